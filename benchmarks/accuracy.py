@@ -158,9 +158,9 @@ def _by_folds(train: Dataset, options: argparse.Namespace) -> float:
     for rows, _ in parts.split(train.labels, train.labels):
         taught = np.zeros(len(train), np.bool_)
         taught[rows] = True
-        part, asked = train.take(taught), train.take(~taught)
+        part, held_out = train.take(taught), train.take(~taught)
         fitted, _, _ = _fit(part, options)
-        right += int(np.sum(fitted.predict(asked.inputs) == asked.labels.to_numpy()))
+        right += int(np.sum(fitted.predict(held_out.inputs) == held_out.labels.to_numpy()))
     return right / len(train)
 
 

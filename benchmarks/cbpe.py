@@ -129,9 +129,11 @@ def one_loop(case: Case, random: np.random.Generator, seed: int) -> tuple[dict[s
     )
     truth, probabilities = _rows(case, random, case.window, spread=case.spread, shift=case.shift, meaning=case.meaning)
     predicted = np.asarray(names)[probabilities.argmax(axis=1)]
-    answers = tuple(_prediction(n, names, row) for n, row in enumerate(probabilities))
+    predictions = tuple(_prediction(n, names, row) for n, row in enumerate(probabilities))
     found = estimate_performance(
-        PredictionWindow("m", None, None, answers, {}), CbpeBasis("1", names, held_out, seed=seed), names=METRIC_NAMES
+        PredictionWindow("m", None, None, predictions, {}),
+        CbpeBasis("1", names, held_out, seed=seed),
+        names=METRIC_NAMES,
     )
     facts = label_predictions(np.asarray(names)[truth], predicted, probabilities, names)
     return {name: METRICS[name].compute(facts) for name in METRIC_NAMES}, found.figures

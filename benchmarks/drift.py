@@ -242,10 +242,10 @@ def _tell(text: str) -> None:
 
 def _say(found: dict[str, Any]) -> None:
     rate = found["values_per_second"]
-    told = f"{rate / 1e6:8.2f} M values/s  {found['peak_mb']:7.0f} MB" if rate else ""
+    figures = f"{rate / 1e6:8.2f} M values/s  {found['peak_mb']:7.0f} MB" if rate else ""
     notes = [found["note"]] if found.get("note") else []
     notes += [f"a sample of {found['rows']:,} rows"] if found["sampled"] else []
-    print(f"{found['case']:>9}  {found['tool']:<20} {told}  {'; '.join(notes)}", file=sys.stderr, flush=True)
+    print(f"{found['case']:>9}  {found['tool']:<20} {figures}  {'; '.join(notes)}", file=sys.stderr, flush=True)
 
 
 def _show(report: dict[str, Any]) -> None:
@@ -264,8 +264,8 @@ def _show(report: dict[str, Any]) -> None:
             print(f"{case}, per core: {times}")
     ours = [run for run in report["runs"] if run["tool"] == "tiltyard" and run["values_per_second"]]
     if ours:
-        told = ", ".join(f"{run['peak_mb']:,.0f} MB at {run['rows']:,} rows ({run['case']})" for run in ours)
-        print(f"Tiltyard's memory, read and profiled {PORTION:,} rows at a time: {told}")
+        figures = ", ".join(f"{run['peak_mb']:,.0f} MB at {run['rows']:,} rows ({run['case']})" for run in ours)
+        print(f"Tiltyard's memory, read and profiled {PORTION:,} rows at a time: {figures}")
     print(f"{report['seconds']:.0f} s in all")
 
 

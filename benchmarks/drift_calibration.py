@@ -99,11 +99,11 @@ def calibrate(
         if "tables" in parts:
             verdicts.update(dict.fromkeys(WAYS, 0))
             for reference, window in table_windows(windows, rows, fresh=fresh):
-                _judge(reference, window, WAYS, detectors, verdicts)
+                _evaluate(reference, window, WAYS, detectors, verdicts)
         if "texts" in parts:
             verdicts["texts"] = 0
             for reference, window in text_windows(windows, rows, fresh=fresh):
-                _judge(reference, window, {"texts": DriftOptions()}, detectors, verdicts)
+                _evaluate(reference, window, {"texts": DriftOptions()}, detectors, verdicts)
         if "classifier" in parts:
             _classify(windows, rows, fresh, detectors["domain-classifier"])
         report["draws"][name] = {
@@ -114,7 +114,7 @@ def calibrate(
     return report
 
 
-def _judge(
+def _evaluate(
     reference: Reference,
     window: Profile,
     ways: dict[str, DriftOptions],
@@ -123,9 +123,9 @@ def _judge(
 ) -> None:
     counted = set()
     for way, options in ways.items():
-        judged = evaluate_drift(reference, window, options)
-        verdicts[way] += judged.drifted
-        for test in judged.tests:
+        evaluation = evaluate_drift(reference, window, options)
+        verdicts[way] += evaluation.drifted
+        for test in evaluation.tests:
             key = (test.code, test.subject, test.method)
             if key not in counted:
                 counted.add(key)
@@ -159,7 +159,7 @@ def table_windows(windows: int, rows: int, *, fresh: bool) -> Iterator[tuple[Ref
             now = table(rng, rows)
         else:
             chosen = rng.choice(POPULATION, rows, replace=False)
-            now = Rows(population.inputs.iloc[chosen], *(_take(part, chosen) for part in _answers(population)))
+            now = Rows(population.inputs.iloc[chosen], *(_take(part, chosen) for part in _predict(population)))
         yield reference, profile_rows(reference.layout, now)
 
 
@@ -227,7 +227,7 @@ def show(report: dict[str, Any]) -> None:
             print(f"| **verdict: {way}** | {report['windows']:,} | | | **{rate:.2%}** |")
 
 
-def _answers(rows: Rows) -> tuple[Any, Any, Any]:
+def _predict(rows: Rows) -> tuple[Any, Any, Any]:
     return rows.predictions, rows.confidences, rows.labels
 
 

@@ -115,7 +115,7 @@ def run(frame: pd.DataFrame, name: str, threshold: float) -> Way:
         if (start - begin) % WEEK or start == begin:
             continue
         if name == "on":
-            week = answered(model, inputs.iloc[known - WEEK : known])
+            week = predict_rows(model, inputs.iloc[known - WEEK : known])
             if evaluate_drift(
                 reference, profile_rows(reference.layout, week), DriftOptions(threshold=threshold)
             ).drifted:
@@ -139,14 +139,14 @@ def fit(inputs: pd.DataFrame, truth: NDArray[Any]) -> HistGradientBoostingClassi
     return HistGradientBoostingClassifier(max_iter=100, early_stopping=False, random_state=0).fit(inputs, truth)
 
 
-def answered(model: HistGradientBoostingClassifier, inputs: pd.DataFrame) -> Rows:
+def predict_rows(model: HistGradientBoostingClassifier, inputs: pd.DataFrame) -> Rows:
     probabilities = model.predict_proba(inputs)
     return Rows(inputs, probabilities.argmax(axis=1).astype(str).astype(object), probabilities.max(axis=1))
 
 
 def reference_of(model: HistGradientBoostingClassifier, inputs: pd.DataFrame, start: int, stop: int) -> Reference:
     """The profile of the rows that taught, with the predictions for the week after them."""
-    return build_reference(Rows(inputs.iloc[start:stop]), answered(model, inputs.iloc[stop : stop + HELD]))
+    return build_reference(Rows(inputs.iloc[start:stop]), predict_rows(model, inputs.iloc[stop : stop + HELD]))
 
 
 def better(challenger: Any, champion: Any, inputs: pd.DataFrame, truth: NDArray[Any]) -> bool:

@@ -19,14 +19,14 @@ def machine(*libraries: str) -> str:
         cpu = names[0].split(":", 1)[1].strip() if names else cpu
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     used = "" if usable == os.cpu_count() else f" of which {usable} may be used"
-    told = [
+    facts = [
         cpu,
         f"{os.cpu_count()} cores{used}",
         platform.system(),
         f"Python {platform.python_version()}",
         *(f"{library} {version(library)}" for library in libraries),
     ]
-    return ", ".join(told)
+    return ", ".join(facts)
 
 
 def peak_mb() -> float:

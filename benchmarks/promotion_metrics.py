@@ -85,7 +85,8 @@ def _wrong(options: argparse.Namespace, name: str, rows: int, positive: float) -
         loops += 1
         shared = np.where(truth, DISTANCE, -DISTANCE) + np.sqrt(SHARED) * random.standard_normal(rows)
         champion, challenger = (
-            _answers(truth, shared + np.sqrt(1 - SHARED) * random.standard_normal(rows), positive) for _ in range(2)
+            _make_predictions(truth, shared + np.sqrt(1 - SHARED) * random.standard_normal(rows), positive)
+            for _ in range(2)
         )
         found = compare_bootstrap(metric, champion, challenger, resamples=options.draws, seed=loops)
         if found.difference <= 0 or found.p_value >= options.alpha:
@@ -96,7 +97,7 @@ def _wrong(options: argparse.Namespace, name: str, rows: int, positive: float) -
     return {"bootstrap": _rate(alone, loops), "significant": _rate(both, loops)}
 
 
-def _answers(truth: NDArray[np.bool_], score: NDArray[np.float64], positive: float) -> LabelledPredictions:
+def _make_predictions(truth: NDArray[np.bool_], score: NDArray[np.float64], positive: float) -> LabelledPredictions:
     """Predictions with the probability that the score means."""
     yes = 1 / (1 + np.exp(-(2 * DISTANCE * score + np.log(positive / (1 - positive)))))
     return label_predictions(

@@ -113,13 +113,13 @@ async def steady(
         errors += not good
 
     tasks: set[asyncio.Task[None]] = set()
-    asked = 0
+    sent = 0
     while (now := time.perf_counter()) < began + seconds:
-        while asked < (now - began) * rate:
-            task = asyncio.ensure_future(one(began + asked / rate))
+        while sent < (now - began) * rate:
+            task = asyncio.ensure_future(one(began + sent / rate))
             tasks.add(task)
             task.add_done_callback(tasks.discard)
-            asked += 1
+            sent += 1
         if now - began > 60 * len(memory) or (seconds < 60 and now - began > seconds / 8 * len(memory)):
             memory.append(_memory(watch))
         await asyncio.sleep(0.001)

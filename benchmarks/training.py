@@ -101,13 +101,13 @@ def _ours(options: argparse.Namespace) -> dict[str, Any]:
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         if done.returncode != 0:
             sys.exit(f"tiltyard train failed:\n{done.stdout}")
-        answer = json.loads(done.stdout)
+        report = json.loads(done.stdout)
     processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return {"seconds": seconds, "processor": processor, "accuracy": answer["metrics"]["accuracy"], **_sides(answer)}
+    return {"seconds": seconds, "processor": processor, "accuracy": report["metrics"]["accuracy"], **_sides(report)}
 
 
-def _sides(answer: dict[str, Any]) -> dict[str, Any]:
-    return {name: answer[name] for name in ("candidate", "train_rows", "test_rows", "fit_seconds")}
+def _sides(report: dict[str, Any]) -> dict[str, Any]:
+    return {name: report[name] for name in ("candidate", "train_rows", "test_rows", "fit_seconds")}
 
 
 def _plain_in_a_process(options: argparse.Namespace) -> dict[str, Any]:

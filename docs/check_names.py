@@ -1,21 +1,27 @@
-"""Check that functions and methods are named by what they do: a verb with its noun, and no bare past participle.
+"""Check the names in code: functions are named by what they do, and names use the field's words.
 
-``located``, ``kept`` or ``of`` tell a reader neither what a function does nor what it returns; ``locate_rows`` does.
-Properties may be named by participles and nouns: they are read like attributes.
+A function of the package is named by a verb with its noun, and not by a bare past participle: ``located``, ``kept`` or
+``of`` tell a reader neither what a function does nor what it returns; ``locate_rows`` does. Properties may be named by
+participles and nouns: they are read like attributes.
 
-Usage: ``python docs/check_names.py [FILE …]``; without files, the whole package. The exit code is 1 when such a name is
-found.
+No module, class, function, parameter, variable or attribute has one of the words that `make words` keeps out of prose
+too (``OLD_WORDS``, with the field's word for each). Tests, benchmarks and examples are read for these as well.
+
+Usage: ``python docs/check_names.py [FILE …]``; without files, everything. The exit code is 1 when such a name is found.
 """
 
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "tiltyard"
+OTHERS = ("tests", "benchmarks", "examples", "deploy", "docs")
+"""Folders that are read for old words only."""
 
 # fmt: off
 IRREGULAR = frozenset((
@@ -28,6 +34,40 @@ VERBS = frozenset((
     "shred", "speed", "succeed",
 ))
 # fmt: on
+
+# fmt: off
+_OLD_WORDS = {
+    "predict, prediction, response": ("answer", "answers", "answered", "answering"),
+    "requested, required": ("asked", "asking"),
+    "next_to, with": ("beside",),
+    "challenger": ("contender", "contenders"),
+    "ab_test": ("contest", "contests"),
+    "project": ("house", "household"),
+    "evaluate, evaluation": ("judge", "judges", "judged", "judging", "judgement"),
+    "supervisor": ("keeper", "keepers"),
+    "monitoring_run, run": ("look", "looks"),
+    "incident": ("matter", "matters"),
+    "gate_run": ("meeting", "meetings"),
+    "fix, repair": ("mend", "mends", "mended", "mending"),
+    "period": ("reign", "reigns"),
+    "store": ("shelf",),
+    "middleware": ("shield",),
+    "alias_change": ("succession", "successions"),
+    "reported, named": ("telling", "told"),
+    "watchdog": ("vigil", "vigils"),
+}
+# fmt: on
+OLD_WORDS = {word: better for better, words in _OLD_WORDS.items() for word in words}
+"""Words that no name has, with the field's word."""
+STORED = ("answer_field", "could_judge", "could_not_judge", "not_judged")
+"""Names that are keys of files or of responses, or a status in the ledger, whole or as a part of another name."""
+FIELDS = ("answer",)
+"""Names that are keys of the project file: fields of a class, and nothing else, may have them."""
+
+_STORED = re.compile("|".join(STORED))
+# To look something up, or to look like something, is plain English.
+_PLAIN = re.compile(r"(?<![a-z])looks?_(up|like|for)(?![a-z])")
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 
 def is_bare_participle(name: str) -> bool:
@@ -49,6 +89,45 @@ def find_names(tree: ast.Module) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.name
 
 
+def find_old_words(tree: ast.Module) -> Iterator[tuple[int, str, str]]:
+    """The line numbers and names with an old word, and the field's word: of each name where it is given."""
+    fields = {
+        id(node.target)
+        for owner in ast.walk(tree)
+        if isinstance(owner, ast.ClassDef)
+        for node in owner.body
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id in FIELDS
+    }
+    for node in ast.walk(tree):
+        for name in _given_names(node):
+            better = find_better_word(name)
+            if better and id(node) not in fields:
+                yield getattr(node, "lineno", 1), name, better
+
+
+def find_better_word(name: str) -> str:
+    """The field's word for the first old word in a name; empty where there is none."""
+    plain = _PLAIN.sub("", _STORED.sub("", name))
+    return next((OLD_WORDS[word] for word in map(str.lower, _WORD.findall(plain)) if word in OLD_WORDS), "")
+
+
+def _given_names(node: ast.AST) -> tuple[str, ...]:
+    """The names that a node gives to something."""
+    match node:
+        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+            return (node.name,)
+        case ast.Name(ctx=ast.Store()):
+            return (node.id,)
+        case ast.Attribute(ctx=ast.Store()):
+            return (node.attr,)
+        case ast.arg():
+            return (node.arg,)
+        case ast.alias(asname=str(name)):
+            return (name,)
+        case _:
+            return ()
+
+
 def _is_property(decorator: ast.expr) -> bool:
     """``property`` and ``cached_property``, also of a module, and the setters and deleters of properties."""
     name = decorator.attr if isinstance(decorator, ast.Attribute) else getattr(decorator, "id", "")
@@ -56,19 +135,24 @@ def _is_property(decorator: ast.expr) -> bool:
 
 
 def check_file(file: Path) -> list[str]:
-    """The names in one file that break the rule, as lines for people."""
+    """The names in one file that break a rule, as lines for people."""
     shown = file.relative_to(ROOT) if file.is_relative_to(ROOT) else file
-    return [
-        f"{shown}:{line}: {name}: name a function by a verb and its noun"
-        for line, name in sorted(find_names(ast.parse(file.read_text("utf-8"))))
-    ]
+    tree = ast.parse(file.read_text("utf-8"))
+    found = [(line, name, f"use the field's word: {better}") for line, name, better in find_old_words(tree)]
+    better = find_better_word(file.stem)
+    if better:
+        found.append((1, file.stem, f"use the field's word: {better}"))
+    if not any(file.is_relative_to(ROOT / folder) for folder in OTHERS):
+        found += [(line, name, "name a function by a verb and its noun") for line, name in find_names(tree)]
+    return [f"{shown}:{line}: {name}: {problem}" for line, name, problem in sorted(found)]
 
 
 def main(files: list[str]) -> int:
-    """Check the files; 1 when a name breaks the rule."""
-    chosen = [Path(file).resolve() for file in files] or sorted(PACKAGE.rglob("*.py"))
+    """Check the files; 1 when a name breaks a rule."""
+    everything = (file for folder in (PACKAGE, *(ROOT / other for other in OTHERS)) for file in folder.rglob("*.py"))
+    chosen = [Path(file).resolve() for file in files] or sorted(everything)
     problems = [line for file in chosen for line in check_file(file)]
-    print("\n".join(problems) or f"{len(chosen)} files: every function is named by what it does.")
+    print("\n".join(problems) or f"{len(chosen)} files: every name says what it names, in the field's words.")
     return 1 if problems else 0
 
 

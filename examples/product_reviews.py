@@ -119,10 +119,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Made-up reviews of household goods.")
     parser.add_argument("count", type=int)
     parser.add_argument("--seed", type=int, default=7)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     writer = csv.writer(sys.stdout)
     writer.writerow(("text", "label"))
-    writer.writerows((review.text, review.label) for review in make_reviews(asked.count, asked.seed))
+    writer.writerows((review.text, review.label) for review in make_reviews(options.count, options.seed))
 
 
 if __name__ == "__main__":

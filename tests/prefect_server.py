@@ -32,9 +32,9 @@ class PrefectServer:
 
     def all(self, what: str, **filters: Any) -> list[dict[str, Any]]:
         """Everything of a kind: ``flows``, ``flow_runs``, ``task_runs``, ``logs``, ``artifacts``, ``deployments``."""
-        answer = httpx.post(f"{self.api_url}/{what}/filter", json=filters, timeout=30)
-        answer.raise_for_status()
-        found: list[dict[str, Any]] = answer.json()
+        response = httpx.post(f"{self.api_url}/{what}/filter", json=filters, timeout=30)
+        response.raise_for_status()
+        found: list[dict[str, Any]] = response.json()
         return found
 
     @property

@@ -95,8 +95,8 @@ def s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
 
 def _rclone() -> str | None:
     """What RCLONE names, or the program next to the interpreter (`make setup` puts it there), or that on the PATH."""
-    beside = shutil.which("rclone", path=str(Path(sys.executable).parent))
-    return os.environ.get("RCLONE") or beside or shutil.which("rclone")
+    sibling = shutil.which("rclone", path=str(Path(sys.executable).parent))
+    return os.environ.get("RCLONE") or sibling or shutil.which("rclone")
 
 
 def _free_port() -> int:

@@ -85,7 +85,7 @@ def test_the_gravest_come_first() -> None:
     assert [finding.code for finding in by_severity(given_order)] == ["a.e", "a.e2", "a.w", "a.i", "a.c"]
 
 
-def test_what_could_not_be_judged_says_so() -> None:
+def test_what_could_not_judge_says_so() -> None:
     """A check without anything to work on returns its status and never with a score."""
     finding = could_not_judge("a.b", "x", "No rows.", title="Title")
     assert (finding.status, finding.severity, finding.score, finding.message) == (

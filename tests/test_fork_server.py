@@ -72,7 +72,7 @@ def test_an_error_ends_a_forked_command_with_a_traceback(tmp_path: Path) -> None
     assert "ValueError: a bug" in done.stderr
 
 
-def test_what_matters_while_modules_are_imported_needs_a_fresh_process(tmp_path: Path) -> None:
+def test_what_has_an_effect_on_imports_needs_a_fresh_process(tmp_path: Path) -> None:
     """With another setting of Numba, MLflow or Python, a command is not forked."""
     variables = environment() | {"NUMBA_DISABLE_JIT": "1"}
     with popen(write(tmp_path, RAISE), env=variables, stderr=subprocess.DEVNULL) as process:

@@ -1,4 +1,4 @@
-"""Functions are named by what they do."""
+"""Functions are named by what they do, and names use the field's words."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def check(*files: Path) -> tuple[int, list[str]]:
     return done.returncode, done.stdout.splitlines()
 
 
-def test_no_function_of_the_package_is_named_by_a_bare_participle() -> None:
-    """Every function and method of the package is named by a verb and its noun."""
+def test_all_names_say_what_they_name() -> None:
+    """No function of the package is named by a bare participle, and no name has an old word."""
     code, lines = check()
     assert code == 0, "\n".join(lines)
 
@@ -55,3 +55,34 @@ def test_verbs_and_properties_are_allowed(tmp_path: Path) -> None:
     )
     code, lines = check(file)
     assert code == 0, "\n".join(lines)
+
+
+def test_an_old_word_is_reported_where_the_name_is_given(tmp_path: Path) -> None:
+    """A module, a class, a function, a parameter, a variable, an attribute and an import cannot have an old word."""
+    file = tmp_path / "keeper.py"
+    file.write_text(
+        "import json as told\n"
+        "class HTTPAnswer: ...\n"
+        "def test_a_champion_that_is_judged(beside): ...\n"
+        "every_look = 1\n"
+        "file.asked = every_look\n"
+    )
+    code, lines = check(file)
+    assert code == 1
+    names = ["keeper", "told", "HTTPAnswer", "beside", "test_a_champion_that_is_judged", "every_look", "asked"]
+    assert [line.split(": ")[1] for line in lines] == names
+
+
+def test_stored_keys_and_plain_english_are_allowed(tmp_path: Path) -> None:
+    """Keys of files and responses may be names, and a key of the project file may be a field; so may look_up."""
+    file = tmp_path / "good.py"
+    file.write_text(
+        "class Section:\n"
+        "    answer: str\n"
+        "    not_judged: tuple\n"
+        "def test_could_not_judge_is_not_found(answer_field): ...\n"
+        "def look_up_version(looks_like_date): ...\n"
+    )
+    assert check(file)[0] == 0
+    file.write_text("answer = 1\n")
+    assert check(file)[0] == 1

@@ -13,7 +13,9 @@ from typing import Any
 import pandas as pd
 
 
-def measure(prepare: Callable[[pd.DataFrame], Any], judge: Callable[[Any, pd.DataFrame, pd.DataFrame], Any]) -> None:
+def measure(
+    prepare: Callable[[pd.DataFrame], Any], count_drifted: Callable[[Any, pd.DataFrame, pd.DataFrame], Any]
+) -> None:
     """Read the reference and the window named on the command line, and print the time and the peak memory.
 
     What depends on the reference alone is prepared before the clock runs. ``judge`` returns how many columns it found
@@ -23,7 +25,7 @@ def measure(prepare: Callable[[pd.DataFrame], Any], judge: Callable[[Any, pd.Dat
     prepared = prepare(before)
     gc.collect()
     start, used = time.perf_counter(), time.process_time()
-    drifted = judge(prepared, before, now)
+    drifted = count_drifted(prepared, before, now)
     seconds, processor = time.perf_counter() - start, time.process_time() - used
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     values = now.shape[0] * now.shape[1]

@@ -16,7 +16,7 @@ def prepare(before: pd.DataFrame) -> None:
     """Evidently has no step for the reference alone."""
 
 
-def judge(prepared: None, before: pd.DataFrame, now: pd.DataFrame) -> int:  # noqa: ARG001
+def count_drifted(prepared: None, before: pd.DataFrame, now: pd.DataFrame) -> int:  # noqa: ARG001
     texts = [name for name in now.columns if name == "text"]
     given = evidently.DataDefinition(text_columns=texts) if texts else None
     sets = [evidently.Dataset.from_pandas(rows, data_definition=given) for rows in (now, before)]
@@ -25,4 +25,4 @@ def judge(prepared: None, before: pd.DataFrame, now: pd.DataFrame) -> int:  # no
 
 
 if __name__ == "__main__":
-    measure(prepare, judge)
+    measure(prepare, count_drifted)

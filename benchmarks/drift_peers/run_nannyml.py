@@ -35,11 +35,11 @@ def prepare(before: pd.DataFrame) -> Any:
     return calculators
 
 
-def judge(calculators: Any, before: pd.DataFrame, now: pd.DataFrame) -> int:  # noqa: ARG001
+def count_drifted(calculators: Any, before: pd.DataFrame, now: pd.DataFrame) -> int:  # noqa: ARG001
     results = [calculator.calculate(now) for calculator in calculators]
     found = results[0].filter(period="analysis").to_df()
     return int(found.xs("alert", axis=1, level=-1).to_numpy().sum())
 
 
 if __name__ == "__main__":
-    measure(prepare, judge)
+    measure(prepare, count_drifted)

@@ -32,7 +32,7 @@ def main() -> None:
         seconds += time.perf_counter() - start
         processor += time.process_time() - used
     start, used = time.perf_counter(), time.process_time()
-    judged = evaluate_drift(reference, seen)
+    evaluation = evaluate_drift(reference, seen)
     seconds += time.perf_counter() - start
     processor += time.process_time() - used
     values = seen.rows * len(before.columns)
@@ -45,7 +45,7 @@ def main() -> None:
                 "processor_seconds": processor,
                 "values_per_second": values / processor,
                 "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-                "drifted_columns": len({test.subject for test in judged.tests if test.drifted}),
+                "drifted_columns": len({test.subject for test in evaluation.tests if test.drifted}),
             }
         )
     )

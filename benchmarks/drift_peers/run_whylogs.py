@@ -16,11 +16,11 @@ def prepare(before: pd.DataFrame) -> Any:
     return why.log(pandas=before).profile().view()
 
 
-def judge(profile: Any, before: pd.DataFrame, now: pd.DataFrame) -> int:  # noqa: ARG001
+def count_drifted(profile: Any, before: pd.DataFrame, now: pd.DataFrame) -> int:  # noqa: ARG001
     view = why.log(pandas=now).profile().view()
     scores = algorithms.calculate_drift_scores(target_view=view, reference_view=profile, with_thresholds=True)
     return sum(1 for score in scores.values() if score and score.get("drift_category") == "DRIFT")
 
 
 if __name__ == "__main__":
-    measure(prepare, judge)
+    measure(prepare, count_drifted)

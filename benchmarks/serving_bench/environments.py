@@ -69,8 +69,8 @@ def _find_python() -> str | None:
 
 
 def _find_uv(cache: Path) -> str:
-    beside = Path(sys.executable).with_name("uv")
-    found = str(beside) if beside.exists() else shutil.which("uv")
+    sibling = Path(sys.executable).with_name("uv")
+    found = str(sibling) if sibling.exists() else shutil.which("uv")
     if found:
         return found
     folder = cache / "uv"

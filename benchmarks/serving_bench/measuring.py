@@ -92,14 +92,14 @@ def measure(system: System, stand: Stand, effort: Effort) -> Iterator[Row]:
                 before = _processor_seconds(process)
                 figures = load.run(connections, effort.seconds)
                 spent = _processor_seconds(process) - before
-                answers = max(1.0, figures["rps"] * effort.seconds)
+                responses = max(1.0, figures["rps"] * effort.seconds)
                 yield Row(
                     system.name,
                     kind,
                     connections,
                     **figures,
                     rss_mb=_resident_megabytes(process),
-                    cpu_us=round(spent / answers * 1e6, 1),
+                    cpu_us=round(spent / responses * 1e6, 1),
                 )
 
 
@@ -183,8 +183,8 @@ def _post_body(system: System, stand: Stand, body: bytes) -> Any:
     request = urllib.request.Request(
         f"http://{HOST}:{stand.port}{system.path}", body, {"Content-Type": "application/json"}
     )
-    with urllib.request.urlopen(request, timeout=20) as answer:
-        return json.loads(answer.read())
+    with urllib.request.urlopen(request, timeout=20) as response:
+        return json.loads(response.read())
 
 
 def _check_predictions(system: System, stand: Stand, kind: str, bodies: list[bytes]) -> None:
@@ -229,8 +229,8 @@ def _stop_process(process: subprocess.Popen[bytes]) -> None:
 def _last_lines(said: bytes | str) -> str:
     text = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
     lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
-    telling = [line for line in lines if "error" in line.lower()]
-    return " / ".join((telling or lines)[-3:])[:400] or "no message"
+    errors = [line for line in lines if "error" in line.lower()]
+    return " / ".join((errors or lines)[-3:])[:400] or "no message"
 
 
 __all__ = ["Effort", "NotServedError", "Row", "Subject", "free_port", "measure"]

@@ -150,8 +150,8 @@ def _mlserver_command(stand: Stand) -> list[str]:
     return [stand.program("mlserver"), "start", str(stand.folder)]
 
 
-def _of_inference(answer: Any) -> float:
-    return float(next(output for output in answer["outputs"] if output["name"] == "confidence")["data"][0])
+def _of_inference(response: Any) -> float:
+    return float(next(output for output in response["outputs"] if output["name"] == "confidence")["data"][0])
 
 
 SYSTEMS: dict[str, System] = {
@@ -159,7 +159,7 @@ SYSTEMS: dict[str, System] = {
     for system in (
         System(
             "tiltyard", "Tiltyard: validation, durable ledger, metrics", (), _tiltyard_command, "/predict", _plain_body,
-            lambda answer: float(answer["confidence"]), "tiltyard",
+            lambda response: float(response["confidence"]), "tiltyard",
         ),
         System(
             "uvicorn-echo", "uvicorn, raw ASGI, echoes the body", ("uvicorn[standard]",), _uvicorn_command("echo_asgi"),
@@ -172,16 +172,16 @@ SYSTEMS: dict[str, System] = {
         System(
             "fastapi-jsonl", "FastAPI, scikit-learn pipeline, JSON Lines log",
             ("fastapi", "uvicorn[standard]", SKLEARN, "pandas", "joblib"), _uvicorn_command("fastapi_jsonl"),
-            "/predict", _plain_body, lambda answer: float(answer["confidence"]), "fastapi",
+            "/predict", _plain_body, lambda response: float(response["confidence"]), "fastapi",
         ),
         System(
             "mlflow", "mlflow models serve", ("mlflow==3.17.2", SKLEARN, "pandas", "joblib"), _mlflow_command,
-            "/invocations", _mlflow_body, lambda answer: max(answer["predictions"][0]), "mlflow",
+            "/invocations", _mlflow_body, lambda response: max(response["predictions"][0]), "mlflow",
         ),
         System(
             "bentoml", "BentoML, adaptive batching", ("bentoml==1.4.39", SKLEARN, "pandas<3", "joblib"),
             _bentoml_command, "/predict", lambda _task, item: {"inputs": [item]},
-            lambda answer: float(answer[0]["confidence"]),
+            lambda response: float(response[0]["confidence"]),
             "bentoml",
         ),
         System(

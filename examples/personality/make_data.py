@@ -68,7 +68,7 @@ def make_rows(rows: int, seed: int) -> list[dict[str, str]]:
     random = Random(seed)
     made: list[dict[str, str]] = []
     while len(made) < rows:
-        made.append(_answers(random))
+        made.append(_make_row(random))
         if random.random() < SENT_TWICE:
             # The second copy arrives some time later, or what looks like it: in another place of the file.
             made.insert(int(random.random() * len(made)), made[-1])
@@ -80,16 +80,16 @@ def as_csv(rows: list[dict[str, str]]) -> str:
     return "".join(",".join(cells) + "\n" for cells in (COLUMNS, *([row[name] for name in COLUMNS] for row in rows)))
 
 
-def _answers(random: Random) -> dict[str, str]:
+def _make_row(random: Random) -> dict[str, str]:
     withdrawn = int(random.random() >= OUTGOING)
     counts = {name: _count(random, *sides[withdrawn]) for name, sides in COUNTS.items()}
     name, start, chance, step = OTHER_WORD[withdrawn]
     other = random.random() < chance + step * (counts[name] - start)
-    answers = {name: f"{count}.0" for name, count in counts.items()} | dict.fromkeys(WORDS, ("No", "Yes")[withdrawn])
+    row = {name: f"{count}.0" for name, count in counts.items()} | dict.fromkeys(WORDS, ("No", "Yes")[withdrawn])
     for name in COLUMNS[:-1]:
         if random.random() < LEFT_OUT:
-            answers[name] = ""
-    return answers | {LABEL: ("Extrovert", "Introvert")[withdrawn ^ other]}
+            row[name] = ""
+    return row | {LABEL: ("Extrovert", "Introvert")[withdrawn ^ other]}
 
 
 def _count(random: Random, smallest: int, weights: tuple[int, ...]) -> int:

@@ -12,7 +12,7 @@ from tiltyard.pipeline import Runner, Workspace
 from tiltyard.pipeline.loop import Loop
 from tiltyard.pipeline.orchestration.prefect_flows import PrefectFlows
 from tiltyard.pipeline.orchestration.runner import FlowRunner, LocalFlows
-from tiltyard.pipeline.remediation import ActionContext, MetricsScraper, ProjectTrainer, Responder, ab_test_judge
+from tiltyard.pipeline.remediation import ActionContext, MetricsScraper, ProjectTrainer, Responder, make_ab_test_wait
 from tiltyard.project import Project
 from tiltyard.promotion.context import NO_DESTINATIONS, build_workspace
 from tiltyard.settings import Settings
@@ -49,7 +49,7 @@ def build_responder(
         if on_step is not None:
             on_step()
 
-    return Responder(ActionContext(project, workspace, trainer, ab_test_judge(project, workspace)), on_step=notify)
+    return Responder(ActionContext(project, workspace, trainer, make_ab_test_wait(project, workspace)), on_step=notify)
 
 
 def _ship_recorded(settings: Settings, ledger: SqlLedger) -> None:

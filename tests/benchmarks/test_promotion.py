@@ -106,7 +106,7 @@ def test_a_true_gain_is_the_mean_difference() -> None:
     assert found["significant"] == pytest.approx(0.71, abs=0.06)
 
 
-def test_versions_in_a_row_disagree_as_much_as_asked() -> None:
+def test_versions_in_a_row_disagree_as_much_as_set() -> None:
     """Eleven versions of one recipe are equally good, and any two are apart on the share of rows that was set."""
     setting = script.Setting(1, 100_000, 0.08, 0.9, SECTIONS, 1)
     truth, versions = script._versions(setting, setting.random("test"), 0.0)

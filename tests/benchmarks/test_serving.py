@@ -49,7 +49,7 @@ def address() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("with_wrk", [True, False], ids=["wrk", "own"])
-def test_good_answers_and_refusals_are_told_apart(
+def test_good_responses_and_refusals_are_counted_apart(
     address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, with_wrk: bool
 ) -> None:
     """Either client sends the bodies in turn, counts good responses as responses and refusals as errors."""

@@ -27,7 +27,7 @@ def figures(name: str, folder: Path, *words: str) -> dict[str, Any]:
 
 
 @pytest.mark.proof
-def test_a_whole_training_beside_a_fit(tmp_path: Path) -> None:
+def test_a_whole_training_next_to_a_fit(tmp_path: Path) -> None:
     """Both are timed in one run, and the ratio is that of the times."""
     found = figures("training.py", tmp_path, "--rounds", "1")
     assert found["train_seconds"] > 0
@@ -37,7 +37,7 @@ def test_a_whole_training_beside_a_fit(tmp_path: Path) -> None:
 
 
 @pytest.mark.proof
-def test_the_chosen_candidate_beside_scikit_learn(tmp_path: Path) -> None:
+def test_the_chosen_candidate_next_to_scikit_learn(tmp_path: Path) -> None:
     """The chosen candidate has accuracy, time and memory, and so has every candidate in the table."""
     found = figures("accuracy.py", tmp_path, "--folds", "2", "--candidates", "tfidf-naive-bayes", "nbsvm")
     assert 0.5 < found["accuracy"] <= 1

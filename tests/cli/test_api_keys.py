@@ -26,7 +26,7 @@ def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]
     return left.value.code, *capsys.readouterr()
 
 
-def told(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
+def run_json(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
     code, out, _ = run(capsys, *words, "--json")
     assert code == 0, out
     return json.loads(out)
@@ -42,16 +42,16 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_key_is_listed_used_and_revoked(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A key is shown once, listed without its secret, revoked by its id, and both acts are events with who did them."""
-    made = told(capsys, "keys", "api", "new", "--scope", "predict", "--scope", "read", "--name", "shop", *ENDS)
+    made = run_json(capsys, "keys", "api", "new", "--scope", "predict", "--scope", "read", "--name", "shop", *ENDS)
     file = KeyFile(root / ".tiltyard" / "api-keys.json")
     assert made["scopes"] == ["predict", "read"]
     assert KeySet(file.read()).find(made["key"])
     assert made["key"] not in file.path.read_text(encoding="utf-8")
-    assert told(capsys, "keys", "api", "list") == [{name: value for name, value in made.items() if name != "key"}]
+    assert run_json(capsys, "keys", "api", "list") == [{name: value for name, value in made.items() if name != "key"}]
     assert run(capsys, "keys", "api", "revoke", "nobody")[0] == 1
-    assert told(capsys, "keys", "api", "revoke", made["id"])["state"] == "revoked"
+    assert run_json(capsys, "keys", "api", "revoke", made["id"])["state"] == "revoked"
     assert describe_api_keys(Settings.load(root)).startswith("1 revoked: servers require a key")
-    events = told(capsys, "history")
+    events = run_json(capsys, "history")
     assert [(event["kind"], event["evidence"]["api_key"]) for event in events] == [
         ("api-key-made", made["id"]),
         ("api-key-revoked", made["id"]),
@@ -82,15 +82,15 @@ def test_keys_are_imported_from_the_environment(
     monkeypatch.setenv("CALLERS", callers)
     monkeypatch.setenv("LOOPS", loops)
     words = ("keys", "api", "add", "CALLERS=predict,feedback", "LOOPS=read")
-    made = told(capsys, *words)
+    made = run_json(capsys, *words)
     assert [(key["name"], key["scopes"]) for key in made] == [("CALLERS", ["predict", "feedback"]), ("LOOPS", ["read"])]
     file = KeyFile(root / ".tiltyard" / "api-keys.json")
     before = file.read()
     assert [KeySet(before).find(token) for token in (callers, loops)] == list(before)
-    assert told(capsys, *words)[0]["id"] == made[0]["id"]
+    assert run_json(capsys, *words)[0]["id"] == made[0]["id"]
     assert file.read() == before
-    assert [event["kind"] for event in told(capsys, "history")] == ["api-key-made", "api-key-made"]
-    told(capsys, "keys", "api", "revoke", made[1]["id"])
+    assert [event["kind"] for event in run_json(capsys, "history")] == ["api-key-made", "api-key-made"]
+    run_json(capsys, "keys", "api", "revoke", made[1]["id"])
     assert "it was revoked" in run(capsys, *words)[2]
 
 

@@ -33,9 +33,9 @@ def test_promotion_rollback_and_history_agree(tmp_path: Path, fresh_store: Path)
     assert again.returncode == 2
     back: Any = films.call_json("rollback", "--reason", "complaints from support")
     assert (back["champion"], back["before"]) == ("1", "2")
-    told: Any = films.call_json("history")
-    assert [event["kind"] for event in told] == ["registered", "promoted", "registered", "alias-set", "rolled-back"]
-    then: Any = films.call_json("history", "--at", told[3]["at"])
+    history: Any = films.call_json("history")
+    assert [event["kind"] for event in history] == ["registered", "promoted", "registered", "alias-set", "rolled-back"]
+    then: Any = films.call_json("history", "--at", history[3]["at"])
     assert (then["version"], then["decision"]["reason"]) == ("2", "a trial")
     assert films.call("history", "--at", "2020-01-01", check=False).returncode == 1
     whole: Any = films.call_json("history", "--verify")
@@ -77,8 +77,8 @@ def test_a_version_waits_for_approval_and_outside_changes_are_found(
     checks = {check["name"]: check for check in found["checks"]}
     assert "names version 2, and by the decisions version 1" in checks["aliases"]["found"]
     assert "set-alias" in checks["champion's right"]["next_step"]
-    code, told = ran("history")
-    assert [event["kind"] for event in told] == [
+    code, history = ran("history")
+    assert [event["kind"] for event in history] == [
         "registered",
         "approval-requested",
         "approved",
@@ -123,8 +123,8 @@ def test_typed_names_times_and_reasons_are_checked(
     def typed(*words: str) -> tuple[object, str, str]:
         with pytest.raises(SystemExit) as left:
             main([*words, "--project", str(films.root)])
-        told = capsys.readouterr()
-        return left.value.code, told.out, told.err
+        printed = capsys.readouterr()
+        return left.value.code, printed.out, printed.err
 
     assert typed("train", "--champion")[0] == 0
     assert typed("train", "--candidate", "nb-logreg")[0] == 0
@@ -178,8 +178,8 @@ def test_another_registry_is_not_an_outside_change(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'other.db'}")
     with pytest.raises(SystemExit):
         main(["doctor", "--json", "--project", str(films.root)])
-    told = json.loads(capsys.readouterr().out)
-    (check,) = [one for one in told["checks"] if one["name"] == "champion's right"]
+    printed = json.loads(capsys.readouterr().out)
+    (check,) = [one for one in printed["checks"] if one["name"] == "champion's right"]
     assert "or this is another registry" in check["found"]
     assert "MLFLOW_TRACKING_URI" in check["next_step"]
     assert films.call_json("history") == before

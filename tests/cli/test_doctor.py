@@ -24,7 +24,7 @@ def root(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Path:
     return films.root
 
 
-def answer(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, Any]:
+def run_json(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, Any]:
     with pytest.raises(SystemExit) as left:
         main([*words, "--json"])
     assert isinstance(left.value.code, int)
@@ -37,7 +37,7 @@ def checks(found: Any) -> dict[str, tuple[str, str]]:
 
 def test_a_healthy_project_passes_all_checks(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Everything is named with its place and found right."""
-    code, found = answer(capsys, "doctor", "--project", str(root))
+    code, found = run_json(capsys, "doctor", "--project", str(root))
     seen = checks(found)
     assert (code, found["healthy"]) == (0, True)
     assert "mlflow 3." in seen["libraries"][1]
@@ -51,7 +51,7 @@ def test_doctor_finds_each_problem(root: Path, tmp_path: Path, capsys: pytest.Ca
     """Data that is gone is wrong, a missing champion is worth knowing, and each names the next step."""
     films = make_films(tmp_path / "films", rows=10)
     (films.root / "reviews.csv").unlink()
-    code, found = answer(capsys, "doctor", "--project", str(films.root))
+    code, found = run_json(capsys, "doctor", "--project", str(films.root))
     seen = checks(found)
     assert (code, found["healthy"]) == (1, False)
     assert seen["data"][0] == "wrong"
@@ -71,7 +71,7 @@ def test_doctor_counts_labels_from_the_future(tmp_path: Path, capsys: pytest.Cap
         ledger.record(rows)
         ledger.record_labels([Label(row.id, "positive", future, "old") for row in rows])
         ledger.findings.record([found_before])
-    _, found = answer(capsys, "doctor", "--project", str(films.root))
+    _, found = run_json(capsys, "doctor", "--project", str(films.root))
     [moved, left] = [check for check in found["checks"] if check["name"] == "labels"]
     assert (moved["state"], "2 labels had a time" in moved["found"]) == ("note", True)
     assert (left["state"], left["found"][:8]) == ("wrong", "3 labels")
@@ -85,7 +85,7 @@ def test_a_champion_that_cannot_be_loaded_is_wrong(
     shutil.copytree(root, copy)
     for folder in ("artifacts/models", "cache"):
         shutil.rmtree(copy / ".tiltyard" / folder, ignore_errors=True)
-    code, found = answer(capsys, "doctor", "--project", str(copy))
+    code, found = run_json(capsys, "doctor", "--project", str(copy))
     assert (code, found["healthy"]) == (1, False)
     assert checks(found)["champion"][0] == "wrong"
     assert (copy / ".tiltyard" / "artifacts").as_uri() in checks(found)["champion"][1]
@@ -94,7 +94,7 @@ def test_a_champion_that_cannot_be_loaded_is_wrong(
 def test_a_password_is_never_shown(root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
     """A ledger that cannot be reached is named without its password."""
     monkeypatch.setenv("TILTYARD_LEDGER", "postgresql://project_env:s3cret@127.0.0.1:9/ledger")
-    code, found = answer(capsys, "doctor", "--project", str(root))
+    code, found = run_json(capsys, "doctor", "--project", str(root))
     assert code == 1
     assert checks(found)["ledger"][0] == "wrong"
     assert "s3cret" not in json.dumps(found)
@@ -103,13 +103,13 @@ def test_a_password_is_never_shown(root: Path, capsys: pytest.CaptureFixture[str
 def test_versions_are_listed_shown_and_aliased(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """list-versions, model-info and set-alias as the requirements call them."""
     name = ("--model-name", "films-classifier", "--project", str(root))
-    _, versions = answer(capsys, "list-versions", *name)
+    _, versions = run_json(capsys, "list-versions", *name)
     assert [(item["version"], item["aliases"]) for item in versions] == [("1", ["champion"])]
-    code, given = answer(capsys, "set-alias", *name, "--version", "1", "--alias", "challenger")
+    code, given = run_json(capsys, "set-alias", *name, "--version", "1", "--alias", "challenger")
     assert (code, given["before"]) == (0, None)
-    _, info = answer(capsys, "model-info", "--alias", "challenger", "--project", str(root))
+    _, info = run_json(capsys, "model-info", "--alias", "challenger", "--project", str(root))
     assert (info["version"], info["aliases"]) == ("1", ["challenger", "champion"])
-    code, refused = answer(capsys, "set-alias", *name, "--version", "7", "--alias", "challenger")
+    code, refused = run_json(capsys, "set-alias", *name, "--version", "7", "--alias", "challenger")
     assert code == 1
     assert "7" in refused["error"]["message"]
 
@@ -119,10 +119,10 @@ def test_validate_passes_good_data_and_fails_bad_data(
 ) -> None:
     """`validate` ends with 0 and a report, or with 3 when a limit is broken."""
     page = tmp_path / "page.html"
-    code, found = answer(capsys, "validate", "--project", str(root), "--report", str(page))
+    code, found = run_json(capsys, "validate", "--project", str(root), "--report", str(page))
     assert (code, found["passed"]) == (0, True)
     assert page.read_text("utf-8").startswith("<!")
     toml = (root / "tiltyard.toml").read_text("utf-8")
     (root / "strict.toml").write_text(toml + "\n[validation]\nmin_rows = 5000\n", "utf-8")
-    code, found = answer(capsys, "validate", "--project", str(root / "strict.toml"))
+    code, found = run_json(capsys, "validate", "--project", str(root / "strict.toml"))
     assert (code, found["passed"]) == (3, False)

@@ -90,9 +90,9 @@ def test_a_port_in_use_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture
 
 def test_errors_are_json_with_the_json_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With --json an error is JSON, too."""
-    left, answer, message = run(capsys, "model-info", "--json", "--project", str(tmp_path / "nowhere.toml"))
+    left, output, message = run(capsys, "model-info", "--json", "--project", str(tmp_path / "nowhere.toml"))
     assert left == 2
-    assert json.loads(answer)["error"]["code"] == "project.invalid"
+    assert json.loads(output)["error"]["code"] == "project.invalid"
     assert not message
 
 

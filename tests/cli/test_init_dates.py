@@ -33,8 +33,8 @@ def init(root: Path, *options: str, **columns: list[Any]) -> tuple[dict[str, Any
     return json.loads(done.stdout), load_dataset(load_project(file))
 
 
-def find(told: dict[str, Any], code: str) -> list[dict[str, Any]]:
-    return [found for found in told["findings"] if found["code"] == code]
+def find(printed: dict[str, Any], code: str) -> list[dict[str, Any]]:
+    return [found for found in printed["findings"] if found["code"] == code]
 
 
 def write(days: list[date], shape: str) -> list[str]:
@@ -56,29 +56,29 @@ def write(days: list[date], shape: str) -> list[str]:
 )
 def test_the_one_order_that_reads_all_dates_is_written(tmp_path: Path, shape: str, order: str) -> None:
     """Dates in an order that alone reads every cell are features, by a key of the project file and a finding."""
-    told, dataset = init(tmp_path, signed=write(DAYS, shape))
+    printed, dataset = init(tmp_path, signed=write(DAYS, shape))
     assert load_project(tmp_path / "tiltyard.toml").data.dates == order
-    assert [found["subject"] for found in find(told, "data.date-order")] == ["signed"]
+    assert [found["subject"] for found in find(printed, "data.date-order")] == ["signed"]
     assert pd.DataFrame(dataset.inputs)["signed"].dt.date.tolist() == DAYS
 
 
 def test_dates_of_iso_8601_need_no_key(tmp_path: Path) -> None:
     """Dates in ISO 8601 are features, and neither a key nor a finding speaks of their order."""
-    told, dataset = init(tmp_path, signed=write(DAYS, "%Y-%m-%d"))
+    printed, dataset = init(tmp_path, signed=write(DAYS, "%Y-%m-%d"))
     assert "\ndates =" not in (tmp_path / "tiltyard.toml").read_text(encoding="utf-8")
-    assert not find(told, "data.date-order")
+    assert not find(printed, "data.date-order")
     assert pd.DataFrame(dataset.inputs)["signed"].dt.date.tolist() == DAYS
 
 
 def test_days_of_twelve_and_less_do_not_show_their_order(tmp_path: Path) -> None:
     """Where both orders read all dates the column is left out with a warning that names the option; then it is read."""
-    told, dataset = init(tmp_path, signed=write(FEW_DAYS, "%d/%m/%Y"))
-    [found] = find(told, "data.ambiguous-dates")
+    printed, dataset = init(tmp_path, signed=write(FEW_DAYS, "%d/%m/%Y"))
+    [found] = find(printed, "data.ambiguous-dates")
     assert (found["severity"], found["subject"]) == ("warning", "signed")
     assert "--date-order" in found["next_step"]
     assert "signed" not in pd.DataFrame(dataset.inputs)
-    told, dataset = init(tmp_path, "--date-order", "day-first", signed=write(FEW_DAYS, "%d/%m/%Y"))
-    assert not find(told, "data.ambiguous-dates")
+    printed, dataset = init(tmp_path, "--date-order", "day-first", signed=write(FEW_DAYS, "%d/%m/%Y"))
+    assert not find(printed, "data.ambiguous-dates")
     assert pd.DataFrame(dataset.inputs)["signed"].dt.date.tolist() == FEW_DAYS
 
 
@@ -93,10 +93,10 @@ def test_a_column_follows_the_order_of_another(tmp_path: Path) -> None:
 def test_orders_that_contradict_each_other_are_named(tmp_path: Path) -> None:
     """A column with cells of either order, and a column in another order than the others, are left out and named."""
     mixed = [*write(DAYS[:60], "%d/%m/%Y"), *write(DAYS[60:], "%m/%d/%Y")]
-    told, dataset = init(
+    printed, dataset = init(
         tmp_path, mixed=mixed, one=write(DAYS, "%d.%m.%Y"), two=write(DAYS, "%d/%m/%Y"), odd=write(DAYS, "%m/%d/%Y")
     )
-    assert {found["subject"] for found in find(told, "data.ambiguous-dates")} == {"mixed", "odd"}
+    assert {found["subject"] for found in find(printed, "data.ambiguous-dates")} == {"mixed", "odd"}
     assert list(pd.DataFrame(dataset.inputs)) == ["fee", "one", "two"]
 
 
@@ -104,17 +104,17 @@ def test_dates_that_mean_the_same_in_every_order_are_not_ambiguous(tmp_path: Pat
     """Dates such as 02/02/2024 say the same day first and month first: they are dates, in any order."""
     same = write([date(2024, place % 12 + 1, place % 12 + 1) for place in range(ROWS)], "%d/%m/%Y")
     for others in ({}, {"other": write(DAYS, "%m/%d/%Y")}):
-        told, dataset = init(tmp_path, signed=same, **others)
-        assert not find(told, "data.ambiguous-dates")
+        printed, dataset = init(tmp_path, signed=same, **others)
+        assert not find(printed, "data.ambiguous-dates")
         assert str(pd.DataFrame(dataset.inputs)["signed"].dtype) == "datetime64[us]"
 
 
 @pytest.mark.parametrize("bad", [["2023-02-30"], ["2023-02-30", "unknown", "2023-13-01"]])
 def test_impossible_dates_become_gaps_and_are_named(tmp_path: Path, bad: list[str]) -> None:
     """A few cells that cannot be read do not stop init: it writes that they are missing, and says which they are."""
-    told, dataset = init(tmp_path, signed=[*write(DAYS, "%Y-%m-%d")[: -len(bad)], *bad])
+    printed, dataset = init(tmp_path, signed=[*write(DAYS, "%Y-%m-%d")[: -len(bad)], *bad])
     assert load_project(tmp_path / "tiltyard.toml").data.unreadable_dates == "gap"
-    [found] = find(told, "data.unreadable-dates")
+    [found] = find(printed, "data.unreadable-dates")
     assert (found["subject"], found["evidence"]["count"]) == ("signed", len(bad))
     assert "2023-02-30" in found["message"]
     assert pd.DataFrame(dataset.inputs)["signed"].isna().sum() == len(bad)
@@ -130,6 +130,6 @@ def test_an_order_that_does_not_exist_is_refused(tmp_path: Path) -> None:
 
 def test_times_by_which_rows_are_split_are_in_the_order_of_the_project(tmp_path: Path) -> None:
     """A column of times in another order than ISO 8601 is the time of the project, and divides rows by age."""
-    told, _ = init(tmp_path, date=write(DAYS, "%d.%m.%Y"))
-    assert told["guess"]["time"] == "date"
+    printed, _ = init(tmp_path, date=write(DAYS, "%d.%m.%Y"))
+    assert printed["guess"]["time"] == "date"
     assert load_project(tmp_path / "tiltyard.toml").data.dates == "day-first"

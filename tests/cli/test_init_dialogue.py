@@ -37,7 +37,7 @@ class Dialogue:
     guess: InferredColumns
 
 
-def talk(frame: pd.DataFrame, answers: Sequence[str]) -> Dialogue:
+def talk(frame: pd.DataFrame, replies: Sequence[str]) -> Dialogue:
     """Reply to the questions about a frame's columns, one line each; every reply has to be used."""
     kept: list[InferredColumns] = []
 
@@ -47,7 +47,7 @@ def talk(frame: pd.DataFrame, answers: Sequence[str]) -> Dialogue:
         kept.append(ask_about_columns(DraftRequest(Path("rows.csv"), Path("tiltyard.toml")), read_dates(read, None))[2])
         assert sys.stdin.read() == ""
 
-    done = CliRunner().invoke(command, input="".join(f"{answer}\n" for answer in answers))
+    done = CliRunner().invoke(command, input="".join(f"{reply}\n" for reply in replies))
     assert done.exit_code == 0, done.output + repr(done.exception)
     return Dialogue(done.output, kept[0])
 
@@ -80,18 +80,18 @@ def test_a_text_project_can_become_a_table() -> None:
     assert (found.guess.task, found.guess.text, found.guess.ignored) == ("tabular-classification", None, ("remark",))
 
 
-def test_the_order_of_dates_is_asked_for_where_the_cells_do_not_show_it() -> None:
+def test_the_order_of_dates_is_a_question_where_the_cells_do_not_show_it() -> None:
     """Dates whose days are all 12 or less are shown with a cell; the order that is named makes them dates."""
     days = pd.Series([f"0{place % 9 + 1}/1{place % 3}/2024" for place in range(ROWS)])
     frame = TABLE[["plan", "churn"]].assign(signed=days)
-    for answer, role in (("month-first", "feature"), ("none", "left out")):
-        found = talk(frame, [answer, ""])
+    for reply, role in (("month-first", "feature"), ("none", "left out")):
+        found = talk(frame, [reply, ""])
         assert "'signed' (01/10/2024)" in found.shown
         [column] = [column for column in found.guess.columns if column.name == "signed"]
         assert (column.kind, column.role) == ("time", role)
 
 
-def test_a_continuous_label_is_asked_about() -> None:
+def test_a_continuous_label_brings_the_question_again() -> None:
     """Where the likeliest label is continuous the reason is shown, and the question for the label comes again."""
     found = talk(TABLE[["plan", "amount"]], ["amount", "plan", ""])
     assert found.shown.count("The label 'amount' looks continuous: 120 different numbers") == 2

@@ -28,10 +28,10 @@ def test_the_written_project_reads_the_file_as_init_did(tmp_path: Path, capsys: 
     (tmp_path / "export.txt").write_bytes(GERMAN.encode("cp1252"))
     output = tmp_path / "tiltyard.toml"
     assert exit_code(["init", str(tmp_path / "export.txt"), "--output", str(output), "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
+    printed = json.loads(capsys.readouterr().out)
     found = {"encoding": "windows-1252", "separator": ";", "decimal": ",", "thousands": "."}
-    assert told["read_as"] == found
-    assert len(told["notices"]) == 4
+    assert printed["read_as"] == found
+    assert len(printed["notices"]) == 4
     project = load_project(output)
     assert project.data.model_dump(include=set(found)) == found
     dataset = load_dataset(project)

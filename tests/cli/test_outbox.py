@@ -40,13 +40,13 @@ def test_a_notification_is_listed_sent_and_retried(tmp_path: Path, monkeypatch: 
     assert (failed.exit_code or failed.return_value) == 1
     assert "TILTYARD_DESTINATIONS__ON_CALL__URL is not set" in _run(tmp_path, "list", "--json").output
     assert "on-call" in _run(tmp_path, "list").output
-    with receiver() as told:
-        monkeypatch.setenv("TILTYARD_DESTINATIONS__ON_CALL__URL", told.url)
+    with receiver() as receiving:
+        monkeypatch.setenv("TILTYARD_DESTINATIONS__ON_CALL__URL", receiving.url)
         monkeypatch.setenv("TILTYARD_DESTINATIONS__ON_CALL__SECRET", "s3cret")
         assert '"sent": 0' in _run(tmp_path, "send", "--json").output, "it is not due yet"
         assert _run(tmp_path, "retry", "--json").output == '{"due": 1}\n'
         assert '"sent": 1' in _run(tmp_path, "send", "--json").output
-    headers, body = told.requests[0]
+    headers, body = receiving.requests[0]
     assert verify_signature("s3cret", body, headers["tiltyard-signature"], now=datetime.now(UTC).timestamp())
     assert '"state": "sent"' in _run(tmp_path, "list", "--json").output
     assert isinstance(_run(tmp_path, "retry", "nothing").exception, NotFoundError)

@@ -43,9 +43,9 @@ def test_short_words_are_not_broken_where_the_table_has_room(
     print_table("", ("Topic", "Why"), [("approval-requested", "a reason " * 20)])
     assert "approval-requested" in capsys.readouterr().out
     print_table("", ("At", *"abcdef"), [(at, *["some-word"] * 6)])
-    told = capsys.readouterr().out
-    assert "2026-01-31      some-word  some-word" in told
+    printed = capsys.readouterr().out
+    assert "2026-01-31      some-word  some-word" in printed
     print_table("", ("At", *"abcdefgh"), [(at, *["some-word"] * 8)])
-    told = capsys.readouterr().out
-    assert max(map(len, told.splitlines())) <= 80
-    assert "\n2026-01-  some-w" in told
+    printed = capsys.readouterr().out
+    assert max(map(len, printed.splitlines())) <= 80
+    assert "\n2026-01-  some-w" in printed

@@ -121,10 +121,10 @@ def written(spelt: tuple[list[Row], list[Row]], tmp_path: Path) -> Written:
     return write
 
 
-def check(answer: Any, expected: Any) -> None:
-    actual = [list(one["probabilities"].values()) for one in answer]
+def check(predictions: Any, expected: Any) -> None:
+    actual = [list(one["probabilities"].values()) for one in predictions]
     np.testing.assert_allclose(actual, expected, rtol=1e-9)
-    assert {warning["value"] for one in answer for warning in one.get("warnings", [])} == {"pub"}
+    assert {warning["value"] for one in predictions for warning in one.get("warnings", [])} == {"pub"}
 
 
 @pytest.mark.parametrize("name", WRITERS)
@@ -158,9 +158,9 @@ def test_standard_input_is_read_by_its_content(
 
 def test_the_training_file_itself_can_be_predicted(rows: Films) -> None:
     """The file that the champion learned from, label included, is predicted row by row without a warning."""
-    answer: Any = rows.call_json("predict", "--file", "rows.csv")
-    assert len(answer) == 120
-    assert not any("warnings" in one for one in answer)
+    predictions: Any = rows.call_json("predict", "--file", "rows.csv")
+    assert len(predictions) == 120
+    assert not any("warnings" in one for one in predictions)
 
 
 @pytest.mark.parametrize(
@@ -195,9 +195,9 @@ def test_a_code_keeps_its_zeros(tmp_path: Path) -> None:
     project = Films(tmp_path)
     project.call("train", "--champion", "--accept-data")
     (tmp_path / "some.csv").write_text("size,code\n50,01234\n50,77\n", encoding="utf-8")
-    answer: Any = project.call_json("predict", "--file", "some.csv")
-    assert [one["prediction"] for one in answer] == ["yes", "no"]
-    assert not any("warnings" in one for one in answer)
+    predictions: Any = project.call_json("predict", "--file", "some.csv")
+    assert [one["prediction"] for one in predictions] == ["yes", "no"]
+    assert not any("warnings" in one for one in predictions)
 
 
 def test_texts_come_as_lines_or_as_the_column_of_a_table(tmp_path: Path) -> None:
@@ -211,7 +211,7 @@ def test_texts_come_as_lines_or_as_the_column_of_a_table(tmp_path: Path) -> None
     (tmp_path / "a.csv").write_text('id,review\n1,a good film\n2,"a bad, bad film"\n', encoding="utf-8")
     (tmp_path / "a.jsonl").write_text('{"text": "a good film", "stars": 4}\n{"text": "a bad, bad film"}\n')
     found: list[Any] = [project.call_json("predict", "--file", name) for name in ("a.txt", "a.csv", "a.jsonl")]
-    probabilities = [[one["probabilities"] for one in answer] for answer in found]
+    probabilities = [[one["probabilities"] for one in predictions] for predictions in found]
     assert [one["prediction"] for one in found[0]] == ["p", "n"]
     assert probabilities[0] == probabilities[1] == probabilities[2]
     [warning] = found[2][0]["warnings"]

@@ -131,8 +131,8 @@ class OldBuild:
 def post(address: str, path: str, content: Any, key: str = "") -> Any:
     """POST a JSON body and read the response."""
     headers = {"Content-Type": "application/json"} | ({"X-API-Key": key} if key else {})
-    with urlopen(Request(f"{address}{path}", json.dumps(content).encode(), headers), timeout=60) as answer:
-        return json.loads(answer.read())
+    with urlopen(Request(f"{address}{path}", json.dumps(content).encode(), headers), timeout=60) as response:
+        return json.loads(response.read())
 
 
 @contextlib.contextmanager
@@ -161,8 +161,8 @@ def record_predictions(build: OldBuild, bodies: list[Any], labels: list[str]) ->
     """Serve, predict and label; then make an API key."""
     with build.serve() as (address, _):
         shipped = [post(address, "/predict", body) for body in bodies]
-        for answer, label in zip(shipped, labels, strict=True):
-            post(address, "/feedback", {"prediction_id": answer["prediction_id"], "label": label})
+        for response, label in zip(shipped, labels, strict=True):
+            post(address, "/feedback", {"prediction_id": response["prediction_id"], "label": label})
     key = build.run("keys", "api", "new", "--scope", "admin", "--name", "shop")["key"]
     return {"api_key": key, "shipped": shipped}
 
@@ -174,10 +174,10 @@ def leave_in_spool(build: OldBuild, bodies: list[Any], key: str) -> list[Any]:
             post(address, "/predict", body, key)
         time.sleep(10)  # until these are shipped
         with ledger_away(build.root):
-            answers = [post(address, "/predict", body, key) for body in bodies]
+            predictions = [post(address, "/predict", body, key) for body in bodies]
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-    return answers
+    return predictions
 
 
 def expect(build: OldBuild, inputs: tuple[Any, ...]) -> dict[str, Any]:

@@ -180,7 +180,7 @@ def test_notifications_snapshots_and_keys_are_listed(state: OldState) -> None:
 def test_a_spool_that_was_not_shipped_is_shipped_once(name: str, unpacked: Callable[[str], OldState]) -> None:
     """What killed workers of the older build left in their spools is exported, with what was in the ledger, once."""
     state = unpacked(name)
-    unshipped = {answer["prediction_id"]: answer for answer in state.expected["unshipped"]}
+    unshipped = {response["prediction_id"]: response for response in state.expected["unshipped"]}
     assert not unshipped.keys() & set(state.recorded_ids())
     file = state.project.root / "all.jsonl"
     state.project.call("predictions", "export", "--to", str(file))
@@ -188,9 +188,9 @@ def test_a_spool_that_was_not_shipped_is_shipped_once(name: str, unpacked: Calla
     counted = Counter(row["prediction_id"] for row in exported)
     assert set(counted.values()) == {1}
     rows = {row["prediction_id"]: row for row in exported}
-    for answer in (*state.expected["shipped"], *unshipped.values()):
-        assert rows[answer["prediction_id"]]["confidence"] == answer["confidence"]
-        assert rows[answer["prediction_id"]]["model_version"] == answer["model_version"]
+    for response in (*state.expected["shipped"], *unshipped.values()):
+        assert rows[response["prediction_id"]]["confidence"] == response["confidence"]
+        assert rows[response["prediction_id"]]["model_version"] == response["model_version"]
     counts: Any = state.project.call_json("feedback", "stats")
     assert (counts["labels"], counts["predictions"]) == (40, len(exported))
 
@@ -273,10 +273,10 @@ def test_a_version_is_exported_evaluated_and_trained_again(unpacked: Callable[[s
 def _assert_served(state: OldState, address: str, field: str) -> None:
     headers = {"X-API-Key": state.expected["api_key"]}
     for input_, wanted in zip(state.expected["inputs"], state.expected["predictions"]["2"], strict=True):
-        answer = httpx.post(f"{address}/predict", json={field: input_}, headers=headers, timeout=60)
-        if answer.status_code != 422:  # an empty text is predicted on the command line and refused by the server
-            assert answer.status_code == 200, answer.text
-            _assert_same_predictions([answer.json()], [wanted])
+        response = httpx.post(f"{address}/predict", json={field: input_}, headers=headers, timeout=60)
+        if response.status_code != 422:  # an empty text is predicted on the command line and refused by the server
+            assert response.status_code == 200, response.text
+            _assert_same_predictions([response.json()], [wanted])
 
 
 def _assert_same_predictions(made: Any, wanted: Any, version: str | None = None) -> None:

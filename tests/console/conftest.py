@@ -34,7 +34,7 @@ class Reader:
         """A response, which must be a success."""
         return self.client.get(path).raise_for_status()
 
-    def look(self, page: str, seen: str | None = None, **inputs: object) -> dict[str, Any]:
+    def render(self, page: str, seen: str | None = None, **inputs: object) -> dict[str, Any]:
         """What a page's refresh brings, by component id; empty when there is nothing new."""
         callback = next(
             found for found in self.get("/_dash-dependencies").json() if f"{page}-instead.children" in found["output"]
@@ -57,7 +57,7 @@ class Reader:
                 for item in wanted
             ]
 
-        answer = self.client.post(
+        response = self.client.post(
             "/_dash-update-component",
             json={
                 "output": callback["output"],
@@ -67,7 +67,7 @@ class Reader:
                 "changedPropIds": [],
             },
         ).raise_for_status()
-        return answer.json()["response"] if answer.status_code == 200 else {}
+        return response.json()["response"] if response.status_code == 200 else {}
 
 
 Serve = Callable[[Registry, Ledger], Reader]

@@ -52,10 +52,10 @@ def test_an_empty_project_names_the_next_command(serve: Serve, registry: MemoryR
     """Where there is nothing to show, every page names the command that changes that, and hides its frame."""
     reader = serve(registry, ledger)
     for page in PAGES:
-        shown = reader.look(page)
+        shown = reader.render(page)
         assert "tiltyard train --champion" in json.dumps(shown[f"{page}-instead"])
         assert shown[f"{page}-frame"] == {"hidden": True}
-    assert "tiltyard serve" in json.dumps(reader.look("predictions"))
+    assert "tiltyard serve" in json.dumps(reader.render("predictions"))
 
 
 def test_versions_without_a_champion_name_the_command(
@@ -63,7 +63,7 @@ def test_versions_without_a_champion_name_the_command(
 ) -> None:
     """Without a champion the page names the command that makes the newest version champion."""
     add_version(accuracy=0.8)
-    shown = serve(registry, ledger).look("versions")
+    shown = serve(registry, ledger).render("versions")
     assert shown["versions-frame"] == {"hidden": False}
     assert "tiltyard set-alias --version 1 --alias champion" in json.dumps(shown["versions-missing"])
 
@@ -74,7 +74,7 @@ def test_versions_are_shown_with_their_metrics(
     """A version is a row with its aliases, metrics, recipe, time and run, and a point of the plot."""
     add_version(accuracy=0.8125)
     add_version("champion", accuracy=0.875)
-    shown = serve(registry, ledger).look("versions")
+    shown = serve(registry, ledger).render("versions")
     table = json.dumps(shown["versions-all"])
     for word in ("v1", "v2", "champion", "0.8125", "0.8750", "-0.0625", "tfidf-logreg", "2026-03-01 12:02", "a1b2c3d4"):
         assert word in table
@@ -89,13 +89,13 @@ def test_a_refresh_brings_new_predictions_and_only_those(
     """A tick refreshes the page after a new prediction, and otherwise changes nothing."""
     ledger.record([now_prediction(input={"text": "A warm film"})])
     reader = serve(registry, ledger)
-    first = reader.look("predictions", **{"predictions-window": "day", "predictions-search": ""})
+    first = reader.render("predictions", **{"predictions-window": "day", "predictions-search": ""})
     assert "A warm film" in json.dumps(first["predictions-recent"], ensure_ascii=False)
     seen = first["predictions-seen"]["data"]
     inputs = {"predictions-window": "day", "predictions-search": ""}
-    assert reader.look("predictions", seen, **inputs) == {}
+    assert reader.render("predictions", seen, **inputs) == {}
     ledger.record([now_prediction(input={"text": "A cold film"}, label="negative")])
-    second = reader.look("predictions", seen, **inputs)
+    second = reader.render("predictions", seen, **inputs)
     assert "A cold film" in json.dumps(second["predictions-recent"])
     assert [trace["name"] for trace in second["predictions-timeline"]["figure"]["data"]] == ["negative", "positive"]
     assert sum(map(sum, (trace["y"] for trace in second["predictions-confidence"]["figure"]["data"]))) == 2
@@ -106,7 +106,9 @@ def test_a_search_narrows_the_list_and_nothing_else(
 ) -> None:
     """A search lists the matching predictions; the counts above cover all predictions."""
     ledger.record([now_prediction(input={"text": "warm"}), now_prediction(input={"text": "cold"})])
-    shown = serve(registry, ledger).look("predictions", **{"predictions-window": "hour", "predictions-search": "WARM"})
+    shown = serve(registry, ledger).render(
+        "predictions", **{"predictions-window": "hour", "predictions-search": "WARM"}
+    )
     recent = json.dumps(shown["predictions-recent"])
     assert '"warm"' in recent
     assert '"cold"' not in recent
@@ -120,7 +122,7 @@ def test_invalid_inputs_do_no_harm(
 ) -> None:
     """A request without a window, or with an unknown one, gets the default window."""
     ledger.record([now_prediction()])
-    assert serve(registry, ledger).look("predictions", **inputs)["predictions-frame"] == {"hidden": False}
+    assert serve(registry, ledger).render("predictions", **inputs)["predictions-frame"] == {"hidden": False}
 
 
 def test_decisions_are_shown_with_who_why_and_evidence(
@@ -128,7 +130,7 @@ def test_decisions_are_shown_with_who_why_and_evidence(
 ) -> None:
     """A decision is shown with its actor, reason and evidence, under the statement that the chain is whole."""
     ledger.append(make_event(reason="0.1 better on 300 rows", evidence={"p_value": 0.0125}))
-    shown = json.dumps(serve(registry, ledger).look("decisions")["decisions-list"])
+    shown = json.dumps(serve(registry, ledger).render("decisions")["decisions-list"])
     for words in ("Chain whole", "Version 2 became champion", "ada", "0.1 better on 300 rows", "0.0125"):
         assert words in shown
 
@@ -144,7 +146,7 @@ def test_a_broken_chain_is_reported(serve: Serve, registry: MemoryRegistry) -> N
     """A broken chain is said aloud, link by link, and never called whole."""
     ledger = TamperedLedger()
     ledger.append(Event("promoted", "films/1", datetime.now(UTC), "ada"))
-    shown = json.dumps(serve(registry, ledger).look("decisions")["decisions-list"])
+    shown = json.dumps(serve(registry, ledger).render("decisions")["decisions-list"])
     assert "Event 1 was changed." in shown
     assert "Chain whole" not in shown
 
@@ -155,14 +157,14 @@ def test_an_unavailable_registry_is_reported_until_it_returns(
     """While the registry is away the page says so and what to do; the next tick after its return draws the page."""
     add_version("champion", accuracy=0.9)
     reader = serve(registry, ledger)
-    seen = reader.look("versions")["versions-seen"]["data"]
+    seen = reader.render("versions")["versions-seen"]["data"]
     registry.away = True
-    shown = reader.look("versions", seen)
+    shown = reader.render("versions", seen)
     assert "The registry is away." in json.dumps(shown["versions-instead"])
     assert "Bring it back." in json.dumps(shown["versions-instead"])
     assert shown["versions-frame"] == {"hidden": True}
     registry.away = False
-    back = reader.look("versions", shown["versions-seen"]["data"])
+    back = reader.render("versions", shown["versions-seen"]["data"])
     assert (back["versions-instead"], back["versions-frame"]) == ({"children": None}, {"hidden": False})
 
 
@@ -179,7 +181,7 @@ def test_an_internal_error_shows_no_traceback(
     """An unexpected failure is reported without its details, which are in the log."""
     ledger = FailingLedger()
     ledger.record([now_prediction()])
-    shown = json.dumps(serve(registry, ledger).look("predictions"))
+    shown = json.dumps(serve(registry, ledger).render("predictions"))
     assert "cannot be drawn" in shown
     assert "secret detail" not in shown
     assert "Traceback" not in shown
@@ -198,7 +200,7 @@ def test_no_response_names_another_host(
     links = re.findall(r'(?:src|href)="([^"]+)"', document.text)
     assert len(links) > 5
     assert all(link.startswith("/") and not link.startswith("//") for link in links)
-    data = [json.dumps(reader.look(page)) for page in PAGES] + [reader.open(path) for path in PAGES.values()]
+    data = [json.dumps(reader.render(page)) for page in PAGES] + [reader.open(path) for path in PAGES.values()]
     styles = [reader.get(link).text for link in links if ".css" in link]
     own = [reader.get(path).text for path in ("/_dash-layout", "/_dash-dependencies", "/assets/console.js")]
     assert styles

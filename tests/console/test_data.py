@@ -96,15 +96,17 @@ def test_the_history_runs_from_old_to_new_with_gaps(registry: MemoryRegistry, ad
 )
 def test_the_timeline_counts_every_prediction_of_its_window_once(ages: list[int], window: str, now: int) -> None:
     """The bins of any window join without gap or overlap, hold now, and together count what the ledger counts."""
-    ledger, asked = MemoryLedger(), query(window, seconds=now)
+    ledger, summary_query = MemoryLedger(), query(window, seconds=now)
     labels = ("good", "bad", "mixed")
     ledger.record(
         [
-            make_prediction(at=asked.now - timedelta(seconds=age), label=labels[age % 3], confidence=age % 100 / 100)
+            make_prediction(
+                at=summary_query.now - timedelta(seconds=age), label=labels[age % 3], confidence=age % 100 / 100
+            )
             for age in ages
         ]
     )
-    view = predictions_view(ledger, asked)
+    view = predictions_view(ledger, summary_query)
     span = WINDOWS[window].span or timedelta(days=9999)
     young = sum(timedelta(seconds=age) <= span - view.step for age in ages)
     assert young <= view.stats.total <= sum(timedelta(seconds=age) <= span for age in ages)
@@ -112,7 +114,7 @@ def test_the_timeline_counts_every_prediction_of_its_window_once(ages: list[int]
     if view.stats.total:
         starts = sorted(set(view.timeline["start"]))
         assert all(later - earlier == view.step for earlier, later in pairwise(starts))
-        assert starts[-1] <= asked.now < starts[-1] + view.step
+        assert starts[-1] <= summary_query.now < starts[-1] + view.step
         assert len(starts) <= 61
         whole = ledger.prediction_stats("films", starts[0], starts[-1] + view.step)
         assert (view.stats.by_label, view.stats.by_version) == (whole.by_label, whole.by_version)

@@ -101,7 +101,7 @@ def test_the_monitoring_page_shows_figures_and_findings(films: Project, open_con
         [make_finding(code="drift.number", subject="length", score=0.5, limit=0.1, message="Moved.", at=now)]
     )
     reader: Reader = open_console(films, ledger, ConsoleSources(monitored=lambda: champion))
-    shown = reader.look("monitoring", None, **{"monitoring-stretch": "day"})
+    shown = reader.render("monitoring", None, **{"monitoring-stretch": "day"})
     facts = json.dumps(shown["monitoring-facts"])
     for words in ("Act", "v1", "400", "Accuracy, estimate"):
         assert words in facts
@@ -113,7 +113,9 @@ def test_the_monitoring_page_shows_figures_and_findings(films: Project, open_con
     assert "300 of 400 predictions (75.0%) have a label" in json.dumps(shown["monitoring-coverage-words"])
     assert "labels contradict the estimate" in json.dumps(shown["monitoring-performance-words"])
     assert "could not" not in json.dumps(shown["monitoring-history"])
-    assert reader.look("monitoring", None, **{"monitoring-stretch": "century"})["monitoring-frame"] == {"hidden": False}
+    assert reader.render("monitoring", None, **{"monitoring-stretch": "century"})["monitoring-frame"] == {
+        "hidden": False
+    }
 
 
 def test_the_monitoring_page_refreshes_after_a_run_or_a_minute() -> None:
@@ -129,14 +131,14 @@ def test_the_monitoring_page_refreshes_after_a_run_or_a_minute() -> None:
 
 def test_a_model_without_predictions_names_the_next_command(films: Project, open_console: Any) -> None:
     """Without predictions and findings the monitoring page names the commands that bring them."""
-    shown = open_console(films, MemoryLedger(), ConsoleSources()).look("monitoring")
+    shown = open_console(films, MemoryLedger(), ConsoleSources()).render("monitoring")
     assert "tiltyard monitor" in json.dumps(shown["monitoring-instead"])
 
 
 def test_experiments_show_runs_parameters_and_metrics(films: Project, open_console: Any) -> None:
     """Every run is a row with its metrics; parameters that differ are a table, the others are listed once."""
     reader = open_console(films, MemoryLedger(), ConsoleSources(runs=lambda: RUNS))
-    shown = reader.look("experiments")
+    shown = reader.render("experiments")
     runs = json.dumps(shown["experiments-runs"])
     for words in ("tfidf-logreg", "nbsvm", "failed", "0.8125", "0.7500", "2026-03-02 10:00"):
         assert words in runs
@@ -146,16 +148,16 @@ def test_experiments_show_runs_parameters_and_metrics(films: Project, open_conso
     assert parameters.index("The same in all runs") < parameters.index("random_state")
     traces = {trace["name"]: trace for trace in shown["experiments-metrics"]["figure"]["data"]}
     assert traces["Accuracy"]["y"] == [0.8125, None]
-    assert reader.look("experiments", shown["experiments-seen"]["data"]) == {}
-    empty = open_console(films, MemoryLedger(), ConsoleSources()).look("experiments")
+    assert reader.render("experiments", shown["experiments-seen"]["data"]) == {}
+    empty = open_console(films, MemoryLedger(), ConsoleSources()).render("experiments")
     assert "tiltyard train" in json.dumps(empty["experiments-instead"])
 
 
 def test_the_champion_predicts_from_form_json_and_file(films: Project, open_console: Any) -> None:
     """A text from the form, several as JSON and a file get labels, confidence and a plot."""
     reader: Reader = open_console(films, MemoryLedger(), ConsoleSources(champion=Champion))
-    assert "No input yet" in json.dumps(reader.look("trial")["trial-instead"])
-    by_form = reader.look(
+    assert "No input yet" in json.dumps(reader.render("trial")["trial-instead"])
+    by_form = reader.render(
         "trial", None, **{"trial-ask": 1, "trial-mode": "form", "trial-field-0": "a long enough text"}
     )
     facts = json.dumps(by_form["trial-result"])
@@ -164,10 +166,10 @@ def test_the_champion_predicts_from_form_json_and_file(films: Project, open_cons
     (bars,) = by_form["trial-probabilities"]["figure"]["data"]
     assert dict(zip(bars["y"], bars["x"], strict=True)) == {"negative": 0.25, "positive": 0.75}
     two = json.dumps({"instances": [{"text": "short"}, {"text": "a long enough text"}]})
-    by_json = reader.look("trial", None, **{"trial-ask": 1, "trial-mode": "json", "trial-json": two})
+    by_json = reader.render("trial", None, **{"trial-ask": 1, "trial-mode": "json", "trial-json": two})
     assert "a long enough text" in json.dumps(by_json["trial-answers"])
     content = "data:text/csv;base64," + base64.b64encode(b"text,label\nshort,x\na long enough text,y\n").decode()
-    by_file = reader.look(
+    by_file = reader.render(
         "trial", None, **{"trial-mode": "file", "trial-file": content, "trial-file.filename": "t.csv"}
     )
     assert "negative 1, positive 1" in json.dumps(by_file["trial-result"])
@@ -182,11 +184,11 @@ def test_invalid_inputs_are_reported(films: Project, open_console: Any) -> None:
         ({"trial-mode": "json", "trial-json": "[]"}, "There is no input"),
     )
     for inputs, words in cases:
-        shown = reader.look("trial", None, **{"trial-ask": 1, **inputs})
+        shown = reader.render("trial", None, **{"trial-ask": 1, **inputs})
         assert words in json.dumps(shown["trial-instead"])
         assert shown["trial-frame"] == {"hidden": True}
     without: Reader = open_console(films, MemoryLedger(), ConsoleSources())
-    shown = without.look("trial", None, **{"trial-ask": 1, "trial-mode": "form", "trial-field-0": "text"})
+    shown = without.render("trial", None, **{"trial-ask": 1, "trial-mode": "form", "trial-field-0": "text"})
     assert "tiltyard train --champion" in json.dumps(shown["trial-instead"])
 
 
@@ -199,7 +201,7 @@ def test_a_table_has_a_field_for_each_feature(people: Project, open_console: Any
     for words in ('"trial-field-2"', "Bonn / Ulm", "true / false", '"min": 0'):
         assert words.replace(" ", "") in page.replace(" ", "")
     fields: dict[str, Any] = {"trial-field-0": "41.5", "trial-field-1": "true", "trial-field-2": ""}
-    shown = reader.look("trial", None, **{"trial-ask": 1, "trial-mode": "form", **fields})
+    shown = reader.render("trial", None, **{"trial-ask": 1, "trial-mode": "form", **fields})
     assert "age 41.5, member true, city" in json.dumps(shown["trial-answers"], ensure_ascii=False)
 
 

@@ -125,7 +125,7 @@ def test_a_schema_survives_json(rows: list[dict[str, Any]]) -> None:
         (["\ud800", "x"], "category"),
     ],
 )
-def test_a_column_of_objects_is_judged_by_what_its_cells_say(values: list[Any], expected: str) -> None:
+def test_the_kind_of_a_column_of_objects_is_what_its_cells_say(values: list[Any], expected: str) -> None:
     """Blanks and words for gaps count for nothing; what is left decides."""
     assert kind(values) == expected
 

@@ -34,7 +34,7 @@ def test_keys_are_the_same_on_every_machine() -> None:
     assert content_keys(pd.DataFrame({"age": [41], "city": ["Oslo"]})).tolist() == [3634814296175871113]
 
 
-def test_a_table_row_is_told_by_its_values_not_by_column_order_or_integer_type() -> None:
+def test_a_table_row_is_identified_by_its_values_not_by_column_order_or_integer_type() -> None:
     """Column order and the float form of an integer change nothing; a missing value is another value."""
     table = pd.DataFrame({"a": [1, 2, 3], "b": ["x", "y", None]})
     same = pd.DataFrame({"b": ["x", "y", np.nan], "a": [1.0, 2.0, 3.0]})

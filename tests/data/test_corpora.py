@@ -115,10 +115,10 @@ class Progress:
     """Remembers its progress."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[str, int, int]] = []
+        self.reported: list[tuple[str, int, int]] = []
 
     def __call__(self, activity: str, done: int, total: int) -> None:
-        self.told.append((activity, done, total))
+        self.reported.append((activity, done, total))
 
 
 def fetch(web: Web, to: Path, corpus: Corpus = SMALL, watch: Progress | None = None) -> Path:
@@ -137,12 +137,12 @@ def test_a_fetched_corpus_is_a_project_with_the_official_split(web: Web, tmp_pat
     assert sorted(path.name for path in (tmp_path / "imdb").iterdir()) == ["aclImdb", "tiltyard.toml"]
 
 
-def test_progress_is_told_from_the_first_byte_to_the_last_file(web: Web, tmp_path: Path) -> None:
+def test_progress_is_reported_from_the_first_byte_to_the_last_file(web: Web, tmp_path: Path) -> None:
     """Download, verification and unpacking each end at their totals."""
     watch = Progress()
     fetch(web, tmp_path, watch=watch)
-    assert list(dict.fromkeys(activity for activity, _, _ in watch.told)) == ["download", "verify", "unpack"]
-    ends = {activity: (done, total) for activity, done, total in watch.told}
+    assert list(dict.fromkeys(activity for activity, _, _ in watch.reported)) == ["download", "verify", "unpack"]
+    ends = {activity: (done, total) for activity, done, total in watch.reported}
     assert set(ends.values()) == {(len(ARCHIVE), len(ARCHIVE))}
 
 
@@ -309,15 +309,15 @@ def test_the_command_says_what_is_there(tmp_path: Path) -> None:
     (tmp_path / "aclImdb").mkdir()
     words = ["fetch", "imdb", "--to", str(tmp_path)]
     done = CliRunner().invoke(command, [*words, "--json"], catch_exceptions=False)
-    answer = json.loads(done.stdout)
-    assert (answer["downloaded"], answer["described"]) == (False, True)
-    assert answer["digests"] == dict(IMDB.digests)
+    printed = json.loads(done.stdout)
+    assert (printed["downloaded"], printed["described"]) == (False, True)
+    assert printed["digests"] == dict(IMDB.digests)
     again = CliRunner().invoke(command, words, catch_exceptions=False)
     assert "was already in" in again.stdout
     assert "tiltyard train" in again.stdout
 
 
-def test_progress_is_shown_beside_the_answer(web: Web, tmp_path: Path) -> None:
+def test_progress_is_shown_apart_from_the_output(web: Web, tmp_path: Path) -> None:
     """What a person watches goes to the console of the caller, a bar an activity."""
     shown = io.StringIO()
     with show_progress(Console(file=shown)) as watch:

@@ -149,7 +149,7 @@ def test_rows_that_are_kept_already_are_not_written_again(tmp_path: Path) -> Non
     assert [path.name for path in (tmp_path / "store").rglob("*.*")] == [Path(first.uri).name]
 
 
-def test_other_values_beside_inputs_and_labels_are_kept_beside(tmp_path: Path) -> None:
+def test_values_other_than_inputs_and_labels_are_kept_with_them(tmp_path: Path) -> None:
     """A dataset that differs only in its times has the same fingerprint, and both sets of rows are kept."""
     (tmp_path / "rows.csv").write_text(TEXTS)
     first = take_snapshot(load_dataset(project(tmp_path, "rows.csv")), tmp_path)
@@ -277,8 +277,8 @@ def test_the_command_keeps_rows_in_the_state_folder(tmp_path: Path) -> None:
     )
     runner = CliRunner()
     done = runner.invoke(command, ["snapshot", "--project", str(file), "--json"], catch_exceptions=False)
-    answer = json.loads(done.output)
-    assert answer["uri"] == str(tmp_path / ".tiltyard" / "snapshots" / "films" / f"{answer['fingerprint']}.parquet")
-    assert (answer["rows"], answer["created"]) == (4, True)
+    printed = json.loads(done.output)
+    assert printed["uri"] == str(tmp_path / ".tiltyard" / "snapshots" / "films" / f"{printed['fingerprint']}.parquet")
+    assert (printed["rows"], printed["created"]) == (4, True)
     again = runner.invoke(command, ["snapshot", "--project", str(file)], catch_exceptions=False)
     assert "Already stored" in again.output

@@ -109,7 +109,7 @@ def test_wrong_credentials_are_refused_without_being_shown(
     assert SECRET not in repr(caught.value.to_dict())
 
 
-def test_an_endpoint_that_does_not_answer_is_named(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endpoint_that_does_not_respond_is_named(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """A wrong AWS_ENDPOINT_URL is an error that names it, after a few seconds at most."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound, not listening: connections are refused

@@ -29,9 +29,9 @@ def test_a_row_never_changes_sides_when_others_come_or_go(start: int, more: int)
     """By content, a row's side is the same whatever else is in the data."""
     whole = split_dataset(dataset(MANY), SplitSection())
     part = split_dataset(dataset(MANY[start:] + [f"new {n}" for n in range(more)] + MANY[:40]), SplitSection())
-    judged = set(whole.test.inputs)
-    assert all((text in judged) for text in part.test.inputs if text in MANY)
-    assert not any((text in judged) for text in part.train.inputs if text in MANY)
+    held_out = set(whole.test.inputs)
+    assert all((text in held_out) for text in part.test.inputs if text in MANY)
+    assert not any((text in held_out) for text in part.train.inputs if text in MANY)
 
 
 def test_copies_never_straddle() -> None:
@@ -50,7 +50,7 @@ def test_both_sides_together_are_the_data() -> None:
     assert abs(len(split.test) / len(data) - 0.3) < 0.08
 
 
-def test_by_time_the_newest_rows_judge_and_a_moment_is_never_divided() -> None:
+def test_by_time_the_newest_rows_are_the_test_side_and_a_moment_is_never_divided() -> None:
     """No train row is newer than a test row, and rows of one moment stay together."""
     days = [f"2026-01-{1 + position // 50:02d}T00:00:00Z" for position in range(len(MANY))]
     split = split_dataset(dataset(MANY, day=days), SplitSection(by="time", test=0.2), "day")

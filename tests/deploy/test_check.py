@@ -151,7 +151,7 @@ def test_a_folder_that_holds_something_else_is_left_alone(staged: Staged, tmp_pa
 class NonsenseServer(BaseHTTPRequestHandler):
     """A server that reports good health and predicts nonsense."""
 
-    answers: ClassVar[dict[str, Any]] = {
+    contents: ClassVar[dict[str, Any]] = {
         "/health": {"model_loaded": True, "ready": True, "status": "healthy", "version": "1", "model": "m"}
         | {"ledger": {"ok": True}},
         "/v2/health/live": {"ready": True},
@@ -166,7 +166,7 @@ class NonsenseServer(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        body = json.dumps(self.answers[self.path]).encode()
+        body = json.dumps(self.contents[self.path]).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -104,8 +104,8 @@ def test_who_waits_waits_for_the_right_thing() -> None:
         for other, waited in service.get("depends_on", {}).items():
             wanted = "service_completed_successfully" if other in ONCE else "service_healthy"
             assert waited == {"condition": wanted}, (name, other)
-        asked = not service.get("healthcheck", {}).get("disable") and (name == "api" or "healthcheck" in service)
-        assert asked != (name in ONCE), name
+        checked = not service.get("healthcheck", {}).get("disable") and (name == "api" or "healthcheck" in service)
+        assert checked != (name in ONCE), name
 
 
 def test_every_volume_is_named_and_used() -> None:

@@ -49,8 +49,8 @@ def test_one_image_trains_and_serves(image: str, project: Path) -> None:
         server = docker("run", *publish, *where, image, "serve", "--host", "0.0.0.0")
         url = f"http://127.0.0.1:{port}"
         until(lambda: httpx.get(f"{url}/health", timeout=10).status_code == 200, "the server answers")
-        answer = ask(f"{url}/predict", "a warm and wonderful film", key).json()
-        assert (answer["sentiment"], answer["model_version"]) == ("positive", "1")
+        response = ask(f"{url}/predict", "a warm and wonderful film", key).json()
+        assert (response["sentiment"], response["model_version"]) == ("positive", "1")
         assert ask(f"{url}/predict", "a warm and wonderful film").status_code == 401
         until(lambda: docker("inspect", "-f", "{{.State.Health.Status}}", server) == "healthy", "Docker sees it well")
         assert docker("exec", server, "id", "-u") == "10001"

@@ -109,7 +109,7 @@ def test_the_health_check_tells_life_from_death(status: int, body: bytes, well: 
     from http.server import BaseHTTPRequestHandler, HTTPServer
     from threading import Thread
 
-    class Answer(BaseHTTPRequestHandler):
+    class Responder(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(status)
             self.end_headers()
@@ -118,7 +118,7 @@ def test_the_health_check_tells_life_from_death(status: int, body: bytes, well: 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             """Say nothing."""
 
-    with HTTPServer(("127.0.0.1", 0), Answer) as server:
+    with HTTPServer(("127.0.0.1", 0), Responder) as server:
         Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         assert health(f"http://127.0.0.1:{server.server_port}/health") == (0 if well else 1)
         server.shutdown()

@@ -102,16 +102,16 @@ def test_every_pod_keeps_the_strictest_rules(with_components: list[dict[str, Any
     assert "TILTYARD_HOME=/var/lib/tiltyard" in dockerfile
 
 
-def test_probes_ask_what_the_server_answers(manifests: list[dict[str, Any]]) -> None:
+def test_probes_request_what_the_server_serves(manifests: list[dict[str, Any]]) -> None:
     """Each path exists and needs no key; the port is the one that it listens on."""
     (container,) = named(manifests, "StatefulSet", "tiltyard-api")["spec"]["template"]["spec"]["containers"]
     (port,) = container["ports"]
     assert str(port["containerPort"]) == container["args"][container["args"].index("--port") + 1]
     for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
-        asked = container[probe]["httpGet"]
-        assert asked["port"] == port["name"]
-        assert asked["path"] in routes()
-        assert required_scope(asked["path"]) == "public"
+        request = container[probe]["httpGet"]
+        assert request["port"] == port["name"]
+        assert request["path"] in routes()
+        assert required_scope(request["path"]) == "public"
     assert container["startupProbe"]["periodSeconds"] * container["startupProbe"]["failureThreshold"] >= 900
 
 
@@ -151,7 +151,7 @@ def test_production_has_three_replicas_or_more(manifests: list[dict[str, Any]]) 
     assert named(list(base), "StatefulSet", "tiltyard-api")["spec"]["replicas"] == 3
 
 
-def test_what_was_answered_outlives_its_pod(manifests: list[dict[str, Any]]) -> None:
+def test_what_was_predicted_outlives_its_pod(manifests: list[dict[str, Any]]) -> None:
     """The spool lies in its own volume for each replica, which stays when replicas go; and a pod has the time to
     end its workers and to ship what they left."""
     api = named(manifests, "StatefulSet", "tiltyard-api")["spec"]
@@ -177,18 +177,18 @@ esac
 
 def test_a_rollout_that_does_not_come_up_is_undone(tmp_path: Path) -> None:
     """Each workload is waited for; the first that fails goes back to what ran before, and the job fails."""
-    program, asked = tmp_path / "kubectl", tmp_path / "asked"
+    program, called = tmp_path / "kubectl", tmp_path / "asked"
     program.write_text(KUBECTL)
     program.chmod(0o755)
     path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
-    secret = {"PATH": path, "ASKED": str(asked), "KUBE_CONFIG": "token: not-to-be-shown"}
+    secret = {"PATH": path, "ASKED": str(called), "KUBE_CONFIG": "token: not-to-be-shown"}
     good = run("rollout.sh", "staging", IMAGE, env={**secret, "BROKEN": "none"})
     assert (good.returncode, f"staging runs {IMAGE}." in good.stdout) == (0, True), good.stderr
-    assert "apply --server-side -k" in asked.read_text()
-    assert "undo" not in asked.read_text()
+    assert "apply --server-side -k" in called.read_text()
+    assert "undo" not in called.read_text()
     bad = run("rollout.sh", "staging", IMAGE, env={**secret, "BROKEN": "statefulset.apps/tiltyard-api"})
     assert bad.returncode == 1
-    assert "--namespace tiltyard-staging rollout undo statefulset.apps/tiltyard-api" in asked.read_text()
+    assert "--namespace tiltyard-staging rollout undo statefulset.apps/tiltyard-api" in called.read_text()
     assert "not-to-be-shown" not in good.stdout + good.stderr + bad.stdout + bad.stderr
     assert not list((DEPLOY / "kubernetes").glob(".rollout-*"))
 

@@ -33,9 +33,9 @@ def docker(tmp_path: Path) -> dict[str, str]:
     program = tmp_path / "docker"
     program.write_text(DOCKER)
     program.chmod(0o755)
-    asked = tmp_path / "asked"
-    asked.write_text("")
-    return {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "ASKED": str(asked), "ANSWER": digest("a")}
+    called = tmp_path / "asked"
+    called.write_text("")
+    return {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "ASKED": str(called), "ANSWER": digest("a")}
 
 
 @pytest.mark.parametrize(
@@ -82,10 +82,10 @@ def test_production_is_the_image_that_was_staged(docker: dict[str, str]) -> None
     names = f"ghcr.io/acme/films:production\nghcr.io/acme/films:prod-{SHA}\n"
     done = run("retag.sh", staged, env=docker, stdin=names)
     assert done.returncode == 0, done.stderr
-    asked = Path(docker["ASKED"]).read_text()
+    called = Path(docker["ASKED"]).read_text()
     tags = f"--tag ghcr.io/acme/films:production --tag ghcr.io/acme/films:prod-{SHA}"
-    assert f"buildx imagetools create --prefer-index=false {tags} {staged}\n" in asked
-    assert "build " not in asked
+    assert f"buildx imagetools create --prefer-index=false {tags} {staged}\n" in called
+    assert "build " not in called
     other = run("retag.sh", staged, env={**docker, "ANSWER": digest("b")}, stdin=names)
     assert (other.returncode, digest("b") in other.stderr) == (1, True)
     assert run("retag.sh", "ghcr.io/acme/films:latest", env=docker, stdin=names).returncode == 2

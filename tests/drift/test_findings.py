@@ -66,8 +66,8 @@ def test_a_plane_of_few_rows_does_not_alarm(columns: int, rows: int) -> None:
     for _ in range(40):
         reference = build_reference(pd.DataFrame(rng.normal(size=(rows, columns))).rename(columns=str))
         window = profile_rows(reference.layout, pd.DataFrame(rng.normal(size=(rows, columns))).rename(columns=str))
-        judged = evaluate_drift(reference, window, DriftOptions(threshold=1e-6, min_rows=20))
-        alarms += any(test.code == "drift.joint" and test.drifted for test in judged.tests)
+        evaluation = evaluate_drift(reference, window, DriftOptions(threshold=1e-6, min_rows=20))
+        alarms += any(test.code == "drift.joint" and test.drifted for test in evaluation.tests)
     assert alarms <= stats.binom.ppf(0.999, 40, 0.05)
 
 
@@ -98,16 +98,16 @@ def test_undrifted_texts_alarm_as_often_as_stated() -> None:
 def test_drift_is_found_and_named(change, code: str, subject: str) -> None:  # type: ignore[no-untyped-def]
     """What was changed is what is found, with its code and subject, and the verdict says so first."""
     rows = change(frame(np.random.default_rng(4), 1000))
-    judged = evaluate_drift(TABLE, profile_rows(TABLE.layout, rows))
-    assert judged.drifted
-    assert judged.verdict.severity == "error"
-    assert judged.verdict.next_step
-    found = {(finding.code, finding.subject): finding for finding in judged.findings[1:] if finding.is_found}
+    evaluation = evaluate_drift(TABLE, profile_rows(TABLE.layout, rows))
+    assert evaluation.drifted
+    assert evaluation.verdict.severity == "error"
+    assert evaluation.verdict.next_step
+    found = {(finding.code, finding.subject): finding for finding in evaluation.findings[1:] if finding.is_found}
     assert (code, subject) in found
     assert {about for _, about in found} <= {subject, "joint.residual", "joint.spread"}
-    assert subject in judged.verdict.message
+    assert subject in evaluation.verdict.message
     assert found[code, subject].score >= found[code, subject].limit  # type: ignore[operator]
-    json.dumps([finding.to_dict() for finding in judged])
+    json.dumps([finding.to_dict() for finding in evaluation])
 
 
 @pytest.mark.parametrize(
@@ -120,22 +120,22 @@ def test_drift_is_found_and_named(change, code: str, subject: str) -> None:  # t
 )
 def test_changed_texts_are_found_by_their_measures(change, subject: str) -> None:  # type: ignore[no-untyped-def]
     """Other lengths, unknown words and what is hardly language are found in texts."""
-    judged = evaluate_drift(TEXT, profile_rows(TEXT.layout, change(texts(np.random.default_rng(4), 500))))
-    assert ("drift.text", subject) in {(found.code, found.subject) for found in judged if found.is_found}
+    evaluation = evaluate_drift(TEXT, profile_rows(TEXT.layout, change(texts(np.random.default_rng(4), 500))))
+    assert ("drift.text", subject) in {(found.code, found.subject) for found in evaluation if found.is_found}
 
 
 def test_rows_of_the_training_itself_are_no_drift() -> None:
     """Texts that taught the model have no unknown word, which raises no finding."""
     rare = pd.Series([f"{text} once{place}" for place, text in enumerate(LETTERS)], dtype=object)
     reference = build_reference(rare)
-    judged = evaluate_drift(reference, profile_rows(reference.layout, LETTERS.iloc[:500]))
-    assert "text.unknown_words" not in {found.subject for found in judged if found.is_found}
+    evaluation = evaluate_drift(reference, profile_rows(reference.layout, LETTERS.iloc[:500]))
+    assert "text.unknown_words" not in {found.subject for found in evaluation if found.is_found}
 
 
 def test_missing_terms_of_equal_texts_are_found() -> None:
     """Texts of the same length and of known words alone, of which some are no longer used."""
-    judged = evaluate_drift(TEXT, profile_rows(TEXT.layout, texts(np.random.default_rng(4), 500, words=250)))
-    assert "drift.terms" in {found.code for found in judged if found.is_found}
+    evaluation = evaluate_drift(TEXT, profile_rows(TEXT.layout, texts(np.random.default_rng(4), 500, words=250)))
+    assert "drift.terms" in {found.code for found in evaluation if found.is_found}
 
 
 def test_predictions_and_labels_are_compared_with_training() -> None:
@@ -159,9 +159,9 @@ def test_a_trifle_in_a_large_window_is_no_drift() -> None:
     rng = np.random.default_rng(7)
     base = build_reference(pd.DataFrame({"x": rng.normal(size=100_000)}))
     window = profile_rows(base.layout, pd.DataFrame({"x": rng.normal(0.05, 1, 200_000)}))
-    judged = evaluate_drift(base, window)
-    assert judged.verdict.status == "clear"
-    (test,) = (test for test in judged.tests if test.code == "drift.number")
+    evaluation = evaluate_drift(base, window)
+    assert evaluation.verdict.status == "clear"
+    (test,) = (test for test in evaluation.tests if test.code == "drift.number")
     assert test.p_value < 1e-6
     assert 0.01 < test.effect < 0.1
     assert evaluate_drift(base, window, DriftOptions(limits={"x": 0.01})).drifted
@@ -177,9 +177,9 @@ def test_too_few_rows_have_a_next_step_and_no_alarm() -> None:
     assert evaluate_drift(TABLE, Profile.empty(TABLE.layout)).verdict.status == "could_not_judge"
     sparse = POPULATION.head(500).assign(rare=[1.0] * 5 + [float("nan")] * 495)
     base = build_reference(sparse)
-    judged = evaluate_drift(base, profile_rows(base.layout, sparse))
-    assert judged.verdict.status == "clear"
-    assert [(f.subject, f.status) for f in judged.findings[1:]] == [("rare", "could_not_judge")]
+    evaluation = evaluate_drift(base, profile_rows(base.layout, sparse))
+    assert evaluation.verdict.status == "clear"
+    assert [(f.subject, f.status) for f in evaluation.findings[1:]] == [("rare", "could_not_judge")]
 
 
 def test_a_profile_of_another_layout_is_refused() -> None:

@@ -51,7 +51,7 @@ def ledger() -> ReadingLedger:
     return ledger
 
 
-def answered(hour: int, count: int, minute: int = 0) -> list[Prediction]:
+def make_predictions(hour: int, count: int, minute: int = 0) -> list[Prediction]:
     """Predictions of an hour after noon."""
     frame = _rows(count)
     return [
@@ -67,7 +67,7 @@ def answered(hour: int, count: int, minute: int = 0) -> list[Prediction]:
 
 def test_a_past_hour_is_profiled_once(ledger: ReadingLedger) -> None:
     """A second run reads only the current hour; both find what profiling everything finds."""
-    rows = [answered(hour, 60) for hour in range(4)]
+    rows = [make_predictions(hour, 60) for hour in range(4)]
     for some in rows:
         ledger.record(some)
     window = NOON, NOON + 3 * HOUR + timedelta(minutes=30)
@@ -80,11 +80,11 @@ def test_a_past_hour_is_profiled_once(ledger: ReadingLedger) -> None:
 
 def test_a_late_row_makes_its_hour_profiled_again(ledger: ReadingLedger) -> None:
     """A row that arrives late in a past hour, or one that is gone, makes that hour, and no other, be profiled again."""
-    rows = answered(0, 50) + answered(1, 50)
+    rows = make_predictions(0, 50) + make_predictions(1, 50)
     ledger.record(rows)
     window = NOON, NOON + 2 * HOUR
     window_profile(ledger, REFERENCE.layout, FILMS, window)
-    late = answered(0, 1, minute=59)
+    late = make_predictions(0, 1, minute=59)
     ledger.record(late)
     before = ledger.read
     assert window_profile(ledger, REFERENCE.layout, FILMS, window) == profile_predictions(REFERENCE.layout, rows + late)
@@ -93,7 +93,7 @@ def test_a_late_row_makes_its_hour_profiled_again(ledger: ReadingLedger) -> None
 
 def test_another_layout_is_profiled_anew(ledger: ReadingLedger) -> None:
     """Profiles kept by another layout are of no use, and are replaced."""
-    ledger.record(answered(0, 50))
+    ledger.record(make_predictions(0, 50))
     window = NOON, NOON + HOUR
     window_profile(ledger, REFERENCE.layout, FILMS, window)
     (kept,) = ledger.profiles.load(project="films", version="1", route="champion", since=NOON, until=NOON + HOUR)
@@ -104,8 +104,8 @@ def test_another_layout_is_profiled_anew(ledger: ReadingLedger) -> None:
 
 def test_other_models_versions_and_routes_are_left_out(ledger: ReadingLedger) -> None:
     """Predictions of other models, versions and routes are left out."""
-    ledger.record(answered(0, 30))
-    some = answered(0, 10)
+    ledger.record(make_predictions(0, 30))
+    some = make_predictions(0, 10)
     ledger.record([replace(row, id=f"p{row.id}", project="other") for row in some])
     ledger.record([replace(row, id=f"v{row.id}", version="other") for row in some])
     ledger.record([replace(row, id=f"r{row.id}", route="other") for row in some])
@@ -114,7 +114,7 @@ def test_other_models_versions_and_routes_are_left_out(ledger: ReadingLedger) ->
 
 def test_redacted_inputs_are_left_out(ledger: ReadingLedger) -> None:
     """A prediction whose input was taken out is neither a missing value nor read again and again."""
-    rows = answered(0, 30)
+    rows = make_predictions(0, 30)
     ledger.record(rows)
     window = NOON, NOON + HOUR
     assert window_profile(ledger, REFERENCE.layout, FILMS, window).rows == 30
@@ -129,13 +129,13 @@ def test_redacted_inputs_are_left_out(ledger: ReadingLedger) -> None:
 def test_drifted_traffic_is_found_with_its_window(ledger: ReadingLedger) -> None:
     """Undrifted traffic is clear, drifted traffic is found, with the window that was compared; labels count."""
     window = NOON + timedelta(minutes=20), NOON + 2 * HOUR
-    same = answered(0, 200) + answered(1, 200)
+    same = make_predictions(0, 200) + make_predictions(1, 200)
     ledger.record(same)
     ledger.record_labels([Label(row.id, "positive", NOON + 3 * HOUR, "users") for row in same[:150]])
     content = REFERENCE.to_bytes()
-    judged = find_drift(ledger, content, FILMS, window)
-    assert [found.code for found in judged if found.is_found] == ["drift.verdict", "drift.label"]
-    assert (judged.verdict.since, judged.verdict.until) == (NOON, NOON + 2 * HOUR)
+    evaluation = find_drift(ledger, content, FILMS, window)
+    assert [found.code for found in evaluation if found.is_found] == ["drift.verdict", "drift.label"]
+    assert (evaluation.verdict.since, evaluation.verdict.until) == (NOON, NOON + 2 * HOUR)
     ledger.record([replace(row, id=f"x{row.id}", input={"amount": 3.0, "shop": "c"}) for row in same])
     found = {finding.subject for finding in find_drift(ledger, content, FILMS, window) if finding.is_found}
     assert {"amount", "shop"} <= found

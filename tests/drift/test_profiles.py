@@ -337,7 +337,7 @@ def test_broken_correlations_lie_off_the_plane() -> None:
     assert broken > same + 0.3 * layout.scale
 
 
-def test_answers_come_from_rows_held_out() -> None:
+def test_predictions_come_from_rows_held_out() -> None:
     """The reference of predictions and of unknown words counts the rows that the model did not learn from."""
     profile = REFERENCE.profile
     assert profile.rows == 500

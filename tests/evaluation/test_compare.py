@@ -237,7 +237,7 @@ def test_versions_evaluated_on_different_rows_are_not_compared() -> None:
 
 @settings(max_examples=60, deadline=None, database=None)
 @given(lost=st.integers(0, 12), won=st.integers(0, 12), both=st.integers(1, 20))
-def test_exchanged_answers_are_mcnemar_for_accuracy(lost: int, won: int, both: int) -> None:
+def test_exchanged_predictions_are_mcnemar_for_accuracy(lost: int, won: int, both: int) -> None:
     """For accuracy the permutation test is McNemar's, up to the luck of the draw, and to change sides changes tails."""
     truth = ["yes"] * (both + lost + won) + ["no"]
     champion = label_predictions(truth, ["yes"] * (both + lost) + ["no"] * (won + 1), None, ("no", "yes"))
@@ -286,7 +286,7 @@ def test_few_rows_promote_too_often_by_the_bootstrap_alone(name: str) -> None:
     for number in range(loops):
         truth = np.arange(25) % 5 == 0
         row = random.normal(size=25)
-        first, second = (_answers(truth, row + random.normal(size=25)) for _ in range(2))
+        first, second = (_make_predictions(truth, row + random.normal(size=25)) for _ in range(2))
         ahead, _ = permutation_p_values(metric, first, second, resamples=199, seed=number)
         boot = compare_bootstrap(metric, first, second, resamples=199, seed=number)
         alone += boot.difference > 0 and boot.p_value < 0.05
@@ -295,7 +295,7 @@ def test_few_rows_promote_too_often_by_the_bootstrap_alone(name: str) -> None:
     assert wrong <= alone
 
 
-def _answers(truth: np.ndarray, noise: np.ndarray) -> LabelledPredictions:
+def _make_predictions(truth: np.ndarray, noise: np.ndarray) -> LabelledPredictions:
     score = 1 / (1 + np.exp(-(np.where(truth, 2.0, -2.0) + 2 * noise)))
     probabilities = np.column_stack([1 - score, score])
     return label_predictions(np.where(truth, "b", "a"), np.where(score > 0.5, "b", "a"), probabilities, ("a", "b"), "b")

@@ -158,7 +158,7 @@ def test_many_labels_are_each_held_against_the_rest() -> None:
     assert report.metrics["fairness.group.demographic_parity_ratio"] == min(ratios)
 
 
-def test_without_fairlearn_the_way_to_install_it_is_told() -> None:
+def test_without_fairlearn_the_way_to_install_it_is_named() -> None:
     """Where fairlearn is missing the error names the extra."""
     code = """
 import sys

@@ -87,19 +87,19 @@ def test_it_is_what_scikit_learn_finds() -> None:
         assert feature.value == pytest.approx(mean, abs=0.025), feature.name
 
 
-def test_only_changed_rows_are_asked_and_all_else_is_as_if_they_were() -> None:
+def test_only_changed_rows_are_predicted_and_all_else_is_as_if_they_were() -> None:
     """Rows whose cell is the same after the shuffle cost nothing, and the result is the same as asking all."""
     pipeline, inputs, labelled = fitted()
-    asked: list[int] = []
+    counts: list[int] = []
 
     def predict(rows: pd.DataFrame) -> NDArray[np.float64]:
         assert rows.dtypes.equals(inputs.dtypes)
-        asked.append(len(rows))
+        counts.append(len(rows))
         return np.asarray(pipeline.predict_proba(rows))
 
     found = permutation_importance(predict, inputs, labelled, get_metric("accuracy"), seed=3)
-    assert len(asked) == 4  # the constant is never shuffled
-    assert asked[2] < 0.6 * 3 * len(inputs)  # a word of two changes in half of the rows
+    assert len(counts) == 4  # the constant is never shuffled
+    assert counts[2] < 0.6 * 3 * len(inputs)  # a word of two changes in half of the rows
     random = np.random.default_rng(3)
     random.choice(len(inputs), len(inputs), replace=False)
     for name in inputs.columns:

@@ -39,8 +39,8 @@ def make_reports() -> dict[str, object]:
     frame = pd.DataFrame({"size": rows % 4, "noise": rows % 3})
     metric = get_metric("accuracy")
 
-    def predict(asked: pd.DataFrame) -> np.ndarray:
-        return np.where((asked["size"].to_numpy() % 2 == 0)[:, None], [0.75, 0.25], [0.25, 0.75])
+    def predict(sizes: pd.DataFrame) -> np.ndarray:
+        return np.where((sizes["size"].to_numpy() % 2 == 0)[:, None], [0.75, 0.25], [0.25, 0.75])
 
     importance = permutation_importance(predict, frame, champion, metric, seed=1)
     assert importance is not None

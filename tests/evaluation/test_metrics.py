@@ -115,7 +115,7 @@ def test_certain_right_predictions_have_the_best_value(rows: LabelledPredictions
 @settings(max_examples=40, deadline=None, database=None)
 @given(rows=rows(), seed=st.integers(0, 2**32 - 1))
 @example(rows=label_predictions(["a", "b"], ["a", "b"], np.eye(2), ("a", "b")), seed=0)
-def test_the_order_of_rows_does_not_matter(rows: LabelledPredictions, seed: int) -> None:
+def test_the_order_of_rows_makes_no_difference(rows: LabelledPredictions, seed: int) -> None:
     """A metric does not depend on the order of the rows."""
     shuffled = rows.take(np.random.default_rng(seed).permutation(len(rows)))
     for metric in METRICS.values():

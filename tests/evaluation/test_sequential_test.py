@@ -47,14 +47,14 @@ def test_a_decision_falls_to_the_better_one(edge: int, said: str) -> None:
     assert verdict.low < (verdict.difference or 0.0) < verdict.high
 
 
-def test_looking_often_costs_nothing() -> None:
+def test_testing_often_costs_nothing() -> None:
     """Evaluated after every tenth of 1,000 labels, equals get a winner in at most alpha of the courses."""
     random = np.random.default_rng(7)
     wins, courses = 0, 200
     for _course in range(courses):
         mine, right = random.random(1000) < 0.5, random.random(1000) < 0.8
-        looks = (split_evidence(mine[:rows], right[:rows], 0.5) for rows in range(10, 1001, 10))
-        wins += any(value >= 20 for value in looks)
+        peeks = (split_evidence(mine[:rows], right[:rows], 0.5) for rows in range(10, 1001, 10))
+        wins += any(value >= 20 for value in peeks)
     assert wins <= binom.ppf(0.999, courses, 0.05)
 
 
@@ -82,7 +82,7 @@ def test_no_labels_go_on() -> None:
     assert evaluate_shadow(0, 0, 0, 0).e_value == pytest.approx(1.0)
 
 
-def test_what_cannot_be_judged_is_refused() -> None:
+def test_what_cannot_be_tested_is_refused() -> None:
     """Negative counts, lengths that differ and shares out of range are named."""
     with pytest.raises(UsageError, match="negative"):
         evaluate_shadow(1, -1, 0, 0)

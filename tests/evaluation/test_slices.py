@@ -68,7 +68,7 @@ def test_every_row_is_in_one_slice(values: list[Any]) -> None:
 
 @settings(max_examples=40, deadline=None, database=None)
 @given(values=st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=60), seed=st.integers(0, 99))
-def test_a_slice_is_judged_as_its_rows_are(values: list[str], seed: int) -> None:
+def test_a_slice_is_evaluated_as_its_rows_are(values: list[str], seed: int) -> None:
     """The metrics of a slice are those of its rows alone; what is not defined on them is named with the reason."""
     labelled = make_predictions(np.random.default_rng(seed).random(len(values)) < 0.7, seed)
     for part in evaluate_slices(labelled, [group_rows(pd.Series(values, name="x"))], get_metric("f1")).slices:
@@ -79,7 +79,7 @@ def test_a_slice_is_judged_as_its_rows_are(values: list[str], seed: int) -> None
         assert part.intervals["accuracy"].low <= part.metrics["accuracy"] <= part.intervals["accuracy"].high
 
 
-def test_a_slice_of_one_label_is_judged_as_far_as_it_goes() -> None:
+def test_a_slice_of_one_label_is_evaluated_as_far_as_possible() -> None:
     """Where all rows have one label there is an accuracy and no area under a curve, and nothing fails."""
     labelled = label_predictions(["no"] * 40 + ["yes"] * 40, ["no"] * 80, np.tile([0.6, 0.4], (80, 1)), ("no", "yes"))
     column = pd.Series(["left"] * 40 + ["right"] * 40, name="side")
@@ -89,7 +89,7 @@ def test_a_slice_of_one_label_is_judged_as_far_as_it_goes() -> None:
     assert set(left.intervals) == {"accuracy"}
 
 
-def test_a_small_slice_is_given_but_not_judged() -> None:
+def test_a_small_slice_is_shown_without_a_verdict() -> None:
     """With fewer than 30 rows there are figures and a wide interval, but no verdict and no metric in the run."""
     column = pd.Series(["many"] * 200 + ["few"] * 29, name="x")
     few, many = sliced(column, np.arange(229) < 200).slices
@@ -146,7 +146,7 @@ def test_texts_are_divided_by_length() -> None:
     assert np.bincount(grouping.codes).tolist() == [25] * 4
 
 
-def test_a_worse_slice_is_told_and_chance_is_not() -> None:
+def test_a_worse_slice_is_marked_and_chance_is_not() -> None:
     """A slice that is right 20 points less often is reported; of twenty that are alike none is."""
     random = np.random.default_rng(5)
     values = pd.Series(random.integers(0, 20, 4_000).astype(str), name="x").map("v{}".format)

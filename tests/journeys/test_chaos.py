@@ -102,9 +102,9 @@ def test_killed_at_every_step_and_started_again(start: Films, tmp_path: Path, co
     """SIGKILL after each word of a response, and another start: no half-done action, and nothing done twice."""
     cause = finding(code, "2")
     calm = _copy(start, tmp_path / "calm")
-    told = respond(calm, cause)
-    assert told.returncode == 0, told.stderr
-    steps = told.stdout.splitlines()
+    undisturbed = respond(calm, cause)
+    assert undisturbed.returncode == 0, undisturbed.stderr
+    steps = undisturbed.stdout.splitlines()
     assert steps.pop() == "acted"
     assert len(steps) >= words
     wanted = state(calm)

@@ -36,7 +36,7 @@ class Load:
     """Clients that send requests in a tight loop, each on its own connection."""
 
     def __init__(self, address: str) -> None:
-        self.answered: list[str] = []
+        self.predicted: list[str] = []
         self.versions: list[str] = []
         self.failures: list[str] = []
         self._address = address
@@ -56,12 +56,12 @@ class Load:
                 self.failures.append(repr(error))
                 time.sleep(0.05)
 
-    def _count_response(self, answer: httpx.Response) -> None:
-        if answer.status_code == 200:
-            self.answered.append(answer.json()["prediction_id"])
-            self.versions.append(answer.json()["model_version"])
+    def _count_response(self, response: httpx.Response) -> None:
+        if response.status_code == 200:
+            self.predicted.append(response.json()["prediction_id"])
+            self.versions.append(response.json()["model_version"])
         else:
-            self.failures.append(answer.text)
+            self.failures.append(response.text)
 
     @contextmanager
     def on(self) -> Iterator[Load]:
@@ -75,14 +75,14 @@ class Load:
                 client.join(90)
 
     def wait_for_rows(self, rows: int, seconds: float = 90) -> None:
-        enough, deadline = len(self.answered) + rows, time.monotonic() + seconds
-        while len(self.answered) < enough:
+        enough, deadline = len(self.predicted) + rows, time.monotonic() + seconds
+        while len(self.predicted) < enough:
             assert time.monotonic() < deadline, self.failures[-3:]
             time.sleep(0.01)
 
 
 @pytest.mark.parametrize("kills", [2, pytest.param(20, marks=LONG)])
-def test_every_answered_prediction_survives_sigkill(films: Films, kills: int) -> None:
+def test_every_prediction_sent_survives_sigkill(films: Films, kills: int) -> None:
     """Workers are killed under load again and again; no prediction sent is missing, and none is there twice."""
     chance = random.Random(5)
     with serving(films, "--workers", "2") as (address, process):
@@ -99,8 +99,8 @@ def test_every_answered_prediction_survives_sigkill(films: Films, kills: int) ->
     films.call("predictions", "export", "--to", str(exported))
     recorded = Counter(json.loads(line)["prediction_id"] for line in exported.read_text("utf-8").splitlines())
     assert set(recorded.values()) == {1}
-    assert set(load.answered) <= recorded.keys()
-    assert len(load.answered) == len(set(load.answered)) > 50 * kills
+    assert set(load.predicted) <= recorded.keys()
+    assert len(load.predicted) == len(set(load.predicted)) > 50 * kills
 
 
 @pytest.mark.proof
@@ -154,7 +154,7 @@ def test_database_and_registry_away_fail_no_request(
     with SqlLedger.open(url) as ledger:
         recorded = Counter(row.id for row in ledger.predictions())
     assert set(recorded.values()) == {1}
-    assert set(load.answered) <= recorded.keys()
+    assert set(load.predicted) <= recorded.keys()
 
 
 def _hide_registry(films: Films, hide: bool) -> None:
@@ -168,7 +168,7 @@ def _hide_registry(films: Films, hide: bool) -> None:
         hidden.rename(database)
 
 
-def test_a_full_disk_refuses_or_answers_unrecorded(films: Films) -> None:
+def test_a_full_disk_refuses_or_predicts_unrecorded(films: Films) -> None:
     """With no room for the ledger 'durable' responds 503, and never sends a prediction that is not recorded."""
     import resource
 
@@ -179,19 +179,19 @@ def test_a_full_disk_refuses_or_answers_unrecorded(films: Films) -> None:
         room = max(path.stat().st_size for path in ledger.parent.glob("ledger.db*")) + 200_000
         resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (min(room, limit), limit))
         text = "a good film " * 2000
-        answers: list[Any] = []
+        responses: list[Any] = []
         for _ in range(100):
-            answers.append(httpx.post(f"{address}/predict", json={"text": text}, timeout=60))
-            if answers[-1].status_code != 200:
+            responses.append(httpx.post(f"{address}/predict", json={"text": text}, timeout=60))
+            if responses[-1].status_code != 200:
                 break
-        refused = answers[-1]
+        refused = responses[-1]
         assert (refused.status_code, refused.json()["code"]) == (503, "ledger.unavailable")
         assert httpx.get(f"{address}/health").json()["ledger"]["ok"] is False
         resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (limit, limit))
         assert httpx.post(f"{address}/predict", json={"text": "room again"}, timeout=60).status_code == 200
-        answered = [answer.json()["prediction_id"] for answer in answers[:-1]]
+        predicted = [response.json()["prediction_id"] for response in responses[:-1]]
     exported = films.root / "full.jsonl"
     films.call("predictions", "export", "--to", str(exported))
     ids = [json.loads(line)["prediction_id"] for line in exported.read_text("utf-8").splitlines()]
-    assert set(answered) <= set(ids)
+    assert set(predicted) <= set(ids)
     assert len(ids) == len(set(ids))

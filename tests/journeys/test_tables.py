@@ -42,12 +42,12 @@ def test_personality_from_data_to_a_served_prediction(tmp_path: Path, fresh_stor
     assert trained["metrics"]["accuracy"] > 0.85
     assert trained["status"] == "Set as champion"
     with serving(project) as (address, _), httpx.Client(base_url=address, timeout=30) as client:
-        answer = client.post("/predict", json={"features": QUIET})
-        assert (answer.status_code, answer.json()["prediction"]) == (200, "Introvert")
+        response = client.post("/predict", json={"features": QUIET})
+        assert (response.status_code, response.json()["prediction"]) == (200, "Introvert")
         odd = [{**QUIET, "Stage_fear": "Sometimes"}, dict.fromkeys(QUIET), QUIET]
-        answers = client.post("/predict/batch", json={"instances": odd}).json()["predictions"]
-        assert [item["model_version"] for item in answers] == ["1"] * 3
-        assert answers[2]["confidence"] == answer.json()["confidence"]
+        predictions = client.post("/predict/batch", json={"instances": odd}).json()["predictions"]
+        assert [item["model_version"] for item in predictions] == ["1"] * 3
+        assert predictions[2]["confidence"] == response.json()["confidence"]
         renamed = {("Stagefear" if name == "Stage_fear" else name): value for name, value in QUIET.items()}
         refused = client.post("/predict", json={"features": renamed})
         assert refused.status_code == 422

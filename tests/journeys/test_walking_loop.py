@@ -34,17 +34,17 @@ def test_a_model_is_trained_promoted_served_and_recorded(tmp_path: Path) -> None
     info: Any = films.call_json("model-info")
     assert (info["version"], info["aliases"]) == ("2", ["champion"])
     assert info["metrics"]["accuracy"] >= 0.80
-    answers: Any = films.call_json("predict", "I loved every minute of it", "A dull, boring waste of time")
-    assert [answer["prediction"] for answer in answers] == ["positive", "negative"]
+    predictions: Any = films.call_json("predict", "I loved every minute of it", "A dull, boring waste of time")
+    assert [response["prediction"] for response in predictions] == ["positive", "negative"]
     with serving(films, "--port", "0", fresh=True) as (address, _):
-        answer = httpx.post(f"{address}/predict", json={"text": "I loved every minute of it"}, timeout=30).json()
-    assert answer["prediction"] == "positive"
-    assert answer["model_version"] == "2"
+        response = httpx.post(f"{address}/predict", json={"text": "I loved every minute of it"}, timeout=30).json()
+    assert response["prediction"] == "positive"
+    assert response["model_version"] == "2"
     films.call("predictions", "export", "--to", "predictions.jsonl")
     (row,) = [json.loads(line) for line in (films.root / "predictions.jsonl").read_text("utf-8").splitlines()]
-    assert row["prediction_id"] == answer["prediction_id"]
+    assert row["prediction_id"] == response["prediction_id"]
     assert row["text"] == "I loved every minute of it"
-    assert row["confidence"] == answer["confidence"]
+    assert row["confidence"] == response["confidence"]
     stats: Any = films.call_json("predictions", "stats")
     assert stats["total_predictions"] == 1
 
@@ -63,9 +63,9 @@ def test_a_promotion_under_load_fails_no_request(tmp_path: Path, fresh_store: Pa
         promoted.start()
         deadline = time.monotonic() + 60
         while (not versions or versions[-1] != "2") and time.monotonic() < deadline:
-            answer = client.post(f"{address}/predict", json={"text": "a good film"})
-            statuses.append(answer.status_code)
-            versions.append(answer.json().get("model_version", ""))
+            response = client.post(f"{address}/predict", json={"text": "a good film"})
+            statuses.append(response.status_code)
+            versions.append(response.json().get("model_version", ""))
         promoted.join()
     assert set(statuses) == {200}
     assert (versions[0], versions[-1]) == ("1", "2")

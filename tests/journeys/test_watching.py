@@ -61,8 +61,8 @@ def write_labels(file: Path, labels: list[tuple[str, str]]) -> str:
 def run(films: Films, *words: str) -> tuple[int, dict[str, Any]]:
     """The exit code and the output of a command with ``--json``, in this process: a new one costs seconds."""
     done = CliRunner().invoke(cli, [*words, "--project", str(films.root), "--json"], catch_exceptions=False)
-    answer: dict[str, Any] = json.loads(done.stdout)
-    return done.exit_code, answer
+    report: dict[str, Any] = json.loads(done.stdout)
+    return done.exit_code, report
 
 
 def status(seen: dict[str, Any], code: str) -> str:

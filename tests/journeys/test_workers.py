@@ -40,9 +40,9 @@ def until(condition: Callable[[], bool], seconds: float = 60) -> None:
 
 def predict(address: str, text: str = "a good film") -> dict[str, Any]:
     """Predict on a new connection, so that either worker may take it."""
-    answer = httpx.post(f"{address}/predict", json={"text": text}, timeout=60)
-    assert answer.status_code == 200, answer.text
-    content: dict[str, Any] = answer.json()
+    response = httpx.post(f"{address}/predict", json={"text": text}, timeout=60)
+    assert response.status_code == 200, response.text
+    content: dict[str, Any] = response.json()
     return content
 
 
@@ -53,11 +53,11 @@ def predict_until(address: str, seen: Callable[[], bool]) -> None:
 def test_both_workers_respond_and_their_spools_are_shipped(films: Films, two: tuple[str, psutil.Process]) -> None:
     """Both workers respond on one port; what they record reaches the ledger, and /health shows when it has."""
     address, _ = two
-    answered = {predict(address)["prediction_id"] for _ in range(30)}
+    predicted = {predict(address)["prediction_id"] for _ in range(30)}
     until(lambda: httpx.get(f"{address}/health").json()["ledger"]["lag_rows"] == 0)
     exported = films.root / "both.jsonl"
     films.call("predictions", "export", "--to", str(exported))
-    assert all(id_ in exported.read_text("utf-8") for id_ in answered)
+    assert all(id_ in exported.read_text("utf-8") for id_ in predicted)
     assert {path.name for path in (films.root / ".tiltyard" / "spool").glob("*.db")} == {"0.db", "1.db"}
 
 
@@ -65,7 +65,7 @@ def test_metrics_are_those_of_all_workers(two: tuple[str, psutil.Process]) -> No
     """/metrics of either worker counts the requests of all."""
     address, _ = two
 
-    def answered() -> dict[str, float]:
+    def count_predictions() -> dict[str, float]:
         families = text_string_to_metric_families(httpx.get(f"{address}/metrics").text)
         samples = [sample for family in families for sample in family.samples]
         return {
@@ -74,11 +74,11 @@ def test_metrics_are_those_of_all_workers(two: tuple[str, psutil.Process]) -> No
             if sample.name == "tiltyard_requests_total" and sample.labels["route"] == "/predict"
         }
 
-    predict_until(address, lambda: set(answered()) == {"0", "1"})
-    before = sum(answered().values())
+    predict_until(address, lambda: set(count_predictions()) == {"0", "1"})
+    before = sum(count_predictions().values())
     for _ in range(20):
         predict(address)
-    until(lambda: sum(answered().values()) >= before + 20)
+    until(lambda: sum(count_predictions().values()) >= before + 20)
 
 
 def test_a_worker_that_dies_is_started_again(two: tuple[str, psutil.Process]) -> None:
@@ -124,14 +124,14 @@ def test_workers_end_with_their_supervisor(films: Films, two: tuple[str, psutil.
     """When the supervisor is killed its workers end too, and the next command sees what they had not shipped."""
     address, supervisor = two  # this law is the last one about the two
     workers = list_children(supervisor.pid)
-    answered = predict(address, "the last words")["prediction_id"]
+    predicted = predict(address, "the last words")["prediction_id"]
     supervisor.kill()
     _, alive = psutil.wait_procs(workers, timeout=30)
     assert len(workers) == 2
     assert alive == []
     exported = films.root / "last.jsonl"
     films.call("predictions", "export", "--to", str(exported))
-    assert answered in exported.read_text("utf-8")
+    assert predicted in exported.read_text("utf-8")
 
 
 SLOW = """

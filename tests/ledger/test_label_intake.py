@@ -115,7 +115,7 @@ def test_a_label_from_the_future_is_refused() -> None:
     assert [one.status for one in found] == ["good", "ahead"]
 
 
-def test_labels_by_id_need_no_ledger_that_answers() -> None:
+def test_labels_by_id_need_no_ledger_that_responds() -> None:
     """While predictions cannot be looked up, a label by id is checked against the version in service."""
 
     class Away(MemoryLedger):

@@ -58,7 +58,7 @@ def test_erased_means_gone_with_labels_and_shadows(ledger: Ledger) -> None:
     assert ledger.retention.erase([mine.id, "nobody"]) == 0
 
 
-def test_redacted_means_that_only_the_answer_is_left(ledger: Ledger) -> None:
+def test_redacted_means_that_only_the_prediction_is_left(ledger: Ledger) -> None:
     """The input and the key of a redacted prediction, and the shadow's input, are gone; prediction and label stay."""
     mine = make_prediction(key="customer-7", input={"text": "I am Ada."})
     shadow = make_prediction(key=mine.id, route="shadow", input={"text": "I am Ada."})
@@ -123,8 +123,8 @@ def test_prune_and_erase_work_from_the_command_line(tmp_path: Path) -> None:
 
     def run(*words: str) -> dict[str, object]:
         done = CliRunner().invoke(cli, ["predictions", *words, *project, "--json"], catch_exceptions=False)
-        answer: dict[str, object] = json.loads(done.stdout)
-        return answer
+        output: dict[str, object] = json.loads(done.stdout)
+        return output
 
     assert run("prune") == {"erased": 1, "keep_days": 30.0}
     assert run("erase", "--key", "k", "--reason", "asked", "--redact", "--yes") == {

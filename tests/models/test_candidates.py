@@ -29,14 +29,14 @@ OURS |= {"tiltyard.models.nb_svm.NaiveBayesSVM"}
 @pytest.mark.parametrize("labels", [2, 3])
 def test_a_text_recipe_tells_topics_apart(name: str, labels: int) -> None:
     """Held-out texts get their topic nearly always, with probabilities that sum to one and belong to the label."""
-    taught, asked = texts(200, labels), texts(100, labels, seed=1)
+    taught, test = texts(200, labels), texts(100, labels, seed=1)
     pipeline = get_candidate(name, "text-classification").build(0).fit(*taught)
-    probabilities = pipeline.predict_proba(asked[0])
+    probabilities = pipeline.predict_proba(test[0])
     assert probabilities.shape == (100, labels)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1)
     assert (probabilities >= 0).all()
-    np.testing.assert_array_equal(pipeline.classes_[probabilities.argmax(axis=1)], pipeline.predict(asked[0]))
-    assert pipeline.score(*asked) > 0.9
+    np.testing.assert_array_equal(pipeline.classes_[probabilities.argmax(axis=1)], pipeline.predict(test[0]))
+    assert pipeline.score(*test) > 0.9
 
 
 @EVERY
@@ -61,7 +61,7 @@ def test_the_same_seed_gives_the_same_text_model(name: str) -> None:
 
 
 @EVERY
-def test_a_stored_text_model_needs_known_types_and_answers_as_before(name: str) -> None:
+def test_a_stored_text_model_needs_known_types_and_predicts_as_before(name: str) -> None:
     """skops stores a fitted recipe with types of the trusted list alone, and the loaded model predicts alike."""
     taught = texts(90)
     pipeline = get_candidate(name, "text-classification").build(0).fit(*taught)

@@ -143,7 +143,7 @@ def test_platt_is_that_of_scikit_learn_at_every_scale(scale: float) -> None:
 
 
 @pytest.mark.parametrize("positive", [[True] * 5, [False] * 5, [True, False, True, False, True]])
-def test_platt_survives_what_holds_no_answer(positive: list[bool]) -> None:
+def test_platt_survives_what_holds_no_evidence(positive: list[bool]) -> None:
     """Equal scores, or rows of one kind, give the smoothed share of the positive rows."""
     slope, offset = fit_platt(np.zeros(5), np.array(positive))
     assert np.isfinite([slope, offset]).all()

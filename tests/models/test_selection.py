@@ -69,9 +69,9 @@ def test_of_even_candidates_the_surer_one_is_first() -> None:
     assert best_within_noise([scored("a", (0.9, 0.8), 0.3), scored("b", (0.9, 0.8), 0.2)])[0].candidate.name == "b"
 
 
-def test_each_candidate_is_told_once_when_it_is_judged() -> None:
+def test_each_candidate_is_reported_once_when_it_is_scored() -> None:
     """Progress names every candidate once, with the scores of the ranking."""
-    told: list[CandidateScore] = []
+    reported: list[CandidateScore] = []
     rows = dataset(*texts(60))
     ranking = rank_candidates(
         select_candidates(NAMES, "text-classification"),
@@ -79,9 +79,9 @@ def test_each_candidate_is_told_once_when_it_is_judged() -> None:
         metric="accuracy",
         folds=3,
         random_state=0,
-        on_scored=told.append,
+        on_scored=reported.append,
     )
-    assert sorted(told, key=lambda score: score.candidate.name) == sorted(ranking, key=lambda s: s.candidate.name)
+    assert sorted(reported, key=lambda score: score.candidate.name) == sorted(ranking, key=lambda s: s.candidate.name)
 
 
 def test_the_seed_makes_the_folds() -> None:
@@ -90,7 +90,7 @@ def test_the_seed_makes_the_folds() -> None:
     assert [score.scores for score in rank()] != [score.scores for score in rank(seed=6)]
 
 
-def test_tables_are_judged_whole() -> None:
+def test_tables_are_scored_whole() -> None:
     """A table's recipes are cross-validated with their preparation of columns inside the folds."""
     random = np.random.default_rng(0)
     frame = pd.DataFrame({"size": random.normal(size=80), "kind": random.choice(["a", "b"], 80)})

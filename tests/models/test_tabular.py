@@ -89,7 +89,7 @@ def test_the_same_seed_gives_the_same_model(name: str) -> None:
 
 
 @EVERY
-def test_gaps_and_unseen_categories_are_answered_in_every_column(name: str) -> None:
+def test_gaps_and_unseen_categories_are_predicted_in_every_column(name: str) -> None:
     """Each column may be missing, and each category new, in columns where training saw neither."""
     frame, labels = table()
     dtypes = infer_schema(frame).dtypes
@@ -117,7 +117,7 @@ def row_of(column: str, row: dict[str, object]) -> int:
 
 
 @EVERY
-def test_json_rows_are_answered_like_the_frame_they_came_from(name: str) -> None:
+def test_json_rows_are_predicted_like_the_frame_they_came_from(name: str) -> None:
     """Values that went through JSON give the probabilities of the training frame."""
     frame, labels = table()
     pipeline = TABULAR[name][1](0).fit(frame, labels)
@@ -133,7 +133,7 @@ def test_json_rows_are_answered_like_the_frame_they_came_from(name: str) -> None
 
 
 @EVERY
-def test_a_stored_model_needs_few_types_and_answers_as_before(name: str) -> None:
+def test_a_stored_model_needs_few_types_and_predicts_as_before(name: str) -> None:
     """skops stores the recipe with nothing of ours in it, and the loaded model predicts alike."""
     frame, labels = table()
     pipeline = drop_unused_dates(TABULAR[name][1](0).fit(frame, labels))
@@ -163,7 +163,7 @@ def test_boosting_takes_a_label_with_one_row_among_many() -> None:
 
 
 @EVERY
-def test_breast_cancer_is_told_from_its_measurements(name: str) -> None:
+def test_breast_cancer_is_predicted_from_its_measurements(name: str) -> None:
     """scikit-learn's bundled table: nineteen cases of twenty are right."""
     data = load_breast_cancer(as_frame=True)
     assert accuracy(name, data.data, data.target.map({0: "malignant", 1: "benign"})) > 0.94
@@ -190,8 +190,8 @@ def test_the_personality_generator_keeps_to_its_rates() -> None:
     other = (frame["Personality"] == "Introvert") != withdrawn
     assert other[~withdrawn].mean() == pytest.approx(0.065, abs=0.006)
     assert other[withdrawn].mean() == pytest.approx(0.084, abs=0.006)
-    answers = frame.drop(columns="Personality")
-    assert (answers == "").to_numpy().mean() == pytest.approx(generator.LEFT_OUT, abs=0.002)
+    values = frame.drop(columns="Personality")
+    assert (values == "").to_numpy().mean() == pytest.approx(generator.LEFT_OUT, abs=0.002)
 
 
 @EVERY
@@ -203,14 +203,14 @@ def test_the_personality_example_is_learned(name: str) -> None:
 
 
 @EVERY
-def test_real_personalities_are_told(name: str) -> None:
+def test_real_personalities_are_predicted(name: str) -> None:
     """The survey table itself: gaps, Yes and No, repeated rows."""
     frame = pd.read_csv(real("personality/personality_dataset.csv"))
     assert accuracy(name, frame.drop(columns="Personality"), frame["Personality"]) > 0.92
 
 
 @EVERY
-def test_real_customers_with_blank_charges_are_told(name: str) -> None:
+def test_real_customers_with_blank_charges_are_predicted(name: str) -> None:
     """The churn table: TotalCharges, written as text for its eleven blanks, is a number."""
     frame = pd.read_csv(real("telco/Telco-Customer-Churn.csv"))
     features = frame.drop(columns=["customerID", "Churn"])
@@ -220,7 +220,7 @@ def test_real_customers_with_blank_charges_are_told(name: str) -> None:
 
 
 @EVERY
-def test_real_incomes_are_told(name: str) -> None:
+def test_real_incomes_are_predicted(name: str) -> None:
     """The census table by its official halves, whose words have a blank before them."""
     train, test = (
         pd.read_csv(real(f"adult/{half}"), header=None, names=ADULT) for half in ("adult.data", "adult.test")

@@ -159,11 +159,11 @@ def test_decision_equals_a_fitted_pipeline(classes: int) -> None:
     pipeline.fit(texts, [row % classes for row in range(len(texts))])
     vectoriser, model = pipeline[0], pipeline[1]
     compiled = FastTfidfVectorizer.from_sklearn(vectoriser).compile()
-    asked = [*texts, "", "nothing known", "red " * 50, "RED sky, red SKY"]
-    got = compiled_vocabulary.decision(asked, compiled, model.coef_.T, model.intercept_)
-    expected = pipeline.decision_function(asked).reshape(len(asked), -1)
+    requested = [*texts, "", "nothing known", "red " * 50, "RED sky, red SKY"]
+    got = compiled_vocabulary.decision(requested, compiled, model.coef_.T, model.intercept_)
+    expected = pipeline.decision_function(requested).reshape(len(requested), -1)
     np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-12)
-    alone = [compiled_vocabulary.decision([text], compiled, model.coef_.T, model.intercept_)[0] for text in asked]
+    alone = [compiled_vocabulary.decision([text], compiled, model.coef_.T, model.intercept_)[0] for text in requested]
     np.testing.assert_array_equal(got, alone)
 
 
@@ -230,7 +230,7 @@ def test_growing_tables_lose_no_term() -> None:
     _assert_identical(plain.transform(texts[::7]), ours.transform(texts[::7]))
 
 
-def test_equal_hashes_are_told_apart() -> None:
+def test_terms_with_equal_hashes_are_distinguished() -> None:
     """A word whose hash is that of a known one, but whose letters differ, is not found."""
     terms = Terms.from_strings(["extraordinary"])
     assert _found(terms, "extraordinary") == [0]
@@ -246,11 +246,11 @@ def test_nothing_is_read_after_the_end_of_a_text() -> None:
     table = _table(Terms.from_strings(["ab", "café", "日本"]))
     for _ in range(300):
         body = generator.choice(np.frombuffer("ab café 日本 \udcff😀".encode("utf-8", "surrogatepass"), np.uint8), 12)
-        answers = []
+        results = []
         for tail in (b"", b"\x80\x80\x80", b"abc", b"\xff\xff\xff\xff"):
             data = np.concatenate([body, np.frombuffer(tail, np.uint8)])
-            answers.append(_scanned(data, len(body), table))
-        assert answers[0] == answers[1] == answers[2] == answers[3]
+            results.append(_scanned(data, len(body), table))
+        assert results[0] == results[1] == results[2] == results[3]
 
 
 def test_terms_that_no_text_yields_are_never_found() -> None:

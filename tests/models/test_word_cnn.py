@@ -144,7 +144,7 @@ def test_the_number_of_processors_changes_nothing(kind: type[Any], monkeypatch: 
     assert not np.array_equal(given[0], kind(neurons=64, random_state=4).fit(*taught).predict_proba(taught[0]))
 
 
-def test_a_text_is_answered_alike_in_any_company(fitted: NaiveBayesConvolution) -> None:
+def test_a_text_is_predicted_alike_in_any_batch(fitted: NaiveBayesConvolution) -> None:
     """A batch gets the predictions of its texts one by one, to the bit, however odd they are."""
     together = fitted.predict_proba(ODD)
     assert np.isfinite(together).all()
@@ -154,28 +154,28 @@ def test_a_text_is_answered_alike_in_any_company(fitted: NaiveBayesConvolution) 
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.text(max_size=30), min_size=1, max_size=5))
-def test_any_text_has_probabilities(fitted: NaiveBayesConvolution, asked: list[str]) -> None:
+def test_any_text_has_probabilities(fitted: NaiveBayesConvolution, inputs: list[str]) -> None:
     """Whatever a text holds, its probabilities are finite and sum to one."""
-    probabilities = fitted.predict_proba(asked)
-    assert probabilities.shape == (len(asked), 3)
+    probabilities = fitted.predict_proba(inputs)
+    assert probabilities.shape == (len(inputs), 3)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1)
 
 
-def test_a_stored_pool_answers_as_before(fitted: NaiveBayesConvolution, tmp_path: Path) -> None:
+def test_a_stored_ensemble_predicts_as_before(fitted: NaiveBayesConvolution, tmp_path: Path) -> None:
     """It is read back from the skops format with the host's own list of types, and from a pickle, to the same bits."""
-    asked = [*texts(20, seed=2)[0], *ODD]
-    expected = fitted.predict_proba(asked)
+    inputs = [*texts(20, seed=2)[0], *ODD]
+    expected = fitted.predict_proba(inputs)
     write_model(fitted, tmp_path / "model.skops")
     stored = read_model(tmp_path / "model.skops", trusted_type_names())
-    np.testing.assert_array_equal(stored.predict_proba(asked), expected)
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(fitted)).predict_proba(asked), expected)
+    np.testing.assert_array_equal(stored.predict_proba(inputs), expected)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(fitted)).predict_proba(inputs), expected)
 
 
 def test_the_pool_multiplies_what_its_two_models_say(fitted: NaiveBayesConvolution) -> None:
     """The odds of two labels are the product of both models' odds, to one power."""
-    asked = texts(30, seed=3)[0]
-    logs = np.log(fitted.linear_.predict_proba(asked)) + np.log(fitted.network_.predict_proba(asked))
-    np.testing.assert_allclose(fitted.predict_proba(asked), softmax(0.7 * logs, axis=1), rtol=1e-9)
+    inputs = texts(30, seed=3)[0]
+    logs = np.log(fitted.linear_.predict_proba(inputs)) + np.log(fitted.network_.predict_proba(inputs))
+    np.testing.assert_allclose(fitted.predict_proba(inputs), softmax(0.7 * logs, axis=1), rtol=1e-9)
     assert fitted.score(*texts(100, seed=4)) > 0.95
 
 

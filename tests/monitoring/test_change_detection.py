@@ -157,7 +157,7 @@ def test_a_loss_that_is_allowed_is_clear() -> None:
     assert "rose on" in finding.message
 
 
-def test_without_a_change_it_is_clear_and_with_few_labels_it_cannot_be_judged() -> None:
+def test_without_a_change_it_is_clear_and_with_few_labels_it_could_not_judge() -> None:
     """Unchanged errors are clear; fewer labels than ``min_rows`` are undecided; switched off there is no finding."""
     rows, labels = make_labelled_predictions(800)
     few = list(zip(rows, labels, strict=True))[:50]

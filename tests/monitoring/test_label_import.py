@@ -68,9 +68,9 @@ def test_every_kind_of_row_is_counted_by_kind(tmp_path: Path, name: str) -> None
     ]
     frame = read_labels(written(tmp_path / name, rows))
     report = import_labels(ledger, "films", frame)
-    told = report.to_dict()
-    examples = told.pop("examples")
-    assert told == {
+    content = report.to_dict()
+    examples = content.pop("examples")
+    assert content == {
         "rows": 8, "stored": 2, "corrected": 1, "repeated": 1, "superseded": 0, "rare": 0, "late": 1, "zoneless": 0,
         "unknown": 1, "ambiguous": 0, "unlabelled": 1, "unexpected": 1, "unexpected_labels": {"postive": 1},
         "ahead": 0, "invalid": 2,

@@ -63,15 +63,15 @@ def test_decay_is_found_on_labels(films: Project) -> None:
 def test_concept_drift_shows_only_where_labels_are(films: Project) -> None:
     """Without labels the estimate stays as confident as the model; labels of some predictions contradict it."""
     rows, labels = make_labelled_predictions(600, truthful=0.2)
-    blind, told = MemoryLedger(), MemoryLedger()
+    blind, labelled = MemoryLedger(), MemoryLedger()
     blind.record(rows)
-    told.record(rows)
-    told.record_labels(labels[:200])
+    labelled.record(rows)
+    labelled.record_labels(labels[:200])
     unseen = evaluate_period(films, blind, make_monitored_version(), until=UNTIL)
     assert unseen.alarms == ()
     assert status_of(unseen, "performance.degradation") == "could_not_judge"
     assert (
-        status_of(evaluate_period(films, told, make_monitored_version(), until=UNTIL), "performance.contradiction")
+        status_of(evaluate_period(films, labelled, make_monitored_version(), until=UNTIL), "performance.contradiction")
         == "found"
     )
 

@@ -70,8 +70,11 @@ def server(mailbox: Mailbox, certificate: Path) -> Iterator[MailServer]:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate)
 
-    def may(_server: Any, _session: Any, _envelope: Any, _mechanism: str, asked: Any) -> AuthResult:
-        known = isinstance(asked, LoginPassword) and (asked.login, asked.password) == (b"loop", b"pass word")
+    def may(_server: Any, _session: Any, _envelope: Any, _mechanism: str, credentials: Any) -> AuthResult:
+        known = isinstance(credentials, LoginPassword) and (credentials.login, credentials.password) == (
+            b"loop",
+            b"pass word",
+        )
         return AuthResult(success=known, handled=False)
 
     controller = Controller(

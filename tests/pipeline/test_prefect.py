@@ -101,9 +101,9 @@ def test_deployments(prefect_server: PrefectServer, films: Films, monkeypatch: p
             standalone_mode=False,
             catch_exceptions=False,
         )
-        told = json.loads(result.output)
+        report = json.loads(result.output)
     names = ["sentiment-training/scheduled", "sentiment-monitoring/scheduled", "sentiment-response/scheduled"]
-    assert [one["name"] for one in told["deployments"]] == names
+    assert [one["name"] for one in report["deployments"]] == names
     kept = [one for one in prefect_server.all("deployments") if "sentiment" in one["tags"]]
     assert len(kept) == 3
     intervals = {one["entrypoint"].rpartition(".")[2]: one["schedules"] for one in kept}
@@ -144,11 +144,11 @@ def test_a_worker_runs_the_deployments(prefect_server: PrefectServer, films: Fil
 def _create_run(server: PrefectServer, deployment: str) -> str:
     import httpx
 
-    answer = httpx.post(
+    response = httpx.post(
         f"{server.api_url}/deployments/{deployment}/create_flow_run", json={"state": {"type": "SCHEDULED"}}
     )
-    answer.raise_for_status()
-    return str(answer.json()["id"])
+    response.raise_for_status()
+    return str(response.json()["id"])
 
 
 def _ended(server: PrefectServer, run: str) -> str:

@@ -55,7 +55,9 @@ def people(tmp_path: Path) -> Project:
     )
 
 
-def answer(ledger: MemoryLedger, truth: str | None = None, minutes: float = 0, **changes: object) -> Prediction:
+def record_prediction(
+    ledger: MemoryLedger, truth: str | None = None, minutes: float = 0, **changes: object
+) -> Prediction:
     """A prediction, and its label if one is given, so many minutes after noon."""
     row = make_prediction(at=NOON + timedelta(minutes=minutes), **changes)
     ledger.record([row])
@@ -64,11 +66,11 @@ def answer(ledger: MemoryLedger, truth: str | None = None, minutes: float = 0, *
     return row
 
 
-def test_labelled_answers_follow_the_base_data(films: Project, ledger: MemoryLedger) -> None:
+def test_labelled_predictions_follow_the_base_data(films: Project, ledger: MemoryLedger) -> None:
     """Every labelled prediction becomes a row behind the base rows, and unlabelled ones and shadows do not."""
-    answer(ledger, "positive", input={"text": "A new one, liked."})
-    answer(ledger, None, input={"text": "Nobody knows."})
-    answer(ledger, "negative", input={"text": "Seen by a shadow."}, route="shadow")
+    record_prediction(ledger, "positive", input={"text": "A new one, liked."})
+    record_prediction(ledger, None, input={"text": "Nobody knows."})
+    record_prediction(ledger, "negative", input={"text": "Seen by a shadow."}, route="shadow")
     found = gather_production_data(films, ledger)
     assert (len(found.dataset), found.added) == (41, 1)
     assert found.dataset.inputs.iloc[-1] == "A new one, liked."
@@ -82,7 +84,7 @@ def test_labelled_answers_follow_the_base_data(films: Project, ledger: MemoryLed
 def test_rows_land_on_the_side_that_their_content_says(films: Project, ledger: MemoryLedger) -> None:
     """No base row changes sides, and a new row is on the side on which the base data would have it."""
     for n in range(30):
-        answer(ledger, "positive", input={"text": f"brand new {n}"})
+        record_prediction(ledger, "positive", input={"text": f"brand new {n}"})
     before, after = (
         split_dataset(load_dataset(films), films.split),
         split_dataset(gather_production_data(films, ledger).dataset, films.split),
@@ -94,11 +96,11 @@ def test_rows_land_on_the_side_that_their_content_says(films: Project, ledger: M
 
 def test_the_newest_label_of_a_text_counts(films: Project, ledger: MemoryLedger) -> None:
     """Of corrected labels and of repeated texts the newest label makes the row; a base row said otherwise gives way."""
-    first = answer(ledger, "positive", input={"text": "Twice asked"})
+    first = record_prediction(ledger, "positive", input={"text": "Twice asked"})
     ledger.record_labels([Label(first.id, "negative", NOON + timedelta(hours=2), "support")])
-    answer(ledger, "positive", minutes=5, input={"text": "twice  ASKED"})
-    answer(ledger, "positive", input={"text": REVIEWS[0][0]})
-    answer(ledger, REVIEWS[1][1], input={"text": REVIEWS[1][0]})
+    record_prediction(ledger, "positive", minutes=5, input={"text": "twice  ASKED"})
+    record_prediction(ledger, "positive", input={"text": REVIEWS[0][0]})
+    record_prediction(ledger, REVIEWS[1][1], input={"text": REVIEWS[1][0]})
     found = gather_production_data(films, ledger)
     labels = dict(zip(found.dataset.inputs, found.dataset.labels, strict=True))
     assert labels["Twice asked"] == "negative"
@@ -109,9 +111,9 @@ def test_the_newest_label_of_a_text_counts(films: Project, ledger: MemoryLedger)
 
 def test_what_cannot_teach_is_left_out_and_counted(films: Project, ledger: MemoryLedger) -> None:
     """Redacted inputs, labels that the base data does not know and inputs without a text are not rows."""
-    answer(ledger, "positive", input=redact_input("asked by the customer"))
-    answer(ledger, "postive", input={"text": "A slip of the pen"})
-    answer(ledger, "positive", input={"words": "No text here"})
+    record_prediction(ledger, "positive", input=redact_input("asked by the customer"))
+    record_prediction(ledger, "postive", input={"text": "A slip of the pen"})
+    record_prediction(ledger, "positive", input={"words": "No text here"})
     found = gather_production_data(films, ledger)
     assert (found.added, found.redacted, found.unknown_label, found.unreadable) == (0, 1, {"postive": 1}, 1)
     assert len(found.dataset) == 40
@@ -119,9 +121,9 @@ def test_what_cannot_teach_is_left_out_and_counted(films: Project, ledger: Memor
 
 def test_rows_of_a_table_keep_their_types(people: Project, ledger: MemoryLedger) -> None:
     """Numbers, words and truth values stay what they are in the base data, also next to gaps; others are left out."""
-    answer(ledger, "loud", project="people", input={"alone": 3, "fear": "no", "tired": True})
-    answer(ledger, "quiet", project="people", input={"alone": None, "fear": "sometimes"})
-    answer(ledger, "quiet", project="people", input={"alone": "often", "fear": "yes", "tired": False})
+    record_prediction(ledger, "loud", project="people", input={"alone": 3, "fear": "no", "tired": True})
+    record_prediction(ledger, "quiet", project="people", input={"alone": None, "fear": "sometimes"})
+    record_prediction(ledger, "quiet", project="people", input={"alone": "often", "fear": "yes", "tired": False})
     base, found = load_dataset(people), gather_production_data(people, ledger)
     assert (found.added, found.unreadable) == (2, 1)
     assert found.dataset.inputs["alone"].dtype == base.inputs["alone"].dtype
@@ -134,10 +136,10 @@ def test_rows_of_a_table_keep_their_types(people: Project, ledger: MemoryLedger)
 def test_equal_rows_of_a_table_are_observations_unless_of_one_key(people: Project, ledger: MemoryLedger) -> None:
     """Two callers with the same features both count; two predictions of the same key count once, newest label."""
     same = {"alone": 3, "fear": "no", "tired": True}
-    answer(ledger, "loud", project="people", input=same)
-    answer(ledger, "loud", project="people", input=same)
-    answer(ledger, "loud", project="people", input=same, key="ada")
-    answer(ledger, "quiet", project="people", minutes=5, input=same, key="ada")
+    record_prediction(ledger, "loud", project="people", input=same)
+    record_prediction(ledger, "loud", project="people", input=same)
+    record_prediction(ledger, "loud", project="people", input=same, key="ada")
+    record_prediction(ledger, "quiet", project="people", minutes=5, input=same, key="ada")
     found = gather_production_data(people, ledger)
     assert (found.added, found.repeated) == (3, 1)
     assert found.dataset.labels.iloc[-3:].tolist() == ["loud", "loud", "quiet"]
@@ -150,7 +152,7 @@ def test_a_split_by_time_or_column_knows_the_new_rows(tmp_path: Path, films: Pro
     frame["side"] = ["test" if n % 5 == 0 else "train" for n in range(40)]
     frame.to_csv(tmp_path / "reviews.csv", index=False)
     for n in range(8):
-        answer(ledger, "positive", minutes=n, input={"text": f"brand new {n}"})
+        record_prediction(ledger, "positive", minutes=n, input={"text": f"brand new {n}"})
     data = {"source": "reviews.csv", "text": "review", "time": "seen"}
     whole = films.model_dump(exclude={"columns"}) | {"data": data, "root": tmp_path}
     timed = Project.model_validate(whole | {"split": {"by": "time"}})
@@ -161,15 +163,15 @@ def test_a_split_by_time_or_column_knows_the_new_rows(tmp_path: Path, films: Pro
     assert len(split.train) + len(split.test) == 48
 
 
-def test_answers_are_on_the_side_of_their_group(tmp_path: Path, films: Project, ledger: MemoryLedger) -> None:
+def test_predictions_are_on_the_side_of_their_group(tmp_path: Path, films: Project, ledger: MemoryLedger) -> None:
     """A new row goes with the group that it was sent with, and a corrected text stays in the group that it had."""
     frame = pd.DataFrame(REVIEWS, columns=["review", "label"])
     frame["film"] = [n % 20 for n in range(40)]
     frame["side"] = ["test" if n % 5 == 0 else "train" for n in range(40)]
     frame.to_csv(tmp_path / "reviews.csv", index=False)
     for n in range(20):
-        answer(ledger, "positive", input={"text": f"brand new {n}", "@group": str(n)})
-        answer(ledger, REVIEWS[n + 1][1], input={"text": REVIEWS[n][0]})
+        record_prediction(ledger, "positive", input={"text": f"brand new {n}", "@group": str(n)})
+        record_prediction(ledger, REVIEWS[n + 1][1], input={"text": REVIEWS[n][0]})
     whole = films.model_dump(exclude={"columns"}) | {"root": tmp_path}
     for by in ("content", "column:side"):
         project = Project.model_validate(whole | {"split": {"by": by, "group": "film"}})
@@ -184,7 +186,7 @@ def test_answers_are_on_the_side_of_their_group(tmp_path: Path, films: Project, 
 
 def test_new_labels_are_counted(films: Project, ledger: MemoryLedger) -> None:
     """A label counts from the time on that it was reported."""
-    answer(ledger, "negative", input={"text": "Meh."})
+    record_prediction(ledger, "negative", input={"text": "Meh."})
     assert count_new_labels(ledger, films, None) == 1
     assert count_new_labels(ledger, films, NOON + timedelta(hours=2)) == 0
 
@@ -200,7 +202,7 @@ def test_labels_teach_by_what_they_mean(tmp_path: Path, ledger: MemoryLedger) ->
         }
     )
     for label in ("true", "1", "FALSE", "maybe"):
-        answer(ledger, label, project="people", input={"alone": 3.5})
+        record_prediction(ledger, label, project="people", input={"alone": 3.5})
     found = gather_production_data(project, ledger)
     assert found.dataset.labels.to_list()[40:] == ["TRUE", "TRUE", "FALSE"]
     assert found.unknown_label == {"maybe": 1}

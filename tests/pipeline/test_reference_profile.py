@@ -26,9 +26,9 @@ def test_reference_of_a_training() -> None:
     rng = np.random.default_rng(2)
     yes = rng.random(300)
     probabilities = np.stack([1 - yes, yes], axis=1)
-    answers = PredictedRows(np.where(yes > 0.5, "yes", "no"), probabilities, ("no", "yes"))
-    made = build_reference_profile(Split(train, test), answers)
+    predictions = PredictedRows(np.where(yes > 0.5, "yes", "no"), probabilities, ("no", "yes"))
+    made = build_reference_profile(Split(train, test), predictions)
     assert made.profile.numbers["amount"].rows == made.profile.categories["@label"].rows == 600
     assert made.profile.numbers["@confidence"].rows == made.profile.categories["@prediction"].rows == 300
-    window = profile_rows(made.layout, Rows(test.inputs, answers.labels, probabilities.max(axis=1)))
+    window = profile_rows(made.layout, Rows(test.inputs, predictions.labels, probabilities.max(axis=1)))
     assert evaluate_drift(made, window).verdict.status == "clear"

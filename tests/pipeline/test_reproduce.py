@@ -49,9 +49,9 @@ def keeping(project_env: ProjectEnv) -> ProjectEnv:
 @pytest.fixture(scope="module")
 def first(keeping: ProjectEnv) -> TrainingOutcome:
     """A training that searched over a recipe of the project's own."""
-    asked = {"candidates": ("own_svm:make_svm",), "folds": 2, "search": SearchSection(trials=3), "random_state": 7}
+    changes = {"candidates": ("own_svm:make_svm",), "folds": 2, "search": SearchSection(trials=3), "random_state": 7}
     project = keeping.project
-    return keeping.train(project.model_copy(update={"training": project.training.model_copy(update=asked)}))
+    return keeping.train(project.model_copy(update={"training": project.training.model_copy(update=changes)}))
 
 
 def test_a_training_keeps_its_rows_and_says_where(keeping: ProjectEnv, first: TrainingOutcome) -> None:
@@ -154,7 +154,7 @@ def test_rows_that_cannot_be_kept_stop_no_training(dataset: Dataset, tmp_path: P
     assert keep_rows(dataset, section, str(tmp_path / "c")).created
 
 
-def test_rows_in_another_order_are_kept_beside(dataset: Dataset, tmp_path: Path) -> None:
+def test_rows_in_another_order_are_kept_too(dataset: Dataset, tmp_path: Path) -> None:
     """A solver may depend on the order of the rows, so a training keeps it."""
     section = DataSection(source="reviews.csv", text="text")
     turned = dataset.take(np.ones(len(dataset), dtype=bool))

@@ -20,7 +20,7 @@ from tiltyard.project import Project
 from tiltyard.testing import NOON
 
 
-def asked(model_env: ModelEnv, folder: Path, days: float | None) -> tuple[Project, Any, Any]:
+def set_up(model_env: ModelEnv, folder: Path, days: float | None) -> tuple[Project, Any, Any]:
     model_env.make_champion(model_env.register(right=True).version)
     responder = model_env.responder()
     project = responder.context.project
@@ -31,7 +31,7 @@ def asked(model_env: ModelEnv, folder: Path, days: float | None) -> tuple[Projec
 def test_a_report_a_week(tmp_path: Path) -> None:
     """The first review is due at once, the next after so many days; each is a file and an event."""
     model_env = ModelEnv(tmp_path / "model_env")
-    project, workspace, _ = asked(model_env, tmp_path, 7)
+    project, workspace, _ = set_up(model_env, tmp_path, 7)
     first = report_if_due(project, workspace, NOON)
     assert first == tmp_path / "reports" / f"monitoring-{NOON:%Y-%m-%d}.html"
     assert "<html" in first.read_text(encoding="utf-8")
@@ -40,16 +40,16 @@ def test_a_report_a_week(tmp_path: Path) -> None:
     assert len(list((tmp_path / "reports").iterdir())) == model_env.kinds(MODEL).count("reviewed") == 2
 
 
-def test_none_unless_asked(tmp_path: Path) -> None:
+def test_none_unless_required(tmp_path: Path) -> None:
     """Without ``report_days`` nothing is written."""
-    project, workspace, _ = asked(ModelEnv(tmp_path / "model_env"), tmp_path, None)
+    project, workspace, _ = set_up(ModelEnv(tmp_path / "model_env"), tmp_path, None)
     assert report_if_due(project, workspace, NOON) is None
     assert not (tmp_path / "reports").exists()
 
 
 def test_what_fails_is_due_again_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A review that could not be written is tried again after ten minutes, not after a week."""
-    project, workspace, _ = asked(ModelEnv(tmp_path / "model_env"), tmp_path, 7)
+    project, workspace, _ = set_up(ModelEnv(tmp_path / "model_env"), tmp_path, 7)
     (tmp_path / "reports").write_text("in the way", encoding="utf-8")
     with pytest.raises(UnavailableError, match="cannot be written"):
         report_if_due(project, workspace, NOON)
@@ -60,7 +60,7 @@ def test_what_fails_is_due_again_soon(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_the_loop_reviews(tmp_path: Path) -> None:
     """A loop that runs writes the review that is due."""
-    project, workspace, responder = asked(ModelEnv(tmp_path / "model_env"), tmp_path, 7)
+    project, workspace, responder = set_up(ModelEnv(tmp_path / "model_env"), tmp_path, 7)
     loop = Loop(project, responder, Dispatcher(workspace.ledger.outbox, {}), LocalFlows(QuietRunner()))
     stop, problems = threading.Event(), list[TiltyardError]()
 

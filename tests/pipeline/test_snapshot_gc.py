@@ -59,12 +59,12 @@ def test_each_snapshot_tells_who_was_trained_from_it(project_env: ProjectEnv, ke
     shutil.rmtree(moved)
 
 
-def test_only_what_no_version_needs_is_pruned_and_only_when_told(project_env: ProjectEnv, kept: Path) -> None:
+def test_only_what_no_version_needs_is_pruned_and_only_on_request(project_env: ProjectEnv, kept: Path) -> None:
     """Without --yes nothing goes; with it only rows that no version needs and nobody used lately go, as an event."""
     assert "Nothing was deleted" in run(project_env, "prune")
     assert len(list((kept / "films").iterdir())) == 2
-    told = json.loads(run(project_env, "prune", "--json"))
-    assert (told["removed"], [one["rows"] for one in told["snapshots"]]) == (False, [501])
+    report = json.loads(run(project_env, "prune", "--json"))
+    assert (report["removed"], [one["rows"] for one in report["snapshots"]]) == (False, [501])
     removed = json.loads(run(project_env, "prune", "--yes", "--json"))
     assert (removed["removed"], [one["rows"] for one in removed["snapshots"]]) == (True, [501])
     assert [one["rows"] for one in json.loads(run(project_env, "snapshots", "--json"))["snapshots"]] == [500]

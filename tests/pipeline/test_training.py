@@ -102,7 +102,7 @@ def test_a_version_is_registered_with_its_metrics_and_no_alias(
     assert event.actor == "tester"
 
 
-def test_a_version_answers_as_it_did_at_training(project_env: ProjectEnv, outcome: TrainingOutcome) -> None:
+def test_a_version_predicts_as_it_did_at_training(project_env: ProjectEnv, outcome: TrainingOutcome) -> None:
     """What is fetched from the registry gives the probabilities that were evaluated, and knows its training rows."""
     package = read_package(project_env.workspace.registry.fetch(outcome.version, project_env.workspace.cache))
     test = outcome.trial.split.test
@@ -222,7 +222,7 @@ def test_a_run_that_fails_is_marked_so(project_env: ProjectEnv) -> None:
     assert "unknown_recipes.Own" in latest.data.tags["tiltyard.error"]
 
 
-def test_a_misspelt_metric_is_told_before_the_work(project_env: ProjectEnv) -> None:
+def test_a_misspelt_metric_is_refused_before_the_work(project_env: ProjectEnv) -> None:
     """Also one of a floor, which counts at the very end: nothing is read, and no run begins."""
     promotion = project_env.project.promotion.model_copy(update={"floors": {"acuracy": 0.5}})
     source = project_env.project.data.model_copy(update={"source": "not/there.csv"})

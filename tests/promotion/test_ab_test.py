@@ -35,7 +35,7 @@ def registry(tmp_path: Path, name: str) -> MemoryRegistry:
     return made
 
 
-def answer(ledger: MemoryLedger, name: str, *, champion: str, challenger: str, truth: str) -> None:
+def predict_with_both(ledger: MemoryLedger, name: str, *, champion: str, challenger: str, truth: str) -> None:
     """Both versions predict one input, and its label comes."""
     seen = make_prediction(project=name, version="1", route="champion", label=champion)
     hidden = make_prediction(project=name, version="2", route="shadow", label=challenger, key=seen.id)
@@ -53,7 +53,7 @@ def test_a_clear_difference_is_decided_and_written_down_once(tmp_path: Path, bet
     assert list(ledger.events()) == []
     for _ in range(60):
         right, wrong = ("bad", "good") if better else ("good", "bad")
-        answer(ledger, ours.model_name, champion=wrong, challenger=right, truth="bad")
+        predict_with_both(ledger, ours.model_name, champion=wrong, challenger=right, truth="bad")
     found = [evaluate_ab_test(ours, versions, ledger, "ann") for _ in range(2)]
     assert [item.verdict.decision for item in found] == [decision, decision]
     [event] = ledger.events(kind="challenged")
@@ -87,7 +87,7 @@ def test_the_record_is_that_of_these_very_two(tmp_path: Path) -> None:
     ledger, versions = MemoryLedger(), registry(tmp_path, ours.model_name)
     assert live_comparison(ours, ledger, "1", "2") is None
     for _ in range(10):
-        answer(ledger, ours.model_name, champion="good", challenger="bad", truth="good")
+        predict_with_both(ledger, ours.model_name, champion="good", challenger="bad", truth="good")
     so_far = live_comparison(ours, ledger, "1", "2")
     assert so_far is not None
     assert (so_far.decision, so_far.challenger_rows) == ("champion holds", 10)
@@ -97,13 +97,13 @@ def test_the_record_is_that_of_these_very_two(tmp_path: Path) -> None:
     assert live_comparison(project(None), ledger, "3", "2") is None
 
 
-def test_what_an_earlier_champion_was_asked_says_nothing_about_this_one(tmp_path: Path) -> None:
+def test_predictions_of_an_earlier_champion_say_nothing_about_this_one(tmp_path: Path) -> None:
     """Rows from before the present champion was champion do not count."""
     ours = project({"mode": "shadow"})
     name = ours.model_name
     ledger, versions = MemoryLedger(), registry(tmp_path, name)
     for _ in range(60):
-        answer(ledger, name, champion="good", challenger="bad", truth="good")
+        predict_with_both(ledger, name, champion="good", challenger="bad", truth="good")
     assert evaluate_ab_test(ours, versions, ledger, "ann").verdict.decision == "champion holds"
     (tmp_path / "3").mkdir()
     versions.register_model((tmp_path / "3").as_uri(), name)

@@ -304,9 +304,9 @@ def test_aliases_moved_outside_tiltyard_are_noticed_once(memory: tuple[Workspace
     still = unexplained_champion(decisions(workspace), moved)
     assert still is not None
     assert "outside Tiltyard" in still.message
-    reign = champion_at(decisions(workspace), NAME, noted[-1].at)
-    assert reign is not None
-    assert (reign.version, reign.event.kind) == ("3", "alias-changed-outside")
+    period = champion_at(decisions(workspace), NAME, noted[-1].at)
+    assert period is not None
+    assert (period.version, period.event.kind) == ("3", "alias-changed-outside")
     point_alias(workspace, NAME, version="3", alias="champion", reason="it was meant")
     assert unexplained_champion(decisions(workspace), moved) is None
     point_alias(workspace, NAME, version="2", alias="shadow", reason="it was meant")

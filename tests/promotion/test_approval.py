@@ -75,8 +75,8 @@ def workspace(tmp_path: Path) -> Workspace:
     return made
 
 
-def send(workspace: Workspace, version: str, asked: Project) -> PromotionResult:
-    return challenge_champion(workspace, asked, workspace.registry.get_version(NAME, version=version), right(), rows())
+def send(workspace: Workspace, version: str, chosen: Project) -> PromotionResult:
+    return challenge_champion(workspace, chosen, workspace.registry.get_version(NAME, version=version), right(), rows())
 
 
 def champion(workspace: Workspace) -> VersionInfo:
@@ -109,8 +109,8 @@ def test_approval(workspace: Workspace) -> None:
 
 def wrong() -> PredictedRows:
     """Predictions that are wrong everywhere."""
-    answers = right()
-    return PredictedRows(answers.labels[::-1].copy(), answers.probabilities[::-1].copy(), answers.classes)
+    predictions = right()
+    return PredictedRows(predictions.labels[::-1].copy(), predictions.probabilities[::-1].copy(), predictions.classes)
 
 
 def test_gates_are_overruled_by_a_person_with_a_reason(workspace: Workspace) -> None:
@@ -180,8 +180,8 @@ def test_decisions_leave_with_their_event(workspace: Workspace) -> None:
     send(workspace, "2", project())
     approve_version(workspace, project(), "2", reason="good")
     send(workspace, "3", project(floors={"accuracy": 1.1}))
-    told = replace(workspace, alerts=AlertsSection(decisions=("log",)))
-    roll_back(told, NAME, to=None, reason="complaints")
+    notifying = replace(workspace, alerts=AlertsSection(decisions=("log",)))
+    roll_back(notifying, NAME, to=None, reason="complaints")
     parcels = workspace.ledger.outbox.items()
     assert [parcel.notice.topic for parcel in reversed(parcels)] == [
         "model.promoted",
@@ -210,7 +210,7 @@ class Restless(MemoryRegistry):
             self.set_alias(name, "champion", self.next.pop(0))
 
 
-def test_a_champion_that_changes_while_it_is_judged(workspace: Workspace, tmp_path: Path) -> None:
+def test_a_champion_that_changes_during_the_evaluation(workspace: Workspace, tmp_path: Path) -> None:
     """The version is evaluated anew, against the new champion; after three times it is an error; nothing has moved."""
     registry = Restless()
     for _ in range(3):

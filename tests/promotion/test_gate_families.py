@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.promotion.test_gates import ROWS, TRUTH, answers
+from tests.promotion.test_gates import ROWS, TRUTH, make_predictions
 from tiltyard.errors import ProjectError
 from tiltyard.evaluation import (
     Comparison,
@@ -52,7 +52,7 @@ FAIR = np.array(["a", "b"] * (ROWS // 2))
 
 def meet(inspection: GateInputs, **promotion: Any) -> Verdict:
     """A challenger that beats the champion meets the other gates."""
-    champion, challenger = answers(range(40)), answers(range(100, 110))
+    champion, challenger = make_predictions(range(40)), make_predictions(range(100, 110))
     return run_gates(
         PromotionSection(**(BETTER | promotion)),
         evaluate_predictions(challenger),
@@ -101,17 +101,17 @@ WARNED = DataFindings.from_findings(
 def test_a_slice_that_is_lost() -> None:
     """A challenger that wins overall and loses a slice by more than chance is refused by the slice's name."""
     values = ["film"] * 100 + ["book"] * 100
-    verdict = meet(sliced(answers(range(40)), answers(range(100, 110)), values))
+    verdict = meet(sliced(make_predictions(range(40)), make_predictions(range(100, 110)), values))
     assert not verdict.promoted
     assert verdict.reason == "it is worse than the champion on source = book"
     assert "0.9000 against 1.0000 on 100 rows" in verdict.summary
-    assert meet(sliced(answers(range(40)), answers(range(100, 110)), values), slices="any").promoted
+    assert meet(sliced(make_predictions(range(40)), make_predictions(range(100, 110)), values), slices="any").promoted
 
 
 def test_many_slices_are_corrected_for() -> None:
     """A loss that one slice alone would show is not enough among twenty: the p-values are Holm's."""
     wrong = [100 + place for place in range(5)]
-    alone = sliced(answers(range(0)), _wrong(wrong), ["x"] * 200)
+    alone = sliced(make_predictions(range(0)), _wrong(wrong), ["x"] * 200)
     assert alone.slices is not None
     assert alone.slices[0].adjusted == pytest.approx(alone.slices[0].p_value) == pytest.approx(1 / 32)
     truth = np.tile(["no", "yes"], 600)
@@ -137,7 +137,7 @@ def _wrong(rows: list[int]) -> LabelledPredictions:
 
 def test_small_slices_are_left_out_and_counted() -> None:
     """A slice of fewer than thirty rows is not evaluated, and the gate says how many there were."""
-    inspection = sliced(answers(range(40)), answers(range(100, 105)), ["big"] * 180 + ["small"] * 20)
+    inspection = sliced(make_predictions(range(40)), make_predictions(range(100, 105)), ["big"] * 180 + ["small"] * 20)
     verdict = meet(inspection)
     assert verdict.promoted
     assert "1 are too small to check" in verdict.gates[-1].message
@@ -204,7 +204,7 @@ WON = evaluate_shadow(40, 2, 30, 10)
 def test_live_challenge() -> None:
     """A champion that held live refuses by default; without a challenge it passes; 'wins' requires a victory."""
     assert [verdict.decision for verdict in (HELD, OPEN, WON)] == ["champion holds", "go on", "challenger wins"]
-    for asked, found, passed in (
+    for required, found, passed in (
         ("not-worse", HELD, False),
         ("not-worse", OPEN, True),
         ("not-worse", WON, True),
@@ -213,13 +213,13 @@ def test_live_challenge() -> None:
         ("wins", WON, True),
         ("wins", None, False),
     ):
-        verdict = meet(GateInputs(live=found), live=asked)
+        verdict = meet(GateInputs(live=found), live=required)
         assert verdict.promoted is passed
         gate = verdict.gates[-1]
         assert (gate.code, gate.passed) == ("gate.live", passed)
         assert bool(gate.reason) is not passed
-    for asked, found in (("not-worse", None), ("off", HELD)):
-        assert "gate.live" not in {gate.code for gate in meet(GateInputs(live=found), live=asked).gates}
+    for required, found in (("not-worse", None), ("off", HELD)):
+        assert "gate.live" not in {gate.code for gate in meet(GateInputs(live=found), live=required).gates}
     gate = meet(GateInputs(live=HELD)).gates[-1]
     assert gate.reason == "the champion holds live"
     assert (gate.evidence["champion_rows"], gate.evidence["e_value"]) == (82, HELD.e_value)
@@ -230,12 +230,12 @@ def test_live_challenge() -> None:
 @needs_fairlearn
 def test_the_ways_in_which_a_promotion_can_be_refused() -> None:
     """Eight families of gates refuse, each with its own message, and what passed is listed too."""
-    lost = sliced(answers(range(40)), answers(range(100, 110)), ["film"] * 100 + ["book"] * 100)
+    lost = sliced(make_predictions(range(40)), make_predictions(range(100, 110)), ["film"] * 100 + ["book"] * 100)
     ahead_by_one = run_gates(
         PromotionSection(),
-        evaluate_predictions(answers(range(100, 109))),
-        evaluate_predictions(answers(range(10))),
-        compare(get_metric("accuracy"), answers(range(10)), answers(range(100, 109))),
+        evaluate_predictions(make_predictions(range(100, 109))),
+        evaluate_predictions(make_predictions(range(10))),
+        compare(get_metric("accuracy"), make_predictions(range(10)), make_predictions(range(100, 109))),
         metric="accuracy",
     )
     ways = {
@@ -257,7 +257,7 @@ def test_the_ways_in_which_a_promotion_can_be_refused() -> None:
     assert len({verdict.summary for verdict in ways.values()}) == 8
 
 
-def test_a_champion_that_cannot_answer() -> None:
+def test_a_champion_that_cannot_predict() -> None:
     """A champion that cannot read today's rows is a refusal that says what it lacks and what to do."""
     verdict = make_verdict([incomparable_gate("3", "it was trained on the column 'age', which the data does not have")])
     assert verdict.reason == "the champion cannot predict these rows"
@@ -267,7 +267,9 @@ def test_a_champion_that_cannot_answer() -> None:
 
 def test_rendering() -> None:
     """A verdict is shown as rows and as Markdown that nothing in it can break, and comes back from JSON."""
-    verdict = meet(sliced(answers(range(40)), answers(range(100, 110)), ["<b>|x|"] * 100 + ["b"] * 100))
+    verdict = meet(
+        sliced(make_predictions(range(40)), make_predictions(range(100, 110)), ["<b>|x|"] * 100 + ["b"] * 100)
+    )
     assert [row[1] for row in verdict_rows(verdict)] == ["yes", "no"]
     page = verdict_markdown(verdict, "films, version 2", "Not promoted\n(worse)")
     assert page.startswith("### films, version 2\n\n❌ **Not promoted (worse)**\n")

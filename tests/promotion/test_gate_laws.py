@@ -178,7 +178,7 @@ def test_one_class_alone(name: str) -> None:
     assert found.reason in (f"{name} misses its floor", f"{name} could not be checked")
 
 
-def test_answers_that_are_no_numbers() -> None:
+def test_probabilities_that_are_not_numbers() -> None:
     """Probabilities that are not finite are refused before any gate sees them."""
     with pytest.raises(DataError, match="not finite"):
         label_predictions(["a"], ["a"], np.array([[math.nan, 0.5]]), ("a", "b"))

@@ -18,7 +18,7 @@ ROWS = 200
 TRUTH = np.array(["no", "yes"] * (ROWS // 2))
 
 
-def answers(wrong: range) -> Any:
+def make_predictions(wrong: range) -> Any:
     """Predictions that are right but for these rows; 90 % sure of each."""
     predicted = TRUTH.copy()
     for row in wrong:
@@ -29,7 +29,7 @@ def answers(wrong: range) -> Any:
 
 def meet(champion: range, challenger: range, metric: str = "accuracy", **promotion: Any) -> Verdict:
     """Let a challenger meet a champion that is wrong on other rows."""
-    first, second = answers(champion), answers(challenger)
+    first, second = make_predictions(champion), make_predictions(challenger)
     return run_gates(
         PromotionSection(**promotion),
         evaluate_predictions(second),
@@ -41,7 +41,7 @@ def meet(champion: range, challenger: range, metric: str = "accuracy", **promoti
 
 def start(wrong: range, metric: str = "accuracy", **promotion: Any) -> Verdict:
     """Let a version become the first champion."""
-    section, first = PromotionSection(**promotion), answers(wrong)
+    section, first = PromotionSection(**promotion), make_predictions(wrong)
     inspection = GateInputs(guess=guess_gate(section, metric, first, 0))
     return run_gates(section, evaluate_predictions(first), None, None, metric=metric, inspection=inspection)
 
@@ -129,7 +129,7 @@ def test_an_unknown_floor() -> None:
     with pytest.raises(UsageError, match="Did you mean 'accuracy'"):
         run_gates(
             PromotionSection(floors={"acuracy": 0.5}),
-            evaluate_predictions(answers(range(3))),
+            evaluate_predictions(make_predictions(range(3))),
             None,
             None,
             metric="accuracy",
@@ -206,7 +206,7 @@ def test_all_floors_are_evaluated() -> None:
 
 def test_without_a_comparison() -> None:
     """A champion without a comparison cannot be evaluated."""
-    evaluation: Evaluation = evaluate_predictions(answers(range(3)))
+    evaluation: Evaluation = evaluate_predictions(make_predictions(range(3)))
     nothing: Comparison | None = None
     with pytest.raises(UsageError):
         run_gates(PromotionSection(), evaluation, evaluation, nothing, metric="accuracy")

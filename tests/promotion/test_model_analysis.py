@@ -276,10 +276,10 @@ def test_the_command_shows_metrics_slices_and_fairness(loans: ProjectEnv, tmp_pa
     assert "loans-classifier version 1 on" in shown.output
     for word in ("accuracy", "Slices", "town", "too few rows", "Fairness", "equal opportunity difference"):
         assert word in shown.output, word
-    told = runner.invoke(
+    result = runner.invoke(
         evaluate_command, ["--project", str(tmp_path), "--version", "1", "--json"], catch_exceptions=False
     )
-    report = json.loads(told.output)
+    report = json.loads(result.output)
     assert (report["model_version"], report["left_out"]) == ("1", 0)
     assert report["metrics"] == pytest.approx(report["metrics_at_training"])
     assert report["fairness"]["columns"].keys() == {"sex"}

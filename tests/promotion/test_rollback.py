@@ -14,7 +14,7 @@ from tiltyard.pipeline import champion_at, promote_version, roll_back
 NAME = "films-classifier"
 
 
-def judging_rows(project_env: ProjectEnv) -> Dataset:
+def held_out_rows(project_env: ProjectEnv) -> Dataset:
     return split_dataset(load_dataset(project_env.project), project_env.project.split).test
 
 
@@ -44,7 +44,7 @@ def test_a_story_of_decisions_can_be_looked_up(two: ProjectEnv) -> None:
     """Promoted, rolled back, promoted again: each is an event, and who was champion when follows from them alone."""
     workspace = two.workspace
     start = datetime.now(UTC)
-    promoted = promote_version(workspace, two.project, "2", judging_rows(two))
+    promoted = promote_version(workspace, two.project, "2", held_out_rows(two))
     assert promoted.verdict.promoted
     assert champion(two) == "2"
     between = datetime.now(UTC)
@@ -57,8 +57,8 @@ def test_a_story_of_decisions_can_be_looked_up(two: ProjectEnv) -> None:
     assert events[-1].reason == "complaints"
     assert workspace.ledger.verify_events() == []
     moments = (start - timedelta(days=1), start, between, datetime.now(UTC))
-    reigns = [champion_at(events, NAME, moment) for moment in moments]
-    assert [reign and reign.version for reign in reigns] == [None, "1", "2", "1"]
+    periods = [champion_at(events, NAME, moment) for moment in moments]
+    assert [period and period.version for period in periods] == [None, "1", "2", "1"]
     roll_back(workspace, NAME, to="2", reason="it was not the model")
     assert champion(two) == "2"
 
@@ -66,7 +66,7 @@ def test_a_story_of_decisions_can_be_looked_up(two: ProjectEnv) -> None:
 def test_a_worse_version_is_refused_by_the_gates(two: ProjectEnv) -> None:
     """promote decides by evidence, not by wish; the refusal is written down."""
     two.reset_champion("2")
-    refused = promote_version(two.workspace, two.project, "1", judging_rows(two))
+    refused = promote_version(two.workspace, two.project, "1", held_out_rows(two))
     assert not refused.verdict.promoted
     assert champion(two) == "2"
     assert list(two.workspace.ledger.events(subject=f"{NAME}/1"))[-1].kind == "refused"
@@ -76,7 +76,7 @@ def test_the_champion_and_unknown_versions_are_no_targets(two: ProjectEnv) -> No
     """The champion cannot be promoted or rolled back to, an unknown version is not there."""
     present = champion(two)
     with pytest.raises(UsageError, match="champion already"):
-        promote_version(two.workspace, two.project, present, judging_rows(two))
+        promote_version(two.workspace, two.project, present, held_out_rows(two))
     with pytest.raises(UsageError, match="champion already"):
         roll_back(two.workspace, NAME, to=present, reason="x")
     with pytest.raises(NotFoundError):

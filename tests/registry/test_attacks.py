@@ -396,11 +396,13 @@ def test_an_attack_on_a_server(
     refresh = project_env.live.refresh()
     assert refresh.error is not None
     assert (refresh.changed, refresh.error.code) == (False, code)
-    answering = project_env.live.require()
-    assert answering.info.version == "1"
-    assert answering.scorer.score([{"text": "the film"}]).labels
-    told = [event for event in project_env.ledger.events(kind="refused") if event.subject == f"films/{info.version}"]
-    assert [event.evidence["code"] for event in told] == [code]
+    serving = project_env.live.require()
+    assert serving.info.version == "1"
+    assert serving.scorer.score([{"text": "the film"}]).labels
+    refusals = [
+        event for event in project_env.ledger.events(kind="refused") if event.subject == f"films/{info.version}"
+    ]
+    assert [event.evidence["code"] for event in refusals] == [code]
     with pytest.raises(ArtifactError) as refusal:
         project_env.registry.load_model("films", version=info.version)
     assert refusal.value.code == code
@@ -506,10 +508,10 @@ def test_an_old_version_under_a_new_number(project_env: ProjectEnv) -> None:
         assert refresh.error is not None
         assert refresh.error.code == code
         assert project_env.live.require().info.version == genuine.version
-        told = [
+        refusals = [
             event for event in project_env.ledger.events(kind="refused") if event.subject == f"films/{again.version}"
         ]
-        assert [event.evidence["code"] for event in told] == [code]
+        assert [event.evidence["code"] for event in refusals] == [code]
         with pytest.raises(ArtifactError) as watching:
             read_champion(project_env.registry, "films", project_env.cache, RING)
         assert watching.value.code == code
@@ -525,7 +527,7 @@ def test_a_version_of_another_model(project_env: ProjectEnv, tmp_path: Path) -> 
     sign(folder)
     songs = project_env.registry.register_model(str(folder), "songs")
     assert project_env.registry.load_model("songs", version=songs.version) is not None
-    answering = project_env.live.require().info.version
+    serving = project_env.live.require().info.version
     client = open_client(project_env.registry._tracking_uri)
     stolen = client.create_model_version("films", songs.source, tags=dict(songs.tags))
     project_env.registry.set_alias("films", "champion", str(stolen.version))
@@ -533,7 +535,7 @@ def test_a_version_of_another_model(project_env: ProjectEnv, tmp_path: Path) -> 
     assert refresh.error is not None
     assert refresh.error.code == "artifact.other-model"
     assert "songs" in refresh.error.message
-    assert project_env.live.require().info.version == answering
+    assert project_env.live.require().info.version == serving
     with pytest.raises(ArtifactError, match="packaged as a version of songs"):
         project_env.registry.load_model("films", version=str(stolen.version))
 

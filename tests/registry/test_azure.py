@@ -93,9 +93,9 @@ def test_versions_live_in_azure_blob(azurite: Emulator, tmp_path: Path) -> None:
     assert any(name.endswith("/metrics.json") for name in blobs)
     assert not (films.root / ".tiltyard" / "artifacts").exists()
     shutil.rmtree(films.root / ".tiltyard" / "cache", ignore_errors=True)
-    answered = tiltyard(films, "predict", "a warm and funny film", **settings)
-    assert answered.returncode == 0, answered.stderr
-    assert "positive" in answered.stdout
+    predicted = tiltyard(films, "predict", "a warm and funny film", **settings)
+    assert predicted.returncode == 0, predicted.stderr
+    assert "positive" in predicted.stdout
     other = make_films(tmp_path / "other", rows=300)
     lost = tiltyard(other, "train", **{**settings, "TILTYARD_ARTIFACTS": CONTAINER.replace("films@", "nowhere@")})
     assert lost.returncode == 1

@@ -134,7 +134,7 @@ def test_a_manifest_of_other_kinds(change: dict[str, Any], place: str, folder: P
     assert refused.value.code == "artifact.manifest-unreadable"
 
 
-def test_samples_that_cannot_be_answered(tmp_path: Path) -> None:
+def test_samples_that_cannot_be_predicted(tmp_path: Path) -> None:
     """An export of a version that cannot predict its own rows says so."""
     folder = tmp_path / "model"
     package(folder, fitted("table, logistic regression").model, FRAME)

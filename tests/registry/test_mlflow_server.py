@@ -164,14 +164,17 @@ def test_a_decision_leaves_in_the_shape_of_mlflows_webhooks(server: Server, tmp_
             event = make_event(kind=kind, subject=f"{name}/{info.version}", reason="worse", evidence=evidence)
             (notice,) = decision_notices(alerts, event)
             sender.send(OutboxItem(notice))
-    assert told(ours) == told(theirs)
-    assert [content["entity"] for content in told(ours).values()] == ["model_version_alias", "model_version_tag"]
+    assert read_contents(ours) == read_contents(theirs)
+    assert [content["entity"] for content in read_contents(ours).values()] == [
+        "model_version_alias",
+        "model_version_tag",
+    ]
     for headers, body in (*ours.requests, *theirs.requests):
         delivery, sent = headers["x-mlflow-delivery-id"], headers["x-mlflow-timestamp"]
         assert headers["x-mlflow-signature"] == sign_like_mlflow("s3cret", delivery, sent, body)
 
 
-def told(receiver: Receiver) -> dict[str, Any]:
+def read_contents(receiver: Receiver) -> dict[str, Any]:
     """What a receiver got, by entity and without the time."""
     contents = [json.loads(body) for _, body in receiver.requests]
     for content in contents:

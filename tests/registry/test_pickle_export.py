@@ -74,9 +74,9 @@ def test_every_linear_text_recipe_opens_without_tiltyard(tmp_path: Path) -> None
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    answers = json.loads(done.stdout)
+    predictions = json.loads(done.stdout)
     for name, model in expected.items():
-        probabilities, labels = answers[name]
+        probabilities, labels = predictions[name]
         np.testing.assert_allclose(probabilities, model.predict_proba(TEXTS), rtol=0, atol=1e-12, err_msg=name)
         assert labels == model.predict(TEXTS).tolist(), name
 

@@ -70,6 +70,6 @@ def test_artifacts_of_a_server_come_through_it(s3: S3Server, tmp_path: Path, fre
         fetched = registry.fetch(info, tmp_path / "cache")
     assert (fetched / "MLmodel").exists()
     assert list((s3.folder / BUCKET / "files").rglob("MLmodel"))
-    asked = (tmp_path / "log").read_text("utf-8")
-    assert "/mlflow-artifacts/artifacts/" in asked
-    assert "presigned" not in asked
+    requested = (tmp_path / "log").read_text("utf-8")
+    assert "/mlflow-artifacts/artifacts/" in requested
+    assert "presigned" not in requested

@@ -24,7 +24,7 @@ from tiltyard.redact import without_password, without_passwords
 from tiltyard.registry import ExperimentTracker, MlflowRegistry
 from tiltyard.registry.mlflow_backend.mlflow_auth import PASSWORD, TOKEN, URI, USERNAME
 
-KEEPER = "keeper"
+OWNER = "keeper"
 # With signs that a URL has to write in another way.
 SECRET = f"{secrets.token_hex(8)}@/:%"
 
@@ -44,7 +44,7 @@ class Secured:
     address: str
     films: Films
 
-    def with_credentials(self, user: str = KEEPER, password: str = SECRET) -> str:
+    def with_credentials(self, user: str = OWNER, password: str = SECRET) -> str:
         """Its URL with a user in it."""
         return self.address.replace("://", f"://{user}:{quote(password, safe='')}@")
 
@@ -55,7 +55,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Iter
     if importlib.util.find_spec("flask_wtf") is None:
         pytest.skip("MLflow's server asks for no credentials without Flask-WTF: pip install 'mlflow[auth]'")
     root = tmp_path_factory.mktemp("secured")
-    (root / "users.ini").write_text(CONFIGURATION.format(root=root, keeper=KEEPER))
+    (root / "users.ini").write_text(CONFIGURATION.format(root=root, keeper=OWNER))
     environment = {
         "MLFLOW_AUTH_CONFIG_PATH": str(root / "users.ini"),
         "MLFLOW_AUTH_ADMIN_PASSWORD": SECRET,
@@ -64,7 +64,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Iter
     store = f"sqlite:///{shutil.copyfile(fresh_store, root / 'mlflow.db')}"
     with serving(root, store, ["--app-name", "basic-auth"], environment) as address:
         films = make_films(root / "films", rows=300)
-        (films.root / ".env").write_text(f'{URI}={address}\n{USERNAME}={KEEPER}\n{PASSWORD}="{SECRET}"\n')
+        (films.root / ".env").write_text(f'{URI}={address}\n{USERNAME}={OWNER}\n{PASSWORD}="{SECRET}"\n')
         films.call("train", "--champion")
         (films.root / ".env").unlink()
         yield Secured(address, films)
@@ -87,7 +87,7 @@ def command(capsys: pytest.CaptureFixture[str], secured: Secured, *words: str) -
 
 def test_credentials_of_the_environment_open_it(secured: Secured, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a user from .env trained is there for the same user from the environment: version, run and files."""
-    monkeypatch.setenv(USERNAME, KEEPER)
+    monkeypatch.setenv(USERNAME, OWNER)
     monkeypatch.setenv(PASSWORD, SECRET)
     registry = MlflowRegistry(tracking_uri=secured.address)
     assert registry.get_version("films-classifier", alias="champion").version == "1"
@@ -102,7 +102,7 @@ def test_credentials_in_the_url_open_it_and_are_never_shown(
     monkeypatch.setenv(URI, secured.with_credentials())
     code, printed = command(capsys, secured, "doctor")
     assert code == 0, printed
-    assert f"{KEEPER}:***@127.0.0.1" in printed
+    assert f"{OWNER}:***@127.0.0.1" in printed
     assert "version 1 of films-classifier, verified" in printed
     for secret in (SECRET, quote(SECRET, safe="")):
         assert secret not in printed
@@ -112,8 +112,8 @@ def test_credentials_in_the_url_open_it_and_are_never_shown(
     ("environment", "named"),
     [
         ({}, f"Set {USERNAME} and {PASSWORD}, or {TOKEN}"),
-        ({USERNAME: KEEPER}, f"{PASSWORD} is not set"),
-        ({USERNAME: KEEPER, PASSWORD: "not-" + SECRET}, f"the user '{KEEPER}' of {USERNAME}"),
+        ({USERNAME: OWNER}, f"{PASSWORD} is not set"),
+        ({USERNAME: OWNER, PASSWORD: "not-" + SECRET}, f"the user '{OWNER}' of {USERNAME}"),
     ],
     ids=["nothing", "half", "wrong password"],
 )
@@ -175,7 +175,7 @@ def test_a_missing_permission_names_the_user(secured: Secured, monkeypatch: pyte
     made = httpx.post(
         f"{secured.address}/api/2.0/mlflow/users/create",
         json={"username": "guest", "password": "a-guest-of-the-house"},
-        auth=(KEEPER, SECRET),
+        auth=(OWNER, SECRET),
         timeout=30,
     )
     assert made.status_code == 200, made.text

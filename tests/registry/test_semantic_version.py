@@ -105,7 +105,7 @@ def test_a_label_of_thousands_of_digits() -> None:
     assert not is_label("\u0661.0.0")
 
 
-def test_where_a_version_answers() -> None:
+def test_where_a_version_serves() -> None:
     """The latest take-over of each host and alias counts, and its time is when that version came there."""
 
     def served(number: int, host: str, minutes: int, alias: str = "champion") -> Event:
@@ -120,8 +120,8 @@ def test_where_a_version_answers() -> None:
         served(3, "b", 3, "challenger"),
         Event("served", "songs/9", NOW, "server", evidence={"host": "a"}),
     ]
-    told = deployments(events, "films")
-    found = [(one.host, one.alias, one.version, (one.since - NOW).seconds // 60) for one in told]
+    listed = deployments(events, "films")
+    found = [(one.host, one.alias, one.version, (one.since - NOW).seconds // 60) for one in listed]
     assert found == [("a", "champion", "2", 2), ("b", "challenger", "3", 3), ("b", "champion", "1", 1)]
 
 

@@ -463,10 +463,10 @@ def test_training_signs_and_commands_verify(
             main([*words, "--project", str(films.root), "--json"])
         return left.value.code, json.loads(capsys.readouterr().out)
 
-    code, answers = ran("predict", "a warm and funny film", trusted=OURS)
-    assert (code, answers[0]["model_version"]) == (0, "1")
-    code, answers = ran("predict", "a warm and funny film", trusted=THEIRS)
-    assert (code, answers["error"]["code"]) == (1, "artifact.foreign-key")
+    code, printed = ran("predict", "a warm and funny film", trusted=OURS)
+    assert (code, printed[0]["model_version"]) == (0, "1")
+    code, printed = ran("predict", "a warm and funny film", trusted=THEIRS)
+    assert (code, printed["error"]["code"]) == (1, "artifact.foreign-key")
 
     def checks(found: Any) -> dict[str, Any]:
         return {check["name"]: check for check in found["checks"]}

@@ -27,18 +27,18 @@ def fitted(request: pytest.FixtureRequest) -> Pipeline:
         return get_candidate("nb-cnn", "text-classification").build(0).fit(*texts(90, request.param))
 
 
-def test_answers_are_those_of_the_model(fitted: Pipeline) -> None:
+def test_scores_are_those_of_the_model(fitted: Pipeline) -> None:
     """Probabilities equal the pipeline's, on odd texts too, and the label is the most probable."""
-    asked = [*texts(40, seed=1)[0], *ODD]
+    given = [*texts(40, seed=1)[0], *ODD]
     scorer = compile_scorer(fitted, "text-classification", InputColumns({}))
     assert isinstance(scorer, EnsembleTextScorer)
-    scores = scorer.score([{"text": text} for text in asked])
-    np.testing.assert_allclose(scores.probabilities, fitted.predict_proba(asked), atol=1e-12)
-    assert list(scores.labels) == fitted.predict(asked).tolist()
+    scores = scorer.score([{"text": text} for text in given])
+    np.testing.assert_allclose(scores.probabilities, fitted.predict_proba(given), atol=1e-12)
+    assert list(scores.labels) == fitted.predict(given).tolist()
     assert scorer.classes == tuple(fitted.classes_)
 
 
-def test_a_batch_answers_as_its_texts_one_by_one(fitted: Pipeline) -> None:
+def test_a_batch_scores_as_its_texts_one_by_one(fitted: Pipeline) -> None:
     """To the bit, whatever else is in the batch."""
     scorer = compile_scorer(fitted, "text-classification", InputColumns({}))
     together = scorer.score([{"text": text} for text in ODD]).probabilities

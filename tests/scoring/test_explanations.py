@@ -19,18 +19,18 @@ from tiltyard.scoring import SklearnScorer, compile_scorer, explain, list_proble
 from tiltyard.scoring.table.columns import InputColumns
 
 TEXTS = ["a warm and funny film", "dull, slow and far too long", "I loved every minute", "what a waste of time"] * 3
-ASKED = [{"text": "funny, funny and warm"}, {"text": "a waste"}, {"text": ""}, {"text": "Ünbekannt"}]
+INPUTS = [{"text": "funny, funny and warm"}, {"text": "a waste"}, {"text": ""}, {"text": "Ünbekannt"}]
 
 
 @pytest.mark.parametrize("classifier", [LogisticRegression(), MultinomialNB(), NaiveBayesSVM(random_state=0)])
 @pytest.mark.parametrize("labels", [["good", "bad"], ["a", "b", "c"]], ids=["two", "three"])
-def test_terms_add_up_to_the_answer(classifier: Any, labels: list[str]) -> None:
+def test_terms_add_up_to_the_prediction(classifier: Any, labels: list[str]) -> None:
     """Baseline, terms and rest of a linear text model add up to what the model computed for the label."""
     truth = [labels[number % len(labels)] for number in range(len(TEXTS))]
     pipeline = make_pipeline(FastTfidfVectorizer(ngram_range=(1, 2)), classifier).fit(TEXTS, truth)
     scorer = compile_scorer(pipeline, "text-classification", InputColumns({}))
-    probabilities = pipeline.predict_proba([item["text"] for item in ASKED])
-    for position, found in enumerate(explain(scorer, ASKED, most=2)):
+    probabilities = pipeline.predict_proba([item["text"] for item in INPUTS])
+    for position, found in enumerate(explain(scorer, INPUTS, most=2)):
         place = scorer.classes.index(found.label)
         assert place == probabilities[position].argmax()
         assert (found.method, found.exact, found.baseline_name) == ("linear", True, "intercept")
@@ -49,13 +49,13 @@ def test_terms_carry_their_counts_and_signs() -> None:
     truth = ["good", "bad"] * 6
     pipeline = make_pipeline(FastTfidfVectorizer(), LogisticRegression()).fit(TEXTS, truth)
     scorer = compile_scorer(pipeline, "text-classification", InputColumns({}))
-    asked = [{"text": "Funny funny waste"}]
-    found = explain(scorer, asked)[0]
+    inputs = [{"text": "Funny funny waste"}]
+    found = explain(scorer, inputs)[0]
     parts = {part.name: part for part in found.contributions}
     assert {name: part.value for name, part in parts.items()} == {"funny": 2, "waste": 1}
     assert found.label == "good"
     assert parts["funny"].weight > 0 > parts["waste"].weight
-    other = explain(scorer, asked, label="bad")[0]
+    other = explain(scorer, inputs, label="bad")[0]
     assert {part.name: part.weight for part in other.contributions} == pytest.approx(
         {name: -part.weight for name, part in parts.items()}
     )
@@ -80,7 +80,7 @@ def test_any_model_is_explained_by_occlusion(text_pipeline: Pipeline, table_pipe
     assert {part.name: part.weight for part in found.contributions}["town"] == found.probability - without
 
 
-def test_features_that_may_not_be_missing_are_told(gapless_pipeline: Pipeline) -> None:
+def test_features_that_may_not_be_missing_are_named(gapless_pipeline: Pipeline) -> None:
     """A feature in which the model refuses a gap cannot be explained by leaving it out, and is named."""
     scorer = SklearnScorer(gapless_pipeline, "tabular-classification", {"age": "float64"})
     found = explain(scorer, [{"age": 30.0}])[0]

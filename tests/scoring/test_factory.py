@@ -61,7 +61,7 @@ def test_an_exact_scorer_is_chosen_with_its_evidence(text_pipeline: Pipeline) ->
     ("shift", "says"),
     [(1e-6, "differs from scikit-learn by 1e-06"), (float("nan"), "differs from scikit-learn by nan")],
 )
-def test_a_scorer_that_differs_does_not_answer(text_pipeline: Pipeline, shift: float, says: str) -> None:
+def test_a_scorer_that_differs_is_not_used(text_pipeline: Pipeline, shift: float, says: str) -> None:
     """Where a compiled scorer misses the sample predictions, scikit-learn predicts, and the reason is reported."""
     samples = samples_of(text_pipeline, shift)
     choice = choose_scorer(text_pipeline, "text-classification", {}, samples)
@@ -72,7 +72,7 @@ def test_a_scorer_that_differs_does_not_answer(text_pipeline: Pipeline, shift: f
     assert says in scorer.reason
 
 
-def test_a_model_without_a_compiled_form_is_answered_by_scikit_learn() -> None:
+def test_a_model_without_a_compiled_form_is_scored_by_scikit_learn() -> None:
     """The reason why there is no compiled scorer is kept with the choice."""
     pipeline = make_pipeline(CountVectorizer(), LogisticRegression()).fit(TEXTS, ["a", "b", "b", "a"])
     choice = choose_scorer(pipeline, "text-classification", {}, samples_of(pipeline))

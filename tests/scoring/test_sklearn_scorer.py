@@ -65,17 +65,17 @@ def test_rows_batched_equal_unbatched(table_scorer: SklearnScorer, inputs: list[
     assert_equal(table_scorer.score(inputs), [table_scorer.score([item]) for item in inputs])
 
 
-def test_text_answers_are_the_pipelines_own(text_scorer: SklearnScorer, text_pipeline: Pipeline) -> None:
+def test_text_scores_are_the_pipelines_own(text_scorer: SklearnScorer, text_pipeline: Pipeline) -> None:
     """The scorer predicts a text as the pipeline does."""
-    asked = ["funny and warm", "slow waste", ""]
-    scores = text_scorer.score([{"text": text} for text in asked])
-    assert list(scores.labels) == list(text_pipeline.predict(asked))
-    np.testing.assert_array_equal(scores.probabilities, text_pipeline.predict_proba(asked))
+    given = ["funny and warm", "slow waste", ""]
+    scores = text_scorer.score([{"text": text} for text in given])
+    assert list(scores.labels) == list(text_pipeline.predict(given))
+    np.testing.assert_array_equal(scores.probabilities, text_pipeline.predict_proba(given))
     assert text_scorer.classes == ("bad", "good")
     assert text_scorer.kind == "scikit-learn"
 
 
-def test_table_answers_are_the_pipelines_own(table_scorer: SklearnScorer, table_pipeline: Pipeline) -> None:
+def test_table_scores_are_the_pipelines_own(table_scorer: SklearnScorer, table_pipeline: Pipeline) -> None:
     """Rows of JSON values, in any order of keys and with null for a gap, are predicted as the frame's."""
     frame, _ = table(60)
     inputs = [

@@ -112,7 +112,7 @@ def plain(frame: pd.DataFrame) -> list[dict[str, Any]]:
 @pytest.mark.filterwarnings("ignore:overflow encountered")
 @settings(UNHURRIED, max_examples=12)
 @given(inputs=st.lists(rows, min_size=1, max_size=6))
-def test_answers_are_scikit_learns(scorers: tuple[TableScorer, SklearnScorer], inputs: list[Row]) -> None:
+def test_scores_are_scikit_learns(scorers: tuple[TableScorer, SklearnScorer], inputs: list[Row]) -> None:
     """Gaps, unseen words, huge whole numbers and all: probabilities equal scikit-learn's to 1e-9."""
     scorer, yardstick = scorers
     with threadpool_limits(limits=1):
@@ -127,7 +127,7 @@ def test_answers_are_scikit_learns(scorers: tuple[TableScorer, SklearnScorer], i
 @pytest.mark.filterwarnings("ignore:overflow encountered")
 @settings(UNHURRIED, max_examples=400)
 @given(inputs=st.lists(rows, min_size=1, max_size=8))
-def test_answers_are_scikit_learns_for_thousands_of_rows(
+def test_scores_are_scikit_learns_for_thousands_of_rows(
     scorers: tuple[TableScorer, SklearnScorer], inputs: list[Row]
 ) -> None:
     """The same over some thousands of rows for each model, and to 1e-12."""
@@ -139,7 +139,7 @@ def test_answers_are_scikit_learns_for_thousands_of_rows(
     np.testing.assert_allclose(given_, expected, rtol=0, atol=1e-12)
 
 
-def test_training_rows_are_answered_to_the_last_bits(scorers: tuple[TableScorer, SklearnScorer]) -> None:
+def test_training_rows_are_predicted_to_the_last_bits(scorers: tuple[TableScorer, SklearnScorer]) -> None:
     """Rows of the training data are predicted as in scikit-learn to 1e-13, with the same labels."""
     scorer, yardstick = scorers
     inputs = plain(table(60)[0])
@@ -244,9 +244,9 @@ def test_pipelines_of_others_are_exact_too(pipeline: Pipeline) -> None:
             np.testing.assert_allclose(scorer.score(inputs).probabilities, expected, rtol=0, atol=1e-12)
             return
         refusals = []
-        for answering in (scorer, yardstick):
+        for each in (scorer, yardstick):
             with pytest.raises(InputError) as caught:
-                answering.score(inputs)
+                each.score(inputs)
             refusals.append(list_problems(caught.value))
     assert refusals[0] == refusals[1]
 
@@ -269,7 +269,7 @@ def test_other_encoders_mean_what_they_mean(encoder: Any) -> None:
     """Whatever the encoder makes of known, unseen and missing words, the compiled form makes of them too."""
     frame, truth = table()
     frame = frame[["age", "income", "town", "fear"]]
-    asked = [
+    odd = [
         {"age": 40, "income": None, "town": town, "fear": fear}
         for town in ("Hull", "Oz", None)
         for fear in ("No", None)
@@ -279,8 +279,8 @@ def test_other_encoders_mean_what_they_mean(encoder: Any) -> None:
         if "one-hot" in str(encoder) or isinstance(encoder, OneHotEncoder):
             pipeline = make_pipeline(words(encoder).set_params(sparse_threshold=0), pipeline[-1])
         scorer, yardstick = both(pipeline.fit(frame, truth), frame)
-        expected = yardstick.score(asked).probabilities
-    np.testing.assert_allclose(scorer.score(asked).probabilities, expected, rtol=0, atol=1e-12)
+        expected = yardstick.score(odd).probabilities
+    np.testing.assert_allclose(scorer.score(odd).probabilities, expected, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("labels", [2, 3])
@@ -290,14 +290,14 @@ def test_splits_by_sets_of_categories_are_exact(labels: int) -> None:
     frame = frame[["age", "income", "town", "fear"]]
     encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-1)
     boosting = HistGradientBoostingClassifier(max_iter=12, min_samples_leaf=3, categorical_features=[2, 3])
-    asked = [{"age": 40, "income": None, "town": town, "fear": "No"} for town in (*TOWNS, "Oz", None)]
+    odd = [{"age": 40, "income": None, "town": town, "fear": "No"} for town in (*TOWNS, "Oz", None)]
     with threadpool_limits(limits=1):
         scorer, yardstick = both(make_pipeline(words(encoder), boosting).fit(frame, truth), frame)
         assert any(predictor.nodes["is_categorical"].any() for turn in boosting._predictors for predictor in turn)
-        inputs = [*plain(frame)[:80], *asked]
+        inputs = [*plain(frame)[:80], *odd]
         expected = yardstick.score(inputs).probabilities
     np.testing.assert_allclose(scorer.score(inputs).probabilities, expected, rtol=0, atol=1e-13)
-    found = explain(scorer, asked, most=0)
+    found = explain(scorer, odd, most=0)
     assert all(part.rest + part.baseline == pytest.approx(part.total) for part in found)
 
 
@@ -329,7 +329,7 @@ def test_words_of_a_hand_made_pipeline_are_exact(table_pipeline: Pipeline) -> No
     )
 
 
-def test_features_add_up_to_the_answer(scorers: tuple[TableScorer, SklearnScorer]) -> None:
+def test_features_add_up_to_the_prediction(scorers: tuple[TableScorer, SklearnScorer]) -> None:
     """Baseline, features and rest add up to what the model computed for the label, and every feature is named."""
     scorer, _ = scorers
     inputs: list[Row] = [*plain(table(20)[0]), dict.fromkeys(map(str, table(1)[0]))]

@@ -69,7 +69,7 @@ def fitted(request: pytest.FixtureRequest) -> tuple[Pipeline, TextScorer]:
 
 @settings(UNHURRIED, max_examples=12)
 @given(texts=st.lists(anything, min_size=1, max_size=8))
-def test_answers_are_scikit_learns(fitted: tuple[Pipeline, TextScorer], texts: list[str]) -> None:
+def test_scores_are_scikit_learns(fitted: tuple[Pipeline, TextScorer], texts: list[str]) -> None:
     """Probabilities of arbitrary Unicode equal scikit-learn's to 1e-12, and so do the labels where they are apart."""
     pipeline, scorer = fitted
     expected = pipeline.predict_proba(texts)
@@ -86,9 +86,7 @@ def test_answers_are_scikit_learns(fitted: tuple[Pipeline, TextScorer], texts: l
 @pytest.mark.proof
 @settings(UNHURRIED, max_examples=400)
 @given(texts=st.lists(anything | st.text(max_size=400), min_size=1, max_size=10))
-def test_answers_are_scikit_learns_for_thousands_of_texts(
-    fitted: tuple[Pipeline, TextScorer], texts: list[str]
-) -> None:
+def test_scores_are_scikit_learns_for_thousands_of_texts(fitted: tuple[Pipeline, TextScorer], texts: list[str]) -> None:
     """The same over some thousands of texts for each model."""
     pipeline, scorer = fitted
     np.testing.assert_allclose(scorer.probabilities(texts), pipeline.predict_proba(texts), rtol=0, atol=1e-12)
@@ -140,9 +138,9 @@ def test_bad_text_is_refused_as_ever(fitted: tuple[Pipeline, TextScorer], bad: d
     """An input that is not one text is refused by position, in the words of the scikit-learn scorer."""
     pipeline, scorer = fitted
     refusals = []
-    for answering in (scorer, SklearnScorer(pipeline, "text-classification", {})):
+    for each in (scorer, SklearnScorer(pipeline, "text-classification", {})):
         with pytest.raises(InputError) as caught:
-            answering.score([{"text": "fine"}, bad])
+            each.score([{"text": "fine"}, bad])
         refusals.append(list_problems(caught.value))
     assert refusals[0] == refusals[1]
     assert [problem.position for problem in refusals[0]] == [1]

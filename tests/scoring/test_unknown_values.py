@@ -93,7 +93,7 @@ def test_other_columns_pass_and_unknown_ones_are_named(scorer: Scorer) -> None:
     assert found[0].message == "is not a feature of this model. Did you mean 'town'?"
 
 
-def test_a_missing_feature_is_refused_with_the_unknown_ones_beside_it(scorer: Scorer) -> None:
+def test_a_missing_feature_is_refused_with_the_unknown_ones(scorer: Scorer) -> None:
     """Where a feature is missing, the unknown columns are named too: one may be meant by the other."""
     with pytest.raises(InputError) as caught:
         scorer.score([KNOWN, {name: value for name, value in KNOWN.items() if name != "town"} | {"twon": "York"}])

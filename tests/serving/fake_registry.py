@@ -111,7 +111,7 @@ def changed_file(folder: Path) -> None:
     file.write_bytes(content)
 
 
-def other_answers(folder: Path) -> None:
+def other_predictions(folder: Path) -> None:
     """Let the manifest say that training gave other probabilities, by slightly more than is allowed."""
     _edit_manifest(folder, lambda content: content["samples"]["probabilities"][0].__setitem__(0, 0.123456))
 

@@ -70,12 +70,12 @@ def test_batch_gathers_while_another_is_scored() -> None:
     async def story() -> None:
         stand = Stand()
         stand.scorer.gate.clear()
-        asked = [stand.ask("first")]
+        requests = [stand.ask("first")]
         await until(lambda: stand.batcher.figures.batches == 1)
-        asked += [stand.ask(f"text {number}") for number in range(5)]
+        requests += [stand.ask(f"text {number}") for number in range(5)]
         await until(lambda: stand.batcher.figures.waiting == 5)
         stand.scorer.gate.set()
-        await settled(*asked)
+        await settled(*requests)
         assert [len(batch) for batch in stand.scorer.batches] == [1, 5]
         assert stand.ledger.transactions == [1, 5]
         assert stand.batcher.figures.largest_batch == 5
@@ -127,8 +127,8 @@ def test_batched_equals_unbatched(text_pipeline: Pipeline, requests: list[list[s
 
     async def story() -> None:
         batcher = Batcher(lambda: served(scorer), TestLedger(), BatchLimits(max_batch=5))
-        answers = await asyncio.gather(*(batcher.predict(texts(*request)) for request in requests))
-        for request, rows in zip(requests, answers, strict=True):
+        results = await asyncio.gather(*(batcher.predict(texts(*request)) for request in requests))
+        for request, rows in zip(requests, results, strict=True):
             for item, row in zip(request, rows, strict=True):
                 assert row.label == alone[item].labels[0]
                 np.testing.assert_allclose(
@@ -145,10 +145,10 @@ def test_bad_input_fails_its_own_request() -> None:
     async def story() -> None:
         stand = Stand(max_batch=8)
         stand.scorer.gate.clear()
-        asked = [stand.ask("first"), stand.ask("good"), stand.ask("fine", "bad input"), stand.ask("poor")]
+        requests = [stand.ask("first"), stand.ask("good"), stand.ask("fine", "bad input"), stand.ask("poor")]
         await until(lambda: stand.batcher.figures.waiting == 4)
         stand.scorer.gate.set()
-        first, good, mixed, poor = await settled(*asked)
+        first, good, mixed, poor = await settled(*requests)
         assert [rows[0].label for rows in (first, good, poor)] == ["bad", "good", "bad"]
         assert isinstance(mixed, InputError)
         assert [problem.position for problem in list_problems(mixed)] == [1]
@@ -197,14 +197,14 @@ def test_cancelled_request_costs_nothing_further() -> None:
     async def story() -> None:
         stand = Stand(max_queue=4)
         stand.scorer.gate.clear()
-        asked = [stand.ask("first"), stand.ask("gone", "gone too", "gone three"), stand.ask("stays")]
+        requests = [stand.ask("first"), stand.ask("gone", "gone too", "gone three"), stand.ask("stays")]
         await until(lambda: stand.batcher.figures.waiting == 4)
-        asked[1].cancel()
+        requests[1].cancel()
         await until(lambda: stand.batcher.figures.waiting == 1)
-        asked.append(stand.ask("takes the room"))
+        requests.append(stand.ask("takes the room"))
         await asyncio.sleep(0)
         stand.scorer.gate.set()
-        outcomes = await settled(*asked)
+        outcomes = await settled(*requests)
         assert isinstance(outcomes[1], asyncio.CancelledError)
         assert stand.scorer.batches == [["first"], ["stays", "takes the room"]]
         assert sorted(stand.ledger.inputs) == ["first", "stays", "takes the room"]
@@ -219,12 +219,12 @@ def test_no_prediction_is_returned_before_it_is_recorded() -> None:
     async def story() -> None:
         stand = Stand()
         stand.ledger.gate.clear()
-        asked = stand.ask("good")
+        requests = stand.ask("good")
         await until(lambda: len(stand.scorer.batches) == 1)
         await asyncio.sleep(0.02)
-        assert not asked.done()
+        assert not requests.done()
         stand.ledger.gate.set()
-        [row] = await asked
+        [row] = await requests
         assert stand.ledger.prediction(row.id) == row
         assert (row.project, row.version, row.route, row.label) == ("films", "1", "champion", "good")
         assert row.confidence == row.probabilities["good"] == 0.9
@@ -259,10 +259,10 @@ def test_input_that_cannot_be_stored_fails_its_own_request() -> None:
     async def story() -> None:
         stand = Stand()
         stand.scorer.gate.clear()
-        asked = [stand.ask("first"), stand.ask("good"), stand.ask("half a \ud83d"), stand.ask("poor")]
+        requests = [stand.ask("first"), stand.ask("good"), stand.ask("half a \ud83d"), stand.ask("poor")]
         await until(lambda: stand.batcher.figures.waiting == 3)
         stand.scorer.gate.set()
-        first, good, half, poor = await settled(*asked)
+        first, good, half, poor = await settled(*requests)
         assert [len(rows) for rows in (first, good, poor)] == [1, 1, 1]
         assert isinstance(half, InputError)
         await stand.batcher.close()
@@ -292,7 +292,7 @@ def test_closing_finishes_what_was_accepted() -> None:
     async def story() -> None:
         stand = Stand(max_batch=2)
         stand.scorer.gate.clear()
-        asked = [stand.ask(f"text {number}") for number in range(7)]
+        requests = [stand.ask(f"text {number}") for number in range(7)]
         await until(lambda: stand.batcher.figures.waiting == 6)
         closing = asyncio.ensure_future(stand.batcher.close())
         await asyncio.sleep(0)
@@ -300,7 +300,7 @@ def test_closing_finishes_what_was_accepted() -> None:
             await stand.batcher.predict(texts("late"))
         stand.scorer.gate.set()
         await closing
-        assert [len(rows) for rows in await settled(*asked)] == [1] * 7
+        assert [len(rows) for rows in await settled(*requests)] == [1] * 7
         assert len(stand.ledger.inputs) == 7
         await stand.batcher.close()
 

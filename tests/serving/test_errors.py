@@ -35,11 +35,11 @@ def test_unknown_error_shows_no_traceback(
             return await client.get("/broken")
 
     with caplog.at_level(logging.ERROR):
-        answer = asyncio.run(ask())
-    assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
-    assert answer.json()["code"] == "internal"
-    assert "secret" not in answer.text
-    assert answer.headers["x-content-type-options"] == "nosniff"
+        response = asyncio.run(ask())
+    assert (response.status_code, response.headers["content-type"]) == (500, "application/problem+json")
+    assert response.json()["code"] == "internal"
+    assert "secret" not in response.text
+    assert response.headers["x-content-type-options"] == "nosniff"
     assert "secret of the code" in caplog.text
 
 

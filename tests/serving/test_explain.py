@@ -11,9 +11,9 @@ def test_weights_of_a_text_add_up_to_its_score(tmp_path: Path, text_package: Pat
     """The terms of a text have signed weights that add up to the prediction; nothing is recorded."""
     with run_server(tmp_path, text_package) as films:
         explanation = films.client.post("/explain", json={"text": "a warm and funny film, not dull"}).json()
-        answer = films.client.post("/predict", json={"text": "a warm and funny film, not dull"}).json()
-        assert (explanation["label"], explanation["model_version"]) == (answer["prediction"], "1")
-        assert explanation["probability"] == pytest.approx(answer["confidence"], abs=1e-12)
+        response = films.client.post("/predict", json={"text": "a warm and funny film, not dull"}).json()
+        assert (explanation["label"], explanation["model_version"]) == (response["prediction"], "1")
+        assert explanation["probability"] == pytest.approx(response["confidence"], abs=1e-12)
         if explanation["exact"]:
             weights = sum(part["weight"] for part in explanation["contributions"])
             assert explanation["baseline"] + weights + explanation["rest"] == pytest.approx(

@@ -20,8 +20,8 @@ def films(tmp_path_factory: pytest.TempPathFactory, text_package: Path) -> Itera
 
 def ask(films: ServerUnderTest, key: str | None = None) -> str:
     headers = {} if key is None else {"X-Prediction-Key": key}
-    answer = films.client.post("/predict", json={"text": "a warm film"}, headers=headers)
-    return str(answer.json()["prediction_id"])
+    response = films.client.post("/predict", json={"text": "a warm film"}, headers=headers)
+    return str(response.json()["prediction_id"])
 
 
 def known(films: ServerUnderTest, prediction_id: str) -> str | None:
@@ -33,11 +33,11 @@ def test_a_label_is_recorded(films: ServerUnderTest) -> None:
     """A label is stored with who reported it; repeated it stays one; corrected, the later counts."""
     prediction = ask(films)
     for label in ("good", "good", "bad"):
-        answer = films.client.post("/feedback", json={"prediction_id": prediction, "label": label})
-        assert answer.status_code == 200
-        assert (answer.json()["accepted"], answer.json()["unknown"]) == (1, 0)
+        response = films.client.post("/feedback", json={"prediction_id": prediction, "label": label})
+        assert response.status_code == 200
+        assert (response.json()["accepted"], response.json()["unknown"]) == (1, 0)
     assert known(films, prediction) == "bad"
-    [result] = answer.json()["results"]
+    [result] = response.json()["results"]
     assert result == {"status": "accepted", "prediction_id": prediction, "key": None, "note": ""}
     late = (datetime.now(UTC) - timedelta(days=30)).isoformat()
     films.client.post("/feedback", json={"prediction_id": prediction, "label": "good", "at": late, "source": "survey"})
@@ -49,9 +49,9 @@ def test_a_class_that_training_set_aside_is_accepted_with_a_note(films: ServerUn
     about = {"set_aside_classes": {"mixed": 3}}
     films.ledger.append(Event("registered", f"{MODEL}/1", datetime.now(UTC), "me", evidence=about))
     prediction = ask(films)
-    answer = films.client.post("/feedback", json={"prediction_id": prediction, "label": "mixed"})
-    assert answer.status_code == 200, answer.text
-    [result] = answer.json()["results"]
+    response = films.client.post("/feedback", json={"prediction_id": prediction, "label": "mixed"})
+    assert response.status_code == 200, response.text
+    [result] = response.json()["results"]
     assert result["note"] == "Class 'mixed' was set aside in training (3 rows): the model cannot predict it."
     assert known(films, prediction) == "mixed"
 
@@ -66,10 +66,10 @@ def test_unknown_predictions_are_named_among_many_labels(films: ServerUnderTest)
         {"key": "nobody's", "label": "good"},
         {"prediction_id": second, "label": " good"},
     ]
-    answer = films.client.post("/feedback", json={"labels": given}).json()
-    assert (answer["accepted"], answer["unknown"]) == (2, 2)
-    assert [result["status"] for result in answer["results"]] == ["accepted", "unknown", "unknown", "accepted"]
-    assert [result["note"] for result in answer["results"]][0::3] == ["", ""]
+    response = films.client.post("/feedback", json={"labels": given}).json()
+    assert (response["accepted"], response["unknown"]) == (2, 2)
+    assert [result["status"] for result in response["results"]] == ["accepted", "unknown", "unknown", "accepted"]
+    assert [result["note"] for result in response["results"]][0::3] == ["", ""]
     assert (known(films, first), known(films, second)) == ("good", "good")
     single = films.client.post("/feedback", json=given[1])
     assert (single.status_code, single.json()["code"]) == (404, "feedback.unknown")
@@ -98,9 +98,9 @@ def test_unknown_predictions_are_named_among_many_labels(films: ServerUnderTest)
 def test_wrong_fields_of_feedback_are_named(films: ServerUnderTest, body: Any, status: int, fields: list[str]) -> None:
     """What is wrong with a body is named field by field, and nothing of it is stored."""
     before = len(list(films.ledger.labels(superseded=True)))
-    answer = films.client.post("/feedback", json=body)
-    assert answer.status_code == status, answer.text
-    assert [item["field"] for item in answer.json()["errors"]] == fields
+    response = films.client.post("/feedback", json=body)
+    assert response.status_code == status, response.text
+    assert [item["field"] for item in response.json()["errors"]] == fields
     assert len(list(films.ledger.labels(superseded=True))) == before
 
 
@@ -135,9 +135,9 @@ def test_a_label_that_is_no_class_is_refused(films: ServerUnderTest, label: obje
     """A label that the model does not know refuses the whole request, with the nearest class."""
     first, second = ask(films), ask(films)
     labels = [{"prediction_id": first, "label": "good"}, {"prediction_id": second, "label": label}]
-    answer = films.client.post("/feedback", json={"labels": labels})
-    assert answer.status_code == 422
-    [error] = answer.json()["errors"]
+    response = films.client.post("/feedback", json={"labels": labels})
+    assert response.status_code == 422
+    [error] = response.json()["errors"]
     assert error["field"] == "labels[1].label"
     assert named in error["message"]
     assert (known(films, first), known(films, second)) == (None, None)
@@ -153,7 +153,7 @@ def test_a_key_of_several_predictions_means_the_one_in_force(films: ServerUnderT
     assert f"{between:%Y-%m-%d %H}" in refused.json()["detail"]
     early = (between - timedelta(days=1)).isoformat()
     many = [{"key": "customer 9", "label": "bad", "at": at} for at in (between.isoformat(), early)]
-    answer = films.client.post("/feedback", json={"labels": many}).json()
-    assert [result["status"] for result in answer["results"]] == ["accepted", "ambiguous"]
-    assert (answer["accepted"], answer["ambiguous"]) == (1, 1)
+    response = films.client.post("/feedback", json={"labels": many}).json()
+    assert [result["status"] for result in response["results"]] == ["accepted", "ambiguous"]
+    assert (response["accepted"], response["ambiguous"]) == (1, 1)
     assert (known(films, first), known(films, second)) == ("bad", None)

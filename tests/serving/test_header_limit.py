@@ -55,7 +55,7 @@ def test_bodies_do_not_count_as_heads(running: ServerUnderTest, size: int) -> No
     request = POST % size + b" " * size
     last = START + b"Connection: close\r\n\r\n"
     for pieces in ([request + last], [POST % size, b" " * size, last], [request, request + last]):
-        answers = send(running, *pieces)
-        assert answers.count(b"HTTP/1.1 400 ") == b"".join(pieces).count(b"POST ")
-        assert answers.count(b"HTTP/1.1 503 ") == 1
-        assert b"HTTP/1.1 431 " not in answers
+        responses = send(running, *pieces)
+        assert responses.count(b"HTTP/1.1 400 ") == b"".join(pieces).count(b"POST ")
+        assert responses.count(b"HTTP/1.1 503 ") == 1
+        assert b"HTTP/1.1 431 " not in responses

@@ -52,28 +52,28 @@ def row(**changes: Any) -> dict[str, Any]:
 def test_a_text_gets_a_recorded_prediction(films: Callable[..., httpx.Client], ledger: TestLedger) -> None:
     """A text gets its label under the project's name for it, with confidence, probabilities, version and id."""
     with films(answer="sentiment") as client:
-        answer = client.post("/predict", json={"text": "I loved this warm film"}).json()
-    assert list(answer) == ["sentiment", "confidence", "probabilities", "model_version", "prediction_id"]
-    assert answer["sentiment"] == "good"
-    assert answer["confidence"] == answer["probabilities"]["good"] > 0.5
-    assert sum(answer["probabilities"].values()) == pytest.approx(1)
-    assert answer["model_version"] == "1"
-    recorded = ledger.prediction(str(UUID(answer["prediction_id"])))
+        response = client.post("/predict", json={"text": "I loved this warm film"}).json()
+    assert list(response) == ["sentiment", "confidence", "probabilities", "model_version", "prediction_id"]
+    assert response["sentiment"] == "good"
+    assert response["confidence"] == response["probabilities"]["good"] > 0.5
+    assert sum(response["probabilities"].values()) == pytest.approx(1)
+    assert response["model_version"] == "1"
+    recorded = ledger.prediction(str(UUID(response["prediction_id"])))
     assert recorded is not None
     assert recorded.input == {"text": "I loved this warm film"}
-    assert (recorded.label, recorded.confidence, recorded.project) == ("good", answer["confidence"], MODEL)
+    assert (recorded.label, recorded.confidence, recorded.project) == ("good", response["confidence"], MODEL)
 
 
 def test_texts_get_predictions_in_their_order(films: Callable[..., httpx.Client], ledger: TestLedger) -> None:
     """A batch of texts gets predictions in its order, each as it would be alone."""
     texts = ["a warm film", "dull and slow", "a warm film", ""]
     with films() as client:
-        answers = client.post("/predict/batch", json={"texts": texts}).json()["predictions"]
+        responses = client.post("/predict/batch", json={"texts": texts}).json()["predictions"]
         alone = [client.post("/predict", json={"text": text}).json() for text in texts]
-    assert [answer["prediction"] for answer in answers] == [answer["prediction"] for answer in alone]
-    for answer, single in zip(answers, alone, strict=True):
-        assert answer["probabilities"] == pytest.approx(single["probabilities"], abs=1e-12)
-    assert len({answer["prediction_id"] for answer in answers}) == 4
+    assert [response["prediction"] for response in responses] == [response["prediction"] for response in alone]
+    for response, single in zip(responses, alone, strict=True):
+        assert response["probabilities"] == pytest.approx(single["probabilities"], abs=1e-12)
+    assert len({response["prediction_id"] for response in responses}) == 4
     assert ledger.transactions[0] == 4
 
 
@@ -83,14 +83,14 @@ def test_rows_get_predictions_or_named_errors(
     """A row of features gets a prediction, and so does each of a batch, gaps as null."""
     registry.point_alias("champion", registry.add(table_package))
     with httpx.Client(base_url=start().url, timeout=30) as client:
-        answer = client.post("/predict", json={"features": row(town=None)}).json()
-        assert answer["prediction"] in ("low", "middle", "high")
-        recorded = ledger.prediction(answer["prediction_id"])
+        response = client.post("/predict", json={"features": row(town=None)}).json()
+        assert response["prediction"] in ("low", "middle", "high")
+        recorded = ledger.prediction(response["prediction_id"])
         assert recorded is not None
         assert recorded.input == row(town=None)
         rows = [row(age=age) for age in (20, 40, None)]
-        answers = client.post("/predict/batch", json={"instances": rows}).json()["predictions"]
-        assert len(answers) == 3
+        responses = client.post("/predict/batch", json={"instances": rows}).json()["predictions"]
+        assert len(responses) == 3
         refused = client.post("/predict/batch", json={"instances": [row(), row(age="old"), {"agee": 1}]})
         features = {item["name"]: item["type"] for item in client.get("/model-info").json()["features"]}
     assert features == {"age": "number", "income": "number", "town": "text", "member": "boolean"}
@@ -135,34 +135,34 @@ def test_bad_request_is_explained(
     """A request that cannot be read gets a problem document that names the fields; nothing is recorded."""
     status, code = expected
     with films(max_text=50, max_request=5) as client:
-        answer = client.post(path, content=body, headers={"Content-Type": "application/json"})
+        response = client.post(path, content=body, headers={"Content-Type": "application/json"})
         assert client.post("/predict", json={"text": "still here"}).status_code == 200
-    assert (answer.status_code, answer.headers["content-type"]) == (status, PROBLEM)
-    problem = answer.json()
+    assert (response.status_code, response.headers["content-type"]) == (status, PROBLEM)
+    problem = response.json()
     assert (problem["status"], problem["code"], problem["type"]) == (status, code, f"/docs#{code}")
     assert problem["title"]
     assert problem["detail"].endswith((".", "?"))
     assert problem["next_step"]
     assert [item["field"] for item in problem.get("errors", [])] == fields
-    assert "Traceback" not in answer.text
+    assert "Traceback" not in response.text
     assert ledger.inputs == ["still here"]
 
 
 def test_body_without_length_is_limited(films: Callable[..., httpx.Client]) -> None:
     """A body that does not announce its size is cut off all the same."""
     with films(max_text=50) as client:
-        answer = client.post(
+        response = client.post(
             "/predict", content=(b" " * 10_000 for _ in range(20)), headers={"Content-Type": "application/json"}
         )
-    assert answer.json()["code"] == "request.too-large"
+    assert response.json()["code"] == "request.too-large"
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "multipart/form-data; boundary=x"])
 def test_only_json_is_accepted(films: Callable[..., httpx.Client], kind: str) -> None:
     """A body that says it is something else than JSON is refused."""
     with films() as client:
-        answer = client.post("/predict", content=b'{"text": "a"}', headers={"Content-Type": kind})
-        assert (answer.status_code, answer.json()["code"]) == (415, "request.media-type")
+        response = client.post("/predict", content=b'{"text": "a"}', headers={"Content-Type": kind})
+        assert (response.status_code, response.json()["code"]) == (415, "request.media-type")
         kind = "application/json; charset=utf-8"
         assert client.post("/predict", content=b'{"text": "a"}', headers={"Content-Type": kind}).status_code == 200
 
@@ -197,24 +197,24 @@ def test_no_such_route_is_a_problem_too(
 ) -> None:
     """The router's own errors are problem documents as well."""
     with films() as client:
-        answer = client.request(method, path)
-    assert (answer.status_code, answer.headers["content-type"]) == (status, PROBLEM)
-    assert answer.json()["next_step"]
+        response = client.request(method, path)
+    assert (response.status_code, response.headers["content-type"]) == (status, PROBLEM)
+    assert response.json()["next_step"]
 
 
 def test_no_prediction_before_a_champion_exists(registry: FakeRegistry, text_package: Path, start: Start) -> None:
     """Until a champion exists the response is 503 with what to do; when there is one, the server finds it."""
     with httpx.Client(base_url=start().url, timeout=30) as client:
-        for answer in (
+        for response in (
             client.post("/predict", json={"text": "a"}),
             client.post("/predict/batch", json={"texts": ["a"]}),
             client.get("/model-info"),
             client.post("/admin/reload"),
         ):
-            assert (answer.status_code, answer.headers["content-type"]) == (503, PROBLEM)
-            assert answer.json()["code"] == "champion.missing"
-            assert "tiltyard train --champion" in answer.json()["next_step"]
-            assert int(answer.headers["retry-after"]) > 0
+            assert (response.status_code, response.headers["content-type"]) == (503, PROBLEM)
+            assert response.json()["code"] == "champion.missing"
+            assert "tiltyard train --champion" in response.json()["next_step"]
+            assert int(response.headers["retry-after"]) > 0
         health = client.get("/health")
         assert health.status_code == 503
         state = health.json()
@@ -296,14 +296,14 @@ def test_full_queue_is_503_with_retry_after(films: Callable[..., httpx.Client], 
     """When the queue is full, the next request gets 503 with Retry-After; those before get their predictions."""
     with films(max_queue=3, max_batch=1) as client, ThreadPoolExecutor(8) as clients:
         ledger.gate.clear()
-        asked = [clients.submit(client.post, "/predict", json={"text": f"text {number}"}) for number in range(4)]
+        futures = [clients.submit(client.post, "/predict", json={"text": f"text {number}"}) for number in range(4)]
         until(lambda: client.get("/health").json()["queue"]["waiting"] == 3)
         assert client.get("/health").json()["ready"] is False
         refused = client.post("/predict", json={"text": "one too many"})
         assert (refused.status_code, refused.json()["code"]) == (503, "queue.full")
         assert refused.headers["retry-after"] == "1"
         ledger.gate.set()
-        assert [answer.result().status_code for answer in asked] == [200] * 4
+        assert [response.result().status_code for response in futures] == [200] * 4
     assert sorted(ledger.inputs) == [f"text {number}" for number in range(4)]
 
 
@@ -311,11 +311,11 @@ def test_ledger_away_is_503_and_no_prediction_is_sent(films: Callable[..., httpx
     """A prediction that cannot be recorded is not sent; health says so, and recovers."""
     with films() as client:
         ledger.away = True
-        answer = client.post("/predict", json={"text": "a"})
-        assert (answer.status_code, answer.json()["code"]) == (503, "ledger.unavailable")
-        assert answer.headers["retry-after"] == "1"
-        assert answer.json()["next_step"] == "Make room."
-        assert "prediction_id" not in answer.text
+        response = client.post("/predict", json={"text": "a"})
+        assert (response.status_code, response.json()["code"]) == (503, "ledger.unavailable")
+        assert response.headers["retry-after"] == "1"
+        assert response.json()["next_step"] == "Make room."
+        assert "prediction_id" not in response.text
         state = client.get("/health").json()
         assert (state["status"], state["ready"], state["ledger"]["ok"]) == ("degraded", False, False)
         assert "The disk is full." in state["reason"]
@@ -329,10 +329,10 @@ def test_available_sends_unrecorded_and_records_later(films: Callable[..., httpx
     """Under 'available' a prediction that cannot be recorded is sent and says so; it is recorded once that works."""
     with films(policy="available") as client:
         ledger.away = True
-        answers = [client.post("/predict", json={"text": f"text {number}"}) for number in range(3)]
+        responses = [client.post("/predict", json={"text": f"text {number}"}) for number in range(3)]
         many = client.post("/predict/batch", json={"texts": ["text 3", "text 4"]})
-        assert [answer.status_code for answer in (*answers, many)] == [200] * 4
-        assert [answer.json()["recorded"] for answer in (*answers, many)] == [False] * 4
+        assert [response.status_code for response in (*responses, many)] == [200] * 4
+        assert [response.json()["recorded"] for response in (*responses, many)] == [False] * 4
         state = client.get("/health").json()
         assert (state["status"], state["ready"], state["ledger"]["unrecorded"]) == ("degraded", True, 5)
         assert "predictions are sent unrecorded" in state["next_step"]
@@ -341,7 +341,7 @@ def test_available_sends_unrecorded_and_records_later(films: Callable[..., httpx
         assert client.get("/health").json()["status"] == "healthy"
         assert "recorded" not in client.post("/predict", json={"text": "text 5"}).json()
     assert sorted(ledger.inputs) == [f"text {number}" for number in range(6)]
-    assert {answer.json()["prediction_id"] for answer in answers} <= {row.id for row in ledger.predictions()}
+    assert {response.json()["prediction_id"] for response in responses} <= {row.id for row in ledger.predictions()}
 
 
 def test_locked_ledger_is_503_and_recovers(
@@ -357,8 +357,8 @@ def test_locked_ledger_is_503_and_recovers(
         assert (refused.status_code, refused.json()["code"]) == (503, "ledger.unavailable")
         assert refused.headers["retry-after"] == "1"
         other.execute("ROLLBACK")
-    answer = httpx.post(f"{running.url}/predict", json={"text": "b"}, timeout=30)
-    assert answer.status_code == 200
+    response = httpx.post(f"{running.url}/predict", json={"text": "b"}, timeout=30)
+    assert response.status_code == 200
     with SqlLedger.open(f"sqlite:///{file}") as ledger:
         assert [row.input["text"] for row in ledger.predictions()] == ["b"]
 
@@ -398,11 +398,11 @@ class Gathering:
         self._ledger.gate.clear()
         first = self._clients.submit(self._post, "first")
         until(lambda: self._batches() == batches + 1)
-        asked = [self._clients.submit(self._post, request) for request in requests]
+        futures = [self._clients.submit(self._post, request) for request in requests]
         time.sleep(0.02)
         self._ledger.gate.set()
         first.result()
-        return [answer.result() for answer in asked]
+        return [response.result() for response in futures]
 
     def close(self) -> None:
         self._ledger.gate.set()
@@ -415,11 +415,11 @@ class Gathering:
     def _post(self, request: Any) -> Any:
         many = isinstance(request, list)
         path, body = ("/predict/batch", {"texts": request}) if many else ("/predict", {"text": request})
-        answer = self._client.post(path, json=body)
-        content = answer.json()
+        response = self._client.post(path, json=body)
+        content = response.json()
         for row in content.get("predictions", [content]):
             row.pop("prediction_id", None)
-        return answer.status_code, content
+        return response.status_code, content
 
 
 @pytest.fixture
@@ -461,8 +461,8 @@ def test_every_sent_id_is_in_the_ledger_already(
     def ask(number: int) -> None:
         with httpx.Client(base_url=running.url, timeout=30) as client, SqlLedger.open(url) as other:
             for turn in range(15):
-                answer = client.post("/predict", json={"text": f"text {number} {turn}"}).json()
-                found = other.prediction(answer["prediction_id"])
+                response = client.post("/predict", json={"text": f"text {number} {turn}"}).json()
+                found = other.prediction(response["prediction_id"])
                 assert found is not None
                 assert found.input == {"text": f"text {number} {turn}"}
 
@@ -484,24 +484,24 @@ def test_take_over_loses_no_request(
         seen = []
         with httpx.Client(base_url=url, timeout=30) as client:
             while not done.is_set():
-                answer = client.post("/predict", json={"text": "a warm film"})
-                assert answer.status_code == 200, answer.text
-                seen.append(answer.json()["model_version"])
+                response = client.post("/predict", json={"text": "a warm film"})
+                assert response.status_code == 200, response.text
+                seen.append(response.json()["model_version"])
         return seen
 
     with ThreadPoolExecutor(4) as clients:
-        asked = [clients.submit(ask) for _ in range(4)]
+        futures = [clients.submit(ask) for _ in range(4)]
         try:
             for version in versions[1:]:
                 registry.point_alias("champion", version)
                 until(lambda wanted=version: httpx.get(f"{url}/health").json()["version"] == wanted)  # type: ignore[misc]
         finally:
             done.set()
-        answers = [future.result() for future in asked]
-    assert set().union(*answers) <= set(versions)
-    for seen in answers:
+        responses = [future.result() for future in futures]
+    assert set().union(*responses) <= set(versions)
+    for seen in responses:
         assert seen == sorted(seen)
-    assert len(set().union(*answers)) > 1
+    assert len(set().union(*responses)) > 1
 
 
 def test_reload_puts_the_new_champion_into_service_at_once(
@@ -509,11 +509,11 @@ def test_reload_puts_the_new_champion_into_service_at_once(
 ) -> None:
     """POST /admin/reload looks the alias up now, without waiting for the poll."""
     with films(reload_seconds=3600) as client:
-        answer = client.post("/admin/reload").json()
-        assert (answer["changed"], answer["model_version"]) == (False, "1")
+        response = client.post("/admin/reload").json()
+        assert (response["changed"], response["model_version"]) == (False, "1")
         registry.point_alias("champion", registry.add(other_text_package))
-        answer = client.post("/admin/reload").json()
-        assert (answer["changed"], answer["model_version"]) == (True, "2")
+        response = client.post("/admin/reload").json()
+        assert (response["changed"], response["model_version"]) == (True, "2")
         assert client.post("/predict", json={"text": "a"}).json()["model_version"] == "2"
 
 
@@ -523,9 +523,9 @@ def test_a_bad_champion_is_refused_and_the_old_one_stays(
     """A damaged version is refused with the reason, in /admin/reload and in /health; the old one stays."""
     with films(reload_seconds=3600) as client:
         registry.point_alias("champion", registry.add(other_text_package, changed_file))
-        answer = client.post("/admin/reload")
-        assert (answer.status_code, answer.json()["code"]) == (409, "artifact.digest")
-        assert "Version 1 stays in service." in answer.json()["detail"]
+        response = client.post("/admin/reload")
+        assert (response.status_code, response.json()["code"]) == (409, "artifact.digest")
+        assert "Version 1 stays in service." in response.json()["detail"]
         state = client.get("/health").json()
         assert (state["status"], state["ready"], state["version"]) == ("degraded", True, "1")
         assert "model.skops" in state["reason"]
@@ -541,8 +541,8 @@ def test_registry_away_at_start_uses_the_cache(registry: FakeRegistry, text_pack
         assert client.post("/predict", json={"text": "a"}).json()["model_version"] == "1"
         state = client.get("/health").json()
         assert (state["status"], state["ready"], state["registry"]["ok"]) == ("degraded", True, False)
-        answer = client.post("/admin/reload")
-        assert (answer.status_code, answer.json()["code"]) == (503, "registry.unavailable")
+        response = client.post("/admin/reload")
+        assert (response.status_code, response.json()["code"]) == (503, "registry.unavailable")
 
 
 def test_shutdown_responds_to_what_was_accepted(
@@ -553,14 +553,14 @@ def test_shutdown_responds_to_what_was_accepted(
     running = start(max_batch=2)
     ledger.gate.clear()
     with ThreadPoolExecutor(6) as clients:
-        asked: list[Future[httpx.Response]] = [
+        futures: list[Future[httpx.Response]] = [
             clients.submit(httpx.post, f"{running.url}/predict", json={"text": f"text {number}"}, timeout=30)
             for number in range(6)
         ]
         until(lambda: httpx.get(f"{running.url}/health").json()["queue"]["waiting"] == 5)
         running.begin_to_stop(caplog)
         ledger.gate.set()
-        assert [answer.result().status_code for answer in asked] == [200] * 6
+        assert [response.result().status_code for response in futures] == [200] * 6
     running.stop()
     assert len(ledger.inputs) == 6
     with pytest.raises(httpx.ConnectError):

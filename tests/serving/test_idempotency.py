@@ -69,8 +69,8 @@ def test_keys_work_by_every_protocol(post: Post, ledger: TestLedger, path: str, 
 def test_requests_with_one_key_at_the_same_time_are_predicted_once(post: Post, ledger: TestLedger) -> None:
     """Requests with the same key that come together get the same response and are recorded once."""
     with ThreadPoolExecutor(8) as clients:
-        answers = [done.result().json() for done in [clients.submit(post, "together") for _ in range(8)]]
-    assert all(answer == answers[0] for answer in answers)
+        responses = [done.result().json() for done in [clients.submit(post, "together") for _ in range(8)]]
+    assert all(response == responses[0] for response in responses)
     assert len(ledger.inputs) == 1
 
 

@@ -39,8 +39,8 @@ def client_of(running: ServerUnderTest) -> Any:
 
 
 def expected(running: ServerUnderTest, **body: Any) -> list[str]:
-    answers = running.client.post("/predict/batch", json=body).json()["predictions"]
-    return [item["prediction"] for item in answers]
+    responses = running.client.post("/predict/batch", json=body).json()["predictions"]
+    return [item["prediction"] for item in responses]
 
 
 def test_mlflows_client_gets_predictions(films: ServerUnderTest, towns: ServerUnderTest) -> None:
@@ -53,9 +53,9 @@ def test_mlflows_client_gets_predictions(films: ServerUnderTest, towns: ServerUn
         assert client.invoke(data).get_predictions("ndarray").tolist() == labels
     frame = pd.DataFrame([ROW, {**ROW, "age": 70, "town": None}, {**ROW, "income": np.nan}])
     rows = json.loads(frame.to_json(orient="records"))
-    answer = client_of(towns).invoke(frame)
-    assert answer.get_predictions("ndarray").tolist() == expected(towns, instances=rows)
-    recorded = towns.ledger.prediction(answer["prediction_ids"][1])
+    response = client_of(towns).invoke(frame)
+    assert response.get_predictions("ndarray").tolist() == expected(towns, instances=rows)
+    recorded = towns.ledger.prediction(response["prediction_ids"][1])
     assert recorded is not None
     assert recorded.input == rows[1]
 
@@ -77,14 +77,14 @@ def test_mlflows_client_gets_predictions(films: ServerUnderTest, towns: ServerUn
 def test_every_form_means_the_same(towns: ServerUnderTest, body: Any) -> None:
     """One row is the same input in each of MLflow's forms."""
     if isinstance(body, str):
-        answer = towns.client.post("/invocations", content=body, headers={"Content-Type": "text/csv; charset=utf-8"})
+        response = towns.client.post("/invocations", content=body, headers={"Content-Type": "text/csv; charset=utf-8"})
     else:
-        answer = towns.client.post("/invocations", json=body)
-    assert answer.status_code == 200, answer.text
-    recorded = towns.ledger.prediction(answer.json()["prediction_ids"][0])
+        response = towns.client.post("/invocations", json=body)
+    assert response.status_code == 200, response.text
+    recorded = towns.ledger.prediction(response.json()["prediction_ids"][0])
     assert recorded is not None
     assert recorded.input == ROW
-    assert answer.json()["predictions"] == expected(towns, instances=[ROW])
+    assert response.json()["predictions"] == expected(towns, instances=[ROW])
 
 
 @pytest.mark.parametrize(
@@ -107,9 +107,9 @@ def test_every_form_means_the_same(towns: ServerUnderTest, body: Any) -> None:
 )
 def test_wrong_fields_of_invocations_are_named(films: ServerUnderTest, body: Any, field: str) -> None:
     """What is wrong is named where it stands."""
-    answer = films.client.post("/invocations", json=body)
-    assert answer.status_code == 422, answer.text
-    assert answer.json()["errors"][0]["field"] == field
+    response = films.client.post("/invocations", json=body)
+    assert response.status_code == 422, response.text
+    assert response.json()["errors"][0]["field"] == field
 
 
 def test_wrong_cells_are_named_by_row(towns: ServerUnderTest) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.serving.fake_registry import MODEL, FakeRegistry, changed_file, other_answers, other_labels
+from tests.serving.fake_registry import MODEL, FakeRegistry, changed_file, other_labels, other_predictions
 from tests.serving.fakes import TestLedger
 from tiltyard.errors import ArtifactError, UnavailableError
 from tiltyard.ledger.records import Event
@@ -88,7 +88,7 @@ def test_without_a_champion_the_reason_names_the_next_step(host: Host) -> None:
     ("spoil", "code"),
     [
         (changed_file, "artifact.digest"),
-        (other_answers, "artifact.other-answers"),
+        (other_predictions, "artifact.other-answers"),
         (other_labels, "artifact.other-labels"),
     ],
 )

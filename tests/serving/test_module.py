@@ -49,13 +49,13 @@ def test_the_module_serves_the_version_of_a_stage_in_any_case(
     try:
         assert process.stdout is not None
         url = process.stdout.readline().split()[-1]
-        answer = httpx.post(f"{url}/predict", json={"text": "a warm film"}, timeout=30).json()
+        response = httpx.post(f"{url}/predict", json={"text": "a warm film"}, timeout=30).json()
     finally:
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=30)
     assert process.returncode == 0
-    assert answer["model_version"] == version
-    assert f'"prediction_id": "{answer["prediction_id"]}"' in errors
+    assert response["model_version"] == version
+    assert f'"prediction_id": "{response["prediction_id"]}"' in errors
 
 
 def test_a_wrong_start_is_an_error_without_a_traceback(

@@ -146,7 +146,7 @@ def test_responses_are_as_documented(registry: FakeRegistry, text_package: Path,
     registry.point_alias("champion", registry.add(text_package))
     url = start(answer="sentiment").url
     prediction = prediction_schema("sentiment")
-    answers: dict[str, tuple[type[BaseModel], httpx.Response]] = {
+    responses: dict[str, tuple[type[BaseModel], httpx.Response]] = {
         "Prediction": (prediction, httpx.post(f"{url}/predict", json={"text": "a"})),
         "Predictions": (predictions_schema(prediction), httpx.post(f"{url}/predict/batch", json={"texts": ["a"]})),
         "HealthResponse": (HealthResponse, httpx.get(f"{url}/health")),
@@ -155,8 +155,8 @@ def test_responses_are_as_documented(registry: FakeRegistry, text_package: Path,
         "Problem": (Problem, httpx.post(f"{url}/predict", json={"txt": "a"})),
     }
     schemas = document(url)["components"]["schemas"]
-    for name, (model, answer) in answers.items():
-        model.model_validate_json(answer.content, strict=True)
-        given = answer.json()
+    for name, (model, response) in responses.items():
+        model.model_validate_json(response.content, strict=True)
+        given = response.json()
         assert list(given) == [field for field in schemas[name]["properties"] if field in given], name
         assert set(schemas[name]["required"]) <= set(given), name

@@ -105,11 +105,11 @@ def test_every_kind_of_problem_is_explained(start: Start) -> None:
     docs = Parts(httpx.get(f"{url}/reference").text)
     assert set(docs.ids) >= EXPLAINED
     assert "location.replace(`/reference#${anchor}`)" in httpx.get(f"{url}/pages/docs.js").text
-    for answer in (
+    for response in (
         httpx.post(f"{url}/predict", json={"text": "a"}),
         httpx.get(f"{url}/nowhere"),
         httpx.get(f"{url}/predict"),
     ):
-        page, _, anchor = answer.json()["type"].partition("#")
+        page, _, anchor = response.json()["type"].partition("#")
         assert page == "/docs"
         assert anchor in docs.ids

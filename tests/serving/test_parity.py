@@ -181,8 +181,8 @@ def test_the_rows_of_the_file_are_predicted_as_they_stand_in_it(
         rows = [{name: cell for name, cell in row.items() if name != "y"} for row in csv.DictReader(file)][:40]
     frame = pd.DataFrame(rows, dtype=object).rename(columns=str.strip)
     expected = pipeline.predict_proba(conform_frame(frame, schema))
-    answer = post(served, "/predict/batch", {"instances": rows})["predictions"]
-    actual = [[one["probabilities"][str(label)] for label in pipeline.classes_] for one in answer]
+    response = post(served, "/predict/batch", {"instances": rows})["predictions"]
+    actual = [[one["probabilities"][str(label)] for label in pipeline.classes_] for one in response]
     np.testing.assert_allclose(actual, expected, rtol=1e-9)
 
 

@@ -53,25 +53,25 @@ def strict_towns(tmp_path_factory: pytest.TempPathFactory, town_package: Path) -
         yield running
 
 
-def probabilities_of(path: str, answer: Any) -> Any:
+def probabilities_of(path: str, response: Any) -> Any:
     """The probabilities of a response about one row, whatever route it comes from."""
     if path == INFER:
-        return [output["data"] for output in answer["outputs"] if output["name"] == "probabilities"]
+        return [output["data"] for output in response["outputs"] if output["name"] == "probabilities"]
     if path == "/predict/batch":
-        [answer] = answer["predictions"]
-    return answer["probability" if path == "/explain" else "probabilities"]
+        [response] = response["predictions"]
+    return response["probability" if path == "/explain" else "probabilities"]
 
 
-def warnings_of(path: str, answer: Any) -> list[Any]:
+def warnings_of(path: str, response: Any) -> list[Any]:
     """The warnings of a response about one row, whatever route it comes from."""
     if path == INFER:
-        found = answer.get("parameters", {}).get("warnings", [])
+        found = response.get("parameters", {}).get("warnings", [])
         return [{name: value for name, value in warning.items() if name != "row"} for warning in found]
     if path == "/invocations":
-        return list(answer.get("warnings", [[]])[0])
+        return list(response.get("warnings", [[]])[0])
     if path == "/predict/batch":
-        [answer] = answer["predictions"]
-    return list(answer.get("warnings", []))
+        [response] = response["predictions"]
+    return list(response.get("warnings", []))
 
 
 def body_for(path: str, row: dict[str, Any]) -> Any:
@@ -102,17 +102,21 @@ def body_for(path: str, row: dict[str, Any]) -> Any:
 def test_json_needs_no_content_type(films: ServerUnderTest, path: str) -> None:
     """A body that is JSON is read on every route, whether or not a Content-Type says so."""
     body = {"labels": [{"key": "none", "label": "good"}]} if path == "/feedback" else body_for(path, {"text": "a film"})
-    answer = films.client.post(path, content=json.dumps(body).encode())
-    assert answer.status_code == 200, answer.text
+    response = films.client.post(path, content=json.dumps(body).encode())
+    assert response.status_code == 200, response.text
 
 
 @pytest.mark.parametrize("path", [*ROUTES, "/feedback"])
 @pytest.mark.parametrize("body", [b"", b" \r\n"])
-def test_an_empty_body_has_one_answer(films: ServerUnderTest, path: str, body: bytes) -> None:
+def test_an_empty_body_has_one_response(films: ServerUnderTest, path: str, body: bytes) -> None:
     """An empty body is called so, in the same words on every route."""
-    answer = films.client.post(path, content=body, headers={"Content-Type": "application/json"})
-    problem = answer.json()
-    assert (answer.status_code, problem["code"], problem["detail"]) == (400, "request.malformed", "The body is empty.")
+    response = films.client.post(path, content=body, headers={"Content-Type": "application/json"})
+    problem = response.json()
+    assert (response.status_code, problem["code"], problem["detail"]) == (
+        400,
+        "request.malformed",
+        "The body is empty.",
+    )
 
 
 @pytest.mark.parametrize("path", ROUTES)
@@ -120,9 +124,9 @@ def test_nan_is_a_gap_and_infinity_is_refused(towns: ServerUnderTest, path: str)
     """NaN, which JSON has no word for, is a gap on every route; Infinity is refused by the name of its column."""
     odd = json.dumps(body_for(path, {**ROW, "income": float("nan")}))
     gap = json.dumps(body_for(path, {**ROW, "income": 1.0})).replace("1.0", "null")
-    answers = [towns.client.post(path, content=body) for body in (odd, gap)]
-    assert [answer.status_code for answer in answers] == [200, 200], answers[0].text
-    found = [answer.text.partition("prediction_id")[0] for answer in answers]
+    responses = [towns.client.post(path, content=body) for body in (odd, gap)]
+    assert [response.status_code for response in responses] == [200, 200], responses[0].text
+    found = [response.text.partition("prediction_id")[0] for response in responses]
     assert found[0] == found[1]
     refused = towns.client.post(path, content=json.dumps(body_for(path, {**ROW, "income": float("inf")})))
     [error] = refused.json()["errors"]
@@ -135,17 +139,17 @@ def test_nan_is_a_gap_and_infinity_is_refused(towns: ServerUnderTest, path: str)
 def test_two_idempotency_keys_are_refused(films: ServerUnderTest, path: str) -> None:
     """Two keys on one request are refused, with a problem that the docs page explains."""
     headers = [("Idempotency-Key", "a"), ("Idempotency-Key", "b"), ("Content-Type", "application/json")]
-    answer = films.client.post(path, content=json.dumps(body_for(path, {"text": "a film"})), headers=headers)
-    problem = answer.json()
-    assert (answer.status_code, problem["code"], problem["type"]) == (400, "idempotency.key", "/docs#idempotency.key")
+    response = films.client.post(path, content=json.dumps(body_for(path, {"text": "a film"})), headers=headers)
+    problem = response.json()
+    assert (response.status_code, problem["code"], problem["type"]) == (400, "idempotency.key", "/docs#idempotency.key")
 
 
 @pytest.mark.parametrize("path", ROUTES)
 def test_a_wrong_value_is_named_by_its_column(towns: ServerUnderTest, path: str) -> None:
     """A wrong value is named by its column, with what belongs there, on every route."""
-    answer = towns.client.post(path, json=body_for(path, {**ROW, "age": "old"}))
-    [error] = answer.json()["errors"]
-    assert answer.status_code == 422
+    response = towns.client.post(path, json=body_for(path, {**ROW, "age": "old"}))
+    [error] = response.json()["errors"]
+    assert response.status_code == 422
     assert error["field"].rpartition(".")[2] == "age"
     assert "number" in error["message"]
     assert "'old'" in error["message"]
@@ -154,9 +158,9 @@ def test_a_wrong_value_is_named_by_its_column(towns: ServerUnderTest, path: str)
 @pytest.mark.parametrize("path", ["/invocations", INFER])
 def test_a_text_is_known_by_its_name(films: ServerUnderTest, path: str) -> None:
     """A model of texts reads the column that is called text; a row without it is refused, whatever else it has."""
-    answer = films.client.post(path, json=body_for(path, {"txt": "a film"}))
-    assert answer.status_code == 422
-    assert [(error["field"].rpartition(".")[2], error["message"]) for error in answer.json()["errors"]] == [
+    response = films.client.post(path, json=body_for(path, {"txt": "a film"}))
+    assert response.status_code == 422
+    assert [(error["field"].rpartition(".")[2], error["message"]) for error in response.json()["errors"]] == [
         ("text", "is missing"),
         ("txt", "is not a feature of this model. Did you mean 'text'?"),
     ]
@@ -166,25 +170,25 @@ def test_a_text_is_known_by_its_name(films: ServerUnderTest, path: str) -> None:
 def test_other_columns_of_the_file_are_taken_everywhere(towns: ServerUnderTest, path: str) -> None:
     """A row of the file as it stands, with its id and its label, gets the prediction of its features, in silence."""
     row = {**ROW, "customer": 2**60, "label": "high"}
-    answer = towns.client.post(path, json=body_for(path, {**row, "customer": "c-1"}))
-    assert answer.status_code == 200, answer.text
-    assert warnings_of(path, answer.json()) == []
+    response = towns.client.post(path, json=body_for(path, {**row, "customer": "c-1"}))
+    assert response.status_code == 200, response.text
+    assert warnings_of(path, response.json()) == []
     bare = towns.client.post(path, json=body_for(path, ROW))
-    assert answer.text.partition("prediction_id")[0] == bare.text.partition("prediction_id")[0]
+    assert response.text.partition("prediction_id")[0] == bare.text.partition("prediction_id")[0]
 
 
 @pytest.mark.parametrize("path", ROUTES)
 def test_unknown_columns_are_refused_or_ignored_with_a_warning(towns: ServerUnderTest, path: str) -> None:
     """A column that the model does not know is refused with the nearest name, or ignored where the protocol does so."""
-    answer = towns.client.post(path, json=body_for(path, {**ROW, "agee": 1.0}))
+    response = towns.client.post(path, json=body_for(path, {**ROW, "agee": 1.0}))
     message = "is not a feature of this model. Did you mean 'age'?"
     if path in ("/invocations", INFER):
-        assert answer.status_code == 200
-        [warning] = warnings_of(path, answer.json())
+        assert response.status_code == 200
+        [warning] = warnings_of(path, response.json())
         assert warning == {"field": "agee", "code": "unknown-column", "value": 1.0, "message": message}
     else:
-        assert answer.status_code == 422
-        [error] = answer.json()["errors"]
+        assert response.status_code == 422
+        [error] = response.json()["errors"]
         assert (error["field"].rpartition(".")[2], error["message"]) == ("agee", message)
 
 
@@ -195,9 +199,9 @@ def test_an_unknown_category_is_a_warning_or_a_refusal(
     """A category that training did not know is named in the response, or refused where the project says so."""
     body = body_for(path, {**ROW, "town": "york"})
     message = "is 'york', which training did not know. Did you mean 'York'?"
-    answer = towns.client.post(path, json=body)
-    assert answer.status_code == 200
-    [warning] = warnings_of(path, answer.json())
+    response = towns.client.post(path, json=body)
+    assert response.status_code == 200
+    [warning] = warnings_of(path, response.json())
     assert warning == {"field": "town", "code": "unknown-category", "value": "york", "message": message}
     recorded = strict_towns.ledger.inputs
     refused = strict_towns.client.post(path, json=body)
@@ -276,9 +280,9 @@ def test_a_wrong_element_of_a_tensor_is_named_by_its_column(towns: ServerUnderTe
     for place, (name, data, datatype) in enumerate((("age", ["old"], "FP64"), ("income", [1.5], "INT8"))):
         tensors = [{**one, "data": data, "datatype": datatype} if one["name"] == name else one
                    for one in body["inputs"]]  # fmt: skip
-        answer = towns.client.post(INFER, json={"inputs": tensors})
-        [error] = answer.json()["errors"]
-        assert (answer.status_code, error["field"]) == (422, name), place
+        response = towns.client.post(INFER, json={"inputs": tensors})
+        [error] = response.json()["errors"]
+        assert (response.status_code, error["field"]) == (422, name), place
 
 
 def test_a_repeated_request_has_its_warnings(towns: ServerUnderTest) -> None:
@@ -292,9 +296,9 @@ def test_a_repeated_request_has_its_warnings(towns: ServerUnderTest) -> None:
 def test_texts_come_with_other_columns(films: ServerUnderTest) -> None:
     """A row with a text and more is predicted by its text alone; unknown columns are named in a warning."""
     bare = films.client.post("/invocations", json={"dataframe_records": [{"text": "a film"}]}).json()
-    answer = films.client.post("/invocations", json={"dataframe_records": [{"text": "a film", "stars": 4}]}).json()
-    assert answer["probabilities"] == bare["probabilities"]
-    [[warning]] = answer["warnings"]
+    response = films.client.post("/invocations", json={"dataframe_records": [{"text": "a film", "stars": 4}]}).json()
+    assert response["probabilities"] == bare["probabilities"]
+    [[warning]] = response["warnings"]
     assert (warning["field"], warning["code"], warning["value"]) == ("stars", "unknown-column", 4)
     assert "warnings" not in bare
 
@@ -309,8 +313,8 @@ def test_the_group_of_a_text_is_recorded_with_it(
     plain = films.client.post("/invocations", json={"dataframe_records": [{"text": "a film"}]}).json()
     with run_server(tmp_path, grouped) as served:
         for path in ("/invocations", INFER):
-            answer = served.client.post(path, json=body_for(path, {"text": "a film", "film": "f 1"}))
-            assert (answer.status_code, warnings_of(path, answer.json())) == (200, []), answer.text
+            response = served.client.post(path, json=body_for(path, {"text": "a film", "film": "f 1"}))
+            assert (response.status_code, warnings_of(path, response.json())) == (200, []), response.text
         again = served.client.post("/invocations", json={"dataframe_records": [{"text": "a film", "film": None}]})
         recorded = [row.input for row in served.ledger.predictions()]
     assert again.json()["probabilities"] == plain["probabilities"]
@@ -326,10 +330,10 @@ def test_csv_is_read_with_the_separator_of_the_file(towns: ServerUnderTest, sepa
         return towns.client.post("/invocations", content=body, headers={"Content-Type": "text/csv"})
 
     head, row = [*ROW, "customer"], ["40", "38.5", "York", "true", "c 1"]
-    answer = post(head, row).json()
+    response = post(head, row).json()
     expected = towns.client.post("/predict", json={"features": ROW}).json()
-    assert answer["probabilities"] == [expected["probabilities"]]
-    assert "warnings" not in answer
+    assert response["probabilities"] == [expected["probabilities"]]
+    assert "warnings" not in response
     [error] = post(head, row, row[:3]).json()["errors"]
     assert error == {"field": "row 2", "message": "has 3 cells, and 5 are named (line 3 of the body)"}
 
@@ -351,8 +355,8 @@ def test_csv_is_read_with_the_separator_of_the_file(towns: ServerUnderTest, sepa
 )
 def test_spellings_of_a_value_mean_it_on_every_route(towns: ServerUnderTest, path: str, spelling: Any) -> None:
     """Blanks around a word, a number as text and a boolean as word or number mean the value, on every route."""
-    answer = towns.client.post(path, json=body_for(path, {**ROW, **spelling}))
-    assert answer.status_code == 200, answer.text
-    assert warnings_of(path, answer.json()) == []
+    response = towns.client.post(path, json=body_for(path, {**ROW, **spelling}))
+    assert response.status_code == 200, response.text
+    assert warnings_of(path, response.json()) == []
     plain = towns.client.post(path, json=body_for(path, ROW))
-    assert probabilities_of(path, answer.json()) == probabilities_of(path, plain.json())
+    assert probabilities_of(path, response.json()) == probabilities_of(path, plain.json())

@@ -50,10 +50,10 @@ def test_the_shadow_predicts_the_same_inputs_and_no_client_sees_it(
         assert client.get("/health").json()["statistics"]["total_predictions"] == 3
     assert {one["model_version"], *(item["model_version"] for item in many)} == {"1"}
     shadow = {row.key: row for row in by_route(ledger, "shadow")}
-    for answer in (one, *many):
-        row, beside = ledger.prediction(answer["prediction_id"]), shadow[answer["prediction_id"]]
+    for response in (one, *many):
+        row, shadowed = ledger.prediction(response["prediction_id"]), shadow[response["prediction_id"]]
         assert row is not None
-        assert (beside.input, beside.version, row.route) == (row.input, "2", "champion")
+        assert (shadowed.input, shadowed.version, row.route) == (row.input, "2", "champion")
 
 
 def test_health_leaves_the_shadow_out_after_a_restart(pair: FakeRegistry, start: Start, ledger: TestLedger) -> None:
@@ -85,8 +85,8 @@ def test_a_split_keeps_each_caller_at_one_version(pair: FakeRegistry, start: Sta
     with httpx.Client(base_url=url, timeout=30) as client:
 
         def version(caller: str) -> str:
-            answer = client.post("/predict", json={"text": "a warm film"}, headers={"X-Route-Key": caller})
-            return str(answer.json()["model_version"])
+            prediction = client.post("/predict", json={"text": "a warm film"}, headers={"X-Route-Key": caller})
+            return str(prediction.json()["model_version"])
 
         first = {caller: version(caller) for caller in callers}
         assert {caller: version(caller) for caller in callers} == first

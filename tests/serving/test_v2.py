@@ -122,16 +122,16 @@ def test_gaps_and_base64_are_read_in_json(towns: ServerUnderTest, films: ServerU
         {"name": "town", "shape": [2], "datatype": "BYTES", "data": ["York", None]},
         {"name": "member", "shape": [2], "datatype": "BOOL", "data": [True, None]},
     ]
-    answer = infer(towns, inputs=inputs, parameters={"content_type": "pd"})
-    assert answer.status_code == 200, answer.text
-    ids = next(output["data"] for output in answer.json()["outputs"] if output["name"] == "prediction_id")
+    response = infer(towns, inputs=inputs, parameters={"content_type": "pd"})
+    assert response.status_code == 200, response.text
+    ids = next(output["data"] for output in response.json()["outputs"] if output["name"] == "prediction_id")
     recorded = towns.ledger.prediction(ids[1])
     assert recorded is not None
     assert set(recorded.input.values()) == {None}
     coded: dict[str, Any] = {"name": "text", "shape": [1, 1], "datatype": "BYTES", "data": [["YSB3YXJtIGZpbG0="]]}
     coded["parameters"] = {"content_type": "base64"}
-    answer = infer(films, inputs=[coded], outputs=[{"name": "prediction_id"}])
-    recorded = films.ledger.prediction(answer.json()["outputs"][0]["data"][0])
+    response = infer(films, inputs=[coded], outputs=[{"name": "prediction_id"}])
+    recorded = films.ledger.prediction(response.json()["outputs"][0]["data"][0])
     assert recorded is not None
     assert recorded.input == {"text": "a warm film"}
 
@@ -162,10 +162,10 @@ def tensor(**changes: Any) -> dict[str, Any]:
 )
 def test_wrong_tensors_are_named(films: ServerUnderTest, body: Any, field: str) -> None:
     """What is wrong with a request is named where it stands, in the protocol's own field as well."""
-    answer = infer(films, **body)
-    assert answer.status_code == 422, answer.text
-    assert answer.json()["errors"][0]["field"] == field
-    assert answer.json()["error"] == answer.json()["detail"]
+    response = infer(films, **body)
+    assert response.status_code == 422, response.text
+    assert response.json()["errors"][0]["field"] == field
+    assert response.json()["error"] == response.json()["detail"]
 
 
 def test_wrong_rows_are_named_by_column(towns: ServerUnderTest) -> None:

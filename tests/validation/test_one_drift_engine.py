@@ -114,11 +114,11 @@ def test_the_classifier_gives_one_verdict() -> None:
     x, y = random.normal(size=600), random.normal(size=600)
     reference = pd.DataFrame({"x": x, "y": y})
     current = pd.DataFrame({"x": x[:300], "y": np.sign(x[:300]) * np.abs(y[:300])})
-    for asked in (False, True):
-        report = DataValidator().validate_drift(reference, current, adversarial=asked)
-        found = detect_data_drift(reference, current, DriftRequest(domain_classifier=asked))
-        assert found["drift_detected"] is asked
-        assert {finding.code for finding in report.findings} == ({"drift.told-apart"} if asked else set())
+    for enabled in (False, True):
+        report = DataValidator().validate_drift(reference, current, adversarial=enabled)
+        found = detect_data_drift(reference, current, DriftRequest(domain_classifier=enabled))
+        assert found["drift_detected"] is enabled
+        assert {finding.code for finding in report.findings} == ({"drift.told-apart"} if enabled else set())
 
 
 Verdict = tuple[str, set[str]]

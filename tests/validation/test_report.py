@@ -86,7 +86,7 @@ def test_a_report_is_remembered_by_name() -> None:
         validator.get_data_quality_score("train-data")
 
 
-def test_other_limits_judge_the_same_measures() -> None:
+def test_other_limits_apply_to_the_same_measures() -> None:
     """`passed` with other limits is what validating with these limits would say."""
     report = DataValidator().validate_dataset(frame())
     assert report.passes()

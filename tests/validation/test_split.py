@@ -117,7 +117,7 @@ def test_many_columns_do_not_make_a_false_alarm() -> None:
     assert report.findings == ()
 
 
-def test_small_and_strange_sides_are_told() -> None:
+def test_small_and_strange_sides_are_findings() -> None:
     """Too few rows, labels only the test side has, and other columns are separate errors or warnings."""
     small = validate(side(10), side(5), labels(10), labels(5))
     assert {(one.subject, one.severity) for one in small.findings if one.code == "split.too-small"} == {

@@ -109,7 +109,7 @@ def test_a_row_without_a_label_is_an_error() -> None:
     assert (finding.severity, finding.evidence["rows"]) == ("error", [2, 7])
 
 
-def test_numbers_written_as_text_are_told_with_their_blanks() -> None:
+def test_numbers_written_as_text_are_findings_with_their_blanks() -> None:
     """Text that is numbers but for some blanks is reported with the blank rows, and profiled as numbers."""
     charges = with_values([f"{value:.2f}" for value in RANDOM.normal(60, 9, ROWS)], at4=" ", at9="")
     report = validate(table(charges=charges))
@@ -142,7 +142,7 @@ def test_codes_words_and_dates_are_no_numbers_as_text(word: str) -> None:
 
 
 @pytest.mark.parametrize("stand_in", ["?", "N/A", "null", " ? "])
-def test_words_that_stand_for_a_gap_are_told(stand_in: str) -> None:
+def test_words_that_stand_for_a_gap_are_findings(stand_in: str) -> None:
     """A question mark in a column of words counts as missing in the score and is reported."""
     report = validate(table(job=with_values(["cook", "clerk"] * 200, at3=stand_in, at8=stand_in)))
     assert found(report, "data.stand-in", "job").evidence["rows"] == [4, 9]
@@ -167,7 +167,7 @@ def test_spellings_of_one_value_are_grouped() -> None:
     assert finding.evidence["groups"] == [{"Month to month": 1, "month-to-month": 199}]
 
 
-def test_constant_infinite_and_repeated_columns_are_told() -> None:
+def test_constant_infinite_and_repeated_columns_are_findings() -> None:
     """A constant, an infinity and a name used twice each have a finding."""
     heights = RANDOM.normal(size=ROWS)
     heights[9] = np.inf
@@ -187,7 +187,7 @@ def test_constant_infinite_and_repeated_columns_are_told() -> None:
         ("customer_id", [place * 7919 % 10007 for place in range(ROWS)]),
     ],
 )
-def test_columns_that_name_the_rows_are_told(name: str, values: list[Any]) -> None:
+def test_columns_that_name_the_rows_are_findings(name: str, values: list[Any]) -> None:
     """Unique words, counting numbers, and unique numbers called id name rows."""
     assert found(validate(table(**{name: values})), "data.identifier").subject == name
 
@@ -256,7 +256,7 @@ def test_an_identifier_does_not_hide_duplicates() -> None:
     assert found(validate(frame), "data.duplicate-rows").evidence["count"] == 30
 
 
-def test_equal_inputs_with_different_labels_are_told() -> None:
+def test_equal_inputs_with_different_labels_are_findings() -> None:
     """Two equal rows with two labels are a contradiction."""
     frame = pd.concat([table(), table()[:8].assign(label="maybe")], ignore_index=True)
     finding = found(validate(frame), "label.contradictory")
@@ -332,7 +332,7 @@ def test_clean_skewed_counts_have_no_value_that_stands_alone(law: str) -> None:
     assert sum(find_isolated_bounds(sample) is not None for sample in samples) <= 10
 
 
-def test_no_spread_is_not_judged() -> None:
+def test_no_spread_is_not_evaluated() -> None:
     """A column of which more than half is one number is reported as not evaluated, and not silently fine."""
     gains = np.where(np.arange(ROWS) % 3 == 0, RANDOM.integers(1, 9000, ROWS), 0)
     assert found(validate(table(gain=gains)), "data.outliers").status == "could_not_judge"
@@ -421,7 +421,7 @@ def test_distributions_are_what_numpy_says() -> None:
     assert facts["histogram"]["counts"] == np.histogram(known, bins=30)[0].tolist()
 
 
-def test_order_of_rows_does_not_matter() -> None:
+def test_order_of_rows_makes_no_difference() -> None:
     """The same rows in another order have the same codes and the same counts."""
     frame = pd.concat([table(age=with_values(["3", "4"] * 200, at5="?")), table(age="5")[:40]], ignore_index=True)
     shuffled = frame.sample(frac=1, random_state=3).reset_index(drop=True)

@@ -128,7 +128,7 @@ def test_repeated_and_nearly_equal_texts_are_counted() -> None:
     assert found(report, "text.near-duplicates").evidence["rows"] == [302]
 
 
-def test_a_contradictory_text_is_told() -> None:
+def test_a_contradictory_text_is_a_finding() -> None:
     """A text with two labels is a contradiction."""
     report = validate([*GOOD, *GOOD[:6]])
     frame_labels = report["class_balance"]["counts"]

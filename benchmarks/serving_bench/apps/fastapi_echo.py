@@ -20,7 +20,7 @@ class Row(BaseModel):
     features: dict[str, float | str | bool | None]
 
 
-class Answer(BaseModel):
+class Response(BaseModel):
     """A response."""
 
     model_config = ConfigDict(protected_namespaces=())
@@ -32,16 +32,16 @@ class Answer(BaseModel):
 
 
 app = FastAPI()
-ANSWER = {"confidence": 0.5, "model_version": "1", "prediction_id": "0198f0c2-0000-7000-8000-000000000000"}
+FIXED = {"confidence": 0.5, "model_version": "1", "prediction_id": "0198f0c2-0000-7000-8000-000000000000"}
 
 if os.environ["BENCH_TASK"] == "text":
 
     @app.post("/predict")
-    async def predict_text(request: Text) -> Answer:
-        return Answer(prediction=request.text[:8], **ANSWER)
+    async def predict_text(request: Text) -> Response:
+        return Response(prediction=request.text[:8], **FIXED)
 
 else:
 
     @app.post("/predict")
-    async def predict_row(request: Row) -> Answer:
-        return Answer(prediction=str(len(request.features)), **ANSWER)
+    async def predict_row(request: Row) -> Response:
+        return Response(prediction=str(len(request.features)), **FIXED)

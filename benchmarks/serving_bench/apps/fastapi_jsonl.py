@@ -30,7 +30,7 @@ class Row(BaseModel):
     features: dict[str, float | str | bool | None]
 
 
-class Answer(BaseModel):
+class Response(BaseModel):
     """A response."""
 
     model_config = ConfigDict(protected_namespaces=())
@@ -44,10 +44,10 @@ class Answer(BaseModel):
 app = FastAPI()
 
 
-def answer(batch: Any, shown: Any) -> Answer:
+def predict(batch: Any, shown: Any) -> Response:
     probabilities = PIPELINE.predict_proba(batch)[0]
     best = int(probabilities.argmax())
-    made = Answer(
+    made = Response(
         prediction=str(PIPELINE.classes_[best]),
         confidence=float(probabilities[best]),
         model_version="1",
@@ -61,11 +61,11 @@ def answer(batch: Any, shown: Any) -> Answer:
 if os.environ["BENCH_TASK"] == "text":
 
     @app.post("/predict")
-    async def predict_text(request: Text) -> Answer:
-        return answer([request.text], request.text)
+    async def predict_text(request: Text) -> Response:
+        return predict([request.text], request.text)
 
 else:
 
     @app.post("/predict")
-    async def predict_row(request: Row) -> Answer:
-        return answer(pd.DataFrame([request.features]), request.features)
+    async def predict_row(request: Row) -> Response:
+        return predict(pd.DataFrame([request.features]), request.features)

@@ -33,26 +33,26 @@ def draw_rect(  # noqa: PLR0913 - place, size and looks
     left: float, top: float, width: float, height: float, *, colour: str = "", kind: str = "", hover: str = ""
 ) -> str:
     """A rectangle; ``kind`` is its class, ``hover`` what it says when pointed at."""
-    looks = (f' class="{kind}"' if kind else "") + (f' fill="{colour}"' if colour else "")
+    style = (f' class="{kind}"' if kind else "") + (f' fill="{colour}"' if colour else "")
     title = f"<title>{escape(hover)}</title>" if hover else ""
     return (
-        f'<rect{looks} x="{left:.2f}" y="{top:.2f}" width="{width:.2f}" height="{max(0.0, height):.2f}">{title}</rect>'
+        f'<rect{style} x="{left:.2f}" y="{top:.2f}" width="{width:.2f}" height="{max(0.0, height):.2f}">{title}</rect>'
     )
 
 
 def draw_text(left: float, top: float, words: str, *, anchor: str = "start", kind: str = "") -> str:
     """Words whose baseline is at a place."""
-    looks = f' class="{kind}"' if kind else ""
-    return f'<text{looks} x="{left:.1f}" y="{top:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
+    style = f' class="{kind}"' if kind else ""
+    return f'<text{style} x="{left:.1f}" y="{top:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
 
 
 def draw_line(
     start: tuple[float, float], end: tuple[float, float], *, colour: str = "", width: float = 1.0, dashes: str = ""
 ) -> str:
     """A line from a place to another; without a colour, a line of the grid."""
-    looks = f'stroke="{colour}" stroke-width="{width:g}"' if colour else 'class="tg"'
+    style = f'stroke="{colour}" stroke-width="{width:g}"' if colour else 'class="tg"'
     dashed = f' stroke-dasharray="{dashes}"' if dashes else ""
-    return f'<line {looks}{dashed} x1="{start[0]:.1f}" x2="{end[0]:.1f}" y1="{start[1]:.1f}" y2="{end[1]:.1f}"/>'
+    return f'<line {style}{dashed} x1="{start[0]:.1f}" x2="{end[0]:.1f}" y1="{start[1]:.1f}" y2="{end[1]:.1f}"/>'
 
 
 def draw_legend(entries: Sequence[tuple[str, str]]) -> str:

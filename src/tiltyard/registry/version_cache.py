@@ -61,8 +61,8 @@ def fetch_version(info: VersionInfo, cache: Path, keys: KeyRing, download: Calla
 
 def _copy_folder(info: VersionInfo, cache: Path) -> Path:
     # A registry that was made anew counts its versions from one again.
-    told_apart = hashlib.sha256(f"{info.run_id}|{info.source}|{info.created_at}".encode()).hexdigest()[:12]
-    return cache / info.name / f"{info.version}-{told_apart}"
+    identity = hashlib.sha256(f"{info.run_id}|{info.source}|{info.created_at}".encode()).hexdigest()[:12]
+    return cache / info.name / f"{info.version}-{identity}"
 
 
 def _is_whole(target: Path, keys: KeyRing) -> bool:

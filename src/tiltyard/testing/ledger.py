@@ -57,8 +57,8 @@ class MemoryLedger:
         self._labels: dict[LabelRow, int] = {}
         self._events: list[dict[str, Any]] = []
         self._found = MemoryFindings()
-        self._shelf = MemoryProfiles(self.predictions)
-        self.retention = MemoryRetention(self._lock, self._predictions, self._labels, self._shelf.forget)
+        self._profile_store = MemoryProfiles(self.predictions)
+        self.retention = MemoryRetention(self._lock, self._predictions, self._labels, self._profile_store.forget)
         self._live = MemoryOutcomes(self.predictions, self.labelled_predictions, self.labels)
 
     @property
@@ -69,7 +69,7 @@ class MemoryLedger:
     @property
     def profiles(self) -> HourProfiles:
         """Profiles of past hours."""
-        return self._shelf
+        return self._profile_store
 
     @property
     def outcomes(self) -> LiveOutcomes:

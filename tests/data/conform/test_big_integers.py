@@ -36,7 +36,7 @@ def project_of(source: Path) -> Project:
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
-def test_large_numbers_beside_a_gap_are_exact(tmp_path: Path, kind: str) -> None:
+def test_large_numbers_next_to_a_gap_are_exact(tmp_path: Path, kind: str) -> None:
     """A large whole number next to an empty cell is read, and kept in a snapshot, digit for digit."""
     dataset = load_dataset(project_of(write(tmp_path, kind)))
     assert [None if pd.isna(one) else int(one) for one in dataset.frame["id"]] == IDS

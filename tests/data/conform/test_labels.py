@@ -32,7 +32,7 @@ def test_every_spelling_of_true_meets_a_boolean_class(spelling: tuple[str, str],
     assert LabelCodec.from_classes(spelling).find_class(raw) == spelling[0]
 
 
-def test_true_is_a_number_only_beside_its_pair() -> None:
+def test_true_is_a_number_only_next_to_its_pair() -> None:
     """``true`` meets class ``1`` only where the classes are the pair 0 and 1."""
     assert LabelCodec.from_classes(["0", "1", "2"]).find_class(True) is None
     assert LabelCodec.from_classes(["0", "1", "2"]).find_class("1.0") == "1"
@@ -171,7 +171,7 @@ def load(folder: Path, source: str, **data: str) -> Dataset:
     )
 
 
-def test_gaps_are_told_from_labels() -> None:
+def test_gaps_are_distinguished_from_labels() -> None:
     """Only what says nothing is a gap: zero, false and the word nan are labels."""
     assert not any(is_label_gap(raw) for raw in (0, 0.0, False, "nan", "0", np.float64(0)))
     assert all(is_label_gap(raw) for raw in (None, np.nan, np.float32("nan"), np.datetime64("NaT"), "", " "))

@@ -17,7 +17,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from tiltyard.data import Dataset
 from tiltyard.data.content_hash import row_digests
 from tiltyard.ledger import Event, FindingRecord, Label, new_id
-from tiltyard.pipeline.remediation.ab_test_wait import ab_test_judge
+from tiltyard.pipeline.remediation.ab_test_wait import make_ab_test_wait
 from tiltyard.pipeline.remediation.actions import ActionContext
 from tiltyard.pipeline.remediation.responder import Responder
 from tiltyard.project import Project
@@ -64,12 +64,12 @@ class ModelEnv:
     trained: int = 0
 
     def project(self, **response: Any) -> Project:
-        asked = {"on_drift": "retrain", "on_decay": "rollback", "min_new_labels": 3, **response}
+        section = {"on_drift": "retrain", "on_decay": "rollback", "min_new_labels": 3, **response}
         return Project.model_validate(
             {
                 "project": {"name": "films", "task": "text-classification"},
                 "data": {"source": "films.csv", "text": "text", "label": "label"},
-                "response": asked,
+                "response": section,
             }
         )
 
@@ -93,7 +93,9 @@ class ModelEnv:
         more |= {"promotion": {"approval": "required"}} if approval else {}
         if more:
             project = Project.model_validate({**project.model_dump(by_alias=True, exclude_unset=True), **more})
-        context = ActionContext(project, workspace, QuickTrainer(self, workspace), ab_test_judge(project, workspace))
+        context = ActionContext(
+            project, workspace, QuickTrainer(self, workspace), make_ab_test_wait(project, workspace)
+        )
         return Responder(context, on_step=self.steps.append)
 
     def register(
@@ -150,10 +152,10 @@ class QuickTrainer:
     """A ``Trainer`` whose versions always are right."""
 
     def __init__(self, model_env: ModelEnv, workspace: Workspace) -> None:
-        self._house, self._workspace = model_env, workspace
+        self._model_env, self._workspace = model_env, workspace
 
     def train(self, tags: Mapping[str, str]) -> VersionInfo:
-        return self._house.register(self._workspace, right=True, tags=tags)
+        return self._model_env.register(self._workspace, right=True, tags=tags)
 
     def test_rows(self) -> Dataset:
         inputs, labels = pd.Series(TEXTS, dtype=object), pd.Series(TRUTH, dtype=str)

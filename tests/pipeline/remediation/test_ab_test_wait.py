@@ -49,7 +49,7 @@ def test_a_challenge_against_another_champion_does_not_count(model_env: ModelEnv
     assert "gate.live" not in {gate.code for gate in promoted.verdict.gates}
 
 
-def test_a_victory_may_be_asked_for(model_env: ModelEnv) -> None:
+def test_a_victory_may_be_required(model_env: ModelEnv) -> None:
     """With live = "wins" a version is promoted once it has won live, and not before."""
     model_env.register(right=True)
     assert promote(model_env, live="wins").verdict.reason == "it has not won live"

@@ -58,7 +58,7 @@ def test_failures_are_counted_from_the_first_probe_on(server: str, monkeypatch: 
     assert (third.requests, third.failures) == (3, 3)
 
 
-def test_a_server_that_asks_for_another_key_is_told_from_one_that_is_away(server: str) -> None:
+def test_a_server_that_requires_another_key_is_distinguished_from_one_that_is_away(server: str) -> None:
     """Without a good key nothing is read, and the probe knows why; the key is not in its text."""
     for key in (None, "bad"):
         probe = MetricsScraper(server, key)

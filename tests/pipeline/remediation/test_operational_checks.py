@@ -65,11 +65,11 @@ def approvals(model_env: ModelEnv) -> list[FindingRecord]:
 
 def test_a_retrained_version_waits_for_approval_and_then_takes_over(model_env: ModelEnv) -> None:
     """Where approval is required the loop promotes nothing: it alerts with the next command, and approve promotes."""
-    told = model_env.responder(approval=True).respond([found("drift.verdict")])
+    remediation = model_env.responder(approval=True).respond([found("drift.verdict")])
     assert (model_env.named("champion"), model_env.named("challenger")) == ("1", None)
     assert model_env.kinds(f"{MODEL}/2").count("approval-requested") == 1
-    assert told.actions[0].ending == "done"
-    assert "waits for approval: tiltyard approve 2" in told.actions[0].summary
+    assert remediation.actions[0].ending == "done"
+    assert "waits for approval: tiltyard approve 2" in remediation.actions[0].summary
     responder = model_env.responder(approval=True)
     (alert,) = responder.respond(approvals(model_env)).alerts
     assert alert.title.endswith("A version waits for approval")
@@ -83,7 +83,7 @@ def test_a_retrained_version_waits_for_approval_and_then_takes_over(model_env: M
     assert over.state == "cleared"
 
 
-def test_another_version_that_waits_is_told_anew(model_env: ModelEnv) -> None:
+def test_another_version_that_waits_raises_the_alert_anew(model_env: ModelEnv) -> None:
     """An alert names who waits: when another version does, it is raised again; a declined one is not an alert."""
     for _ in range(2):
         model_env.responder(approval=True, cooldown_minutes=0, min_new_labels=0).respond([found("drift.verdict")])
@@ -114,10 +114,10 @@ def test_a_loop_that_is_killed_asks_once(tmp_path: Path) -> None:
         model_env.label(5)
         with contextlib.suppress(Killed):
             model_env.responder(die_before=effect, approval=True).respond([found("drift.verdict")])
-        told = model_env.responder(approval=True).respond([found("drift.verdict")])
+        remediation = model_env.responder(approval=True).respond([found("drift.verdict")])
         assert model_env.kinds(f"{MODEL}/2").count("approval-requested") == 1
         assert model_env.named("champion") == "1"
-        assert "waits for approval" in " ".join(action.summary for action in told.actions)
+        assert "waits for approval" in " ".join(action.summary for action in remediation.actions)
 
 
 def test_a_pass_of_the_loop_finds_who_waits(model_env: ModelEnv) -> None:

@@ -31,10 +31,10 @@ def event(kind: str, subject: str = "films", hours: float = 0, /, **evidence: An
 
 def action(kind: str, hours: float, *, finished: float | None = None) -> list[Event]:
     id_ = f"{kind}-{hours}"
-    told = [event(PLANNED, "films", hours, action=id_, kind=kind, plan={})]
+    events = [event(PLANNED, "films", hours, action=id_, kind=kind, plan={})]
     if finished is not None:
-        told.append(event(FINISHED, "films", finished, action=id_, ending="done"))
-    return told
+        events.append(event(FINISHED, "films", finished, action=id_, ending="done"))
+    return events
 
 
 CHAMPIONS = [event("promoted", "films/1", -99), event("promoted", "films/2", -50)]
@@ -48,7 +48,7 @@ def decided(*findings: FindingRecord, events: Sequence[Event] = (), labels: int 
     return decide(findings, situation, history, POLICY.model_copy(update=policy))
 
 
-def test_each_matter_has_its_answer() -> None:
+def test_each_incident_has_its_action() -> None:
     """Drift retrains, decay rolls back, an estimate only alerts, and a kind of incident set to none does nothing."""
     assert decided(finding("drift.verdict")).kind == "retrain"
     back = decided(finding("performance.degradation"))
@@ -81,11 +81,11 @@ def test_nothing_is_done_without_cause() -> None:
         assert decided(*calm).kind is None
 
 
-def test_too_few_labels_are_asked_for_once_a_day() -> None:
+def test_too_few_labels_are_requested_once_a_day() -> None:
     """With too few new labels they are requested instead of retraining, and not again for a day."""
-    asked = decided(finding("drift.verdict"), labels=99)
-    assert asked.kind == "ask-labels"
-    assert "99 new labels, and a retraining needs 100" in asked.reason
+    decision = decided(finding("drift.verdict"), labels=99)
+    assert decision.kind == "ask-labels"
+    assert "99 new labels, and a retraining needs 100" in decision.reason
     again = decided(finding("drift.verdict"), labels=99, events=action("ask-labels", -23, finished=-23))
     assert (again.kind, "already" in again.reason) == (None, True)
     assert decided(finding("drift.verdict"), labels=99, events=action("ask-labels", -25, finished=-25)).kind
@@ -98,7 +98,7 @@ def test_limits() -> None:
     recent = decided(drift, events=action("retrain", -9, finished=-0.5))
     assert (recent.kind, "30 minutes of cooldown" in recent.reason) == (None, True)
     assert decided(drift, events=action("retrain", -9, finished=-1)).kind == "retrain"
-    four = [told for hours in (-20, -15, -10, -5) for told in action("retrain", hours, finished=hours + 1)]
+    four = [each for hours in (-20, -15, -10, -5) for each in action("retrain", hours, finished=hours + 1)]
     assert "4 of 4 actions" in decided(drift, events=four).reason
     assert decided(drift, events=four, max_actions_a_day=5).kind == "retrain"
     urgent = decided(finding("champion.errors"), events=action("retrain", -2, finished=-0.1))
@@ -185,30 +185,30 @@ def test_laws(
 ) -> None:
     """Whatever happened: limits hold, nobody goes back to a version rolled back from, and there always is a reason."""
     events = [
-        told for kind, hours in sorted(past, key=lambda one: one[1]) for told in action(kind, hours, finished=hours)
+        each for kind, hours in sorted(past, key=lambda one: one[1]) for each in action(kind, hours, finished=hours)
     ]
     champion = "2"
     for kind, version in moves:
         events.append(event(kind, f"films/{version}", before=champion))
         champion = str(version)
     policy = {"cooldown_minutes": cooldown, "max_actions_a_day": a_day}
-    told = decided(*findings, events=events, labels=labels, **policy)
-    assert told.reason
-    assert told == decided(*findings, events=events, labels=labels, **policy)
+    decision = decided(*findings, events=events, labels=labels, **policy)
+    assert decision.reason
+    assert decision == decided(*findings, events=events, labels=labels, **policy)
     history = read_history([*CHAMPIONS, *events], "films")
-    if told.kind == "roll-back":
-        assert told.target not in history.aliases.rolled_back
-        assert told.target not in (None, history.champion)
+    if decision.kind == "roll-back":
+        assert decision.target not in history.aliases.rolled_back
+        assert decision.target not in (None, history.champion)
         assert history.champion_by != "rolled-back"
-    if told.kind == "retrain":
+    if decision.kind == "retrain":
         assert labels >= POLICY.min_new_labels
         assert all(-one[1] * 60 >= cooldown - 1e-6 for one in past if one[0] != "ask-labels")
-    if told.kind in ("retrain", "roll-back"):
+    if decision.kind in ("retrain", "roll-back"):
         assert len(history.counted_since(NOON - 24 * HOUR)) < a_day
-        assert told.causes
+        assert decision.causes
 
 
-def test_an_unknown_matter_is_left_alone() -> None:
+def test_an_unknown_incident_is_left_alone() -> None:
     """A finding of a monitor that nobody foresaw asks for nothing and breaks nothing."""
     assert decided(finding("data.quality")).incident_kind is None
 

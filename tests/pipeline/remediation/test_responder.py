@@ -14,11 +14,11 @@ from tiltyard.pipeline.remediation.responder import Remediation
 
 def test_drift_retrains_and_the_better_version_takes_over(model_env: ModelEnv) -> None:
     """Drift, with enough labels, trains a challenger that meets the champion and takes over; the alert says so."""
-    told = model_env.responder().respond([found("drift.verdict")])
-    assert told.outcome == "acted"
+    remediation = model_env.responder().respond([found("drift.verdict")])
+    assert remediation.outcome == "acted"
     assert (model_env.named("champion"), model_env.named("previous"), model_env.named("challenger")) == ("2", "1", None)
     assert model_env.kinds(f"{MODEL}/2") == ["registered", "alias-set", "promoted"]
-    raised, alert = told.alerts
+    raised, alert = remediation.alerts
     assert (raised.id, raised.done) == (alert.id, "Under way: a retraining.")
     assert "Version 2 was trained with the labels of production and is champion now" in alert.done
     assert model_env.steps[0] == "retrain/planned"
@@ -28,18 +28,18 @@ def test_drift_retrains_and_the_better_version_takes_over(model_env: ModelEnv) -
 def test_a_challenger_that_is_no_better_does_not_take_over(model_env: ModelEnv) -> None:
     """A version as good as the champion is refused, loses the challenger alias, and the reason is reported."""
     model_env.make_champion(model_env.register(right=True).version, before="1")
-    told = model_env.responder().respond([found("drift.verdict", version="2")])
+    remediation = model_env.responder().respond([found("drift.verdict", version="2")])
     assert model_env.named("champion") == "2"
     assert model_env.named("challenger") is None
-    assert "does not take over" in told.actions[0].summary
+    assert "does not take over" in remediation.actions[0].summary
     assert "refused" in model_env.kinds(f"{MODEL}/3")
 
 
 def test_a_bad_new_champion_goes_back_by_itself(model_env: ModelEnv) -> None:
     """A champion found worse than the previous one is rolled back, and the reason is an event."""
     model_env.make_champion(model_env.register(right=False).version, before="1")
-    told = model_env.responder().respond([found("champion.worse", message="Version 2 is worse.", version="2")])
-    assert told.actions[0].kind == "roll-back"
+    remediation = model_env.responder().respond([found("champion.worse", message="Version 2 is worse.", version="2")])
+    assert remediation.actions[0].kind == "roll-back"
     assert model_env.named("champion") == "1"
     (event,) = model_env.ledger.events(kind="rolled-back")
     assert (event.reason, event.evidence["before"]) == ("The new champion does badly: Version 2 is worse.", "2")
@@ -49,11 +49,11 @@ def test_a_bad_new_champion_goes_back_by_itself(model_env: ModelEnv) -> None:
     assert "back and forth" in again.decision.reason
 
 
-def test_too_few_labels_are_asked_for(model_env: ModelEnv) -> None:
+def test_too_few_labels_are_requested(model_env: ModelEnv) -> None:
     """With too few new labels nothing is trained; labels are requested, once."""
-    told = model_env.responder(min_new_labels=6).respond([found("drift.verdict")])
-    assert [action.kind for action in told.actions] == ["ask-labels"]
-    assert "tiltyard label queue" in told.alerts[0].done
+    remediation = model_env.responder(min_new_labels=6).respond([found("drift.verdict")])
+    assert [action.kind for action in remediation.actions] == ["ask-labels"]
+    assert "tiltyard label queue" in remediation.alerts[0].done
     assert model_env.responder(min_new_labels=6).respond([found("drift.verdict")]).outcome == "nothing"
     assert model_env.trained == 1
     model_env.label(1)
@@ -63,15 +63,15 @@ def test_too_few_labels_are_asked_for(model_env: ModelEnv) -> None:
 def test_labels_that_taught_are_not_new_again(model_env: ModelEnv) -> None:
     """After a retraining, labels are counted anew."""
     model_env.responder().respond([found("drift.verdict")])
-    told = model_env.responder(cooldown_minutes=0).respond([found("drift.verdict", version="2")])
-    assert told.actions[0].kind == "ask-labels"
+    remediation = model_env.responder(cooldown_minutes=0).respond([found("drift.verdict", version="2")])
+    assert remediation.actions[0].kind == "ask-labels"
 
 
 def test_what_was_found_about_a_former_champion_is_history(model_env: ModelEnv) -> None:
     """A finding about a version that is champion no more asks for nothing and raises no alert."""
     model_env.responder().respond([found("drift.verdict")])
-    told = model_env.responder(cooldown_minutes=0, min_new_labels=0).respond([found("drift.verdict")])
-    assert (told.outcome, told.alerts) == ("nothing", ())
+    remediation = model_env.responder(cooldown_minutes=0, min_new_labels=0).respond([found("drift.verdict")])
+    assert (remediation.outcome, remediation.alerts) == ("nothing", ())
 
 
 def test_a_service_that_is_away_is_waited_for(model_env: ModelEnv) -> None:
@@ -92,10 +92,10 @@ def test_a_step_that_takes_the_process_with_it_is_given_up(model_env: ModelEnv) 
     for _ in range(3):
         with pytest.raises(Killed):
             model_env.responder(die_before=4 if not model_env.steps else 2).respond([found("drift.verdict")])
-    told = model_env.responder().respond([found("drift.verdict")])
-    assert told.actions[0].ending == "failed"
-    assert "begun 3 times" in told.actions[0].summary
-    assert told.alerts[-1].done.startswith("Failed: ")
+    remediation = model_env.responder().respond([found("drift.verdict")])
+    assert remediation.actions[0].ending == "failed"
+    assert "begun 3 times" in remediation.actions[0].summary
+    assert remediation.alerts[-1].done.startswith("Failed: ")
     assert model_env.trained == 1
 
 
@@ -112,21 +112,21 @@ def test_retraining_by_hand(model_env: ModelEnv) -> None:
     """A person may ask for a retraining whatever the policy says; what was cut off comes first."""
     with pytest.raises(Killed):
         model_env.responder(die_before=6).retrain("new season")
-    told = model_env.responder().retrain("new season")
-    assert [action.kind for action in told.actions] == ["retrain"]
+    remediation = model_env.responder().retrain("new season")
+    assert [action.kind for action in remediation.actions] == ["retrain"]
     assert model_env.trained == 2
     assert model_env.named("champion") == "2"
 
 
-def test_a_challenger_answers_in_the_shadow_until_the_labels_decide(model_env: ModelEnv) -> None:
+def test_a_challenger_predicts_in_the_shadow_until_the_labels_decide(model_env: ModelEnv) -> None:
     """Where challengers predict live, the response waits for the labels, and the gates come after their word."""
     waiting = model_env.responder(live=True).respond([found("drift.verdict")])
     assert waiting.outcome == "waiting"
     assert (model_env.named("champion"), model_env.named("challenger")) == ("1", "2")
     assert model_env.responder(live=True).respond([found("drift.verdict")]).outcome == "waiting"
     model_env.shadow(20, says="good")
-    told = model_env.responder(live=True).respond([])
-    assert told.actions[0].outcomes["watch-challenger"]["winner"] == "challenger"
+    remediation = model_env.responder(live=True).respond([])
+    assert remediation.actions[0].outcomes["watch-challenger"]["winner"] == "challenger"
     assert (model_env.named("champion"), model_env.named("challenger")) == ("2", None)
     assert model_env.trained == 2
 
@@ -135,16 +135,16 @@ def test_a_champion_that_holds_live_stays(model_env: ModelEnv) -> None:
     """A challenger that loses on production's labels does not come to the gates, whatever it does on the test rows."""
     model_env.responder(live=True).respond([found("drift.verdict")])
     model_env.shadow(40, says="bad", champion="good")
-    told = model_env.responder(live=True).respond([])
-    assert "the champion held live" in told.actions[0].summary
+    remediation = model_env.responder(live=True).respond([])
+    assert "the champion held live" in remediation.actions[0].summary
     assert (model_env.named("champion"), model_env.named("challenger")) == ("1", None)
 
 
 def test_time_is_up(model_env: ModelEnv) -> None:
     """Where labels do not decide in time the gates do."""
     model_env.responder(live=True).respond([found("drift.verdict")])
-    told = model_env.responder(live=True, challenge_hours=1e-9).respond([])
-    assert told.actions[0].outcomes["watch-challenger"]["winner"] == "nobody"
+    remediation = model_env.responder(live=True, challenge_hours=1e-9).respond([])
+    assert remediation.actions[0].outcomes["watch-challenger"]["winner"] == "nobody"
     assert model_env.named("champion") == "2"
 
 

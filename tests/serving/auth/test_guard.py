@@ -43,7 +43,7 @@ def opens_to_all(guard: Guard) -> bool:
 
 
 @pytest.fixture
-def every_look(monkeypatch: pytest.MonkeyPatch) -> None:
+def read_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let each request read the key file, instead of four readings a second."""
     monkeypatch.setattr(key_reloader, "WATCH_SECONDS", -1.0)
 
@@ -123,7 +123,7 @@ def test_expired_and_revoked_keys_are_refused(file: KeyFile) -> None:
     assert from_error(caught.value).headers["www-authenticate"].startswith("Bearer")
 
 
-def test_keys_count_without_a_restart(file: KeyFile, every_look: None) -> None:
+def test_keys_count_without_a_restart(file: KeyFile, read_each_time: None) -> None:
     """The first key closes an open server; a damaged or deleted file opens it to nobody and shuts nobody out."""
     guard = guard_for(ServingSection(), file.path, host="127.0.0.1")
     assert opens_to_all(guard)

@@ -24,7 +24,7 @@ def test_keys_open_their_routes_and_every_response_has_the_headers(
     with httpx.Client(base_url=start(api_keys=file.path).url, timeout=30) as client:
         headers = {scope: {"Authorization": f"Bearer {key.token}"} for scope, key in made.items()}
         text = {"text": "a warm film"}
-        answers = [
+        responses = [
             client.post("/predict", json=text),
             client.post("/predict", json=text, headers=headers["predict"]),
             client.post("/predict", json=text, headers={"X-API-Key": made["predict"].token}),
@@ -37,13 +37,13 @@ def test_keys_open_their_routes_and_every_response_has_the_headers(
             client.options("/predict", headers={"Origin": "http://a.example", "Access-Control-Request-Method": "POST"}),
         ]
         document = client.get("/openapi.json", headers=headers["predict"]).json()
-    assert [answer.status_code for answer in answers] == [401, 200, 200, 403, 200, 200, 200, 401, 200, 401]
-    assert answers[0].json()["code"] == "api-key.missing"
-    assert answers[5].json()["statistics"] is None
-    assert answers[6].json()["statistics"]["total_predictions"] == 2
-    for answer in answers:
-        assert {name.decode() for name, _ in HEADERS} <= set(answer.headers)
-        assert not [name for name in answer.headers if name.startswith("access-control")]
+    assert [response.status_code for response in responses] == [401, 200, 200, 403, 200, 200, 200, 401, 200, 401]
+    assert responses[0].json()["code"] == "api-key.missing"
+    assert responses[5].json()["statistics"] is None
+    assert responses[6].json()["statistics"]["total_predictions"] == 2
+    for response in responses:
+        assert {name.decode() for name, _ in HEADERS} <= set(response.headers)
+        assert not [name for name in response.headers if name.startswith("access-control")]
     [event] = ledger.events(kind="reloaded")
     assert (event.subject, event.actor) == (MODEL, f"API key {made['admin'].key.id} (admin)")
     assert set(document["components"]["securitySchemes"]) == {"bearer", "key"}

@@ -42,12 +42,12 @@ def test_a_running_server_is_profiled(tmp_path: Path, text_package: Path) -> Non
     """An admin gets the profile of the running server in each format, and the action is an event."""
     with run_server(tmp_path, text_package) as films:
         for form, media in (("html", "text/html"), ("collapsed", "text/plain"), ("speedscope", "application/json")):
-            answer = films.client.post("/admin/profile", params={"seconds": 0.05, "format": form})
-            assert answer.status_code == 200
-            assert answer.headers["content-type"].startswith(media)
+            response = films.client.post("/admin/profile", params={"seconds": 0.05, "format": form})
+            assert response.status_code == 200
+            assert response.headers["content-type"].startswith(media)
         page = films.client.post("/admin/profile", params={"seconds": 0.01})
         assert f"style-src '{STYLE_DIGEST}'" in page.headers["content-security-policy"]
-        assert answer.json()["name"] == MODEL
+        assert response.json()["name"] == MODEL
         for wrong in ({"seconds": 0}, {"seconds": 61}, {"format": "pdf"}, {"interval_ms": 0}):
             assert films.client.post("/admin/profile", params=wrong).status_code == 422
         assert len(list(films.ledger.events(kind="profiled"))) == 4

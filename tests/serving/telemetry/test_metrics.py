@@ -121,9 +121,9 @@ def test_metrics_count_requests_batches_labels_and_the_users_own(
         films.client.get("/nowhere")
         films.client.get("/nowhere/else")
         films.client.get(f"/v2/models/{'x' * 50}")
-        answer = films.client.get("/metrics")
-    text = answer.text
-    assert answer.headers["content-type"].startswith("text/plain")
+        response = films.client.get("/metrics")
+    text = response.text
+    assert response.headers["content-type"].startswith("text/plain")
     assert value(text, "tiltyard_requests_total", route="/predict", method="POST", status="200") == 1
     assert value(text, "tiltyard_requests_total", route="/predict", status="422") == 1
     assert value(text, "tiltyard_requests_total", route="other", status="404") == 2

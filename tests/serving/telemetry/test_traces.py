@@ -67,14 +67,14 @@ def test_spans_reach_a_collector(
     trace, parent = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
     with run_server(tmp_path, text_package) as films:
         headers = {"traceparent": f"00-{trace}-{parent}-01"}
-        answer = films.client.post("/predict", json={"text": "a warm film"}, headers=headers).json()
+        response = films.client.post("/predict", json={"text": "a warm film"}, headers=headers).json()
         films.client.post(f"/v2/models/{MODEL}/infer", json={})
     by_name = {span.name: span for span in collector.spans}
     request, batch = by_name["POST /predict"], by_name["batch"]
     assert (request.trace_id.hex(), request.parent_span_id.hex()) == (trace, parent)
     assert request.kind == Span.SPAN_KIND_SERVER
     assert strings(request, "tiltyard.prediction_ids") == strings(batch, "tiltyard.prediction_ids")
-    assert strings(request, "tiltyard.prediction_ids") == [answer["prediction_id"]]
+    assert strings(request, "tiltyard.prediction_ids") == [response["prediction_id"]]
     assert [link.span_id for link in request.links] == [batch.span_id]
     assert request.start_time_unix_nano <= batch.start_time_unix_nano <= batch.end_time_unix_nano
     refused = by_name["POST /v2/models/{name}/infer"]
@@ -82,7 +82,7 @@ def test_spans_reach_a_collector(
     assert collector.services == {MODEL}
 
 
-def test_nothing_is_sent_unless_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_sent_unless_configured(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a collector in the environment there are no traces, nor when OpenTelemetry is switched off."""
     for name in ENDPOINTS:
         monkeypatch.delenv(name, raising=False)

@@ -139,10 +139,10 @@ def _name_label(request: DraftRequest, label: str) -> DraftRequest:
 def _ask_for_column(what: str, frame: pd.DataFrame, default: str | None, *also: str) -> str:
     names = [str(name) for name in frame.columns]
     while True:
-        answer = str(click.prompt(what, default=default)).strip()
-        if answer in (*names, *also):
-            return answer
-        print_line("{}", f"There is no column '{answer}'.{nearest(answer, names)}")
+        reply = str(click.prompt(what, default=default)).strip()
+        if reply in (*names, *also):
+            return reply
+        print_line("{}", f"There is no column '{reply}'.{nearest(reply, names)}")
 
 
 def _list_classes(guess: InferredColumns) -> str:

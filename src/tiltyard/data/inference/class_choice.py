@@ -15,7 +15,7 @@ NEGATIVE_WORDS = frozenset(
         "normal", "ham", "healthy", "benign", "legit", "legitimate", "genuine", "absent", "never", "control",
     }
 )  # fmt: skip
-_ONE_BESIDE = NEGATIVE_WORDS | {"2"}  # of other numbers, 1 is as often the lowest grade
+_NEGATIVE_WITH_ONE = NEGATIVE_WORDS | {"2"}  # of other numbers, 1 is as often the lowest grade
 _IMBALANCED = 2.0
 _RARE = 0.4
 
@@ -28,7 +28,9 @@ def choose_positive(counts: Mapping[str, int]) -> str | None:
     if len(counts) != 2:
         return None
     names = list(counts)
-    graded = "1" in names and all(name.lstrip("-").isdecimal() for name in names) and not _ONE_BESIDE & set(names)
+    graded = (
+        "1" in names and all(name.lstrip("-").isdecimal() for name in names) and not _NEGATIVE_WITH_ONE & set(names)
+    )
     known = [name for name in names if name.lower() in POSITIVE_WORDS and not graded]
     if len(known) == 1:
         return known[0]

@@ -121,11 +121,11 @@ def read_snapshot(uri: str | Path) -> pd.DataFrame:
 def _name_folder(snapshot_store: SnapshotStore, about: Mapping[str, Any], *, ordered: bool) -> tuple[str, bool]:
     """The name to keep rows under, and whether they are there."""
     stem = f"{about['project']}/{about['fingerprint']}"
-    told_by = ("columns", "order") if ordered else ("columns",)
-    names = [f"{stem}.parquet", *(f"{stem}-{about[digest][:12]}.parquet" for digest in told_by)]
+    digests = ("columns", "order") if ordered else ("columns",)
+    names = [f"{stem}.parquet", *(f"{stem}-{about[digest][:12]}.parquet" for digest in digests)]
     for name in names:
         there = snapshot_store.read_description(name)
-        if there is None or all(there.get(digest) == about[digest] for digest in told_by):
+        if there is None or all(there.get(digest) == about[digest] for digest in digests):
             return name, there is not None
     return names[-1], False
 

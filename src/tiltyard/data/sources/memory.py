@@ -42,7 +42,7 @@ class MemoryBudget:
         """Bytes that may be used."""
         return self.free * self.share
 
-    def require(self, frame_bytes: float, peak: float, told_by: str) -> None:
+    def require(self, frame_bytes: float, peak: float, measured: str) -> None:
         """Refuse a data frame of that size if the work with it, ``peak`` times as much, would not fit.
 
         Raises:
@@ -52,7 +52,7 @@ class MemoryBudget:
         if needed <= self.limit:
             return
         raise DataError(
-            f"{self.source} needs about {_is_readable(needed)} of memory ({told_by}); {_is_readable(self.free)} "
+            f"{self.source} needs about {_is_readable(needed)} of memory ({measured}); {_is_readable(self.free)} "
             "are free.",
             next_step="Train on a sample of the rows or fewer columns, or on a machine with more memory. If the "
             "estimate is wrong, raise data.max_memory_share.",

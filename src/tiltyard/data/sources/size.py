@@ -43,13 +43,13 @@ def require_room_for(files: Sequence[SourceFile], kind: str, section: DataSectio
         if kind == "parquet":
             row_bytes, rows = _estimate_parquet(largest, budget, scale)
             frame_bytes = row_bytes * rows
-            told_by = f"{rows * scale:,.0f} rows"
+            measured = f"{rows * scale:,.0f} rows"
         else:
             frame_bytes = _estimate_text(largest, kind, section, budget, scale)
-            told_by = f"{sum(sizes):,} bytes of {kind}"
+            measured = f"{sum(sizes):,} bytes of {kind}"
     except UNREADABLE:
         return
-    budget.require(frame_bytes * scale, _estimate_peak(kind), told_by)
+    budget.require(frame_bytes * scale, _estimate_peak(kind), measured)
 
 
 def _estimate_parquet(file: SourceFile, budget: MemoryBudget, scale: float) -> tuple[float, int]:

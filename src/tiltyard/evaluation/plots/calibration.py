@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 MOST_PANELS = 9
 
 # Inches of a panel, and between panels.
-_SIDE, _BESIDE, _BELOW = 3.0, 0.4, 0.4
+_SIDE, _BETWEEN, _BELOW = 3.0, 0.4, 0.4
 
 
 def plot_calibration(report: CalibrationReport) -> Figure:
@@ -32,8 +32,8 @@ def plot_calibration(report: CalibrationReport) -> Figure:
     columns = min(3, max(1, len(panels)))
     rows = math.ceil(len(panels) / columns) or 1
     margins = Margins(left=4.5 * LINE, top=2 * LINE, bottom=3.5 * LINE)
-    figure = new_figure(_SIDE * columns + _BESIDE * (columns - 1), _SIDE * rows + _BELOW * (rows - 1), margins)
-    between = {"wspace": _BESIDE / _SIDE, "hspace": _BELOW / _SIDE}
+    figure = new_figure(_SIDE * columns + _BETWEEN * (columns - 1), _SIDE * rows + _BELOW * (rows - 1), margins)
+    between = {"wspace": _BETWEEN / _SIDE, "hspace": _BELOW / _SIDE}
     axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False, gridspec_kw=between).ravel()
     for panel, label, title in zip(axes, panels, format_labels(panels), strict=False):
         _draw(panel, title, labels[label])

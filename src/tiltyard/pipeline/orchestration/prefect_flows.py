@@ -138,8 +138,8 @@ def check_prefect(api_url: str) -> None:
         UnavailableError: it does not.
     """
     try:
-        answer = httpx.get(f"{api_url.rstrip('/')}/health", timeout=PROBE_SECONDS)
-        healthy = answer.is_success
+        response = httpx.get(f"{api_url.rstrip('/')}/health", timeout=PROBE_SECONDS)
+        healthy = response.is_success
     except (httpx.HTTPError, httpx.InvalidURL):
         healthy = False
     if not healthy:

@@ -1,7 +1,7 @@
 """The loop closes: from findings to actions that survive whatever happens to the process."""
 
-from tiltyard.pipeline.remediation.ab_test_wait import AbTestWait, ab_test_judge
-from tiltyard.pipeline.remediation.actions import AbTestJudge, ActionContext, Trainer
+from tiltyard.pipeline.remediation.ab_test_wait import AbTestWait, make_ab_test_wait
+from tiltyard.pipeline.remediation.actions import AbTestEvaluator, ActionContext, Trainer
 from tiltyard.pipeline.remediation.canary_checks import ServiceCounts, check_new_champion
 from tiltyard.pipeline.remediation.history import Action, History, read_history
 from tiltyard.pipeline.remediation.metrics_scraper import MetricsScraper
@@ -10,7 +10,7 @@ from tiltyard.pipeline.remediation.responder import Remediation, Responder
 from tiltyard.pipeline.remediation.retraining import ProjectTrainer
 
 __all__ = [
-    "AbTestJudge",
+    "AbTestEvaluator",
     "AbTestWait",
     "Action",
     "ActionContext",
@@ -23,8 +23,8 @@ __all__ = [
     "ServiceCounts",
     "Situation",
     "Trainer",
-    "ab_test_judge",
     "check_new_champion",
     "decide",
+    "make_ab_test_wait",
     "read_history",
 ]

@@ -16,7 +16,7 @@ def _now() -> datetime:
 
 
 class AbTestWait:
-    """A ``AbTestJudge`` over the project's own live test (``[serving] challenger``).
+    """An ``AbTestEvaluator`` over the project's own live test (``[serving] challenger``).
 
     Args:
         project: says how the challenger takes part, and for how long at most.
@@ -28,7 +28,7 @@ class AbTestWait:
         self._project, self._workspace, self._clock = project, workspace, clock
 
     def verdict(self, champion: str, challenger: str, since: datetime) -> Mapping[str, Any] | None:
-        """What the labels say so far; see ``AbTestJudge.verdict``.
+        """What the labels say so far; see ``AbTestEvaluator.verdict``.
 
         Where they have not decided within ``[response] challenge_hours``, neither version has won and the gates decide.
         """
@@ -47,6 +47,6 @@ class AbTestWait:
         return {"winner": "nobody", **result} if self._clock() - since >= patience else None
 
 
-def ab_test_judge(project: Project, workspace: Workspace) -> AbTestWait | None:
+def make_ab_test_wait(project: Project, workspace: Workspace) -> AbTestWait | None:
     """The live evaluation of challengers; None where the project has no live test."""
     return AbTestWait(project, workspace) if project.serving.challenger is not None else None

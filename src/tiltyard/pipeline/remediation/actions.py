@@ -35,7 +35,7 @@ class Trainer(Protocol):
         """The test side of the same data."""
 
 
-class AbTestJudge(Protocol):
+class AbTestEvaluator(Protocol):
     """Evaluates a challenger by its predictions next to the champion's."""
 
     def verdict(self, champion: str, challenger: str, since: datetime) -> Mapping[str, Any] | None:
@@ -62,7 +62,7 @@ class ActionContext:
     project: Project
     workspace: Workspace
     trainer: Trainer
-    live: AbTestJudge | None = None
+    live: AbTestEvaluator | None = None
 
     def recipe(self, action: Action) -> StepPlan:
         """How an action is carried out."""

@@ -25,8 +25,8 @@ from tiltyard.scoring import SklearnScorer
 
 ERRORS, SLOW, WORSE = "champion.errors", "champion.slow", "champion.worse"
 
-FEWEST_ANSWERS = 50
-MOST_ANSWERS = 2000
+FEWEST_PREDICTIONS = 50
+MOST_PREDICTIONS = 2000
 LEAST_MS = 2.0
 """A latency below this is never a finding, whatever it is a multiple of."""
 
@@ -102,10 +102,10 @@ def _check_errors(project: Project, counts: ServiceCounts, since: datetime, now:
 def _check_latency(project: Project, workspace: Workspace, history: History, since: datetime, now: datetime) -> Finding:
     mine = _read_latencies(project, workspace, str(history.champion), since)
     theirs = _read_latencies(project, workspace, str(history.aliases.previous_champion), None)
-    if min(len(mine), len(theirs)) < FEWEST_ANSWERS:
+    if min(len(mine), len(theirs)) < FEWEST_PREDICTIONS:
         why = f"There are {len(mine)} predictions of the new champion and {len(theirs)} of the previous one; it takes "
         return could_not_judge(
-            SLOW, "p95", f"{why}{FEWEST_ANSWERS} of each.", "Wait for more predictions.", window=(since, now)
+            SLOW, "p95", f"{why}{FEWEST_PREDICTIONS} of each.", "Wait for more predictions.", window=(since, now)
         )
     slower, before = float(np.quantile(mine, 0.95)), float(np.quantile(theirs, 0.95))
     limit = max(project.response.slow_factor * before, LEAST_MS)
@@ -128,7 +128,7 @@ def _check_latency(project: Project, workspace: Workspace, history: History, sin
 
 def _read_latencies(project: Project, workspace: Workspace, version: str, since: datetime | None) -> list[float]:
     newest = workspace.ledger.predictions(
-        project=project.model_name, version=version, since=since, newest_first=True, limit=MOST_ANSWERS
+        project=project.model_name, version=version, since=since, newest_first=True, limit=MOST_PREDICTIONS
     )
     return [row.latency_ms for row in newest if row.route != "shadow" and row.latency_ms is not None]
 
@@ -138,7 +138,7 @@ def _check_accuracy(
 ) -> Finding:
     """Whether the previous champion would have predicted better on the labelled inputs of the new one."""
     labelled = workspace.ledger.labelled_predictions(project=project.model_name, version=history.champion, since=since)
-    newest = (pair for pair in islice(labelled, MOST_ANSWERS) if pair[0].route != "shadow")
+    newest = (pair for pair in islice(labelled, MOST_PREDICTIONS) if pair[0].route != "shadow")
     pairs = read_recorded_labels(workspace.ledger, project.model_name, newest).pairs
     window = (since, now)
     if not pairs:
@@ -146,11 +146,13 @@ def _check_accuracy(
             WORSE, "accuracy", "There are no labels of its predictions yet.", "Bring labels.", window=window
         )
     try:
-        answers = _predict_with_previous(project, workspace, str(history.aliases.previous_champion), pairs)
+        predictions = _predict_with_previous(project, workspace, str(history.aliases.previous_champion), pairs)
     except TiltyardError as error:
         why = f"Version {history.aliases.previous_champion} cannot predict: {error.message}"
         return could_not_judge(WORSE, "accuracy", why, error.next_step, window=window)
-    compared = [(row.label, theirs, label.label) for (row, label), theirs in zip(pairs, answers, strict=True) if theirs]
+    compared = [
+        (row.label, theirs, label.label) for (row, label), theirs in zip(pairs, predictions, strict=True) if theirs
+    ]
     rows, labels = len(compared), [label for _, _, label in compared]
     right_new = match_labels([mine for mine, _, _ in compared], labels)
     right_before = match_labels([theirs for _, theirs, _ in compared], labels)

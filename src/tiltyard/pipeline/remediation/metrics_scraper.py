@@ -38,14 +38,14 @@ class MetricsScraper:
         """
         try:
             headers = {"Authorization": f"Bearer {self.key}"} if self.key else None
-            answer = httpx.get(f"{self.url}/metrics", headers=headers, timeout=PROBE_SECONDS)
+            response = httpx.get(f"{self.url}/metrics", headers=headers, timeout=PROBE_SECONDS)
         except (httpx.HTTPError, httpx.InvalidURL):
             return None
-        self.refused = answer.status_code in (401, 403)
-        if not answer.is_success:
+        self.refused = response.status_code in (401, 403)
+        if not response.is_success:
             return None
         try:
-            version, requests, failures = read_counts(answer.text.splitlines())
+            version, requests, failures = read_counts(response.text.splitlines())
         except ValueError:
             return None
         if not version:

@@ -163,8 +163,8 @@ def _rollback_refusal(situation: Situation, history: History) -> str:
 
 def _ask_for_labels(incident: Incident, situation: Situation, history: History, policy: ResponseSection) -> Decision:
     have = f"{situation.new_labels} new labels, and a retraining needs {policy.min_new_labels}"
-    asked = history.last("ask-labels")
-    if asked is not None and situation.now - asked.planned_at < DAY:
+    request = history.last("ask-labels")
+    if request is not None and situation.now - request.planned_at < DAY:
         return Decision(None, f"Labels were requested already: there are {have}.", incident.kind)
     return Decision(
         "ask-labels", f"{TITLES[incident.kind]}, but there are {have}.", incident.kind, causes=incident.found

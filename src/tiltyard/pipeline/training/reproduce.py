@@ -228,8 +228,8 @@ def load_recipe(
             "A version that is trained again is trained by its own recipe; no candidate can be named as well.",
             next_step="Leave --candidate out, or --from-version.",
         )
-    asked = {"version": version} if version.isdecimal() or is_label(version) else {"alias": version}
-    info = workspace.registry.get_version(project.model_name, **asked)
+    selector = {"version": version} if version.isdecimal() or is_label(version) else {"alias": version}
+    info = workspace.registry.get_version(project.model_name, **selector)
     recipe, then = load_kept_project(project, info, tracker, workspace)
     return LoadedRecipe(
         info,

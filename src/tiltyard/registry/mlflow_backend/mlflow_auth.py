@@ -64,9 +64,9 @@ def _status(error: Exception) -> int | None:
         code = _CODES.get(getattr(cause, "error_code", None) or "")
         if code is not None:
             return code
-        answered = getattr(getattr(cause, "response", None), "status_code", None)
-        if answered in (401, 403):
-            return int(answered)
+        status = getattr(getattr(cause, "response", None), "status_code", None)
+        if status in (401, 403):
+            return int(status)
     found = _IN_TEXT.search(str(error))
     return int(found[1] or found[2]) if found else None
 
