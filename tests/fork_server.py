@@ -10,6 +10,7 @@ are imported, and on systems other than Linux. Run as a program, this file is th
 from __future__ import annotations
 
 import atexit
+import base64
 import contextlib
 import fcntl
 import functools
@@ -50,6 +51,8 @@ AT_IMPORT = (
     *("COVERAGE_", "LANG", "LC_", "LD_", "MKL_", "NUMBA_", "OMP_", "OPENBLAS_", "PYTHON"),
     *("MLFLOW_CONFIGURE_LOGGING", "MLFLOW_DISABLE_", "MLFLOW_LOGGING_", "MLFLOW_WEBHOOK_SECRET_"),
 )
+# The tables of MLflow take the key for secrets of webhooks when they are imported: the helper's is that of the tests.
+WEBHOOK_KEY = {"MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": base64.urlsafe_b64encode(b"k" * 32).decode()}
 NOT_AT_IMPORT = ("PYTHON",)  # of make and of shell scripts: which Python they start
 
 # Not the console and Prefect: few tests need them, and they start threads when they are imported.
@@ -153,7 +156,7 @@ def _starts_others(command: Sequence[str]) -> bool:
 
 
 def _at_import(environment: Mapping[str, str]) -> dict[str, str]:
-    known = mlflow_env.DEFAULTS.items()
+    known = (mlflow_env.DEFAULTS | WEBHOOK_KEY).items()
     return {
         name: value
         for name, value in environment.items()
@@ -197,7 +200,7 @@ def _start_helper() -> str:
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.fork_server", *map(str, files)],
             pass_fds=files,
-            env=environment,
+            env=environment | WEBHOOK_KEY,
             stdin=subprocess.DEVNULL,
             cwd=ROOT,
         )

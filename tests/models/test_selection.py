@@ -31,26 +31,31 @@ def rank(names: tuple[str, ...] = NAMES, metric: str = "log_loss", seed: int = 5
     return rank_candidates(candidates, rows, metric=metric, folds=3, random_state=seed)
 
 
-def test_sharing_the_vectoriser_changes_no_score() -> None:
+@pytest.fixture(scope="module")
+def ranking() -> list[CandidateScore]:
+    """The ranking of the usual candidates, which no test changes."""
+    return rank()
+
+
+def test_sharing_the_vectoriser_changes_no_score(ranking: list[CandidateScore]) -> None:
     """Each candidate's scores are those of scikit-learn's cross-validation of its whole pipeline on the same folds."""
     inputs, labels = texts(90)
     parts = StratifiedKFold(3, shuffle=True, random_state=5)
-    for found in rank():
+    for found in ranking:
         pipeline = clone(found.candidate.build(5))
         alone = cross_val_score(pipeline, inputs, labels, cv=parts, scoring="neg_log_loss")
         np.testing.assert_allclose(found.scores, alone, rtol=1e-9)
 
 
-def test_the_best_mean_stands_first_and_the_first_named_wins_a_tie() -> None:
+def test_the_best_mean_stands_first_and_the_first_named_wins_a_tie(ranking: list[CandidateScore]) -> None:
     """The ranking descends by mean score; of equals the one that the project names first is taken."""
-    ranking = rank()
     assert [score.mean for score in ranking] == sorted((score.mean for score in ranking), reverse=True)
     for names in (("tfidf-logreg", "twin"), ("twin", "tfidf-logreg")):
         (known,) = select_candidates(("tfidf-logreg",), "text-classification")
         twin = Candidate("twin", "The same", "text-classification", known.build)
         pair = [twin if name == "twin" else known for name in names]
-        ranking = rank_candidates(pair, dataset(*texts(60)), metric="accuracy", folds=3, random_state=0)
-        assert [score.candidate.name for score in ranking] == list(names)
+        even = rank_candidates(pair, dataset(*texts(60)), metric="accuracy", folds=3, random_state=0)
+        assert [score.candidate.name for score in even] == list(names)
 
 
 def scored(name: str, scores: tuple[float, ...], log_loss: float) -> CandidateScore:
@@ -84,10 +89,11 @@ def test_each_candidate_is_reported_once_when_it_is_scored() -> None:
     assert sorted(reported, key=lambda score: score.candidate.name) == sorted(ranking, key=lambda s: s.candidate.name)
 
 
-def test_the_seed_makes_the_folds() -> None:
+def test_the_seed_makes_the_folds(ranking: list[CandidateScore]) -> None:
     """One seed gives one ranking with equal scores; another seed gives other scores."""
-    assert [score.scores for score in rank()] == [score.scores for score in rank()]
-    assert [score.scores for score in rank()] != [score.scores for score in rank(seed=6)]
+    scores = [score.scores for score in ranking]
+    assert scores == [score.scores for score in rank()]
+    assert scores != [score.scores for score in rank(seed=6)]
 
 
 def test_tables_are_scored_whole() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import numpy as np
 import pytest
 
 from tests.films import make_films
+from tests.fork_server import WEBHOOK_KEY
 from tests.mlflow_server import serving
 from tests.notifications.receivers import Receiver, receiver
 from tests.postgres import PostgresServer
@@ -68,9 +68,8 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http",
         "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
         "MLFLOW_WEBHOOK_CACHE_TTL": "0",
-        "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": base64.urlsafe_b64encode(b"k" * 32).decode(),
     }
-    with serving(root, store, environment=near) as address:
+    with serving(root, store, environment=near | WEBHOOK_KEY) as address:
         yield Server(address, store)
 
 
