@@ -81,7 +81,7 @@ def _wait(server: PrefectServer, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            if httpx.get(f"{server.api_url}/health", timeout=2).is_success:
+            if httpx.get(f"{server.api_url}/health", timeout=2, verify=False).is_success:
                 return
         except httpx.HTTPError:
             time.sleep(0.2)

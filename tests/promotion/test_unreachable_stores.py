@@ -57,7 +57,7 @@ class MlflowServer:
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             try:
-                if httpx.get(f"{self.address}/health", timeout=2).status_code == 200:
+                if httpx.get(f"{self.address}/health", timeout=2, verify=False).status_code == 200:
                     return
             except httpx.HTTPError:
                 time.sleep(0.2)

@@ -35,8 +35,13 @@ def http_check(url: str, timeout_seconds: float) -> Callable[[], bool]:
 
     def probe() -> bool:
         try:
-            # A proxy that the environment names does not know the programs of this host.
-            with httpx.Client(trust_env=False, timeout=timeout_seconds) as client, client.stream("GET", url):
+            # A proxy that the environment names does not know the programs of this host. Without TLS no certificates
+            # are read: for each client that takes a fortieth of a second of processor time.
+            verify = not url.startswith("http://")
+            with (
+                httpx.Client(trust_env=False, timeout=timeout_seconds, verify=verify) as client,
+                client.stream("GET", url),
+            ):
                 return True
         except (httpx.HTTPError, httpx.InvalidURL):
             return False
