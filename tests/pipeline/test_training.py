@@ -49,9 +49,9 @@ def test_a_run_tells_how_the_version_came_about(outcome: TrainingOutcome, run: A
     assert params["dataset_size"] == "500"
     assert int(params["train_size"]) + int(params["test_rows"]) == 500
     assert (params["test_size"], params["random_state"]) == ("0.2", "42")
-    assert (params["model_type"], params["candidate"]) == ("LogisticRegression", "tfidf-logreg")
+    assert (params["model_type"], params["candidate"]) == ("NaiveBayesLogistic", "tfidf-logreg")
     assert int(params["num_features"]) == outcome.trial.model.num_features > 1000
-    assert params["classifier__C"] == "10.0"
+    assert params["classifier__C"] == "20.0"
     assert params["data_fingerprint"] == outcome.trial.split.train.fingerprint
 
 

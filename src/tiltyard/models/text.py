@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import Pipeline
 
@@ -12,7 +11,7 @@ from tiltyard.models.ensemble import NaiveBayesConvolution
 from tiltyard.models.linear import CalibratedLinearSVM
 from tiltyard.models.nb_svm import NaiveBayesLogistic, NaiveBayesSVM
 from tiltyard.models.search_space import Choice, FloatRange, IntegerRange, Space
-from tiltyard.models.tfidf.alphabet import WORDS_AND_MARKS
+from tiltyard.models.tfidf.alphabet import WORDS, WORDS_AND_MARKS
 from tiltyard.models.tfidf.vectoriser import FastTfidfVectorizer
 
 # 200,000 features keep a model of a large corpus small enough to travel, at no measurable loss of accuracy.
@@ -20,8 +19,15 @@ MAX_FEATURES = 200_000
 
 
 def tfidf_logreg(random_state: int) -> Pipeline:
-    """TF-IDF of words and word pairs (sublinear), then logistic regression."""
-    return _pipeline(LogisticRegression(C=10.0, max_iter=1000, random_state=random_state))
+    """TF-IDF of words and word pairs (sublinear), weighted by naive Bayes, then logistic regression.
+
+    Logistic regression alone learns from a few long texts that "this movie" is negative, and too little of the rare
+    "amazing"; the weights let the words count that differ most between the labels. Words of one letter, such as "I",
+    count as well. On 15,000 reviews of IMDB, on other films: 0.911 right instead of 0.895, log loss 0.23 instead of
+    0.26; on 80 plain sentences, after training on the 1,560 included reviews: 0.88 and 0.31 instead of 0.86 and 0.39.
+    """
+    tfidf = FastTfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, max_features=MAX_FEATURES, token_pattern=WORDS)
+    return Pipeline([("tfidf", tfidf), ("classifier", NaiveBayesLogistic(random_state=random_state))])
 
 
 def tfidf_naive_bayes(_random_state: int) -> Pipeline:
@@ -61,9 +67,13 @@ _READING: Space = {
 # Name in the project file: title for people, what builds the pipeline from a random seed, what a search may vary.
 TEXT: dict[str, tuple[str, Callable[[int], Pipeline], Space]] = {
     "tfidf-logreg": (
-        "TF-IDF of words and word pairs, logistic regression",
+        "TF-IDF of words and word pairs weighted by naive Bayes, logistic regression",
         tfidf_logreg,
-        {**_READING, "classifier__C": FloatRange(0.3, 100.0, log=True)},
+        {
+            **_READING,
+            "classifier__C": FloatRange(0.3, 100.0, log=True),
+            "classifier__alpha": FloatRange(0.1, 3.0, log=True),
+        },
     ),
     "tfidf-naive-bayes": (
         "TF-IDF of words and word pairs, multinomial naive Bayes",
