@@ -37,13 +37,13 @@ VERBS = frozenset((
 
 # fmt: off
 _OLD_WORDS = {
-    "predict, prediction, response": ("answer", "answers", "answered", "answering"),
+    "predict, prediction, response": ("answer", "answers", "answered", "answering", "answerers"),
     "requested, required": ("asked", "asking"),
     "next_to, with": ("beside",),
     "challenger": ("contender", "contenders"),
     "ab_test": ("contest", "contests"),
     "project": ("house", "household"),
-    "evaluate, evaluation": ("judge", "judges", "judged", "judging", "judgement"),
+    "evaluate, evaluation": ("judge", "judges", "judged", "judging", "judgement", "unjudged"),
     "supervisor": ("keeper", "keepers"),
     "monitoring_run, run": ("look", "looks"),
     "incident": ("matter", "matters"),

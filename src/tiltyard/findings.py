@@ -67,7 +67,7 @@ class Finding:
 
     @property
     def is_found(self) -> bool:
-        """Whether something was found: neither clear nor unjudged."""
+        """Whether something was found: neither clear nor ``could_not_judge``."""
         return self.status == "found"
 
     def to_dict(self) -> dict[str, Any]:

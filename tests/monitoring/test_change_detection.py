@@ -161,9 +161,9 @@ def test_without_a_change_it_is_clear_and_with_few_labels_it_could_not_judge() -
     """Unchanged errors are clear; fewer labels than ``min_rows`` are undecided; switched off there is no finding."""
     rows, labels = make_labelled_predictions(800)
     few = list(zip(rows, labels, strict=True))[:50]
-    (unjudged,) = change_findings(few, make_project().monitoring)
-    assert unjudged.status == "could_not_judge"
-    assert "100 are needed" in unjudged.message
+    (untested,) = change_findings(few, make_project().monitoring)
+    assert untested.status == "could_not_judge"
+    assert "100 are needed" in untested.message
     ledger = MemoryLedger()
     ledger.record(rows)
     ledger.record_labels(labels)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from tiltyard.drift.detectors.suite import DriftTest, UnjudgedTest, compare_profiles, decide_tests
+from tiltyard.drift.detectors.suite import DriftTest, UntestedSubject, compare_profiles, decide_tests
 from tiltyard.drift.options import DriftOptions
 from tiltyard.drift.profiles import Profile, Reference
 from tiltyard.errors import UsageError
@@ -91,8 +91,8 @@ def evaluate_drift(
     rows = window.rows, reference.profile.rows
     drifted = sorted((test for test in tests if test.drifted), key=lambda test: (test.adjusted, -test.effect))
     found = [_test_finding(test) for test in drifted]
-    unjudged = [_unjudged_finding(one, options) for one in left]
-    return DriftEvaluation((_verdict_finding(tests, drifted, options, rows), *found, *unjudged), tests)
+    untested = [_untested_finding(one, options) for one in left]
+    return DriftEvaluation((_verdict_finding(tests, drifted, options, rows), *found, *untested), tests)
 
 
 def evaluate_without_reference(version: str | None) -> DriftEvaluation:
@@ -156,7 +156,7 @@ def _test_finding(test: DriftTest) -> Finding:
     )
 
 
-def _unjudged_finding(left: UnjudgedTest, options: DriftOptions) -> Finding:
+def _untested_finding(left: UntestedSubject, options: DriftOptions) -> Finding:
     why = (
         f"Too few values of {left.subject} to compare: {left.rows:,} in the window and {left.reference_rows:,} in the "
         f"reference, {options.min_rows:,} are needed in each."

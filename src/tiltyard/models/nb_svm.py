@@ -47,7 +47,16 @@ def _sum_columns(features: sp.csr_matrix, rows_weights: Floats | None) -> Floats
     return sums
 
 
-class NaiveBayesSVM(LinearOneVsRest):
+class _NaiveBayesOneVsRest(LinearOneVsRest):
+    """A linear model on features weighted by log-count ratios, which negative features do not have."""
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.positive_only = True
+        return tags
+
+
+class NaiveBayesSVM(_NaiveBayesOneVsRest):
     """NB-SVM: a linear SVM on presence times log-count ratio, drawn towards naive Bayes, with calibrated scores.
 
     The weights ``w`` of the SVM become ``(1 - beta) * mean(|w|) + beta * w`` (Wang and Manning, 2012, section 2.3).
@@ -75,11 +84,6 @@ class NaiveBayesSVM(LinearOneVsRest):
         self.folds = folds
         self.random_state = random_state
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.positive_only = True
-        return tags
-
     def _fit_class(self, features: sp.csr_matrix, positive: NDArray[np.bool_], rows_weights: Floats | None) -> Weights:
         def fit(rows: NDArray[np.intp]) -> Weights:
             part, truth, counts = features[rows], positive[rows], take_row_weights(rows_weights, rows)
@@ -91,7 +95,7 @@ class NaiveBayesSVM(LinearOneVsRest):
         return fit_calibrated(fit, features, positive, rows_weights, folds=self.folds, random_state=self.random_state)
 
 
-class NaiveBayesLogistic(LinearOneVsRest):
+class NaiveBayesLogistic(_NaiveBayesOneVsRest):
     """Logistic regression on features that are multiplied by their log-count ratio.
 
     The ratios are those of presence, whatever the features' own weights.
@@ -106,11 +110,6 @@ class NaiveBayesLogistic(LinearOneVsRest):
         self.C = C
         self.alpha = alpha
         self.random_state = random_state
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.positive_only = True
-        return tags
 
     def _fit_class(self, features: sp.csr_matrix, positive: NDArray[np.bool_], rows_weights: Floats | None) -> Weights:
         presence = sp.csr_matrix((np.ones_like(features.data), features.indices, features.indptr), features.shape)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import weakref
-from abc import ABC, abstractmethod
-from types import TracebackType
-from typing import Any, Self
+from abc import abstractmethod
+from typing import Any
 
+from tiltyard.closing import ClosedByWith
 from tiltyard.ledger import Ledger
 from tiltyard.settings import Settings
 from tiltyard.wiring import open_ledger
 
 
-class LedgerClient(ABC):
+class LedgerClient(ClosedByWith):
     """Uses the ledger of this host's settings, or one that was passed in.
 
     The ledger of the settings is opened when it is first needed. ``close`` closes it, as do the end of a ``with`` block
@@ -45,14 +45,6 @@ class LedgerClient(ABC):
         if self._close_opened is not None:
             self._close_opened()
             self._ledger = self._close_opened = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @abstractmethod
     def _load_settings(self) -> Settings:

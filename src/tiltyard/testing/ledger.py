@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from threading import RLock
-from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import Any, Unpack
 
+from tiltyard.closing import ClosedByWith
 from tiltyard.ledger import (
     Event,
     FindingLog,
@@ -46,7 +46,7 @@ from tiltyard.testing.retention import MemoryRetention
 _ALWAYS = range(-(2**62), 2**62)
 
 
-class MemoryLedger:
+class MemoryLedger(ClosedByWith):
     """A ``Ledger`` for tests: it behaves like the one in SQL, and keeps nothing on disk."""
 
     def __init__(self) -> None:
@@ -200,14 +200,6 @@ class MemoryLedger:
 
     def close(self) -> None:
         """Nothing to let go of: what was recorded can still be read."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _select(self, checked: PredictionFilter) -> list[Prediction]:
         """The selected predictions, in order; the limit is left to the caller."""

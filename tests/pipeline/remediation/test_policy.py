@@ -69,7 +69,7 @@ def test_what_is_known_comes_before_what_is_presumed() -> None:
 
 
 def test_nothing_is_done_without_cause() -> None:
-    """Clear looks, unjudged ones, hints, and parts whose whole is clear ask for nothing."""
+    """Clear looks, untested ones, hints, and parts whose whole is clear ask for nothing."""
     for calm in (
         [],
         [finding("drift.verdict", status="clear")],

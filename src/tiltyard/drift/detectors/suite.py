@@ -77,7 +77,7 @@ class DriftTest:
 
 
 @dataclass(frozen=True)
-class UnjudgedTest:
+class UntestedSubject:
     """A subject with too few rows for its test."""
 
     code: str
@@ -88,10 +88,10 @@ class UnjudgedTest:
 
 def compare_profiles(
     reference: Reference, window: Profile, options: DriftOptions
-) -> tuple[tuple[DriftTest, ...], tuple[UnjudgedTest, ...]]:
+) -> tuple[tuple[DriftTest, ...], tuple[UntestedSubject, ...]]:
     """All tests of a window against the reference, not yet corrected for their number; and what had too few rows."""
     made: list[DriftTest] = []
-    left: list[UnjudgedTest] = []
+    left: list[UntestedSubject] = []
     for found in _run_tests(reference, window, options):
         (made if isinstance(found, DriftTest) else left).append(found)  # type: ignore[arg-type]
     return tuple(made), tuple(left)
@@ -110,7 +110,7 @@ def decide_tests(tests: Sequence[DriftTest], options: DriftOptions) -> tuple[Dri
     )
 
 
-def _run_tests(reference: Reference, window: Profile, options: DriftOptions) -> Iterator[DriftTest | UnjudgedTest]:
+def _run_tests(reference: Reference, window: Profile, options: DriftOptions) -> Iterator[DriftTest | UntestedSubject]:
     for name in reference.layout.numbers:
         if not _is_ignored(name, options):
             yield from _test_number(reference, window, options, name)
@@ -124,7 +124,7 @@ def _run_tests(reference: Reference, window: Profile, options: DriftOptions) -> 
 
 def _test_number(
     reference: Reference, window: Profile, options: DriftOptions, name: str
-) -> Iterator[DriftTest | UnjudgedTest]:
+) -> Iterator[DriftTest | UntestedSubject]:
     layout, before, now = reference.layout.numbers[name], reference.profile.numbers[name], window.numbers[name]
     subject = display_name(name)
     is_measure = name in reference.layout.measures
@@ -143,7 +143,7 @@ def _test_number(
         # A column that is nearly all missing now shows in its missing rate.
         if now.rows and min(before.present, now.rows) >= options.min_rows:
             return
-        yield UnjudgedTest(code, subject, *rows)
+        yield UntestedSubject(code, subject, *rows)
         return
     detector = NUMBER_DETECTORS["ks" if name.startswith("@") else options.numbers]
     if is_measure and name.endswith(UNKNOWN):
@@ -156,7 +156,7 @@ def _test_number(
 
 def _test_category(
     reference: Reference, window: Profile, options: DriftOptions, name: str
-) -> Iterator[DriftTest | UnjudgedTest]:
+) -> Iterator[DriftTest | UntestedSubject]:
     layout = reference.layout.categories[name]
     before, now = reference.profile.categories[name], window.categories[name]
     subject, code = display_name(name), _CODES.get(name, "drift.category")
@@ -170,7 +170,7 @@ def _test_category(
     if min(rows) < options.min_rows:
         if now.rows and min(before.present, now.rows) >= options.min_rows:
             return
-        yield UnjudgedTest(code, subject, *rows)
+        yield UntestedSubject(code, subject, *rows)
         return
     if layout.complete and (now.new or layout.singles):
         details = (("new_categories", dict(now.sample)),)
@@ -188,12 +188,12 @@ def _test_category(
 
 def _test_terms(
     reference: Reference, window: Profile, options: DriftOptions, name: str
-) -> Iterator[DriftTest | UnjudgedTest]:
+) -> Iterator[DriftTest | UntestedSubject]:
     before, now = reference.profile.terms[name], window.terms[name]
     rows = now.texts, before.texts
     yield from compare_shares(options, name, "drift.missing", (before.missing, before.rows), (now.missing, now.rows))
     if min(rows) < options.min_rows:
-        yield UnjudgedTest("drift.terms", name, *rows)
+        yield UntestedSubject("drift.terms", name, *rows)
         return
     outcome = TermShift().compare(reference.layout.texts[name], before, now)
     yield _make_test("drift.terms", name, TermShift.name, outcome, options.limit(name), rows)

@@ -16,9 +16,9 @@ from datetime import datetime
 from pathlib import Path
 from threading import Lock
 from time import monotonic
-from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import Any, Unpack
 
+from tiltyard.closing import ClosedByWith
 from tiltyard.errors import UnavailableError
 from tiltyard.ledger.codec import NAMED_COLUMNS, PredictionRow, check_text, decode_named, decode_prediction, from_micros
 from tiltyard.ledger.leases import Leases
@@ -88,7 +88,7 @@ class CentralLedger:
                 self._ledger = None
 
 
-class SpooledLedger:
+class SpooledLedger(ClosedByWith):
     """A ``Ledger`` whose predictions are durable in its own spool; the rest is in the central ledger.
 
     Predictions are found by id and key wherever they are: in this spool, in others of this host, in the central
@@ -264,14 +264,6 @@ class SpooledLedger:
         """Close spool and central ledger; closing twice is a no-op."""
         self._own.close()
         self._central.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _find_in_other_spools(self, id_: str) -> Prediction | None:
         query = f"SELECT {COLUMNS} FROM predictions WHERE id = ?"  # noqa: S608 - our own names

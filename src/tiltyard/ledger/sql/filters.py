@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Unpack
 
@@ -10,7 +10,7 @@ from sqlalchemy import Column, ColumnElement, Row, Select, and_, exists, or_, tu
 
 from tiltyard.errors import UsageError
 from tiltyard.ledger.codec import check_text, to_micros
-from tiltyard.ledger.ports import PredictionFilter
+from tiltyard.ledger.ports import FindingFilter, PredictionFilter
 from tiltyard.ledger.records import SHADOW
 from tiltyard.ledger.sql.schema import labels, predictions
 from tiltyard.suggest import nearest
@@ -25,17 +25,30 @@ def check_filters(**filters: Unpack[PredictionFilter]) -> PredictionFilter:
     Raises:
         UsageError: there is no such filter, or the limit is negative.
     """
-    known = PredictionFilter.__annotations__
-    for name in filters:
-        if name not in known:
+    _check_filters("Predictions", PredictionFilter.__annotations__, filters, filters.get("limit"))
+    return filters
+
+
+def check_finding_filters(**filters: Unpack[FindingFilter]) -> FindingFilter:
+    """The filters, all of them known and with possible values.
+
+    Raises:
+        UsageError: there is no such filter, or the limit is negative.
+    """
+    _check_filters("Findings", FindingFilter.__annotations__, filters, filters.get("limit"))
+    return filters
+
+
+def _check_filters(what: str, known: Iterable[str], given: Iterable[str], limit: int | None) -> None:
+    names = list(known)
+    for name in given:
+        if name not in names:
             raise UsageError(
-                f"Predictions cannot be filtered by '{name}'.{nearest(name, known)}",
-                next_step=f"Known filters: {', '.join(known)}.",
+                f"{what} cannot be filtered by '{name}'.{nearest(name, names)}",
+                next_step=f"Known filters: {', '.join(names)}.",
             )
-    limit = filters.get("limit")
     if limit is not None and limit < 0:
         raise UsageError(f"limit = {limit} is negative.", next_step="Give 0 or more, or none for all.")
-    return filters
 
 
 def prediction_conditions(filters: PredictionFilter) -> list[ColumnElement[bool]]:

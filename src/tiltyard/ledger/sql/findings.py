@@ -10,14 +10,13 @@ from typing import Any, Unpack, cast
 from sqlalchemy import ColumnElement, Row, Select, and_, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from tiltyard.errors import InputError, UsageError
+from tiltyard.errors import InputError
 from tiltyard.ledger.codec import check_text, decode_json, encode_json, from_micros, to_micros
 from tiltyard.ledger.ports import FindingFilter
 from tiltyard.ledger.records import FindingRecord
 from tiltyard.ledger.sql.database import Database
-from tiltyard.ledger.sql.filters import fetch_pages, time_conditions
+from tiltyard.ledger.sql.filters import check_finding_filters, fetch_pages, time_conditions
 from tiltyard.ledger.sql.schema import findings
-from tiltyard.suggest import nearest
 
 _NAMED = ("project", "version", "code", "subject", "severity", "status")
 _SEVERITIES = ("info", "warning", "error")
@@ -65,25 +64,6 @@ class SqlFindings:
     def _fetch(self, query: Select[Any]) -> Sequence[Row[Any]]:
         with self._database.read() as connection:
             return connection.execute(query).all()
-
-
-def check_finding_filters(**filters: Unpack[FindingFilter]) -> FindingFilter:
-    """The filters, all of them known and with possible values.
-
-    Raises:
-        UsageError: there is no such filter, or the limit is negative.
-    """
-    known = FindingFilter.__annotations__
-    for name in filters:
-        if name not in known:
-            raise UsageError(
-                f"Findings cannot be filtered by '{name}'.{nearest(name, known)}",
-                next_step=f"Known filters: {', '.join(known)}.",
-            )
-    limit = filters.get("limit")
-    if limit is not None and limit < 0:
-        raise UsageError(f"limit = {limit} is negative.", next_step="Give 0 or more, or none for all.")
-    return filters
 
 
 def encode_finding(found: FindingRecord) -> dict[str, Any]:

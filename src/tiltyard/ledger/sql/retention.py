@@ -38,15 +38,7 @@ class SqlRetention:
         gone = 0
         for batch in _split_into_batches(ids):
             with self._database.write() as connection:
-                if self._database.is_sqlite:
-                    # Overwrites what is deleted, which SQLite would else leave in the file until the room is needed.
-                    connection.exec_driver_sql("PRAGMA secure_delete=ON")
-                shadow_ids = select(predictions.c.id).where(
-                    predictions.c.key.in_(batch), predictions.c.route == "shadow"
-                )
-                shadows = connection.scalars(shadow_ids).all()
-                both = [*batch, *shadows]
-                _forget_profiles(connection, both)
+                both = self._prepare_removal(connection, batch)
                 connection.execute(delete(labels).where(labels.c.prediction_id.in_(both)))
                 gone += connection.execute(delete(predictions).where(predictions.c.id.in_(both))).rowcount
         self._truncate_log()
@@ -58,18 +50,23 @@ class SqlRetention:
         changed = 0
         for batch in _split_into_batches(ids):
             with self._database.write() as connection:
-                if self._database.is_sqlite:
-                    connection.exec_driver_sql("PRAGMA secure_delete=ON")
-                shadow_ids = select(predictions.c.id).where(
-                    predictions.c.key.in_(batch), predictions.c.route == "shadow"
-                )
-                _forget_profiles(connection, [*batch, *connection.scalars(shadow_ids)])
+                self._prepare_removal(connection, batch)
                 shadowed = update(predictions).where(predictions.c.key.in_(batch), predictions.c.route == "shadow")
                 changed += connection.execute(shadowed.values(input=marker)).rowcount
                 matching = update(predictions).where(predictions.c.id.in_(batch))
                 changed += connection.execute(matching.values(input=marker, key=None)).rowcount
         self._truncate_log()
         return changed
+
+    def _prepare_removal(self, connection: Connection, ids: Sequence[str]) -> list[str]:
+        """Forget the profiles that count these predictions or shadows of them; the ids of both."""
+        if self._database.is_sqlite:
+            # Overwrites what is deleted, which SQLite would else leave in the file until the room is needed.
+            connection.exec_driver_sql("PRAGMA secure_delete=ON")
+        shadow_ids = select(predictions.c.id).where(predictions.c.key.in_(ids), predictions.c.route == "shadow")
+        both = [*ids, *connection.scalars(shadow_ids)]
+        _forget_profiles(connection, both)
+        return both
 
     def _truncate_log(self) -> None:
         """Write SQLite's log into its file and empty it: erased rows would stay readable in the log."""

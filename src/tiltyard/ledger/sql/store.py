@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from operator import itemgetter
-from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import Any, Unpack
 
 from sqlalchemy import ColumnElement, Row, Select, Table, and_, case, func, insert, or_, select, update
 
+from tiltyard.closing import ClosedByWith
 from tiltyard.errors import UnavailableError
 from tiltyard.ledger.chain import broken_links, link
 from tiltyard.ledger.codec import (
@@ -54,7 +54,7 @@ _NAMED = tuple(predictions.c[name] for name in NAMED_COLUMNS)
 _IDS_AT_ONCE = 500
 
 
-class SqlLedger:
+class SqlLedger(ClosedByWith):
     """A ``Ledger`` in an SQL database. Made by ``SqlLedger.open``; use it in a ``with`` block or close it."""
 
     def __init__(self, database: Database) -> None:
@@ -267,14 +267,6 @@ class SqlLedger:
         """Close all connections; closing twice is a no-op."""
         self._rows.close()
         self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _fetch(self, query: Select[Any]) -> Sequence[Row[Any]]:
         with self._database.read() as connection:

@@ -115,7 +115,7 @@ def _render(template: str, summary: Summary, plots: Sequence[Any]) -> str:
         blind_spot=BLIND_SPOT if summary.estimate and summary.estimate.figures else "",
         no_estimate=summary.estimate.reason if summary.estimate else "",
         contradiction=_describe_contradiction(summary),
-        by_version=_answerers(summary),
+        by_version=_version_rows(summary),
         slices=_slice_rows(summary),
         latest_findings=latest_findings[:MOST_ROWS],
         history=[_finding_row(record) for record in select_reportable(summary.findings)[:MOST_ROWS]],
@@ -178,7 +178,7 @@ def _metric_rows(summary: Summary) -> list[tuple[str, str, str, str, str, str]]:
     return rows
 
 
-def _answerers(summary: Summary) -> list[tuple[str, str, str, str, str, str]]:
+def _version_rows(summary: Summary) -> list[tuple[str, str, str, str, str, str]]:
     return [
         (
             version,

@@ -75,23 +75,23 @@ def find_bounds(ordered: NDArray[np.float64]) -> tuple[float, float, str] | None
 
 def evaluate_outliers(measured: dict[str, Any], limits: ValidationSection) -> list[Finding]:
     """Findings about outliers: of a column where they are too many or lie apart, else of all columns together."""
-    found, tails, unjudged = [], {}, []
+    found, tails, unchecked = [], {}, []
     for name, column in measured["columns"].items():
         if not column["judged"]:
-            unjudged += [name] if column["why"] == "spread" else []
+            unchecked += [name] if column["why"] == "spread" else []
         elif column["share"] > limits.max_outliers or column["apart"]:
             found.append(_outliers_finding(name, column, limits.max_outliers))
         elif column["count"]:
             tails[name] = column["share"]
     if tails:
         found.append(_many_outliers_finding(tails, limits.max_outliers))
-    if unjudged:
+    if unchecked:
         found.append(
             could_not_judge(
                 "data.outliers",
                 "columns",
                 "Half or more of the values are one and the same number, so there is no spread to measure outliers by: "
-                f"{join_names(unjudged)}.",
+                f"{join_names(unchecked)}.",
                 title="Outliers",
             )
         )
