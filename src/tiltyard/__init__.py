@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from tiltyard.drift.api import detect_drift
     from tiltyard.errors import TiltyardError
     from tiltyard.models.tfidf.vectoriser import FastTfidfVectorizer
+    from tiltyard.monitoring.collection.prediction_collector import PredictionCollector
     from tiltyard.monitoring.model_monitor import ModelMonitor
-    from tiltyard.monitoring.prediction_collector import PredictionCollector
     from tiltyard.pipeline.mlops_pipeline import MLOpsPipeline
     from tiltyard.project import Project, load_project
     from tiltyard.promotion.model_registry import ModelRegistry
@@ -50,7 +50,7 @@ _MODULES = {
     "ModelMonitor": "tiltyard.monitoring.model_monitor",
     "ModelRegistry": "tiltyard.promotion.model_registry",
     "ModelServer": "tiltyard.serving.server",
-    "PredictionCollector": "tiltyard.monitoring.prediction_collector",
+    "PredictionCollector": "tiltyard.monitoring.collection.prediction_collector",
     "Project": "tiltyard.project",
     "TiltyardError": "tiltyard.errors",
     "detect_drift": "tiltyard.drift.api",

@@ -17,9 +17,9 @@ from tiltyard.ledger import Ledger, Prediction, new_id
 from tiltyard.ledger.label_intake import ReportedLabel, check_labels, normalise_key
 from tiltyard.ledger.rare_class_events import read_rare_classes
 from tiltyard.ledger.sql.retention import is_redacted
+from tiltyard.monitoring.collection.logged_values import read_confidence, read_features, read_latency, read_logged_label
 from tiltyard.monitoring.degradation import evaluate_degradation
 from tiltyard.monitoring.ledger_client import LedgerClient
-from tiltyard.monitoring.logged_values import read_confidence, read_features, read_latency, read_logged_label
 from tiltyard.monitoring.monitored_version import MonitoredVersion, read_champion
 from tiltyard.monitoring.performance import measure_performance, performance_by_version
 from tiltyard.monitoring.prediction_window import PredictionWindow, read_prediction_window

@@ -10,8 +10,8 @@ from tiltyard.drift import detect_drift
 from tiltyard.drift.result_types import DriftDetection
 from tiltyard.errors import ProjectError
 from tiltyard.ledger import Ledger, Prediction, new_id, to_log_line
+from tiltyard.monitoring.collection.logged_values import read_confidence, read_features, read_latency, read_logged_label
 from tiltyard.monitoring.ledger_client import LedgerClient
-from tiltyard.monitoring.logged_values import read_confidence, read_features, read_latency, read_logged_label
 from tiltyard.monitoring.result_types import PredictionLogLine, PredictionStatistics
 from tiltyard.project import find_project_file, load_project
 from tiltyard.settings import Settings

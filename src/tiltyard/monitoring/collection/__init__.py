@@ -1,0 +1,1 @@
+"""Predictions that Python callers log."""
