@@ -116,49 +116,55 @@ def test_every_version_predicts_what_it_predicted(state: OldState) -> None:
 FRESH = """
 import json, sys
 from pathlib import Path
-import pandas as pd
+import mlflow, pandas as pd
 import skops.io
 
-uri, name, task = sys.argv[1:4]
-found = {}
-for folder in sys.argv[4:]:
-    manifest = json.loads((Path(folder) / "tiltyard" / "manifest.json").read_text("utf-8"))
-    rows = manifest["samples"]["inputs"]
-    inputs = [row["text"] for row in rows] if task == "text" else pd.DataFrame(rows)
-    file = Path(folder) / "model.skops"
-    model = skops.io.load(file, trusted=skops.io.get_untrusted_types(file=file))
-    found[folder] = model.predict_proba(inputs).tolist()
-
-import mlflow
-
-mlflow.set_tracking_uri(uri)
-by_mlflow = {}
-for version in "123":
-    model = mlflow.sklearn.load_model(f"models:/{name}/{version}")
-    by_mlflow[version] = [str(label) for label in model.predict(inputs)]
-print(json.dumps([found, by_mlflow]))
+probabilities, labels = {}, {}
+for root in map(Path, sys.argv[1:]):
+    for file in (root / ".tiltyard" / "artifacts" / "models").rglob("model.skops"):
+        manifest = json.loads((file.parent / "tiltyard" / "manifest.json").read_text("utf-8"))
+        rows = manifest["samples"]["inputs"]
+        inputs = [row["text"] for row in rows] if root.name == "films" else pd.DataFrame(rows)
+        model = skops.io.load(file, trusted=skops.io.get_untrusted_types(file=file))
+        probabilities[str(file.parent)] = model.predict_proba(inputs).tolist()
+    mlflow.set_tracking_uri(f"sqlite:///{root}/.tiltyard/mlflow.db")
+    labels[root.name] = {}
+    for version in "123":
+        model = mlflow.sklearn.load_model(f"models:/{root.name}-classifier/{version}")
+        labels[root.name][version] = [str(label) for label in model.predict(inputs)]
+print(json.dumps([probabilities, labels]))
 """
 
 
-def test_plain_skops_and_mlflow_open_every_version_in_a_fresh_process(state: OldState) -> None:
-    """A process that never imports Tiltyard by itself loads the stored versions and predicts as at their training."""
-    root = state.project.root
-    folders = sorted(path.parent for path in (root / ".tiltyard" / "artifacts" / "models").rglob("model.skops"))
-    assert len(folders) == 3
-    task = "text" if root.name == "films" else "table"
-    uri = f"sqlite:///{root}/.tiltyard/mlflow.db"
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Path], dict[str, Any], dict[str, Any]]:
+    """The folder of each state, and what one process without Tiltyard predicts by all their versions."""
+    place = tmp_path_factory.mktemp("opened")
+    roots = {name: unpack(name, place / name).project.root for name in NAMES}
     done = subprocess.run(
-        [sys.executable, "-c", FRESH, uri, f"{root.name}-classifier", task, *map(str, folders)],
-        cwd=root, env=environment(), capture_output=True, text=True, timeout=240, check=False,
+        [sys.executable, "-c", FRESH, *map(str, roots.values())],
+        cwd=place, env=environment(), capture_output=True, text=True, timeout=240, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    found, by_mlflow = json.loads(done.stdout.splitlines()[-1])
+    probabilities, labels = json.loads(done.stdout.splitlines()[-1])
+    return roots, probabilities, labels
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_plain_skops_and_mlflow_open_every_version_in_a_fresh_process(
+    name: str, opened: tuple[dict[str, Path], dict[str, Any], dict[str, Any]]
+) -> None:
+    """A process that never imports Tiltyard by itself loads the stored versions and predicts as at their training."""
+    roots, probabilities, labels = opened
+    models = roots[name] / ".tiltyard" / "artifacts" / "models"
+    folders = sorted(path.parent for path in models.rglob("model.skops"))
+    assert len(folders) == 3
     for folder in folders:
         manifest = json.loads((folder / "tiltyard" / "manifest.json").read_text("utf-8"))
-        for made, wanted in zip(found[str(folder)], manifest["samples"]["probabilities"], strict=True):
+        for made, wanted in zip(probabilities[str(folder)], manifest["samples"]["probabilities"], strict=True):
             assert made == pytest.approx(wanted, abs=1e-9)
-    assert set(by_mlflow) == {"1", "2", "3"}
-    assert all(set(labels) <= set(manifest["classes"]) for labels in by_mlflow.values())
+    assert set(labels[name]) == {"1", "2", "3"}
+    assert all(set(predicted) <= set(manifest["classes"]) for predicted in labels[name].values())
 
 
 def test_notifications_snapshots_and_keys_are_listed(state: OldState) -> None:

@@ -36,7 +36,7 @@ def test_a_model_is_trained_promoted_served_and_recorded(tmp_path: Path) -> None
     assert info["metrics"]["accuracy"] >= 0.80
     predictions: Any = films.call_json("predict", "I loved every minute of it", "A dull, boring waste of time")
     assert [response["prediction"] for response in predictions] == ["positive", "negative"]
-    with serving(films, "--port", "0", fresh=True) as (address, _):
+    with serving(films, "--port", "0") as (address, _):
         response = httpx.post(f"{address}/predict", json={"text": "I loved every minute of it"}, timeout=30).json()
     assert response["prediction"] == "positive"
     assert response["model_version"] == "2"
