@@ -14,6 +14,14 @@ from tiltyard.serving.problem_details import EXPLAINED
 FILES = sorted(path for path in FOLDER.iterdir() if path.suffix in (".html", ".css", ".js"))
 PAGES = ("/", "/docs", "/reference")
 
+PAGE_OF_SCRIPT = {
+    "index": "index",
+    "results": "index",
+    "history": "index",
+    "docs": "docs",
+    "reference": "reference",
+}
+
 
 class Parts(HTMLParser):
     """What a page loads, names, and refers to."""
@@ -75,11 +83,11 @@ def test_ids_and_labels_of_a_page_fit(start: Start, path: str) -> None:
 
 def test_scripts_find_what_they_look_for() -> None:
     """Every element that a script takes by its id is in its page."""
-    for name in ("index", "docs", "reference"):
+    for name, page in PAGE_OF_SCRIPT.items():
         script = (FOLDER / f"{name}.js").read_text(encoding="utf-8")
         wanted = set(re.findall(r"\bget\(\"([\w-]+)\"\)", script))
         assert wanted
-        assert wanted <= set(Parts((FOLDER / f"{name}.html").read_text(encoding="utf-8")).ids)
+        assert wanted <= set(Parts((FOLDER / f"{page}.html").read_text(encoding="utf-8")).ids)
 
 
 @pytest.mark.parametrize("path", ["/pages/none.css", "/pages/..%2Fapp.py", "/pages/__init__.py"])

@@ -12,6 +12,7 @@ import pandas as pd
 from tiltyard.data.conform.cells import number_pattern
 from tiltyard.data.load_dataset import find_section
 from tiltyard.data.sources import read_source
+from tiltyard.data.sources.detect_file import detect_layout
 from tiltyard.data.sources.files import local_file, refuse_changes
 from tiltyard.data.sources.formats import detect_format, parse_problem, read_objects
 from tiltyard.errors import DataError
@@ -38,15 +39,28 @@ def read_input_rows(project: Project, path: Path, kind: str | None = None) -> li
     """
     if not path.is_file():
         raise DataError(f"The file {path} does not exist.", next_step="Check its name.", code="data.missing")
+    return _read_rows(path, find_section(project, path.name, path.parent, kind), project.data)
+
+
+def detect_input_rows(path: Path) -> list[Row]:
+    """Like ``read_input_rows`` where there is no project: how the file is written is detected.
+
+    Raises:
+        DataError: the file is empty, or not of its format.
+    """
+    section = DataSection(source=path.name)
+    return _read_rows(path, section.model_copy(update=detect_layout(path, {}, header=True).options), section)
+
+
+def _read_rows(path: Path, section: DataSection, own: DataSection) -> list[Row]:
     file = local_file(path, str(path))
-    section = find_section(project, path.name, path.parent, kind)
     found = section.format or detect_format(file)
     if found in OBJECTS:
         with refuse_changes(file), parse_problem(file, found, section):
             rows: list[Row] = list(read_objects(file, section.encoding))
     else:
         frame = read_source(section, path.parent, verbatim=None, settle_gaps=False)
-        rows = _list_rows(frame, _find_foreign_numbers(section, project.data))
+        rows = _list_rows(frame, _find_foreign_numbers(section, own))
     if not rows:
         raise DataError(f"{path} holds no rows.", next_step="Check the file.", code="data.empty")
     return rows

@@ -6,13 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pandas as pd
 
 from tiltyard.data.conform.labels import order_classes
 from tiltyard.ledger import Ledger, Prediction, PredictionStats
-from tiltyard.ledger.records import input_text
+from tiltyard.ledger.prediction_search import full_text, matches_search
 
 RECENT = 2000
 """Number of the latest predictions that are read one by one: for the confidence histogram and the search."""
@@ -110,7 +109,7 @@ def predictions_view(ledger: Ledger, query: PredictionQuery) -> PredictionsView:
             project=query.model, since=starts[0], until=starts[-1] + step, shadow=False, limit=RECENT, newest_first=True
         )
     )
-    found = [prediction for prediction in latest if _matches(prediction, query.search)]
+    found = [prediction for prediction in latest if matches_search(prediction, query.search)]
     stats = _merge(counted)
     return PredictionsView(
         stats=stats,
@@ -140,22 +139,6 @@ def format_input(prediction: Prediction, longest: int = 300) -> str:
     """The input as one line of at most ``longest`` characters."""
     text = full_text(prediction.input)
     return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"
-
-
-def full_text(given: Mapping[str, Any]) -> str:
-    """An input as one line: the text, or each feature with its value."""
-    text = input_text(given)
-    if text is not None:
-        return " ".join(text.split())
-    return ", ".join(f"{name} {'–' if value is None else value}" for name, value in given.items())
-
-
-def _matches(prediction: Prediction, search: str) -> bool:
-    words = search.casefold().split()
-    if not words:
-        return True
-    text = f"{full_text(prediction.input)} {prediction.label} {prediction.version} {prediction.id}".casefold()
-    return all(word in text for word in words)
 
 
 def _bins(ledger: Ledger, query: PredictionQuery) -> tuple[list[datetime], timedelta]:

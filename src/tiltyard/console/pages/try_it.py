@@ -10,7 +10,6 @@ from typing import Any
 from dash import dcc, html
 
 from tiltyard.console import figures
-from tiltyard.console.data.predictions import full_text
 from tiltyard.console.data.try_it import (
     TrialPrediction,
     inputs_from_file,
@@ -21,6 +20,7 @@ from tiltyard.console.data.try_it import (
 from tiltyard.console.pages import components
 from tiltyard.console.pages.page import Page, PageData, Placeholder, Slots
 from tiltyard.errors import TiltyardError
+from tiltyard.ledger.prediction_search import full_text
 from tiltyard.scoring import UnknownPolicy
 
 # The page changes only when the user sends an input.

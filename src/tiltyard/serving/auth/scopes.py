@@ -22,10 +22,12 @@ _EXACT: dict[str, RequiredScope] = {
     "/v2": "any-key",
     "/predict": "predict",
     "/predict/batch": "predict",
+    "/predict/file": "predict",
     "/explain": "predict",
     "/invocations": "predict",
     "/feedback": "feedback",
     "/metrics": "read",
+    "/predictions": "read",
 }
 _PREFIXES: tuple[tuple[str, RequiredScope], ...] = (
     ("/pages/", "public"),

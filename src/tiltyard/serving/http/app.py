@@ -20,7 +20,9 @@ from tiltyard.serving.auth import HEADERS, Guard, auth_middleware
 from tiltyard.serving.http.openapi import describe
 from tiltyard.serving.http.routes.explain import explain_routes
 from tiltyard.serving.http.routes.feedback import feedback_routes
+from tiltyard.serving.http.routes.file import file_routes
 from tiltyard.serving.http.routes.health import health_routes
+from tiltyard.serving.http.routes.history import history_routes
 from tiltyard.serving.http.routes.invocations import invocation_routes
 from tiltyard.serving.http.routes.metrics import metric_routes
 from tiltyard.serving.http.routes.model import model_routes
@@ -74,6 +76,8 @@ def create_app(
     for routes in (
         explain_routes,
         feedback_routes,
+        file_routes,
+        history_routes,
         health_routes,
         model_routes,
         profile_routes,

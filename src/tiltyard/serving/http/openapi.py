@@ -150,7 +150,7 @@ def _add_key_headers(document: dict[str, Any]) -> None:
         "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_IDEMPOTENCY_KEY, "pattern": "^[ -~]+$"},
     }
     for path, operations in document["paths"].items():
-        if path.startswith("/predict") or path == "/invocations" or path.endswith("/infer"):
+        if path in ("/predict", "/predict/batch") or path == "/invocations" or path.endswith("/infer"):
             operations["post"].setdefault("parameters", []).extend([prediction_key, idempotency_key])
 
 

@@ -83,6 +83,14 @@ class Feature(ResponseModel):
     type: Literal["number", "boolean", "text", "time", "any"] = Field(
         description="What a value has to be; null always means a value that is not known."
     )
+    values: list[str] | None = Field(
+        default=None, description="The values that training knew; null for numbers, and where they are too many."
+    )
+    minimum: float | None = Field(default=None, description="Smallest number in training.")
+    maximum: float | None = Field(default=None, description="Largest number in training.")
+    example: str | float | bool | None = Field(
+        default=None, description="A usual value: the median or the most frequent one of a few test rows."
+    )
 
 
 class ModelInfoResponse(ResponseModel):

@@ -213,13 +213,17 @@ class PredictionService:
             RequestError: an input cannot be scored, or is refused for what training did not know.
             UnavailableError: there is no version.
         """
-        try:
-            found = await self._score_again(request)
-        except InputError as error:
-            raise self.refuse(error, request.name_field) from None
+        found = await self.check_scorable(request)
         if found is not None:
             self._instrumentation.metrics.count_unknown(found)
         return found
+
+    async def check_scorable(self, request: PredictionRequest) -> Warnings | None:
+        """Like ``find_warnings``, without counting: so that many inputs are predicted all of them or none."""
+        try:
+            return await self._score_again(request)
+        except InputError as error:
+            raise self.refuse(error, request.name_field) from None
 
     async def _score_again(self, request: PredictionRequest) -> Warnings | None:
         policy = UnknownPolicy.from_options(self._options)

@@ -1,24 +1,8 @@
 "use strict";
 
 const POLL_MS = 5000;
-const KEPT = 20;
-const STORE = "tiltyard-recent";
 
-const get = (id) => document.getElementById(id);
 let model = null;
-
-function element(tag, text, className) {
-  const made = document.createElement(tag);
-  if (text !== undefined) made.textContent = text;
-  if (className) made.className = className;
-  return made;
-}
-
-const percent = (share) => `${(100 * share).toFixed(1)} %`;
-
-function fill(bar, share) {
-  bar.firstElementChild.style.width = `${100 * share}%`;
-}
 
 async function refresh() {
   let health;
@@ -43,6 +27,7 @@ async function refresh() {
     get("absent-reason").textContent = health.reason;
     get("absent-step").textContent = health.next_step;
   }
+  showCards(health);
   const degraded = get("degraded");
   degraded.hidden = health.status !== "degraded";
   degraded.textContent = `${health.reason} ${health.next_step}`;
@@ -64,30 +49,62 @@ async function loadModel() {
   }
 }
 
+function showCards(health) {
+  const totals = health.statistics;
+  const labels = totals ? Object.entries(totals.by_label).slice(0, 3) : [];
+  const known = totals && totals.mean_confidence !== null;
+  const cards = {
+    "card-status": health.status,
+    "card-uptime": health.uptime_seconds === undefined ? "" : `up for ${duration(health.uptime_seconds)}`,
+    "card-version": health.version || "–",
+    "card-since": health.challenger ? `challenger: version ${health.challenger}` : "",
+    "card-total": totals ? totals.total_predictions.toLocaleString() : "–",
+    "card-labels": totals ? labels.map(([name, count]) => `${name} ${count.toLocaleString()}`).join(", ") : "needs a key that may read",
+    "card-confidence": known ? percent(totals.mean_confidence) : "–",
+    "card-range": known ? `${percent(totals.min_confidence)} to ${percent(totals.max_confidence)}` : "",
+    "card-latency": totals && totals.mean_latency_ms !== null ? `${totals.mean_latency_ms.toFixed(1)} ms` : "–",
+    "card-queue": health.queue ? `${health.queue.waiting} waiting` : "",
+  };
+  for (const [id, text] of Object.entries(cards)) get(id).textContent = text;
+  get("card-status").dataset.status = health.status;
+}
+
 function buildForm() {
   const isText = model.task === "text-classification";
   get("text-input").hidden = !isText;
   const fields = get("feature-inputs");
   fields.hidden = isText;
   fields.replaceChildren();
-  get("form-hint").textContent = isText ? "or press Ctrl + Enter" : "An empty field means: not known.";
   model.features.forEach((feature, position) => {
     const id = `feature-${position}`;
     const block = element("div");
     const label = element("label", feature.name);
     label.htmlFor = id;
-    label.append(element("small", feature.type === "any" ? "" : feature.type));
+    label.append(element("small", describeFeature(feature)));
     block.append(label, createField(feature, id));
     fields.append(block);
   });
+  get("json").value = JSON.stringify(exampleInput(), null, 2);
+  setMode();
+}
+
+function exampleInput() {
+  if (model.task === "text-classification") return { text: "" };
+  return { features: Object.fromEntries(model.features.map((feature) => [feature.name, feature.example])) };
+}
+
+function describeFeature(feature) {
+  if (feature.minimum !== null) return `${feature.minimum} to ${feature.maximum}`;
+  return feature.type === "any" || feature.values ? "" : feature.type;
 }
 
 function createField(feature, id) {
   let made;
-  if (feature.type === "boolean") {
+  const values = feature.type === "boolean" ? ["true", "false"] : feature.values;
+  if (values && values.length <= 50) {
     made = element("select");
-    for (const [value, text] of [["", "not known"], ["true", "true"], ["false", "false"]]) {
-      const option = element("option", text);
+    for (const value of ["", ...values]) {
+      const option = element("option", value === "" ? "not known" : value);
       option.value = value;
       made.append(option);
     }
@@ -98,6 +115,7 @@ function createField(feature, id) {
     if (feature.type === "time") made.placeholder = "2026-01-31T12:00:00Z";
     made.autocomplete = "off";
   }
+  if (feature.example !== null) made.value = String(feature.example);
   made.id = id;
   made.dataset.feature = feature.name;
   made.dataset.kind = feature.type;
@@ -112,7 +130,7 @@ function valueOf(field) {
   return field.value;
 }
 
-function request() {
+function formRequest() {
   if (model.task === "text-classification") {
     const text = get("text").value;
     if (!text.trim()) throw new Error("Write a text first.");
@@ -125,110 +143,75 @@ function request() {
   return { features };
 }
 
+/** A list of inputs is what /predict/batch accepts; each may be written with its key or without. */
+function jsonRequest() {
+  let content;
+  try {
+    content = JSON.parse(get("json").value);
+  } catch (error) {
+    throw new Error(`This is not JSON: ${error.message}`);
+  }
+  const isText = model.task === "text-classification";
+  const [one, many] = isText ? ["text", "texts"] : ["features", "instances"];
+  const open = (item) => (item !== null && typeof item === "object" && one in item ? item[one] : item);
+  if (Array.isArray(content)) return { [many]: content.map(open) };
+  if (content !== null && typeof content === "object" && many in content) return content;
+  return { [one]: open(content) };
+}
+
+const mode = () => document.querySelector("input[name=mode]:checked").value;
+
+function setMode() {
+  for (const name of ["form", "json", "file"]) get(`${name}-input`).hidden = mode() !== name;
+  const hints = { form: model && model.task !== "text-classification" ? "An empty field means: not known." : "or press Ctrl + Enter", json: "or press Ctrl + Enter", file: "" };
+  get("form-hint").textContent = hints[mode()];
+  get("error").textContent = "";
+}
+
+function post(path, body, type) {
+  return fetchWithKey(path, { method: "POST", headers: { "Content-Type": type }, body });
+}
+
+async function predictNow() {
+  if (mode() === "file") {
+    const file = get("file").files[0];
+    if (!file) throw new Error("Choose a file first.");
+    const query = new URLSearchParams({ name: file.name, output: "json" });
+    return [await post(`/predict/file?${query}`, file, "application/octet-stream"), showFile];
+  }
+  const input = mode() === "json" ? jsonRequest() : formRequest();
+  const many = "instances" in input || "texts" in input;
+  const response = await post(many ? "/predict/batch" : "/predict", JSON.stringify(input), "application/json");
+  return [response, many ? (found) => showMany(found.predictions) : showPrediction];
+}
+
 async function send(event) {
   event.preventDefault();
   const button = get("send");
   get("error").textContent = "";
-  let input;
-  try {
-    input = request();
-  } catch (error) {
-    get("error").textContent = error.message;
-    return;
-  }
   button.disabled = true;
   try {
-    const response = await fetchWithKey("/predict", {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify(input),
-    });
-    const prediction = await response.json();
+    const [response, show] = await predictNow();
+    const content = await response.json();
     if (!response.ok) {
-      get("error").textContent = [prediction.detail, prediction.next_step].filter(Boolean).join(" ");
+      get("error").textContent = [content.detail, content.next_step].filter(Boolean).join(" ");
       if (response.status === 503) await refresh();
       return;
     }
-    show(prediction);
-    remember(input, prediction);
-  } catch {
-    get("error").textContent = "The server does not respond.";
+    show(content);
+    await Promise.all([refreshHistory(), refresh()]);
+  } catch (error) {
+    get("error").textContent = error instanceof TypeError ? "The server does not respond." : error.message;
   } finally {
     button.disabled = false;
   }
 }
 
-function show(prediction) {
-  get("no-result").hidden = true;
-  get("result").hidden = false;
-  get("label").textContent = prediction[model.answer_field];
-  get("confidence").textContent = percent(prediction.confidence);
-  const bar = get("confidence-bar");
-  bar.setAttribute("aria-valuenow", (100 * prediction.confidence).toFixed(1));
-  bar.setAttribute("aria-valuetext", percent(prediction.confidence));
-  fill(bar, prediction.confidence);
-  const rows = Object.entries(prediction.probabilities).sort((one, other) => other[1] - one[1]);
-  get("probabilities").replaceChildren(...rows.map(([name, share]) => {
-    const row = element("li");
-    const track = element("span", undefined, "bar");
-    track.append(element("span"));
-    fill(track, share);
-    row.append(element("span", name, "name"), track, element("span", percent(share), "number"));
-    return row;
-  }));
-  const warnings = prediction.warnings ?? [];
-  get("warnings").replaceChildren(...warnings.map((one) => element("li", `'${one.field}' ${one.message}`)));
-  get("warnings").hidden = warnings.length === 0;
-  get("version").textContent = prediction.model_version;
-  get("prediction-id").textContent = prediction.prediction_id;
-}
-
-function recent() {
-  try {
-    return JSON.parse(sessionStorage.getItem(STORE)) || [];
-  } catch {
-    return [];
-  }
-}
-
-function remember(input, prediction) {
-  const text = input.text ?? Object.entries(input.features).map(([name, value]) => `${name} = ${value ?? "?"}`).join(", ");
-  const row = {
-    at: new Date().toISOString(),
-    input: text.length > 160 ? `${text.slice(0, 160)} …` : text,
-    label: prediction[model.answer_field],
-    confidence: prediction.confidence,
-    version: prediction.model_version,
-  };
-  const rows = [row, ...recent()].slice(0, KEPT);
-  try {
-    sessionStorage.setItem(STORE, JSON.stringify(rows));
-  } catch {
-    // A full or forbidden store only costs the list.
-  }
-  list(rows);
-}
-
-function list(rows) {
-  get("no-recent").hidden = rows.length > 0;
-  get("recent").hidden = rows.length === 0;
-  get("recent-rows").replaceChildren(...rows.map((row) => {
-    const line = element("tr");
-    line.append(
-      element("td", new Date(row.at).toLocaleTimeString(), "detail"),
-      element("td", row.input, "input"),
-      element("td", row.label),
-      element("td", percent(row.confidence), "number"),
-      element("td", row.version, "number detail"),
-    );
-    return line;
-  }));
-}
-
 get("form").addEventListener("submit", send);
-get("text").addEventListener("keydown", (event) => {
+get("form").addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) get("form").requestSubmit();
 });
-list(recent());
+for (const choice of document.querySelectorAll("input[name=mode]")) choice.addEventListener("change", setMode);
+setMode();
 refresh();
 setInterval(refresh, POLL_MS);

@@ -8,8 +8,9 @@ from fastapi import APIRouter, Request
 
 from tiltyard.errors import ArtifactError, TiltyardError, UnavailableError
 from tiltyard.serving.http.audit import record_admin_action
+from tiltyard.serving.http.features import describe_features
 from tiltyard.serving.http.openapi import problem_responses
-from tiltyard.serving.http.schemas import Feature, ModelInfoResponse, ReloadResponse
+from tiltyard.serving.http.schemas import ModelInfoResponse, ReloadResponse
 from tiltyard.serving.model.served_version import ServedVersion
 from tiltyard.serving.predict.components import ServerComponents
 
@@ -56,7 +57,7 @@ def _model_info(version: ServedVersion, answer_field: str) -> ModelInfoResponse:
         task=manifest.task,
         classes=list(manifest.classes),
         positive=manifest.positive,
-        features=[Feature(name=column.name, type=column.kind) for column in version.columns or ()],
+        features=describe_features(manifest),
         answer_field=answer_field,
         metrics=dict(info.metrics or manifest.metrics),
         description=info.description or "",

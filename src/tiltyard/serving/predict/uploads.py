@@ -1,0 +1,134 @@
+"""Uploaded files: their rows as inputs, and the rows with their predictions as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pyarrow.parquet as pq
+from pyarrow import ArrowException
+
+from tiltyard.data.input_rows import detect_input_rows
+from tiltyard.errors import DataError
+from tiltyard.ledger.records import Prediction
+from tiltyard.scoring import InputProblem, Warnings
+from tiltyard.scoring.table.columns import InputColumns
+from tiltyard.scoring.text.text_inputs import TextColumns
+from tiltyard.serving.predict.inputs import PredictionRequest, name_rows, replace_nan
+from tiltyard.serving.problem_details import RequestError
+
+MOST_ROWS = 10_000
+MOST_BYTES = 8 * 1024 * 1024
+ENDINGS = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".parquet")
+# A spreadsheet takes a cell that begins so for a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+Row = Mapping[str, Any]
+
+
+def read_upload(content: bytes, name: str, columns: InputColumns | TextColumns) -> tuple[list[Row], PredictionRequest]:
+    """The rows of a file, and the same as inputs; other columns than the model's are passed over with warnings.
+
+    Args:
+        content: the file's bytes.
+        name: its name, whose ending says its format: one of ``ENDINGS``. A ``.txt`` of a text model is a text a line.
+        columns: the columns that the model knows.
+
+    Raises:
+        RequestError: the format is another, the file cannot be read, or has no rows or too many.
+    """
+    ending = PurePosixPath(name).suffix.lower()
+    if ending not in ENDINGS:
+        raise RequestError(
+            f"A file with the ending '{ending[:20]}' cannot be read.",
+            status=415,
+            code="request.media-type",
+            next_step=f"Send one that ends in {', '.join(ENDINGS)}, and its name in the query: ?name=rows.csv",
+        )
+    if not content.strip():
+        raise _refuse_file("The file is empty.", "Send a file with at least one row.")
+    if isinstance(columns, TextColumns) and ending == ".txt":
+        lines = content.decode("utf-8-sig", "replace").splitlines()
+        rows: list[Row] = [{columns.name: line} for line in lines if line.strip()]
+    else:
+        rows = [replace_nan(row) for row in _read_file(content, ending)]
+    if len(rows) > MOST_ROWS:
+        raise _too_many_rows(len(rows))
+    return rows, name_rows(rows, columns, _name_field)
+
+
+def write_scored(rows: Sequence[Row], predictions: Sequence[Prediction], warnings: Warnings | None, field: str) -> str:
+    """The n rows as CSV, each with its prediction, confidence, probabilities, version, id and warnings.
+
+    Args:
+        rows: the rows as they were uploaded.
+        predictions: their predictions.
+        warnings: what training did not know of each; None for none.
+        field: name of the column of the predicted label.
+    """
+    own = list(dict.fromkeys(name for row in rows for name in row))
+    classes = list(predictions[0].probabilities)
+    added = [field, "confidence", *(f"probability_{name}" for name in classes), "model_version", "prediction_id"]
+    added += ["warnings"] if warnings is not None else []
+    out = io.StringIO(newline="")
+    writer = csv.writer(out)
+    writer.writerow([*map(_write_cell, own), *_name_added(added, own)])
+    for place, (row, item) in enumerate(zip(rows, predictions, strict=True)):
+        shares = [item.probabilities.get(name, "") for name in classes]
+        cells = [_write_cell(row.get(name)) for name in own]
+        cells += [_write_cell(item.label), item.confidence, *shares, item.version, item.id]
+        if warnings is not None:
+            cells.append("; ".join(f"'{found.field}' {found.message}" for found in warnings[place]))
+        writer.writerow(cells)
+    return out.getvalue()
+
+
+def _name_added(added: Sequence[str], own: Sequence[str]) -> list[str]:
+    """The names of the new columns; one that the file has already gets an ending."""
+    return [f"{name}_tiltyard" if name in own else _write_cell(name) for name in added]
+
+
+def _read_file(content: bytes, ending: str) -> Sequence[Row]:
+    with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
+        path = Path(folder) / f"upload{ending}"
+        path.write_bytes(content)
+        try:
+            if ending == ".parquet" and (count := pq.read_metadata(path).num_rows) > MOST_ROWS:
+                raise _too_many_rows(count)
+            return detect_input_rows(path)
+        except (DataError, ArrowException) as error:
+            reason = error.message if isinstance(error, DataError) else "It is not a Parquet file."
+            step = "Correct the file; its ending has to say its format."
+            raise _refuse_file(reason.replace(str(path), "The file"), step) from None
+
+
+def _write_cell(cell: Any) -> Any:
+    """A cell that a spreadsheet shows as it is, and does not compute."""
+    if isinstance(cell, str) and cell.startswith(_FORMULA) and not _is_number(cell):
+        return f"'{cell}"
+    return "" if cell is None else cell
+
+
+def _is_number(cell: str) -> bool:
+    return cell[1:2].isdigit() and cell[0] in "+-" and set(cell[1:]) <= set("0123456789.,eE+-")
+
+
+def _name_field(problem: InputProblem) -> str:
+    return f"row {problem.position + 1}" + (f".{problem.field}" if problem.field else "")
+
+
+def _refuse_file(message: str, next_step: str) -> RequestError:
+    return RequestError(message, status=422, code="input.invalid", next_step=next_step)
+
+
+def _too_many_rows(count: int) -> RequestError:
+    return RequestError(
+        f"The file has {count:,} rows, and at most {MOST_ROWS:,} are accepted.",
+        status=413,
+        code="request.too-many",
+        next_step="Divide the file, or use: tiltyard predict --file FILE",
+    )
