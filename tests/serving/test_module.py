@@ -17,6 +17,7 @@ from tests import fork_server
 from tests.films import environment
 from tests.serving.fake_registry import MODEL
 from tiltyard import ModelServer
+from tiltyard.project import ServingSection
 from tiltyard.registry import MlflowRegistry
 from tiltyard.serving.__main__ import main
 
@@ -73,6 +74,37 @@ def test_a_wrong_start_is_an_error_without_a_traceback(
             main()
         assert exited.value.code == 2
         assert expected in capsys.readouterr().err
+
+
+def test_a_server_from_python_says_its_address_and_what_it_serves(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`run()` without arguments writes name, version, alias, address and pages to standard error."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TILTYARD_HOME", str(home))
+    server = ModelServer(MODEL, port=0)
+    lines = ""
+
+    def stop_when_announced(text: str) -> int:
+        nonlocal lines
+        lines += text
+        server.stop()
+        return len(text)
+
+    monkeypatch.setattr(sys.stderr, "write", stop_when_announced)
+    server.run()
+    assert f"Serving {MODEL} (version 1, alias champion) at http://127.0.0.1:" in lines
+    assert "/docs" in lines
+    assert capsys.readouterr().out == ""
+
+
+def test_the_port_is_the_stated_one_else_that_of_the_dashboard() -> None:
+    """Without a port `ModelServer` takes that of its options, and 8050 where they state none."""
+    ports = [
+        ModelServer(MODEL, port=port, options=options)._options.port
+        for port, options in ((None, None), (None, ServingSection(port=9000)), (7000, ServingSection(port=9000)))
+    ]
+    assert ports == [8050, 9000, 7000]
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,8 @@ def test_document_is_openapi(url: str) -> None:
     assert {(path, method) for path, methods in found["paths"].items() for method in methods} == {
         ("/predict", "post"),
         ("/predict/batch", "post"),
+        ("/predict/file", "post"),
+        ("/predictions", "get"),
         ("/explain", "post"),
         ("/feedback", "post"),
         ("/health", "get"),

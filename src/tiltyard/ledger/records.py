@@ -25,6 +25,14 @@ def input_text(content: Mapping[str, Any]) -> str | None:
     return text if isinstance(text, str) and content.keys() <= {"text", TEXT_GROUP} else None
 
 
+def full_text(given: Mapping[str, Any]) -> str:
+    """An input as one line: the text, or each feature with its value."""
+    text = input_text(given)
+    if text is not None:
+        return " ".join(text.split())
+    return ", ".join(f"{name} {'–' if value is None else value}" for name, value in given.items())
+
+
 def new_id() -> str:
     """A UUIDv7 (RFC 9562) as text: unique everywhere, rising within this process, sorted by time across hosts."""
     return str(uuid_utils.uuid7())
@@ -59,6 +67,15 @@ class Prediction:
     probabilities: Mapping[str, float]
     latency_ms: float | None
     key: str | None = None
+
+
+def matches_search(prediction: Prediction, search: str) -> bool:
+    """Whether a prediction has every word of a search in its input, label, version or id; case does not count."""
+    words = search.casefold().split()
+    if not words:
+        return True
+    text = f"{full_text(prediction.input)} {prediction.label} {prediction.version} {prediction.id}".casefold()
+    return all(word in text for word in words)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,9 @@ from tiltyard.serving.server import ModelServer
 from tiltyard.serving.telemetry.logs import set_up_logs
 from tiltyard.settings import Settings
 
+# As the curl examples of the requirements have it.
+MODULE_PORT = 5000
+
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--model-name", required=True, help="Name of the registered model.")
@@ -23,7 +26,9 @@ from tiltyard.settings import Settings
     help=f"{' or '.join(STAGES)} in any case, or any alias.",
 )
 @click.option("--host", default=None, help="Address to listen on.  [default: the project's, or 127.0.0.1]")
-@click.option("--port", type=click.IntRange(0, 65535), default=None, help="Port; 0 for any.  [default: 8000]")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=None, help="Port; 0 for any.  [default: the project's, or 5000]"
+)
 @click.option(
     "--insecure-open", is_flag=True, help="Accept requests from everybody who reaches the address, without API keys."
 )
@@ -35,11 +40,14 @@ def serve(model_name: str, model_stage: str, host: str | None, port: int | None,
     """
     project = find_project_of(model_name)
     options = project.serving if project else ServingSection()
-    overrides = {"host": host, "port": port}
+    stated = options.port if "port" in options.model_fields_set else MODULE_PORT
+    overrides = {"host": host, "port": stated if port is None else port}
     options = options.model_copy(update={name: value for name, value in overrides.items() if value is not None})
     set_up_logs(Settings.load(project.root if project else None).log or options.log)
-    server = ModelServer(model_name, model_stage, options=options, project=project, insecure_open=insecure_open)
-    server.run(lambda address: click.echo(f"Serving {model_name} at {address.url}"))
+    server = ModelServer(
+        model_name, model_stage, options.port, options=options, project=project, insecure_open=insecure_open
+    )
+    server.run(lambda address: click.echo(server.describe(address)))
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ from tiltyard.settings import Settings
 from tiltyard.wiring import needs_spools
 from tiltyard.wiring.ledger import open_ledger, open_spooled_ledger, start_shipper
 from tiltyard.wiring.registry import open_registry
+
+DASHBOARD_PORT = 8050
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ class ModelServer:
     Args:
         model_name: name of the registered model.
         model_stage: ``Production`` (the champion) or ``Staging`` (the challenger) in any case, or any alias.
-        port: port to listen on, 0 for any free one; default: the options'.
+        port: port to listen on, 0 for any free one; default: the one that the options or the project state, else 8050.
         options: host, port, limits and the rest; default: the project's, or the defaults.
         project: the model's project; default: the project found from the working folder upwards, if it is about
             this model.
@@ -75,7 +78,8 @@ class ModelServer:
         alias = alias_of(model_stage)
         self._served = ServedAlias(model_name, alias, self._project.task if self._project else None)
         serving = options or (self._project.serving if self._project else ServingSection())
-        self._options = serving if port is None else serving.model_copy(update={"port": port})
+        stated = serving.port if "port" in serving.model_fields_set else DASHBOARD_PORT
+        self._options = serving.model_copy(update={"port": stated if port is None else port})
         self._backends = backends
         self._insecure_open = insecure_open
         self._http_server: HttpServer | None = None
@@ -84,7 +88,8 @@ class ModelServer:
         """Serve until SIGTERM, SIGINT or ``stop``; then finish what was accepted and close the ledger.
 
         Args:
-            on_listening: called with the address once the server responds there.
+            on_listening: called with the address once the server responds there; default: write the address, the
+                version and the pages to standard error.
 
         Raises:
             UnavailableError: the port is in use.
@@ -104,7 +109,21 @@ class ModelServer:
                     WorkerIdentity(self._project.root if self._project else None),
                 )
                 self._http_server = HttpServer(self._served, self._options, dependencies, guard)
-                self._http_server.run(listener, on_listening)
+                self._http_server.run(listener, on_listening or self._announce)
+
+    def describe(self, address: Address) -> str:
+        """What is served where, in two lines: model, version, alias and address; the pages."""
+        served, server = self._served, self._http_server
+        version = server.version if server is not None else None
+        what = f"version {version}, alias {served.alias}" if version else f"alias {served.alias}: no version yet"
+        return (
+            f"Serving {served.model_name} ({what}) at {address.url}\n"
+            f"  dashboard {address.url}/  API {address.url}/docs  health {address.url}/health"
+        )
+
+    def _announce(self, address: Address) -> None:
+        sys.stderr.write(f"{self.describe(address)}\n")
+        sys.stderr.flush()
 
     def stop(self) -> None:
         """End a running server as a signal would; from any thread."""

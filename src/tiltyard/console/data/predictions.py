@@ -11,7 +11,7 @@ import pandas as pd
 
 from tiltyard.data.conform.labels import order_classes
 from tiltyard.ledger import Ledger, Prediction, PredictionStats
-from tiltyard.ledger.prediction_search import full_text, matches_search
+from tiltyard.ledger.records import full_text, matches_search
 
 RECENT = 2000
 """Number of the latest predictions that are read one by one: for the confidence histogram and the search."""

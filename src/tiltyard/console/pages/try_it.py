@@ -20,7 +20,7 @@ from tiltyard.console.data.try_it import (
 from tiltyard.console.pages import components
 from tiltyard.console.pages.page import Page, PageData, Placeholder, Slots
 from tiltyard.errors import TiltyardError
-from tiltyard.ledger.prediction_search import full_text
+from tiltyard.ledger.records import full_text
 from tiltyard.scoring import UnknownPolicy
 
 # The page changes only when the user sends an input.

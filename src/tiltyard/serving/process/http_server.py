@@ -108,6 +108,12 @@ class HttpServer:
         if self._server is not None:
             self._server.should_exit = True
 
+    @property
+    def version(self) -> str | None:
+        """The version in service; None where no version can predict."""
+        current = self._manager.current
+        return current.info.version if current is not None else None
+
     def ping(self, seconds: float) -> float:
         """Return when the event loop, which takes the requests, runs a task; at once while there is no loop.
 

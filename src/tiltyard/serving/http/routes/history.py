@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 from pydantic import Field
 
 from tiltyard.ledger.ports import Ledger
-from tiltyard.ledger.prediction_search import full_text, matches_search
+from tiltyard.ledger.records import full_text, matches_search
 from tiltyard.serving.http.openapi import problem_responses
 from tiltyard.serving.http.schemas import ResponseModel
 from tiltyard.serving.predict.components import ServerComponents
@@ -32,7 +32,7 @@ class RecordedPrediction(ResponseModel):
     confidence: float
     model_version: str
     route: str = Field(description="The alias that predicted.")
-    latency_ms: float
+    latency_ms: float | None = Field(description="Null for one that nobody measured.")
 
 
 class PredictionHistory(ResponseModel):
