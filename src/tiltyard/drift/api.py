@@ -12,47 +12,64 @@ import pandas as pd
 from tiltyard.data.columns import Roles, Table
 from tiltyard.data.conform.frames import infer_schema, read_sent_rows
 from tiltyard.data.conform.schema import TableSchema
+from tiltyard.data.conform.table_like import has_no_names, read_table_like, read_table_pair
 from tiltyard.data.read_table import read_table
 from tiltyard.drift.detectors.suite import DriftTest
 from tiltyard.drift.findings import DriftEvaluation, evaluate_drift
 from tiltyard.drift.options import DriftOptions
 from tiltyard.drift.profiles import Reference, Rows, build_reference, profile_rows, rows_frame
 from tiltyard.drift.profiles.rows import Inputs
+from tiltyard.drift.recent_predictions import RecentPredictions, VersionReference, detectable_shift
 from tiltyard.drift.result_types import DriftDetection
 from tiltyard.drift.tables import compare_tables
 from tiltyard.errors import InputError, UsageError
+from tiltyard.formatting import format_percent
 from tiltyard.jsonable import to_jsonable
 from tiltyard.project.monitoring import MonitoringSection
+from tiltyard.result_display import show_as
 
 PredictionLine = Mapping[str, Any]
 """A prediction as ``get_recent_predictions`` returns it: ``text`` or ``features``, ``prediction``, ``confidence``."""
 
 
+LEAST_ROWS = 30
+"""Fewest predictions of a side: from here on the tests keep the rate of false alarms (``tests/drift``)."""
+
+
 def detect_drift(
-    recent_predictions: Sequence[PredictionLine],
+    recent_predictions: Sequence[PredictionLine] | pd.DataFrame,
     reference: Reference | Sequence[PredictionLine] | None = None,
     *,
     drift_threshold: float = DriftOptions.threshold,
-    min_rows: int = DriftOptions.min_rows,
+    min_rows: int = LEAST_ROWS,
     false_alarm_rate: float = DriftOptions.false_alarm_rate,
 ) -> DriftDetection:
     """Whether predictions drifted: their inputs, labels and confidence.
 
     Args:
-        recent_predictions: lines of the prediction log, as ``PredictionCollector.get_recent_predictions`` gives them.
-        reference: what is normal: a version's reference profile, or earlier lines; default: the older half of the
-            predictions, to which the newer half is compared.
+        recent_predictions: lines of the prediction log, as ``PredictionCollector.get_recent_predictions`` gives them;
+            lines with predictions and without inputs are compared by their predictions.
+        reference: what is normal: a version's reference profile, or earlier lines; default: the profile of the
+            champion's training where the lines come from a collector and the champion made enough of them; else the
+            older half of the predictions, to which the newer half is compared.
         drift_threshold: least effect that is called drift.
         min_rows: fewest predictions on either side.
         false_alarm_rate: accepted probability of an alarm where nothing drifted.
+
+    Returns:
+        Whether they drifted, or why that could not be said. ``detectable_shift`` is the least shift of a share of rows
+        that so few rows show with a probability of 80 %.
 
     Raises:
         InputError: a line is not a prediction.
     """
     options = DriftOptions(false_alarm_rate=false_alarm_rate, threshold=drift_threshold, min_rows=min_rows)
-    lines = _sort_lines(recent_predictions)
-    compared_with = "the reference given"
-    if reference is None:
+    lines, compared_with, schema = _sort_lines(recent_predictions), "the reference given", None
+    own = None if reference is not None else _find_version_reference(recent_predictions, lines, min_rows)
+    if own is not None:
+        reference, schema, compared_with = own.profile, own.schema, f"the training of version {own.version}"
+        lines = [line for line in lines if line.get("model_version") == own.version]
+    elif reference is None:
         half = len(lines) // 2
         reference, lines = lines[:half], lines[half:]
         compared_with = "the older half of the predictions"
@@ -62,9 +79,42 @@ def detect_drift(
         known = build_reference(_read_lines(_sort_lines(reference)))
     else:
         known = Reference.empty()
-    rows = _read_lines(lines, known.layout.columns)
+    rows = _read_lines(lines, known.layout.columns, schema)
     evaluation = evaluate_drift(known, profile_rows(known.layout, rows), options)
-    return {**describe_drift(evaluation, compared_with), "predictions": len(lines)}
+    found: DriftDetection = {**describe_drift(evaluation, compared_with), "predictions": len(lines)}
+    if compared_with == "the older half of the predictions" and min(len(lines), known.profile.rows) < min_rows:
+        found["next_step"] = (
+            f"Give at least {2 * min_rows} predictions, such as get_recent_predictions(limit={20 * min_rows}); "
+            "if no more are recorded yet, wait for them."
+        )
+    return show_as("Drift of predictions", _tell_power(found, evaluation, options, known.profile.rows))
+
+
+def _find_version_reference(
+    recent: Sequence[PredictionLine] | pd.DataFrame, lines: Sequence[PredictionLine], min_rows: int
+) -> VersionReference | None:
+    if not isinstance(recent, RecentPredictions) or len(lines) < min_rows:
+        return None
+    found: VersionReference | None = recent.find_reference()
+    if found is None or sum(line.get("model_version") == found.version for line in lines) < min_rows:
+        return None
+    return found
+
+
+def _tell_power(
+    found: DriftDetection, evaluation: DriftEvaluation, options: DriftOptions, reference_rows: int
+) -> DriftDetection:
+    """Add how small a shift the comparison would have found, which "no drift" needs to be understood."""
+    rows = found["predictions"]
+    if not evaluation.tests or not rows or not reference_rows:
+        return found
+    shift = detectable_shift(rows, reference_rows, len(evaluation.tests), options.false_alarm_rate)
+    found["detectable_shift"] = shift
+    if evaluation.verdict.status == "clear":
+        found["message"] += (
+            f" A shift of {format_percent(shift)} of the rows would be found with a probability of 80 %."
+        )
+    return found
 
 
 @dataclass(frozen=True)
@@ -94,16 +144,17 @@ class DriftRequest:
 
 
 def detect_data_drift(
-    reference_data: Inputs | Sequence[str],
-    current: Inputs | Sequence[Mapping[str, Any]],
+    reference_data: Any,
+    current: Any,
     request: DriftRequest = DriftRequest(),
     schema: TableSchema | None = None,
 ) -> DriftDetection:
     """Whether rows drifted from a reference, feature by feature.
 
     Args:
-        reference_data: what is normal: a frame, or a series or list of texts.
-        current: the rows to compare: the same, or inputs as callers sent them.
+        reference_data: what is normal: a table as ``read_table_like`` takes it, or a series or list of texts.
+        current: the rows to compare: the same, or inputs as callers sent them. Values that were sent without names
+            take those of the reference where it has as many columns.
         request: the limits, and whether to train a classifier.
         schema: how the cells of inputs as callers sent them are read; default: as the reference shows.
 
@@ -117,12 +168,13 @@ def detect_data_drift(
     """
     before, after = _read_both(reference_data, current, schema)
     found = compare_tables(before, after, request.options, domain_classifier=request.domain_classifier)
-    return {
+    detection: DriftDetection = {
         **describe_drift(found.evaluation, "the reference given"),
         "predictions": after.rows,
         "not_sent": list(found.lost),
         "not_compared": list(found.not_compared),
     }
+    return show_as("Drift of data", _tell_power(detection, found.evaluation, request.options, before.rows))
 
 
 def describe_drift(evaluation: DriftEvaluation, compared_with: str) -> DriftDetection:
@@ -159,43 +211,75 @@ def _describe_test(test: DriftTest) -> dict[str, Any]:
 
 
 def _read_both(reference: Any, current: Any, schema: TableSchema | None) -> tuple[Table, Table]:
-    if isinstance(reference, pd.DataFrame):
-        if not isinstance(current, pd.DataFrame):
-            rows = list(current)
-            sent = {str(name) for row in rows for name in row}
-            current = rows_frame(rows, [name for name in map(str, reference.columns) if name in sent])
-            current = read_sent_rows(current, schema or infer_schema(reference.rename(columns=str)))
-        roles = Roles()
-    else:
+    if _are_texts(reference):
         texts = [row.get("text") if isinstance(row, Mapping) else row for row in current]
-        reference = pd.DataFrame({"text": pd.Series(list(reference), dtype=object)})
-        current = pd.DataFrame({"text": pd.Series(texts, dtype=object)})
+        before = pd.DataFrame({"text": pd.Series(list(reference), dtype=object)})
+        after = pd.DataFrame({"text": pd.Series(texts, dtype=object)})
         roles = Roles(text="text")
-    return read_table(reference, "reference", roles), read_table(current, "current", roles)
+    else:
+        roles = Roles()
+        if isinstance(current, Sequence) and all(isinstance(row, Mapping) for row in current):
+            names = list(schema.dtypes) if schema else list(dict.fromkeys(str(name) for row in current for name in row))
+            nameless = has_no_names(reference) and bool(names)
+            before = read_table_like(_as_matrix(reference) if nameless else reference, "The reference", names)
+            before = before.infer_objects()
+            after = _read_sent(before, current, schema)
+        else:
+            before, after = read_table_pair(reference, current)
+    return read_table(before, "reference", roles), read_table(after, "current", roles)
 
 
-def _sort_lines(lines: Sequence[PredictionLine]) -> list[PredictionLine]:
+def _as_matrix(given: Any) -> Any:
+    return given.to_numpy(dtype=object) if isinstance(given, pd.DataFrame) else given
+
+
+def _are_texts(given: Any) -> bool:
+    if isinstance(given, pd.Series):
+        return True
+    return isinstance(given, list | tuple | np.ndarray) and len(given) > 0 and isinstance(given[0], str)
+
+
+def _read_sent(before: pd.DataFrame, rows: Sequence[Mapping[str, Any]], schema: TableSchema | None) -> pd.DataFrame:
+    """Inputs as they were sent, as a frame of the columns that any of them has."""
+    names = list(before.columns)
+    sent = {str(name) for row in rows for name in row}
+    numbered = [f"feature_{place}" for place in range(len(names))]
+    if sent == set(numbered) and not sent & set(names):
+        # They were logged without names: in the order of the reference.
+        frame = rows_frame(rows, numbered).set_axis(names, axis=1)
+    else:
+        frame = rows_frame(rows, [name for name in names if name in sent])
+    return read_sent_rows(frame, schema or infer_schema(before))
+
+
+def _sort_lines(lines: Sequence[PredictionLine] | pd.DataFrame) -> list[PredictionLine]:
     """Earliest first; lines without a time stay where they are."""
+    if isinstance(lines, pd.DataFrame):
+        lines = [{str(name): cell for name, cell in row.items()} for row in lines.to_dict("records")]
     for place, line in enumerate(lines):
-        if not isinstance(line, Mapping) or not ({"text", "features"} & line.keys()):
+        if not isinstance(line, Mapping) or not ({"text", "features", "prediction"} & line.keys()):
             raise InputError(
-                f"Line {place} of the predictions is none: it has neither text nor features.",
+                f"Line {place} of the predictions is none: it has neither text nor features nor prediction.",
                 next_step="Give lines as PredictionCollector().get_recent_predictions() returns them.",
                 position=place,
             )
     return sorted(lines, key=lambda line: str(line.get("timestamp", "")))
 
 
-def _read_lines(lines: Sequence[PredictionLine], columns: Sequence[str] | None = None) -> Rows:
+def _read_lines(
+    lines: Sequence[PredictionLine], columns: Sequence[str] | None = None, schema: TableSchema | None = None
+) -> Rows:
     inputs: Inputs
     labels = np.array([line.get("prediction") for line in lines], object)
     confidences = np.array([line.get("confidence", np.nan) for line in lines], np.float64)
-    features = [line.get("features") or {"text": line.get("text")} for line in lines]
     if all("text" in line for line in lines) and lines:
         return Rows(pd.Series([line["text"] for line in lines], dtype=object), labels, confidences)
+    features = [line.get("features") or ({"text": line["text"]} if "text" in line else {}) for line in lines]
     inputs = rows_frame(
         features, columns if columns is not None else list(dict.fromkeys(str(n) for f in features for n in f))
     )
-    if columns is None:
+    if schema is not None:
+        inputs = read_sent_rows(inputs, schema)
+    elif columns is None:
         inputs = inputs.infer_objects()
     return Rows(inputs, labels, confidences)

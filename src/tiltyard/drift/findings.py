@@ -163,6 +163,8 @@ def _untested_finding(left: UntestedSubject, options: DriftOptions) -> Finding:
     )
     evidence = {"rows": left.rows, "reference_rows": left.reference_rows}
     step = "Wait for more rows, or lower [monitoring] min_rows."
+    if left.reference_rows < options.min_rows:
+        step = "The reference has too few values, so waiting does not help: compare with more rows."
     return could_not_judge(left.code, left.subject, why, step, evidence=evidence)
 
 
@@ -171,6 +173,10 @@ def _too_few_rows(reference: Reference, window: Profile, options: DriftOptions) 
         f"Too few rows to detect drift: {window.rows:,} in the window and {reference.profile.rows:,} in the reference, "
         f"{options.min_rows:,} are needed in each."
     )
+    if not window.rows:
+        why = "Nothing was sent: the window has no rows, so whether data drifted cannot be said."
     evidence = {"rows": window.rows, "reference_rows": reference.profile.rows, "min_rows": options.min_rows}
     step = "Wait for more predictions, or widen [monitoring] window_hours."
+    if reference.profile.rows < options.min_rows:
+        step = "The reference is too small, so waiting does not help: compare with more rows of undrifted data."
     return could_not_judge(VERDICT, WHOLE, why, step, evidence=evidence)

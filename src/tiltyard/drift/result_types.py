@@ -51,6 +51,7 @@ class DriftDetection(TypedDict):
     ``drift_score`` is the share of the tests that found drift. ``features`` is by subject, ``predictions`` the number
     of rows that were compared. ``not_sent`` has the columns of a reference frame that no row has (drift, unless
     they are ignored, always missing, or differ by design), ``not_compared`` others that differ by design.
+    ``detectable_shift`` is the least shift of a share of rows that the comparison finds with a probability of 80 %.
     """
 
     drift_detected: bool
@@ -64,3 +65,4 @@ class DriftDetection(TypedDict):
     predictions: NotRequired[int]
     not_sent: NotRequired[list[str]]
     not_compared: NotRequired[list[str]]
+    detectable_shift: NotRequired[float]

@@ -11,7 +11,7 @@ from typing import Any, cast
 from tiltyard.data.conform.labels import LabelCodec, is_label_gap
 from tiltyard.drift import DriftRequest, detect_data_drift
 from tiltyard.drift.result_types import DriftDetection
-from tiltyard.errors import InputError, NotFoundError, ProjectError, TiltyardError, UsageError
+from tiltyard.errors import InputError, NotFoundError, ProjectError, UsageError
 from tiltyard.jsonable import to_json_object, to_jsonable
 from tiltyard.ledger import Ledger, Prediction, new_id
 from tiltyard.ledger.label_intake import ReportedLabel, check_labels, normalise_key
@@ -20,7 +20,7 @@ from tiltyard.ledger.sql.retention import is_redacted
 from tiltyard.monitoring.collection.logged_values import read_confidence, read_features, read_latency, read_logged_label
 from tiltyard.monitoring.degradation import evaluate_degradation
 from tiltyard.monitoring.ledger_client import LedgerClient
-from tiltyard.monitoring.monitored_version import MonitoredVersion, read_champion
+from tiltyard.monitoring.monitored_version import MonitoredVersion, find_champion
 from tiltyard.monitoring.performance import measure_performance, performance_by_version
 from tiltyard.monitoring.prediction_window import PredictionWindow, read_prediction_window
 from tiltyard.monitoring.report import render_html, render_markdown
@@ -30,8 +30,8 @@ from tiltyard.monitoring.run import detect_champion_drift
 from tiltyard.monitoring.summary import Summary, SummaryQuery, build_summary
 from tiltyard.project import Project, load_project
 from tiltyard.registry import Registry
+from tiltyard.result_display import show_as
 from tiltyard.settings import Settings
-from tiltyard.wiring import open_registry, trusted_keys
 
 MIN_LABELS = 30
 LABEL_SOURCE = "log_prediction"
@@ -190,7 +190,7 @@ class ModelMonitor(LedgerClient):
                 for (version, route), one in by_version.items()
             ],
         }
-        return cast(PerformanceMetrics, to_jsonable(content))
+        return cast(PerformanceMetrics, show_as(f"Performance of {self.model_name}", to_jsonable(content)))
 
     def detect_performance_degradation(
         self,
@@ -229,7 +229,7 @@ class ModelMonitor(LedgerClient):
             "label_coverage": performance.coverage,
             "caveat": performance.caveat,
         }
-        return cast(DegradationReport, to_jsonable(content))
+        return cast(DegradationReport, show_as(f"Degradation of {self.model_name}", to_jsonable(content)))
 
     def detect_data_drift(
         self,
@@ -254,7 +254,8 @@ class ModelMonitor(LedgerClient):
         request = DriftRequest(drift_threshold, self._project.monitoring if self._project else None, domain_classifier)
         since, until = _window_until_now(window_hours)
         if reference_data is None:
-            return detect_champion_drift(self.ledger, self.model_name, self.champion, (since, until), request)
+            found = detect_champion_drift(self.ledger, self.model_name, self.champion, (since, until), request)
+            return show_as(f"Drift of {self.model_name}", found)
         window = read_prediction_window(self.ledger, self.model_name, since=since, until=until)
         inputs = [row.input for row in window.predictions if not is_redacted(row.input)]
         manifest = self.champion.manifest if self.champion else None
@@ -266,7 +267,7 @@ class ModelMonitor(LedgerClient):
         Raises:
             UsageError: the hours are not a positive number.
         """
-        return self._summarise(hours).to_dict()
+        return show_as(f"Monitoring of {self.model_name}", self._summarise(hours).to_dict())
 
     def generate_monitoring_report(self, path: str | Path | None = None, *, hours: float = 24) -> str:
         """A report on the last hours, as Markdown; written to ``path`` where one is given, as HTML with plots if it
@@ -287,14 +288,7 @@ class ModelMonitor(LedgerClient):
     @cached_property
     def champion(self) -> MonitoredVersion | None:
         """The champion; None where there is none, or no registry on this host, or it cannot be read."""
-        registry = self._registry or self._open_registry()
-        if registry is None:
-            return None
-        try:
-            return read_champion(registry, self.model_name, self._settings.cache, trusted_keys(self._settings))
-        except TiltyardError:
-            # The figures of the ledger are useful without it; tiltyard doctor reports what is wrong.
-            return None
+        return find_champion(self._settings, self.model_name, self._registry)
 
     @property
     def _metric(self) -> str:
@@ -310,12 +304,6 @@ class ModelMonitor(LedgerClient):
 
     def _load_settings(self) -> Settings:
         return self._settings
-
-    def _open_registry(self) -> Registry | None:
-        settings = self._settings
-        if settings.mlflow_tracking_uri is None and not (settings.state / "mlflow.db").exists():
-            return None
-        return open_registry(settings)
 
     def _read_window(self, hours: float) -> PredictionWindow:
         since, until = _window_until_now(hours)

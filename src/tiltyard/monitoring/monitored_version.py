@@ -7,10 +7,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tiltyard.data.conform.schema import TableSchema
+from tiltyard.errors import TiltyardError
 from tiltyard.registry import HOLDOUT, HoldoutPredictions, Manifest, Registry, VersionInfo
 from tiltyard.registry.package.manifest import FOLDER, read_verified, verify
 from tiltyard.registry.package.signing import NO_KEYS, KeyRing
 from tiltyard.registry.package.version_seal import check_identity
+from tiltyard.settings import Settings
+from tiltyard.wiring import open_registry, trusted_keys
 
 
 @dataclass(frozen=True)
@@ -90,3 +93,16 @@ def read_champion(registry: Registry, model_name: str, cache: Path, keys: KeyRin
     """
     info = registry.champion(model_name)
     return None if info is None else read_monitored_version(info, registry.fetch(info, cache), keys)
+
+
+def find_champion(settings: Settings, model_name: str, registry: Registry | None = None) -> MonitoredVersion | None:
+    """The champion in a registry, or in that of this host; None where there is none, or it cannot be read."""
+    if registry is None:
+        if settings.mlflow_tracking_uri is None and not (settings.state / "mlflow.db").exists():
+            return None
+        registry = open_registry(settings)
+    try:
+        return read_champion(registry, model_name, settings.cache, trusted_keys(settings))
+    except TiltyardError:
+        # The figures of the ledger are useful without it; tiltyard doctor reports what is wrong.
+        return None

@@ -13,6 +13,7 @@ from sklearn.base import clone
 
 from tiltyard.aliases import CHAMPION, alias_of_stage
 from tiltyard.data import Dataset
+from tiltyard.data.conform.table_like import read_table_pair
 from tiltyard.data.content_hash import content_keys
 from tiltyard.data.inference.infer_columns import infer_columns
 from tiltyard.data.load_dataset import read_dataset
@@ -283,7 +284,7 @@ class MLOpsPipeline:
         point_alias(workspace, self.model_name, version=version, alias=alias, reason=why)
         return {**result, "status": f"Version {version} is {alias} now: {why}."}
 
-    def monitor_production_model(self, prediction_data: pd.DataFrame, reference_data: pd.DataFrame) -> ProductionReport:
+    def monitor_production_model(self, prediction_data: Any, reference_data: Any) -> ProductionReport:
         """Compare what production saw with a reference, and its predictions with the truth where that is known.
 
         Args:
@@ -300,7 +301,9 @@ class MLOpsPipeline:
             DataError: the reference has no column of inputs.
             UsageError: one of the two has no rows.
         """
-        prediction_data, reference_data = (rows.rename(columns=str) for rows in (prediction_data, reference_data))
+        reference_data, prediction_data = read_table_pair(
+            reference_data, prediction_data, ("reference_data", "prediction_data")
+        )
         predicted, actual = (find_result_column(prediction_data, names) for names in (PREDICTED, ACTUAL))
         # Production rows often lack the truth: that is not a lost input.
         lacking = {*PREDICTED, *ACTUAL}.difference(prediction_data.columns)

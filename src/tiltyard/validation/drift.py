@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tiltyard.charts.svg_bars import name_bin
-from tiltyard.data.columns import Column, Roles
+from tiltyard.data.columns import Column, Roles, Table
 from tiltyard.data.conform.rules import USUAL_RULES, ReadingRules
 from tiltyard.data.read_table import read_table
 from tiltyard.data.row_times import TIME_STEP, read_row_times
@@ -75,7 +75,7 @@ def measure_drift(
         "current": {"name": current[0], "rows": after.rows},
         "judged": min(before.rows, after.rows) >= options.min_rows,
         "least_rows": options.min_rows,
-        "drift_detected": found.evaluation.drifted,
+        "drift_detected": found.evaluation.drifted or _has_lost_values(before, found.lost, options),
         "columns": {"lost": list(found.lost), "new": list(found.new)},
         "kinds": {name: list(kinds) for name, kinds in found.kinds.items()},
         "missing": describe_missing_shift(tests, label),
@@ -85,6 +85,17 @@ def measure_drift(
         "told_apart": describe_separation(found),
         "pictures": {one.name: picture for one, other in pairs if (picture := _compare_shares(one, other)) is not None},
     }
+
+
+def _has_lost_values(before: Table, lost: Collection[str], options: DriftOptions) -> bool:
+    """Whether a column with values is gone, which does not come by chance, however few rows there are."""
+    return any(
+        column.name in lost
+        and column.name not in options.ignore
+        and not column.gaps.all()
+        and not is_incomparable(column)
+        for column in before.columns
+    )
 
 
 def describe_feature_shift(

@@ -57,7 +57,7 @@ def read_table_pair(
     Raises:
         UsageError: one is not a table, or one without names has another number of columns than the other.
     """
-    nameless = _has_no_names(reference), _has_no_names(current)
+    nameless = has_no_names(reference), has_no_names(current)
     before, after = read_table_like(reference, what[0]), read_table_like(current, what[1])
     if nameless == (True, False) and len(before) and len(after.columns):
         before = read_table_like(before.to_numpy(dtype=object), what[0], list(after.columns)).infer_objects()
@@ -68,7 +68,8 @@ def read_table_pair(
     return before, after
 
 
-def _has_no_names(given: Any) -> bool:
+def has_no_names(given: Any) -> bool:
+    """Whether a table that a caller brings has numbered columns only: a matrix, or a list of rows of cells."""
     if isinstance(given, pd.DataFrame):
         return bool(len(given.columns)) and given.columns.equals(pd.RangeIndex(given.shape[1]))
     if isinstance(given, Sequence) and not isinstance(given, str | bytes):

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, cast
 
 from tiltyard.drift import detect_drift
+from tiltyard.drift.profiles import FILE as PROFILE
+from tiltyard.drift.profiles import Reference
+from tiltyard.drift.recent_predictions import RecentPredictions, VersionReference
 from tiltyard.drift.result_types import DriftDetection
-from tiltyard.errors import ProjectError
+from tiltyard.errors import ArtifactError, ProjectError
 from tiltyard.ledger import Ledger, Prediction, new_id, to_log_line
 from tiltyard.monitoring.collection.logged_values import read_confidence, read_features, read_latency, read_logged_label
 from tiltyard.monitoring.ledger_client import LedgerClient
+from tiltyard.monitoring.monitored_version import find_champion
 from tiltyard.monitoring.result_types import PredictionLogLine, PredictionStatistics
 from tiltyard.project import find_project_file, load_project
+from tiltyard.result_display import show_as
 from tiltyard.settings import Settings
 
 
@@ -40,7 +46,7 @@ class PredictionCollector(LedgerClient):
             UnavailableError: the ledger cannot be reached.
         """
         stats = self.ledger.prediction_stats(self.model_name, since)
-        return {
+        content: PredictionStatistics = {
             "total_predictions": stats.total,
             "sentiment_distribution": dict(stats.by_label),
             "version_distribution": dict(stats.by_version),
@@ -51,21 +57,38 @@ class PredictionCollector(LedgerClient):
             "first_prediction": stats.first_at.isoformat() if stats.first_at else None,
             "last_prediction": stats.last_at.isoformat() if stats.last_at else None,
         }
+        return show_as("Predictions" + (f" of {self.model_name}" if self.model_name else ""), content)
 
     def get_recent_predictions(self, limit: int = 100) -> list[PredictionLogLine]:
         """The latest predictions, latest first, each as a line of the prediction log.
+
+        ``tiltyard.detect_drift`` compares them with the training of the champion, which the list knows how to find.
 
         Raises:
             UsageError: the limit is negative.
             UnavailableError: the ledger cannot be reached.
         """
         latest = self.ledger.predictions(project=self.model_name, shadow=False, limit=limit, newest_first=True)
-        return [cast(PredictionLogLine, to_log_line(prediction)) for prediction in latest]
+        lines = [(prediction.project, cast(PredictionLogLine, to_log_line(prediction))) for prediction in latest]
+        models = {self.model_name or project for project, _ in lines}
+        return RecentPredictions((line for _, line in lines), partial(self._find_reference, models))
+
+    def _find_reference(self, models: set[str]) -> VersionReference | None:
+        """The reference of the champion, where the predictions are of one model and it has one that can be read."""
+        if len(models) != 1:
+            return None
+        champion = find_champion(self._load_settings(), next(iter(models)))
+        content = champion.attachment(PROFILE) if champion else None
+        if champion is None or content is None:
+            return None
+        try:
+            profile = Reference.from_bytes(content)
+        except ArtifactError:
+            return None  # of another format: the older predictions are a reference too
+        return VersionReference(champion.version, profile, champion.table_schema)
 
     def detect_drift(self, limit: int = 1000, *, drift_threshold: float = 0.1) -> DriftDetection:
-        """Whether the latest predictions drifted, older half against newer half; see ``tiltyard.detect_drift``.
-
-        To compare them with the training of a version instead: ``tiltyard monitor``.
+        """Whether the latest predictions drifted; see ``tiltyard.detect_drift``.
 
         Raises:
             UsageError: the limit is negative.
