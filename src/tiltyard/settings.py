@@ -153,7 +153,12 @@ class Settings(BaseSettings):
     @property
     def tracking_uri(self) -> str:
         """MLflow's tracking URI: the one of the environment, or an SQLite file in the state folder."""
-        return self.mlflow_tracking_uri or f"sqlite:///{self.state / 'mlflow.db'}"
+        return self.mlflow_tracking_uri or self.own_tracking_uri
+
+    @property
+    def own_tracking_uri(self) -> str:
+        """The SQLite file in the state folder as a tracking URI."""
+        return f"sqlite:///{self.state / 'mlflow.db'}"
 
     @property
     def registry_uri(self) -> str:
@@ -165,7 +170,8 @@ class Settings(BaseSettings):
         """Artifact root for new experiments; None where a tracking server decides."""
         if self.artifacts:
             return self.artifacts
-        return None if self.mlflow_tracking_uri else (self.state / "artifacts").as_uri()
+        own = self.tracking_uri == self.own_tracking_uri
+        return (self.state / "artifacts").as_uri() if own else None
 
     @property
     def snapshot_store(self) -> str:

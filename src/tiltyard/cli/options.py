@@ -29,5 +29,9 @@ def json_option(command: Command) -> Command:
 
 
 def model_option(command: Command) -> Command:
-    """``--model-name``: a registered model other than the project's."""
-    return click.option("--model-name", default=None, help="Registered model.  [default: the project's]")(command)
+    """``--model-name``: a registered model, instead of the project's or without a project file."""
+    return click.option(
+        "--model-name",
+        default=None,
+        help="Registered model; needs no project file.  [default: the project's, or the only one]",
+    )(command)

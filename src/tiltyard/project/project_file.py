@@ -25,6 +25,10 @@ class ProjectSection(Section):
     model: Name | None = Field(default=None, description="Name of the registered model; default: NAME-classifier.")
 
 
+NO_ROWS = "none"
+"""The source of a project without a file: its labelled rows are not known."""
+
+
 class Project(Section):
     """A whole project file, checked."""
 
@@ -58,6 +62,11 @@ class Project(Section):
         if self.split.by == "time" and self.data.time is None:
             raise ValueError('split.by: "time" needs data.time, the column that says when a row came about')
         return self
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether it names its labelled rows; one that a registered model implies does not."""
+        return self.data.source != NO_ROWS
 
     @property
     def name(self) -> str:

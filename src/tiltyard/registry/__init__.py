@@ -1,6 +1,7 @@
 """Runs, versions and promotion: MLflow behind explicit clients, safe packages, gates."""
 
 from tiltyard.registry.mlflow_backend.experiment_tracker import ActiveRun, ExperimentTracker
+from tiltyard.registry.mlflow_backend.mlflow_client import read_experiment_name
 from tiltyard.registry.mlflow_backend.mlflow_registry import MlflowRegistry
 from tiltyard.registry.package.holdout_predictions import HOLDOUT, HoldoutPredictions
 from tiltyard.registry.package.manifest import Manifest, Samples, ScorerChoice, VersionCard
@@ -23,6 +24,7 @@ __all__ = [
     "VersionCard",
     "VersionInfo",
     "VersionLoader",
+    "read_experiment_name",
     "read_package",
     "write_package",
 ]

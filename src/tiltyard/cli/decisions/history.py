@@ -10,6 +10,7 @@ import click
 
 from tiltyard import wiring
 from tiltyard.cli.current_ledger import open_current_ledger
+from tiltyard.cli.find_project import find_project
 from tiltyard.cli.main import EXIT_NO
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, format_time, print_json, print_line, print_table
@@ -19,7 +20,6 @@ from tiltyard.formatting import format_count
 from tiltyard.ledger import Event, Ledger
 from tiltyard.pipeline import champion_at
 from tiltyard.pipeline.remediation.history import STEPS
-from tiltyard.project import load_project
 from tiltyard.registry.alias_history import record_outside_changes
 from tiltyard.registry.chain_anchors import ChainCheck, check_chain, parse_anchor, read_anchors
 from tiltyard.settings import Settings
@@ -53,8 +53,8 @@ def history_command(
 
     Exit code 3 when --verify or --anchor finds a broken chain.
     """
-    project = load_project(project_path)
-    name = model_name or project.model_name
+    project = find_project(project_path, model_name, quiet=True)
+    name = project.model_name
     settings = wiring.load_settings(project)
     at = _parse_past_time(moment)
     with open_current_ledger(settings) as ledger:

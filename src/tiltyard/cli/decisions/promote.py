@@ -7,32 +7,52 @@ from pathlib import Path
 import click
 
 from tiltyard import app_wiring, wiring
+from tiltyard.aliases import CHAMPION
+from tiltyard.cli.find_project import find_project
 from tiltyard.cli.main import EXIT_NO
-from tiltyard.cli.options import json_option, project_option
+from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json, print_table
-from tiltyard.data import load_dataset, split_dataset
+from tiltyard.data import Dataset, load_dataset, split_dataset
 from tiltyard.errors import UsageError
-from tiltyard.pipeline import promote_version
-from tiltyard.project import load_project
+from tiltyard.pipeline import Workspace, point_alias, promote_version
+from tiltyard.project import Project
 from tiltyard.promotion.gates import COLUMNS, verdict_markdown, verdict_rows
 
 
 @click.command()
 @click.argument("version")
 @project_option
+@model_option
+@click.option(
+    "--data",
+    "rows",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    default=None,
+    help="Labelled rows for the gates.  [default: the test rows of the project]",
+)
+@click.option("--label", default=None, help="Column of the label in --data.  [default: the project's, or as trained]")
 @click.option("--force", is_flag=True, help="Promote the version even if gates refuse it; needs --reason.")
 @click.option("--reason", default="", help="Why the gates are overruled; recorded with the decision and who made it.")
 @click.option("--markdown", is_flag=True, help="Print the verdict as Markdown, for a pull request.")
 @json_option
 def promote_command(
-    version: str, project_path: Path | None, force: bool, reason: str, markdown: bool, as_json: bool
+    version: str,
+    project_path: Path | None,
+    model_name: str | None,
+    rows: Path | None,
+    label: str | None,
+    force: bool,
+    reason: str,
+    markdown: bool,
+    as_json: bool,
 ) -> int:
     """Run the gates for a registered version; it becomes champion if it passes.
 
     Champion and challenger are compared on the current test rows that neither was trained on. A first champion is
     compared with guessing on the same rows. Exit code 3 when the gates refuse the version.
 
-    With --force --reason the version becomes champion even so; the decision keeps the verdict, who and why.
+    With --force --reason the version becomes champion even so; the decision keeps the verdict, who and why. Without a
+    project file and without --data no gate can be run: --force --reason promotes the version, and the record says so.
     """
     if force and not reason.strip():
         raise UsageError(
@@ -40,11 +60,13 @@ def promote_command(
             next_step="Say why with --reason; it is kept.",
             code="decision.no-reason",
         )
-    project = load_project(project_path)
+    project = find_project(project_path, model_name)
     settings = wiring.load_settings(project)
-    test = split_dataset(load_dataset(project), project.split, project.data.time).test
+    test = _load_test_rows(project, rows, label)
     with wiring.open_ledger(settings) as ledger:
         workspace = app_wiring.open_workspace(settings, ledger, project)
+        if test is None:
+            return _promote_without_gates(workspace, project, version, reason if force else "", as_json=as_json)
         outcome = promote_version(workspace, project, version, test, force=reason if force else "")
     if as_json:
         print_json(outcome.to_dict())
@@ -55,3 +77,30 @@ def promote_command(
         print_table(f"Version {outcome.version.version}", COLUMNS, verdict_rows(outcome.verdict))
         console.print(f"Status: {outcome.status}")
     return 0 if outcome.promoted else EXIT_NO
+
+
+def _load_test_rows(project: Project, rows: Path | None, label: str | None) -> Dataset | None:
+    """The rows for the gates: all of the file, or the project's test rows; None where neither is known."""
+    if rows is not None:
+        given = {"source": str(rows.resolve()), "label": label or project.data.label}
+        return load_dataset(project.model_copy(update={"data": project.data.model_copy(update=given)}))
+    if not project.has_rows:
+        return None
+    return split_dataset(load_dataset(project), project.split, project.data.time).test
+
+
+def _promote_without_gates(workspace: Workspace, project: Project, version: str, why: str, *, as_json: bool) -> int:
+    if not why:
+        raise UsageError(
+            f"There are no labelled rows for the gates: {project.model_name} has no project file.",
+            next_step="Give rows: --data FILE. Or promote it without the gates: --force --reason WHY.",
+            code="promotion.no-rows",
+        )
+    info = workspace.registry.get_version(project.model_name, version=version)
+    workspace.load(info)  # the gates may be left out, the check of its files may not
+    before = point_alias(workspace, info.name, version=info.version, alias=CHAMPION, reason=why)
+    if as_json:
+        print_json({"model": info.name, "champion": info.version, "before": before, "gates": "not run"})
+    else:
+        console.print(f"Status: Version {info.version} of {info.name} is champion now; no gate was run.")
+    return 0

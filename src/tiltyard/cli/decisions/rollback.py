@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 
 from tiltyard import app_wiring, wiring
+from tiltyard.cli.find_project import find_project
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json
 from tiltyard.pipeline import roll_back
-from tiltyard.project import load_project
 
 
 @click.command()
@@ -26,11 +26,11 @@ def rollback_command(
 
     Running servers load it without a restart, as they load any new champion.
     """
-    project = load_project(project_path)
+    project = find_project(project_path, model_name, quiet=True)
     settings = wiring.load_settings(project)
     with wiring.open_ledger(settings) as ledger:
         workspace = app_wiring.open_workspace(settings, ledger, project)
-        now, before = roll_back(workspace, model_name or project.model_name, to=to, reason=reason)
+        now, before = roll_back(workspace, project.model_name, to=to, reason=reason)
     if as_json:
         print_json({"model": now.name, "champion": now.version, "before": before.version if before else None})
         return

@@ -14,16 +14,18 @@ import click
 
 from tiltyard import wiring
 from tiltyard._version import __version__
+from tiltyard.cli.find_project import find_project
 from tiltyard.cli.host.api_keys import describe_api_keys
 from tiltyard.cli.host.doctor_decisions import Check, check_decisions
 from tiltyard.cli.host.doctor_labels import check_label_times
+from tiltyard.cli.host.doctor_mlflow import check_mlflow_variables
 from tiltyard.cli.main import EXIT_FAILED
-from tiltyard.cli.options import json_option, project_option
+from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json, print_line
 from tiltyard.data import load_dataset
-from tiltyard.errors import NotFoundError, ProjectError, TiltyardError
+from tiltyard.errors import NotFoundError, TiltyardError
 from tiltyard.ledger.spools.spool import measure_lag
-from tiltyard.project import Project, load_project
+from tiltyard.project import Project
 from tiltyard.redact import without_password
 from tiltyard.registry.package.signing import SIGNING_KEY, TRUSTED_KEYS, key_file
 from tiltyard.settings import Settings
@@ -42,14 +44,15 @@ LOW_DISK = 500 * 1024 * 1024
 
 @click.command()
 @project_option
+@model_option
 @click.option("--repair", is_flag=True, help="Complete or withdraw interrupted alias changes.")
 @json_option
-def doctor_command(project_path: Path | None, repair: bool, as_json: bool) -> int:
+def doctor_command(project_path: Path | None, model_name: str | None, repair: bool, as_json: bool) -> int:
     """Check the installation, the stores and the champion, and name the fix for each problem.
 
     Exit code 1 when a check fails.
     """
-    checks = [*_check_installation(), *_check_project(project_path, repair=repair)]
+    checks = [*_check_installation(), *_check_project(project_path, model_name, repair=repair)]
     wrong = [check for check in checks if check.state == "wrong"]
     if as_json:
         print_json({"healthy": not wrong, "checks": [asdict(check) for check in checks]})
@@ -78,16 +81,21 @@ def _check_installation() -> Iterator[Check]:
         yield Check("optional parts", "ok", f"installed: {', '.join(EXTRAS)}")
 
 
-def _check_project(path: Path | None, *, repair: bool) -> Iterator[Check]:
+def _check_project(path: Path | None, model_name: str | None, *, repair: bool) -> Iterator[Check]:
     try:
-        project = load_project(path)
-    except ProjectError as error:
+        project = find_project(path, model_name, quiet=True)
+    except TiltyardError as error:
         state = "note" if error.code == "project.missing" and path is None else "wrong"
         yield Check("project file", state, error.message, error.next_step)
         return
-    yield Check("project file", "ok", f"{project.root}: {project.name}, {project.task}")
+    if project.has_rows:
+        yield Check("project file", "ok", f"{project.root}: {project.name}, {project.task}")
+        yield from _run_check("data", lambda: _describe_data(project))
+    else:
+        found = f"none; the model is {project.model_name}, and limits and gates are the defaults"
+        yield Check("project file", "note", found, "To set them, and to name the data: tiltyard init DATA_FILE")
     settings = wiring.load_settings(project)
-    yield from _run_check("data", lambda: _describe_data(project))
+    yield check_mlflow_variables(settings)
     yield _disk(settings)
     yield from _run_check("ledger", lambda: _describe_ledger(settings))
     yield from check_label_times(project, settings)

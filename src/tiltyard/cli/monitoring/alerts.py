@@ -7,11 +7,11 @@ from pathlib import Path
 import click
 
 from tiltyard import wiring
+from tiltyard.cli.find_project import find_project
 from tiltyard.cli.main import EXIT_NO
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, format_time, print_json, print_line
 from tiltyard.notifications.alerts import Alert, read_alerts
-from tiltyard.project import load_project
 
 _STYLES = {"error": "bold red", "warning": "bold yellow", "info": "bold"}
 
@@ -26,9 +26,9 @@ def alerts_command(project_path: Path | None, model_name: str | None, everything
 
     Exit code 3 when an alert is open.
     """
-    project = load_project(project_path)
+    project = find_project(project_path, model_name, quiet=True)
     with wiring.open_ledger(wiring.load_settings(project)) as ledger:
-        known = read_alerts(ledger.events(subject=model_name or project.model_name))
+        known = read_alerts(ledger.events(subject=project.model_name))
     open_alerts = [alert for alert in known if alert.state == "open"]
     listed = known if everything else open_alerts
     if as_json:

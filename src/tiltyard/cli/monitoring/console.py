@@ -8,28 +8,29 @@ import click
 
 from tiltyard import wiring
 from tiltyard.cli.current_ledger import open_current_ledger
-from tiltyard.cli.options import json_option, project_option
+from tiltyard.cli.find_project import find_project
+from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json, print_line
 from tiltyard.console.run import require_console, run_console
 from tiltyard.console.sources import console_sources
-from tiltyard.project import load_project
 from tiltyard.serving.process.sockets import Address, bind
 
 
 @click.command()
 @project_option
+@model_option
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8050, show_default=True, help="Port; 0 chooses a free one."
 )
 @json_option
-def console_command(project_path: Path | None, host: str, port: int, as_json: bool) -> None:
+def console_command(project_path: Path | None, model_name: str | None, host: str, port: int, as_json: bool) -> None:
     """Open the console: versions, metrics and predictions as pages.
 
     The console only reads. Anyone who can reach its address sees every recorded input: keep it on this machine, or put
     a proxy with authentication in front of it.
     """
-    project = load_project(project_path)
+    project = find_project(project_path, model_name)
     require_console()
     settings = wiring.load_settings(project)
 

@@ -10,15 +10,15 @@ from rich.text import Text
 
 from tiltyard import app_wiring, wiring
 from tiltyard.cli.current_ledger import open_current_ledger
+from tiltyard.cli.find_project import find_project
 from tiltyard.cli.main import EXIT_NO
-from tiltyard.cli.options import json_option, project_option
+from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, format_time, print_json, print_line, print_pairs, print_table
 from tiltyard.cli.time_options import parse_time
 from tiltyard.findings import Finding
 from tiltyard.monitoring.performance import Figure
 from tiltyard.monitoring.run import MonitoringResult
 from tiltyard.pipeline.jobs.monitoring_run import run_monitoring
-from tiltyard.project import load_project
 
 MAX_STEPS = 3
 _VERDICTS = {"clear": "clear", "could_not_judge": "could not check"}
@@ -26,16 +26,19 @@ _VERDICTS = {"clear": "clear", "could_not_judge": "could not check"}
 
 @click.command()
 @project_option
+@model_option
 @click.option("--until", default=None, help="End of the window (ISO 8601).  [default: now]")
 @click.option("--no-record", is_flag=True, help="Do not write the findings to the ledger.")
 @json_option
-def monitor_command(project_path: Path | None, until: str | None, no_record: bool, as_json: bool) -> None:
+def monitor_command(
+    project_path: Path | None, model_name: str | None, until: str | None, no_record: bool, as_json: bool
+) -> None:
     """Monitor the champion once: drift, performance, service.
 
     The run checks the predictions of the last hours ([monitoring] window_hours) and writes its findings to the ledger.
     Exit code 3 when a finding needs attention.
     """
-    project = load_project(project_path)
+    project = find_project(project_path, model_name)
     settings = wiring.load_settings(project)
     with open_current_ledger(settings) as ledger:
         workspace = app_wiring.open_workspace(settings, ledger)

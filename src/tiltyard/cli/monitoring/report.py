@@ -8,25 +8,31 @@ import click
 
 from tiltyard import app_wiring, wiring
 from tiltyard.cli.current_ledger import open_current_ledger
-from tiltyard.cli.options import json_option, project_option
+from tiltyard.cli.find_project import find_project
+from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import print_json, print_line
 from tiltyard.cli.time_options import parse_time
 from tiltyard.errors import UsageError
 from tiltyard.monitoring.report import write_report
 from tiltyard.pipeline.jobs.monitoring_run import summarise_period
-from tiltyard.project import load_project
 
 DAYS = 7.0
 
 
 @click.command()
 @project_option
+@model_option
 @click.option("--to", "target", type=click.Path(path_type=Path), default=None, help="File to write: .html or .md.")
 @click.option("--days", type=float, default=DAYS, show_default=True, help="Days that the report covers.")
 @click.option("--until", default=None, help="End of the period (ISO 8601).  [default: now]")
 @json_option
 def report_command(
-    project_path: Path | None, target: Path | None, days: float, until: str | None, as_json: bool
+    project_path: Path | None,
+    model_name: str | None,
+    target: Path | None,
+    days: float,
+    until: str | None,
+    as_json: bool,
 ) -> None:
     """Write a report on the last days: HTML or Markdown, with plots.
 
@@ -35,7 +41,7 @@ def report_command(
     """
     if not days > 0:
         raise UsageError(f"--days {days:g} is not positive.", next_step="Give a positive number, such as 7.")
-    project = load_project(project_path)
+    project = find_project(project_path, model_name)
     settings = wiring.load_settings(project)
     with open_current_ledger(settings) as ledger:
         workspace = app_wiring.open_workspace(settings, ledger)

@@ -11,11 +11,12 @@ import click
 
 from tiltyard import jsonable, wiring
 from tiltyard.cli.escape import escape_control
-from tiltyard.cli.options import json_option, project_option
+from tiltyard.cli.find_project import find_project
+from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import print_json, print_line, print_table
 from tiltyard.cli.predictions.predict_inputs import FILE_FORMATS, PredictInputs, read_file_inputs, read_words
 from tiltyard.errors import UsageError
-from tiltyard.project import Project, load_project
+from tiltyard.project import Project
 from tiltyard.registry import Manifest
 from tiltyard.scoring import InputWarning, UnknownPolicy, Warnings, join_warnings, make_scorer, score_inputs
 from tiltyard.scoring.text.text_inputs import TextColumns
@@ -26,6 +27,7 @@ INPUT_WIDTH = 200  # characters of an input
 @click.command()
 @click.argument("inputs", nargs=-1)
 @project_option
+@model_option
 @click.option(
     "--file",
     "file",
@@ -45,6 +47,7 @@ INPUT_WIDTH = 200  # characters of an input
 def predict_command(
     inputs: tuple[str, ...],
     project_path: Path | None,
+    model_name: str | None,
     file: Path | None,
     kind: str | None,
     version: str | None,
@@ -56,7 +59,7 @@ def predict_command(
     INPUTS are texts, or rows as JSON objects for a tabular project. A file may have the columns of the training file,
     its label and ids among them. These predictions are not recorded.
     """
-    project = load_project(project_path)
+    project = find_project(project_path, model_name)
     if file is None and kind is not None:
         raise UsageError("--format is for a file.", next_step="Give --file FILE, or --file - for standard input.")
     given = [

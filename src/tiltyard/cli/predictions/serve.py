@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from tiltyard.cli.options import json_option, project_option
+from tiltyard.cli.find_project import find_project
+from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json, print_line
-from tiltyard.project import load_project
 from tiltyard.serving.process.sockets import Address
 from tiltyard.serving.process.supervisor import WorkerSupervisor
 from tiltyard.serving.telemetry.logs import set_up_logs
@@ -18,6 +18,7 @@ from tiltyard.settings import Settings
 
 @click.command()
 @project_option
+@model_option
 @click.option("--host", default=None, help="Address to listen on.  [default: the project's, 127.0.0.1]")
 @click.option("--port", type=click.IntRange(0, 65535), default=None, help="Port; 0 takes any free one.")
 @click.option("--workers", type=click.IntRange(1, 256), default=None, help="Number of server processes.  [default: 1]")
@@ -25,6 +26,7 @@ from tiltyard.settings import Settings
 @json_option
 def serve_command(
     project_path: Path | None,
+    model_name: str | None,
     host: str | None,
     port: int | None,
     workers: int | None,
@@ -36,7 +38,7 @@ def serve_command(
     Without a champion the server responds with 503 and the reason; it loads the champion as soon as there is one.
     On an address other than loopback it requires API keys (tiltyard keys api new) and does not start without one.
     """
-    project = load_project(project_path)
+    project = find_project(project_path, model_name)
     overrides: dict[str, Any] = {"host": host, "port": port, "workers": workers}
     options = project.serving.model_copy(update={name: value for name, value in overrides.items() if value is not None})
 

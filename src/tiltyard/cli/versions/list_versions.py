@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 
 from tiltyard import wiring
+from tiltyard.cli.find_project import find_project
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import print_json, print_line, print_table
 from tiltyard.cli.versions.model_info import version_to_dict
-from tiltyard.project import load_project
 
 
 @click.command()
@@ -19,8 +19,8 @@ from tiltyard.project import load_project
 @json_option
 def list_versions_command(project_path: Path | None, model_name: str | None, as_json: bool) -> None:
     """List all versions with their aliases, stages and metrics."""
-    project = load_project(project_path)
-    name = model_name or project.model_name
+    project = find_project(project_path, model_name, quiet=True)
+    name = project.model_name
     versions = wiring.open_registry(wiring.load_settings(project)).list_versions(name)
     if as_json:
         print_json([version_to_dict(info) for info in versions])

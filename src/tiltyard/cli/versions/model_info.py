@@ -9,11 +9,11 @@ from typing import Any
 import click
 
 from tiltyard import wiring
+from tiltyard.cli.find_project import find_project
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import format_time, print_json, print_pairs
 from tiltyard.errors import UnavailableError
 from tiltyard.jsonable import to_json_object
-from tiltyard.project import load_project
 from tiltyard.registry import VersionInfo
 from tiltyard.registry.lineage import Deployment, Lineage, deployments, read_lineage
 from tiltyard.registry.tags import VERDICT_TAG
@@ -32,10 +32,10 @@ def model_info_command(
     project_path: Path | None, model_name: str | None, version: str | None, alias: str | None, as_json: bool
 ) -> None:
     """Show the champion, or another version."""
-    project = load_project(project_path)
+    project = find_project(project_path, model_name, quiet=True)
     settings = wiring.load_settings(project)
     chosen = None if version else (alias or "champion")
-    info = wiring.open_registry(settings).get_version(model_name or project.model_name, version=version, alias=chosen)
+    info = wiring.open_registry(settings).get_version(project.model_name, version=version, alias=chosen)
     served = _find_deployments(settings, info)
     if as_json:
         verdict = _read_verdict(info)

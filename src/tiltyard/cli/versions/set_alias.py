@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from tiltyard import app_wiring, wiring
+from tiltyard.cli.find_project import find_project
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json
-from tiltyard.project import load_project
 from tiltyard.promotion.manual_change import point_alias
 
 
@@ -24,9 +24,9 @@ def set_alias_command(
     project_path: Path | None, model_name: str | None, version: str, alias: str, reason: str, as_json: bool
 ) -> None:
     """Point an alias at a version by hand, without gates."""
-    project = load_project(project_path)
+    project = find_project(project_path, model_name, quiet=True)
     settings = wiring.load_settings(project)
-    name = model_name or project.model_name
+    name = project.model_name
     with wiring.open_ledger(settings) as ledger:
         workspace = app_wiring.open_workspace(settings, ledger, project)
         version = workspace.registry.get_version(name, version=version).version

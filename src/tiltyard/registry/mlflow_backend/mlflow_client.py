@@ -40,6 +40,20 @@ def open_client(tracking_uri: str, registry_uri: str | None = None) -> Any:
         return client
 
 
+def read_experiment_name(tracking_uri: str, run_id: str) -> str | None:
+    """The name of the experiment of a run; None where the run is not in that store.
+
+    Raises:
+        UnavailableError: the server or database cannot be reached.
+    """
+    client = open_client(tracking_uri)
+    try:
+        with mlflow_errors(tracking_uri):
+            return str(client.get_experiment(client.get_run(run_id).info.experiment_id).name)
+    except NotFoundError:
+        return None
+
+
 @contextmanager
 def mlflow_errors(where: str) -> Iterator[None]:
     """Turn what MLflow raises into errors that say what to do; ``where`` is the URI of the request."""

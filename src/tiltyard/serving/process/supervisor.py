@@ -114,7 +114,7 @@ class WorkerSupervisor:
             root=self._project.root,
             model_name=self._project.model_name,
             alias="champion",
-            task=self._project.task,
+            task=self._project.task if self._project.has_rows else None,
             options=self._options.model_copy(update={"host": host, "port": port}),
             number=number,
             workers=self._options.workers,
