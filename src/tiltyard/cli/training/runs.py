@@ -10,9 +10,9 @@ import click
 import pandas as pd
 
 from tiltyard import wiring
-from tiltyard.cli.options import json_option, project_option
+from tiltyard.cli.find_project import find_project
+from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json, print_table
-from tiltyard.project import load_project
 
 DEFAULT_METRICS = ("accuracy", "f1", "log_loss", "fit_seconds")
 
@@ -20,17 +20,23 @@ DEFAULT_METRICS = ("accuracy", "f1", "log_loss", "fit_seconds")
 @click.command()
 @click.argument("run_ids", nargs=-1)
 @project_option
+@model_option
 @click.option("--filter", "condition", default="", help="MLflow search expression, such as: metrics.accuracy > 0.9")
 @click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="Maximum number of runs.")
 @json_option
 def runs_command(
-    run_ids: tuple[str, ...], project_path: Path | None, condition: str, limit: int, as_json: bool
+    run_ids: tuple[str, ...],
+    project_path: Path | None,
+    model_name: str | None,
+    condition: str,
+    limit: int,
+    as_json: bool,
 ) -> None:
     """List, search and compare the runs of the project's experiment.
 
     With RUN_IDS (the first characters are enough) the command compares these runs and shows what differs.
     """
-    project = load_project(project_path)
+    project = find_project(project_path, model_name)
     tracker = wiring.open_tracker(project, wiring.load_settings(project))
     if run_ids:
         compared = tracker.compare_runs([tracker.find_run(run_id) for run_id in run_ids])

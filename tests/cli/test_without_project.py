@@ -1,0 +1,119 @@
+"""The command line in a folder without a project file, on the versions that Python calls registered there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.ensemble import RandomForestClassifier
+
+from tiltyard.cli.main import main
+from tiltyard.pipeline.mlops_pipeline import MLOpsPipeline
+from tiltyard.settings import Settings
+
+NAME = "personality_model"
+Run = Any
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Path:
+    """A folder in which two versions were trained from Python; their test rows are in test.csv."""
+    root = tmp_path_factory.mktemp("python")
+    (root / ".tiltyard").mkdir()
+    (root / ".tiltyard" / "mlflow.db").write_bytes(fresh_store.read_bytes())
+    rng = np.random.default_rng(0)
+    alone = rng.uniform(0, 11, 120)
+    fear = np.where(rng.random(120) < 0.5, "Yes", "No")
+    labels = pd.Series(np.where(alone + rng.normal(0, 0.5, 120) > 5, "Introvert", "Extrovert"), name="Personality")
+    table = pd.DataFrame({"Time_spent_Alone": alone, "Stage_fear": fear})
+    table.assign(Personality=labels)[80:].to_csv(root / "test.csv", index=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        with MLOpsPipeline("personality classification", NAME, settings=Settings.load(root)) as pipeline:
+            for trees in (5, 9):
+                model = RandomForestClassifier(n_estimators=trees, random_state=0)
+                pipeline.train_and_track_model(model, table[:80], labels[:80], table[80:], labels[80:])
+    return root
+
+
+@pytest.fixture
+def run(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs a command in that folder: its exit code, its JSON, and what it said on standard error."""
+    monkeypatch.chdir(folder)
+
+    def call(*words: str) -> tuple[object, Any, str]:
+        with pytest.raises(SystemExit) as left:
+            main([*words, "--json"])
+        said = capsys.readouterr()
+        return left.value.code, json.loads(said.out), said.err
+
+    return call
+
+
+def test_a_version_is_promoted_and_used_by_its_name(run: Run, folder: Path) -> None:
+    """Each command works on a registered model without a project file; those that use limits say whose they are."""
+    code, refused, _ = run("promote", "1", "--model-name", NAME)
+    assert (code, refused["error"]["code"]) == (2, "promotion.no-rows")
+    code, won, said = run("promote", "1", "--model-name", NAME, "--data", "test.csv", "--label", "Personality")
+    assert (code, won["promoted"]) == (0, True)
+    assert f"No project file for {NAME}: limits and gates are the defaults" in said
+    assert run("promote", "2", "--force", "--reason", "a trial")[1]["gates"] == "not run"
+    assert run("rollback", "--model-name", NAME, "--reason", "back")[1]["champion"] == "1"
+    assert run("set-alias", "--version", "2", "--alias", "challenger")[1]["model"] == NAME
+    assert [one["version"] for one in run("list-versions")[1]] == ["2", "1"]
+    assert run("model-info", "--model-name", NAME)[1]["version"] == "1"
+    kinds = {event["kind"] for event in run("history")[1]}
+    assert {"registered", "promoted", "alias-set", "rolled-back"} <= kinds
+    [scored] = run("predict", '{"Time_spent_Alone": 11, "Stage_fear": "Yes"}')[1]
+    assert scored["model_version"] == "1"
+    assert run("predict", "--model-name", NAME, "--file", "test.csv")[0] == 0
+    code, found, said = run("monitor", "--model-name", NAME)
+    assert found["version"] == "1"
+    assert "columns and classes are those of version 1" in said
+    assert Path(run("report", "--model-name", NAME, "--to", "page.md")[1]["file"]).name == "page.md"
+    assert (folder / "page.md").is_file()
+    assert len(run("runs")[1]) == 2
+    code, doctor, _ = run("doctor", "--model-name", NAME)
+    checks = {check["name"]: check for check in doctor["checks"]}
+    assert code == 0, [check for check in doctor["checks"] if check["state"] == "wrong"]
+    assert NAME in checks["project file"]["found"]
+    assert "version 1" in checks["champion"]["found"]
+
+
+def test_the_doctor_names_the_line_that_shows_mlflow_the_same_store(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``doctor`` prints the variables for MLflow's own commands; with them set, its own location stays the same."""
+    store = f"sqlite:///{folder.resolve() / '.tiltyard' / 'mlflow.db'}"
+    checks = {check["name"]: check for check in run("doctor")[1]["checks"]}
+    assert f"export MLFLOW_TRACKING_URI={store} MLFLOW_BACKEND_STORE_URI={store}" in checks["mlflow"]["next_step"]
+    before = Settings.load(folder).artifact_location
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
+    monkeypatch.setenv("MLFLOW_BACKEND_STORE_URI", store)
+    assert Settings.load(folder).artifact_location == before
+    checks = {check["name"]: check for check in run("doctor")[1]["checks"]}
+    assert checks["mlflow"]["next_step"] == ""
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones(run: Run) -> None:
+    """A misspelt model is named with the registered ones and the nearest."""
+    code, told, _ = run("history", "--model-name", "personality_mode")
+    assert (code, told["error"]["code"]) == (1, "model.unknown")
+    assert f"Did you mean '{NAME}'?" in told["error"]["message"]
+
+
+def test_a_folder_without_anything_says_how_to_begin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a file and without a name the error names both ways, and no state folder is made."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        main(["list-versions"])
+    said = capsys.readouterr().err
+    assert "tiltyard init DATA_FILE" in said
+    assert "--model-name NAME" in said
+    assert list(tmp_path.iterdir()) == []
