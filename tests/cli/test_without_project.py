@@ -99,11 +99,11 @@ def test_the_doctor_names_the_line_that_shows_mlflow_the_same_store(
     assert checks["mlflow"]["next_step"] == ""
 
 
-def test_an_unknown_name_is_answered_with_the_known_ones(run: Run) -> None:
+def test_an_unknown_name_is_refused_with_the_known_ones(run: Run) -> None:
     """A misspelt model is named with the registered ones and the nearest."""
-    code, told, _ = run("history", "--model-name", "personality_mode")
-    assert (code, told["error"]["code"]) == (1, "model.unknown")
-    assert f"Did you mean '{NAME}'?" in told["error"]["message"]
+    code, named, _ = run("history", "--model-name", "personality_mode")
+    assert (code, named["error"]["code"]) == (1, "model.unknown")
+    assert f"Did you mean '{NAME}'?" in named["error"]["message"]
 
 
 def test_a_folder_without_anything_says_how_to_begin(
