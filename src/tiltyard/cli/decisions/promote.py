@@ -8,10 +8,10 @@ import click
 
 from tiltyard import app_wiring, wiring
 from tiltyard.aliases import CHAMPION
-from tiltyard.cli.find_project import find_project
 from tiltyard.cli.main import EXIT_NO
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json, print_table
+from tiltyard.cli.versions.find_project import find_project
 from tiltyard.data import Dataset, load_dataset, split_dataset
 from tiltyard.errors import UsageError
 from tiltyard.pipeline import Workspace, point_alias, promote_version

@@ -14,7 +14,6 @@ import click
 
 from tiltyard import wiring
 from tiltyard._version import __version__
-from tiltyard.cli.find_project import find_project
 from tiltyard.cli.host.api_keys import describe_api_keys
 from tiltyard.cli.host.doctor_decisions import Check, check_decisions
 from tiltyard.cli.host.doctor_labels import check_label_times
@@ -22,6 +21,7 @@ from tiltyard.cli.host.doctor_mlflow import check_mlflow_variables
 from tiltyard.cli.main import EXIT_FAILED
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json, print_line
+from tiltyard.cli.versions.find_project import find_project
 from tiltyard.data import load_dataset
 from tiltyard.errors import NotFoundError, TiltyardError
 from tiltyard.ledger.spools.spool import measure_lag

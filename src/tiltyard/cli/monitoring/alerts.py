@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 
 from tiltyard import wiring
-from tiltyard.cli.find_project import find_project
 from tiltyard.cli.main import EXIT_NO
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, format_time, print_json, print_line
+from tiltyard.cli.versions.find_project import find_project
 from tiltyard.notifications.alerts import Alert, read_alerts
 
 _STYLES = {"error": "bold red", "warning": "bold yellow", "info": "bold"}

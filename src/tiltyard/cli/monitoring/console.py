@@ -8,9 +8,9 @@ import click
 
 from tiltyard import wiring
 from tiltyard.cli.current_ledger import open_current_ledger
-from tiltyard.cli.find_project import find_project
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json, print_line
+from tiltyard.cli.versions.find_project import find_project
 from tiltyard.console.run import require_console, run_console
 from tiltyard.console.sources import console_sources
 from tiltyard.serving.process.sockets import Address, bind

@@ -10,11 +10,11 @@ from rich.text import Text
 
 from tiltyard import app_wiring, wiring
 from tiltyard.cli.current_ledger import open_current_ledger
-from tiltyard.cli.find_project import find_project
 from tiltyard.cli.main import EXIT_NO
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, format_time, print_json, print_line, print_pairs, print_table
 from tiltyard.cli.time_options import parse_time
+from tiltyard.cli.versions.find_project import find_project
 from tiltyard.findings import Finding
 from tiltyard.monitoring.performance import Figure
 from tiltyard.monitoring.run import MonitoringResult

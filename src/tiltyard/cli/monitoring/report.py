@@ -8,10 +8,10 @@ import click
 
 from tiltyard import app_wiring, wiring
 from tiltyard.cli.current_ledger import open_current_ledger
-from tiltyard.cli.find_project import find_project
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import print_json, print_line
 from tiltyard.cli.time_options import parse_time
+from tiltyard.cli.versions.find_project import find_project
 from tiltyard.errors import UsageError
 from tiltyard.monitoring.report import write_report
 from tiltyard.pipeline.jobs.monitoring_run import summarise_period

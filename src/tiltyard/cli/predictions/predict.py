@@ -11,10 +11,10 @@ import click
 
 from tiltyard import jsonable, wiring
 from tiltyard.cli.escape import escape_control
-from tiltyard.cli.find_project import find_project
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import print_json, print_line, print_table
 from tiltyard.cli.predictions.predict_inputs import FILE_FORMATS, PredictInputs, read_file_inputs, read_words
+from tiltyard.cli.versions.find_project import find_project
 from tiltyard.errors import UsageError
 from tiltyard.project import Project
 from tiltyard.registry import Manifest

@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from tiltyard.cli.find_project import find_project
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json, print_line
+from tiltyard.cli.versions.find_project import find_project
 from tiltyard.serving.process.sockets import Address
 from tiltyard.serving.process.supervisor import WorkerSupervisor
 from tiltyard.serving.telemetry.logs import set_up_logs

@@ -10,9 +10,9 @@ import click
 import pandas as pd
 
 from tiltyard import wiring
-from tiltyard.cli.find_project import find_project
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json, print_table
+from tiltyard.cli.versions.find_project import find_project
 
 DEFAULT_METRICS = ("accuracy", "f1", "log_loss", "fit_seconds")
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from tiltyard import wiring
-from tiltyard.cli.find_project import find_project
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import print_json, print_line, print_table
+from tiltyard.cli.versions.find_project import find_project
 from tiltyard.cli.versions.model_info import version_to_dict
 
 

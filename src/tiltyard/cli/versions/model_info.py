@@ -9,9 +9,9 @@ from typing import Any
 import click
 
 from tiltyard import wiring
-from tiltyard.cli.find_project import find_project
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import format_time, print_json, print_pairs
+from tiltyard.cli.versions.find_project import find_project
 from tiltyard.errors import UnavailableError
 from tiltyard.jsonable import to_json_object
 from tiltyard.registry import VersionInfo

@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from tiltyard import app_wiring, wiring
-from tiltyard.cli.find_project import find_project
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json
+from tiltyard.cli.versions.find_project import find_project
 from tiltyard.promotion.manual_change import point_alias
 
 
