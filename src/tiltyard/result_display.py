@@ -77,7 +77,7 @@ def shorten_value(value: Any) -> str:
         return _shorten_mapping(value)
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return _shorten_list(value)
-    return "–" if value is None else shorten_name(value, WIDTH)
+    return "–" if value is None else shorten_name(value, WIDTH if not isinstance(value, str) else _WIDEST)
 
 
 def _list_lines(facts: Mapping[str, Any]) -> Iterator[Line]:
