@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from tiltyard.findings import Severity
+from tiltyard.jsonable import json_form, to_json_object
 from tiltyard.ledger import Event, FindingRecord, Ledger, new_id
 from tiltyard.ledger.model_events import ModelEvents
 from tiltyard.notifications import address_notices
@@ -48,6 +49,7 @@ class IncidentUpdate:
     done: str
 
 
+@json_form(also=("state",), names={"model_name": "model", "incident": "matter"})
 @dataclass(frozen=True)
 class Alert:
     """An alert, as of its latest notice.
@@ -91,23 +93,6 @@ class Alert:
             return f"It is over: the latest monitoring run found nothing. It lasted {lasted:,.0f} minutes.\n{self.done}"
         parts = [*self.happened, f"What was done: {self.done}"]
         return "\n".join([*parts, f"What to do: {self.to_do}"] if self.to_do else parts)
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        return {
-            "id": self.id,
-            "model": self.model_name,
-            "matter": self.incident,
-            "state": self.state,
-            "severity": self.severity,
-            "title": self.title,
-            "happened": list(self.happened),
-            "done": self.done,
-            "to_do": self.to_do,
-            "raised_at": self.raised_at.isoformat(),
-            "changed_at": self.changed_at.isoformat(),
-            "cleared_at": self.cleared_at.isoformat() if self.cleared_at else None,
-        }
 
 
 def read_alerts(events: Iterable[Event]) -> list[Alert]:
@@ -225,14 +210,14 @@ def _record_alert(ledger: Ledger, kind: str, alert: Alert, now: datetime, alerts
         at=now,
         actor=actor,
         reason=alert.title if alert.cleared_at is None else f"{alert.title}: it is over",
-        evidence={"alert": alert.to_dict()},
+        evidence={"alert": to_json_object(alert)},
     )
     payload = {
         "title": event.reason,
         "text": alert.text,
         "link": alerts.link,
         "severity": alert.severity,
-        "data": alert.to_dict(),
+        "data": to_json_object(alert),
     }
     ledger.append(event, address_notices(alerts.to, _TOPICS[kind], payload, now))
 

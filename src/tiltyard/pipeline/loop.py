@@ -10,6 +10,7 @@ from typing import Any
 
 from tiltyard.errors import TiltyardError
 from tiltyard.findings import could_not_judge
+from tiltyard.jsonable import to_json_object
 from tiltyard.ledger import FindingRecord
 from tiltyard.ledger.finding_records import finding_record
 from tiltyard.ledger.model_events import ModelEvents
@@ -53,7 +54,7 @@ class LoopIteration:
                 for one in self.findings
                 if one.status == "found" and one.severity != "info"
             ],
-            "response": self.response.to_dict(),
+            "response": to_json_object(self.response),
         }
 
     @property

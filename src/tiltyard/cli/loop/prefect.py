@@ -11,6 +11,7 @@ from tiltyard import wiring
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import console, print_json, print_table
 from tiltyard.errors import UsageError
+from tiltyard.jsonable import to_jsonable
 from tiltyard.pipeline.orchestration.prefect_deployments import POOL, deploy
 from tiltyard.pipeline.orchestration.runner import FlowKind
 from tiltyard.project import load_project
@@ -49,7 +50,7 @@ def deploy_command(project_path: Path | None, train_every_hours: float | None, p
     every = None if train_every_hours is None else timedelta(hours=train_every_hours)
     deployments = deploy(project, settings.prefect_api_url, ENTRYPOINTS, train_every=every, pool=pool)
     if as_json:
-        print_json({"pool": pool, "deployments": [one.to_dict() for one in deployments]})
+        print_json({"pool": pool, "deployments": to_jsonable(deployments)})
         return
     print_table(
         "Deployments",

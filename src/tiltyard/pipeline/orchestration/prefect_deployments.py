@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
+from tiltyard.jsonable import json_form
 from tiltyard.pipeline.orchestration.prefect_flows import at, check_prefect, flow_name, require_prefect
 from tiltyard.pipeline.orchestration.runner import FlowKind
 from tiltyard.project import Project
@@ -17,6 +17,7 @@ POOL = "tiltyard"
 DEPLOYMENT = "scheduled"
 
 
+@json_form(also=("every_minutes",), without=("every",))
 @dataclass(frozen=True)
 class PrefectDeployment:
     """A deployment as it was made.
@@ -31,9 +32,10 @@ class PrefectDeployment:
     id: str
     every: timedelta | None
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        return {"name": self.name, "id": self.id, "every_minutes": self.every and self.every.total_seconds() / 60}
+    @property
+    def every_minutes(self) -> float | None:
+        """How often it runs, in minutes."""
+        return None if self.every is None else self.every.total_seconds() / 60
 
 
 def deploy(

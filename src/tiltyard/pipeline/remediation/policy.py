@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
+from tiltyard.jsonable import json_form
 from tiltyard.ledger import FindingRecord
 from tiltyard.pipeline.remediation.history import ActionKind, History
 from tiltyard.pipeline.remediation.incidents import TITLES, Incident, IncidentKind, group_incidents
@@ -32,6 +32,11 @@ class Situation:
     new_labels: int
 
 
+@json_form(
+    also=("cause_ids",),
+    without=("causes",),
+    names={"kind": "action", "incident_kind": "matter", "cause_ids": "causes"},
+)
 @dataclass(frozen=True)
 class Decision:
     """What is to be done, or why nothing is.
@@ -50,15 +55,10 @@ class Decision:
     target: str | None = None
     causes: tuple[FindingRecord, ...] = ()
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        return {
-            "action": self.kind,
-            "reason": self.reason,
-            "matter": self.incident_kind,
-            "target": self.target,
-            "causes": [{"code": cause.code, "subject": cause.subject, "id": cause.id} for cause in self.causes],
-        }
+    @property
+    def cause_ids(self) -> list[dict[str, str]]:
+        """The causes, as they are written down: their codes, subjects and ids."""
+        return [{"code": cause.code, "subject": cause.subject, "id": cause.id} for cause in self.causes]
 
 
 def decide(

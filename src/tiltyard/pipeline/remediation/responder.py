@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Literal
 
 from tiltyard.aliases import PREVIOUS
 from tiltyard.errors import NotFoundError
@@ -43,15 +43,6 @@ class Remediation:
     decision: Decision | None = None
     actions: tuple[Action, ...] = ()
     alerts: tuple[Alert, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        return {
-            "outcome": self.outcome,
-            "decision": self.decision.to_dict() if self.decision else None,
-            "actions": [to_json_object(action) for action in self.actions],
-            "alerts": [alert.to_dict() for alert in self.alerts],
-        }
 
 
 def _now() -> datetime:
@@ -135,7 +126,7 @@ class Responder:
         alerts = self._raise_alerts(findings, history, decision, events)
         actions = list(resumed)
         if decision.kind is not None:
-            plan = {**decision.to_dict(), "champion": history.champion}
+            plan = {**to_json_object(decision), "champion": history.champion}
             actions.append(self._carry_out(journal, journal.plan(decision.kind, decision.reason, plan)))
             history = self.history(events)
         alerts += self._report_results(history, events)

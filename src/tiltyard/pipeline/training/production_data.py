@@ -64,19 +64,6 @@ class ProductionData:
             text += f", {self.corrected:,} labels corrected"
         return text + (f", {left_out:,} left out" if left_out else "")
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form, without the rows."""
-        return {
-            "rows": len(self.dataset),
-            "added": self.added,
-            "corrected": self.corrected,
-            "repeated": self.repeated,
-            "redacted": self.redacted,
-            "unknown_label": dict(self.unknown_label),
-            "unreadable": self.unreadable,
-            "data_fingerprint": self.dataset.fingerprint,
-        }
-
 
 def gather_production_data(
     project: Project, ledger: Ledger, *, since: datetime | None = None, base: Dataset | None = None

@@ -22,6 +22,7 @@ from tiltyard.data.content_hash import fingerprint, row_digests
 from tiltyard.data.snapshots.snapshot import take_snapshot
 from tiltyard.errors import DataError, MissingExtraError, NotFoundError, TiltyardError, UsageError
 from tiltyard.formatting import join_names
+from tiltyard.jsonable import to_jsonable
 from tiltyard.models import Candidate, Choice, custom_source, get_candidate
 from tiltyard.project import DataSection, Project
 from tiltyard.promotion.context import Workspace
@@ -65,10 +66,6 @@ class KeptRows:
             "snapshot_fingerprint": self.fingerprint,
             "snapshot": self.uri or f"not kept: {self.why_not}",
         }
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        return {"fingerprint": self.fingerprint, "uri": self.uri, "why_not": self.why_not, "created": self.created}
 
 
 NOTHING_KEPT = KeptRows("", why_not="no place for snapshots was given")
@@ -122,7 +119,7 @@ def describe_recipe(project: Project, candidate: Candidate, kept: KeptRows | Non
         "candidate": candidate.name,
         "params": {name: _round_trip_json(value) for name, value in candidate.params.items()},
         "code": hashlib.sha256(source.read_bytes()).hexdigest() if source is not None else None,
-        "snapshot": kept.to_dict() if kept else None,
+        "snapshot": to_jsonable(kept),
         "libraries": {
             "python": platform.python_version(),
             **{name: importlib.metadata.version(name) for name in _LIBRARIES},

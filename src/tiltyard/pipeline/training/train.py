@@ -56,7 +56,7 @@ class TrainingOutcome:
             "test_rows": len(self.trial.split.test),
             "num_features": self.trial.model.num_features,
             "fit_seconds": self.trial.model.seconds,
-            "snapshot": self.kept.to_dict(),
+            "snapshot": to_json_object(self.kept),
             "status": self.promotion.status if self.promotion else "Registered",
             "promotion": self.promotion.to_dict() if self.promotion else None,
         }
