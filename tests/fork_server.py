@@ -241,6 +241,10 @@ def _serve(requests: socket.socket) -> tuple[dict[str, Any], list[int]]:
                         os._exit(0)
                     pid = os.fork()
                     if pid == 0:
+                        # The sockets of its elders are closed with all files; as objects they would warn of that.
+                        for elder in events.get_map().values():
+                            if elder.data:
+                                elder.data[1].detach()
                         return json.loads(message), files[1:]
                     for file in files[1:]:
                         os.close(file)
