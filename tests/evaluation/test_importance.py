@@ -277,3 +277,17 @@ def test_importance_can_be_drawn(one: Importance) -> None:
     assert len(figure.axes) == (3 if one.kind == "terms" else 1)
     assert len(figure.axes[0].patches) == (20 if one.kind == "terms" else 2)
     assert drawn(figure).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("noisy", ["before", "after"])
+def test_a_change_within_the_chance_of_shuffling_is_not_clear(noisy: str) -> None:
+    """Of two columns that changed alike, only the one whose shuffles agree in both versions is clearly changed."""
+    spread = {"before": 0.001, "after": 0.001, noisy: 0.3}
+
+    def measure(steady: float, side: str) -> Importance:
+        weights = FeatureWeight("steady", steady, 0.001), FeatureWeight("noisy", 1 - steady, spread[side])
+        return Importance("permutation", "loss of accuracy", 100, weights)
+
+    change = compare_importance(measure(0.4, "before"), measure(0.5, "after"))
+    assert change is not None
+    assert {one.name: one.is_clear for one in (*change.rose, *change.fell)} == {"steady": True, "noisy": False}

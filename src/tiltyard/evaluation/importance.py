@@ -21,6 +21,8 @@ Predict = Callable[[pd.DataFrame], NDArray[np.float64]]
 
 MOST_ROWS = 2_000
 REPEATS = 3
+# The 97.5 % quantile of Student's t with 4 degrees of freedom: of two means over 3 shuffles each.
+_STUDENT_T = 2.776
 # Rows that are predicted for the permutation importance, all columns and repeats together: about a second of work.
 MOST_PREDICTED = 60_000
 
@@ -83,17 +85,25 @@ class Change:
         label: the label that a term speaks for.
         before: its share of all importance in the earlier version, 0 to 1; a value below 0 counts as 0.
         after: the same in the later version.
+        chance: differences up to this size are chance, by the deviations of the shuffles of both versions (Student's
+            t, 95 %); what other test rows would change is not counted. None for terms.
     """
 
     name: str
     label: str | None
     before: float
     after: float
+    chance: float | None = None
 
     @property
     def difference(self) -> float:
         """By how much its share rose."""
         return self.after - self.before
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the difference is known to exceed chance."""
+        return self.chance is not None and abs(self.difference) > self.chance
 
 
 @dataclass(frozen=True)
@@ -201,13 +211,28 @@ def compare_importance(before: Importance, after: Importance) -> ImportanceChang
         return None
     old, new = _normalise_weights(before), _normalise_weights(after)
     names = sorted({*old, *new}, key=lambda name: (name[1] or "", name[0]))
-    changes = [Change(name, label, old.get((name, label), 0.0), new.get((name, label), 0.0)) for name, label in names]
+    chance = _bound_chance(before, after)
+    changes = [
+        Change(name, label, old.get((name, label), 0.0), new.get((name, label), 0.0), chance.get(name))
+        for name, label in names
+    ]
     largest = sorted(changes, key=lambda change: -abs(change.difference))[:MOST_CHANGES]
     return ImportanceChange(
         rank_correlation=_rank_correlation(changes),
         rose=tuple(change for change in largest if change.difference > 0),
         fell=tuple(change for change in largest if change.difference < 0),
     )
+
+
+def _bound_chance(before: Importance, after: Importance) -> dict[str, float]:
+    """By how much the share of each column differs by the chance of shuffling, in 95 of 100 cases."""
+    squares: dict[str, float] = {}
+    for side in (before, after):
+        total = sum(max(0.0, feature.value) for feature in side.features) or 1.0
+        for feature in side.features:
+            if feature.deviation is not None:
+                squares[feature.name] = squares.get(feature.name, 0.0) + (feature.deviation / total) ** 2 / REPEATS
+    return {name: _STUDENT_T * float(np.sqrt(square)) for name, square in squares.items()}
 
 
 def _predict_shuffled(

@@ -12,6 +12,7 @@ from tiltyard.cli.main import EXIT_NO
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import Terminal, console, print_json
 from tiltyard.cli.progress import ConsoleRunner
+from tiltyard.cli.training.analysis_tables import print_analysis
 from tiltyard.evaluation import GUESSES, GuessBaseline
 from tiltyard.pipeline import TrainingOutcome, TrainingRequest, train
 from tiltyard.project import load_project
@@ -78,7 +79,8 @@ def _render(outcome: TrainingOutcome) -> None:
     metrics = outcome.trial.evaluation.metrics
     console.print(f"\nMLflow run ID: {outcome.run_id}\nRegistered model version: {outcome.version.version}\n")
     console.print(outcome.trial.evaluation.classification_report)
-    console.print("=" * 50 + "\nTraining completed!\n" + "=" * 50)
+    print_analysis(outcome.trial.evaluation, outcome.trial.examination)
+    console.print("\n" + "=" * 50 + "\nTraining completed!\n" + "=" * 50)
     console.print(f"Run ID: {outcome.run_id}\nMetrics:")
     guess = outcome.trial.guess
     for name in dict.fromkeys((*HEADLINE, guess.metric)):
@@ -87,6 +89,8 @@ def _render(outcome: TrainingOutcome) -> None:
     console.print(f"Model version: {outcome.version.version}")
     if outcome.promotion is not None:
         console.print(f"Status: {outcome.promotion.status}")
+        if outcome.promotion.promoted:
+            console.print("Next: tiltyard serve")
     else:
         console.print("Status: Registered (add --champion to compare it with the champion)")
 

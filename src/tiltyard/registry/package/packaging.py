@@ -279,13 +279,11 @@ def _signature(card: VersionCard) -> Any:
 def _mlflow_type(dtype: str) -> Any:
     from mlflow.types.schema import AnyType, DataType  # noqa: PLC0415
 
-    if dtype.startswith(("int", "uint", "Int")):
-        return DataType.long
-    if dtype.startswith(("float", "Float")):
-        return DataType.double
     if dtype == "bool":
         return DataType.boolean
-    return DataType.string if dtype.startswith(("str", "object", "category", "large_string")) else AnyType()
+    # MLflow takes whole numbers neither for double, nor fractions or gaps for long, and no categories for string: a
+    # version would refuse its own training rows. Words stay strings: training knew none that is a number.
+    return DataType.string if dtype.startswith(("str", "object", "large_string")) else AnyType()
 
 
 def _example(card: VersionCard) -> Any:
