@@ -57,10 +57,10 @@ def test_a_file_of_any_format_comes_back_with_the_predictions_of_its_rows(
     """CSV, TSV, JSON, JSON Lines and Parquet get the predictions of /predict/batch, all of them recorded."""
     expected = [client.post("/predict", json={"features": row}).json()["confidence"] for row in ROWS]
     for ending in ("csv", "tsv", "json", "jsonl", "parquet"):
-        answer = send(client, encode(ending), f"people.{ending}")
-        assert answer.status_code == 200, answer.text
-        assert "people-predictions.csv" in answer.headers["content-disposition"]
-        rows = list(csv.DictReader(io.StringIO(answer.text)))
+        response = send(client, encode(ending), f"people.{ending}")
+        assert response.status_code == 200, response.text
+        assert "people-predictions.csv" in response.headers["content-disposition"]
+        rows = list(csv.DictReader(io.StringIO(response.text)))
         assert [row["town"] for row in rows] == ["York", "Hull", ""]
         assert [float(row["confidence"]) for row in rows] == pytest.approx(expected)
         for row in rows:
@@ -79,9 +79,9 @@ def test_the_summary_of_a_file_counts_its_rows(client: httpx.Client) -> None:
 
 def test_a_file_with_a_wrong_row_is_refused_whole(client: httpx.Client, ledger: TestLedger) -> None:
     """One wrong cell, also behind the first chunk, refuses the file by row and column, and nothing is recorded."""
-    answer = send(client, encode("csv").replace(b"44,", b"old,"), "people.csv")
-    assert answer.status_code == 422
-    assert [one["field"] for one in answer.json()["errors"]] == ["row 3.age"]
+    response = send(client, encode("csv").replace(b"44,", b"old,"), "people.csv")
+    assert response.status_code == 422
+    assert [one["field"] for one in response.json()["errors"]] == ["row 3.age"]
     assert list(ledger.predictions()) == []
 
 
@@ -101,10 +101,10 @@ def test_a_file_that_cannot_be_scored_is_named(
     client: httpx.Client, content: bytes, name: str, status: int, words: str
 ) -> None:
     """An empty, damaged, foreign or too large file is a problem document that says so, without paths of the host."""
-    answer = send(client, content, name)
-    problem = answer.json()
-    assert (answer.status_code, words in problem["detail"]) == (status, True), problem
-    assert "tiltyard-" not in answer.text
+    response = send(client, content, name)
+    problem = response.json()
+    assert (response.status_code, words in problem["detail"]) == (status, True), problem
+    assert "tiltyard-" not in response.text
     assert problem["next_step"]
 
 
@@ -120,8 +120,10 @@ def test_texts_of_a_file_are_predicted_line_by_line(start: Start, registry: Fake
     registry.point_alias("champion", registry.add(text_package))
     url = start().url
     for name, content in (("a.txt", "a warm film\n\na waste of time\n"), ("a.csv", "text\na warm film\na waste\n")):
-        answer = httpx.post(f"{url}/predict/file", params={"name": name}, content=content.encode(), timeout=30)
-        assert [row["prediction"] for row in csv.DictReader(io.StringIO(answer.text))] == ["good", "bad"], answer.text
+        response = httpx.post(f"{url}/predict/file", params={"name": name}, content=content.encode(), timeout=30)
+        assert [row["prediction"] for row in csv.DictReader(io.StringIO(response.text))] == ["good", "bad"], (
+            response.text
+        )
 
 
 def test_the_history_is_searched_by_words_and_label(client: httpx.Client) -> None:
