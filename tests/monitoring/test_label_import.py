@@ -162,6 +162,14 @@ def test_labels_are_read_however_a_spreadsheet_wrote_them(tmp_path: Path, conten
         read_labels(tmp_path / "labels.csv")
 
 
+def test_the_time_has_the_name_of_the_http_field_too(tmp_path: Path) -> None:
+    """A column ``at`` is the time of a label, as over HTTP, unless there is a ``labelled_at`` next to it."""
+    (tmp_path / "a.csv").write_text("key,label,at\n8,1,2026-01-01\n")
+    assert read_labels(tmp_path / "a.csv")["labelled_at"].to_list() == ["2026-01-01"]
+    (tmp_path / "b.csv").write_text("key,label,at,labelled_at\n8,1,here,2026-01-01\n")
+    assert read_labels(tmp_path / "b.csv")["at"].to_list() == ["here"]
+
+
 def test_the_queue_holds_the_uncertain_the_unfamiliar_and_some_at_random() -> None:
     """Each reason gets its share, the worst cases first, labelled and redacted ones and copies never."""
     ledger = MemoryLedger()

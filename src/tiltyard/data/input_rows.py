@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from tiltyard.data.conform.cells import number_pattern
+from tiltyard.data.conform.cells import drop_thousands, number_pattern
 from tiltyard.data.load_dataset import find_section
 from tiltyard.data.sources import read_source
 from tiltyard.data.sources.detect_file import detect_layout
@@ -83,5 +83,4 @@ def _find_foreign_numbers(section: DataSection, own: DataSection) -> tuple[re.Pa
 def _point_number(cell: Any, pattern: re.Pattern[str], section: DataSection) -> Any:
     if not isinstance(cell, str) or not pattern.fullmatch(cell.strip()):
         return cell
-    plain = cell if section.thousands is None else cell.replace(section.thousands, "")
-    return plain.replace(section.decimal, ".")
+    return drop_thousands(cell.strip(), section.thousands).replace(section.decimal, ".")

@@ -15,6 +15,15 @@ from tiltyard.formatting import format_count
 _INTEGER = re.compile(r"[+-]?\d+(?:\.0*)?", re.ASCII)
 
 
+def holds_whole_numbers(column: pd.Series) -> bool:
+    """Whether a column of numbers holds only whole ones, next to gaps or not."""
+    if column.dtype != np.float64:
+        return bool(pd.api.types.is_integer_dtype(column.dtype))
+    numbers = column.to_numpy()
+    finite = numbers[np.isfinite(numbers)]
+    return bool(len(finite) and (finite == np.floor(finite)).all())
+
+
 def is_rounded(column: pd.Series) -> bool:
     """Whether a column of floats may hold whole numbers that were rounded to fit."""
     if column.dtype != np.float64:

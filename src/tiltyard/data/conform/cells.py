@@ -103,6 +103,18 @@ def write_category(raw: Any) -> str | None:
     return None if isinstance(raw, _NO_VALUES) else str(raw)
 
 
+def thousand_marks(thousands: str) -> str:
+    """The characters that a separator between thousands means: a space in any width, an apostrophe in either shape."""
+    return {" ": " \u00a0\u202f\u2009", "'": "'\u2019"}.get(thousands, thousands)
+
+
+def drop_thousands(text: str, thousands: str | None) -> str:
+    """The text of a number without its separators between thousands."""
+    for mark in thousand_marks(thousands or ""):
+        text = text.replace(mark, "")
+    return text
+
+
 @lru_cache(maxsize=64)
 def number_pattern(decimal: str, thousands: str | None, *, point: bool = False) -> re.Pattern[str]:
     """What a number looks like in text: ``1163.74``, or ``1,163.74`` with groups of three digits.
@@ -114,13 +126,12 @@ def number_pattern(decimal: str, thousands: str | None, *, point: bool = False) 
     """
     either = "." + decimal if point and thousands != "." else decimal
     mark = f"[{re.escape(either)}]"
-    grouped = rf"\d{{1,3}}(?:{re.escape(thousands)}\d{{3}})+(?:{mark}\d+)?|" if thousands else ""
+    between = f"[{re.escape(thousand_marks(thousands))}]" if thousands else ""
+    grouped = rf"\d{{1,3}}(?:{between}\d{{3}})+(?:{mark}\d+)?|" if thousands else ""
     return re.compile(rf"[+-]?(?:(?:{grouped}\d+{mark}?\d*|{mark}\d+){_EXPONENT}|{_INFINITY})", re.ASCII)
 
 
 def _parse_number_text(text: str, rules: ReadingRules) -> float | None:
     if not number_pattern(rules.decimal, rules.thousands, point=True).fullmatch(text):
         return None
-    if rules.thousands is not None:
-        text = text.replace(rules.thousands, "")
-    return float(text.replace(rules.decimal, "."))
+    return float(drop_thousands(text, rules.thousands).replace(rules.decimal, "."))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Set
+from typing import IO
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ _WHITE_SPACE = "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680" + "".join(
     map(chr, (*range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000))
 )
 _LINE_END = 10
+_ZERO = np.uint8(48)
 _BLOCK = 1 << 20  # bytes that are compared at a time, which a processor keeps at hand
 
 
@@ -50,6 +52,26 @@ def has_line_end(column: pd.Series) -> bool:
     starts, ends, content = _read_buffers(take_texts(column))
     within = content[starts[0] : ends[-1]] if len(starts) else content
     return any((within[place : place + _BLOCK] == _LINE_END).any() for place in range(0, len(within), _BLOCK))
+
+
+def has_leading_zero(stream: IO[bytes], separator: bytes) -> bool:
+    """Whether a cell of delimited text may begin with a zero that another digit follows, such as ``01234``.
+
+    Args:
+        stream: the bytes of the text, in an encoding that has ASCII's digits.
+        separator: the one byte between cells.
+    """
+    before = np.zeros(256, dtype=np.bool_)
+    before[[*separator, *b'\r\n"\t ']] = True
+    rest = b"\n"
+    while block := stream.read(_BLOCK):
+        content = np.frombuffer(rest + block, dtype=np.uint8)
+        # A digit is one of ten bytes from 48 on; what is less than 48 wraps around to more than 9.
+        zeros = (content[1:-1] == _ZERO) & (content[2:] - _ZERO < 10)
+        if zeros.any() and before[content[:-2][zeros]].any():
+            return True
+        rest = (rest + block)[-2:]
+    return False
 
 
 def _mark_bytes(words: Iterable[str], place: int) -> NDArray[np.bool_]:

@@ -7,12 +7,41 @@ from collections.abc import Mapping
 from tiltyard.formatting import format_percent, quote_excerpt
 
 POSITIVE_WORDS = frozenset(
-    {"1", "true", "yes", "y", "pos", "positive", "spam", "fraud", "good", "bad", "churn", "churned"}
+    {
+        "1",
+        "true",
+        "yes",
+        "y",
+        "pos",
+        "positive",
+        "spam",
+        "fraud",
+        "good",
+        "bad",
+        "churn",
+        "churned",
+        "ja",
+        "oui",
+        "sí",
+        "si",
+        "sim",
+        "wahr",
+        "vrai",
+        "vero",
+        "verdadero",
+        "verdadeiro",
+        "tak",
+        "ano",
+        "kyllä",
+        "igen",
+        "evet",
+    }
 )
 NEGATIVE_WORDS = frozenset(
     {
         "0", "-1", "false", "no", "n", "not", "none", "nan", "na", "n/a", "null", "nothing", "neg", "negative",
         "normal", "ham", "healthy", "benign", "legit", "legitimate", "genuine", "absent", "never", "control",
+        "nein", "non", "nee", "não", "nao", "nej", "nei", "nie", "ne", "ei", "nem", "hayır", "falsch", "faux", "falso",
     }
 )  # fmt: skip
 _NEGATIVE_WITH_ONE = NEGATIVE_WORDS | {"2"}  # of other numbers, 1 is as often the lowest grade

@@ -16,11 +16,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import csv as arrow_csv
 
-from tiltyard.data.conform.big_integers import is_rounded, make_integers
+from tiltyard.data.conform.big_integers import holds_whole_numbers, is_rounded, make_integers
 from tiltyard.data.conform.cells import is_gap, number_pattern
 from tiltyard.data.conform.names import conform_names, describe_conformed_names
 from tiltyard.data.conform.rules import ReadingRules
-from tiltyard.data.conform.text_scan import find_words, has_line_end
+from tiltyard.data.conform.text_scan import find_words, has_leading_zero, has_line_end
+from tiltyard.data.sources.delimited_numbers import holds_code, rewrite_numbers
 from tiltyard.data.sources.dialect import Dialect, LoneQuoteError, Record, has_trailing_cell, read_records
 from tiltyard.data.sources.files import SourceFile
 from tiltyard.data.sources.reading_findings import (
@@ -44,7 +45,6 @@ NUMBER_GAPS = "words for gaps in columns of numbers"
 """Key of a frame's ``attrs``: the words for gaps that its columns of numbers held."""
 
 _TITLE_CELLS = 2  # a first row of so few cells may be a title
-_CONVERTED_FROM = 0.9  # share of a column's cells that have to be numbers before any is rewritten
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,7 @@ def read_delimited(
     _refuse_if_lost(frame, file, section, dialect, layout)
     headers = _find_headers(frame, layout)
     frame = _read_number_gaps(frame, file, section, dialect, layout, verbatim)
+    frame = _restore_codes(frame, file, section, dialect, layout, verbatim)
     frame = _restore_integers(frame, file, section, dialect, layout)
     written = conform_names(layout.written)
     found += describe_conformed_names(layout.written, written)
@@ -108,7 +109,7 @@ def read_delimited(
         frame = frame.drop(columns=SURPLUS)
         found.append(describe_trailing_cell(file.name, len(frame)))
     if section.thousands is not None:
-        frame = _rewrite_numbers(frame, section, verbatim)
+        frame = rewrite_numbers(frame, section, verbatim)
     if headers is not None:
         found.append(describe_repeated_header(file.name, int(headers.sum())))
         frame = frame[~headers].reset_index(drop=True)
@@ -229,6 +230,32 @@ def _read_number_gaps(
         frame[name] = again[name]
     frame.attrs[NUMBER_GAPS] = set().union(*(found[name] for name in others))
     return frame
+
+
+def _restore_codes(
+    frame: pd.DataFrame,
+    file: SourceFile,
+    section: DataSection,
+    dialect: Dialect,
+    layout: DelimitedLayout,
+    verbatim: tuple[str, ...],
+) -> pd.DataFrame:
+    """The frame with the columns of codes as text, such as ``01234``, of which pandas made whole numbers."""
+    others = (str(name) for name in frame.columns if name not in (*verbatim, SURPLUS))
+    whole = [name for name in others if holds_whole_numbers(frame[name])]
+    if not whole or not _has_codes(file, section, dialect):
+        return frame
+    words = _read_frame(file, section, dialect, layout, (*verbatim, *whole), _Part(columns=whole))
+    coded = [name for name in whole if holds_code(words[name])]
+    return frame.assign(**{name: words[name] for name in coded})
+
+
+def _has_codes(file: SourceFile, section: DataSection, dialect: Dialect) -> bool:
+    """Whether a cell may begin with a needless zero: by the file's bytes, so that most files are not read twice."""
+    if section.encoding.lower().startswith("utf-16"):
+        return True
+    with file.open() as stream:
+        return has_leading_zero(stream, dialect.separator.encode())
 
 
 def _restore_integers(
@@ -371,29 +398,3 @@ def _quote_error(file: SourceFile, error: LoneQuoteError) -> DataError:
         code="data.quoting",
         line=error.line,
     )
-
-
-def _rewrite_numbers(frame: pd.DataFrame, section: DataSection, verbatim: tuple[str, ...]) -> pd.DataFrame:
-    """The columns of numbers with thousands separators as numbers.
-
-    Only cells whose groups have three digits are numbers: pandas' own option would read 01.02.2026 as one, too.
-    """
-    pattern = number_pattern(section.decimal, section.thousands)
-    separator, decimal = section.thousands or "", section.decimal
-    columns = {}
-    for name in frame.columns:
-        column = frame[name]
-        columns[name] = column
-        if name in verbatim or pd.api.types.infer_dtype(column, skipna=True) != "string":
-            continue
-        cells = column.dropna().str.strip()
-        numbers = cells.map(lambda cell: pattern.fullmatch(cell) is not None).astype(bool)
-        if not len(cells) or numbers.mean() < _CONVERTED_FROM:
-            continue
-        plain = cells.where(
-            ~numbers, cells.str.replace(separator, "", regex=False).str.replace(decimal, ".", regex=False)
-        )
-        written = column.copy()
-        written[plain.index] = plain
-        columns[name] = pd.to_numeric(written) if numbers.all() else written
-    return pd.DataFrame(columns, index=frame.index)

@@ -255,7 +255,12 @@ def _detect_numbers(body: Sequence[Record], dialect: Dialect, options: dict[str,
         for cells in columns
     )
     if "decimal" not in options:
-        commas = [cells for cells in columns if _all_match(comma, cells) and any("," in cell for cell in cells)]
+        written = [number_pattern(",", thousands) for thousands in ".' "]
+        commas = [
+            cells
+            for cells in columns
+            if any("," in cell for cell in cells) and any(_all_match(pattern, cells) for pattern in written)
+        ]
         grouped = number_pattern(".", ",")
         # Numbers with a point are read in any case. Between commas, a cell such as "1,5" is likelier a word.
         if any(not _all_match(grouped, cells) for cells in commas) and (not points or dialect.separator != ","):

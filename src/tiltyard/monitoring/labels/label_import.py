@@ -30,6 +30,7 @@ from tiltyard.suggest import nearest
 ROWS_AT_ONCE = 1000
 MOST_EXAMPLES = 5
 ID_COLUMN, KEY_COLUMN, LABEL_COLUMN, AT_COLUMN = "prediction_id", "key", "label", "labelled_at"
+AT_FIELD = "at"
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class LabelColumns:
         id: ids of predictions; where it is missing, or a cell of it is empty, the key is used.
         key: the callers' own keys.
         label: the label; rows without one are skipped.
-        at: when it was determined (ISO 8601); default: now.
+        at: when it was determined (ISO 8601), by ``at`` as over HTTP where there is no ``labelled_at``; default: now.
         label_in_project: the label's column in the project's data, which is read where the file has no ``label``.
     """
 
@@ -143,6 +144,8 @@ def read_labels(path: Path, columns: LabelColumns = LabelColumns()) -> pd.DataFr
     verbatim = (columns.id, columns.key, columns.label, columns.label_in_project or columns.label)
     frame = read_source(section, path.resolve().parent, verbatim=verbatim)
     known = [str(name) for name in frame.columns]
+    if columns.at == AT_COLUMN and AT_COLUMN not in known and AT_FIELD in known:
+        frame = frame.rename(columns={AT_FIELD: AT_COLUMN})
     if columns.label not in known and columns.label_in_project in known:
         frame = frame.rename(columns={columns.label_in_project: columns.label})
     elif columns.label not in known:
