@@ -158,7 +158,7 @@ def test_words_for_gaps_among_numbers_are_missing_cells(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("last", ["red", "1.5"])
 def test_a_file_whose_gaps_are_empty_cells_is_parsed_once(tmp_path: Path, last: str) -> None:
-    """Empty cells, among words and numbers, cost no second parsing: names, cells, zeros and widths of rows are read once."""
+    """Empty cells cost no second parsing: names, cells, needless zeros and widths of rows are read once."""
     path = tmp_path / "rows.csv"
     path.write_text(f"a,b,label,last\n1,x,p,{last}\n,,q,\n3,z,p,{last}\n")
     opened: list[IO[bytes]] = []

@@ -19,9 +19,9 @@ from pyarrow import csv as arrow_csv
 from tiltyard.data.conform.big_integers import holds_whole_numbers, is_rounded, make_integers
 from tiltyard.data.conform.cells import is_gap, number_pattern
 from tiltyard.data.conform.names import conform_names, describe_conformed_names
+from tiltyard.data.conform.number_texts import holds_code, rewrite_numbers
 from tiltyard.data.conform.rules import ReadingRules
 from tiltyard.data.conform.text_scan import find_words, has_leading_zero, has_line_end
-from tiltyard.data.sources.delimited_numbers import holds_code, rewrite_numbers
 from tiltyard.data.sources.dialect import Dialect, LoneQuoteError, Record, has_trailing_cell, read_records
 from tiltyard.data.sources.files import SourceFile
 from tiltyard.data.sources.reading_findings import (
