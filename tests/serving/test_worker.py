@@ -180,7 +180,7 @@ def test_the_supervisor_starts_workers_before_it_imports_anything_heavy(tmp_path
     )
     code = (
         "import sys, pathlib, tiltyard.cli.predictions.serve as serve; "
-        "project = serve.load_project(pathlib.Path(sys.argv[1])); serve.Settings.load(project.root); "
+        "project = serve.find_project(pathlib.Path(sys.argv[1])); serve.Settings.load(project.root); "
         "from tiltyard.serving.telemetry import Metrics; list(Metrics().collect()); "
         "print({'sklearn', 'numba', 'pandas', 'pyarrow', 'scipy', 'mlflow', 'sqlalchemy', 'httpx'} & set(sys.modules))"
     )

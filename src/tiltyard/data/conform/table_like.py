@@ -63,7 +63,7 @@ def read_table_pair(
         before = read_table_like(before.to_numpy(dtype=object), what[0], list(after.columns)).infer_objects()
     elif nameless == (False, True) and len(after):
         after = read_table_like(after.to_numpy(dtype=object), what[1], list(before.columns)).infer_objects()
-    elif nameless == (True, True):
+    elif nameless == (True, True) and list(before.columns) != list(after.columns):
         before, after = (rows.set_axis(_number_columns(rows.shape[1]), axis=1) for rows in (before, after))
     return before, after
 
