@@ -81,9 +81,12 @@ def read_prose(file: Path, *, strings: bool = True) -> Iterator[tuple[int, str]]
 
 
 def _read_strings(tree: ast.Module, *, strings: bool) -> Iterator[tuple[int, str]]:
-    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
-    for node in ast.walk(tree):
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Expr | ast.JoinedStr | ast.Constant)]
+    docstrings = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+    parts = {id(part) for node in nodes if isinstance(node, ast.JoinedStr) for part in node.values}
+    for node in nodes:
+        if isinstance(node, ast.Expr):
+            continue
         if not strings and id(node) not in docstrings:
             continue
         if isinstance(node, ast.JoinedStr):
@@ -124,8 +127,9 @@ def check_file(file: Path, rules: list[Rule], *, strings: bool = True) -> list[s
     """What breaks the rules in one file, as lines for people."""
     problems = []
     for start, text in read_prose(file, strings=strings):
+        flat = re.sub(r"\s", " ", text)
         for rule in rules:
-            for found in rule.pattern.finditer(re.sub(r"\s", " ", text)):
+            for found in rule.pattern.finditer(flat):
                 line = start + text.count("\n", 0, found.start())
                 problems.append(f"{file}:{line}: {rule.message.replace('%s', found[0])} [{rule.name}]")
     return problems
