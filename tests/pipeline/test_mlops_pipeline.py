@@ -73,6 +73,10 @@ def test_the_requirements_story(mlops: MLOpsPipeline, data: Any) -> None:
     promoted = mlops.promote_model(model_version="2", stage="Production")
     assert promoted["promoted"]
     assert promoted["verdict"]["gates"]
+    results: list[Any] = [validated, trained, promoted]
+    for result in results:
+        assert len(repr(result).splitlines()) < 40
+        assert "<table>" in result._repr_html_()
     champion = mlops.registry.champion("personality_model")
     assert champion is not None
     assert champion.version == "2"

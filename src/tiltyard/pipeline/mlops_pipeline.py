@@ -45,6 +45,7 @@ from tiltyard.promotion.manual_change import is_decided, point_alias
 from tiltyard.promotion.model_registry import ModelRegistry
 from tiltyard.promotion.rollback import promote_version
 from tiltyard.registry import ExperimentTracker, Package, VersionInfo
+from tiltyard.result_display import show_as
 from tiltyard.settings import Settings
 from tiltyard.validation import DataValidator, SplitReport, ValidationReport
 from tiltyard.wiring import open_ledger
@@ -130,7 +131,7 @@ class MLOpsPipeline:
             self.tracker.log_metrics({f"{name}_quality_score": score for name, score in scores.items()})
             content = {name: report.to_dict() for name, report in checked.items()}
             self.tracker.log_dict(content, "validation/findings.json")
-        return {
+        result: DataValidationResult = {
             "train": reports["train_data"],
             "test": reports["test_data"],
             "split": split,
@@ -139,6 +140,7 @@ class MLOpsPipeline:
             "findings": [found.to_dict() for found in findings],
             "run_id": run.run_id,
         }
+        return show_as("Checked data", result)
 
     def train_and_track_model(  # noqa: PLR0913 - the requirements' own
         self,
@@ -208,7 +210,7 @@ class MLOpsPipeline:
         info: VersionInfo | None = None
         if register_model:
             info = register_version(workspace, project, trial, recorded, validation, {})
-        return {
+        result: TrackedTraining = {
             "run_id": recorded.run_id,
             "metrics": dict(trial.evaluation.metrics),
             "model": fitted,
@@ -218,6 +220,7 @@ class MLOpsPipeline:
             "confusion_matrix": [list(row) for row in trial.evaluation.confusion_matrix],
             "findings": [found.to_dict() for found in validation.findings],
         }
+        return show_as(f"Training of {self.model_name}", result)
 
     def promote_model(
         self,
@@ -268,7 +271,7 @@ class MLOpsPipeline:
             )
         present = self.registry.get_version(self.model_name, version=version)
         if alias in present.aliases and is_decided(workspace, self.model_name, alias, present.version):
-            return result
+            return show_as(f"Stage of {self.model_name}", result)
         package = workspace.load(present)  # the gates may be left out, the check of its files may not
         known = None
         if alias == CHAMPION and alias not in present.aliases and not force:
@@ -277,12 +280,14 @@ class MLOpsPipeline:
             project, test = known
             outcome = promote_version(workspace, project, version, test)
             verdict = to_json_object(outcome.verdict)
-            return {**result, "promoted": outcome.promoted, "status": outcome.status, "verdict": verdict}
+            result |= {"promoted": outcome.promoted, "status": outcome.status, "verdict": verdict}
+            return show_as(f"Stage of {self.model_name}", result)
         why = reason or f"promoted to {stage} from Python, without test rows for the gates"
         if alias == CHAMPION and not force:
             logger.warning("Version %s becomes %s without the gates: its test rows are not known.", version, alias)
         point_alias(workspace, self.model_name, version=version, alias=alias, reason=why)
-        return {**result, "status": f"Version {version} is {alias} now: {why}."}
+        result["status"] = f"Version {version} is {alias} now: {why}."
+        return show_as(f"Stage of {self.model_name}", result)
 
     def monitor_production_model(self, prediction_data: Any, reference_data: Any) -> ProductionReport:
         """Compare what production saw with a reference, and its predictions with the truth where that is known.
@@ -322,7 +327,7 @@ class MLOpsPipeline:
                 {"rows": len(prediction_data), "drift_detected": float(drift.drift_detected), **(performance or {})}
             )
             self.tracker.log_dict(drift.to_dict(), "monitoring/drift.json")
-        return {
+        result: ProductionReport = {
             "drift_detected": drift.drift_detected,
             "data_drift": drift,
             "performance": performance,
@@ -331,6 +336,7 @@ class MLOpsPipeline:
             "findings": [found.to_dict() for found in drift.findings],
             "run_id": run.run_id,
         }
+        return show_as(f"Production of {self.model_name}", result)
 
     def close(self) -> None:
         """Close the ledger, if it was opened; closing twice is a no-op."""

@@ -31,6 +31,7 @@ from tiltyard.project import ColumnSchema, ColumnType
 
 _MOST_VALUES = 100
 _NEAR = 0.6
+_FEW_WORDS = 3  # so many words among numbers may stand for missing cells
 
 
 Schema = Mapping[str, ColumnSchema]
@@ -290,8 +291,18 @@ def _find_wrong_type(name: str, facts: dict[str, Any]) -> Finding:
         "Wrong type",
         message,
         evidence=facts,
-        next_step="Correct the values where the data is made, or change the schema.",
+        next_step=f"Correct the values where the data is made, {_explain_gaps(facts)}or change the schema.",
     )
+
+
+def _explain_gaps(facts: Mapping[str, Any]) -> str:
+    """How a few words that stand for missing cells are read as such; empty where other values are wrong."""
+    words = [value for value in facts.get("values", ()) if isinstance(value, str)]
+    if not 0 < len(words) <= _FEW_WORDS or facts["expected"] not in ("integer", "number"):
+        return ""
+    named = ", ".join(f'"{word}"' for word in words)
+    options = " ".join(f"--gap '{word}'" for word in words)
+    return f"read them as missing cells (data.gaps = [{named}]; tiltyard init FILE {options}), "
 
 
 def _a(noun: str) -> str:
