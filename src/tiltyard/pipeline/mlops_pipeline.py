@@ -12,6 +12,7 @@ import pandas as pd
 from sklearn.base import clone
 
 from tiltyard.aliases import CHAMPION, alias_of_stage
+from tiltyard.closing import ClosedByWith
 from tiltyard.data import Dataset
 from tiltyard.data.conform.table_like import read_table_pair
 from tiltyard.data.content_hash import content_keys
@@ -53,7 +54,7 @@ from tiltyard.wiring import open_ledger
 logger = logging.getLogger(__name__)
 
 
-class MLOpsPipeline:
+class MLOpsPipeline(ClosedByWith):
     """Validates, trains, tracks, registers, promotes and monitors, through the same parts as the command line.
 
     Args:
@@ -343,12 +344,6 @@ class MLOpsPipeline:
         if self._ledger is not None:
             self._ledger.close()
             self._ledger = None
-
-    def __enter__(self) -> MLOpsPipeline:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def _workspace(self) -> Workspace:
         alerts = self._given.alerts if self._given is not None else NO_DESTINATIONS
