@@ -18,7 +18,7 @@ from typing import Any
 from tiltyard.data.conform.cells import number_pattern
 from tiltyard.data.conform.rules import GAP_WORDS
 from tiltyard.data.sources.delimited import SEPARATORS
-from tiltyard.data.sources.dialect import Dialect, LoneQuoteError, Record, has_trailing_cell, read_records
+from tiltyard.data.sources.delimited.dialect import Dialect, LoneQuoteError, Record, has_trailing_cell, read_records
 from tiltyard.data.sources.files import SourceFile, local_file
 from tiltyard.data.sources.folders import list_line_files
 from tiltyard.data.sources.foreign_content import refuse_foreign_content

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tiltyard.data.conform.cells import normalise_text
 from tiltyard.data.conform.rows import CellError
-from tiltyard.data.sources.dialect import Dialect, LoneQuoteError, has_trailing_cell, read_records
+from tiltyard.data.sources.delimited.dialect import Dialect, LoneQuoteError, has_trailing_cell, read_records
 from tiltyard.scoring import InputProblem
 from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.scoring.text.text_inputs import TEXT, TextColumns

@@ -10,6 +10,9 @@ from itertools import islice
 # Python's limit of 131,072 characters a cell would refuse long texts, which every other reader here takes.
 csv.field_size_limit(2**31 - 1)
 
+SEPARATORS = {"csv": ",", "tsv": "\t"}
+"""The separator of each format of delimited text, unless the project file states another."""
+
 
 @dataclass(frozen=True)
 class Dialect:
