@@ -95,6 +95,39 @@ CASES: dict[str, Case] = {
         ("null", "set"),
         findings=frozenset({("data.gap-word-class", "state")}),
     ),
+    "class-none-and-na.csv": Case(
+        table(disorder=choose("None", "NA")),
+        "disorder",
+        ("NA", "None"),
+        findings=frozenset({("data.gap-word-class", "disorder")}),
+    ),
+    "class-nan.csv": Case(
+        table(state=choose("nan", "N/A")),
+        "state",
+        ("N/A", "nan"),
+        findings=frozenset({("data.gap-word-class", "state")}),
+    ),
+    "class-na-and-unlabelled.csv": Case(
+        table(y=["" if place % 9 == 0 else word for place, word in enumerate(choose("NA", "yes"))]),
+        classes=("NA", "yes"),
+        findings=frozenset({("data.gap-word-class", "y"), ("data.rows-set-aside", "y")}),
+        rows=ROWS - len(range(0, ROWS, 9)),
+    ),
+    "class-null.jsonl": Case(
+        str(
+            pd.DataFrame({"age": AGE, "fee": FEE, "plan": PLAN, "label": choose("null", "None")}).to_json(
+                orient="records", lines=True
+            )
+        ).encode(),
+        "label",
+        ("None", "null"),
+        findings=frozenset({("data.gap-word-class", "label")}),
+    ),
+    "category-none.csv": Case(
+        csv(age=AGE, fee=FEE, extra=np.array(["", "None", "basic"])[(PLACES + (FEE > 40)) % 3], y=Y),
+        inputs=("age", "fee", "extra"),
+        findings=frozenset({("data.gap-word", "extra")}),
+    ),
     "category-na.csv": Case(
         csv(age=AGE, fee=FEE, region=np.where(PLACES % 5 == 0, *np.array(["NA", "EU"])[[Y, 1 - Y]]), y=Y),
         inputs=("age", "fee", "region"),

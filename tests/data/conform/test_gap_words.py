@@ -12,7 +12,8 @@ from tiltyard.data.conform.frames import conform_frame, infer_schema
 from tiltyard.data.conform.gaps import list_gap_decisions
 from tiltyard.data.conform.rows import make_cell_reader
 from tiltyard.data.load_dataset import read_rows
-from tiltyard.project import Project
+from tiltyard.data.sources import read_source
+from tiltyard.project import DataSection, Project
 from tiltyard.validation import DataValidator
 
 ROWS = 40
@@ -69,6 +70,34 @@ def test_real_empty_cells_speak_for_a_value(tmp_path: Path) -> None:
     cells = ["", "", *["EU"] * 30, *["AF"] * 4, *["NA"] * 4]
     dataset = load(tmp_path, {"region": cells})
     assert column_of(dataset, "region") == [None, None, *cells[2:]]
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+@pytest.mark.parametrize(
+    ("cells", "values"),
+    [
+        (["None", "NA"], {"None", "NA"}),
+        (["null", "N/A", "NULL"], {"null", "N/A", "NULL"}),
+        (["None", ""], {"None"}),
+        (["NA"], set()),
+        (["nan", "NaN"], set()),
+    ],
+)
+def test_a_column_of_nothing_but_words_for_gaps(tmp_path: Path, form: str, cells: list[str], values: set[str]) -> None:
+    """Two words that people write, or one next to empty cells, are values; one alone and programs' words are gaps."""
+    frame = pd.DataFrame({"extra": (cells * ROWS)[:ROWS], "y": ["a", "b"] * (ROWS // 2)})
+    content = frame.to_csv(index=False) if form == "csv" else frame.to_json(orient="records", lines=True)
+    (tmp_path / f"rows.{form}").write_text(str(content))
+    read = read_source(DataSection(source=f"rows.{form}", label="y"), tmp_path, verbatim=("y",), found=(found := []))
+    assert set(read["extra"].dropna()) - {""} == values
+    said = {one.evidence["word"]: one.evidence["value"] for one in found if one.code == "data.gap-word"}
+    assert said == {word: word in values for word in cells if word}
+
+
+def test_the_only_word_of_a_column_is_a_gap_everywhere(tmp_path: Path) -> None:
+    """A file that fills an empty column with NA means a gap by NA in its columns of words, too."""
+    dataset = load(tmp_path, {"region": ["EU", "NA"] * (ROWS // 2), "extra": ["NA"] * ROWS})
+    assert column_of(dataset, "region") == ["EU", None] * (ROWS // 2)
 
 
 @pytest.mark.parametrize(("gaps", "expected"), [([], ["EU", "NA", "-"]), (["NA", "-"], ["EU", None, None])])

@@ -48,7 +48,8 @@ def settle_gap_words(
 ) -> tuple[pd.DataFrame, list[GapWord]]:
     """The frame with its words for gaps as missing cells; a word that is left is a value of its column.
 
-    A word that is a gap in a column of numbers, booleans or times of the frame is one in all of its columns.
+    A word that is a gap in a column of numbers, booleans or times of the frame is one in all of its columns, and so is
+    the only word of a column without empty cells.
 
     Args:
         frame: n rows.
@@ -118,7 +119,7 @@ def describe_gap_word(found: GapWord) -> Finding:
     )
 
 
-_TYPED = ("number", "boolean", "time")
+_TYPED = ("number", "boolean", "time", "empty")
 
 
 def _holds_gap_word(column: pd.Series, rules: ReadingRules) -> bool:

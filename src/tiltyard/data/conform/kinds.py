@@ -88,7 +88,8 @@ def choose_value_words(
 
     A word is a value where the column holds categories and the word is as usual as they are: it occurs at least half as
     often as the median of them; where the column has empty cells, which a file with a word for gaps has not, at least
-    as often as the rarest. What programs write for a missing number (``NaN``, ``<NA>``, …) needs such empty cells. A
+    as often as the rarest. Where a column holds nothing else, its words are values if there are two of them, or empty
+    cells too. What programs write for a missing number (``NaN``, ``<NA>``, …) needs such empty cells. A
     project that states its words for gaps (``data.gaps``) leaves nothing to choose.
 
     Args:
@@ -101,7 +102,10 @@ def choose_value_words(
     if not gaps or rules.gaps is not None:
         return ()
     others = {word: int(count) for word, count in zip(words, counts, strict=True) if word not in GAP_WORDS}
-    if not others or kind_of_words(list(others), np.array(list(others.values())), rules=rules) != "category":
+    if not others:
+        said = tuple(sorted(word for word, count in gaps.items() if count > 1 and word in _SAID_WORDS))
+        return said if blanks or len(said) > 1 else ()
+    if kind_of_words(list(others), np.array(list(others.values())), rules=rules) != "category":
         return ()
     least = max(2.0, min(others.values()) if blanks else statistics.median(others.values()) / 2)
     return tuple(sorted(word for word, count in gaps.items() if count >= least and (blanks or word in _SAID_WORDS)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from tiltyard.data.conform.rules import GAP_WORDS
 from tiltyard.data.inference.column_facts import ColumnFacts
 from tiltyard.formatting import format_count, format_percent
 
@@ -125,6 +126,8 @@ def _weigh_values(facts: ColumnFacts) -> list[tuple[float, str]]:
     weighed.append((few, f"it has {facts.different} values"))
     if facts.kind in ("category", "boolean"):
         weighed.append((1.0, ""))
+        if facts.sample and all(word in GAP_WORDS for word in facts.sample):
+            weighed.append((-3.0, "its words usually mean a missing value"))
     elif not bool((facts.column.ordered % 1 == 0).all()):
         weighed.append((-1.0, "it holds fractions"))
     return weighed

@@ -10,6 +10,7 @@ from tiltyard.data.inference.infer_columns import InferredColumns
 from tiltyard.data.inference.input_choice import NESTED
 from tiltyard.findings import Finding
 from tiltyard.formatting import choose_form, join_names, join_values
+from tiltyard.project.toml_values import write_toml_value
 
 
 def describe_guess(guess: InferredColumns) -> list[Finding]:
@@ -89,7 +90,9 @@ def _gap_words_finding(label: str, words: list[str]) -> Finding:
         "warning",
         label,
         "Class that is called like a gap",
-        f"{join_values(words)} {'is a class' if len(words) == 1 else 'are classes'} of '{label}', not a gap.",
+        f"{join_values(words)} {choose_form(len(words), 'is a class', 'are classes')} of '{label}', not "
+        f"{choose_form(len(words), 'a gap', 'gaps')}.",
         evidence={"classes": words},
-        next_step="If it means that a label is missing, declare it as a gap in data.gaps.",
+        next_step="If such a word means that a label is missing, declare it as a gap: "
+        f"data.gaps = {write_toml_value(tuple(words))}.",
     )

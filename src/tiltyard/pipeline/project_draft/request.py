@@ -146,19 +146,29 @@ def _refuse_rows_within(frame: pd.DataFrame, file: str) -> None:
 
 
 def _keep_gap_words(frame: pd.DataFrame, section: DataSection) -> pd.DataFrame:
-    """The rows with the words None, NA, null, … as values in columns of few words that have no empty cell.
+    """The rows with the words None, NA, null, … as values in columns of few words that would be no label without them.
 
-    There such a word is likelier a class than a gap, and a label that loses a class looks like no label at all.
+    A label keeps such words in training, too. They are kept where no cell of the column is empty, for there such a
+    word is likelier a class than a gap; and where it has two words or more, but fewer than two without these.
     """
     suspected = [
         str(name)
         for name in frame.columns
-        if pd.api.types.is_string_dtype(frame[name].dtype)
-        and frame[name].isna().any()
-        and 1 <= frame[name].nunique() <= _FEW_WORDS
+        if frame[name].isna().any() and _holds_few_words(frame[name]) and frame[name].nunique() <= _FEW_WORDS
     ]
     if not suspected:
         return frame
     words = read_source(section, Path(), verbatim=tuple(suspected)).rename(columns=str)
-    kept = {name: words[name] for name in suspected if words[name].notna().all()}
+    kept = {name: words[name] for name in suspected if _needs_words(frame[name], words[name])}
     return frame.assign(**kept)
+
+
+def _holds_few_words(column: pd.Series) -> bool:
+    return pd.api.types.is_string_dtype(column.dtype) or bool(column.isna().all())
+
+
+def _needs_words(settled: pd.Series, words: pd.Series) -> bool:
+    different = words.nunique()
+    if settled.nunique() < 2 <= different <= _FEW_WORDS:
+        return True
+    return bool(words.notna().all()) and settled.nunique() > 0

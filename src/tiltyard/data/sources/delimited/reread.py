@@ -31,8 +31,8 @@ def find_number_words(section: DataSection) -> Set[str]:
 def read_number_gaps(frame: pd.DataFrame, file: DelimitedFile, verbatim: Sequence[str]) -> pd.DataFrame:
     """The frame with the columns of numbers or booleans among which words for gaps stand.
 
-    In a column of words they stay, for what they mean there is still to be decided; the words that stand among numbers
-    are noted in ``attrs`` of the frame (`NUMBER_GAPS`).
+    In a column of words, or of nothing else, they stay, for what they mean there is still to be decided; the words that
+    stand among numbers are noted in ``attrs`` of the frame (`NUMBER_GAPS`).
     """
     names = list(_find_columns(frame, verbatim))
     cells = {name: frame[name] for name in names if _holds_texts(frame[name])}
@@ -48,7 +48,7 @@ def read_number_gaps(frame: pd.DataFrame, file: DelimitedFile, verbatim: Sequenc
     if not found:
         return frame
     again = file.read_frame(verbatim, columns=list(found))
-    others = [name for name in found if not _holds_texts(again[name])]
+    others = [name for name in found if not (_holds_texts(again[name]) or again[name].isna().all())]
     for name in others:
         frame[name] = again[name]
     frame.attrs[NUMBER_GAPS] = set().union(*(found[name] for name in others))
