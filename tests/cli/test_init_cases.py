@@ -169,6 +169,10 @@ CASES: dict[str, Case] = {
         lines("y,age,fee,plan", lambda i: f"{Y[i]},{AGE[i]},{FEE[i]},{PLAN[i]},"),
         findings=frozenset({("data.trailing-cell", "columns")}),
     ),
+    "separator-line.csv": Case(
+        b"sep=;\r\n" + table(y=Y).replace(b".", b"\0").replace(b",", b";").replace(b"\0", b",").replace(b"\n", b"\r\n")
+    ),
+    "separator-line.txt": Case(b"sep=|\n" + table(y=Y).replace(b",", b"|")),
     "lone-quote.tsv": Case(join_texts("label\ttext", "\t", (50, 150)), "label", ("ham", "spam"), ("text",)),
     "two-lone-quotes.txt": Case(join_texts("label|text", "|", (7, 8)), "label", ("ham", "spam"), ("text",)),
     "unlabelled-row.csv": Case(
@@ -283,7 +287,7 @@ def test_a_word_among_numbers_is_named_and_becomes_a_gap(tmp_path: Path) -> None
     assert dataset.inputs["fee"].dtype == np.float64
 
 
-@pytest.mark.parametrize("above", ["Customers in 2026", "# written by a tool", "sep=,", "Report\n\nCustomers, all"])
+@pytest.mark.parametrize("above", ["Customers in 2026", "# written by a tool", "Report\n\nCustomers, all"])
 def test_lines_above_the_header_are_named(tmp_path: Path, above: str) -> None:
     """A title or a comment above the header is refused, with the step that makes a table of the file."""
     content = table(y=Y)

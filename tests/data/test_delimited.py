@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 from typing import IO, Any
 
@@ -103,6 +104,31 @@ def test_separators_and_decimals_follow_the_project_file(tmp_path: Path) -> None
         content = "age;fee;plan\n20;27,7;pro\n27;54,6;basic\n".replace(";", separator)
         frame = read(tmp_path, content, separator=separator, decimal=",")
         assert frame["fee"].tolist() == [27.7, 54.6]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "windows-1252"])
+@pytest.mark.parametrize("line", ["sep=;\n", "sep=;\r\n", '"sep=;"\n', "SEP=;\n", "sep=;;;\n"])
+def test_a_first_line_states_the_separator(tmp_path: Path, line: str, encoding: str) -> None:
+    """The line sep=; of Excel is no row and no header: it states the separator, in any encoding."""
+    content = f"{line}name;fee\nÉva;27.7\nO'Neil;\n"
+    frame = read(tmp_path, content.encode(encoding), encoding=encoding)
+    assert frame.columns.tolist() == ["name", "fee"]
+    assert frame["name"].tolist() == ["Éva", "O'Neil"]
+    assert frame["fee"].tolist()[0] == 27.7
+
+
+def test_a_line_that_states_the_separator_counts_as_a_line(tmp_path: Path) -> None:
+    """A separator in a compressed file holds for that file, and errors number its lines as an editor does."""
+    packed = gzip.compress(b"sep=\t\r\na\tb\r\n1\t0012\r\n")
+    assert read(tmp_path, packed, "rows.csv.gz", separator=",").to_dict("list") == {"a": [1], "b": ["0012"]}
+    assert "line 4 has 3 cells" in refusal(tmp_path, "sep=|\na|b\n1|2\n3|4|5\n").message
+    assert "line 3" in refusal(tmp_path, 'sep=|\na|b\n"1|2\n3|4\n').message
+
+
+@pytest.mark.parametrize("first", ["sep=ab", "separator=;", "sep=", "sep=1"])
+def test_other_first_lines_are_headers(tmp_path: Path, first: str) -> None:
+    """A line that states no separator is a header like any other."""
+    assert read(tmp_path, f"{first}\nx\ny\n", separator="|").columns.tolist() == [first]
 
 
 @pytest.mark.parametrize(

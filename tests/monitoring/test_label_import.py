@@ -49,6 +49,12 @@ def written(file: Path, rows: list[dict[str, Any]]) -> Path:
     return file
 
 
+def test_a_first_line_states_the_separator(tmp_path: Path) -> None:
+    """A file of labels that Excel wrote, with the line sep=; above its header, is read like any other."""
+    (tmp_path / "labels.csv").write_text("sep=;\r\nkey;label\r\norder-7;no, never\r\n", newline="")
+    assert read_labels(tmp_path / "labels.csv").to_dict("records") == [{"key": "order-7", "label": "no, never"}]
+
+
 @pytest.mark.parametrize("name", ["labels.csv", "labels.jsonl", "labels.parquet"])
 def test_every_kind_of_row_is_counted_by_kind(tmp_path: Path, name: str) -> None:
     """New, corrected, repeated, late, unknown, unexpected, empty and broken rows are counted, with examples."""

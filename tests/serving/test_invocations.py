@@ -72,6 +72,8 @@ def test_mlflows_client_gets_predictions(films: ServerUnderTest, towns: ServerUn
         {"inputs": ROW},
         {"inputs": {name: [value] for name, value in ROW.items()}, "params": {}},
         "age,income,town,member\r\n40,38.5,York,true\r\n",
+        "sep=;\r\nage;income;town;member\r\n40;38.5;York;true\r\n",
+        '\ufeff"sep=|"\nage|income|town|member\n40|38.5|York|true\n',
     ],
 )
 def test_every_form_means_the_same(towns: ServerUnderTest, body: Any) -> None:
@@ -128,6 +130,7 @@ def test_wrong_cells_are_named_by_row(towns: ServerUnderTest) -> None:
     assert ask(head + b"40,38.5,York,true,\n41,38.5,York,true,1\n").json()["errors"][0]["field"] == "row 1"
     assert ask(b"").status_code == 400
     assert ask(b"age,age\n1,2\n").json()["errors"][0]["field"] == "line 1"
+    assert "line 3" in str(ask(b"sep=;\nage;income;town;member\n40;38.5\n").json()["errors"][0])
     assert ask(b"\xff\xfe").status_code == 400
     assert ask(head + b'40,38.5,"York,true').status_code == 400
     plain = towns.client.post("/invocations", content=b"{}", headers={"Content-Type": "text/plain"})

@@ -18,7 +18,15 @@ from typing import Any
 from tiltyard.data.conform.cells import number_pattern
 from tiltyard.data.conform.rules import GAP_WORDS
 from tiltyard.data.sources.delimited import SEPARATORS
-from tiltyard.data.sources.delimited.dialect import Dialect, LoneQuoteError, Record, has_trailing_cell, read_records
+from tiltyard.data.sources.delimited.dialect import (
+    SEPARATORS,
+    Dialect,
+    LoneQuoteError,
+    Record,
+    find_separator_line,
+    has_trailing_cell,
+    read_records,
+)
 from tiltyard.data.sources.files import SourceFile, local_file
 from tiltyard.data.sources.folders import list_line_files
 from tiltyard.data.sources.foreign_content import refuse_foreign_content
@@ -97,7 +105,8 @@ def _detect_layout(file: SourceFile, stated: Mapping[str, Any], *, header: bool 
             notices.append(f"The encoding is {encoding}, by its bytes; --encoding says otherwise.")
     if kind in SEPARATORS:
         sample = _read_sample(file, encoding)
-        if file.ending not in _TABLE_ENDINGS and not stated.get("separator") and _holds_lines(sample):
+        stated_separator = stated.get("separator") or find_separator_line(sample)
+        if file.ending not in _TABLE_ENDINGS and not stated_separator and _holds_lines(sample):
             raise _lines_error(file)
         notices += _detect_dialect(sample, str(kind), options, header=header)
     return FileLayout(options, tuple(notices))
@@ -158,6 +167,11 @@ def _read_sample(file: SourceFile, encoding: str) -> str:
 def _detect_dialect(sample: str, kind: str, options: dict[str, Any], *, header: bool | None) -> list[str]:
     """Put separator, quotes, decimal and thousands separator and made-up names into the options."""
     notices: list[str] = []
+    line = find_separator_line(sample)
+    if line is not None:
+        sample = sample[len(line[1]) :]
+        options["separator"] = line[0]
+        notices.append(f"The first line says that cells are separated by {line[0]!r}.")
     dialect, records = _choose_dialect(sample, kind, options.get("separator"))
     if not records:
         return notices

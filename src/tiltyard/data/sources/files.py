@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import lzma
 import os
 import zipfile
@@ -56,6 +57,7 @@ _DECOMPRESSORS: dict[str, Callable[[Any], Any]] = {
 
 
 _REMOVED = "removed"
+_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,8 @@ class SourceFile:
         opener: opens it for reading from its start.
         path: where it is on this machine; None for one behind a URL.
         find_state: what differs after the file was written, replaced or removed; None where that is not known.
+        head: how many of its decompressed bytes are a first line that is not read.
+        mark: what is read in their place: a byte order mark that the encoding needs.
     """
 
     name: str
@@ -75,6 +79,13 @@ class SourceFile:
     opener: Callable[[], IO[bytes]]
     path: Path | None = None
     find_state: Callable[[], object] = lambda: None
+    head: int = 0
+    mark: bytes = b""
+
+    @property
+    def first_line(self) -> int:
+        """The number of the first line that is read."""
+        return 2 if self.head else 1
 
     @property
     def compressed(self) -> bool:
@@ -95,14 +106,38 @@ class SourceFile:
         """The file's bytes, decompressed."""
         with self.opener() as stream:
             if not self.compressed:
-                yield stream
+                yield self._skip_head(stream)
                 return
             with _DECOMPRESSORS[self._endings[-1]](stream) as plain:
-                yield plain
+                yield self._skip_head(plain)
+
+    def _skip_head(self, stream: IO[bytes]) -> IO[bytes]:
+        if not self.head:
+            return stream
+        stream.read(self.head)
+        return io.BufferedReader(_MarkedStream(stream, self.mark), _BLOCK)
 
     @property
     def _endings(self) -> list[str]:
         return [ending.lower() for ending in PurePosixPath(self.name.split("?", 1)[0]).suffixes]
+
+
+class _MarkedStream(io.RawIOBase):
+    """The rest of a stream after a byte order mark."""
+
+    def __init__(self, stream: IO[bytes], mark: bytes) -> None:
+        super().__init__()
+        self._stream = stream
+        self._mark = mark
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        block = self._mark[: len(buffer)] or self._stream.read(len(buffer))
+        self._mark = self._mark[len(buffer) :]
+        buffer[: len(block)] = block
+        return len(block)
 
 
 def local_files(location: Location, root: Path) -> list[SourceFile]:

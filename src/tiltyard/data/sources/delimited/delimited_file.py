@@ -12,7 +12,7 @@ import pandas as pd
 
 from tiltyard.data.conform.rules import ReadingRules
 from tiltyard.data.sources.delimited.dialect import Dialect, Record
-from tiltyard.data.sources.delimited.layout import DelimitedLayout, find_dialect, open_records, read_layout
+from tiltyard.data.sources.delimited.layout import DelimitedLayout, open_records, read_layout
 from tiltyard.data.sources.files import SourceFile
 from tiltyard.project import DataSection
 
@@ -41,8 +41,8 @@ class DelimitedFile:
             DataError: a lone quote would swallow rows (``data.quoting``).
             EmptyDataError: it holds no record.
         """
-        dialect = find_dialect(kind, section)
-        return cls(source, section, dialect, read_layout(source, section, dialect))
+        source, dialect, layout = read_layout(source, kind, section)
+        return cls(source, section, dialect, layout)
 
     @property
     def name(self) -> str:

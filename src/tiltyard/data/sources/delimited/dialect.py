@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -35,6 +36,15 @@ class Record:
     cells: list[str]
 
 
+_SEPARATOR_LINE = re.compile(r'\ufeff?"?sep=([^\w\r\n"])"?\1*[ \t]*(?:\r\n|\n|\r|\Z)', re.IGNORECASE)
+
+
+def find_separator_line(text: str) -> tuple[str, str] | None:
+    """The separator that a first line such as ``sep=;`` states, as Excel reads and writes it, and that whole line."""
+    found = _SEPARATOR_LINE.match(text)
+    return (found[1], found[0]) if found else None
+
+
 class LoneQuoteError(ValueError):
     """A quote opens a cell, and no quote before a separator or a line's end closes it.
 
@@ -49,8 +59,13 @@ class LoneQuoteError(ValueError):
         self.unfinished = unfinished
 
 
-def read_records(lines: Iterable[str], dialect: Dialect) -> Iterator[Record]:
+def read_records(lines: Iterable[str], dialect: Dialect, first_line: int = 1) -> Iterator[Record]:
     """The records of delimited text; lines of white space only between records are none.
+
+    Args:
+        lines: the text.
+        dialect: how it is written.
+        first_line: the number of its first line.
 
     Raises:
         LoneQuoteError: a quoted cell does not end where its quote is closed.
@@ -61,7 +76,7 @@ def read_records(lines: Iterable[str], dialect: Dialect) -> Iterator[Record]:
         quoting=csv.QUOTE_MINIMAL if dialect.quotes else csv.QUOTE_NONE,
         strict=dialect.quotes,
     )
-    line = 1
+    line = first_line
     while True:
         try:
             cells = next(reader)
@@ -73,7 +88,7 @@ def read_records(lines: Iterable[str], dialect: Dialect) -> Iterator[Record]:
             raise
         if len(cells) > 1 or (cells and (cells[0] == "" or cells[0].strip())):
             yield Record(line, cells)
-        line = reader.line_num + 1
+        line = first_line + reader.line_num
 
 
 def has_trailing_cell(records: Iterable[Record], names: int, sample: int = 50) -> bool:

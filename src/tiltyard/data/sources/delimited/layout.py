@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, replace
+from itertools import chain, islice
 
 import pandas as pd
 
@@ -17,6 +18,7 @@ from tiltyard.data.sources.delimited.dialect import (
     Dialect,
     LoneQuoteError,
     Record,
+    find_separator_line,
     has_trailing_cell,
     read_records,
 )
@@ -49,22 +51,27 @@ class DelimitedLayout:
         return self.names[-1] == SURPLUS
 
 
-def find_dialect(kind: str, section: DataSection) -> Dialect:
-    """The dialect that the project file states, else that of the format."""
-    return Dialect(section.separator or SEPARATORS[kind], section.quoting == "standard")
+def read_layout(file: SourceFile, kind: str, section: DataSection) -> tuple[SourceFile, Dialect, DelimitedLayout]:
+    """Find the separator and the names, and whether each row ends with one empty cell more.
 
+    The separator is the one that a first line such as ``sep=;`` states, else the project file's, else that of the
+    format. A stated list of columns is for files without a header: a first record of these names only is a header.
 
-def read_layout(file: SourceFile, section: DataSection, dialect: Dialect) -> DelimitedLayout:
-    """Find the names, and whether each row ends with one empty cell more.
-
-    A stated list of columns is for files without a header: a first record of these names only is a header.
+    Returns:
+        The file without a line that states the separator, how it is written, and what its first records say.
 
     Raises:
         DataError: a lone quote would swallow rows (``data.quoting``).
         EmptyDataError: the file holds no record.
     """
-    with open_records(file, section.encoding, dialect) as records:
-        first = list(islice(records, SAMPLE_RECORDS + 1))
+    dialect = Dialect(section.separator or SEPARATORS[kind], section.quoting == "standard")
+    with _open_text(file, section.encoding) as text, _name_lone_quotes(file):
+        line = text.readline()
+        stated = find_separator_line(line)
+        if stated is not None:
+            file, dialect = _skip_line(file, line, section.encoding), replace(dialect, separator=stated[0])
+        lines = text if stated else chain([line], text)
+        first = list(islice(read_records(lines, dialect, file.first_line), SAMPLE_RECORDS + 1))
     if not first:
         raise pd.errors.EmptyDataError
     cells = conform_names(first[0].cells)
@@ -72,7 +79,7 @@ def read_layout(file: SourceFile, section: DataSection, dialect: Dialect) -> Del
     names = _name_columns(cells) if header else list(section.columns or ())
     if has_trailing_cell(first[1:] if header else first, len(names)):
         names.append(SURPLUS)
-    return DelimitedLayout(names, header, tuple(first[0].cells) if header else ())
+    return file, dialect, DelimitedLayout(names, header, tuple(first[0].cells) if header else ())
 
 
 @contextmanager
@@ -82,14 +89,35 @@ def open_records(file: SourceFile, encoding: str, dialect: Dialect) -> Iterator[
     Raises:
         DataError: from the ``with`` block, where it reads a record with a lone quote (``data.quoting``).
     """
+    with _open_text(file, encoding) as text, _name_lone_quotes(file):
+        yield read_records(text, dialect, file.first_line)
+
+
+@contextmanager
+def _open_text(file: SourceFile, encoding: str) -> Iterator[io.TextIOWrapper]:
+    """The characters of a file, without a byte order mark; its line ends stay, for those in quotes belong to a cell."""
     plain = encoding.lower().replace("_", "-") in ("utf-8", "utf8")
     with file.open() as stream:
-        # The line ends stay as they are: those inside of quotes belong to a cell.
-        text = io.TextIOWrapper(stream, encoding="utf-8-sig" if plain else encoding, newline="")
-        try:
-            yield read_records(text, dialect)
-        except LoneQuoteError as error:
-            raise _quote_error(file, error) from None
+        yield io.TextIOWrapper(stream, encoding="utf-8-sig" if plain else encoding, newline="")
+
+
+@contextmanager
+def _name_lone_quotes(file: SourceFile) -> Iterator[None]:
+    try:
+        yield
+    except LoneQuoteError as error:
+        raise _quote_error(file, error) from None
+
+
+def _skip_line(file: SourceFile, line: str, encoding: str) -> SourceFile:
+    """The file without its first line; UTF-16 keeps the mark that says in which order its bytes are."""
+    with file.open() as stream:
+        start = stream.read(len(codecs.BOM_UTF8))
+    wide = start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    mark = 2 if wide else 3 if start == codecs.BOM_UTF8 else 0
+    plain = "utf-16-le" if wide else "utf-8" if mark else encoding
+    head = mark + len(line.removeprefix("\ufeff").encode(plain))
+    return replace(file, head=head, mark=start[:2] if wide else b"")
 
 
 def _name_columns(cells: Sequence[str]) -> list[str]:

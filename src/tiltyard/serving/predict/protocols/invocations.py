@@ -15,7 +15,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tiltyard.data.conform.cells import normalise_text
 from tiltyard.data.conform.rows import CellError
-from tiltyard.data.sources.delimited.dialect import Dialect, LoneQuoteError, has_trailing_cell, read_records
+from tiltyard.data.sources.delimited.dialect import (
+    Dialect,
+    LoneQuoteError,
+    find_separator_line,
+    has_trailing_cell,
+    read_records,
+)
 from tiltyard.scoring import InputProblem
 from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.scoring.text.text_inputs import TEXT, TextColumns
@@ -90,7 +96,8 @@ def parse_invocation_csv(body: bytes, columns: InputColumns | TextColumns, separ
     Args:
         body: the body.
         columns: the columns that the model knows, of a table or of texts.
-        separator: that of the training file; a comma separates too, where it divides the line of names better.
+        separator: that of the training file; a comma separates too, where it divides the line of names better. A first
+            line such as ``sep=;`` states another.
 
     Raises:
         RequestError: it is empty or not CSV in UTF-8, a name is there twice, or a row has more or fewer cells than
@@ -99,8 +106,11 @@ def parse_invocation_csv(body: bytes, columns: InputColumns | TextColumns, separ
     refuse_empty_body(body)
     try:
         text = body.decode("utf-8-sig")
-        dialect = _choose_dialect(text, columns, separator)
-        records = list(read_records(io.StringIO(text, newline=""), dialect))
+        stated = find_separator_line(text)
+        if stated is not None:
+            text = text[len(stated[1]) :]
+        dialect = Dialect(stated[0]) if stated else _choose_dialect(text, columns, separator)
+        records = list(read_records(io.StringIO(text, newline=""), dialect, 2 if stated else 1))
     except (UnicodeDecodeError, csv.Error, LoneQuoteError) as error:
         raise RequestError(
             f"The body is not CSV that can be read: {error}.",
@@ -109,7 +119,7 @@ def parse_invocation_csv(body: bytes, columns: InputColumns | TextColumns, separ
             next_step="Send CSV in UTF-8 whose first line names the columns.",
         ) from None
     names = [normalise_text(name) for name in records[0].cells] if records else []
-    _refuse_doubled_names(names, "line 1")
+    _refuse_doubled_names(names, f"line {records[0].line if records else 1}")
     surplus = has_trailing_cell(records[1:], len(names), sample=len(records))
     rows: Rows = []
     problems: list[FieldProblem] = []
