@@ -17,7 +17,6 @@ from typing import Any
 
 from tiltyard.data.conform.cells import number_pattern
 from tiltyard.data.conform.rules import GAP_WORDS
-from tiltyard.data.sources.delimited import SEPARATORS
 from tiltyard.data.sources.delimited.dialect import (
     SEPARATORS,
     Dialect,
