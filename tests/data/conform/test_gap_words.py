@@ -13,6 +13,7 @@ from tiltyard.data.conform.gaps import list_gap_decisions
 from tiltyard.data.conform.rows import make_cell_reader
 from tiltyard.data.load_dataset import read_rows
 from tiltyard.data.sources import read_source
+from tiltyard.findings import Finding
 from tiltyard.project import DataSection, Project
 from tiltyard.validation import DataValidator
 
@@ -88,7 +89,8 @@ def test_a_column_of_nothing_but_words_for_gaps(tmp_path: Path, form: str, cells
     frame = pd.DataFrame({"extra": (cells * ROWS)[:ROWS], "y": ["a", "b"] * (ROWS // 2)})
     content = frame.to_csv(index=False) if form == "csv" else frame.to_json(orient="records", lines=True)
     (tmp_path / f"rows.{form}").write_text(str(content))
-    read = read_source(DataSection(source=f"rows.{form}", label="y"), tmp_path, verbatim=("y",), found=(found := []))
+    found: list[Finding] = []
+    read = read_source(DataSection(source=f"rows.{form}", label="y"), tmp_path, verbatim=("y",), found=found)
     assert set(read["extra"].dropna()) - {""} == values
     said = {one.evidence["word"]: one.evidence["value"] for one in found if one.code == "data.gap-word"}
     assert said == {word: word in values for word in cells if word}
