@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tiltyard.findings import Finding, by_severity, could_not_judge
+from tiltyard.findings import Finding, by_severity, could_not_judge, worst_severity
 from tiltyard.jsonable import to_jsonable
 
 FINDING = Finding(
@@ -108,3 +108,18 @@ def test_json_has_no_numpy_pandas_or_nan() -> None:
     ready = to_jsonable({"a": np.array([1, 2]), "b": math.nan, "c": pd.Timestamp("2026-01-02"), "d": pd.NA, 1: {"x"}})
     assert ready == {"a": [1, 2], "b": None, "c": "2026-01-02T00:00:00", "d": "<NA>", "1": ["x"]}
     assert to_jsonable(dt.date(2026, 1, 2)) == "2026-01-02"
+
+
+def test_could_not_judge_is_not_found() -> None:
+    """A finding that could not be evaluated is recorded, and is not a reason to act."""
+    unknown = could_not_judge("drift.verdict", "all", "Too few rows.", "Wait.")
+    assert not unknown.is_found
+    assert worst_severity([unknown, Finding("a.b", "warning", "c", status="clear")]) is None
+    assert worst_severity([unknown, Finding("a.b", "warning", "c"), Finding("a.b", "error", "c")]) == "error"
+
+
+@pytest.mark.parametrize("wrong", [{"code": "Drift"}, {"severity": "fatal"}])
+def test_wrong_codes_and_severities_are_refused(wrong: dict[str, str]) -> None:
+    """A code that is not dotted, or a severity of no kind, is refused."""
+    with pytest.raises(ValueError, match=r"finding (code|severity)"):
+        Finding(**({"code": "a.b", "severity": "warning", "subject": "c"} | wrong))  # type: ignore[arg-type]

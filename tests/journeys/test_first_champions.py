@@ -19,7 +19,8 @@ from tiltyard.pipeline import TrainingOutcome, Workspace
 from tiltyard.promotion.manual_change import point_alias, remove_alias
 from tiltyard.promotion.rollback import promote_version, roll_back
 from tiltyard.registry import MlflowRegistry
-from tiltyard.registry.alias_history import CHANGED_OUTSIDE, record_outside_changes
+from tiltyard.registry.alias_history import CHANGED_OUTSIDE
+from tiltyard.registry.outside_changes import record_outside_changes
 
 ROWS = 240
 PROJECT = """

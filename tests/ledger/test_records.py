@@ -1,11 +1,19 @@
-"""Names of records."""
+"""Records of the ledger: their ids, and what becomes of a finding."""
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, fields
+from datetime import UTC
 from uuid import UUID
 
+import numpy as np
+
+from tiltyard.findings import Finding
 from tiltyard.ledger import new_id
+from tiltyard.ledger.records import finding_record
+from tiltyard.testing import NOON, MemoryLedger
 
 
 def test_ids_rise_and_are_of_version_7() -> None:
@@ -21,3 +29,22 @@ def test_threads_never_share_an_id() -> None:
     with ThreadPoolExecutor(8) as pool:
         made = [id_ for ids in pool.map(lambda _: [new_id() for _ in range(2_000)], range(8)) for id_ in ids]
     assert len(set(made)) == len(made)
+
+
+def test_a_recorded_finding_is_the_finding() -> None:
+    """A finding that went through a ledger is the finding."""
+    found = Finding("drift.number", "warning", "length", score=0.5, limit=0.1, message="Moved.", since=NOON, until=NOON)
+    ledger = MemoryLedger()
+    ledger.findings.record([finding_record(found, project="films", version="1", at=NOON)])
+    (record,) = ledger.findings.select()
+    stored = {one.name for one in fields(Finding)} - {"title"}  # a title follows from the code
+    assert {name: getattr(record, name) for name in stored} == {name: asdict(found)[name] for name in stored}
+    assert (record.project, record.version, record.at.tzinfo) == ("films", "1", UTC)
+
+
+def test_evidence_with_numpy_values_is_json() -> None:
+    """Evidence with numpy's numbers is stored as JSON, and NaN is null."""
+    found = Finding("drift.number", "warning", "x", score=np.float64(2), evidence={"n": np.int64(3), "bad": np.nan})
+    assert json.loads(json.dumps(found.to_dict()))["evidence"] == {"n": 3, "bad": None}
+    record = finding_record(found, project="p", at=NOON)
+    assert record.evidence == {"n": 3, "bad": None}

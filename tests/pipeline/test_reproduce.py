@@ -18,7 +18,8 @@ from tiltyard.data.content_hash import fingerprint, row_digests
 from tiltyard.errors import DataError, NotFoundError, UsageError
 from tiltyard.models.candidates import CANDIDATES
 from tiltyard.pipeline import TrainingOutcome
-from tiltyard.pipeline.training.reproduce import RECIPE, LoadedRecipe, keep_rows
+from tiltyard.pipeline.training.keep_rows import keep_rows
+from tiltyard.pipeline.training.reproduce import RECIPE, LoadedRecipe
 from tiltyard.project import DataSection, Project, SearchSection
 from tiltyard.registry import VersionInfo
 

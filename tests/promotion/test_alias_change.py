@@ -22,12 +22,8 @@ from tiltyard.pipeline import Workspace, approve_version, champion_at, pending_a
 from tiltyard.promotion.alias_change import ChampionChangedError, move_alias
 from tiltyard.promotion.manual_change import point_alias, remove_alias
 from tiltyard.registry import MlflowRegistry, VersionInfo
-from tiltyard.registry.alias_history import (
-    find_mismatches,
-    record_outside_changes,
-    unexplained_champion,
-    unfinished_changes,
-)
+from tiltyard.registry.alias_history import unfinished_changes
+from tiltyard.registry.outside_changes import find_mismatches, record_outside_changes, unexplained_champion
 from tiltyard.testing.ledger import MemoryLedger
 from tiltyard.testing.registry import MemoryRegistry, write_example_package
 

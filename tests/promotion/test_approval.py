@@ -27,7 +27,7 @@ from tiltyard.pipeline import (
 from tiltyard.project import AlertsSection, Project
 from tiltyard.promotion.offline_predictions import PredictedRows
 from tiltyard.registry import VersionInfo
-from tiltyard.registry.tags import VERDICT_TAG
+from tiltyard.registry.ports import VERDICT_TAG
 from tiltyard.testing.ledger import MemoryLedger
 from tiltyard.testing.registry import MemoryRegistry, write_example_package
 

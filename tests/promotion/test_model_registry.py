@@ -11,10 +11,10 @@ from tiltyard import ModelRegistry, Project
 from tiltyard.errors import NotFoundError, UsageError
 from tiltyard.ledger import Event
 from tiltyard.registry import MlflowRegistry
-from tiltyard.registry.alias_history import find_mismatches, record_outside_changes, unexplained_champion
 from tiltyard.registry.chain_anchors import check_chain, read_anchors
 from tiltyard.registry.lineage import read_lineage
-from tiltyard.registry.tags import ARCHIVED_TAG
+from tiltyard.registry.outside_changes import find_mismatches, record_outside_changes, unexplained_champion
+from tiltyard.registry.ports import ARCHIVED_TAG
 from tiltyard.settings import Settings
 from tiltyard.testing.registry import write_example_package
 from tiltyard.wiring import open_ledger

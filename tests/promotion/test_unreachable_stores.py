@@ -25,7 +25,7 @@ from tiltyard.pipeline import Workspace, recover_alias_changes, roll_back
 from tiltyard.promotion.alias_change import move_alias
 from tiltyard.promotion.manual_change import point_alias
 from tiltyard.registry import MlflowRegistry
-from tiltyard.registry.alias_history import record_outside_changes
+from tiltyard.registry.outside_changes import record_outside_changes
 from tiltyard.testing.registry import write_example_package
 
 pytestmark = pytest.mark.proof

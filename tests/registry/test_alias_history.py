@@ -15,7 +15,8 @@ from tiltyard.ledger import Event
 from tiltyard.promotion.context import Workspace
 from tiltyard.promotion.manual_change import point_alias, remove_alias
 from tiltyard.promotion.rollback import roll_back
-from tiltyard.registry.alias_history import champion_at, read_alias_history, record_outside_changes
+from tiltyard.registry.alias_history import champion_at, read_alias_history
+from tiltyard.registry.outside_changes import record_outside_changes
 from tiltyard.testing import NOON, MemoryLedger
 from tiltyard.testing.registry import MemoryRegistry, write_example_package
 

@@ -32,7 +32,7 @@ from tiltyard.registry.mlflow_env import quiet_mlflow
 from tiltyard.registry.package.manifest import MANIFEST
 from tiltyard.registry.package.signing import SIGNATURE, Signer
 from tiltyard.registry.package.version_seal import SEAL_TAG
-from tiltyard.registry.tags import VERDICT_TAG
+from tiltyard.registry.ports import VERDICT_TAG
 from tiltyard.settings import Settings
 from tiltyard.testing.records import make_event
 from tiltyard.testing.registry import write_example_package

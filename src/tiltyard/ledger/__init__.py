@@ -1,7 +1,6 @@
 """The durable record of predictions, labels and decisions."""
 
 from tiltyard.ledger.export import ExportFormat, export_predictions, to_log_line
-from tiltyard.ledger.finding_records import finding_record
 from tiltyard.ledger.lease_guard import LeaseGuard, LeaseLostError, hold_lease
 from tiltyard.ledger.leases import Lease, Leases
 from tiltyard.ledger.model_events import ModelEvents
@@ -28,6 +27,7 @@ from tiltyard.ledger.records import (
     PredictionStats,
     ShadowOutcomes,
     SplitOutcome,
+    finding_record,
     new_id,
 )
 from tiltyard.ledger.sql.retention import is_redacted

@@ -13,9 +13,9 @@ from typing import Any, Literal, Unpack
 import msgspec
 
 from tiltyard.errors import UnavailableError, UsageError
-from tiltyard.ledger.codec import encode_json
 from tiltyard.ledger.ports import Ledger, PredictionFilter
 from tiltyard.ledger.records import Prediction, input_text
+from tiltyard.ledger.storable import encode_json
 
 ExportFormat = Literal["jsonl", "parquet"]
 

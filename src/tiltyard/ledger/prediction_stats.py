@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from tiltyard.ledger.codec import from_micros
 from tiltyard.ledger.records import PredictionStats
+from tiltyard.ledger.storable import from_micros
 
 
 class StatsTally(NamedTuple):

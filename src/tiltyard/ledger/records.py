@@ -9,7 +9,8 @@ from typing import Any
 
 import uuid_utils
 
-from tiltyard.findings import Severity, Status
+from tiltyard.findings import Finding, Severity, Status
+from tiltyard.jsonable import to_json_object
 
 SHADOW = "shadow"
 """The route of predictions that a challenger makes unseen: callers do not receive them."""
@@ -198,6 +199,27 @@ class FindingRecord:
     message: str = ""
     evidence: Mapping[str, Any] = field(default_factory=dict)
     next_step: str = ""
+
+
+def finding_record(finding: Finding, *, project: str, at: datetime, version: str | None = None) -> FindingRecord:
+    """The record of a finding, made at a time, about a version of a project."""
+    return FindingRecord(
+        id=new_id(),
+        at=at,
+        project=project,
+        version=version,
+        code=finding.code,
+        severity=finding.severity,
+        subject=finding.subject,
+        status=finding.status,
+        score=None if finding.score is None else float(finding.score),
+        limit=None if finding.limit is None else float(finding.limit),
+        since=finding.since,
+        until=finding.until,
+        message=finding.message,
+        evidence=to_json_object(finding.evidence),
+        next_step=finding.next_step,
+    )
 
 
 @dataclass(frozen=True, slots=True)

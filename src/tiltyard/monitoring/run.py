@@ -22,7 +22,7 @@ from tiltyard.evaluation import SliceReport
 from tiltyard.findings import SEVERITIES, Finding
 from tiltyard.jsonable import to_json_object
 from tiltyard.ledger import FindingRecord, Ledger
-from tiltyard.ledger.finding_records import finding_record
+from tiltyard.ledger.records import finding_record
 from tiltyard.monitoring import findings_from_run
 from tiltyard.monitoring.change_detection import change_findings
 from tiltyard.monitoring.degradation import Degradation, evaluate_degradation

@@ -18,10 +18,10 @@ from typing import Any
 
 from tiltyard.aliases import CHAMPION
 from tiltyard.ledger import Notice, OutboxItem
-from tiltyard.ledger.codec import encode_json
+from tiltyard.ledger.storable import encode_json
 from tiltyard.notifications.ports import DeliveryError
 from tiltyard.notifications.webhook import post
-from tiltyard.registry.tags import VERDICT_TAG
+from tiltyard.registry.ports import VERDICT_TAG
 
 _ID, _TIME, _SIGNATURE = "X-MLflow-Delivery-Id", "X-MLflow-Timestamp", "X-MLflow-Signature"
 _ALIAS_SET = frozenset({"model.promoted", "model.rolled-back"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tiltyard.ledger import Notice, OutboxItem
-from tiltyard.ledger.codec import encode_json
+from tiltyard.ledger.storable import encode_json
 from tiltyard.notifications.notice_text import NoticeText
 from tiltyard.notifications.webhook import post
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 import httpx
 
 from tiltyard.ledger import OutboxItem
-from tiltyard.ledger.codec import encode_json
+from tiltyard.ledger.storable import encode_json
 from tiltyard.notifications.ports import DELIVERY_TIMEOUT_SECONDS, DeliveryError
 from tiltyard.notifications.signature import SIGNATURE_HEADER, sign
 

@@ -12,8 +12,8 @@ from tiltyard.errors import TiltyardError
 from tiltyard.findings import could_not_judge
 from tiltyard.jsonable import to_json_object
 from tiltyard.ledger import FindingRecord
-from tiltyard.ledger.finding_records import finding_record
 from tiltyard.ledger.model_events import ModelEvents
+from tiltyard.ledger.records import finding_record
 from tiltyard.monitoring.run import MonitoringResult
 from tiltyard.notifications import Dispatcher
 from tiltyard.pipeline.jobs.monitoring_run import run_monitoring

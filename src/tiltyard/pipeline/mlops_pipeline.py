@@ -34,9 +34,10 @@ from tiltyard.pipeline.training.dataframes import (
     make_test_rows,
     plain_name,
 )
+from tiltyard.pipeline.training.keep_rows import keep_rows
 from tiltyard.pipeline.training.preflight import check_host
 from tiltyard.pipeline.training.registration import register_version
-from tiltyard.pipeline.training.reproduce import keep_rows, load_kept_project
+from tiltyard.pipeline.training.reproduce import load_kept_project
 from tiltyard.pipeline.training.run_logging import log_run
 from tiltyard.pipeline.training.steps import TrainedModel, evaluate_model
 from tiltyard.pipeline.training.user_estimators import prepare_estimator

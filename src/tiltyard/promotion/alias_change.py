@@ -21,7 +21,7 @@ from tiltyard.promotion.context import Workspace
 from tiltyard.promotion.notifications import decision_notices
 from tiltyard.registry.alias_history import BEGUN, ENDED, alias_change_subject, unfinished_changes
 from tiltyard.registry.chain_anchors import write_anchor
-from tiltyard.registry.tags import ARCHIVED_TAG
+from tiltyard.registry.ports import ARCHIVED_TAG
 
 HOLD = timedelta(seconds=90)
 # Longer than a hold: a lease that could not be released, because the ledger was away, ends while others wait.

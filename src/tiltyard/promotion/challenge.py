@@ -21,7 +21,7 @@ from tiltyard.promotion.offline_predictions import PredictedRows
 from tiltyard.registry import VersionInfo
 from tiltyard.registry.alias_history import PROMOTED
 from tiltyard.registry.chain_anchors import write_anchor
-from tiltyard.registry.tags import VERDICT_TAG
+from tiltyard.registry.ports import VERDICT_TAG
 
 APPROVAL_REQUESTED = "approval-requested"
 REFUSED = "refused"

@@ -42,7 +42,7 @@ from tiltyard.promotion.model_analysis import sensitive_groups, slice_groups
 from tiltyard.promotion.offline_predictions import PredictedRows, compare_with_labels, predict_with_version
 from tiltyard.promotion.serving_cost import measure_cost
 from tiltyard.registry import VersionInfo
-from tiltyard.registry.tags import FINDINGS_TAG
+from tiltyard.registry.ports import FINDINGS_TAG
 
 
 def evaluate_gates(

@@ -14,7 +14,7 @@ from tiltyard.promotion.context import NO_DESTINATIONS, Workspace, build_workspa
 from tiltyard.promotion.manual_change import is_decided, point_alias, remove_alias
 from tiltyard.promotion.registered_version import describe_registered_version
 from tiltyard.registry import MlflowRegistry, VersionInfo
-from tiltyard.registry.tags import ARCHIVED_TAG
+from tiltyard.registry.ports import ARCHIVED_TAG
 from tiltyard.settings import Settings
 from tiltyard.suggest import nearest
 

@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from tiltyard.aliases import CHALLENGER, CHAMPION
-from tiltyard.registry.tags import ARCHIVED_TAG
 
 Stage = Literal["Production", "Staging", "Archived", "None"]
+
+# Tags of registered versions that several parts read.
+VERDICT_TAG = "tiltyard.verdict"
+FINDINGS_TAG = "tiltyard.data_findings"
+ARCHIVED_TAG = "tiltyard.archived"
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from threading import RLock
 from typing import Any, Unpack
 
 from tiltyard.ledger import FindingFilter, FindingRecord, HourCount, HourProfile, Prediction
-from tiltyard.ledger.codec import check_text, from_micros, to_micros
 from tiltyard.ledger.sql.filters import check_finding_filters
 from tiltyard.ledger.sql.findings import decode_finding, encode_finding
 from tiltyard.ledger.sql.profiles import HOUR_US, decode_profile, encode_profile
+from tiltyard.ledger.storable import check_text, from_micros, to_micros
 
 
 class MemoryFindings:

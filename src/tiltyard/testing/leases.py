@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from threading import RLock
 
 from tiltyard.ledger import Lease
-from tiltyard.ledger.codec import check_text, to_micros
 from tiltyard.ledger.leases import assume_alive
+from tiltyard.ledger.storable import check_text, to_micros
 
 
 class MemoryLeases:

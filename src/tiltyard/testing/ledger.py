@@ -25,18 +25,17 @@ from tiltyard.ledger.chain import broken_links, link
 from tiltyard.ledger.codec import (
     LabelRow,
     PredictionRow,
-    check_text,
     decode_event,
     decode_label,
     decode_prediction,
     encode_event,
     encode_labels,
     encode_predictions,
-    to_micros,
 )
 from tiltyard.ledger.prediction_stats import StatsTally, combine_tallies
 from tiltyard.ledger.records import SHADOW
 from tiltyard.ledger.sql.filters import check_filters
+from tiltyard.ledger.storable import check_text, to_micros
 from tiltyard.testing.findings import MemoryFindings, MemoryProfiles
 from tiltyard.testing.leases import MemoryLeases
 from tiltyard.testing.outbox import MemoryOutbox

@@ -8,8 +8,8 @@ from threading import RLock
 from typing import Any
 
 from tiltyard.ledger import DeliveryState, Notice, OutboxItem
-from tiltyard.ledger.codec import check_text, to_micros
 from tiltyard.ledger.sql.outbox import decode_item, encode_notices, storable_error
+from tiltyard.ledger.storable import check_text, to_micros
 
 
 class MemoryOutbox:

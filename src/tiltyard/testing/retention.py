@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from threading import RLock
 
-from tiltyard.ledger.codec import LabelRow, PredictionRow, check_text, encode_json
+from tiltyard.ledger.codec import LabelRow, PredictionRow
 from tiltyard.ledger.sql.retention import redact_input
+from tiltyard.ledger.storable import check_text, encode_json
 
 _ID, _ROUTE, _KEY, _INPUT = 0, 4, 8, 10
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.pipeline.remediation.conftest import MODEL, Killed, ModelEnv, found
 from tiltyard.ledger import Event, FindingRecord
-from tiltyard.ledger.finding_records import finding_record
+from tiltyard.ledger.records import finding_record
 from tiltyard.notifications import Dispatcher
 from tiltyard.pipeline.loop import Loop, LoopIteration
 from tiltyard.pipeline.orchestration.runner import LocalFlows, QuietRunner

@@ -20,8 +20,8 @@ from tiltyard.formatting import format_count
 from tiltyard.ledger import Event, Ledger
 from tiltyard.pipeline import champion_at
 from tiltyard.pipeline.remediation.history import STEPS
-from tiltyard.registry.alias_history import record_outside_changes
 from tiltyard.registry.chain_anchors import ChainCheck, check_chain, parse_anchor, read_anchors
+from tiltyard.registry.outside_changes import record_outside_changes
 from tiltyard.settings import Settings
 
 

@@ -10,12 +10,8 @@ from tiltyard.errors import TiltyardError
 from tiltyard.ledger import Ledger
 from tiltyard.pipeline import Workspace, recover_alias_changes
 from tiltyard.project import Project
-from tiltyard.registry.alias_history import (
-    missing_champion,
-    record_outside_changes,
-    unexplained_champion,
-    unfinished_changes,
-)
+from tiltyard.registry.alias_history import unfinished_changes
+from tiltyard.registry.outside_changes import missing_champion, record_outside_changes, unexplained_champion
 from tiltyard.settings import Settings
 
 

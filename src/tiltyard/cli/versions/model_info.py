@@ -16,7 +16,7 @@ from tiltyard.errors import UnavailableError
 from tiltyard.jsonable import to_json_object
 from tiltyard.registry import VersionInfo
 from tiltyard.registry.lineage import Deployment, Lineage, deployments, read_lineage
-from tiltyard.registry.tags import VERDICT_TAG
+from tiltyard.registry.ports import VERDICT_TAG
 from tiltyard.settings import Settings
 
 _OUR_TAGS = ("tiltyard.", "mlflow.")

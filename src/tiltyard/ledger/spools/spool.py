@@ -20,12 +20,13 @@ from typing import Any, Unpack
 
 from tiltyard.closing import ClosedByWith
 from tiltyard.errors import UnavailableError
-from tiltyard.ledger.codec import NAMED_COLUMNS, PredictionRow, check_text, decode_named, decode_prediction, from_micros
+from tiltyard.ledger.codec import NAMED_COLUMNS, PredictionRow, decode_named, decode_prediction
 from tiltyard.ledger.leases import Leases
 from tiltyard.ledger.outbox_records import Notice, Outbox
 from tiltyard.ledger.ports import FindingLog, HourProfiles, Ledger, LiveOutcomes, PredictionFilter, Retention
 from tiltyard.ledger.records import SHADOW, Event, Label, LabelReceipt, NamedPrediction, Prediction, PredictionStats
 from tiltyard.ledger.sql.store import SqlLedger
+from tiltyard.ledger.storable import check_text, from_micros
 
 log = logging.getLogger(__name__)
 

@@ -9,10 +9,10 @@ from typing import Any, Unpack
 from sqlalchemy import Column, ColumnElement, Row, Select, and_, exists, or_, tuple_
 
 from tiltyard.errors import UsageError
-from tiltyard.ledger.codec import check_text, to_micros
 from tiltyard.ledger.ports import FindingFilter, PredictionFilter
 from tiltyard.ledger.records import SHADOW
 from tiltyard.ledger.sql.schema import labels, predictions
+from tiltyard.ledger.storable import check_text, to_micros
 from tiltyard.suggest import nearest
 
 PAGE = 1000

@@ -11,12 +11,12 @@ from sqlalchemy import ColumnElement, Row, Select, and_, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tiltyard.errors import InputError
-from tiltyard.ledger.codec import check_text, decode_json, encode_json, from_micros, to_micros
 from tiltyard.ledger.ports import FindingFilter
 from tiltyard.ledger.records import FindingRecord
 from tiltyard.ledger.sql.database import Database
 from tiltyard.ledger.sql.filters import check_finding_filters, fetch_pages, time_conditions
 from tiltyard.ledger.sql.schema import findings
+from tiltyard.ledger.storable import check_text, decode_json, encode_json, from_micros, to_micros
 
 _NAMED = ("project", "version", "code", "subject", "severity", "status")
 _SEVERITIES = ("info", "warning", "error")

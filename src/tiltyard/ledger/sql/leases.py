@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from sqlalchemy import and_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from tiltyard.ledger.codec import check_text, to_micros
 from tiltyard.ledger.leases import Lease, assume_alive
 from tiltyard.ledger.sql.database import Database
 from tiltyard.ledger.sql.schema import leases
+from tiltyard.ledger.storable import check_text, to_micros
 
 
 class SqlLeases:

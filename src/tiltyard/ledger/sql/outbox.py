@@ -10,10 +10,10 @@ from sqlalchemy import ColumnElement, Connection, and_, or_, select, true, updat
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tiltyard.errors import InputError
-from tiltyard.ledger.codec import check_text, decode_json, encode_json, from_micros, to_micros
 from tiltyard.ledger.outbox_records import DeliveryState, Notice, OutboxItem
 from tiltyard.ledger.sql.database import Database
 from tiltyard.ledger.sql.schema import outbox
+from tiltyard.ledger.storable import check_text, decode_json, encode_json, from_micros, to_micros
 
 _COLUMN = outbox.c
 _STATES: Mapping[DeliveryState, ColumnElement[bool]] = {

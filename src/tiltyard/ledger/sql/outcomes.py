@@ -9,11 +9,11 @@ from datetime import datetime
 from sqlalchemy import and_, func, select
 
 from tiltyard.aliases import CHALLENGER, CHAMPION
-from tiltyard.ledger.codec import check_text
 from tiltyard.ledger.records import SHADOW, ShadowOutcomes, SplitOutcome
 from tiltyard.ledger.sql.database import Database
 from tiltyard.ledger.sql.filters import newest_label, time_conditions
 from tiltyard.ledger.sql.schema import labels, predictions
+from tiltyard.ledger.storable import check_text
 
 
 class SqlOutcomes:

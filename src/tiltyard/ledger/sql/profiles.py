@@ -10,10 +10,10 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from tiltyard.ledger.codec import check_text, from_micros, to_micros
 from tiltyard.ledger.records import HourCount, HourProfile
 from tiltyard.ledger.sql.database import Database
 from tiltyard.ledger.sql.schema import predictions, profiles
+from tiltyard.ledger.storable import check_text, from_micros, to_micros
 
 HOUR_US = 3_600_000_000
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, select, update
 
-from tiltyard.ledger.codec import check_text, encode_json
 from tiltyard.ledger.sql.database import Database
 from tiltyard.ledger.sql.profiles import HOUR_US
 from tiltyard.ledger.sql.schema import labels, predictions, profiles
+from tiltyard.ledger.storable import check_text, encode_json
 
 REDACTED = "tiltyard:redacted"
 _AT_ONCE = 500

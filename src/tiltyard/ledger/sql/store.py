@@ -16,7 +16,6 @@ from tiltyard.ledger.codec import (
     NAMED_COLUMNS,
     NOT_MEASURED,
     PredictionRow,
-    check_text,
     decode_event,
     decode_label,
     decode_named,
@@ -47,6 +46,7 @@ from tiltyard.ledger.sql.outcomes import SqlOutcomes
 from tiltyard.ledger.sql.profiles import SqlProfiles
 from tiltyard.ledger.sql.retention import SqlRetention
 from tiltyard.ledger.sql.schema import chain, events, labels, predictions
+from tiltyard.ledger.storable import check_text
 
 _PREDICTION = tuple(predictions.columns)
 _LABEL = (labels.c.prediction_id, labels.c.at_us, labels.c.label, labels.c.source)

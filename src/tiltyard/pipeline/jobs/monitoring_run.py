@@ -11,13 +11,8 @@ from tiltyard.monitoring.run import MonitoringResult, evaluate_period
 from tiltyard.monitoring.summary import Summary, SummaryQuery, build_summary
 from tiltyard.project import Project
 from tiltyard.promotion.context import Workspace
-from tiltyard.registry.alias_history import (
-    UNEXPLAINED,
-    keeps_decisions,
-    missing_champion,
-    unexplained_champion,
-    unfinished_changes,
-)
+from tiltyard.registry.alias_history import keeps_decisions, unfinished_changes
+from tiltyard.registry.outside_changes import UNEXPLAINED, missing_champion, unexplained_champion
 
 
 def run_monitoring(

@@ -20,7 +20,7 @@ from tiltyard.pipeline.remediation.history import Action, ActionKind, History, r
 from tiltyard.pipeline.remediation.incidents import INCIDENT_KINDS, TITLES, Incident, IncidentKind, group_incidents
 from tiltyard.pipeline.remediation.policy import DAY, Decision, Situation, decide
 from tiltyard.pipeline.training.production_data import count_new_labels
-from tiltyard.registry.alias_history import record_outside_changes
+from tiltyard.registry.outside_changes import record_outside_changes
 
 _WORDS: Mapping[ActionKind, str] = {"retrain": "a retraining", "roll-back": "a rollback", "ask-labels": "labels"}
 

@@ -22,6 +22,7 @@ from tiltyard.promotion.gates import DataFindings
 from tiltyard.registry import VersionCard, VersionInfo
 from tiltyard.registry.lineage import Lineage, code_state
 from tiltyard.registry.package.packaging import LIBRARIES
+from tiltyard.registry.ports import FINDINGS_TAG
 from tiltyard.registry.semantic_version import (
     LABEL_TAG,
     ChangeKind,
@@ -30,7 +31,6 @@ from tiltyard.registry.semantic_version import (
     schema_digest,
     settle_label,
 )
-from tiltyard.registry.tags import FINDINGS_TAG
 
 
 def register_version(

@@ -1,4 +1,4 @@
-"""Training a version again: the rows that a training saw are kept, and its recipe is written down with the run."""
+"""Training a version again, from the recipe that was written down with its run and the rows that were kept."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import hashlib
 import importlib.metadata
 import json
 import platform
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,12 +18,12 @@ from tiltyard.data.conform.frames import conform_frame
 from tiltyard.data.conform.labels import write_label
 from tiltyard.data.conform.schema import TableSchema
 from tiltyard.data.content_hash import fingerprint, row_digests
-from tiltyard.data.snapshots.snapshot import take_snapshot
-from tiltyard.errors import DataError, MissingExtraError, NotFoundError, TiltyardError, UsageError
+from tiltyard.errors import DataError, NotFoundError, TiltyardError, UsageError
 from tiltyard.formatting import join_names
 from tiltyard.jsonable import to_jsonable
 from tiltyard.models import Candidate, Choice, custom_source, get_candidate
-from tiltyard.project import DataSection, Project
+from tiltyard.pipeline.training.keep_rows import KeptRows
+from tiltyard.project import Project
 from tiltyard.promotion.context import Workspace
 from tiltyard.registry import ExperimentTracker, VersionInfo
 from tiltyard.registry.semantic_version import is_label
@@ -34,75 +33,6 @@ REPRODUCES_TAG = "tiltyard.reproduces"
 
 _SECTIONS = ("project", "data", "schema", "validation", "split", "training")
 _LIBRARIES = ("tiltyard", "scikit-learn", "numpy", "scipy", "pandas")
-_GIGABYTE = 1e9
-
-
-@dataclass(frozen=True)
-class KeptRows:
-    """The rows that a training saw, as far as they were kept.
-
-    Attributes:
-        fingerprint: of all rows, both sides of the split; empty where none were looked at.
-        uri: the snapshot, which ``data.source`` takes; None where there is none.
-        why_not: the reason where there is none.
-        created: whether it was written now.
-    """
-
-    fingerprint: str
-    uri: str | None = None
-    why_not: str = ""
-    created: bool = False
-
-    @property
-    def summary(self) -> str:
-        """A few words for people."""
-        if self.uri is None:
-            return f"not kept: {self.why_not}"
-        return f"{'kept' if self.created else 'kept already'} as {self.fingerprint}"
-
-    def to_params(self) -> dict[str, str]:
-        """The parameters of the run."""
-        return {
-            "snapshot_fingerprint": self.fingerprint,
-            "snapshot": self.uri or f"not kept: {self.why_not}",
-        }
-
-
-NOTHING_KEPT = KeptRows("", why_not="no place for snapshots was given")
-
-
-def keep_rows(dataset: Dataset, section: DataSection, store: str | None) -> KeptRows:
-    """Keep the rows of a dataset, all columns, in their order, if they are not kept already.
-
-    A training does not fail because its rows cannot be kept: the reason is written down with it.
-
-    Args:
-        dataset: all rows, before they are split.
-        section: says whether rows are to be kept, and up to which size.
-        store: folder or URL of the snapshots; None where this host has no place for them.
-    """
-    fingerprint = dataset.fingerprint
-    if not section.snapshots:
-        return KeptRows(fingerprint, why_not="data.snapshots is false")
-    if store is None:
-        return KeptRows(fingerprint, why_not=NOTHING_KEPT.why_not)
-    size = float(dataset.frame.memory_usage(deep=True).sum())
-    if size > section.max_snapshot_gb * _GIGABYTE:
-        return KeptRows(
-            fingerprint,
-            why_not=f"the rows take {size / _GIGABYTE:.1f} GB, more than data.max_snapshot_gb = "
-            f"{section.max_snapshot_gb:g}",
-        )
-    free = _free_bytes(store)
-    if free is not None and free < size:
-        return KeptRows(
-            fingerprint, why_not=f"the rows may take {size / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB are free"
-        )
-    try:
-        taken = take_snapshot(dataset, store, ordered=True)
-    except (DataError, MissingExtraError) as error:
-        return KeptRows(fingerprint, why_not=error.message.rstrip("."))
-    return KeptRows(fingerprint, taken.uri, created=taken.created)
 
 
 def describe_recipe(project: Project, candidate: Candidate, kept: KeptRows | None) -> dict[str, Any]:
@@ -335,13 +265,3 @@ def _restore_parameter(candidate: Candidate, name: str, value: Any) -> Any:
             if _round_trip_json(choice) == value:
                 return choice
     return tuple(value) if isinstance(value, list) else value
-
-
-def _free_bytes(store: str) -> int | None:
-    """Bytes that are free where a folder stands or will stand; None for a URL."""
-    if "://" in store:
-        return None
-    folder = Path(store)
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    return shutil.disk_usage(folder).free

@@ -22,7 +22,8 @@ from tiltyard.evaluation import Evaluation, plot_confusion_matrix, plot_per_clas
 from tiltyard.evaluation.metrics.metric_names import make_class_metric_name
 from tiltyard.jsonable import to_json_object
 from tiltyard.pipeline.training.data_checks import DataCheck
-from tiltyard.pipeline.training.reproduce import RECIPE, KeptRows, describe_recipe
+from tiltyard.pipeline.training.keep_rows import KeptRows
+from tiltyard.pipeline.training.reproduce import RECIPE, describe_recipe
 from tiltyard.pipeline.training.steps import EvaluatedModel, TrainedModel
 from tiltyard.project import Project
 from tiltyard.promotion.model_analysis import log_analysis

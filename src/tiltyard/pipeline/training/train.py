@@ -13,9 +13,10 @@ from tiltyard.models import select_candidates
 from tiltyard.pipeline.orchestration.runner import Runner
 from tiltyard.pipeline.training.bias_mitigation import check_mitigation
 from tiltyard.pipeline.training.data_checks import validate_data
+from tiltyard.pipeline.training.keep_rows import NOTHING_KEPT, KeptRows, keep_rows
 from tiltyard.pipeline.training.preflight import check_host
 from tiltyard.pipeline.training.registration import register_version
-from tiltyard.pipeline.training.reproduce import NOTHING_KEPT, KeptRows, keep_rows, load_recipe
+from tiltyard.pipeline.training.reproduce import load_recipe
 from tiltyard.pipeline.training.run_logging import log_run
 from tiltyard.pipeline.training.steps import EvaluatedModel, evaluate_model, train_model
 from tiltyard.project import Project

@@ -6,12 +6,8 @@ from collections.abc import Callable
 
 from tiltyard.errors import ArtifactError
 from tiltyard.ledger.ports import Ledger
-from tiltyard.registry.alias_history import (
-    UNEXPLAINED,
-    record_outside_changes,
-    unexplained_champion,
-    unfinished_changes,
-)
+from tiltyard.registry.alias_history import unfinished_changes
+from tiltyard.registry.outside_changes import UNEXPLAINED, record_outside_changes, unexplained_champion
 from tiltyard.registry.ports import Registry, VersionInfo
 
 ChampionCheck = Callable[[VersionInfo], None]

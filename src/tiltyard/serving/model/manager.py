@@ -20,7 +20,7 @@ from tiltyard.aliases import CHAMPION
 from tiltyard.errors import ArtifactError, NotFoundError, TiltyardError, UnavailableError
 from tiltyard.ledger.records import Event
 from tiltyard.project import Task
-from tiltyard.registry.alias_history import UNEXPLAINED
+from tiltyard.registry.outside_changes import UNEXPLAINED
 from tiltyard.registry.package.packaging import Package
 from tiltyard.registry.package.version_loader import VersionLoader
 from tiltyard.registry.ports import VersionInfo

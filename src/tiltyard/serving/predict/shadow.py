@@ -11,9 +11,10 @@ from threading import Thread
 from time import perf_counter
 
 from tiltyard.errors import TiltyardError
-from tiltyard.ledger.codec import PredictionRow, decode_json
+from tiltyard.ledger.codec import PredictionRow
 from tiltyard.ledger.ports import Ledger
 from tiltyard.ledger.records import SHADOW
+from tiltyard.ledger.storable import decode_json
 from tiltyard.scoring import score_groups
 from tiltyard.serving.model.served_version import ServedVersion
 from tiltyard.serving.predict.batching.prediction_rows import make_rows

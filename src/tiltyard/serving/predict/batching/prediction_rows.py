@@ -10,8 +10,9 @@ from typing import Any, Protocol
 import msgspec
 
 from tiltyard.errors import InputError
-from tiltyard.ledger.codec import PredictionRow, encode_json
+from tiltyard.ledger.codec import PredictionRow
 from tiltyard.ledger.records import new_id
+from tiltyard.ledger.storable import encode_json
 from tiltyard.scoring import InputWarning, Scores, Warnings
 from tiltyard.serving.model.served_version import ServedVersion
 
