@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.base import clone
 
 from tiltyard.aliases import CHAMPION, alias_of_stage
 from tiltyard.closing import ClosedByWith
 from tiltyard.data import Dataset
-from tiltyard.data.conform.table_like import read_table_pair
 from tiltyard.data.content_hash import content_keys
-from tiltyard.data.inference.infer_columns import infer_columns
 from tiltyard.data.load_dataset import read_dataset
 from tiltyard.errors import DataError, NotFoundError, UsageError
 from tiltyard.jsonable import to_json_object
 from tiltyard.ledger import Ledger
-from tiltyard.models import Candidate
+from tiltyard.pipeline.data_report import report_data
 from tiltyard.pipeline.mlops_results import DataValidationResult, ProductionReport, StageChange, TrackedTraining
-from tiltyard.pipeline.production_performance import ACTUAL, PREDICTED, find_result_column, measure_performance
-from tiltyard.pipeline.training.data_checks import validate_data
+from tiltyard.pipeline.production_report import report_production
+from tiltyard.pipeline.training.data_checks import DataCheck, validate_data
 from tiltyard.pipeline.training.dataframes import (
     LABEL,
     Side,
@@ -38,8 +35,8 @@ from tiltyard.pipeline.training.keep_rows import keep_rows
 from tiltyard.pipeline.training.preflight import check_host
 from tiltyard.pipeline.training.registration import register_version
 from tiltyard.pipeline.training.reproduce import load_kept_project
-from tiltyard.pipeline.training.run_logging import log_run
-from tiltyard.pipeline.training.steps import TrainedModel, evaluate_model
+from tiltyard.pipeline.training.run_logging import LoggedRun, log_run
+from tiltyard.pipeline.training.steps import EvaluatedModel, evaluate_model
 from tiltyard.pipeline.training.user_estimators import prepare_estimator
 from tiltyard.project import Project, Task, find_project_of
 from tiltyard.promotion.context import NO_DESTINATIONS, Workspace, build_workspace
@@ -49,10 +46,21 @@ from tiltyard.promotion.rollback import promote_version
 from tiltyard.registry import ExperimentTracker, Package, VersionInfo
 from tiltyard.result_display import show_as
 from tiltyard.settings import Settings
-from tiltyard.validation import DataValidator, SplitReport, ValidationReport
+from tiltyard.validation import DataValidator
 from tiltyard.wiring import open_ledger
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _StageRequest:
+    """The parameters of ``promote_model``; ``test_rows`` are inputs and labels, None each where none were given."""
+
+    version: str
+    stage: str
+    reason: str
+    test_rows: tuple[Any, Any]
+    force: bool
 
 
 class MLOpsPipeline(ClosedByWith):
@@ -110,39 +118,8 @@ class MLOpsPipeline(ClosedByWith):
         Raises:
             DataError: no column looks like a label, or the sides have different columns.
         """
-        guess = infer_columns(train_data, label=label, text=text)
-        missing = [str(name) for name in train_data.columns if name not in test_data.columns]
-        if missing:
-            raise DataError(
-                f"The test side lacks the column '{missing[0]}', which the train side has.",
-                next_step="Give both sides the same columns.",
-                code="data.column-missing",
-            )
-        validator = DataValidator(limits=self._given.validation if self._given else None)
-        reports = {
-            name: validator.validate_dataset(frame, name, label=guess.label, text=guess.text)
-            for name, frame in (("train_data", train_data), ("test_data", test_data))
-        }
-        X_train, X_test = (frame.drop(columns=[guess.label]) for frame in (train_data, test_data))
-        split = validator.validate_train_test_split(X_train, X_test, train_data[guess.label], test_data[guess.label])
-        checked: dict[str, ValidationReport | SplitReport] = {**reports, "split": split}
-        findings = [finding for report in checked.values() for finding in report.findings]
-        scores = {name: validator.get_data_quality_score(name) for name in reports}
-        with self.tracker.start_run("data-validation") as run:
-            self.tracker.log_params({"train_rows": len(train_data), "test_rows": len(test_data), "label": guess.label})
-            self.tracker.log_metrics({f"{name}_quality_score": score for name, score in scores.items()})
-            content = {name: report.to_dict() for name, report in checked.items()}
-            self.tracker.log_dict(content, "validation/findings.json")
-        result: DataValidationResult = {
-            "train": reports["train_data"],
-            "test": reports["test_data"],
-            "split": split,
-            "quality_score": min(scores.values()),
-            "passed": all(report.passes() for report in checked.values()),
-            "findings": [found.to_dict() for found in findings],
-            "run_id": run.run_id,
-        }
-        return show_as("Checked data", result)
+        found = report_data(self.tracker, self._validator(), (train_data, test_data), label, text)
+        return show_as("Checked data", found)
 
     def train_and_track_model(  # noqa: PLR0913 - the requirements' own
         self,
@@ -187,17 +164,13 @@ class MLOpsPipeline(ClosedByWith):
         project = self._project(_task_of(inputs), choose_label_name(sides[0], inputs))
         estimator = prepare_estimator(model, model_params or {}, inputs)
         split = make_split(project, *sides)
-        candidate = Candidate(estimator.name, estimator.name, project.task, lambda _seed: clone(estimator.pipeline))
+        candidate = estimator.as_candidate(project.task)
         validation = validate_data(join_sides(split), split, project)
         if not force:
             validation.refuse("pass force=True to train all the same")
         workspace = self._workspace()
         check_host([candidate], split.train, project, self.tracker, workspace.trusted_types)
-        started = time.perf_counter()
-        fitted = estimator.fit(split.train.inputs, split.train.labels)
-        trained = TrainedModel(candidate, fitted, (), time.perf_counter() - started)
-        trial = evaluate_model(trained, split, project)
-        params = {f"model_params.{key}": value for key, value in (model_params or {}).items()}
+        trial = evaluate_model(estimator.train(candidate, split.train), split, project)
         recorded = log_run(
             self.tracker,
             project,
@@ -207,22 +180,10 @@ class MLOpsPipeline(ClosedByWith):
             trusted_types=workspace.trusted_types,
             signer=workspace.signer,
         )
-        if params:
-            self.tracker.log_params(params, recorded.run_id)
-        info: VersionInfo | None = None
-        if register_model:
-            info = register_version(workspace, project, trial, recorded, validation, {})
-        result: TrackedTraining = {
-            "run_id": recorded.run_id,
-            "metrics": dict(trial.evaluation.metrics),
-            "model": fitted,
-            "model_uri": recorded.model_uri,
-            "model_version": info.version if info else None,
-            "classification_report": trial.evaluation.classification_report,
-            "confusion_matrix": [list(row) for row in trial.evaluation.confusion_matrix],
-            "findings": [found.to_dict() for found in validation.findings],
-        }
-        return show_as(f"Training of {self.model_name}", result)
+        if model_params:
+            self.tracker.log_params({f"model_params.{key}": model_params[key] for key in model_params}, recorded.run_id)
+        info = register_version(workspace, project, trial, recorded, validation, {}) if register_model else None
+        return show_as(f"Training of {self.model_name}", _describe_training(trial, recorded, validation, info))
 
     def promote_model(
         self,
@@ -256,40 +217,15 @@ class MLOpsPipeline(ClosedByWith):
             NotFoundError: there is no such version.
             ArtifactError: its files are damaged or unsafe; the alias stays.
         """
-        version = str(model_version)
-        alias, workspace = alias_of_stage(stage), self._workspace()
-        result: StageChange = {
-            "model_version": version,
-            "stage": stage,
-            "alias": alias,
-            "promoted": True,
-            "status": f"Version {version} is {alias} already.",
-        }
         if force and not reason.strip():
             raise UsageError(
                 "The gates are left out (force=True), and no reason is given.",
                 next_step='Say why: reason="…"; it is kept with the decision.',
                 code="decision.no-reason",
             )
-        present = self.registry.get_version(self.model_name, version=version)
-        if alias in present.aliases and is_decided(workspace, self.model_name, alias, present.version):
-            return show_as(f"Stage of {self.model_name}", result)
-        package = workspace.load(present)  # the gates may be left out, the check of its files may not
-        known = None
-        if alias == CHAMPION and alias not in present.aliases and not force:
-            known = self._find_test_rows(package, present, workspace, (X_test, y_test))
-        if known is not None:
-            project, test = known
-            outcome = promote_version(workspace, project, version, test)
-            verdict = to_json_object(outcome.verdict)
-            result |= {"promoted": outcome.promoted, "status": outcome.status, "verdict": verdict}
-            return show_as(f"Stage of {self.model_name}", result)
-        why = reason or f"promoted to {stage} from Python, without test rows for the gates"
-        if alias == CHAMPION and not force:
-            logger.warning("Version %s becomes %s without the gates: its test rows are not known.", version, alias)
-        point_alias(workspace, self.model_name, version=version, alias=alias, reason=why)
-        result["status"] = f"Version {version} is {alias} now: {why}."
-        return show_as(f"Stage of {self.model_name}", result)
+        workspace = self._workspace()
+        change = _StageRequest(str(model_version), stage, reason, (X_test, y_test), force)
+        return show_as(f"Stage of {self.model_name}", self._change_stage(workspace, change))
 
     def monitor_production_model(self, prediction_data: Any, reference_data: Any) -> ProductionReport:
         """Compare what production saw with a reference, and its predictions with the truth where that is known.
@@ -308,43 +244,44 @@ class MLOpsPipeline(ClosedByWith):
             DataError: the reference has no column of inputs.
             UsageError: one of the two has no rows.
         """
-        reference_data, prediction_data = read_table_pair(
-            reference_data, prediction_data, ("reference_data", "prediction_data")
-        )
-        predicted, actual = (find_result_column(prediction_data, names) for names in (PREDICTED, ACTUAL))
-        # Production rows often lack the truth: that is not a lost input.
-        lacking = {*PREDICTED, *ACTUAL}.difference(prediction_data.columns)
-        inputs = [name for name in reference_data.columns if name not in {predicted, actual, "confidence"} | lacking]
-        if not inputs:
-            raise DataError(
-                "The reference has no column of inputs.", next_step="Give it the columns that the model reads."
-            )
-        validator = DataValidator(limits=self._given.validation if self._given else None)
-        drift = validator.validate_drift(
-            reference_data[inputs], prediction_data[[name for name in inputs if name in prediction_data.columns]]
-        )
-        performance, labelled = measure_performance(prediction_data, predicted, actual)
-        with self.tracker.start_run("production-monitoring") as run:
-            self.tracker.log_metrics(
-                {"rows": len(prediction_data), "drift_detected": float(drift.drift_detected), **(performance or {})}
-            )
-            self.tracker.log_dict(drift.to_dict(), "monitoring/drift.json")
-        result: ProductionReport = {
-            "drift_detected": drift.drift_detected,
-            "data_drift": drift,
-            "performance": performance,
-            "predictions": len(prediction_data),
-            "labelled": labelled,
-            "findings": [found.to_dict() for found in drift.findings],
-            "run_id": run.run_id,
-        }
-        return show_as(f"Production of {self.model_name}", result)
+        found = report_production(self.tracker, self._validator(), prediction_data, reference_data)
+        return show_as(f"Production of {self.model_name}", found)
 
     def close(self) -> None:
         """Close the ledger, if it was opened; closing twice is a no-op."""
         if self._ledger is not None:
             self._ledger.close()
             self._ledger = None
+
+    def _change_stage(self, workspace: Workspace, request: _StageRequest) -> StageChange:
+        version, alias = request.version, alias_of_stage(request.stage)
+        result: StageChange = {
+            "model_version": version,
+            "stage": request.stage,
+            "alias": alias,
+            "promoted": True,
+            "status": f"Version {version} is {alias} already.",
+        }
+        present = self.registry.get_version(self.model_name, version=version)
+        if alias in present.aliases and is_decided(workspace, self.model_name, alias, present.version):
+            return result
+        package = workspace.load(present)  # the gates may be left out, the check of its files may not
+        known = None
+        if alias == CHAMPION and alias not in present.aliases and not request.force:
+            known = self._find_test_rows(package, present, workspace, request.test_rows)
+        if known is not None:
+            project, test = known
+            outcome = promote_version(workspace, project, version, test)
+            verdict = to_json_object(outcome.verdict)
+            return {**result, "promoted": outcome.promoted, "status": outcome.status, "verdict": verdict}
+        why = request.reason or f"promoted to {request.stage} from Python, without test rows for the gates"
+        if alias == CHAMPION and not request.force:
+            logger.warning("Version %s becomes %s without the gates: its test rows are not known.", version, alias)
+        point_alias(workspace, self.model_name, version=version, alias=alias, reason=why)
+        return {**result, "status": f"Version {version} is {alias} now: {why}."}
+
+    def _validator(self) -> DataValidator:
+        return DataValidator(limits=self._given.validation if self._given else None)
 
     def _workspace(self) -> Workspace:
         alerts = self._given.alerts if self._given is not None else NO_DESTINATIONS
@@ -376,6 +313,21 @@ class MLOpsPipeline(ClosedByWith):
             return None
         rows = read_dataset(project)
         return project, rows.take(~np.isin(content_keys(rows.inputs), package.training_keys))
+
+
+def _describe_training(
+    trial: EvaluatedModel, recorded: LoggedRun, validation: DataCheck, info: VersionInfo | None
+) -> TrackedTraining:
+    return {
+        "run_id": recorded.run_id,
+        "metrics": dict(trial.evaluation.metrics),
+        "model": trial.model.pipeline,
+        "model_uri": recorded.model_uri,
+        "model_version": info.version if info else None,
+        "classification_report": trial.evaluation.classification_report,
+        "confusion_matrix": [list(row) for row in trial.evaluation.confusion_matrix],
+        "findings": [found.to_dict() for found in validation.findings],
+    }
 
 
 def _task_of(inputs: pd.Series | pd.DataFrame) -> Task:

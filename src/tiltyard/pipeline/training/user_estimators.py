@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +13,15 @@ import pandas as pd
 from sklearn.base import clone, is_classifier, is_clusterer, is_outlier_detector, is_regressor
 from sklearn.pipeline import Pipeline
 
+from tiltyard.data import Dataset
 from tiltyard.errors import UsageError
 from tiltyard.formatting import join_names
+from tiltyard.models import Candidate
 from tiltyard.models.calibration import ensure_probabilities
 from tiltyard.models.preprocessing import drop_unused_dates, linear_preprocessor, tree_preprocessor
 from tiltyard.models.text import default_vectoriser
+from tiltyard.pipeline.training.steps import TrainedModel
+from tiltyard.project import Task
 from tiltyard.suggest import nearest
 
 logger = logging.getLogger(__name__)
@@ -40,6 +45,20 @@ class UserEstimator:
     pipeline: Pipeline
     name: str
     logged_only: tuple[str, ...] = ()
+
+    def as_candidate(self, task: Task) -> Candidate:
+        """The candidate whose only recipe is a copy of it."""
+        return Candidate(self.name, self.name, task, lambda _seed: clone(self.pipeline))
+
+    def train(self, candidate: Candidate, rows: Dataset) -> TrainedModel:
+        """A copy that is fitted to the rows, and how long that took.
+
+        Raises:
+            UsageError: the model refuses the rows or its parameters (``model.fit-failed``).
+        """
+        started = time.perf_counter()
+        pipeline = self.fit(rows.inputs, rows.labels)
+        return TrainedModel(candidate, pipeline, (), time.perf_counter() - started)
 
     def fit(self, inputs: pd.Series | pd.DataFrame, labels: pd.Series) -> Pipeline:
         """A fitted copy.

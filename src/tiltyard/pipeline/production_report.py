@@ -1,0 +1,93 @@
+"""A table of predictions compared with a reference, and with the truth where the table has it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from tiltyard.data.conform.labels import LabelCodec, conform_labels, is_label_gap, order_classes
+from tiltyard.data.conform.table_like import read_table_pair
+from tiltyard.errors import DataError
+from tiltyard.evaluation import evaluate
+from tiltyard.pipeline.mlops_results import ProductionReport
+from tiltyard.registry import ExperimentTracker
+from tiltyard.validation import DataValidator
+
+PREDICTED = ("prediction", "predicted", "predicted_label")
+ACTUAL = ("actual", "label", "target", "y_true")
+
+
+def report_production(
+    tracker: ExperimentTracker, validator: DataValidator, prediction_data: Any, reference_data: Any
+) -> ProductionReport:
+    """The drift of rows with predictions from a reference, and their performance, kept as an MLflow run.
+
+    Args:
+        tracker: where the run is recorded.
+        validator: its limits say what drift is.
+        prediction_data: n rows with predictions (``PREDICTED``), and perhaps the truth (``ACTUAL``).
+        reference_data: rows as they should be.
+
+    Raises:
+        DataError: the reference has no column of inputs.
+        UsageError: one of the two has no rows.
+    """
+    reference_data, prediction_data = read_table_pair(
+        reference_data, prediction_data, ("reference_data", "prediction_data")
+    )
+    predicted, actual = (_find_result_column(prediction_data, names) for names in (PREDICTED, ACTUAL))
+    # Production rows often lack the truth: that is not a lost input.
+    lacking = {*PREDICTED, *ACTUAL}.difference(prediction_data.columns)
+    inputs = [name for name in reference_data.columns if name not in {predicted, actual, "confidence"} | lacking]
+    if not inputs:
+        raise DataError("The reference has no column of inputs.", next_step="Give it the columns that the model reads.")
+    drift = validator.validate_drift(
+        reference_data[inputs], prediction_data[[name for name in inputs if name in prediction_data.columns]]
+    )
+    performance, labelled = _measure_performance(prediction_data, predicted, actual)
+    with tracker.start_run("production-monitoring") as run:
+        tracker.log_metrics(
+            {"rows": len(prediction_data), "drift_detected": float(drift.drift_detected), **(performance or {})}
+        )
+        tracker.log_dict(drift.to_dict(), "monitoring/drift.json")
+    return {
+        "drift_detected": drift.drift_detected,
+        "data_drift": drift,
+        "performance": performance,
+        "predictions": len(prediction_data),
+        "labelled": labelled,
+        "findings": [found.to_dict() for found in drift.findings],
+        "run_id": run.run_id,
+    }
+
+
+def _find_result_column(frame: pd.DataFrame, names: tuple[str, ...]) -> str | None:
+    """The first of some names that a table has as a column."""
+    return next((name for name in names if name in frame.columns), None)
+
+
+def _measure_performance(
+    frame: pd.DataFrame, predicted: str | None, actual: str | None
+) -> tuple[dict[str, float] | None, int]:
+    """The metrics of the rows whose truth is known, and how many these are.
+
+    Args:
+        frame: n rows.
+        predicted: the column of predictions; None where there is none.
+        actual: the column of the truth; None where there is none.
+
+    Returns:
+        The metrics, None without a row that has both; and the number of rows that have both.
+    """
+    if predicted is None or actual is None:
+        return None, 0
+    known = frame[[predicted, actual]]
+    known = known[~known.map(is_label_gap).any(axis=1)]
+    if known.empty:
+        return None, 0
+    predictions = conform_labels(known[predicted]).to_list()
+    codec = LabelCodec.from_classes(set(predictions))
+    truth = [codec.spell(value) for value in known[actual]]
+    classes = order_classes({*truth, *predictions})
+    return dict(evaluate(truth, predictions, None, classes).metrics), len(known)
