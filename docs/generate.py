@@ -10,11 +10,13 @@ from generating.errors import render_errors
 from generating.http_api import render_http
 from generating.project_file import render_project_file
 from generating.python_api import render_python
+from generating.requirements import render_requirements
 from generating.settings import render_settings
 
 DOCS = Path(__file__).parent
 PAGES = {
     "project-file.md": render_project_file,
+    "requirements.md": render_requirements,
     "reference/command-line.md": render_command_line,
     "reference/python.md": render_python,
     "reference/settings.md": render_settings,

@@ -40,6 +40,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return films.root
 
 
+@pytest.mark.requirement("R-SEC-02")
 def test_a_key_is_listed_used_and_revoked(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A key is shown once, listed without its secret, revoked by its id, and both acts are events with who did them."""
     made = run_json(capsys, "keys", "api", "new", "--scope", "predict", "--scope", "read", "--name", "shop", *ENDS)

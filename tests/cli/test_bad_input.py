@@ -84,6 +84,7 @@ def test_mixed_types_are_named_with_their_rows(root: Path, capsys: pytest.Captur
     assert findings(found)["data.mixed-types", "age"]["severity"] == "warning"
 
 
+@pytest.mark.requirement("R-CI-08")
 def test_an_all_missing_column_stops_a_training(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A column without a value is an error that names it, before any work is done."""
     project = put(root, "empty", table().assign(city=np.nan))

@@ -12,6 +12,7 @@ import pytest
 from tiltyard.cli.main import COMMANDS
 
 
+@pytest.mark.requirement("R-DOC-05")
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_help_table_matches_the_commands(name: str) -> None:
     """The table of the help holds the first line of each command's docstring."""

@@ -20,6 +20,7 @@ from tiltyard.registry.alias_history import BEGUN, alias_change_subject
 APPROVED = PROJECT.replace('rule = "better"', 'rule = "better"\napproval = "required"')
 
 
+@pytest.mark.requirement("R-REG-19", "R-SEC-04")
 def test_promotion_rollback_and_history_agree(tmp_path: Path, fresh_store: Path) -> None:
     """A version is promoted, rolled back with a reason, and the history tells it; tampering with it is found."""
     films = make_films(tmp_path / "films", rows=400, store=fresh_store)
@@ -52,6 +53,7 @@ def test_promotion_rollback_and_history_agree(tmp_path: Path, fresh_store: Path)
     assert json.loads(tampered.stdout)["broken"]
 
 
+@pytest.mark.requirement("R-TRACK-13", "R-REG-03", "R-REG-18", "R-REG-20", "R-REG-21", "R-ART-02", "R-ART-03")
 def test_a_version_waits_for_approval_and_outside_changes_are_found(
     tmp_path: Path, fresh_store: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -35,6 +35,7 @@ def checks(found: Any) -> dict[str, tuple[str, str]]:
     return {check["name"]: (check["state"], check["found"]) for check in found["checks"]}
 
 
+@pytest.mark.requirement("R-TRACK-16", "R-TRACK-18", "R-TRACK-19")
 def test_a_healthy_project_passes_all_checks(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Everything is named with its place and found right."""
     code, found = run_json(capsys, "doctor", "--project", str(root))
@@ -47,6 +48,7 @@ def test_a_healthy_project_passes_all_checks(root: Path, capsys: pytest.CaptureF
     assert seen["champion"] == ("ok", "version 1 of films-classifier, verified")
 
 
+@pytest.mark.requirement("R-DOC-04")
 def test_doctor_finds_each_problem(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Data that is gone is wrong, a missing champion is worth knowing, and each names the next step."""
     films = make_films(tmp_path / "films", rows=10)
@@ -100,6 +102,7 @@ def test_a_password_is_never_shown(root: Path, capsys: pytest.CaptureFixture[str
     assert "s3cret" not in json.dumps(found)
 
 
+@pytest.mark.requirement("R-REG-03", "R-REG-10", "R-REG-14", "R-REG-15")
 def test_versions_are_listed_shown_and_aliased(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """list-versions, model-info and set-alias as the requirements call them."""
     name = ("--model-name", "films-classifier", "--project", str(root))
@@ -114,6 +117,7 @@ def test_versions_are_listed_shown_and_aliased(root: Path, capsys: pytest.Captur
     assert "7" in refused["error"]["message"]
 
 
+@pytest.mark.requirement("R-DATA-12")
 def test_validate_passes_good_data_and_fails_bad_data(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,7 +8,7 @@ import pytest
 from rich.text import Text
 
 from tiltyard.cli.main import main
-from tiltyard.cli.output import console, print_line, print_pairs, print_table
+from tiltyard.cli.output import Terminal, console, print_line, print_pairs, print_table
 
 CRAFTED = "[/nope] [bold]x[/bold] :smile: \x1b[31mred\x1b[0m \u202egnp\\"
 SHOWN = "[/nope] [bold]x[/bold] :smile: \\x1b[31mred\\x1b[0m \\u202egnp\\"
@@ -32,6 +32,21 @@ def test_an_error_message_cannot_control_the_terminal(capsys: pytest.CaptureFixt
         main(["\x1b[2Jtrain"])
     assert ended.value.code == 2
     assert "There is no command '\\x1b[2Jtrain'." in capsys.readouterr().err
+
+
+@pytest.mark.requirement("R-REG-14")
+def test_a_table_of_versions_in_a_file_breaks_no_word(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the output is no terminal, a row of ``list-versions`` is one line."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+    monkeypatch.setattr(console, "width", Terminal().width)
+    columns = ("Version", "Label", "Aliases", "Stage", "accuracy", "Candidate", "Registered", "Run ID")
+    at = datetime(2026, 1, 31, 12, tzinfo=UTC)
+    row = ("10", "10.0.1", "challenger", "Production", 0.8816, "tfidf-logreg", at, "0578918a")
+    print_table("", columns, [row])
+    words = "10 10.0.1 challenger Production 0.8816 tfidf-logreg 2026-01-31 12:00:00 UTC 0578918a"
+    assert words in [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
 
 
 def test_short_words_are_not_broken_where_the_table_has_room(

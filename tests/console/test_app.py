@@ -35,6 +35,7 @@ def now_prediction(**changes: object):  # type: ignore[no-untyped-def]
     return make_prediction(at=datetime.now(UTC), **changes)
 
 
+@pytest.mark.requirement("R-DASH-09")
 def test_every_page_loads_at_its_address(serve: Serve, registry: MemoryRegistry, ledger: MemoryLedger) -> None:
     """The document comes under each page's address, the address decides the page, and an unknown one is not found."""
     reader = serve(registry, ledger)
@@ -68,6 +69,7 @@ def test_versions_without_a_champion_name_the_command(
     assert "tiltyard set-alias --version 1 --alias champion" in json.dumps(shown["versions-missing"])
 
 
+@pytest.mark.requirement("R-DASH-03", "R-DASH-05")
 def test_versions_are_shown_with_their_metrics(
     serve: Serve, registry: MemoryRegistry, ledger: MemoryLedger, add_version: AddVersion
 ) -> None:
@@ -83,6 +85,7 @@ def test_versions_are_shown_with_their_metrics(
     assert traces["Champion"]["x"] == ["v2"]
 
 
+@pytest.mark.requirement("R-DASH-07", "R-DASH-16")
 def test_a_refresh_brings_new_predictions_and_only_those(
     serve: Serve, registry: MemoryRegistry, ledger: MemoryLedger
 ) -> None:
@@ -101,6 +104,7 @@ def test_a_refresh_brings_new_predictions_and_only_those(
     assert sum(map(sum, (trace["y"] for trace in second["predictions-confidence"]["figure"]["data"]))) == 2
 
 
+@pytest.mark.requirement("R-DASH-15")
 def test_a_search_narrows_the_list_and_nothing_else(
     serve: Serve, registry: MemoryRegistry, ledger: MemoryLedger
 ) -> None:

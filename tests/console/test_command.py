@@ -17,6 +17,7 @@ from tests.films import environment, make_films
 from tiltyard.serving.process.sockets import bind
 
 
+@pytest.mark.requirement("R-DASH-08", "R-DASH-09")
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
 def test_the_address_is_printed_once_it_serves(tmp_path: Path, ending: signal.Signals) -> None:
     """The command prints its address as JSON, serves there, and ends silently with 0 on SIGTERM."""

@@ -77,6 +77,7 @@ def test_the_lead_is_positive_for_the_better_version(
     assert view.lead_over_champion(view.champion) is None
 
 
+@pytest.mark.requirement("R-DASH-05")
 def test_the_history_runs_from_old_to_new_with_gaps(registry: MemoryRegistry, add_version: AddVersion) -> None:
     """A row a version, oldest first, NaN where a metric is missing, and no metric of which less is better."""
     add_version(accuracy=0.8, log_loss=0.4)

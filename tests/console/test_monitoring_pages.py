@@ -87,6 +87,7 @@ def open_console(registry: MemoryRegistry) -> Iterator[Any]:
         yield lambda project, ledger, sources: stack.enter_context(running(project, registry, ledger, sources))
 
 
+@pytest.mark.requirement("R-DASH-02", "R-DASH-10")
 def test_the_monitoring_page_shows_figures_and_findings(films: Project, open_console: Any) -> None:
     """State, champion, accuracy with labels and estimated, coverage, versions, drift and findings are on the page."""
     now = datetime.now(UTC)
@@ -118,6 +119,7 @@ def test_the_monitoring_page_shows_figures_and_findings(films: Project, open_con
     }
 
 
+@pytest.mark.requirement("R-DASH-16")
 def test_the_monitoring_page_refreshes_after_a_run_or_a_minute() -> None:
     """Its stamp stays while nothing happens, and changes with a new finding, another stretch, and every minute."""
     ledger, now = MemoryLedger(), datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -135,6 +137,7 @@ def test_a_model_without_predictions_names_the_next_command(films: Project, open
     assert "tiltyard monitor" in json.dumps(shown["monitoring-instead"])
 
 
+@pytest.mark.requirement("R-DASH-01", "R-DASH-04", "R-DASH-06")
 def test_experiments_show_runs_parameters_and_metrics(films: Project, open_console: Any) -> None:
     """Every run is a row with its metrics; parameters that differ are a table, the others are listed once."""
     reader = open_console(films, MemoryLedger(), ConsoleSources(runs=lambda: RUNS))
@@ -153,6 +156,7 @@ def test_experiments_show_runs_parameters_and_metrics(films: Project, open_conso
     assert "tiltyard train" in json.dumps(empty["experiments-instead"])
 
 
+@pytest.mark.requirement("R-DASH-12", "R-DASH-13", "R-DASH-14")
 def test_the_champion_predicts_from_form_json_and_file(films: Project, open_console: Any) -> None:
     """A text from the form, several as JSON and a file get labels, confidence and a plot."""
     reader: Reader = open_console(films, MemoryLedger(), ConsoleSources(champion=Champion))
@@ -175,6 +179,7 @@ def test_the_champion_predicts_from_form_json_and_file(films: Project, open_cons
     assert "negative 1, positive 1" in json.dumps(by_file["trial-result"])
 
 
+@pytest.mark.requirement("R-DASH-11")
 def test_invalid_inputs_are_reported(films: Project, open_console: Any) -> None:
     """An empty text, invalid JSON and a missing champion are errors with a next step, without traceback."""
     reader: Reader = open_console(films, MemoryLedger(), ConsoleSources(champion=Champion))
@@ -192,6 +197,7 @@ def test_invalid_inputs_are_reported(films: Project, open_console: Any) -> None:
     assert "tiltyard train --champion" in json.dumps(shown["trial-instead"])
 
 
+@pytest.mark.requirement("R-DASH-11")
 def test_a_table_has_a_field_for_each_feature(people: Project, open_console: Any) -> None:
     """The form has a field a feature, with the schema's limits and categories; the values are the scorer's to read."""
     columns = form_columns(people)
@@ -205,6 +211,7 @@ def test_a_table_has_a_field_for_each_feature(people: Project, open_console: Any
     assert "age 41.5, member true, city" in json.dumps(shown["trial-answers"], ensure_ascii=False)
 
 
+@pytest.mark.requirement("R-DASH-12")
 def test_inputs_are_read_from_every_form(films: Project, people: Project, tmp_path: Path) -> None:
     """JSON with or without wrapping, files of texts and of rows (the label left out) become inputs; others do not."""
 

@@ -125,6 +125,7 @@ def fetch(web: Web, to: Path, corpus: Corpus = SMALL, watch: Progress | None = N
     return fetch_corpus(corpus, to, watch or Progress(), url=web.address, pauses=NO_WAIT).folder
 
 
+@pytest.mark.requirement("R-TRAIN-15")
 def test_a_fetched_corpus_is_a_project_with_the_official_split(web: Web, tmp_path: Path) -> None:
     """The folder, and a project file that trains on its train half and tests on its test half; nothing else stays."""
     fetched = fetch_corpus(SMALL, tmp_path / "imdb", Progress(), url=web.address)
@@ -326,6 +327,7 @@ def test_progress_is_shown_apart_from_the_output(web: Web, tmp_path: Path) -> No
         assert word in shown.getvalue()
 
 
+@pytest.mark.requirement("R-TRAIN-15")
 def test_imdb_is_the_published_archive() -> None:
     """The address is the authors', size and MD5 are the recorded ones."""
     assert IMDB.url == "https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz"

@@ -14,6 +14,7 @@ from tiltyard.cli.main import COMMANDS
 EXAMPLE = Path(__file__).parents[2] / "examples" / "sentiment"
 
 
+@pytest.mark.requirement("R-DATA-14")
 def test_the_pipeline_names_files_and_options_that_exist() -> None:
     """What DVC watches is there, what it runs is a command of ours, and what it reads is what that writes."""
     yaml = pytest.importorskip("yaml")

@@ -199,6 +199,7 @@ def test_a_store_that_cannot_be_used_is_named(tmp_path: Path) -> None:
         assert caught.value.next_step
 
 
+@pytest.mark.requirement("R-DATA-14")
 def test_snapshots_are_kept_in_s3(s3: S3Server, tmp_path: Path) -> None:
     """A bucket does as well as a folder: the same dataset comes back, and nothing is written twice."""
     (tmp_path / "rows.csv").write_text(TEXTS)

@@ -39,6 +39,7 @@ def write(root: Path, name: str) -> None:
         ROWS.to_parquet(path)
 
 
+@pytest.mark.requirement("R-TRAIN-01")
 @pytest.mark.parametrize("name", ["rows.csv", "rows.tsv", "rows.jsonl", "rows.parquet"])
 def test_every_format_gives_the_same_dataset(tmp_path: Path, name: str) -> None:
     """What the rows say does not depend on the format they are kept in; NA and null are words in a text."""

@@ -40,6 +40,7 @@ def test_copies_never_straddle() -> None:
     assert not {str(text).lower() for text in split.train.inputs} & {str(text).lower() for text in split.test.inputs}
 
 
+@pytest.mark.requirement("R-TRAIN-07")
 def test_both_sides_together_are_the_data() -> None:
     """No row is lost, none is doubled, and columns stay with their rows."""
     data = dataset(MANY, number=list(range(len(MANY))))

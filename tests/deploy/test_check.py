@@ -83,6 +83,7 @@ def staged(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Itera
             assert server.wait(60) == 0
 
 
+@pytest.mark.requirement("R-REG-23", "R-CI-05")
 def test_a_promotion_is_in_the_summary_and_the_outputs(staged: Staged) -> None:
     """In the summary with metrics and gates, and in the outputs that decide whether to deploy."""
     output = staged.second
@@ -100,6 +101,7 @@ def test_a_version_that_is_not_promoted_leaves_the_run_green(staged: Staged) -> 
     assert "::notice title=Not promoted::Not promoted (current champion is better or equal)" in output.printed
 
 
+@pytest.mark.requirement("R-CI-05")
 def test_a_training_that_fails_fails_the_run(tmp_path: Path) -> None:
     """With the training's own exit code."""
     done = run("train.py", "--project", str(tmp_path), env={"GITHUB_STEP_SUMMARY": str(tmp_path / "summary")})
@@ -107,6 +109,7 @@ def test_a_training_that_fails_fails_the_run(tmp_path: Path) -> None:
     assert "Training failed (exit code 2)" in (tmp_path / "summary").read_text()
 
 
+@pytest.mark.requirement("R-DEPLOY-20", "R-CI-09")
 def test_a_packed_champion_passes_the_checks_of_a_staged_api(staged: Staged) -> None:
     """It keeps its number; every check passes; and what the checks sent is in the ledger of that server."""
     done = run("check.py", staged.url, "--wait", "60", "--expect-version", "2", "--json")
@@ -132,6 +135,7 @@ def test_another_version_than_the_expected_fails_the_checks(staged: Staged) -> N
     assert "version 2 is served, not 3" in done.stdout
 
 
+@pytest.mark.requirement("R-DEPLOY-20")
 def test_what_is_packed_is_only_what_serving_needs(staged: Staged) -> None:
     """No rows of the training data, no other version, no lock."""
     files = {str(path.relative_to(staged.folder)) for path in staged.folder.rglob("*") if path.is_file()}
@@ -176,6 +180,7 @@ class NonsenseServer(BaseHTTPRequestHandler):
         """Tests are quiet."""
 
 
+@pytest.mark.requirement("R-CI-09")
 def test_a_server_that_predicts_nonsense_fails_the_checks() -> None:
     """A good status is not enough: the checks read the predictions."""
     with HTTPServer(("127.0.0.1", 0), NonsenseServer) as server:

@@ -32,6 +32,7 @@ def example() -> tuple[set[str], dict[str, str]]:
     return {name for name, _ in secrets}, dict(re.findall(r"^#([A-Z][A-Z0-9_]*)=(.*)$", text, flags=re.MULTILINE))
 
 
+@pytest.mark.requirement("R-DEPLOY-04")
 def test_it_is_a_valid_compose_file() -> None:
     """By the schema of the Compose specification."""
     done = subprocess.run(
@@ -44,6 +45,7 @@ def test_it_is_a_valid_compose_file() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.requirement("R-DEPLOY-09")
 def test_every_variable_is_explained_and_every_explanation_used() -> None:
     """A secret has no default and says what to do without it; a choice has the default that .env.example shows."""
     secrets, choices = example()
@@ -132,6 +134,7 @@ def test_docker_itself_reads_it(tmp_path: Path) -> None:
     subprocess.run([*command, tmp_path / ".env", "config", "-q"], check=True)
 
 
+@pytest.mark.requirement("R-DEPLOY-09")
 def test_fresh_secrets_are_written_once(tmp_path: Path) -> None:
     """Each is another one, for the owner alone; API keys can be taken in; a second run changes nothing."""
     secrets, _ = example()

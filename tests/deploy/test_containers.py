@@ -34,6 +34,7 @@ def project(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.requirement("R-DEPLOY-01", "R-DEPLOY-02", "R-DEPLOY-03")
 def test_one_image_trains_and_serves(image: str, project: Path) -> None:
     """Without rights and with a read-only root: it trains, asks for keys, predicts, is well, and ends in order."""
     volume = f"tiltyard-proof-{uuid4().hex[:8]}"
@@ -81,6 +82,9 @@ def stand(image: str, project: Path, tmp_path: Path) -> Iterator[Stand]:
         made("down", "--volumes", "--timeout", "30", check=False)
 
 
+@pytest.mark.requirement(
+    "R-ART-06", "R-DEPLOY-02", "R-DEPLOY-04", "R-DEPLOY-05", "R-DEPLOY-06", "R-DEPLOY-07", "R-DEPLOY-08"
+)
 def test_the_stand_from_start_to_reset(stand: Stand) -> None:
     """All is well before the first training; a champion serves; what is killed comes back; data stay until reset."""
     stand("up", "--detach", "--wait", "--no-build")

@@ -39,6 +39,7 @@ def test_hadolint_finds_nothing() -> None:
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.requirement("R-DEPLOY-01")
 def test_the_image_holds_what_developers_test() -> None:
     """Each package of the image, and of what builds it, has the version of the developers' lock."""
     tested = pins("dev")
@@ -57,6 +58,7 @@ def test_the_image_has_all_that_the_project_names() -> None:
     assert names - {name.partition("[")[0] for name in pins("runtime")} == set()
 
 
+@pytest.mark.requirement("R-DOC-01")
 def test_the_extras_all_and_dev_hold_every_optional_part() -> None:
     """``pip install -e ".[dev]"`` installs every optional part and what the developers' lock names."""
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]

@@ -73,6 +73,7 @@ def routes() -> set[str]:
     }
 
 
+@pytest.mark.requirement("R-DEPLOY-12", "R-DEPLOY-14")
 def test_the_manifests_are_valid(manifests: list[dict[str, Any]], with_components: list[dict[str, Any]]) -> None:
     """By Kubernetes' own schemas, strictly: no field that it does not know."""
     validate = pytest.importorskip("kubernetes_validate", reason="it is in the lock: make setup")
@@ -138,6 +139,7 @@ def test_environment_names_are_settings(with_components: list[dict[str, Any]]) -
     assert given <= known, given - known
 
 
+@pytest.mark.requirement("R-DEPLOY-12")
 def test_production_has_three_replicas_or_more(manifests: list[dict[str, Any]]) -> None:
     """Either they are counted, or the autoscaler counts them, and then nothing else does."""
     replicas = named(manifests, "StatefulSet", "tiltyard-api")["spec"].get("replicas")
@@ -193,6 +195,7 @@ def test_a_rollout_that_does_not_come_up_is_undone(tmp_path: Path) -> None:
     assert not list((DEPLOY / "kubernetes").glob(".rollout-*"))
 
 
+@pytest.mark.requirement("R-DEPLOY-15")
 def test_a_rollout_names_one_image_everywhere() -> None:
     """By its digest, and leaves nothing behind; without a cluster it says so and is not a failure."""
     if shutil.which("kubectl") is None:

@@ -83,6 +83,7 @@ def push(registry: str, tag: str, content: str) -> str:
     return str(manifest({"mediaType": INDEX, "manifests": [{**inner, "platform": platform}]}, tag)["digest"])
 
 
+@pytest.mark.requirement("R-DEPLOY-18", "R-DEPLOY-21")
 def test_production_is_what_was_staged_and_goes_back_to_what_it_was(registry: str, tmp_path: Path) -> None:
     """Two commits become production one after the other, each under the digest that was staged; then the first one is
     production again. The names that stay lead to what they led to."""

@@ -38,6 +38,7 @@ def docker(tmp_path: Path) -> dict[str, str]:
     return {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "ASKED": str(called), "ANSWER": digest("a")}
 
 
+@pytest.mark.requirement("R-DEPLOY-17", "R-DEPLOY-18")
 @pytest.mark.parametrize(
     ("stage", "expected"),
     [
@@ -51,6 +52,7 @@ def test_each_stage_has_one_tag_that_moves_and_some_that_stay(stage: str, expect
     assert done.stdout.split() == [f"ghcr.io/acme/films:{tag}" for tag in expected]
 
 
+@pytest.mark.requirement("R-CI-10")
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -69,6 +71,7 @@ def test_what_cannot_be_meant_gets_no_name(words: tuple[str, ...], said: str) ->
     assert said in done.stderr
 
 
+@pytest.mark.requirement("R-DEPLOY-21")
 def test_an_older_image_is_found_by_the_tags_that_stay() -> None:
     """Each of them, and nothing else."""
     for prefix in ("main", "production", "prod"):
@@ -101,6 +104,7 @@ def test_going_back_moves_the_tag_production_to_the_older_image(docker: dict[str
     assert run("older.sh", IMAGE, "production", env=docker).returncode != 0
 
 
+@pytest.mark.requirement("R-DEPLOY-19")
 def test_the_model_is_built_on_the_image_of_the_same_commit(docker: dict[str, str], tmp_path: Path) -> None:
     """Both are pushed with a cache in the registry; only main is built, and what follows gets the digest."""
     output = tmp_path / "output"

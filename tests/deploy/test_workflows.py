@@ -75,6 +75,7 @@ def test_what_a_step_runs_is_there(path: Path) -> None:
             assert script.suffix == ".py" or script.stat().st_mode & 0o100, named
 
 
+@pytest.mark.requirement("R-DATA-13", "R-DEPLOY-15", "R-DEPLOY-16", "R-CI-08", "R-CI-10")
 def test_the_order_of_the_pipeline() -> None:
     """Tests, then data, then training, then staging, then production; and only from main."""
     jobs = read(ROOT / ".github/workflows/ci.yml")["jobs"]
@@ -94,6 +95,20 @@ def test_the_order_of_the_pipeline() -> None:
     assert order == sorted(order)
 
 
+@pytest.mark.requirement("R-CI-01", "R-CI-02", "R-CI-03", "R-CI-04")
+def test_every_change_is_checked_by_the_one_gate() -> None:
+    """On a push to main and on every pull request CI runs ``make check``, and writes the coverage of the tests."""
+    workflow = read(ROOT / ".github/workflows/ci.yml")
+    when = workflow[True]  # YAML 1.1 reads the word "on" as a boolean
+    assert when["push"] == {"branches": ["main"]}
+    assert "pull_request" in when
+    lines = {name: [step.get("run", "") for step in job.get("steps", ())] for name, job in workflow["jobs"].items()}
+    assert ".ci/run" in lines["lint-and-test"]
+    assert any("make coverage" in line for line in lines["coverage"])
+    assert (ROOT / ".ci/run").read_text("utf-8").splitlines()[-1] == "make check"
+
+
+@pytest.mark.requirement("R-CI-06", "R-CI-07")
 def test_artifacts_are_kept_a_week() -> None:
     """Model, tracking data, coverage and the report of the data."""
     kept = [

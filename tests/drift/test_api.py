@@ -41,6 +41,7 @@ def frame(rows: int, seed: int, moved: float = 0.0) -> pd.DataFrame:
     return pd.DataFrame({"age": rng.normal(40 + moved, 10, rows), "plan": rng.choice(["a", "b"], rows)})
 
 
+@pytest.mark.requirement("R-MON-05")
 def test_detect_drift_of_recent_predictions() -> None:
     """The newer half is compared with the older: alike, it is clear; with other words, drift is found."""
     same = detect_drift(lines(600)[::-1])
@@ -92,6 +93,7 @@ def test_the_collector_detects_drift_of_recorded_predictions() -> None:
     assert PredictionCollector("songs", ledger).detect_drift()["status"] == "could_not_judge"
 
 
+@pytest.mark.requirement("R-MON-04")
 def test_detect_data_drift_feature_by_feature() -> None:
     """Each feature of the reference is compared by itself; columns that no row has are drift."""
     reference = frame(800, 0).assign(label="yes")

@@ -138,6 +138,7 @@ def test_missing_terms_of_equal_texts_are_found() -> None:
     assert "drift.terms" in {found.code for found in evaluation if found.is_found}
 
 
+@pytest.mark.requirement("R-MON-06")
 def test_predictions_and_labels_are_compared_with_training() -> None:
     """Predicted labels, confidence and true labels are compared with those at training."""
     rng = np.random.default_rng(6)

@@ -65,6 +65,7 @@ def make_predictions(hour: int, count: int, minute: int = 0) -> list[Prediction]
     ]
 
 
+@pytest.mark.requirement("R-MON-14")
 def test_a_past_hour_is_profiled_once(ledger: ReadingLedger) -> None:
     """A second run reads only the current hour; both find what profiling everything finds."""
     rows = [make_predictions(hour, 60) for hour in range(4)]

@@ -72,6 +72,7 @@ def _profile(rows: list[dict[str, Any]]) -> Profile:
     return profile_rows(REFERENCE.layout, Rows(frame, said, sure, said[:1]))
 
 
+@pytest.mark.requirement("R-MON-14")
 @_law
 @given(st.lists(_row, max_size=12), st.lists(_row, max_size=12))
 def test_merge_is_the_profile_of_the_union(a: list[dict[str, Any]], b: list[dict[str, Any]]) -> None:
@@ -356,6 +357,7 @@ def test_profiles_of_different_layouts_are_not_added() -> None:
         build_reference(pd.DataFrame({"x": []}))
 
 
+@pytest.mark.requirement("R-MON-15")
 def test_a_profile_takes_kilobytes_for_any_number_of_rows() -> None:
     """A profile takes kilobytes, whatever the number of rows."""
     few, many = (len(profile_rows(REFERENCE.layout, _frame(rows, 9)).to_bytes()) for rows in (100, 20_000))

@@ -37,6 +37,7 @@ def log_rows(inputs: Any) -> ModelMonitor:
     return monitor
 
 
+@pytest.mark.requirement("R-MON-05")
 def test_a_hundred_predictions_are_enough() -> None:
     """The newer 50 are compared with the older 50: a large shift is drift, and no drift comes with its power."""
     monitor = log_rows(make_frame(100).to_dict("records"))
@@ -94,6 +95,7 @@ def test_the_detectable_shift_has_its_power() -> None:
     assert 0.65 < np.mean(found) < 0.92
 
 
+@pytest.mark.requirement("R-MON-04")
 def test_vanished_data_is_never_no_drift() -> None:
     """A column that is gone, rows without a common column and an empty window are drift, or not evaluated."""
     reference = make_frame(150)

@@ -31,6 +31,7 @@ def test_a_small_example_equals_the_figures_by_hand() -> None:
     assert found.per_class["bird"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 1.0}
 
 
+@pytest.mark.requirement("R-TRAIN-09", "R-TRAIN-10")
 @settings(max_examples=50, deadline=None, database=None)
 @given(seed=st.integers(0, 2**32 - 1), k=st.integers(2, 5), n=st.integers(1, 60))
 def test_report_and_matrix_equal_scikit_learn(seed: int, k: int, n: int) -> None:

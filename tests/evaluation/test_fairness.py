@@ -43,6 +43,7 @@ def report_on(labelled: LabelledPredictions, column: pd.Series) -> FairnessRepor
     return evaluate_fairness(labelled, [group_rows(column)])
 
 
+@pytest.mark.requirement("R-MON-17")
 @settings(max_examples=15, deadline=None, database=None)
 @given(groups=st.integers(2, 4), seed=st.integers(0, 2**32 - 1))
 def test_the_measures_are_those_of_fairlearn(groups: int, seed: int) -> None:

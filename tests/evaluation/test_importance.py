@@ -237,6 +237,7 @@ def test_equal_importances_have_no_change() -> None:
     assert (change.rose, change.fell) == ((), ())
 
 
+@pytest.mark.requirement("R-MON-16")
 def test_what_rose_and_what_fell() -> None:
     """The largest changes of share come first, a feature that only one side has included; loss below 0 counts as 0."""
     change = compare_importance(importance(a=0.5, b=0.4, c=0.1, d=-0.2), importance(a=0.1, b=0.5, e=0.4))

@@ -33,6 +33,7 @@ def test_quiet_days_raise_no_alarm(facts: dict[str, Any]) -> None:
     assert facts["quiet"]["accuracy"] > 0.75
 
 
+@pytest.mark.requirement("R-MON-19")
 def test_another_domain_is_noticed(facts: dict[str, Any]) -> None:
     """Drift is found within the first windows, the estimated performance falls, and labels are requested."""
     foreign = facts["foreign"]
@@ -42,6 +43,7 @@ def test_another_domain_is_noticed(facts: dict[str, Any]) -> None:
     assert foreign["accuracy"] < 0.7
 
 
+@pytest.mark.requirement("R-MON-19")
 def test_the_challenger_wins_with_evidence_and_serves(facts: dict[str, Any]) -> None:
     """With the labels a version is trained that beats the champion on the same rows, and the server takes it over."""
     retrained = facts["retrained"]
@@ -50,6 +52,7 @@ def test_the_challenger_wins_with_evidence_and_serves(facts: dict[str, Any]) -> 
     assert retrained["accuracy_after"] > facts["foreign"]["accuracy"] + 0.2
 
 
+@pytest.mark.requirement("R-MON-21")
 def test_a_worse_version_set_by_hand_is_rolled_back(facts: dict[str, Any]) -> None:
     """A version that is worse on labels is rolled back automatically, and the one before serves again."""
     bad = facts["bad"]

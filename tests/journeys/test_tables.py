@@ -35,6 +35,7 @@ def copy_example(name: str, tmp_path: Path, store: Path) -> Films:
     return project
 
 
+@pytest.mark.requirement("R-TRAIN-01", "R-TRAIN-16")
 def test_personality_from_data_to_a_served_prediction(tmp_path: Path, fresh_store: Path) -> None:
     """Numbers, words, gaps and an unseen category are predicted; the error for a wrong row names the column."""
     project = copy_example("personality", tmp_path, fresh_store)

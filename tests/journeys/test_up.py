@@ -111,6 +111,7 @@ def films(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Films:
     return made
 
 
+@pytest.mark.requirement("R-MON-07", "R-MON-20")
 def test_up_starts_all_restarts_what_dies_and_ends_in_order(films: Films) -> None:
     """Server, console and loop start; a killed server is back on its port; the end leaves no process behind."""
     with up(films, "--port", "0", "--console-port", "0") as running:
@@ -135,6 +136,7 @@ def test_up_starts_all_restarts_what_dies_and_ends_in_order(films: Films) -> Non
     assert "The server died (signal 9)" in next(event["reason"] for event in history if event["kind"] == "part-died")
 
 
+@pytest.mark.requirement("R-MON-20")
 def test_a_server_that_hangs_is_replaced_with_its_workers(films: Films) -> None:
     """Two workers respond; when their supervisor is stopped it is replaced, recorded and an alert; all end."""
     with up(films, "--port", "0", "--no-console", "--workers", "2") as running:
@@ -170,6 +172,7 @@ def test_a_server_that_hangs_is_replaced_with_its_workers(films: Films) -> None:
     assert "A program had to be started again" in str(alerts)
 
 
+@pytest.mark.requirement("R-MON-21")
 def test_with_api_keys_a_champion_that_fails_is_rolled_back(films: Films) -> None:
     """Where callers need keys the loop still reads what failed: a new champion whose requests fail goes back."""
     (films.root / "spoilt.py").write_text(FAILING, encoding="utf-8")

@@ -16,6 +16,23 @@ from tests.films import make_films, serving
 pytestmark = pytest.mark.journey
 
 
+@pytest.mark.requirement(
+    "R-TRAIN-02",
+    "R-TRAIN-09",
+    "R-TRAIN-10",
+    "R-TRAIN-11",
+    "R-TRACK-16",
+    "R-REG-01",
+    "R-REG-09",
+    "R-REG-11",
+    "R-REG-12",
+    "R-REG-13",
+    "R-SERVE-01",
+    "R-PRED-01",
+    "R-PRED-02",
+    "R-ORCH-03",
+    "R-ORCH-04",
+)
 def test_a_model_is_trained_promoted_served_and_recorded(tmp_path: Path) -> None:
     """Init, train, promote, predict on the command line and over HTTP, and read the ledger."""
     films = make_films(tmp_path / "films", rows=1560)
@@ -49,6 +66,7 @@ def test_a_model_is_trained_promoted_served_and_recorded(tmp_path: Path) -> None
     assert stats["total_predictions"] == 1
 
 
+@pytest.mark.requirement("R-REG-14", "R-SERVE-13")
 def test_a_promotion_under_load_fails_no_request(tmp_path: Path, fresh_store: Path) -> None:
     """While requests come in a tight loop the champion changes: every request succeeds, and the version changes."""
     films = make_films(tmp_path / "films", store=fresh_store)

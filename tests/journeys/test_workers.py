@@ -81,6 +81,7 @@ def test_metrics_are_those_of_all_workers(two: tuple[str, psutil.Process]) -> No
     until(lambda: sum(count_predictions().values()) >= before + 20)
 
 
+@pytest.mark.requirement("R-MON-20")
 def test_a_worker_that_dies_is_started_again(two: tuple[str, psutil.Process]) -> None:
     """A killed worker is replaced, and the other responds meanwhile."""
     address, supervisor = two

@@ -21,6 +21,7 @@ def ledger() -> Ledger:
     return MemoryLedger()
 
 
+@pytest.mark.requirement("R-PRED-02", "R-PRED-07")
 def test_a_text_has_the_shape_of_the_prediction_log(ledger: Ledger, tmp_path: Path) -> None:
     """A line of a text's prediction holds text, prediction, confidence, timestamp, model version and id."""
     prediction = make_prediction(input={"text": "Größe\0\n"})
@@ -56,6 +57,7 @@ def test_an_export_holds_the_selected_predictions_by_time(ledger: Ledger, tmp_pa
     assert (count, ids) == (2, [many[5].id, many[7].id])
 
 
+@pytest.mark.requirement("R-PRED-07")
 def test_parquet_keeps_everything(ledger: Ledger, tmp_path: Path) -> None:
     """A Parquet file holds all that the ledger knows, with typed times, numbers and probabilities."""
     text = make_prediction(key="k", at=datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC))

@@ -40,6 +40,7 @@ def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
         yield opened
 
 
+@pytest.mark.requirement("R-SEC-03")
 def test_erased_means_gone_with_labels_and_shadows(ledger: Ledger) -> None:
     """What is erased is in no listing and no export, nor are its labels, nor is its shadow prediction."""
     mine, other = make_prediction(key="customer-7"), make_prediction(key="customer-8")
@@ -58,6 +59,7 @@ def test_erased_means_gone_with_labels_and_shadows(ledger: Ledger) -> None:
     assert ledger.retention.erase([mine.id, "nobody"]) == 0
 
 
+@pytest.mark.requirement("R-SEC-03")
 def test_redacted_means_that_only_the_prediction_is_left(ledger: Ledger) -> None:
     """The input and the key of a redacted prediction, and the shadow's input, are gone; prediction and label stay."""
     mine = make_prediction(key="customer-7", input={"text": "I am Ada."})
@@ -73,6 +75,7 @@ def test_redacted_means_that_only_the_prediction_is_left(ledger: Ledger) -> None
     assert find_predictions(ledger, "films", Subject(containing="ada")) == []
 
 
+@pytest.mark.requirement("R-PRED-08")
 def test_old_predictions_are_pruned(ledger: Ledger) -> None:
     """Of predictions only the kept days are left; pruning again erases nothing and appends no event."""
     rows = [make_prediction(at=NOON - timedelta(days=days)) for days in range(5)]
@@ -110,6 +113,7 @@ def test_erased_words_are_in_no_file_of_sqlite(tmp_path: Path) -> None:
     assert secret not in (tmp_path / "out.jsonl").read_text()
 
 
+@pytest.mark.requirement("R-PRED-08", "R-SEC-03")
 def test_prune_and_erase_work_from_the_command_line(tmp_path: Path) -> None:
     """``predictions prune`` and ``predictions erase`` do it from the command line, and report how many."""
     (tmp_path / "tiltyard.toml").write_text(

@@ -9,14 +9,20 @@ from textwrap import dedent
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 import skops.io
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import Pipeline
 
 from tests.models.corpus import reviews, texts
 from tiltyard.errors import UsageError
 from tiltyard.models import CANDIDATES, Candidate, Choice, FloatRange, IntegerRange, get_candidate, select_candidates
+from tiltyard.models.nb_svm import log_count_ratios
 from tiltyard.models.text import TEXT
 from tiltyard.registry.package.trusted_types import trusted_type_names
 
@@ -49,6 +55,41 @@ def test_probabilities_of_reviews_are_worth_their_name(name: str) -> None:
     loss = -np.log(probabilities[np.arange(len(truth)), truth]).mean()
     assert loss < 0.55
     assert probabilities.max() < 1
+
+
+@pytest.mark.requirement("R-TRAIN-03")
+def test_naive_bayes_is_scikit_learns_over_tfidf() -> None:
+    """``tfidf-naive-bayes`` predicts as scikit-learn's TfidfVectorizer and MultinomialNB do."""
+    inputs, labels = texts(120)
+    plain = Pipeline(
+        [
+            ("tfidf", TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)),
+            ("classifier", MultinomialNB(alpha=0.3)),
+        ]
+    ).fit(inputs, labels)
+    ours = get_candidate("tfidf-naive-bayes", "text-classification").build(0).fit(inputs, labels)
+    np.testing.assert_allclose(ours.predict_proba(inputs), plain.predict_proba(inputs), atol=1e-9)
+
+
+@pytest.mark.requirement("R-TRAIN-04")
+def test_logistic_regression_is_scikit_learns_over_weighted_tfidf() -> None:
+    """``tfidf-logreg`` is scikit-learn's LogisticRegression over TF-IDF columns times their naive Bayes ratio."""
+    inputs, labels = texts(120, 2)
+    ours = get_candidate("tfidf-logreg", "text-classification").build(0).fit(inputs, labels)
+    columns = sp.csr_matrix(ours["tfidf"].transform(inputs))
+    positive = np.asarray(labels == ours.classes_[1])
+    presence = sp.csr_matrix((np.ones_like(columns.data), columns.indices, columns.indptr), columns.shape)
+    weighted = columns.multiply(log_count_ratios(presence, positive, 1.0)).tocsr()
+    plain = LogisticRegression(C=20.0, solver="liblinear", max_iter=1000, tol=1e-6).fit(weighted, positive)
+    np.testing.assert_allclose(ours.predict_proba(inputs)[:, 1], plain.predict_proba(weighted)[:, 1], atol=2e-3)
+
+
+@pytest.mark.requirement("R-TRAIN-05")
+def test_the_forest_is_scikit_learns() -> None:
+    """``random-forest`` ends in scikit-learn's RandomForestClassifier, with the seed of the training."""
+    forest = get_candidate("random-forest", "tabular-classification").build(7)[-1]
+    assert isinstance(forest, RandomForestClassifier)
+    assert forest.random_state == 7
 
 
 @EVERY

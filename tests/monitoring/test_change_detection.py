@@ -49,6 +49,7 @@ def test_unchanged_errors_raise_no_alarm(rate: float) -> None:
     assert alarms <= 1000 * RATE
 
 
+@pytest.mark.requirement("R-MON-22")
 def test_a_rise_is_found_where_it_took_place() -> None:
     """A rise from 10 % to 25 % after 1,500 rows is found in every stream, within 300 rows, with both rates."""
     for seed in range(20):
@@ -130,6 +131,7 @@ def monitor(ledger: MemoryLedger, project: Project) -> list[Finding]:
     return [finding for finding in result.findings if finding.code == "performance.change"]
 
 
+@pytest.mark.requirement("R-MON-22")
 def test_a_monitoring_run_finds_and_dates_the_change() -> None:
     """The finding is a warning that names the time, both accuracies, the loss and the limit."""
     ledger = MemoryLedger()

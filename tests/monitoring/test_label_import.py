@@ -55,6 +55,7 @@ def test_a_first_line_states_the_separator(tmp_path: Path) -> None:
     assert read_labels(tmp_path / "labels.csv").to_dict("records") == [{"key": "order-7", "label": "no, never"}]
 
 
+@pytest.mark.requirement("R-PRED-06")
 @pytest.mark.parametrize("name", ["labels.csv", "labels.jsonl", "labels.parquet"])
 def test_every_kind_of_row_is_counted_by_kind(tmp_path: Path, name: str) -> None:
     """New, corrected, repeated, late, unknown, unexpected, empty and broken rows are counted, with examples."""

@@ -63,6 +63,7 @@ def test_python_labels_mean_their_class_in_any_type() -> None:
         monitor.log_actual(row.id, float("nan"))
 
 
+@pytest.mark.requirement("R-PRED-06", "R-MON-01", "R-MON-02", "R-MON-09")
 def test_a_model_name_is_enough_for_the_calls_of_the_requirements(folder: Path) -> None:
     """A bare model name is enough: what is logged with its truth is counted, evaluated and reported."""
     monitor = ModelMonitor("personality_model")
@@ -98,6 +99,7 @@ def test_a_project_around_gives_its_own_names(folder: Path) -> None:
         ModelMonitor()
 
 
+@pytest.mark.requirement("R-PRED-05")
 def test_rows_of_any_shape_are_logged(folder: Path) -> None:
     """A text, a mapping, a Series, a DataFrame of one row and the values of a row are inputs; two rows are refused."""
     ledger = MemoryLedger()
@@ -166,6 +168,7 @@ def test_a_latency_that_nobody_measured_is_absent() -> None:
     assert PredictionCollector("m", monitor.ledger).get_prediction_stats()["avg_latency_ms"] == 12
 
 
+@pytest.mark.requirement("R-MON-03")
 def test_degradation_needs_more_than_chance() -> None:
     """A loss that chance may explain is none; nor is one within what is allowed; too few labels give no verdict."""
     few = monitor_of(20).detect_performance_degradation({"accuracy": 0.99})
@@ -205,6 +208,7 @@ def test_an_argument_that_cannot_be_used_is_refused() -> None:
         monitor.get_monitoring_dashboard_data(hours=0)
 
 
+@pytest.mark.requirement("R-MON-10")
 def test_a_report_in_html_has_its_plots_and_the_figures_of_the_markdown(tmp_path: Path) -> None:
     """An HTML report stands alone with its pictures; every figure of the Markdown one is in it too."""
     monitor = monitor_of(300, labelled=200)

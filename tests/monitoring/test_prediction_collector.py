@@ -59,6 +59,7 @@ def test_a_table_row_is_logged_with_its_features() -> None:
     assert found.probabilities == {"no": 0.4, "yes": 0.6}
 
 
+@pytest.mark.requirement("R-PRED-04")
 def test_recent_means_latest_first_and_of_the_project() -> None:
     """Recent predictions come latest first, up to the limit, of the named project or of all."""
     ledger = MemoryLedger()
@@ -69,6 +70,7 @@ def test_recent_means_latest_first_and_of_the_project() -> None:
     assert len(PredictionCollector(ledger=ledger).get_recent_predictions()) == 6
 
 
+@pytest.mark.requirement("R-PRED-03")
 def test_statistics_count_by_label_and_version() -> None:
     """Statistics count predictions by label and version and sum up their confidence; of none they are None."""
     ledger = MemoryLedger()

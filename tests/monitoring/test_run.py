@@ -46,6 +46,7 @@ def test_healthy_predictions_raise_no_alarm(films: Project) -> None:
     assert (seen.operations.predictions, seen.version) == (600, "1")
 
 
+@pytest.mark.requirement("R-MON-13")
 def test_decay_is_found_on_labels(films: Project) -> None:
     """A champion that is worse on labels than at training, by more than chance and than is allowed, is an error."""
     ledger = MemoryLedger()
@@ -98,6 +99,7 @@ def test_late_labels_count_when_they_come(films: Project) -> None:
     assert seen.operations.predictions == 0
 
 
+@pytest.mark.requirement("R-MON-13")
 def test_slow_or_missing_predictions_are_found(films: Project) -> None:
     """A latency above its limit and a traffic that stopped are findings; so is nothing else without a champion."""
     ledger = MemoryLedger()

@@ -51,6 +51,7 @@ def topics(ledger: Ledger) -> list[str]:
     return [item.notice.topic for item in reversed(ledger.outbox.items())]
 
 
+@pytest.mark.requirement("R-MON-12")
 def test_an_incident_has_one_notice_while_it_lasts_and_one_when_it_is_over(ledger: Ledger) -> None:
     """The same findings give one notice, an undecided run gives none, and a run without findings clears it."""
     assert len(update(ledger, incident_update(finding()))) == 1

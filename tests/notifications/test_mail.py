@@ -91,6 +91,7 @@ def server(mailbox: Mailbox, certificate: Path) -> Iterator[MailServer]:
         controller.stop()
 
 
+@pytest.mark.requirement("R-MON-12")
 def test_a_notice_arrives_as_mail(server: MailServer, mailbox: Mailbox) -> None:
     """A notification goes over STARTTLS and a login to all recipients, in one message with a derived id."""
     payload = {"title": "Drift in films\nBcc: eve@example.org", "text": "PSI of »length« is 0.4.", "link": "http://x/"}

@@ -33,6 +33,7 @@ from tiltyard.testing import NOON, MemoryLedger
 from tiltyard.testing.outbox_contract import make_notice
 
 
+@pytest.mark.requirement("R-MON-12")
 def test_a_notice_is_retried_until_the_receiver_accepts_it() -> None:
     """Two refusals postpone by a doubling wait; the third attempt arrives, and nothing is left to do."""
     ledger, now = MemoryLedger(), [NOON]

@@ -102,6 +102,7 @@ def test_a_champion_that_is_gone_is_a_finding(model_env: ModelEnv) -> None:
     assert ("champion.missing", "found") in alias_findings(model_env)
 
 
+@pytest.mark.requirement("R-MON-07")
 def test_each_pass_ships_what_servers_recorded_first(model_env: ModelEnv) -> None:
     """What this host's servers recorded is in the ledger before a pass reads it, in each pass."""
     loop = loop_over(model_env, ship=lambda: model_env.label(3))

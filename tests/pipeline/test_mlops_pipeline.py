@@ -41,6 +41,7 @@ def mlops(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Iterat
         yield pipeline
 
 
+@pytest.mark.requirement("R-DATA-11", "R-REG-06", "R-MON-08", "R-ORCH-01", "R-ORCH-02")
 def test_the_requirements_story(mlops: MLOpsPipeline, data: Any) -> None:
     """Validate, train and track, promote and monitor, as the requirements show the calls."""
     X_train, X_test, y_train, y_test = data

@@ -40,6 +40,7 @@ def films(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Films:
     return made
 
 
+@pytest.mark.requirement("R-ORCH-05", "R-ORCH-06")
 def test_a_training_is_a_flow_with_the_names_of_the_requirements(prefect_server: PrefectServer, films: Films) -> None:
     """With PREFECT_API_URL, a training is the flow sentiment-training: tasks, logs and an artifact are there."""
     trained = run_with(prefect_server, films, "train", "--champion")
@@ -91,6 +92,7 @@ def test_a_step_whose_service_was_away_is_tried_again(prefect_server: PrefectSer
     assert tries == {"load-data": 1}
 
 
+@pytest.mark.requirement("R-ORCH-07")
 def test_deployments(prefect_server: PrefectServer, films: Films, monkeypatch: pytest.MonkeyPatch) -> None:
     """tiltyard prefect deploy makes a deployment for each use case, scheduled by the project; twice makes no more."""
     monkeypatch.setenv("PREFECT_API_URL", prefect_server.api_url)

@@ -65,6 +65,7 @@ def test_a_training_keeps_its_rows_and_says_where(keeping: ProjectEnv, first: Tr
     assert first.to_dict()["snapshot"]["created"] is True
 
 
+@pytest.mark.requirement("R-TRAIN-12")
 def test_a_version_trained_again_is_the_same_model(keeping: ProjectEnv, first: TrainingOutcome) -> None:
     """Whatever has become of the data and the project file, the same rows and parameters give the same weights."""
     file = keeping.films.root / "reviews.csv"

@@ -28,6 +28,7 @@ def set_up(model_env: ModelEnv, folder: Path, days: float | None) -> tuple[Proje
     return project.model_copy(update={"root": folder, "monitoring": section}), responder._workspace, responder
 
 
+@pytest.mark.requirement("R-MON-11")
 def test_a_report_a_week(tmp_path: Path) -> None:
     """The first review is due at once, the next after so many days; each is a file and an event."""
     model_env = ModelEnv(tmp_path / "model_env")
@@ -58,6 +59,7 @@ def test_what_fails_is_due_again_soon(tmp_path: Path, monkeypatch: pytest.Monkey
     assert report_if_due(project, workspace, NOON + scheduled_report.RETRY + timedelta(seconds=1)) is not None
 
 
+@pytest.mark.requirement("R-MON-11")
 def test_the_loop_reviews(tmp_path: Path) -> None:
     """A loop that runs writes the review that is due."""
     project, workspace, responder = set_up(ModelEnv(tmp_path / "model_env"), tmp_path, 7)

@@ -59,6 +59,7 @@ def test_each_snapshot_tells_who_was_trained_from_it(project_env: ProjectEnv, ke
     shutil.rmtree(moved)
 
 
+@pytest.mark.requirement("R-DATA-14")
 def test_only_what_no_version_needs_is_pruned_and_only_on_request(project_env: ProjectEnv, kept: Path) -> None:
     """Without --yes nothing goes; with it only rows that no version needs and nobody used lately go, as an event."""
     assert "Nothing was deleted" in run(project_env, "prune")

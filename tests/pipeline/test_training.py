@@ -43,6 +43,7 @@ def artifact(project_env: ProjectEnv, run: Any, name: str) -> Path:
     return file
 
 
+@pytest.mark.requirement("R-TRAIN-04", "R-TRAIN-07", "R-TRACK-01", "R-TRACK-02")
 def test_a_run_tells_how_the_version_came_about(outcome: TrainingOutcome, run: Any) -> None:
     """Data, split, recipe, seed and hyperparameters are parameters of the run."""
     params = run.data.params
@@ -55,6 +56,7 @@ def test_a_run_tells_how_the_version_came_about(outcome: TrainingOutcome, run: A
     assert params["data_fingerprint"] == outcome.trial.split.train.fingerprint
 
 
+@pytest.mark.requirement("R-TRACK-01", "R-TRACK-03")
 def test_a_run_holds_metrics_overall_and_by_class(outcome: TrainingOutcome, run: Any) -> None:
     """The metrics of the run are those of the evaluation."""
     metrics = run.data.metrics
@@ -65,6 +67,7 @@ def test_a_run_holds_metrics_overall_and_by_class(outcome: TrainingOutcome, run:
     assert metrics["data_quality_score"] > 90
 
 
+@pytest.mark.requirement("R-TRACK-04", "R-TRACK-05", "R-ART-04")
 def test_a_run_keeps_files_that_other_tools_can_read(
     project_env: ProjectEnv, outcome: TrainingOutcome, run: Any
 ) -> None:
@@ -80,6 +83,7 @@ def test_a_run_keeps_files_that_other_tools_can_read(
         assert artifact(project_env, run, f"plots/{name}.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.requirement("R-TRACK-02")
 def test_a_run_names_its_data_by_fingerprint(outcome: TrainingOutcome, run: Any) -> None:
     """Both sides are inputs of the run, named by the digest of their rows."""
     inputs = {item.tags[0].value: item.dataset.digest for item in run.inputs.dataset_inputs}
@@ -89,6 +93,7 @@ def test_a_run_names_its_data_by_fingerprint(outcome: TrainingOutcome, run: Any)
     }
 
 
+@pytest.mark.requirement("R-REG-01")
 def test_a_version_is_registered_with_its_metrics_and_no_alias(
     project_env: ProjectEnv, outcome: TrainingOutcome
 ) -> None:
@@ -102,6 +107,7 @@ def test_a_version_is_registered_with_its_metrics_and_no_alias(
     assert event.actor == "tester"
 
 
+@pytest.mark.requirement("R-ART-01")
 def test_a_version_predicts_as_it_did_at_training(project_env: ProjectEnv, outcome: TrainingOutcome) -> None:
     """What is fetched from the registry gives the probabilities that were evaluated, and knows its training rows."""
     package = read_package(project_env.workspace.registry.fetch(outcome.version, project_env.workspace.cache))
@@ -111,6 +117,7 @@ def test_a_version_predicts_as_it_did_at_training(project_env: ProjectEnv, outco
     assert len(package.manifest.samples.inputs) == 50
 
 
+@pytest.mark.requirement("R-TRAIN-08")
 def test_the_same_data_and_seed_give_the_same_version(project_env: ProjectEnv, outcome: TrainingOutcome) -> None:
     """A training can be repeated: the same rows in another order give the same split and the same predictions."""
     again = project_env.train()
@@ -118,6 +125,7 @@ def test_the_same_data_and_seed_give_the_same_version(project_env: ProjectEnv, o
     assert np.allclose(again.trial.predictions.probabilities, outcome.trial.predictions.probabilities, atol=1e-12)
 
 
+@pytest.mark.requirement("R-TRAIN-13")
 def test_several_candidates_compete_on_the_train_side(project_env: ProjectEnv) -> None:
     """The best in cross-validation is trained, and the scores of all are kept."""
     chosen = project_env.train(candidates=("tfidf-logreg", "tfidf-naive-bayes"))
@@ -137,6 +145,7 @@ def make():
 """
 
 
+@pytest.mark.requirement("R-TRAIN-06")
 def test_a_recipe_of_ones_own_is_trained_like_any_other(project_env: ProjectEnv) -> None:
     """A module next to the project file gives the estimator, also one whose features have no names."""
     (project_env.films.root / "recipes_of_films.py").write_text(OWN, "utf-8")
@@ -173,6 +182,7 @@ def _replaced(project_env: ProjectEnv, change: Callable[[str], str]) -> str:
     return before
 
 
+@pytest.mark.requirement("R-DATA-12", "R-DATA-13")
 def test_data_that_breaks_a_limit_stops_the_training_unless_accepted(project_env: ProjectEnv) -> None:
     """Bad data makes no run and no version; if it is accepted, its findings are kept with the run."""
     versions = len(project_env.workspace.registry.list_versions("films-classifier"))

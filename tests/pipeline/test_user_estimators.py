@@ -49,6 +49,7 @@ def describe(task: str = "tabular-classification", label: str = "Personality") -
     return Project.model_validate({"project": {"name": "people", "task": task}, "data": content})
 
 
+@pytest.mark.requirement("R-TRAIN-06")
 @pytest.mark.parametrize(
     ("model", "encoder"),
     [

@@ -98,6 +98,7 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "HUNG_SECONDS", 0.3)
 
 
+@pytest.mark.requirement("R-MON-20")
 def test_a_process_whose_heartbeat_stops_is_replaced_with_its_children(tmp_path: Path) -> None:
     """A stopped process cannot end by itself: it is killed, so is its stopped child, and another takes its place."""
     file = tmp_path / "heart"

@@ -43,6 +43,7 @@ def predict_with_both(ledger: MemoryLedger, name: str, *, champion: str, challen
     ledger.record_labels([Label(seen.id, truth, NOW, "test")])
 
 
+@pytest.mark.requirement("R-SERVE-23")
 @pytest.mark.parametrize(("better", "decision"), [(True, "challenger wins"), (False, "champion holds")])
 def test_a_clear_difference_is_decided_and_written_down_once(tmp_path: Path, better: bool, decision: str) -> None:
     """Labels that speak clearly decide, and the decision is an event with its evidence, however often one asks."""

@@ -89,6 +89,7 @@ def waiting(workspace: Workspace) -> list[str]:
     return [request.version for request in pending_approvals(workspace.ledger.events(subject=NAME), NAME)]
 
 
+@pytest.mark.requirement("R-REG-18")
 def test_approval(workspace: Workspace) -> None:
     """A version that passed waits; approval makes it champion; the events say who requested and approved, and why."""
     sent = send(workspace, "2", project())

@@ -63,6 +63,7 @@ def test_the_first_version_becomes_champion(first: TrainingOutcome) -> None:
     assert first.promotion.status == "Set as champion"
 
 
+@pytest.mark.requirement("R-REG-09", "R-REG-11", "R-REG-17")
 def test_a_better_version_takes_over_and_the_old_one_stays_as_previous(
     project_env: ProjectEnv, first: TrainingOutcome, better: Challenge
 ) -> None:
@@ -83,6 +84,7 @@ def _in_both(project_env: ProjectEnv, first: TrainingOutcome) -> np.ndarray[tupl
     return np.asarray([text in present for text in first.trial.split.test.inputs])
 
 
+@pytest.mark.requirement("R-REG-12")
 def test_an_equal_version_never_wins(project_env: ProjectEnv, better: Challenge) -> None:
     """The same recipe on the same data is not promoted, says so with the numbers, and the refusal is an event."""
     project_env.reset_champion(better.promotion.version.version)

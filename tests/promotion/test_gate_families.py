@@ -227,6 +227,7 @@ def test_live_challenge() -> None:
     assert "on 82 labelled rows" in verdict_markdown(meet(GateInputs(live=HELD)), "films", "refused")
 
 
+@pytest.mark.requirement("R-REG-17")
 @needs_fairlearn
 def test_the_ways_in_which_a_promotion_can_be_refused() -> None:
     """Eight families of gates refuse, each with its own message, and what passed is listed too."""

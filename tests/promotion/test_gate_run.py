@@ -121,6 +121,7 @@ def test_the_data_gate_counts_the_findings_stored_with_the_version(loans: Loans)
     assert gate.passed == (gate.evidence["counts"]["warning"] + gate.evidence["counts"]["error"] == 0)
 
 
+@pytest.mark.requirement("R-REG-20", "R-REG-21")
 def test_labels_follow_schema_and_recipe_and_lineage_names_the_parent(loans: Loans) -> None:
     """Another schema is a new first number, the same recipe again a new last one; each version names its parent."""
     versions = {info.version: info for info in loans.workspace.registry.list_versions("loans-classifier")}

@@ -100,6 +100,7 @@ def read(project_env: ProjectEnv, outcome: TrainingOutcome, name: str) -> Any:
     return json.loads((artifacts(project_env, outcome) / name).read_text("utf-8"))
 
 
+@pytest.mark.requirement("R-MON-17")
 def test_a_run_holds_slices_fairness_calibration_and_importance(loans: ProjectEnv, outcome: TrainingOutcome) -> None:
     """Each is there as metrics, as a file and as a picture, and all agree with the predictions that were evaluated."""
     metrics = run_of(loans, outcome).data.metrics
@@ -133,6 +134,7 @@ def test_what_is_examined_is_json(outcome: TrainingOutcome) -> None:
     json.dumps(outcome.trial.examination.to_dict(), allow_nan=False)
 
 
+@pytest.mark.requirement("R-MON-16")
 def test_importance_is_held_against_the_champions(loans: ProjectEnv, outcome: TrainingOutcome) -> None:
     """A training while there is a champion tells what counts more and what less than it did."""
     same = loans.train()
@@ -163,6 +165,7 @@ def test_a_champion_without_importance_is_no_obstacle(loans: ProjectEnv, outcome
         point_alias(loans.workspace, loans.project.model_name, version="1", alias="champion", reason="for the test")
 
 
+@pytest.mark.requirement("R-MON-18")
 def test_reweighing_brings_groups_together(loans: ProjectEnv, outcome: TrainingOutcome) -> None:
     """Trained with weights, the version selects women and men more alike, and the run says how it was trained."""
     fair = loans.train(with_training(loans.project, mitigation="reweighing"))

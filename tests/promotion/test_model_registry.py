@@ -69,6 +69,7 @@ def check_explained(registry: ModelRegistry) -> None:
         assert not check_chain(ledger, "films", read_anchors(registry.list_versions("films"))).broken
 
 
+@pytest.mark.requirement("R-REG-04", "R-REG-05")
 def test_production_makes_the_champion_and_keeps_the_previous_one(registry: ModelRegistry) -> None:
     """Production makes a version champion, and the champion before it stays as previous."""
     assert registry.promote_model("films", "1", "Production").aliases == ("champion",)
@@ -87,6 +88,7 @@ def test_a_version_may_be_a_number(registry: ModelRegistry) -> None:
     assert registry.load_model("films", version=3) is not None
 
 
+@pytest.mark.requirement("R-REG-04")
 def test_the_stage_none_removes_the_aliases(registry: ModelRegistry) -> None:
     """Python's None and the word None are one stage: the version keeps no alias."""
     for stage in (None, "None"):
@@ -104,6 +106,7 @@ def test_to_promote_the_champion_again_changes_nothing(registry: ModelRegistry) 
     assert decisions(registry) == before
 
 
+@pytest.mark.requirement("R-REG-04")
 def test_staging_makes_the_challenger(registry: ModelRegistry) -> None:
     """Staging makes a version challenger, and leaves the champion alone."""
     registry.promote_model("films", "1", "Production")
@@ -134,6 +137,7 @@ def test_an_unknown_version_is_refused(registry: ModelRegistry) -> None:
     assert aliases(registry)["1"] == ("champion",)
 
 
+@pytest.mark.requirement("R-REG-05")
 def test_promote_model_records_who_why_and_that_no_gate_was_run(registry: ModelRegistry) -> None:
     """A champion set by ``promote_model`` is a recorded decision, and does not look like a change outside Tiltyard."""
     registry.promote_model("films", "1", "Production")
@@ -195,6 +199,7 @@ def test_a_champion_set_by_hand_is_notified_like_a_promoted_one(settings: Settin
     assert item.notice.payload["data"]["actor"] == "grace"
 
 
+@pytest.mark.requirement("R-REG-04")
 def test_archived_ends_when_a_version_goes_up_again(registry: ModelRegistry) -> None:
     """Archived is shown as the stage of a version until it serves, competes or is developed again."""
     for stage, shown in (("Staging", "Staging"), ("PRODUCTION", "Production"), ("development", "None")):
@@ -206,6 +211,7 @@ def test_archived_ends_when_a_version_goes_up_again(registry: ModelRegistry) -> 
     check_explained(registry)
 
 
+@pytest.mark.requirement("R-REG-02")
 def test_every_registered_version_has_lineage_a_label_and_a_record(registry: ModelRegistry) -> None:
     """A version that a caller registers has its lineage, the next semantic label, and an event in the ledger."""
     registry.promote_model("films", "1", "Production")

@@ -40,6 +40,7 @@ def two(trained: ProjectEnv) -> ProjectEnv:
     return trained
 
 
+@pytest.mark.requirement("R-REG-19")
 def test_a_story_of_decisions_can_be_looked_up(two: ProjectEnv) -> None:
     """Promoted, rolled back, promoted again: each is an event, and who was champion when follows from them alone."""
     workspace = two.workspace

@@ -81,6 +81,7 @@ def tiltyard(films: Films, *words: str, **settings: str) -> subprocess.Completed
     )
 
 
+@pytest.mark.requirement("R-ART-07")
 @pytest.mark.proof
 def test_versions_live_in_azure_blob(azurite: Emulator, tmp_path: Path) -> None:
     """Trained there, loaded and verified from there; a container that is missing is named as what is wrong."""

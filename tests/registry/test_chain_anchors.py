@@ -83,6 +83,7 @@ def test_an_end_that_was_cut_off(workspace: Workspace) -> None:
     assert "is not the one that was noted elsewhere" in problem
 
 
+@pytest.mark.requirement("R-SEC-04")
 def test_a_chain_that_was_written_anew(workspace: Workspace) -> None:
     """A reason that was changed with all digests after it shows, also where the change goes back to the first event."""
     end = checked(workspace).end

@@ -39,6 +39,7 @@ def artifacts(client: Any, run_id: str, folder: str = "") -> set[str]:
     )
 
 
+@pytest.mark.requirement("R-TRACK-06", "R-TRACK-07", "R-TRACK-08", "R-TRACK-09", "R-TRACK-10", "R-TRACK-14")
 def test_run(tracker: ExperimentTracker, client: Any) -> None:
     """What is logged within a run is in MLflow: name, tags, parameters as text, metrics to the last bit."""
     with tracker.start_run("baseline", tags={"team": "blue"}) as run:
@@ -53,6 +54,7 @@ def test_run(tracker: ExperimentTracker, client: Any) -> None:
     assert 0.5 in found.data.metrics.values()
 
 
+@pytest.mark.requirement("R-TRACK-05", "R-TRACK-12")
 def test_files(tracker: ExperimentTracker, client: Any) -> None:
     """Dictionaries, texts, figures and confusion matrices become files of the run."""
     with tracker.start_run() as run:
@@ -90,6 +92,7 @@ def test_dataset(tracker: ExperimentTracker, client: Any) -> None:
     assert [(tag.key, tag.value) for tag in logged.tags] == [("mlflow.data.context", "training")]
 
 
+@pytest.mark.requirement("R-TRACK-05")
 def test_a_table_is_a_dataset_too(tracker: ExperimentTracker, client: Any) -> None:
     """A data frame is logged as an input with a digest of its rows, whatever their order."""
     frame = pd.DataFrame({"a": [1, 2], "b": ["x", "y"]})
@@ -104,6 +107,7 @@ def test_a_table_is_a_dataset_too(tracker: ExperimentTracker, client: Any) -> No
     assert json.loads(first.dataset.profile) == {"num_rows": 2, "num_columns": 2, "columns": ["a", "b"]}
 
 
+@pytest.mark.requirement("R-TRACK-14")
 def test_single_values_tags_and_files(tracker: ExperimentTracker, client: Any, tmp_path: Path) -> None:
     """One parameter, one metric by step, tags, a file and a folder are logged; a missing file is named."""
     (tmp_path / "notes").mkdir()
@@ -123,6 +127,7 @@ def test_single_values_tags_and_files(tracker: ExperimentTracker, client: Any, t
     assert artifacts(client, run.run_id) == {"one.txt", "notes/one.txt"}
 
 
+@pytest.mark.requirement("R-TRACK-13")
 def test_runs_are_compared_and_errors_name_the_run_or_filter(tracker: ExperimentTracker) -> None:
     """Runs are compared by whole ids or their beginning; an unknown run and an unreadable filter are named."""
     ids = []
@@ -196,6 +201,7 @@ def test_no_state_of_the_process(tracker: ExperimentTracker, tmp_path: Path) -> 
     assert mlflow.get_tracking_uri() == before
 
 
+@pytest.mark.requirement("R-TRACK-11")
 @pytest.mark.parametrize("uri", ["models", "runs"])
 @pytest.mark.parametrize("name", ["naive Bayes", "random forest"])
 def test_logged_model_to_production(
@@ -231,6 +237,7 @@ def test_unfitted_model(tracker: ExperimentTracker) -> None:
         tracker.log_model(LogisticRegression())
 
 
+@pytest.mark.requirement("R-TRACK-13")
 def test_runs_as_frames(tracker: ExperimentTracker) -> None:
     """Runs can be searched and compared as data frames."""
     ids = []
@@ -247,6 +254,7 @@ def test_runs_as_frames(tracker: ExperimentTracker) -> None:
     assert tracker.compare_runs(ids).loc[["metrics.accuracy"], ids].to_numpy().tolist() == [[0.1, 0.9]]
 
 
+@pytest.mark.requirement("R-TRACK-19")
 def test_server_away() -> None:
     """A tracking server that is away is named as such, with its address."""
     tracker = ExperimentTracker("films", tracking_uri="http://127.0.0.1:9")

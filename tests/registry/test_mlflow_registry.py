@@ -48,6 +48,7 @@ def test_without_a_champion_loading_says_how_to_get_one(registry: MlflowRegistry
     assert missing.value.next_step == "Run: tiltyard train --champion"
 
 
+@pytest.mark.requirement("R-REG-07")
 def test_a_version_is_loaded_by_stage_alias_number_or_as_champion(registry: MlflowRegistry) -> None:
     """A version is loaded by stage, by alias, by number, or as the champion."""
     registry.set_alias("films", "champion", "2")
@@ -91,6 +92,7 @@ def test_damaged_copy(registry: MlflowRegistry, tmp_path: Path) -> None:
     assert read_package(registry.fetch(info, tmp_path / "cache")).manifest.model_name == "films"
 
 
+@pytest.mark.requirement("R-REG-24")
 def test_away(registry: MlflowRegistry, tmp_path: Path) -> None:
     """While the registry is away, a copy that was fetched before is still there; all else is unavailable."""
     info = registry.get_version("films", version="1")

@@ -93,6 +93,7 @@ def pyfunc(address: str, name: str) -> Any:
             return mlflow.pyfunc.load_model(f"models:/{name}@champion")
 
 
+@pytest.mark.requirement("R-TRACK-15", "R-TRACK-17", "R-REG-16", "R-DEPLOY-08")
 def test_a_remote_server_serves_as_tracking_store_and_registry(server: Server, tmp_path: Path) -> None:
     """Training, promotion and loading over HTTP; MLflow's pages and its own API show version, alias and run."""
     address = server.emptied().address

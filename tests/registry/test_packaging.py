@@ -31,6 +31,7 @@ def folder(whole: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(whole, tmp_path / "model"))
 
 
+@pytest.mark.requirement("R-ART-01")
 @pytest.mark.parametrize("name", NAMES)
 def test_round_trip(name: str, tmp_path: Path) -> None:
     """A model that was packaged and read again gives the same probabilities, bit for bit."""
@@ -42,6 +43,7 @@ def test_round_trip(name: str, tmp_path: Path) -> None:
     assert read.training_keys.tolist() == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.requirement("R-ART-05")
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.filterwarnings("ignore")
 def test_plain_mlflow(name: str, tmp_path: Path) -> None:

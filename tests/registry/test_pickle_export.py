@@ -40,6 +40,7 @@ print(json.dumps(answers))
 """
 
 
+@pytest.mark.requirement("R-ART-02")
 def test_every_linear_text_recipe_opens_without_tiltyard(tmp_path: Path) -> None:
     """Each of them, with two and three labels, predicts equally from its pickles, in a process without Tiltyard."""
     expected: dict[str, Any] = {}

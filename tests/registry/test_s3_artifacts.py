@@ -20,6 +20,7 @@ from tiltyard.testing.registry import example_pipeline
 __all__ = ["s3", "s3_server"]
 
 
+@pytest.mark.requirement("R-ART-06")
 def test_a_version_on_s3_is_trained_here_and_served_there(
     s3: S3Server, tmp_path: Path, fresh_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -85,6 +85,7 @@ def command(capsys: pytest.CaptureFixture[str], secured: Secured, *words: str) -
     return left.value.code, printed.out + printed.err
 
 
+@pytest.mark.requirement("R-TRACK-17", "R-SEC-01")
 def test_credentials_of_the_environment_open_it(secured: Secured, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a user from .env trained is there for the same user from the environment: version, run and files."""
     monkeypatch.setenv(USERNAME, OWNER)
@@ -95,6 +96,7 @@ def test_credentials_of_the_environment_open_it(secured: Secured, monkeypatch: p
     assert len(ExperimentTracker("films", tracking_uri=secured.address).search_runs()) == 1
 
 
+@pytest.mark.requirement("R-TRACK-19", "R-SEC-01")
 def test_credentials_in_the_url_open_it_and_are_never_shown(
     secured: Secured, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

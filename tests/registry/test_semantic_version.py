@@ -31,6 +31,7 @@ def version(number: int, label: str | None, kind: ChangeKind = KIND) -> VersionI
     return VersionInfo("films", str(number), (), None, NOW, tags=tags)
 
 
+@pytest.mark.requirement("R-REG-21")
 def test_what_changed_decides_which_number_rises() -> None:
     """Major for another schema, minor for another recipe, patch for new data, from the highest label so far."""
     versions = [version(11, "1.10.0"), version(2, "1.9.3"), version(3, None)]
@@ -105,6 +106,7 @@ def test_a_label_of_thousands_of_digits() -> None:
     assert not is_label("\u0661.0.0")
 
 
+@pytest.mark.requirement("R-REG-22")
 def test_where_a_version_serves() -> None:
     """The latest take-over of each host and alias counts, and its time is when that version came there."""
 
@@ -125,6 +127,7 @@ def test_where_a_version_serves() -> None:
     assert found == [("a", "champion", "2", 2), ("b", "challenger", "3", 3), ("b", "champion", "1", 1)]
 
 
+@pytest.mark.requirement("R-REG-20")
 def test_the_commit_and_whether_it_was_changed(tmp_path: Path) -> None:
     """The code is the commit and a flag for changes since; without a repository nothing is known."""
     git = ["git", "-C", str(tmp_path), "-c", "user.name=x", "-c", "user.email=x@example.org"]

@@ -64,6 +64,7 @@ async def settled(*tasks: Awaitable[Any]) -> list[Any]:
     return await asyncio.gather(*tasks, return_exceptions=True)
 
 
+@pytest.mark.requirement("R-SERVE-21")
 def test_batch_gathers_while_another_is_scored() -> None:
     """An idle batcher predicts at once; what gathers while it is busy is the next batch, one transaction each."""
 
@@ -103,6 +104,7 @@ def test_on_one_core_requests_that_follow_responses_are_one_batch(one_core: bool
     run(story)
 
 
+@pytest.mark.requirement("R-SERVE-21")
 def test_batch_is_no_larger_than_its_limit() -> None:
     """No model call gets more than max_batch inputs, and a request's predictions keep its order."""
 

@@ -51,6 +51,7 @@ def send(client: httpx.Client, content: bytes, name: str, **query: str) -> httpx
     return client.post("/predict/file", params={"name": name, **query}, content=content)
 
 
+@pytest.mark.requirement("R-DASH-13")
 def test_a_file_of_any_format_comes_back_with_the_predictions_of_its_rows(
     client: httpx.Client, ledger: TestLedger
 ) -> None:
@@ -69,6 +70,7 @@ def test_a_file_of_any_format_comes_back_with_the_predictions_of_its_rows(
             assert recorded.label == row["prediction"]
 
 
+@pytest.mark.requirement("R-DASH-14")
 def test_the_summary_of_a_file_counts_its_rows(client: httpx.Client) -> None:
     """With `output=json` labels and bins of confidence add up to the rows, and the scored file is in it."""
     summary = send(client, encode("csv"), "people.csv", output="json").json()
@@ -126,6 +128,7 @@ def test_texts_of_a_file_are_predicted_line_by_line(start: Start, registry: Fake
         )
 
 
+@pytest.mark.requirement("R-DASH-15")
 def test_the_history_is_searched_by_words_and_label(client: httpx.Client) -> None:
     """`GET /predictions` lists the newest first; every word of the search and the label have to match."""
     for row in ROWS:

@@ -30,6 +30,7 @@ def page() -> Iterator[Any]:
         browser.close()
 
 
+@pytest.mark.requirement("R-SERVE-09", "R-DASH-07", "R-DASH-10", "R-DASH-11", "R-DASH-13")
 def test_the_dashboard_predicts_an_example_and_a_file_and_lists_them(
     start: Start, registry: FakeRegistry, table_package: Path, page: Any
 ) -> None:

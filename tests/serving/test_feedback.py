@@ -29,6 +29,7 @@ def known(films: ServerUnderTest, prediction_id: str) -> str | None:
     return next((label.label for label in films.ledger.labels() if label.prediction_id == prediction_id), None)
 
 
+@pytest.mark.requirement("R-PRED-06")
 def test_a_label_is_recorded(films: ServerUnderTest) -> None:
     """A label is stored with who reported it; repeated it stays one; corrected, the later counts."""
     prediction = ask(films)

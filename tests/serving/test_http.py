@@ -49,6 +49,7 @@ def row(**changes: Any) -> dict[str, Any]:
     return {"age": 40, "income": 38.5, "town": "York", "member": True, **changes}
 
 
+@pytest.mark.requirement("R-SERVE-02", "R-SERVE-06", "R-SERVE-20")
 def test_a_text_gets_a_recorded_prediction(films: Callable[..., httpx.Client], ledger: TestLedger) -> None:
     """A text gets its label under the project's name for it, with confidence, probabilities, version and id."""
     with films(answer="sentiment") as client:
@@ -64,6 +65,7 @@ def test_a_text_gets_a_recorded_prediction(films: Callable[..., httpx.Client], l
     assert (recorded.label, recorded.confidence, recorded.project) == ("good", response["confidence"], MODEL)
 
 
+@pytest.mark.requirement("R-SERVE-04", "R-PRED-01")
 def test_texts_get_predictions_in_their_order(films: Callable[..., httpx.Client], ledger: TestLedger) -> None:
     """A batch of texts gets predictions in its order, each as it would be alone."""
     texts = ["a warm film", "dull and slow", "a warm film", ""]
@@ -77,6 +79,7 @@ def test_texts_get_predictions_in_their_order(films: Callable[..., httpx.Client]
     assert ledger.transactions[0] == 4
 
 
+@pytest.mark.requirement("R-SERVE-03", "R-SERVE-05")
 def test_rows_get_predictions_or_named_errors(
     registry: FakeRegistry, table_package: Path, start: Start, ledger: TestLedger
 ) -> None:
@@ -106,6 +109,7 @@ def test_rows_get_predictions_or_named_errors(
     assert "Did you mean 'age'?" in refused.json()["errors"][-1]["message"]
 
 
+@pytest.mark.requirement("R-SERVE-15")
 @pytest.mark.parametrize(
     ("path", "body", "expected", "fields"),
     [
@@ -202,6 +206,7 @@ def test_no_such_route_is_a_problem_too(
     assert response.json()["next_step"]
 
 
+@pytest.mark.requirement("R-SERVE-14")
 def test_no_prediction_before_a_champion_exists(registry: FakeRegistry, text_package: Path, start: Start) -> None:
     """Until a champion exists the response is 503 with what to do; when there is one, the server finds it."""
     with httpx.Client(base_url=start().url, timeout=30) as client:
@@ -226,6 +231,7 @@ def test_no_prediction_before_a_champion_exists(registry: FakeRegistry, text_pac
         assert client.post("/predict", json={"text": "a"}).json()["model_version"] == "1"
 
 
+@pytest.mark.requirement("R-SERVE-07", "R-SERVE-08")
 def test_health_shows_queue_ledger_and_totals(films: Callable[..., httpx.Client], ledger: TestLedger) -> None:
     """A healthy server shows its version, the state of ledger and registry, and the totals."""
     with films() as client:
@@ -271,6 +277,7 @@ def test_statistics_continue_after_a_restart(
     assert statistics()["by_label"] == dict(expected.by_label)
 
 
+@pytest.mark.requirement("R-SERVE-11")
 def test_model_info_describes_the_version_in_service(films: Callable[..., httpx.Client]) -> None:
     """Model info names the version, its task, labels, metrics, data and scorer."""
     with films(answer="sentiment") as client:
@@ -450,6 +457,7 @@ def test_a_client_that_left_costs_nothing_further(films: Callable[..., httpx.Cli
     assert ledger.inputs == ["first", "last"]
 
 
+@pytest.mark.requirement("R-PRED-01")
 def test_every_sent_id_is_in_the_ledger_already(
     registry: FakeRegistry, text_package: Path, tmp_path: Path, start: Start, ledger: TestLedger
 ) -> None:
@@ -504,6 +512,7 @@ def test_take_over_loses_no_request(
     assert len(set().union(*responses)) > 1
 
 
+@pytest.mark.requirement("R-SERVE-12")
 def test_reload_puts_the_new_champion_into_service_at_once(
     films: Callable[..., httpx.Client], registry: FakeRegistry, other_text_package: Path
 ) -> None:
@@ -517,6 +526,7 @@ def test_reload_puts_the_new_champion_into_service_at_once(
         assert client.post("/predict", json={"text": "a"}).json()["model_version"] == "2"
 
 
+@pytest.mark.requirement("R-SERVE-17")
 def test_a_bad_champion_is_refused_and_the_old_one_stays(
     films: Callable[..., httpx.Client], registry: FakeRegistry, other_text_package: Path
 ) -> None:
@@ -532,6 +542,7 @@ def test_a_bad_champion_is_refused_and_the_old_one_stays(
         assert client.post("/predict", json={"text": "a"}).json()["model_version"] == "1"
 
 
+@pytest.mark.requirement("R-REG-24")
 def test_registry_away_at_start_uses_the_cache(registry: FakeRegistry, text_package: Path, start: Start) -> None:
     """A server that starts without its registry predicts from its cache, and says what is away."""
     registry.point_alias("champion", registry.add(text_package))

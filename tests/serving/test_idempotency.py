@@ -30,6 +30,7 @@ def post(running: Running) -> Iterator[Post]:
         )
 
 
+@pytest.mark.requirement("R-SERVE-22")
 def test_the_same_key_gets_the_same_prediction_in_one_row(post: Post, ledger: TestLedger) -> None:
     """The same request with the same key gets the same prediction, one or many inputs, and is recorded once."""
     first, again = post("one"), post("one")
@@ -43,6 +44,7 @@ def test_the_same_key_gets_the_same_prediction_in_one_row(post: Post, ledger: Te
     assert post("two").json()["prediction_id"] != first.json()["prediction_id"]
 
 
+@pytest.mark.requirement("R-SERVE-22")
 @pytest.mark.parametrize(
     ("path", "body"),
     [

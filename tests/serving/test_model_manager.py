@@ -47,6 +47,7 @@ def good(host: Host, text_package: Path) -> str:
     return version
 
 
+@pytest.mark.requirement("R-SERVE-16")
 def test_the_champion_takes_over(host: Host, good: str) -> None:
     """The version that the alias names is served after its smoke test, and the take-over is an event."""
     live = host.start()
@@ -76,6 +77,7 @@ def test_the_next_champion_replaces_the_first(host: Host, good: str, other_text_
     assert host.events("served")[-1].evidence["replaced"] == good
 
 
+@pytest.mark.requirement("R-SERVE-17")
 def test_without_a_champion_the_reason_names_the_next_step(host: Host) -> None:
     """Without a champion no version is served, and the error says what to do."""
     live = host.started()

@@ -35,6 +35,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, text_package: Path, fresh_sto
     return folder
 
 
+@pytest.mark.requirement("R-SERVE-19", "R-SERVE-20", "R-DEPLOY-11")
 @pytest.mark.parametrize(("stage", "version"), [([], "1"), (["--model-stage", "staging"], "2")])
 def test_the_module_serves_the_version_of_a_stage_in_any_case(
     home: Path, tmp_path: Path, stage: list[str], version: str
@@ -107,6 +108,7 @@ def test_the_port_is_the_stated_one_else_that_of_the_dashboard() -> None:
     assert ports == [8050, 9000, 7000]
 
 
+@pytest.mark.requirement("R-SERVE-18")
 @pytest.mark.parametrize(
     ("stage", "alias"), [("Production", "champion"), ("production", "champion"), ("STAGING", "challenger")]
 )

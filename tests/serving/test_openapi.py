@@ -60,6 +60,7 @@ def warned(tmp_path_factory: pytest.TempPathFactory) -> Any:
         return running.client.get("/openapi.json").json()
 
 
+@pytest.mark.requirement("R-SERVE-10")
 def test_document_is_openapi(url: str) -> None:
     """The document is OpenAPI 3.1, all its references lead somewhere, and it names every route."""
     found = document(url)
@@ -143,6 +144,7 @@ def test_features_of_the_champion_are_shown(registry: FakeRegistry, table_packag
     assert features["required"] == list(features["properties"])
 
 
+@pytest.mark.requirement("R-SERVE-15")
 def test_responses_are_as_documented(registry: FakeRegistry, text_package: Path, start: Start) -> None:
     """Every kind of response has exactly the fields that the document gives it."""
     registry.point_alias("champion", registry.add(text_package))

@@ -52,6 +52,7 @@ def test_page_names_no_outside_host(file: Path) -> None:
     assert re.findall(r"(?:https?:|wss?:|[\"'(])//[^\s\"')]+", file.read_text(encoding="utf-8")) == []
 
 
+@pytest.mark.requirement("R-SERVE-09")
 @pytest.mark.parametrize("path", PAGES)
 def test_page_needs_only_this_server(start: Start, path: str) -> None:
     """A page and all that it loads come from this server, and its policy forbids anything else."""
@@ -96,6 +97,7 @@ def test_only_pages_are_sent(start: Start, path: str) -> None:
     assert httpx.get(f"{start().url}{path}").status_code == 404
 
 
+@pytest.mark.requirement("R-SERVE-10")
 def test_docs_is_swagger_ui_from_this_server(start: Start) -> None:
     """`/docs` is Swagger UI, whose script and style come packed or plain, as the client accepts them."""
     with httpx.Client(base_url=start().url) as client:

@@ -37,6 +37,7 @@ def by_route(ledger: TestLedger, route: str) -> list[Prediction]:
     return list(ledger.predictions(route=route))
 
 
+@pytest.mark.requirement("R-REG-10")
 def test_the_shadow_predicts_the_same_inputs_and_no_client_sees_it(
     pair: FakeRegistry, start: Start, ledger: TestLedger
 ) -> None:
@@ -78,6 +79,7 @@ def test_a_label_by_key_never_reaches_the_shadow(pair: FakeRegistry, start: Star
     assert httpx.post(f"{url}/feedback", json={"key": prediction, "label": "good"}).status_code == 404
 
 
+@pytest.mark.requirement("R-SERVE-23")
 def test_a_split_keeps_each_caller_at_one_version(pair: FakeRegistry, start: Start, ledger: TestLedger) -> None:
     """Each caller gets one version, and about the share of them the challenger's."""
     url = start(challenger={"mode": "split", "share": 0.5}).url

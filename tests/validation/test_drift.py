@@ -60,6 +60,7 @@ def test_a_dataset_has_not_drifted_from_itself() -> None:
     assert {facts["distance"] for facts in report["feature_shift"].values()} == {0.0}
 
 
+@pytest.mark.requirement("R-DATA-07")
 def test_each_kind_of_drift_is_a_finding_with_score_and_limit() -> None:
     """Shifted numbers and labels, new categories, gaps, lost, renamed and retyped columns are different findings."""
     later = people(seed=1).rename(columns={"member": "is_member"})
@@ -144,6 +145,7 @@ def test_anything_but_a_dataset_is_refused() -> None:
             DataValidator().validate_drift(people(), wrong)
 
 
+@pytest.mark.requirement("R-DATA-07")
 def test_later_periods_are_compared_with_the_first() -> None:
     """A change in the middle of the data is found in the periods after it, which are named by their times."""
     frame = people(800)
@@ -182,6 +184,7 @@ def run(*words: str) -> Result:
     return CliRunner().invoke(command, list(words), standalone_mode=False)
 
 
+@pytest.mark.requirement("R-DATA-07")
 def test_the_command_compares_data_with_a_file_or_a_snapshot(project: Path) -> None:
     """`validate --against` exits with 3 and a page of pictures where data has drifted, with 0 where not."""
     page = project.parent / "page.html"

@@ -72,6 +72,7 @@ def test_the_schema_says_what_the_columns_are() -> None:
     assert not SCHEMA["age"].missing
 
 
+@pytest.mark.requirement("R-DATA-03")
 @pytest.mark.parametrize(
     ("change", "code", "subject", "says"),
     [

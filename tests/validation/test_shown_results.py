@@ -31,6 +31,7 @@ def report(frame: pd.DataFrame) -> ValidationReport:
     return DataValidator().validate_dataset(frame, "train_data")
 
 
+@pytest.mark.requirement("R-DATA-01")
 def test_the_label_is_found_as_for_a_new_project_and_named(report: ValidationReport) -> None:
     """Without a named label, the column that init would choose is the label, and a finding says which and why."""
     chosen = next(finding for finding in report.findings if finding.code == "data.label-choice")
@@ -63,6 +64,7 @@ def test_tables_of_other_libraries_give_the_same_report(
     assert other.quality_score == report.quality_score
 
 
+@pytest.mark.requirement("R-DATA-10")
 def test_reports_print_shortly_and_are_a_table_in_a_notebook(frame: pd.DataFrame, report: ValidationReport) -> None:
     """A report and its sections print within 30 lines, and their notebook form escapes the data."""
     halves = frame[:60], frame[60:]

@@ -44,6 +44,7 @@ def found(report: SplitReport, code: str) -> Finding:
     return matching[0]
 
 
+@pytest.mark.requirement("R-DATA-09")
 def test_a_good_split_has_no_findings() -> None:
     """Two samples of one distribution pass without a word, texts and tables alike."""
     report = validate(side(800), side(200), labels(800), labels(200))
@@ -52,6 +53,7 @@ def test_a_good_split_has_no_findings() -> None:
     assert validate(TEXTS[:300], TEXTS[300:], LABELS[:300], LABELS[300:]).findings == ()
 
 
+@pytest.mark.requirement("R-DATA-09")
 def test_test_rows_that_training_has_seen_are_counted() -> None:
     """Equal inputs on both sides are found, whatever their labels, with their rows on the test side."""
     train = side(300)

@@ -76,6 +76,7 @@ def test_validation_does_not_change_the_frame() -> None:
     pd.testing.assert_frame_equal(frame, before)
 
 
+@pytest.mark.requirement("R-DATA-02")
 @pytest.mark.parametrize(("gaps", "severity"), [(1, "info"), (30, "info"), (100, "warning"), (399, "error")])
 def test_missing_cells_are_counted_and_weighed(gaps: int, severity: str) -> None:
     """Missing cells are reported with their share, as gravely as they are many."""
@@ -213,6 +214,7 @@ ROWS_OF_FEW = st.lists(
 )
 
 
+@pytest.mark.requirement("R-DATA-04")
 @given(ROWS_OF_FEW)
 @settings(max_examples=60)
 def test_duplicates_and_contradictions_are_what_pandas_finds(rows: list[tuple[Any, ...]]) -> None:
@@ -283,6 +285,7 @@ def test_both_rules_must_be_broken() -> None:
     assert above == pytest.approx(max(high + 3 * (high - low), middle + reach))
 
 
+@pytest.mark.requirement("R-DATA-05")
 def test_a_tail_is_no_error_and_a_typing_mistake_is_a_warning() -> None:
     """Skewed amounts have no outliers worth a warning; an age of 999 has one, with its row."""
     incomes = np.exp(RANDOM.normal(10, 1, ROWS))
@@ -295,6 +298,7 @@ def test_a_tail_is_no_error_and_a_typing_mistake_is_a_warning() -> None:
     assert finding.evidence["furthest"] == [999.0]
 
 
+@pytest.mark.requirement("R-DATA-05")
 @pytest.mark.parametrize(("usual", "mistake"), [((0, 16), 999), ((0, 12), -50), ((1, 6), 99), ((0, 2), 9)])
 def test_a_value_that_stands_alone_among_few_whole_numbers_is_found(usual: tuple[int, int], mistake: int) -> None:
     """A single typing mistake in a column of few whole numbers is a warning that names its value and row."""
@@ -351,6 +355,7 @@ def test_unsuitable_labels_are_four_different_findings() -> None:
     assert "label.imbalance" not in codes(validate(table(label=["a"] * 250 + ["b"] * 150)))
 
 
+@pytest.mark.requirement("R-DATA-06")
 def test_balance_is_counted_by_label() -> None:
     """Class balance counts labels as they are written everywhere: 1, 1.0 and '1' are one."""
     balance = validate(table(label=with_values([0, 1.0] * 200, at1="1")))["class_balance"]
@@ -409,6 +414,7 @@ def test_any_pandas_type_can_be_validated() -> None:
     assert report["missing_data"]["columns"]["flag"]["missing"] == 200
 
 
+@pytest.mark.requirement("R-DATA-06")
 def test_distributions_are_what_numpy_says() -> None:
     """Count, mean, deviation and histogram of a column are those of its numbers."""
     values = RANDOM.normal(size=ROWS)

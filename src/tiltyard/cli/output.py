@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import is_dataclass
 from datetime import UTC, datetime
@@ -20,6 +22,7 @@ from tiltyard.jsonable import to_json_object
 
 _SHORT = 18
 """Words of up to this many characters are not broken, where the table has room."""
+_FILE_WIDTH = 100
 _NARROW = 12
 """The least width of a column whose texts may be broken."""
 
@@ -34,7 +37,10 @@ class Terminal(Console):
     """
 
     def __init__(self, *, stderr: bool = False) -> None:
-        super().__init__(stderr=stderr, highlight=False, soft_wrap=True, markup=False, emoji=False)
+        stream = sys.stderr if stderr else sys.stdout
+        # A file or a pipe has no width: tables there are as wide as that of list-versions needs to break no word.
+        width = None if stream.isatty() or "COLUMNS" in os.environ else _FILE_WIDTH
+        super().__init__(stderr=stderr, highlight=False, soft_wrap=True, markup=False, emoji=False, width=width)
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Text with escapes, for lines and cells."""

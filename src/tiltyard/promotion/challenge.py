@@ -65,12 +65,26 @@ class PromotionResult:
             else f"Not promoted ({self.verdict.reason}): {self.verdict.summary}"
         )
 
+    @property
+    def next_step(self) -> str:
+        """The command that follows from it."""
+        version = self.version.version
+        if self.promoted:
+            return "tiltyard serve"
+        if self.pending:
+            return f"tiltyard approve {version} --reason WHY"
+        return (
+            f"tiltyard model-info --version {version} (each gate); "
+            f"tiltyard promote {version} --force --reason WHY (champion all the same)"
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
         return {
             "version": self.version.version,
             "champion_before": self.champion.version if self.champion else None,
             "status": self.status,
+            "next_step": self.next_step,
             **to_json_object(self.verdict),
             "promoted": self.promoted,
             "pending": self.pending,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.pipeline.remediation.conftest import MODEL, ModelEnv, QuickTrainer
 from tiltyard.pipeline import PromotionResult, Workspace, promote_version
 from tiltyard.project import Project
@@ -22,6 +24,7 @@ def promote(model_env: ModelEnv, **promotion: Any) -> PromotionResult:
     return promote_version(workspace, Project.model_validate(settings), "2", rows)
 
 
+@pytest.mark.requirement("R-SERVE-23")
 def test_a_version_that_lost_live_is_refused_whatever_it_does_on_the_test_rows(model_env: ModelEnv) -> None:
     """By default a champion that held live stays; the refusal is an event with rows and evidence; 'off' promotes."""
     model_env.register(right=True)

@@ -46,6 +46,7 @@ def test_better_on_labels_is_clear(model_env: ModelEnv) -> None:
     assert watch(model_env)["champion.worse"].status == "clear"
 
 
+@pytest.mark.requirement("R-MON-21")
 def test_slow_and_failing(replaced: ModelEnv) -> None:
     """A 95th percentile of three times the previous one's, or more failures than chance allows, are found."""
     now = datetime.now(UTC)

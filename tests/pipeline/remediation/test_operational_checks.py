@@ -6,6 +6,8 @@ import contextlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from tests.pipeline.remediation.conftest import MODEL, Killed, ModelEnv, found
 from tiltyard.ledger import Event, FindingRecord
 from tiltyard.ledger.records import finding_record
@@ -63,6 +65,7 @@ def approvals(model_env: ModelEnv) -> list[FindingRecord]:
     return [finding_record(finding, project=MODEL, at=now) for finding in seen]
 
 
+@pytest.mark.requirement("R-REG-18")
 def test_a_retrained_version_waits_for_approval_and_then_takes_over(model_env: ModelEnv) -> None:
     """Where approval is required the loop promotes nothing: it alerts with the next command, and approve promotes."""
     remediation = model_env.responder(approval=True).respond([found("drift.verdict")])

@@ -63,6 +63,7 @@ PATHS: dict[str, ApiScope] = {
 }
 
 
+@pytest.mark.requirement("R-SEC-02")
 def test_a_scope_opens_only_its_routes(file: KeyFile) -> None:
     """A key opens the routes of its scopes, admin all; every other is 403, and without a key 401."""
     tokens = {scope: make(file, [scope]).token for scope in ("predict", "feedback", "read", "admin")}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.serving.conftest import Start
 from tests.serving.fake_registry import MODEL, FakeRegistry
@@ -12,6 +13,7 @@ from tests.serving.fakes import TestLedger
 from tiltyard.serving.auth import HEADERS, KeyFile, NewKey
 
 
+@pytest.mark.requirement("R-SEC-02")
 def test_keys_open_their_routes_and_every_response_has_the_headers(
     tmp_path: Path, registry: FakeRegistry, text_package: Path, start: Start, ledger: TestLedger
 ) -> None:

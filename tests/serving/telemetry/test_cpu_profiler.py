@@ -4,6 +4,8 @@ import threading
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pytest
+
 from tests.serving.fake_registry import MODEL
 from tests.serving.interfaces import run_server
 from tiltyard.serving.telemetry.cpu_profiler import STYLE_DIGEST, sample_threads
@@ -38,6 +40,7 @@ def test_every_sample_finds_a_waiting_thread() -> None:
     assert "waits &lt;here&gt;" in page
 
 
+@pytest.mark.requirement("R-MON-25")
 def test_a_running_server_is_profiled(tmp_path: Path, text_package: Path) -> None:
     """An admin gets the profile of the running server in each format, and the action is an event."""
     with run_server(tmp_path, text_package) as films:

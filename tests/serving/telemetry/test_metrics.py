@@ -99,6 +99,7 @@ def test_a_wrong_metrics_function_is_refused_by_name(tmp_path: Path, name: str, 
         load_user_metrics([name], tmp_path, CollectorRegistry())
 
 
+@pytest.mark.requirement("R-MON-24")
 def test_metrics_count_requests_batches_labels_and_the_users_own(
     tmp_path: Path, text_package: Path, monkeypatch: Any
 ) -> None:

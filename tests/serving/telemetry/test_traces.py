@@ -59,6 +59,7 @@ def strings(span: Span, key: str) -> list[str]:
     return [v.string_value for a in span.attributes if a.key == key for v in a.value.array_value.values]
 
 
+@pytest.mark.requirement("R-MON-23")
 def test_spans_reach_a_collector(
     collector: Collector, tmp_path: Path, text_package: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

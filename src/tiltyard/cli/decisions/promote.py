@@ -75,7 +75,7 @@ def promote_command(
         click.echo(verdict_markdown(outcome.verdict, title, outcome.status), nl=False)
     else:
         print_table(f"Version {outcome.version.version}", COLUMNS, verdict_rows(outcome.verdict))
-        console.print(f"Status: {outcome.status}")
+        console.print(f"Status: {outcome.status}\nNext: {outcome.next_step}")
     return 0 if outcome.promoted else EXIT_NO
 
 

@@ -77,7 +77,7 @@ def train_command(
 
 def _render(outcome: TrainingOutcome) -> None:
     metrics = outcome.trial.evaluation.metrics
-    console.print(f"\nMLflow run ID: {outcome.run_id}\nRegistered model version: {outcome.version.version}\n")
+    console.print("")
     console.print(outcome.trial.evaluation.classification_report)
     print_analysis(outcome.trial.evaluation, outcome.trial.examination)
     console.print("\n" + "=" * 50 + "\nTraining completed!\n" + "=" * 50)
@@ -89,10 +89,10 @@ def _render(outcome: TrainingOutcome) -> None:
     console.print(f"Model version: {outcome.version.version}")
     if outcome.promotion is not None:
         console.print(f"Status: {outcome.promotion.status}")
-        if outcome.promotion.promoted:
-            console.print("Next: tiltyard serve")
+        console.print(f"Next: {outcome.promotion.next_step}")
     else:
         console.print("Status: Registered (add --champion to compare it with the champion)")
+        console.print(f"Next: tiltyard promote {outcome.version.version}")
 
 
 def _describe_guess(guess: GuessBaseline) -> str:

@@ -8,7 +8,7 @@ import click
 
 from tiltyard import wiring
 from tiltyard.cli.options import json_option, model_option, project_option
-from tiltyard.cli.output import print_json, print_line, print_table
+from tiltyard.cli.output import format_time, print_json, print_line, print_table
 from tiltyard.cli.versions.find_project import find_project
 from tiltyard.cli.versions.model_info import version_to_dict
 
@@ -40,8 +40,8 @@ def list_versions_command(project_path: Path | None, model_name: str | None, as_
                 info.stage,
                 info.metrics.get(metric),
                 info.tags.get("tiltyard.candidate"),
-                info.created_at,
-                info.run_id,
+                format_time(info.created_at),
+                info.run_id[:8] if info.run_id else None,
             )
             for info in versions
         ),

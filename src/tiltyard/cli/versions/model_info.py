@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,9 @@ def model_info_command(
             *_lineage_rows(read_lineage(info)),
             *(("Served", f"on {one.host} as {one.alias} since {format_time(one.since)}") for one in served),
             *sorted((f"Tag {name}", value) for name, value in info.tags.items() if not name.startswith(_OUR_TAGS)),
-            *sorted((f"  {name}", value) for name, value in info.metrics.items()),
+            *_verdict_rows(info),
+            *([("Metrics", "on the held-out rows of its training")] if info.metrics else []),
+            *sorted((f"    {name}", value) for name, value in info.metrics.items()),
         ]
     )
 
@@ -109,8 +112,20 @@ def _lineage_rows(lineage: Lineage | None) -> list[tuple[str, object]]:
         ("Code", commit),
         ("Parent", lineage.parent),
         ("Environment", ", ".join(f"{name} {version}" for name, version in lineage.environment.items())),
+        *([("Parameters", "of its training")] if lineage.parameters else []),
         *((f"    {name}", value) for name, value in sorted(lineage.parameters.items())),
     ]
+
+
+def _verdict_rows(info: VersionInfo) -> Iterator[tuple[str, object]]:
+    """The last verdict of the gates on it, and what each gate found."""
+    verdict = _read_verdict(info)
+    if not isinstance(verdict, dict):
+        return
+    outcome = "passed" if verdict.get("promoted") else f"not promoted: {verdict.get('reason')}"
+    yield "Gates", f"{outcome} ({verdict['at']})" if verdict.get("at") else outcome
+    for gate in verdict.get("gates", ()):
+        yield f"    {gate.get('code')}", f"{'passed' if gate.get('passed') else 'refused'}: {gate.get('message')}"
 
 
 def _read_verdict(info: VersionInfo) -> Any:

@@ -162,14 +162,14 @@ def train(
             trusted_types=workspace.trusted_types,
             signer=workspace.signer,
         ),
-        lambda run: f"run {run.run_id}",
+        lambda run: f"MLflow run ID: {run.run_id}",
     )
     info = runner.run(
         "register-model",
         lambda: register_version(
             workspace, project, trial, recorded, validation, {**(again.tags if again else {}), **request.tags}
         ),
-        lambda version: f"{version.name} version {version.version}",
+        lambda version: f"{version.name}; Registered model version: {version.version}",
     )
     promotion = None
     if request.promote:
