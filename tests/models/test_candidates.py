@@ -79,7 +79,7 @@ def test_logistic_regression_is_scikit_learns_over_weighted_tfidf() -> None:
     columns = sp.csr_matrix(ours["tfidf"].transform(inputs))
     positive = np.asarray(labels == ours.classes_[1])
     presence = sp.csr_matrix((np.ones_like(columns.data), columns.indices, columns.indptr), columns.shape)
-    weighted = columns.multiply(log_count_ratios(presence, positive, 1.0)).tocsr()
+    weighted = sp.csr_matrix(columns.multiply(log_count_ratios(presence, positive, 1.0)))
     plain = LogisticRegression(C=20.0, solver="liblinear", max_iter=1000, tol=1e-6).fit(weighted, positive)
     np.testing.assert_allclose(ours.predict_proba(inputs)[:, 1], plain.predict_proba(weighted)[:, 1], atol=2e-3)
 
