@@ -100,7 +100,7 @@ def test_null_is_a_gap(boosting_pipeline: Pipeline) -> None:
     ("bad", "field", "says"),
     [
         ({"age": "forty"}, "age", "a finite number or null, and is 'forty'"),
-        ({"age": True}, "age", "a finite number or null, and is True"),
+        ({"age": True}, "age", "a finite number or null, and is true"),
         ({"income": float("inf")}, "income", "a finite number"),
         ({"income": 10**400}, "income", "a finite number"),
         ({"income": [1.0]}, "income", "a finite number"),

@@ -48,8 +48,8 @@ def test_unknown_error_shows_no_traceback(
     [
         ({}, {"inputs": "is missing"}),
         ({"input": []}, {"inputs": "is missing"}),
-        ({"inputs": "a"}, {"inputs": "has to be a list, and is a text"}),
-        ({"inputs": [1]}, {"inputs[0]": "has to be an object, and is a number"}),
+        ({"inputs": "a"}, {"inputs": "has to be a list, and is the text 'a'"}),
+        ({"inputs": [1]}, {"inputs[0]": "has to be an object, and is the number 1"}),
         ([], {"": "the body has to be an object, and is a list"}),
     ],
 )
@@ -63,9 +63,9 @@ def test_v2_names_wrong_fields_in_the_words_of_predict(body: object, errors: dic
 @pytest.mark.parametrize(
     ("body", "errors"),
     [
-        ({"inputs": "a"}, {"inputs": "has to be a list or an object, and is a text"}),
+        ({"inputs": "a"}, {"inputs": "has to be a list or an object, and is the text 'a'"}),
         ({"instance": []}, {"instance": "is an unknown field. Did you mean 'instances'?"}),
-        ({"dataframe_records": [1]}, {"dataframe_records[0]": "has to be an object, and is a number"}),
+        ({"dataframe_records": [1]}, {"dataframe_records[0]": "has to be an object, and is the number 1"}),
     ],
 )
 def test_invocations_name_wrong_fields_in_the_words_of_predict(body: object, errors: dict[str, str]) -> None:

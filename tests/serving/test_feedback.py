@@ -5,11 +5,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from tests.serving.fake_registry import MODEL
 from tests.serving.interfaces import ServerUnderTest, run_server
 from tiltyard.ledger import Event
+from tiltyard.monitoring.labels.label_import import import_labels
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +92,13 @@ def test_unknown_predictions_are_named_among_many_labels(films: ServerUnderTest)
         ({"label": "good", "prediction_id": "a", "at": "2026-01-01T00:00:00"}, 422, ["at"]),
         ({"label": "good", "prediction_id": "a", "at": "2999-01-01T00:00:00Z"}, 422, ["at"]),
         ({"label": "good", "prediction_id": "a", "sauce": "me"}, 422, ["sauce"]),
+        ({"label": "good", "key": True}, 422, ["key"]),
+        ({"label": "good", "key": [8]}, 422, ["key"]),
+        ({"label": "good", "key": " "}, 422, ["key"]),
+        ({"label": "good", "key": 10**400}, 422, ["key"]),
+        ({"label": "good", "prediction_id": 8}, 422, ["prediction_id"]),
+        ({"label": "good", "prediction_id": "a", "source": 8}, 422, ["source"]),
+        ({"label": "good", "prediction_id": "a", "at": 1700000000}, 422, ["at"]),
         ({"labels": []}, 422, ["labels"]),
         ({"labels": [{"label": "good", "prediction_id": "a"}, {"label": "good"}]}, 422, ["labels[1]"]),
         ({"labels": {}}, 422, ["labels"]),
@@ -129,6 +138,29 @@ def test_labels_are_recorded_by_the_callers_key(films: ServerUnderTest) -> None:
         headers = [(b"X-Prediction-Key", key.encode("latin-1"))]
         refused = films.client.post("/predict", json={"text": "a"}, headers=headers)
         assert (refused.status_code, refused.json()["code"]) == (400, "request.key")
+
+
+@pytest.mark.parametrize(("sent", "key"), [("8", 8), ("9", 9.0), ("8.5", 8.5), ("-3", -3), ("1e+30", "1e+30")])
+def test_a_key_that_is_a_number_is_read_as_an_import_reads_it(films: ServerUnderTest, sent: str, key: object) -> None:
+    """A number names the prediction whose key is its digits, as in a file of labels."""
+    prediction_id = ask(films, sent)
+    response = films.client.post("/feedback", json={"key": key, "label": "good"}).json()
+    named = str(key) if isinstance(key, str) else sent
+    assert response["results"] == [{"status": "accepted", "prediction_id": prediction_id, "key": named, "note": ""}]
+
+
+@pytest.mark.parametrize(
+    "at", ["2020-01-31T10:30:00Z", " 2020-01-31 10:30:00 UTC", "2020-01-31T11:30+01:00", "20200131T1030Z"]
+)
+def test_times_of_labels_are_read_as_an_import_reads_them(films: ServerUnderTest, at: str) -> None:
+    """A time with its zone is read in any spelling of ISO 8601, as in a file of labels."""
+    prediction_id = ask(films)
+    body = {"prediction_id": prediction_id, "label": "good", "at": at}
+    assert films.client.post("/feedback", json=body).status_code == 200
+    frame = pd.DataFrame({"prediction_id": [prediction_id], "label": ["bad"], "labelled_at": [at]})
+    assert import_labels(films.ledger, MODEL, frame).stored == 1
+    times = {label.at for label in films.ledger.labels(superseded=True) if label.prediction_id == prediction_id}
+    assert times == {datetime(2020, 1, 31, 10, 30, tzinfo=UTC)}
 
 
 @pytest.mark.parametrize(("label", "named"), [("goood", "Did you mean 'good'?"), (5, "'5'"), (True, "'True'")])

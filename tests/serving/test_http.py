@@ -129,7 +129,7 @@ def test_rows_get_predictions_or_named_errors(
         ("/predict", b" " * 70_000, (413, "request.too-large"), []),
         ("/predict/batch", b'{"texts": "a"}', (422, "input.invalid"), ["texts"]),
         ("/predict/batch", b'{"texts": []}', (422, "input.invalid"), ["texts"]),
-        ("/predict/batch", b'{"texts": ["a", 1, "b", {}]}', (422, "input.invalid"), ["texts[1]", "texts[3]"]),
+        ("/predict/batch", b'{"texts": ["a", 1, "b", {}]}', (422, "input.invalid"), ["texts[1]", "texts[3].text"]),
         ("/predict/batch", b'{"texts": ["a", "a", "a", "a", "a", "a"]}', (413, "request.too-many"), []),
     ],
 )

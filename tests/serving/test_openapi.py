@@ -120,8 +120,9 @@ def test_the_examples_are_accepted(
         for path in ("/predict", "/predict/batch", "/explain"):
             content = found["paths"][path]["post"]["requestBody"]["content"]["application/json"]
             assert httpx.post(f"{url}{path}", json=content["example"]).status_code == 200
-            [key] = content["schema"]["properties"]
+            [key, *others] = content["schema"]["properties"]
             assert content["schema"]["required"] == [key]
+            assert others == (["group"] if key == "text" else [])
             assert content["schema"]["additionalProperties"] is False
         name = found["paths"]["/v2/models/{name}"]["get"]["parameters"][0]["schema"]["enum"][0]
         for path in ("/invocations", "/v2/models/{name}/infer"):

@@ -321,6 +321,41 @@ def test_the_group_of_a_text_is_recorded_with_it(
     assert recorded == [{"text": "a film", "@group": "f 1"}] * 2 + [{"text": "a film"}]
 
 
+@pytest.mark.parametrize("group", ["c 1", 7, 7.5, None, " ", "x" * 256])
+def test_a_text_has_its_group_with_it_on_predict(films: ServerUnderTest, group: Any) -> None:
+    """``group`` goes with a text on /predict, /predict/batch and /explain: predicted alike, and recorded with it."""
+    plain = films.client.post("/predict", json={"text": "a film"}).json()
+    single = films.client.post("/predict", json={"text": "a film", "group": group}).json()
+    items = ["a film", {"text": "a film", "group": group}, {"text": "a film"}]
+    many = films.client.post("/predict/batch", json={"texts": items}).json()["predictions"]
+    explained = films.client.post("/explain", json={"text": "a film", "group": group})
+    assert explained.status_code == 200
+    assert {str(one["probabilities"]) for one in [single, *many]} == {str(plain["probabilities"])}
+    kept = {} if group in (None, " ") else {"@group": group}
+    expected = [kept, {}, kept, {}]
+    for one, more in zip([single, *many], expected, strict=True):
+        recorded = films.ledger.prediction(one["prediction_id"])
+        assert recorded is not None
+        assert recorded.input == {"text": "a film", **more}
+
+
+def test_a_wrong_group_is_refused_by_its_place(films: ServerUnderTest) -> None:
+    """A group that is neither a text nor a number is named where it stands, and so is another field."""
+    client = films.client
+    for path, body, field in (
+        ("/predict", {"text": "a", "group": True}, "group"),
+        ("/predict", {"text": "a", "group": "x" * 257}, "group"),
+        ("/predict", {"text": "a", "grp": 1}, "grp"),
+        ("/predict/batch", {"texts": ["a", {"text": "b", "group": [1]}]}, "texts[1].group"),
+        ("/predict/batch", {"texts": [{"text": "b", "customer": 1}]}, "texts[0].customer"),
+        ("/predict/batch", {"texts": [{"group": 1}]}, "texts[0].text"),
+        ("/predict/batch", {"texts": ["a"], "group": 1}, "group"),
+    ):
+        response = client.post(path, json=body)
+        assert response.status_code == 422, response.text
+        assert response.json()["errors"][0]["field"] == field
+
+
 @pytest.mark.parametrize("separator", [";", ","])
 def test_csv_is_read_with_the_separator_of_the_file(towns: ServerUnderTest, separator: str) -> None:
     """A CSV body is divided as the training file is, or by commas; a row of another length is named with its counts."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from tiltyard.errors import InputError
 
@@ -14,8 +15,27 @@ SHOWN = 3
 MOST_PROBLEMS = 10
 LONGEST_NAME = 80
 
+WRONG_TYPE = "wrong-type"
 MISSING = "missing"
+UNKNOWN_COLUMN: Final = "unknown-column"
 REFUSED_BY_MODEL = "refused-by-model"
+
+_LONGEST_VALUE = 40
+_LONGEST_NUMBER = 128
+"""Bits of the longest whole number that is shown."""
+_MOST_NAMES = 20
+_LONGEST_LIST = 400
+# What refuses a value that training did not know is the project.
+_POLICY = (
+    "Send values that training knew, or let the project take others: unknown and unknown_columns under [serving] in "
+    "tiltyard.toml."
+)
+_NEXT_STEPS = {
+    WRONG_TYPE: "Correct the value; null, or an empty cell of a file, says that it is not known.",
+    MISSING: "Send every column that the model reads; null, or an empty cell, says that a value is not known.",
+    UNKNOWN_COLUMN: "Correct the name of the column, or leave it out.",
+    REFUSED_BY_MODEL: "Send values of the kind that training had: without gaps, if it had none, and of a usual size.",
+}
 
 
 @dataclass(frozen=True)
@@ -28,27 +48,70 @@ class InputProblem:
         message: what is wrong, to be read after the field's name.
         code: a stable name of the reason: ``wrong-type``, ``missing``, ``refused-by-model``, or the code of the warning
             that a policy refuses.
+        next_step: what to do about it, as a sentence; default: what its code stands for.
     """
 
     position: int
     field: str
     message: str
-    code: str = "wrong-type"
+    code: str = WRONG_TYPE
+    next_step: str = ""
 
-    def __str__(self) -> str:
-        subject = f"field '{self.field}' " if self.field else ""
-        return f"input {self.position}: {subject}{self.message}"
+    @property
+    def advice(self) -> str:
+        """What to do about it, as a sentence."""
+        return self.next_step or _NEXT_STEPS.get(self.code, _POLICY)
+
+
+def write_value(value: Any) -> str:
+    """A value as a message shows it: true, false and null as in JSON, anything else as Python writes it, cut."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, int) and value.bit_length() > _LONGEST_NUMBER:
+        return f"a number of about {value.bit_length() * 3 // 10 + 1} digits"  # Python may refuse to write it
+    written = repr(value[: _LONGEST_VALUE + 1] if isinstance(value, str | bytes) else value)
+    return written if len(written) <= _LONGEST_VALUE + 2 else f"{written[:_LONGEST_VALUE]}…"
+
+
+def advise_names(names: Sequence[str]) -> str:
+    """The next step where columns are missing and others are unknown: the names that the model knows."""
+    shown: list[str] = []
+    size = 0
+    for name in names[:_MOST_NAMES]:
+        size += len(name)
+        if shown and size > _LONGEST_LIST:
+            break
+        shown.append(f"'{name[:LONGEST_NAME]}'")
+    more = f" and {len(names) - len(shown)} more" if len(shown) < len(names) else ""
+    return f"Name the columns as the training file does; the model reads {', '.join(shown)}{more}."
 
 
 def refuse_inputs(problems: Sequence[InputProblem]) -> InputError:
-    """The error with these problems (at least one); its field ``problems`` holds all of them."""
-    listed = "; ".join(str(problem) for problem in problems[:SHOWN])
-    more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
+    """The error with these problems (at least one); its field ``problems`` holds all of them.
+
+    The problems of an input that have one message share one sentence.
+    """
+    sentences = _group_problems(problems)
+    listed = "; ".join(sentences[:SHOWN])
+    more = f"; and {len(sentences) - SHOWN} more" if len(sentences) > SHOWN else ""
     return InputError(
         f"{listed[0].upper()}{listed[1:]}{more}.".replace("?.", "?"),
-        next_step="Correct the input; GET /model-info names the fields that the model knows and their types.",
+        next_step=" ".join(list(dict.fromkeys(problem.advice for problem in problems))[:SHOWN]),
         problems=tuple(problems),
     )
+
+
+def _group_problems(problems: Sequence[InputProblem]) -> list[str]:
+    fields: dict[tuple[int, str], list[str]] = {}
+    for item in problems:
+        fields.setdefault((item.position, item.message), []).append(item.field)
+    found = []
+    for (position, message), names in fields.items():
+        shown = ", ".join(f"'{name}'" for name in names[:SHOWN] if name)
+        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        subject = f"field{'s' if len(names) > 1 else ''} {shown}{more} " if shown else ""
+        found.append(f"input {position}: {subject}{'each ' if len(names) > 1 else ''}{message}")
+    return found
 
 
 def list_problems(error: InputError) -> tuple[InputProblem, ...]:

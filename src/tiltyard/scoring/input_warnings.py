@@ -8,14 +8,12 @@ from itertools import islice
 from typing import Any, Literal
 
 from tiltyard.project.serving import ServingSection, UnknownAction
-from tiltyard.scoring.input_errors import LONGEST_NAME, MOST_PROBLEMS, InputProblem
+from tiltyard.scoring.input_errors import LONGEST_NAME, MOST_PROBLEMS, UNKNOWN_COLUMN, InputProblem
 from tiltyard.suggest import nearest
 
 WarningCode = Literal[
     "unknown-category", "out-of-range", "far-date", "unreadable-date", "unknown-words", "unknown-column"
 ]
-
-UNKNOWN_COLUMN: WarningCode = "unknown-column"
 
 # Looking for the nearest known name costs time; a request full of nonsense is not worth it.
 _MOST_HINTS = 50

@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from tiltyard.errors import (
@@ -25,6 +24,7 @@ from tiltyard.errors import (
 MEDIA_TYPE = "application/problem+json"
 # As many wrong fields as a person reads.
 MOST_FIELDS = 50
+_MOST_SHOWN = 3
 
 # The codes that /docs explains; a problem of another code has no separate type (RFC 9457, section 4.2.1).
 EXPLAINED = frozenset(
@@ -78,10 +78,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class FieldProblem:
-    """One field of a request that is wrong: where it stands, and what is wrong with it."""
+    """One field of a request that is wrong.
+
+    Attributes:
+        field: where it stands; empty for the body itself.
+        message: what is wrong with it, to be read after its name.
+        next_step: what to do about it, as a sentence; empty where the message says all.
+    """
 
     field: str
     message: str
+    next_step: str = ""
 
 
 class RequestError(TiltyardError):
@@ -114,22 +121,57 @@ class RequestError(TiltyardError):
 
 
 def invalid_fields(
-    problems: Sequence[FieldProblem],
-    *,
-    code: str = InputError.code,
-    next_step: str = "Correct the fields under 'errors'; GET /docs shows what the route accepts.",
+    problems: Sequence[FieldProblem], *, code: str = InputError.code, next_step: str = ""
 ) -> RequestError:
-    """The error that names wrong fields of a body (at least one); a field without a name is the body itself."""
-    shown = "; ".join(f"'{item.field}' {item.message}" if item.field else item.message for item in problems[:3])
-    more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
-    end = "" if shown.endswith("?") and not more else "."
+    """The error that names wrong fields of a body (at least one); a field without a name is the body itself.
+
+    Fields with the same problem share one sentence.
+
+    Args:
+        problems: what is wrong.
+        code: the stable name of the error.
+        next_step: what to do; default: what the problems say, each once.
+    """
     return RequestError(
-        f"{shown}{more}{end}",
+        _list_problems(problems),
         status=422,
         code=code,
-        next_step=next_step,
+        next_step=next_step or _join_steps(problems),
         errors=problems[:MOST_FIELDS],
     )
+
+
+def _list_problems(problems: Sequence[FieldProblem]) -> str:
+    fields: dict[str, list[str]] = {}
+    for item in problems:
+        fields.setdefault(item.message, []).append(item.field)
+    shown = "; ".join(_name_fields(fields[message], message) for message in list(fields)[:_MOST_SHOWN])
+    hidden = sum(len(fields[message]) for message in list(fields)[_MOST_SHOWN:])
+    more = f"; and {hidden} more" if hidden else ""
+    end = "" if shown.endswith("?") and not more else "."
+    return f"{shown[:1].upper()}{shown[1:]}{more}{end}"
+
+
+def _name_fields(fields: Sequence[str], message: str) -> str:
+    """One sentence about the fields that have the same problem."""
+    if len(fields) == 1:
+        return f"'{fields[0]}' {message}" if fields[0] else message
+    return f"{_join_names(fields)}: each {message}"
+
+
+def _join_names(fields: Sequence[str]) -> str:
+    named = [f"'{field}'" if field else "the body" for field in fields[:_MOST_SHOWN]]
+    if len(fields) > _MOST_SHOWN:
+        named.append(f"{len(fields) - _MOST_SHOWN} more")
+    return " and ".join(filter(None, (", ".join(named[:-1]), named[-1])))
+
+
+def _join_steps(problems: Sequence[FieldProblem]) -> str:
+    steps = [item.next_step for item in problems if item.next_step]
+    others = list(dict.fromkeys(item.field for item in problems if not item.next_step))
+    if others:
+        steps.append(f"Correct {_join_names(others)}, and send the request again.")
+    return " ".join(list(dict.fromkeys(steps))[:_MOST_SHOWN])
 
 
 def problem(
@@ -151,7 +193,7 @@ def problem(
         "next_step": next_step,
     }
     if errors:
-        content["errors"] = errors
+        content["errors"] = [{"field": item.field, "message": item.message} for item in errors]
     return Response(msgspec.json.encode(content), status, headers, MEDIA_TYPE)
 
 
@@ -183,7 +225,6 @@ def add_handlers(app: FastAPI) -> None:
     """Make every error of the app a problem document; no traceback leaves it."""
     app.add_exception_handler(TiltyardError, _on_tiltyard_error)
     app.add_exception_handler(HTTPException, _on_http_error)
-    app.add_exception_handler(RequestValidationError, _on_invalid_url)
     app.add_exception_handler(Exception, _on_unknown_error)
 
 
@@ -194,19 +235,6 @@ def _problem_type(code: str) -> str:
 
 async def _on_tiltyard_error(_request: Request, error: Exception) -> Response:
     return from_error(error) if isinstance(error, TiltyardError) else await _on_unknown_error(_request, error)
-
-
-async def _on_invalid_url(_request: Request, error: Exception) -> Response:
-    """FastAPI's errors about the parts of a URL."""
-    found = error.errors() if isinstance(error, RequestValidationError) else ()
-    errors = [FieldProblem(str(item["loc"][-1]), f"{item['msg'][:1].lower()}{item['msg'][1:]}") for item in found]
-    return problem(
-        422,
-        "; ".join(f"'{item.field}' {item.message}" for item in errors) + ".",
-        code=InputError.code,
-        next_step="Correct what 'errors' lists; GET /docs shows what the route accepts.",
-        errors=errors,
-    )
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:

@@ -69,10 +69,18 @@ def parse_moment(raw: Any, rules: ReadingRules = USUAL_RULES) -> datetime | None
     microseconds are cut, and the zone of a day without a time is. A whole number is its digits (20240131). Dates and
     times of Python, NumPy and pandas are read alike.
     """
+    moment = parse_instant(raw, rules)
+    try:
+        return None if moment is None else _to_utc(moment, rules)
+    except OverflowError:  # beyond the years 1 to 9999
+        return None
+
+
+def parse_instant(raw: Any, rules: ReadingRules = USUAL_RULES) -> datetime | None:
+    """The same as it is written: with its own zone, or without one where the cell names none."""
     try:
         text = raw.strip() if isinstance(raw, str) else _write_digits(raw)
-        moment = _to_datetime(raw) if text is None else _parse_text(text, rules)
-        return None if moment is None else _to_utc(moment, rules)
+        return _to_datetime(raw) if text is None else _parse_text(text, rules)
     except (ValueError, OverflowError):  # no such day, or beyond the years 1 to 9999
         return None
 

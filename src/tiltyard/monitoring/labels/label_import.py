@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from tiltyard.data.conform.dates import parse_instant
 from tiltyard.data.conform.labels import is_label_gap, point_decimals, write_label
 from tiltyard.data.sources import detect_layout, read_source
 from tiltyard.errors import DataError
@@ -280,9 +281,8 @@ def _read_rows(
         if not id_ and not key and not is_label_gap(label):
             report.note("invalid", f"row {position}: neither id nor key")
             continue
-        try:
-            moment = _read_time(at)
-        except ValueError:
+        moment = None if is_label_gap(at) else parse_instant(at)
+        if moment is None and not is_label_gap(at):
             report.note("invalid", f"row {position}: '{at}' is not an ISO 8601 time")
             continue
         zoneless = moment is not None and moment.tzinfo is None
@@ -291,10 +291,3 @@ def _read_rows(
         yield _LabelRow(
             position, ReportedLabel(label, options.source, id_, key, moment), zoneless and options.timezone is None
         )
-
-
-def _read_time(cell: object) -> datetime | None:
-    """A time as it stands in a file; None for a gap."""
-    if is_label_gap(cell):
-        return None
-    return cell if isinstance(cell, datetime) else datetime.fromisoformat(str(cell).strip())

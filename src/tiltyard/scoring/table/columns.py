@@ -15,7 +15,7 @@ from tiltyard.data.conform.dates import describe_orders
 from tiltyard.data.conform.rows import CellError, CellReader, make_cell_reader
 from tiltyard.data.conform.rules import USUAL_RULES, ReadingRules
 from tiltyard.data.conform.schema import TableSchema, TypedColumn
-from tiltyard.scoring.input_errors import MISSING, MOST_PROBLEMS, InputProblem, refuse_inputs
+from tiltyard.scoring.input_errors import MISSING, MOST_PROBLEMS, InputProblem, advise_names, refuse_inputs, write_value
 from tiltyard.scoring.input_warnings import InputWarning, UnknownColumns, Warnings, join_warnings, shorten_value
 
 InputKind = Literal["number", "boolean", "text", "time", "any"]
@@ -191,10 +191,12 @@ class InputColumns:
 
     def _find_misnamed(self, position: int, row: Mapping[str, Any], unknown: UnknownColumns) -> list[InputProblem]:
         missing = [column.name for column in self._columns if column.name not in row]
-        return [
-            InputProblem(position, name, "is missing (send null for a value that is not known)", MISSING)
-            for name in missing[:MOST_PROBLEMS]
-        ] + [InputProblem(position, one.field, one.message, one.code) for one in unknown.find(row)]
+        others = unknown.find(row)
+        advice = advise_names([column.name for column in self._columns]) if others else ""
+        message = "is missing (send null for a value that is not known)"
+        return [InputProblem(position, name, message, MISSING, advice) for name in missing[:MOST_PROBLEMS]] + [
+            InputProblem(position, one.field, one.message, one.code, advice) for one in others
+        ]
 
 
 def make_input_reader(column: InputColumn, typed: TypedColumn | None, rules: ReadingRules) -> CellReader:
@@ -259,8 +261,7 @@ _EXPECTED: dict[InputKind, str] = {
 
 
 def _mismatch(expected: str, value: Any) -> str:
-    written = repr(value)
-    return f"has to be {expected} or null, and is {written if len(written) <= 40 else written[:40] + '…'}"
+    return f"has to be {expected} or null, and is {write_value(value)}"
 
 
 def _fits(column: InputColumn, value: Any) -> bool:

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tiltyard.data.conform.labels import is_label_gap
+from tiltyard.data.conform.rows import CellError
 from tiltyard.ledger.records import TEXT_GROUP
-from tiltyard.scoring.input_errors import MISSING, InputProblem, refuse_inputs
-from tiltyard.scoring.input_warnings import LONGEST_VALUE, UNKNOWN_COLUMN, InputWarning, UnknownColumns, Warnings
+from tiltyard.scoring.input_errors import (
+    MISSING,
+    UNKNOWN_COLUMN,
+    InputProblem,
+    advise_names,
+    refuse_inputs,
+    write_value,
+)
+from tiltyard.scoring.input_warnings import LONGEST_VALUE, InputWarning, UnknownColumns, Warnings
 from tiltyard.scoring.scorer import Scores
 
 TEXT = "text"
+LONGEST_GROUP = 256
 _TEXT_KEYS = frozenset({TEXT, TEXT_GROUP})
 
 
@@ -40,7 +51,8 @@ class TextColumns:
         An input is ``{"text": …}``, with its group under ``TEXT_GROUP`` where the row has one.
 
         Raises:
-            InputError: a row has no text; its ``problems`` name every position and field.
+            InputError: a row has no text, or a group that is neither text nor number; its ``problems`` name every
+                position and field.
         """
         unknown = UnknownColumns(self.names, self.others)
         inputs: list[Mapping[str, Any]] = []
@@ -50,23 +62,42 @@ class TextColumns:
             found = unknown.find(row)
             name = TEXT if TEXT in row else self.name
             if name in row:
-                inputs.append({TEXT: row[name], **self._find_group(row)})
+                try:
+                    group = read_group(row.get(self.group)) if self.group is not None else {}
+                except CellError as error:
+                    problems.append(InputProblem(position, self.group or "", str(error)))
+                    continue
+                inputs.append({TEXT: row[name], **group})
                 warnings.append(found)
             else:
-                problems.append(InputProblem(position, self.name, "is missing", MISSING))
-                problems += [InputProblem(position, one.field, one.message, one.code) for one in found]
+                advice = advise_names(self.names)
+                problems.append(InputProblem(position, self.name, "is missing", MISSING, advice))
+                problems += [InputProblem(position, one.field, one.message, one.code, advice) for one in found]
         if problems:
             raise refuse_inputs(problems)
         return inputs, warnings if any(warnings) else None
-
-    def _find_group(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        group = row.get(self.group) if self.group is not None else None
-        return {TEXT_GROUP: group} if isinstance(group, str | int | float) and not is_label_gap(group) else {}
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names by which the text may be sent."""
         return (TEXT,) if self.name == TEXT else (TEXT, self.name)
+
+
+def read_group(raw: Any) -> dict[str, Any]:
+    """What is recorded of the group that was sent with a text: ``{TEXT_GROUP: …}``, as it came; empty for a gap.
+
+    Raises:
+        CellError: it is neither a text nor a number; the message reads on after the field's name.
+    """
+    if isinstance(raw, Decimal):
+        raw = float(raw)
+    if isinstance(raw, bool) or not isinstance(raw, str | int | float | None):
+        raise CellError(f"has to be a text or a number, and is {write_value(raw)}")
+    if isinstance(raw, str) and len(raw) > LONGEST_GROUP:
+        raise CellError(f"is {len(raw)} characters long, and at most {LONGEST_GROUP} are accepted")
+    if isinstance(raw, float) and math.isinf(raw):
+        raise CellError("has to be a text or a finite number")
+    return {} if is_label_gap(raw) else {TEXT_GROUP: raw}
 
 
 class ScorerOfTexts(ABC):
@@ -139,7 +170,7 @@ def _problems(position: int, item: Mapping[str, Any]) -> list[InputProblem]:
     if "text" not in item:
         return [InputProblem(position, "text", "is missing", MISSING)]
     if not isinstance(item["text"], str):
-        return [InputProblem(position, "text", f"has to be a text, and is {type(item['text']).__name__}")]
+        return [InputProblem(position, "text", f"has to be a text, and is {write_value(item['text'])}")]
     return [
         InputProblem(position, str(name), "is not known here", UNKNOWN_COLUMN)
         for name in item

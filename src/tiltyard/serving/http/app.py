@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
 from starlette.requests import ClientDisconnect
 
 from tiltyard._version import __version__
@@ -17,6 +18,7 @@ from tiltyard.ledger.ports import Ledger
 from tiltyard.processes.worker_identity import SINGLE_PROCESS, WorkerIdentity
 from tiltyard.project import ServingSection
 from tiltyard.serving.auth import HEADERS, Guard, auth_middleware
+from tiltyard.serving.field_errors import on_invalid_url
 from tiltyard.serving.http.openapi import describe
 from tiltyard.serving.http.routes.explain import explain_routes
 from tiltyard.serving.http.routes.feedback import feedback_routes
@@ -88,6 +90,7 @@ def create_app(
     app.include_router(metric_routes(components.worker_metrics))
     app.include_router(page_routes())
     add_handlers(app)
+    app.add_exception_handler(RequestValidationError, on_invalid_url)
     app.add_exception_handler(ClientDisconnect, _on_client_left)
     describe(app, components, guard, predict_operations(components.options.answer))
     auth_middleware(app, guard, components.instrumentation)

@@ -12,12 +12,13 @@ from pydantic import BaseModel
 
 from tiltyard.project import Task
 from tiltyard.scoring.table.columns import InputColumns, InputKind
+from tiltyard.scoring.text.text_inputs import LONGEST_GROUP, TEXT
 from tiltyard.serving.auth import Guard
 from tiltyard.serving.auth.scopes import required_scope
 from tiltyard.serving.http.schemas import Problem
 from tiltyard.serving.predict.components import ServerComponents
 from tiltyard.serving.predict.idempotency import LONGEST_KEY as LONGEST_IDEMPOTENCY_KEY
-from tiltyard.serving.predict.inputs import InputShape
+from tiltyard.serving.predict.inputs import GROUP, InputShape
 from tiltyard.serving.predict.protocols.v2 import input_metadata
 from tiltyard.serving.predict.requests import LONGEST_KEY, PREDICTION_KEY
 from tiltyard.serving.problem_details import MEDIA_TYPE
@@ -190,10 +191,13 @@ def request_body(components: ServerComponents, *, many: bool) -> dict[str, Any]:
 
 
 def _body_schema(shape: InputShape, columns: InputColumns | None) -> dict[str, Any]:
-    item = _text_schema(shape) if shape.task == "text-classification" else _row_schema(columns)
-    value = item
-    if shape.many:
-        value = {"type": "array", "items": item, "minItems": 1, "maxItems": shape.max_inputs}
+    if shape.key == TEXT:
+        return _grouped_text_schema(shape)
+    if shape.task == "text-classification":
+        item: dict[str, Any] = {"anyOf": [_text_schema(shape), _grouped_text_schema(shape)]}
+    else:
+        item = _row_schema(columns)
+    value = {"type": "array", "items": item, "minItems": 1, "maxItems": shape.max_inputs} if shape.many else item
     return {
         "type": "object",
         "properties": {shape.key: value},
@@ -204,6 +208,21 @@ def _body_schema(shape: InputShape, columns: InputColumns | None) -> dict[str, A
 
 def _text_schema(shape: InputShape) -> dict[str, Any]:
     return {"type": "string", "maxLength": shape.max_text, "description": "The text to classify."}
+
+
+def _grouped_text_schema(shape: InputShape) -> dict[str, Any]:
+    group = {
+        "type": ["string", "number", "null"],
+        "maxLength": LONGEST_GROUP,
+        "description": "Which rows belong together with the text, such as a customer's number (split.group of the "
+        "project); recorded with it.",
+    }
+    return {
+        "type": "object",
+        "properties": {TEXT: _text_schema(shape), GROUP: group},
+        "required": [TEXT],
+        "additionalProperties": False,
+    }
 
 
 def _row_schema(columns: InputColumns | None) -> dict[str, Any]:

@@ -9,13 +9,15 @@ from typing import Any
 
 import msgspec
 
+from tiltyard.data.conform.rows import CellError
 from tiltyard.errors import InputError
 from tiltyard.project import ServingSection, Task
 from tiltyard.scoring import InputProblem, Warnings, list_problems
-from tiltyard.scoring.input_warnings import UNKNOWN_COLUMN
+from tiltyard.scoring.input_errors import UNKNOWN_COLUMN
 from tiltyard.scoring.table.columns import InputColumns
-from tiltyard.scoring.text.text_inputs import TextColumns
-from tiltyard.serving.predict.requests import decode_json, json_kind
+from tiltyard.scoring.text.text_inputs import TEXT, TextColumns, read_group
+from tiltyard.serving.field_errors import describe_value
+from tiltyard.serving.predict.requests import decode_json
 from tiltyard.serving.problem_details import MOST_FIELDS, FieldProblem, RequestError, invalid_fields
 from tiltyard.suggest import nearest
 
@@ -24,6 +26,16 @@ _BYTES_PER_CHARACTER = 6
 _ENVELOPE = 64 * 1024
 _LARGEST_BODY = 64 * 1024 * 1024
 _LONGEST_NAME = 80
+
+GROUP = "group"
+"""The field of the group of a text, on the routes of Tiltyard's own."""
+
+_EXAMPLES = {
+    "text": '{"text": "…"}',
+    "texts": '{"texts": ["…", "…"]}',
+    "features": '{"features": {"name": value, …}}',
+    "instances": '{"instances": [{"name": value, …}, …]}',
+}
 
 Inputs = Sequence[Mapping[str, Any]]
 FieldNaming = Callable[[InputProblem], str]
@@ -55,6 +67,8 @@ class PredictionRequest:
 class InputShape:
     """What a route takes: ``{"text": …}``, ``{"features": {…}}``, ``{"texts": […]}`` or ``{"instances": […]}``.
 
+    A text may have its group with it: ``{"text": …, "group": …}``, which may be an item of ``texts`` too.
+
     Attributes:
         task: what is predicted from what.
         many: whether it is a list of inputs.
@@ -80,6 +94,16 @@ class InputShape:
         return "instances" if self.many else "features"
 
     @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields that the request may have; the first has to be there."""
+        return (self.key, GROUP) if self.key == TEXT else (self.key,)
+
+    @property
+    def example(self) -> str:
+        """What a request looks like."""
+        return _EXAMPLES[self.key]
+
+    @property
     def max_body(self) -> int:
         """Largest body, in bytes."""
         inputs = self.max_inputs if self.many else 1
@@ -102,13 +126,13 @@ def decode_inputs(body: bytes | bytearray, shape: InputShape) -> list[Mapping[st
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return parse_inputs(body, shape)
     if isinstance(content, _Text):
-        if len(content.text) <= shape.max_text:
-            return [{"text": content.text}]
+        if len(content.text) <= shape.max_text and content.group is None:
+            return [{TEXT: content.text}]
     elif isinstance(content, _Row):
         return [content.features]
     elif isinstance(content, _Texts):
         if 0 < len(content.texts) <= shape.max_inputs and max(map(len, content.texts)) <= shape.max_text:
-            return [{"text": text} for text in content.texts]
+            return [{TEXT: text} for text in content.texts]
     elif isinstance(content, _Rows) and 0 < len(content.instances) <= shape.max_inputs:
         return list(content.instances)
     return parse_inputs(body, shape)
@@ -120,16 +144,40 @@ def parse_inputs(body: bytes | bytearray, shape: InputShape) -> list[Mapping[str
     Raises:
         RequestError: it is not JSON, or not of this shape.
     """
-    value = _only_value(decode_json(body), shape.key)
-    items = value if shape.many else [value]
+    content = _check_fields(decode_json(body), shape)
+    items = content[shape.key]
+    if not shape.many:
+        items = [content if shape.key == TEXT else items]
     if not isinstance(items, list):
-        raise invalid_fields([FieldProblem(shape.key, f"has to be a list, and is {json_kind(items)}")])
+        problem = FieldProblem(shape.key, f"has to be a list, and is {describe_value(items)}", f"Send {shape.example}.")
+        raise invalid_fields([problem])
     if not items:
-        raise invalid_fields([FieldProblem(shape.key, "is empty; send at least one input")])
-    inputs = (
-        [{"text": item} for item in items] if shape.task == "text-classification" else list(map(replace_nan, items))
-    )
+        raise invalid_fields([FieldProblem(shape.key, "is empty; send at least one input", f"Send {shape.example}.")])
+    is_text = shape.task == "text-classification"
+    inputs = _read_texts(items, shape) if is_text else [replace_nan(item) for item in items]
     check_inputs(PredictionRequest(inputs, shape.name_field, shape.many), shape)
+    return inputs
+
+
+def _read_texts(items: Sequence[Any], shape: InputShape) -> list[Mapping[str, Any]]:
+    """The inputs of texts, each of which may have its group with it."""
+    inputs: list[Mapping[str, Any]] = []
+    problems: list[FieldProblem] = []
+    for position, item in enumerate(items):
+        if not isinstance(item, dict):
+            inputs.append({TEXT: item})
+            if message := _text_problem(item, shape.max_text):
+                problems.append(FieldProblem(f"{shape.key}[{position}]", message))
+            continue
+        path = f"{shape.key}[{position}]." if shape.many else ""
+        if shape.many:
+            problems += _find_misnamed(item, (TEXT, GROUP), path)
+        try:
+            inputs.append({TEXT: item.get(TEXT), **read_group(item.get(GROUP))})
+        except CellError as error:
+            problems.append(FieldProblem(f"{path}{GROUP}", str(error)))
+    if problems:
+        raise invalid_fields(problems)
     return inputs
 
 
@@ -188,7 +236,7 @@ def replace_nan(row: Any) -> Any:
 def name_fields(error: InputError, name_field: FieldNaming) -> RequestError | InputError:
     """A scorer's error with the fields named as the request has them."""
     found = list_problems(error)
-    problems = [FieldProblem(name_field(item), item.message) for item in found]
+    problems = [FieldProblem(name_field(item), item.message, item.advice) for item in found]
     if not problems:
         return error
     named = invalid_fields(problems, code=error.code)
@@ -197,37 +245,40 @@ def name_fields(error: InputError, name_field: FieldNaming) -> RequestError | In
     return named
 
 
-def _only_value(content: Any, key: str) -> Any:
+def _check_fields(content: Any, shape: InputShape) -> dict[str, Any]:
+    """The body, which has the fields that the route takes and no other."""
     if not isinstance(content, dict):
-        message = f"has to be an object, and is {json_kind(content)}"
-        raise RequestError(
-            f"The body {message}.",
-            status=422,
-            code=InputError.code,
-            next_step=f'Send {{"{key}": …}}.',
-            errors=[FieldProblem("", message)],
-        )
-    unknown = [name[:_LONGEST_NAME] for name in content if name != key][:MOST_FIELDS]
-    problems = [FieldProblem(name, f"is an unknown field.{nearest(name, [key])}".rstrip(".")) for name in unknown]
-    if key not in content:
-        problems.insert(0, FieldProblem(key, "is missing"))
+        message = f"the body has to be an object, and is {describe_value(content)}"
+        raise invalid_fields([FieldProblem("", message, f"Send {shape.example}.")])
+    problems = _find_misnamed(content, shape.fields)
     if problems:
-        raise invalid_fields(problems, next_step=f'Send {{"{key}": …}} and nothing else.')
-    return content[key]
+        raise invalid_fields(problems, next_step=f"Send {shape.example} and nothing else.")
+    return content
+
+
+def _find_misnamed(content: Mapping[str, Any], fields: Sequence[str], path: str = "") -> list[FieldProblem]:
+    """Fields that an object must not have, and the first of the known ones where it is missing."""
+    unknown = [name[:_LONGEST_NAME] for name in content if name not in fields][:MOST_FIELDS]
+    step = f"The fields are {' and '.join(fields)}."
+    problems = [
+        FieldProblem(path + name, f"is an unknown field.{nearest(name, fields)}".rstrip("."), step) for name in unknown
+    ]
+    return problems if fields[0] in content else [FieldProblem(path + fields[0], "is missing", step), *problems]
 
 
 def _text_problem(value: Any, longest: int) -> str:
     if not isinstance(value, str):
-        return f"has to be a text, and is {json_kind(value)}"
+        return f"has to be a text, and is {describe_value(value)}"
     return f"is {len(value)} characters long, and at most {longest} are accepted" if len(value) > longest else ""
 
 
 def _row_problem(value: Any) -> str:
-    return "" if isinstance(value, Mapping) else f"has to be an object of features, and is {json_kind(value)}"
+    return "" if isinstance(value, Mapping) else f"has to be an object of features, and is {describe_value(value)}"
 
 
 class _Text(msgspec.Struct, forbid_unknown_fields=True):
     text: str
+    group: Any = None
 
 
 class _Texts(msgspec.Struct, forbid_unknown_fields=True):

@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import pydantic_core
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
+from tiltyard.serving.field_errors import describe_errors
 from tiltyard.serving.predict.content_encoding import body_decoder
-from tiltyard.serving.problem_details import FieldProblem, RequestError, invalid_fields
-from tiltyard.suggest import nearest
+from tiltyard.serving.problem_details import RequestError, invalid_fields
 
 JSON = "application/json"
 CURL_DEFAULT = "application/x-www-form-urlencoded"
 LONGEST_KEY = 200
 PREDICTION_KEY = "X-Prediction-Key"
-_LONGEST_FIELD = 120
-_ALTERNATIVE = re.compile(r"(?:list|dict)\[.*\]")
-_KINDS = {
-    "string_type": "a text",
-    "list_type": "a list",
-    "dict_type": "an object",
-    "model_type": "an object",
-    "int_type": "a number",
-    "float_type": "a number",
-    "bool_type": "a boolean",
-}
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -188,10 +175,10 @@ def parse_json(content: bytes, model: type[Body]) -> Body:
     try:
         return model.model_validate_json(content)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_context=False)
+        found = error.errors(include_url=False)
     if found[0]["type"] == "json_invalid":
         raise malformed_json(found[0]["msg"].removeprefix("Invalid JSON: "))
-    raise invalid_fields(_field_problems(found, list(model.model_fields)))
+    raise invalid_fields(describe_errors(found, list(model.model_fields)))
 
 
 def refuse_empty_body(content: bytes | bytearray) -> None:
@@ -226,52 +213,3 @@ def malformed_json(reason: str) -> RequestError:
         code="request.malformed",
         next_step="Send JSON in UTF-8.",
     )
-
-
-def json_kind(value: Any) -> str:
-    """What JSON calls a value."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "a boolean"
-    names = {dict: "an object", list: "a list", str: "a text", int: "a number", float: "a number"}
-    return names.get(type(value), type(value).__name__)
-
-
-def _field_problems(found: Sequence[ErrorDetails], fields: Sequence[str]) -> list[FieldProblem]:
-    """Pydantic's errors in the words of ``decode_inputs``; the alternatives of a field in one sentence."""
-    kinds: dict[str, list[str]] = {}
-    for item in found:
-        if item["type"] in _KINDS:
-            kinds.setdefault(_field_path(item["loc"]), []).append(_KINDS[item["type"]])
-    problems: dict[FieldProblem, None] = {}
-    for item in found:
-        path = _field_path(item["loc"])
-        if item["type"] in _KINDS:
-            message = f"has to be {' or '.join(dict.fromkeys(kinds[path]))}, and is {json_kind(item['input'])}"
-            message = message if path else f"the body {message}"
-        elif item["type"] == "missing":
-            message = "is missing"
-        elif item["type"] == "extra_forbidden":
-            known = fields if len(item["loc"]) == 1 else ()
-            message = f"is an unknown field.{nearest(path, known)}".rstrip(".")
-        else:
-            message = _clean_message(item["msg"])
-        problems[FieldProblem(path, message)] = None
-    return list(problems)
-
-
-def _field_path(location: Sequence[int | str]) -> str:
-    """Where a field stands, as ``labels[3].label``; pydantic's names of a field's alternatives are left out."""
-    path = ""
-    for part in location:
-        if isinstance(part, int):
-            path += f"[{part}]"
-        elif not _ALTERNATIVE.fullmatch(part):
-            path += f".{part}"[0 if path else 1 :]
-    return path[:_LONGEST_FIELD]
-
-
-def _clean_message(message: str) -> str:
-    message = message.removeprefix("Value error, ")
-    return message[:1].lower() + message[1:]

@@ -116,7 +116,7 @@ class Metrics:
     def count_unknown(self, warnings: Iterable[Iterable[InputWarning]]) -> None:
         """Count the values and columns of a request that training did not know."""
         # Imported here: the parent of the workers, which only serves metrics, does without scikit-learn.
-        from tiltyard.scoring.input_warnings import UNKNOWN_COLUMN  # noqa: PLC0415
+        from tiltyard.scoring.input_errors import UNKNOWN_COLUMN  # noqa: PLC0415
 
         with self._lock:
             for warning in (warning for found in warnings for warning in found):

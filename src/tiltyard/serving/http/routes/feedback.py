@@ -12,31 +12,64 @@ import msgspec
 from fastapi import APIRouter, Request
 from pydantic import (
     AfterValidator,
-    AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
     JsonValue,
-    StringConstraints,
     WithJsonSchema,
     model_validator,
 )
 
+from tiltyard.data.conform.dates import parse_instant
 from tiltyard.data.conform.labels import LabelCodec
 from tiltyard.errors import NotFoundError
-from tiltyard.ledger.label_intake import CheckedLabel, ReportedLabel, check_labels
+from tiltyard.ledger.label_intake import CheckedLabel, ReportedLabel, check_labels, normalise_key
 from tiltyard.serving.auth.caller import CALLER
+from tiltyard.serving.field_errors import describe_value
 from tiltyard.serving.http.openapi import body_of, problem_responses
 from tiltyard.serving.http.schemas import ResponseModel
 from tiltyard.serving.predict.components import ServerComponents
-from tiltyard.serving.predict.requests import RequestHead, check_media_type, json_kind, parse_json, read_body
+from tiltyard.serving.predict.requests import RequestHead, check_media_type, parse_json, read_body
 from tiltyard.serving.problem_details import FieldProblem, RequestError, invalid_fields
 
 MOST_LABELS = 10_000
 _LARGEST_BODY = 8 * 1024 * 1024
 LONGEST_LABEL = 4096
 _LARGEST_NUMBER = 2**63
-Name = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00]+$")]
+_LONGEST_NAME = 256
+_TIME = "a time in ISO 8601 with its zone, such as 2026-01-31T10:30:00Z"
+
+
+def _check_name(name: object) -> str | None:
+    if name is None:
+        return None
+    if not isinstance(name, str):
+        raise ValueError(f"has to be a text, and is {describe_value(name)}")
+    if not name.strip() or len(name) > _LONGEST_NAME or "\0" in name:
+        raise ValueError(f"has to be of 1 to {_LONGEST_NAME} characters, not all of them blank and none NUL")
+    return name
+
+
+def _check_key(key: object) -> str | None:
+    """A caller's key as an import reads it: a number is its digits, without a fraction where it is whole."""
+    if isinstance(key, bool) or not isinstance(key, str | int | float | None):
+        raise ValueError(f"has to be a text or a number, and is {describe_value(key)}")
+    if isinstance(key, int) and abs(key) > _LARGEST_NUMBER:
+        raise ValueError("is too large a number; send such a key as a text")
+    if key is None or key != key:  # noqa: PLR0124 - NaN is a gap on every route
+        return None
+    return _check_name(key if isinstance(key, str) else normalise_key(key))
+
+
+def _check_time(time: object) -> datetime | None:
+    if time is None:
+        return None
+    moment = parse_instant(time) if isinstance(time, str) else None
+    if moment is None:
+        raise ValueError(f"has to be {_TIME}, and is {describe_value(time)}")
+    if moment.tzinfo is None:
+        raise ValueError(f"names no time zone: it has to be {_TIME}, and is {describe_value(time)}")
+    return moment
 
 
 def _check_raw_label(label: object) -> object:
@@ -45,23 +78,41 @@ def _check_raw_label(label: object) -> object:
     if isinstance(label, bool | int | float):
         return label
     if not isinstance(label, str):
-        raise ValueError(f"has to be a text, a number or a boolean, and is {json_kind(label)}")
+        raise ValueError(f"has to be a text, a number or a boolean, and is {describe_value(label)}")
     if not 0 < len(label) <= LONGEST_LABEL or "\0" in label:
         raise ValueError(f"has to be of 1 to {LONGEST_LABEL:,} characters, none of them NUL")
     return label
 
 
-_TEXT: dict[str, JsonValue] = {"type": "string", "minLength": 1, "maxLength": LONGEST_LABEL, "pattern": r"^[^\x00]+$"}
+def _text_schema(longest: int) -> dict[str, JsonValue]:
+    return {"type": "string", "minLength": 1, "maxLength": longest, "pattern": r"^[^\x00]+$"}
+
+
+_NULL: JsonValue = {"type": "null"}
+_NUMBER: JsonValue = {"type": "number"}
 RawLabel = Annotated[
     Any,
     AfterValidator(_check_raw_label),
-    WithJsonSchema({"anyOf": [_TEXT, {"type": "boolean"}, {"type": "number"}]}),
+    WithJsonSchema({"anyOf": [_text_schema(LONGEST_LABEL), {"type": "boolean"}, _NUMBER]}),
+]
+Name = Annotated[
+    Any, AfterValidator(_check_name), WithJsonSchema({"anyOf": [_text_schema(_LONGEST_NAME), _NULL], "default": None})
+]
+Key = Annotated[
+    Any,
+    AfterValidator(_check_key),
+    WithJsonSchema({"anyOf": [_text_schema(_LONGEST_NAME), _NUMBER, _NULL], "default": None}),
+]
+Time = Annotated[
+    Any,
+    AfterValidator(_check_time),
+    WithJsonSchema({"anyOf": [{"type": "string", "format": "date-time"}, _NULL], "default": None}),
 ]
 
 _EXAMPLE = {"prediction_id": "the id of a prediction", "label": "its true label"}
 _EITHER: list[JsonValue] = [
     {"required": ["prediction_id"], "properties": {"prediction_id": {"type": "string"}, "key": {"type": "null"}}},
-    {"required": ["key"], "properties": {"key": {"type": "string"}, "prediction_id": {"type": "null"}}},
+    {"required": ["key"], "properties": {"key": {"type": ["string", "number"]}, "prediction_id": {"type": "null"}}},
 ]
 
 
@@ -73,17 +124,19 @@ class OneLabel(BaseModel):
     label: RawLabel = Field(
         description="The true label: the class as text, or as the number or boolean that it stands for."
     )
-    prediction_id: Name | None = Field(default=None, description="The id that came with the prediction.")
-    key: Name | None = Field(default=None, description="Or the caller's own, as sent in X-Prediction-Key.")
-    at: Annotated[AwareDatetime, Field(strict=True)] | None = Field(
-        default=None, description="When it became known, not ahead of now; default: now."
+    prediction_id: Name = Field(default=None, description="The id that came with the prediction.")
+    key: Key = Field(
+        default=None, description="Or the caller's own, as sent in X-Prediction-Key; a number is read as its digits."
     )
-    source: Name | None = Field(default=None, description="Where it comes from; default: the caller.")
+    at: Time = Field(
+        default=None, description="When it became known, with its time zone, not ahead of now; default: now."
+    )
+    source: Name = Field(default=None, description="Where it comes from; default: the caller.")
 
     @model_validator(mode="after")
     def _check_named_once(self) -> Self:
         if (self.prediction_id is None) == (self.key is None):
-            raise ValueError("give either 'prediction_id' or 'key'")
+            raise ValueError("give either 'prediction_id' or 'key', one of them")
         return self
 
 
@@ -92,7 +145,7 @@ class Labels(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    labels: tuple[OneLabel, ...] = Field(min_length=1, max_length=MOST_LABELS)
+    labels: list[OneLabel] = Field(min_length=1, max_length=MOST_LABELS)
 
 
 class LabelResult(ResponseModel):
@@ -185,11 +238,13 @@ def _record_labels(components: ServerComponents, given: Sequence[OneLabel], call
 def _refuse_fields(checked: Sequence[CheckedLabel]) -> None:
     """Refuse what the caller has to correct: labels that are not classes, and times in the future."""
     fields = {"ahead": "at", "unexpected": "label", "unlabelled": "label"}
+    later = "Leave 'at' out where the label became known just now, or correct it."
     problems = []
     for place, one in enumerate(checked):
         if one.status in fields:
             path = fields[one.status] if len(checked) == 1 else f"labels[{place}].{fields[one.status]}"
-            problems.append(FieldProblem(path, f"is refused: {one.reason.rstrip('.')}"))
+            step = later if one.status == "ahead" else "Send the label as one of the model's classes."
+            problems.append(FieldProblem(path, f"is refused: {one.reason.rstrip('.')}", step))
     if problems:
         raise invalid_fields(problems)
 

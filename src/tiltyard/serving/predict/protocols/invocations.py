@@ -23,6 +23,7 @@ from tiltyard.data.sources.delimited.dialect import (
     read_records,
 )
 from tiltyard.scoring import InputProblem
+from tiltyard.scoring.input_errors import advise_names
 from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.scoring.text.text_inputs import TEXT, TextColumns
 from tiltyard.serving.predict.inputs import PredictionRequest, name_rows, replace_nan
@@ -60,7 +61,7 @@ class Invocation(BaseModel):
         if len(sent) != 1:
             raise ValueError(f"give one of {', '.join(FORMATS)}" + (f", and not {' and '.join(sent)}" if sent else ""))
         if self.params:
-            raise ValueError("'params' has to be empty: the model takes none")
+            raise ValueError("'params' has to be empty, for the model takes none")
         return self
 
 
@@ -165,8 +166,8 @@ def _split_rows(split: SplitFrame, names: Sequence[str]) -> Rows:
     _refuse_doubled_names(columns, "dataframe_split.columns")
     for position, row in enumerate(split.data):
         if len(row) != len(columns):
-            message = f"has {len(row)} values, and there are {len(columns)} columns"
-            raise invalid_fields([FieldProblem(f"dataframe_split.data[{position}]", message)])
+            message = f"has {_count(len(row), 'value')}, and the number of columns is {len(columns)}"
+            raise invalid_fields([FieldProblem(f"dataframe_split.data[{position}]", message, advise_names(names))])
     return [dict(zip(columns, row, strict=True)) for row in split.data]
 
 
@@ -188,10 +189,15 @@ def _list_rows(form: str, values: Sequence[Any], names: Sequence[str]) -> Rows:
             continue
         cells = value if isinstance(value, list) else [value]
         if len(cells) != len(names):
-            message = f"has {len(cells)} values, and the model has {len(names)} columns ({', '.join(names):.200})"
-            raise invalid_fields([FieldProblem(f"{form}[{position}]", message)])
+            message = f"has {_count(len(cells), 'value')}, and the model reads {_count(len(names), 'column')}"
+            step = f"Send the values of a row in this order, or rows that name them. {advise_names(names)}"
+            raise invalid_fields([FieldProblem(f"{form}[{position}]", message, step)])
         rows.append(dict(zip(names, cells, strict=True)))
     return rows
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _refuse_doubled_names(names: Sequence[str], place: str) -> None:

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tiltyard.ledger.records import Prediction
 from tiltyard.scoring import InputProblem, Warnings
+from tiltyard.scoring.input_errors import advise_names
 from tiltyard.scoring.table.columns import InputColumns, InputKind
 from tiltyard.scoring.text.text_inputs import TEXT, TextColumns
 from tiltyard.serving.predict.inputs import PredictionRequest, name_rows
@@ -113,7 +114,8 @@ def read_inference(body: bytes, header_length: int | None, columns: InputColumns
     tensors = _tensor_values(request.inputs, memoryview(body)[split:])
     for position, output in enumerate(request.outputs or ()):
         if output.name not in OUTPUTS:
-            raise invalid_fields([FieldProblem(f"outputs[{position}].name", f"is none of {', '.join(OUTPUTS)}")])
+            message = f"is {output.name!r:.80}, and has to be one of {', '.join(OUTPUTS)}"
+            raise invalid_fields([FieldProblem(f"outputs[{position}].name", message)])
     return Inference(_read_rows(request, tensors, columns), request)
 
 
@@ -239,7 +241,7 @@ def _read_rows(
             for start in range(0, len(tensors[0]), width)
         ]
     else:
-        _check_same_rows(request.inputs, names)
+        _check_same_rows(request.inputs, names, features)
         rows = [dict(zip(names, row, strict=True)) for row in zip(*tensors, strict=True)]
     count = len(rows)
     return name_rows(rows, columns, lambda problem: _name_place(problem, count))
@@ -250,14 +252,21 @@ def _is_unnamed(tensor: InputTensor, columns: InputColumns | TextColumns) -> boo
     return not isinstance(columns, TextColumns) and tensor.name not in [column.name for column in columns]
 
 
-def _check_same_rows(tensors: Sequence[InputTensor], names: Sequence[str]) -> None:
+def _check_same_rows(tensors: Sequence[InputTensor], names: Sequence[str], features: Sequence[str]) -> None:
     rows = tensors[0].shape[0]
     for position, tensor in enumerate(tensors):
         if names.index(tensor.name) != position:
             raise invalid_fields([FieldProblem(f"inputs[{position}].name", f"is {tensor.name!r:.80}, as another's is")])
-        if tensor.shape not in ([rows], [rows, 1]):
+        name = tensor.name[:_LONGEST_NAME]
+        if len(tensor.shape) == 2 and tensor.shape[1] != 1:
+            message = f"is {tensor.shape}, {tensor.shape[1]} values a row, and the model reads {len(features)}"
+            step = "Send one tensor for each column" + (
+                "." if tensor.name in features else ", or one of as many values in each row as the model has features."
+            )
+            raise invalid_fields([FieldProblem(f"{name}.shape", message, f"{step} {advise_names(features)}")])
+        if tensor.shape[0] != rows:
             message = f"is {tensor.shape}, and has to be [{rows}] or [{rows}, 1] as the first tensor's"
-            raise invalid_fields([FieldProblem(f"{tensor.name[:_LONGEST_NAME]}.shape", message)])
+            raise invalid_fields([FieldProblem(f"{name}.shape", message)])
 
 
 def _name_place(problem: InputProblem, rows: int) -> str:
