@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.serving.conftest import Start
-from tiltyard.serving.http.routes.pages import FOLDER
+from tiltyard.serving.http.page_files import FOLDER, build_page
 from tiltyard.serving.problem_details import EXPLAINED
 
 FILES = sorted(path for path in FOLDER.iterdir() if path.suffix in (".html", ".css", ".js"))
@@ -88,10 +88,10 @@ def test_scripts_find_what_they_look_for() -> None:
         script = (FOLDER / f"{name}.js").read_text(encoding="utf-8")
         wanted = set(re.findall(r"\bget\(\"([\w-]+)\"\)", script))
         assert wanted
-        assert wanted <= set(Parts((FOLDER / f"{page}.html").read_text(encoding="utf-8")).ids)
+        assert wanted <= set(Parts(build_page(f"{page}.html")).ids)
 
 
-@pytest.mark.parametrize("path", ["/pages/none.css", "/pages/..%2Fapp.py", "/pages/__init__.py"])
+@pytest.mark.parametrize("path", ["/pages/none.css", "/pages/..%2Fapp.py", "/pages/__init__.py", "/pages/base.html"])
 def test_only_pages_are_sent(start: Start, path: str) -> None:
     """No other file can be had by the route of the pages."""
     assert httpx.get(f"{start().url}{path}").status_code == 404

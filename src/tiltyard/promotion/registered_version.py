@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 import platform
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 
-from tiltyard.aliases import CHAMPION
 from tiltyard.ledger import Event
 from tiltyard.promotion.context import Workspace
 from tiltyard.registry import Manifest, MlflowRegistry, VersionInfo
-from tiltyard.registry.lineage import Lineage, code_state
+from tiltyard.registry.lineage import Lineage, code_state, find_parent
 from tiltyard.registry.semantic_version import (
     LABEL_TAG,
     ChangeKind,
@@ -38,7 +39,7 @@ def describe_registered_version(workspace: Workspace, registry: MlflowRegistry, 
     """
     manifest = registry.read_manifest(info)
     earlier = [one for one in registry.list_versions(info.name) if one.version != info.version]
-    parent = next((one for one in earlier if CHAMPION in one.aliases), earlier[0] if earlier else None)
+    parent = find_parent(earlier)
     if manifest is None:
         logger.warning(
             "Version %s of %s was not logged by Tiltyard: it is registered, and cannot be served. "
@@ -56,22 +57,48 @@ def describe_registered_version(workspace: Workspace, registry: MlflowRegistry, 
             if key not in info.tags:
                 registry.set_tag(info.name, info.version, key, value)
         info = settle_label(registry, registry.get_version(info.name, version=info.version), kind)
+    reason = info.description or "registered by ModelRegistry.register_model"
+    record_registration(workspace, info, parent, reason, manifest.data_fingerprint if manifest else "")
+    return info
+
+
+def record_registration(
+    workspace: Workspace,
+    info: VersionInfo,
+    parent: VersionInfo | None,
+    reason: str,
+    data_fingerprint: str,
+    evidence: Mapping[str, object] = MappingProxyType({}),
+) -> None:
+    """Record in the ledger that a version was registered.
+
+    Args:
+        workspace: whose ledger, and who acts.
+        info: the version.
+        parent: the version that it is to succeed.
+        reason: how it came about.
+        data_fingerprint: of its training rows; empty where that is not known.
+        evidence: what else belongs to the record.
+
+    Raises:
+        UnavailableError: the ledger is away.
+    """
     workspace.ledger.append(
         Event(
             kind="registered",
             subject=f"{info.name}/{info.version}",
             at=datetime.now(UTC),
             actor=workspace.actor,
-            reason=info.description or "registered by ModelRegistry.register_model",
+            reason=reason,
             evidence={
                 "run_id": info.run_id,
-                "data_fingerprint": (manifest.data_fingerprint or None) if manifest else None,
+                "data_fingerprint": data_fingerprint or None,
                 "label": info.label,
                 "parent": parent.version if parent else None,
+                **evidence,
             },
         )
     )
-    return info
 
 
 def _describe_origin(manifest: Manifest, parent: VersionInfo | None) -> Lineage:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from tiltyard.aliases import CHAMPION
 from tiltyard.jsonable import to_json_object
 from tiltyard.ledger import Event
 from tiltyard.registry.ports import VersionInfo
@@ -66,6 +67,15 @@ class Lineage:
 
 
 _CARRIED = TypeAdapter(Lineage)
+
+
+def find_parent(versions: Sequence[VersionInfo]) -> VersionInfo | None:
+    """The version that a new one is to succeed: the champion, else the newest; None for the first.
+
+    Args:
+        versions: the earlier versions of the model, the newest first.
+    """
+    return next((info for info in versions if CHAMPION in info.aliases), versions[0] if versions else None)
 
 
 def read_lineage(info: VersionInfo) -> Lineage | None:

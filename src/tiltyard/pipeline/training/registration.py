@@ -6,11 +6,8 @@ import importlib.metadata
 import json
 import platform
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
-from tiltyard.aliases import CHAMPION
 from tiltyard.jsonable import to_json_object
-from tiltyard.ledger import Event
 from tiltyard.ledger.rare_class_events import MERGED_CLASSES, SET_ASIDE
 from tiltyard.models.custom_candidates import custom_source
 from tiltyard.pipeline.training.data_checks import DataCheck
@@ -19,8 +16,9 @@ from tiltyard.pipeline.training.steps import EvaluatedModel
 from tiltyard.project import Project
 from tiltyard.promotion.context import Workspace
 from tiltyard.promotion.gates import DataFindings
+from tiltyard.promotion.registered_version import record_registration
 from tiltyard.registry import VersionCard, VersionInfo
-from tiltyard.registry.lineage import Lineage, code_state
+from tiltyard.registry.lineage import Lineage, code_state, find_parent
 from tiltyard.registry.package.packaging import LIBRARIES
 from tiltyard.registry.ports import FINDINGS_TAG
 from tiltyard.registry.semantic_version import (
@@ -45,7 +43,7 @@ def register_version(
     candidate = trial.model.candidate
     train, scorer = trial.split.train, recorded.card.scorer
     earlier = workspace.registry.list_versions(project.model_name)
-    parent = next((one for one in earlier if CHAMPION in one.aliases), earlier[0] if earlier else None)
+    parent = find_parent(earlier)
     kind = version_kind(project, trial, recorded.card)
     info = workspace.registry.register_model(
         recorded.model_uri,
@@ -66,23 +64,8 @@ def register_version(
         run_id=recorded.run_id,
     )
     info = settle_label(workspace.registry, info, kind)
-    workspace.ledger.append(
-        Event(
-            kind="registered",
-            subject=f"{info.name}/{info.version}",
-            at=datetime.now(UTC),
-            actor=workspace.actor,
-            reason=f"trained as {candidate.name}",
-            evidence={
-                "run_id": recorded.run_id,
-                "data_fingerprint": train.fingerprint,
-                "label": info.label,
-                "parent": parent.version if parent else None,
-                SET_ASIDE: dict(train.set_aside),
-                MERGED_CLASSES: dict(train.merged),
-            },
-        )
-    )
+    rare = {SET_ASIDE: dict(train.set_aside), MERGED_CLASSES: dict(train.merged)}
+    record_registration(workspace, info, parent, f"trained as {candidate.name}", train.fingerprint, rare)
     return info
 
 

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
-from dataclasses import dataclass
-from pathlib import Path
 
 from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
 
-FOLDER = Path(__file__).parent.parent / "pages"
-SWAGGER = FOLDER / "swagger"
+from tiltyard.serving.http.page_files import PageFile, read_page_files
 
-_MEDIA = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _REST = "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 # The browser itself refuses whatever does not come from this server.
 _HEADERS = {
@@ -28,29 +23,10 @@ _SWAGGER_POLICY = (
 )
 
 
-@dataclass(frozen=True)
-class _PageFile:
-    """A file of the pages.
-
-    Attributes:
-        content: its bytes as they are stored.
-        media: its media type.
-        packed: whether they are compressed with gzip.
-        tag: its ETag.
-    """
-
-    content: bytes
-    media: str
-    packed: bool
-    tag: str
-
-
 def page_routes() -> APIRouter:
     """The routes that people open in a browser."""
     router = APIRouter(include_in_schema=False)
-    files = {path.name: _read_file(path) for path in FOLDER.iterdir() if path.suffix in _MEDIA} | {
-        path.stem: _read_file(path) for path in SWAGGER.glob("*.gz")
-    }
+    files = read_page_files()
 
     def send(name: str, request: Request) -> Response:
         if name not in files:
@@ -80,7 +56,7 @@ def page_routes() -> APIRouter:
     return router
 
 
-def _send_file(file: _PageFile, request: Request, policy: str | None) -> Response:
+def _send_file(file: PageFile, request: Request, policy: str | None) -> Response:
     headers = {**_HEADERS, "ETag": file.tag} | ({"Content-Security-Policy": policy} if policy else {})
     if request.headers.get("if-none-match") == file.tag:
         return Response(status_code=304, headers=headers)
@@ -92,9 +68,3 @@ def _send_file(file: _PageFile, request: Request, policy: str | None) -> Respons
         else:
             content = gzip.decompress(content)
     return Response(content, headers=headers, media_type=file.media)
-
-
-def _read_file(path: Path) -> _PageFile:
-    content, packed = path.read_bytes(), path.suffix == ".gz"
-    media = _MEDIA[Path(path.stem).suffix if packed else path.suffix]
-    return _PageFile(content, media, packed, f'"{hashlib.sha256(content).hexdigest()[:16]}"')
