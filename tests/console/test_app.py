@@ -23,6 +23,7 @@ pytest.importorskip("dash")
 
 PAGES = {
     "versions": "/",
+    "evaluation": "/evaluation",
     "monitoring": "/monitoring",
     "predictions": "/predictions",
     "experiments": "/experiments",

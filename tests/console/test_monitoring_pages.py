@@ -23,6 +23,7 @@ from tiltyard.console.sources import ConsoleSources, console_sources, form_colum
 from tiltyard.errors import DataError, InputError, NotFoundError
 from tiltyard.monitoring.run import evaluate_period
 from tiltyard.project import Project
+from tiltyard.registry.package.stored_evaluation import ConfusedLabels, StoredEvaluation
 from tiltyard.scoring import InputWarning, Scorer, Scores, UnknownPolicy
 from tiltyard.settings import Settings
 from tiltyard.testing import MemoryLedger, make_finding
@@ -117,6 +118,23 @@ def test_the_monitoring_page_shows_figures_and_findings(films: Project, open_con
     assert reader.render("monitoring", None, **{"monitoring-stretch": "century"})["monitoring-frame"] == {
         "hidden": False
     }
+
+
+@pytest.mark.requirement("R-MON-16")
+def test_the_evaluation_page_shows_the_champion_or_the_newest(
+    films: Project, registry: MemoryRegistry, add_version: Any, open_console: Any
+) -> None:
+    """Each version's own tables are shown; one that was made elsewhere says that it holds none."""
+    add_version("champion")
+    add_version()
+    stored = StoredEvaluation(3, "accuracy", 1.0, {}, ("no", "yes"), (ConfusedLabels(0, 0, 2), ConfusedLabels(1, 1, 1)))
+    sources = ConsoleSources(evaluation=lambda info: stored if info.version == "1" else None)
+    reader = open_console(films, MemoryLedger(), sources)
+    champion = reader.render("evaluation", **{"evaluation-which": "champion"})
+    assert "3 test rows" in json.dumps(champion["evaluation-tables"])
+    assert '"v1"' in json.dumps(champion["evaluation-title"])
+    newest = reader.render("evaluation", **{"evaluation-which": "newest"})
+    assert "holds no evaluation" in json.dumps(newest["evaluation-instead"])
 
 
 @pytest.mark.requirement("R-DASH-16")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -280,15 +281,32 @@ def test_importance_can_be_drawn(one: Importance) -> None:
     assert drawn(figure).startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("noisy", ["before", "after"])
-def test_a_change_within_the_chance_of_shuffling_is_not_clear(noisy: str) -> None:
-    """Of two columns that changed alike, only the one whose shuffles agree in both versions is clearly changed."""
-    spread = {"before": 0.001, "after": 0.001, noisy: 0.3}
+def retrained(*losses: tuple[float, float]) -> list[Importance]:
+    return [importance(steady=steady, unsteady=unsteady) for steady, unsteady in losses]
 
-    def measure(steady: float, side: str) -> Importance:
-        weights = FeatureWeight("steady", steady, 0.001), FeatureWeight("noisy", 1 - steady, spread[side])
-        return Importance("permutation", "loss of accuracy", 100, weights)
 
-    change = compare_importance(measure(0.4, "before"), measure(0.5, "after"))
+def test_a_change_is_clear_where_retrainings_differ_less() -> None:
+    """A difference counts if it is beyond that of the column that retrainings change most; else it is chance."""
+    before, after = importance(steady=0.4, unsteady=0.1), importance(steady=0.1, unsteady=0.1)
+    quiet = retrained((0.10, 0.1), (0.11, 0.09), (0.09, 0.11), (0.10, 0.1))
+    loud = retrained((0.10, 0.1), (0.11, 0.3), (0.09, 0.01), (0.10, 0.5))
+    clear = [compare_importance(before, after, others) for others in (quiet, loud)]
+    assert [[one.name for one in change.clear] for change in clear if change] == [["steady"], []]
+    assert [change.retrainings for change in clear if change] == [4, 4]
+
+
+@pytest.mark.parametrize("others", [[], retrained((0.1, 0.1), (0.1, 0.1))])
+def test_without_retrainings_nothing_is_known_of_chance(others: list[Importance]) -> None:
+    """With too few of them, a change is neither clear nor chance."""
+    change = compare_importance(importance(steady=0.4, unsteady=0.1), importance(steady=0.1, unsteady=0.1), others)
     assert change is not None
-    assert {one.name: one.is_clear for one in (*change.rose, *change.fell)} == {"steady": True, "noisy": False}
+    assert {one.is_clear for one in (*change.rose, *change.fell)} == {None}
+    assert (change.clear, change.retrainings) == ((), 0)
+
+
+def test_losses_of_different_metrics_are_not_compared() -> None:
+    """A loss of accuracy is no log loss: what is chance is not known then."""
+    before = replace(importance(steady=0.4, unsteady=0.1), unit="loss of log loss")
+    change = compare_importance(before, importance(steady=0.1, unsteady=0.1), retrained(*[(0.1, 0.1)] * 4))
+    assert change is not None
+    assert change.retrainings == 0

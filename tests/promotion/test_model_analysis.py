@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +14,27 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 from mlflow.tracking import MlflowClient
+from plotly.utils import PlotlyJSONEncoder
 
 from tests.films import Films
 from tests.project_env import ProjectEnv
 from tiltyard.cli.training.evaluate import evaluate_command
+from tiltyard.console.pages.evaluation import draw_evaluation
+from tiltyard.console.sources import console_sources
 from tiltyard.data import Dataset, load_dataset, split_dataset
 from tiltyard.errors import DataError, ProjectError, UsageError
 from tiltyard.evaluation import evaluate_slices, get_metric
 from tiltyard.ledger import SqlLedger
+from tiltyard.monitoring.report import write_report
+from tiltyard.monitoring.report.evaluation_tables import evaluation_tables
 from tiltyard.pipeline import TrainingOutcome, Workspace, evaluate_version
+from tiltyard.pipeline.jobs.monitoring_run import summarise_period
 from tiltyard.project import Project, load_project
 from tiltyard.promotion.manual_change import point_alias
 from tiltyard.promotion.model_analysis import champion_importance, slice_groups
 from tiltyard.promotion.offline_predictions import compare_with_labels
 from tiltyard.registry import ExperimentTracker, MlflowRegistry
+from tiltyard.settings import Settings
 
 CHARTER = """
 [project]
@@ -134,6 +142,31 @@ def test_what_is_examined_is_json(outcome: TrainingOutcome) -> None:
     json.dumps(outcome.trial.examination.to_dict(), allow_nan=False)
 
 
+@pytest.mark.requirement("R-MON-16", "R-MON-17", "R-TRAIN-09")
+def test_the_report_and_the_console_show_what_the_training_printed(
+    loans: ProjectEnv, outcome: TrainingOutcome, tmp_path: Path
+) -> None:
+    """The evaluation travels with the version: the same tables are in both forms of the report and in the console."""
+    tables = evaluation_tables(outcome.trial.to_stored())
+    assert [table.name for table in tables] == ["baseline", "confusion", "importance", "fairness"]
+    summary = summarise_period(loans.project, loans.workspace, hours=1)
+    for name in ("report.html", "report.md"):
+        (file, *_) = write_report(summary, tmp_path / name)
+        content = file.read_text("utf-8")
+        for table in tables:
+            assert table.title in content
+            for cell in (cell for row in table.rows for cell in row):
+                assert escape(cell) in content, (name, table.name)
+    settings = Settings.load(root=loans.films.root)
+    sources = console_sources(loans.project, settings, loans.workspace.registry)
+    champion = loans.workspace.registry.champion(loans.project.model_name)
+    assert champion is not None
+    page = json.dumps(draw_evaluation(champion, sources.evaluation(champion)), cls=PlotlyJSONEncoder)
+    for table in tables:
+        for cell in (cell for row in table.rows for cell in row):
+            assert json.dumps(cell) in page, table.name
+
+
 @pytest.mark.requirement("R-MON-16")
 def test_importance_is_held_against_the_champions(loans: ProjectEnv, outcome: TrainingOutcome) -> None:
     """A training while there is a champion tells what counts more and what less than it did."""
@@ -144,6 +177,10 @@ def test_importance_is_held_against_the_champions(loans: ProjectEnv, outcome: Tr
     change = read(loans, blind, "importance_change.json")
     assert (change["fell"][0]["name"], change["fell"][0]["after"]) == ("sex", 0)
     assert change["rose"][0]["name"] == "income"
+    assert change["retrainings"] == 6
+    for trained, told in ((same, []), (blind, ["sex"])):
+        (table,) = [one for one in evaluation_tables(trained.trial.to_stored()) if one.name == "change"]
+        assert [row[0] for row in table.rows if row[0] == "sex"] == told
 
 
 def test_a_champion_without_importance_is_no_obstacle(loans: ProjectEnv, outcome: TrainingOutcome) -> None:

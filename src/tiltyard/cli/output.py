@@ -77,7 +77,7 @@ def print_json(data: Any) -> None:
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """A table; columns of numbers are aligned to the right, and single short words are not broken."""
     cells = [[value if isinstance(value, Text) else _format_cell(value) for value in row] for row in rows]
-    table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    table = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False)
     texts_by_column = [[column, *(str(row[position]) for row in cells)] for position, column in enumerate(columns)]
     are_short = [all(len(text) <= _SHORT and " " not in text for text in texts[1:]) for texts in texts_by_column]
     widths = (

@@ -10,9 +10,10 @@ from typing import Any, Protocol
 import pandas as pd
 
 from tiltyard import wiring
-from tiltyard.monitoring.monitored_version import MonitoredVersion, read_champion
+from tiltyard.monitoring.monitored_version import MonitoredVersion, read_champion, read_monitored_version
 from tiltyard.project import Project
-from tiltyard.registry import Registry
+from tiltyard.registry import Registry, VersionInfo
+from tiltyard.registry.package.stored_evaluation import StoredEvaluation
 from tiltyard.scoring import Scorer, make_scorer
 from tiltyard.settings import Settings
 
@@ -37,6 +38,10 @@ class ScoredInput:
     scorer: Scorer
 
 
+def _no_evaluation(_info: VersionInfo) -> StoredEvaluation | None:
+    return None
+
+
 def _no_runs() -> pd.DataFrame:
     return pd.DataFrame()
 
@@ -50,12 +55,14 @@ class ConsoleSources:
         runs: the runs of the project's experiment, as ``ExperimentTracker.search_runs`` returns them.
         champion: the champion in memory; None without a champion.
         columns: the features of the form, with their dtypes; empty if none are known.
+        evaluation: what the training of a version found; None where its files hold nothing of it.
     """
 
     monitored: Callable[[], MonitoredVersion | None] = lambda: None
     runs: Callable[[], pd.DataFrame] = _no_runs
     champion: Callable[[], ChampionScorer | None] = lambda: None
     columns: Mapping[str, str] | None = None
+    evaluation: Callable[[VersionInfo], StoredEvaluation | None] = _no_evaluation
 
 
 def console_sources(project: Project, settings: Settings, registry: Registry) -> ConsoleSources:
@@ -86,8 +93,17 @@ def console_sources(project: Project, settings: Settings, registry: Registry) ->
             scorer: ScoredInput | None = loaded["scorer"]
             return scorer
 
+    def evaluation(info: VersionInfo) -> StoredEvaluation | None:
+        with lock:
+            if loaded.get("evaluated_version") != info.version:
+                folder = registry.fetch(info, loader.cache)
+                loaded["evaluation"] = read_monitored_version(info, folder, loader.trusted_keys).evaluation
+                loaded["evaluated_version"] = info.version
+            found: StoredEvaluation | None = loaded["evaluation"]
+            return found
+
     return ConsoleSources(
-        read_monitored, wiring.open_tracker(project, settings).search_runs, champion, form_columns(project)
+        read_monitored, wiring.open_tracker(project, settings).search_runs, champion, form_columns(project), evaluation
     )
 
 

@@ -69,8 +69,8 @@ class Disparity:
         value: the difference (0 is equal) or the ratio (1 is equal).
         most: title of the group with the greatest rate.
         least: title of the group with the least.
-        interval: Newcombe's 95 % interval of the difference between these two; None for a ratio. Among many groups the
-            two that are farthest apart are so by chance too, which it does not allow for.
+        interval: Newcombe's 95 % interval of the difference between these two, for all pairs of groups and all labels
+            together (Bonferroni): of many groups alike, some two are far apart by chance. None for a ratio.
     """
 
     value: float
@@ -187,16 +187,18 @@ def evaluate_fairness(labelled: LabelledPredictions, groupings: Sequence[Groupin
     return FairnessReport(
         tuple(
             ColumnFairness(
-                grouping.column, grouping.key, tuple(_label_fairness(labelled, grouping, code) for code in codes)
+                grouping.column,
+                grouping.key,
+                tuple(_label_fairness(labelled, grouping, code, len(codes)) for code in codes),
             )
             for grouping in groupings
         )
     )
 
 
-def _label_fairness(labelled: LabelledPredictions, grouping: Grouping, code: int) -> LabelFairness:
+def _label_fairness(labelled: LabelledPredictions, grouping: Grouping, code: int, labels: int) -> LabelFairness:
     groups = _groups(labelled.truth == code, labelled.predicted_codes == code, grouping)
-    found = _measures(groups)
+    found = _measures(groups, labels)
     return LabelFairness(
         label=labelled.classes[code],
         groups=groups,
@@ -259,11 +261,11 @@ def _rate(value: float, rows: int) -> Rate:
     return Rate(value if rows else None, rows, wilson(value * rows, rows), could_judge=rows >= FEWEST_ROWS)
 
 
-def _measures(groups: Sequence[GroupRates]) -> dict[str, Disparity | str]:
+def _measures(groups: Sequence[GroupRates], labels: int) -> dict[str, Disparity | str]:
     """Every measure, or the reason why it could not be evaluated."""
-    selected = _difference(groups, "selection_rate")
-    found = _difference(groups, "true_positive_rate")
-    blamed = _difference(groups, "false_positive_rate")
+    selected = _difference(groups, "selection_rate", labels)
+    found = _difference(groups, "true_positive_rate", labels)
+    blamed = _difference(groups, "false_positive_rate", labels)
     both = [found, blamed]
     reasons = [measure for measure in both if isinstance(measure, str)]
     odds = [measure for measure in both if isinstance(measure, Disparity)]
@@ -275,14 +277,16 @@ def _measures(groups: Sequence[GroupRates]) -> dict[str, Disparity | str]:
     }
 
 
-def _difference(groups: Sequence[GroupRates], rate: str) -> Disparity | str:
+def _difference(groups: Sequence[GroupRates], rate: str, labels: int) -> Disparity | str:
     known = [(group, group.rates[rate]) for group in groups if group.rates[rate].could_judge]
     if len(known) < 2:
         return f"fewer than two groups have the {FEWEST_ROWS} rows that a {rate.replace('_', ' ')} needs"
     ordered = sorted(known, key=lambda pair: pair[1].value or 0.0)
     (least, low), (most, high) = ordered[0], ordered[-1]
     top, bottom = high.value or 0.0, low.value or 0.0
-    interval = newcombe(top * high.rows, high.rows, bottom * low.rows, low.rows)
+    comparisons = labels * len(known) * (len(known) - 1) / 2
+    confidence = 1 - (1 - CONFIDENCE) / comparisons
+    interval = newcombe(top * high.rows, high.rows, bottom * low.rows, low.rows, confidence)
     return Disparity(top - bottom, most.title, least.title, interval)
 
 

@@ -11,6 +11,7 @@ from tiltyard.errors import TiltyardError
 from tiltyard.registry import HOLDOUT, HoldoutPredictions, Manifest, Registry, VersionInfo
 from tiltyard.registry.package.manifest import FOLDER, read_verified, verify
 from tiltyard.registry.package.signing import NO_KEYS, KeyRing
+from tiltyard.registry.package.stored_evaluation import EVALUATION, StoredEvaluation
 from tiltyard.registry.package.version_seal import check_identity
 from tiltyard.settings import Settings
 from tiltyard.wiring import open_registry, trusted_keys
@@ -49,6 +50,16 @@ class MonitoredVersion:
     def table_schema(self) -> TableSchema | None:
         """How it reads the cells of inputs; None for texts, and where its manifest is not known."""
         return None if self.manifest is None else self.manifest.table_schema
+
+    @property
+    def evaluation(self) -> StoredEvaluation | None:
+        """What its training found on its held-out rows; None where it was packaged without.
+
+        Raises:
+            ArtifactError: the file was changed since the version was read, or holds something else.
+        """
+        content = self.attachment(EVALUATION)
+        return None if content is None else StoredEvaluation.from_bytes(content)
 
     def attachment(self, name: str) -> bytes | None:
         """A file that is packaged with the version; None where there is none.

@@ -25,6 +25,7 @@ from tiltyard.monitoring.performance import (
 from tiltyard.monitoring.prediction_window import PredictionWindow, read_prediction_window
 from tiltyard.monitoring.result_types import DashboardData
 from tiltyard.project import Project
+from tiltyard.registry.package.stored_evaluation import StoredEvaluation
 
 MOST_BUCKETS = 30
 CONFIDENCE_BINS = 20
@@ -109,6 +110,7 @@ class Summary:
         findings: what monitoring runs found in the period, latest first.
         latest_findings: the latest finding of each code and subject.
         events: decisions of the period, latest first.
+        evaluation: what the champion's training found; None without a champion, and where its version holds none.
     """
 
     query: SummaryQuery
@@ -129,6 +131,7 @@ class Summary:
     findings: tuple[FindingRecord, ...]
     latest_findings: tuple[FindingRecord, ...]
     events: tuple[Event, ...]
+    evaluation: StoredEvaluation | None = None
 
     @property
     def alarms(self) -> tuple[FindingRecord, ...]:
@@ -214,6 +217,7 @@ def build_summary(
         findings=tuple(findings),
         latest_findings=tuple(ledger.findings.latest(project=model_name, until=until)),
         events=tuple(reversed(events)),
+        evaluation=monitored.evaluation if monitored else None,
     )
 
 

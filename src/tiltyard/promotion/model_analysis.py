@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ from tiltyard.evaluation import (
     evaluate_slices,
     get_metric,
     group_columns,
+    label_predictions,
     permutation_importance,
     plot_calibration,
     plot_fairness,
@@ -43,6 +45,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 IMPORTANCE_FILE = "importance.json"
+
+# The importance of retrainings is computed on fewer rows than that of the version: it only has to tell their spread.
+MOST_RETRAINED_ROWS = 1_000
+MOST_RETRAINED_PREDICTED = 20_000
 
 
 @dataclass(frozen=True)
@@ -111,7 +117,12 @@ def check_analysis(dataset: Dataset, project: Project) -> None:
 
 
 def analyse_model(
-    pipeline: Any, facts: LabelledPredictions, test: Dataset, project: Project, champion: Importance | None = None
+    pipeline: Any,
+    facts: LabelledPredictions,
+    test: Dataset,
+    project: Project,
+    champion: Importance | None = None,
+    retrain: Callable[[], Iterable[Any]] = tuple,
 ) -> ModelAnalysis:
     """Analyse a fitted pipeline's predictions.
 
@@ -121,6 +132,8 @@ def analyse_model(
         test: these rows.
         project: names the slices, the sensitive columns, the metric and the seed.
         champion: what the champion goes by, where there is one.
+        retrain: fits the pipeline again on other rows of the same kind, a few times: called where the importance of
+            columns is compared, to learn what is chance.
 
     Raises:
         DataError: a column that the project names is not there.
@@ -131,12 +144,16 @@ def analyse_model(
     slices = slice_groups(test, project)
     sensitive = sensitive_groups(test, project)
     importance = _importance(pipeline, facts, test, project)
+    change = None
+    if champion is not None and importance is not None:
+        retrained = _retrained_importance(retrain, facts, test, project) if importance.kind == "permutation" else []
+        change = compare_importance(champion, importance, retrained)
     return ModelAnalysis(
         slices=evaluate_slices(facts, slices, metric, seed=seed) if slices else None,
         fairness=evaluate_fairness(facts, sensitive) if sensitive else None,
         calibration=evaluate_calibration(facts),
         importance=importance,
-        change=compare_importance(champion, importance) if champion and importance else None,
+        change=change,
     )
 
 
@@ -188,6 +205,30 @@ def _importance(pipeline: Any, facts: LabelledPredictions, test: Dataset, projec
     with threadpool_limits(1, user_api="openmp"):
         predict = _predictor(pipeline, facts.classes)
         return permutation_importance(predict, test.inputs, facts, metric, seed=seed)
+
+
+def _retrained_importance(
+    retrain: Callable[[], Iterable[Any]], facts: LabelledPredictions, test: Dataset, project: Project
+) -> list[Importance]:
+    """The importance of the columns in other trainings, each on test rows of its own choice."""
+    metric, seed = get_metric(project.training.metric), project.training.random_state
+    inputs = test.inputs
+    assert isinstance(inputs, pd.DataFrame)  # noqa: S101 - texts have no columns to shuffle
+    found = []
+    with threadpool_limits(1, user_api="openmp"):
+        for number, pipeline in enumerate(retrain()):
+            predict = _predictor(pipeline, facts.classes)
+            chosen = np.random.default_rng(seed + 1 + number).permutation(len(test))[:MOST_RETRAINED_ROWS]
+            rows = inputs.iloc[chosen].reset_index(drop=True)
+            probabilities = predict(rows)
+            predicted = np.asarray(facts.classes)[probabilities.argmax(axis=1)]
+            labelled = label_predictions(facts.labels[chosen], predicted, probabilities, facts.classes, facts.positive)
+            one = permutation_importance(
+                predict, rows, labelled, metric, seed=seed + 1 + number, most_predicted=MOST_RETRAINED_PREDICTED
+            )
+            if one is not None:
+                found.append(one)
+    return found
 
 
 def _predictor(pipeline: Any, classes: tuple[str, ...]) -> Any:

@@ -12,7 +12,7 @@ from tiltyard.cli.main import EXIT_NO
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import Terminal, console, print_json
 from tiltyard.cli.progress import ConsoleRunner
-from tiltyard.cli.training.analysis_tables import print_analysis
+from tiltyard.cli.training.analysis_tables import print_evaluation
 from tiltyard.evaluation import GUESSES, GuessBaseline
 from tiltyard.pipeline import TrainingOutcome, TrainingRequest, train
 from tiltyard.project import load_project
@@ -79,7 +79,7 @@ def _render(outcome: TrainingOutcome) -> None:
     metrics = outcome.trial.evaluation.metrics
     console.print("")
     console.print(outcome.trial.evaluation.classification_report)
-    print_analysis(outcome.trial.evaluation, outcome.trial.examination)
+    print_evaluation(outcome.trial.to_stored())
     console.print("\n" + "=" * 50 + "\nTraining completed!\n" + "=" * 50)
     console.print(f"Run ID: {outcome.run_id}\nMetrics:")
     guess = outcome.trial.guess

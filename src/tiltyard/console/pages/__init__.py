@@ -1,6 +1,7 @@
 """The pages, in the order of the menu."""
 
 from tiltyard.console.pages.decisions import decisions_page
+from tiltyard.console.pages.evaluation import evaluation_page
 from tiltyard.console.pages.experiments import experiments_page
 from tiltyard.console.pages.monitoring import monitoring_page
 from tiltyard.console.pages.page import Page, PageData, Placeholder
@@ -15,6 +16,7 @@ def all_pages(data: PageData) -> tuple[Page, ...]:
     """The pages over a project's registry and ledger; the first one is the console's start."""
     return (
         versions_page(data),
+        evaluation_page(data),
         monitoring_page(data),
         predictions_page(data),
         experiments_page(data),

@@ -19,6 +19,7 @@ from tiltyard.ledger import FindingRecord
 from tiltyard.monitoring.estimates.cbpe import BLIND_SPOT
 from tiltyard.monitoring.findings_from_run import DRIFT
 from tiltyard.monitoring.performance import Figure
+from tiltyard.monitoring.report.evaluation_tables import NO_EVALUATION, evaluation_tables
 from tiltyard.monitoring.report.plots import Plot, draw_plots
 from tiltyard.monitoring.summary import Summary
 
@@ -117,6 +118,8 @@ def _render(template: str, summary: Summary, plots: Sequence[Any]) -> str:
         contradiction=_describe_contradiction(summary),
         by_version=_version_rows(summary),
         slices=_slice_rows(summary),
+        evaluation=evaluation_tables(summary.evaluation) if summary.evaluation else [],
+        no_evaluation=NO_EVALUATION if summary.version and summary.evaluation is None else "",
         latest_findings=latest_findings[:MOST_ROWS],
         history=[_finding_row(record) for record in select_reportable(summary.findings)[:MOST_ROWS]],
         events=[

@@ -37,6 +37,7 @@ from tiltyard.registry import (
     write_package,
 )
 from tiltyard.registry.package.signing import Signer
+from tiltyard.registry.package.stored_evaluation import EVALUATION
 from tiltyard.scoring import choose_scorer
 
 SAMPLE_ROWS = 50
@@ -109,6 +110,7 @@ def log_run(  # noqa: PLR0913  one argument for each thing that is logged
                 training_keys=content_keys(split.train.inputs),
                 attachments={
                     HOLDOUT: HoldoutPredictions(truth, predictions.labels, predictions.probabilities).to_bytes(),
+                    EVALUATION: trial.to_stored().to_bytes(),
                     PROFILE: build_reference_profile(split, predictions).to_bytes(),
                 },
                 trusted_types=trusted_types,

@@ -25,9 +25,11 @@ from tiltyard.models import (
 )
 from tiltyard.models.preprocessing import drop_unused_dates
 from tiltyard.pipeline.training.bias_mitigation import fit_params
+from tiltyard.pipeline.training.retrainings import plan_retrainings
 from tiltyard.project import Project
 from tiltyard.promotion.model_analysis import ModelAnalysis, analyse_model
 from tiltyard.promotion.offline_predictions import PredictedRows, compare_with_labels, predict_dataset
+from tiltyard.registry.package.stored_evaluation import ConfusedLabels, StoredEvaluation
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,26 @@ class EvaluatedModel:
     evaluation: Evaluation
     examination: ModelAnalysis
     guess: GuessBaseline
+
+    def to_stored(self) -> StoredEvaluation:
+        """What of the evaluation travels with the version, and is shown of it."""
+        found, analysis = self.evaluation, self.examination
+        return StoredEvaluation(
+            rows=found.rows,
+            metric=self.guess.metric,
+            value=found.metrics.get(self.guess.metric),
+            guesses={str(kind): value for kind, value in self.guess.values.items()},
+            classes=found.classes,
+            confusion=tuple(
+                ConfusedLabels(true, predicted, count)
+                for true, counts in enumerate(found.confusion_matrix)
+                for predicted, count in enumerate(counts)
+                if count
+            ),
+            fairness=analysis.fairness,
+            importance=analysis.importance,
+            change=analysis.change,
+        )
 
 
 def train_model(
@@ -145,6 +167,7 @@ def evaluate_model(
     with threadpool_limits(1 if len(split.test) < FEW_ROWS else None, user_api="openmp"):
         predictions = predict_dataset(model.pipeline, split.test.inputs)
     facts = compare_with_labels(predictions, split.test, project)
-    examination = analyse_model(model.pipeline, facts, split.test, project, champion)
+    retrain = plan_retrainings(model.candidate, split.train, project, model.seconds)
+    examination = analyse_model(model.pipeline, facts, split.test, project, champion, retrain)
     guess = guess_baseline(get_metric(project.training.metric), facts, seed=project.training.random_state)
     return EvaluatedModel(split, model, predictions, evaluate_predictions(facts), examination, guess)
