@@ -305,6 +305,46 @@ def test_rows_within_an_object_are_named(tmp_path: Path, around: dict[str, objec
     assert "error" not in run_init(tmp_path, "rows.json", json.dumps(rows))
 
 
+@pytest.mark.parametrize(
+    ("write", "read_as"),
+    [
+        (lambda fee: f"{fee} %", {}),
+        (lambda fee: f"-${40 * fee:,.2f}", {"thousands": ","}),
+        (lambda fee: f"{40 * fee:_.2f} €".replace(".", ",").replace("_", "."), {"decimal": ",", "thousands": "."}),
+        (lambda fee: f"£{fee}", {}),
+    ],
+)
+def test_numbers_with_a_sign_are_numbers(
+    tmp_path: Path, write: Callable[[float], str], read_as: dict[str, str]
+) -> None:
+    """A column whose cells all have the same sign of percent or of a currency is one of numbers, and init says so."""
+    content = csv(age=AGE, rate=["" if place == 7 else write(fee) for place, fee in enumerate(FEE)], plan=PLAN, y=Y)
+    found = run_init(tmp_path, "rows.csv", content)
+    assert (found["read_as"], found["guess"]["label"]) == (read_as, "y")
+    [said] = [one for one in found["findings"] if one["code"] == "data.number-sign"]
+    dataset = load_dataset(load_project(tmp_path / "tiltyard.toml"))
+    assert isinstance(dataset.inputs, pd.DataFrame)
+    assert dataset.inputs["rate"].dtype == np.float64
+    assert dataset.inputs["rate"].isna().sum() == 1
+    assert f"is read as {dataset.inputs['rate'][0]:.10g}." in said["message"]
+
+
+@pytest.mark.parametrize(
+    ("cells", "code", "words"),
+    [
+        (["5 %", "7"], "data.mixed-signs", "without a sign"),
+        (["$5", "€7", "£2"], "data.mixed-signs", "'$', '€', '£'"),
+        (["5 %"] * 9 + ["7 %"] * 9 + ["open"], "data.marked-numbers", "--gap 'open'"),
+        (["5"] * 9 + ["7"] * 9 + ["?"], "data.marked-numbers", "--gap '?'"),
+    ],
+)
+def test_numbers_that_are_read_as_categories_are_named(tmp_path: Path, cells: list[str], code: str, words: str) -> None:
+    """A feature of numbers whose signs differ, or with a word among them, is named with the remedy."""
+    content = csv(age=AGE, fee=FEE, rate=(cells * ROWS)[:ROWS], y=Y)
+    said = {one["code"]: one["message"] for one in run_init(tmp_path, "rows.csv", content)["findings"]}
+    assert words in said[code]
+
+
 def test_decimal_commas_between_cells_are_refused_and_quotes_work(tmp_path: Path) -> None:
     """The next step of the refusal, quotes around cells with a comma, makes a project of the file."""
     content = csv(y=Y, age=AGE, fee=[f"{fee:.2f}".replace(".", ",") for fee in FEE])

@@ -25,7 +25,7 @@ from tiltyard.data.conform.frames import conform_frame
 from tiltyard.project import load_project
 
 Row = dict[str, Any]
-ODD = {"age": "old", "fee": 1, "member": True, "place": "bar", "region": "EU", "zone": "1"}
+ODD = {"age": "old", "fee": 1, "member": True, "place": "bar", "region": "EU", "zone": "1", "rate": "2 %", "cost": 3}
 PROJECT = """
 [project]
 name = "rows"
@@ -169,7 +169,11 @@ def test_the_training_file_itself_can_be_predicted(rows: Films) -> None:
         ("a.csv", "age,fee\n1,2,3\n", "line 2 has 3 cells"),
         ("a.csv", "", "empty"),
         ("a.csv", "age,fee\n", "no rows"),
-        ("a.csv", "age,fee,member,place,region,agee\n1,2,1,bar,EU,3\n", "'agee' is not a feature of this model"),
+        (
+            "a.csv",
+            "age,fee,member,place,region,rate,cost,agee\n1,2,1,bar,EU,2 %,$3,3\n",
+            "'agee' is not a feature of this model",
+        ),
         ("a.json", "{", "cannot be read as json"),
         ("a.jsonl", json.dumps(ODD), "'age' has to be a finite number"),
         ("a.parquet", "PAR", "cannot be read as parquet"),

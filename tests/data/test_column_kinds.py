@@ -183,7 +183,7 @@ def test_a_schema_tells_gaps_categories_and_range() -> None:
     many = pd.DataFrame({"many": [f"w{number}" for number in range(MOST_CATEGORIES + 1)]})
     no_range = {"minimum": None, "maximum": None}
     small, large = {"minimum": -1.0, "maximum": 3.0}, {"minimum": 1.0, "maximum": 3.0}
-    no_words: dict[str, list[str]] = {"value_words": []}
+    no_words: dict[str, object] = {"value_words": [], "sign": ""}
     assert infer_schema(frame).to_dict() == {
         "columns": [
             {"name": "n", "kind": "number", "nullable": True, "categories": None, **small, **no_words},

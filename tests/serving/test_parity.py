@@ -42,12 +42,14 @@ SPELLINGS: dict[str, tuple[tuple[Any, ...], ...]] = {
     "place": (("café", unicodedata.normalize("NFD", "café"), " café"), ("bar", "bar "), ("pub",), (None, "NA")),
     "region": (("NA", " NA"), ("EU", "EU "), (None, "")),
     "zone": (("1", 1, 1.0, "1.0", "1.00"), (2, "2", 2.0)),
+    "rate": (("12.5 %", "12.5%", " 12.50 %", 12.5, "12.5"), ("3.0 %", 3, "3%", "3"), (None, "", "NA")),
+    "cost": (("$1,163.74", "$ 1163.74", "1,163.74 $", 1163.74), ("-$5.00", "$-5.00", "-5", -5.0)),
 }
 """Cells by column: each group says one thing, its first as the training file writes it."""
 
 
 def training_file(folder: Path) -> Path:
-    """A file as a spreadsheet writes it: thousands, TRUE, decomposed accents, a region called NA, empty cells."""
+    """A file as a spreadsheet writes it: thousands, signs, TRUE, decomposed accents, a region NA, empty cells."""
     rows = []
     for number in range(120):
         member = number % 3 == 0
@@ -60,6 +62,8 @@ def training_file(folder: Path) -> Path:
                 "place": ("café", unicodedata.normalize("NFD", "café"), "bar ", "bar")[number % 4],
                 "region": ("EU", "NA", "AF")[number % 3] if number % 13 else "",
                 "zone": ("1", "2", "x")[number % 3],
+                "rate": f"{number % 9 * 2.5:.1f} %" if number % 7 else "",
+                "cost": f"{'-' if number % 5 else ''}${number % 24 * 55.5:,.2f}",
                 "y": "yes" if (number % 3 == 0) ^ (number % 10 == 0) else "no",
             }
         )

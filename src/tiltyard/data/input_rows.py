@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from tiltyard.data.conform.cells import drop_thousands, number_pattern
+from tiltyard.data.conform.number_texts import drop_sign, drop_thousands, guess_sign, number_pattern
 from tiltyard.data.load_dataset import find_section
 from tiltyard.data.sources import read_source
 from tiltyard.data.sources.detect_file import detect_layout
@@ -81,6 +81,9 @@ def _find_foreign_numbers(section: DataSection, own: DataSection) -> tuple[re.Pa
 
 
 def _point_number(cell: Any, pattern: re.Pattern[str], section: DataSection) -> Any:
-    if not isinstance(cell, str) or not pattern.fullmatch(cell.strip()):
+    if not isinstance(cell, str):
         return cell
-    return drop_thousands(cell.strip(), section.thousands).replace(section.decimal, ".")
+    plain = drop_sign(cell, guess_sign(cell.strip()))
+    if not pattern.fullmatch(plain):
+        return cell
+    return cell.strip().replace(plain, drop_thousands(plain, section.thousands).replace(section.decimal, "."))

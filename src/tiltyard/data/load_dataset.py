@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tiltyard.data.conform.big_integers import describe_big_integers
-from tiltyard.data.conform.date_gaps import describe_unread_dates
+from tiltyard.data.conform.column_findings import describe_number_signs, describe_unread_dates
 from tiltyard.data.conform.frames import conform_frame, infer_schema
 from tiltyard.data.conform.gaps import GapDecisions
 from tiltyard.data.conform.labels import LabelCodec, conform_labels, point_decimals
@@ -58,7 +58,7 @@ def read_dataset(project: Project) -> Dataset:
         for name in project.serving.unknown_columns:
             _find_column(features, name, "serving.unknown_columns")
         schema = infer_schema(features, rules)
-        found += describe_unread_dates(features, schema)
+        found += [*describe_unread_dates(features, schema), *describe_number_signs(features, schema)]
         inputs = conform_frame(features, schema)
     dataset = Dataset(
         name=project.name,

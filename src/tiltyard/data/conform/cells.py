@@ -9,12 +9,12 @@ import unicodedata
 from collections.abc import Collection, Set
 from datetime import timedelta
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from tiltyard.data.conform.number_texts import drop_sign, drop_thousands, number_pattern
 from tiltyard.data.conform.rules import ReadingRules
 
 BOOLEAN_WORDS = {"True": 1.0, "TRUE": 1.0, "true": 1.0, "False": 0.0, "FALSE": 0.0, "false": 0.0}
@@ -27,8 +27,6 @@ _NO_VALUES = (list, tuple, dict, Set, np.ndarray, bytes, bytearray, memoryview, 
 _WRITTEN_OUT = 1e16  # from here on, Python writes a float with an exponent
 _TRUTH = {"true": True, "false": False}
 _WHOLE = re.compile(r"(-?(?:0|[1-9]\d*))\.0*", re.ASCII)
-_EXPONENT = r"(?:[eE][+-]?\d+)?"
-_INFINITY = r"[iI][nN][fF](?:[iI][nN][iI][tT][yY])?"
 
 
 def normalise_text(text: str) -> str:
@@ -53,15 +51,20 @@ def is_gap(raw: Any, gap_words: Collection[str]) -> bool:
     return False
 
 
-def parse_number(raw: Any, rules: ReadingRules) -> float | None:
+def parse_number(raw: Any, rules: ReadingRules, sign: str = "") -> float | None:
     """The number that a cell is: an int, float, Decimal or NumPy number, or text that reads as one by the rules.
+
+    Args:
+        raw: the cell.
+        rules: how it is read.
+        sign: of percent or of a currency, that it may be written with.
 
     Returns:
         The number, infinite where the cell says so or is beyond all floats; None where it is not a number. Booleans are
         none.
     """
     if isinstance(raw, str):
-        return _parse_number_text(raw.strip(), rules)
+        return _parse_number_text(drop_sign(raw, sign), rules)
     if isinstance(raw, bool | np.bool_ | np.timedelta64) or not isinstance(raw, numbers.Real | Decimal):
         return None
     number: Any = raw
@@ -101,34 +104,6 @@ def write_category(raw: Any) -> str | None:
     if isinstance(raw, timedelta):
         return str(pd.Timedelta(raw))
     return None if isinstance(raw, _NO_VALUES) else str(raw)
-
-
-def thousand_marks(thousands: str) -> str:
-    """The characters that a separator between thousands means: a space in any width, an apostrophe in either shape."""
-    return {" ": " \u00a0\u202f\u2009", "'": "'\u2019"}.get(thousands, thousands)
-
-
-def drop_thousands(text: str, thousands: str | None) -> str:
-    """The text of a number without its separators between thousands."""
-    for mark in thousand_marks(thousands or ""):
-        text = text.replace(mark, "")
-    return text
-
-
-@lru_cache(maxsize=64)
-def number_pattern(decimal: str, thousands: str | None, *, point: bool = False) -> re.Pattern[str]:
-    """What a number looks like in text: ``1163.74``, or ``1,163.74`` with groups of three digits.
-
-    Args:
-        decimal: the decimal separator.
-        thousands: the separator between thousands; None for none.
-        point: whether a point is read as well as another decimal separator, unless it stands between thousands.
-    """
-    either = "." + decimal if point and thousands != "." else decimal
-    mark = f"[{re.escape(either)}]"
-    between = f"[{re.escape(thousand_marks(thousands))}]" if thousands else ""
-    grouped = rf"\d{{1,3}}(?:{between}\d{{3}})+(?:{mark}\d+)?|" if thousands else ""
-    return re.compile(rf"[+-]?(?:(?:{grouped}\d+{mark}?\d*|{mark}\d+){_EXPONENT}|{_INFINITY})", re.ASCII)
 
 
 def _parse_number_text(text: str, rules: ReadingRules) -> float | None:

@@ -77,7 +77,9 @@ def read_column_values(column: pd.Series, schema: TableSchema) -> pd.Series:
         typed = _infer_column(str(column.name), column, schema.rules)
     if typed.kind == "number":
         exact = pd.api.types.is_integer_dtype(column.dtype)
-        return column if exact else pd.Series(read_numbers(column, schema.rules)[0], column.index, name=column.name)
+        if exact:
+            return column
+        return pd.Series(read_numbers(column, schema.rules, typed.sign)[0], column.index, name=column.name)
     if typed.kind == "time":
         return pd.Series(read_moments(column, schema.rules)[0], column.index, name=column.name)
     codes, cells = factorise_cells(column)
@@ -125,9 +127,9 @@ def _infer_column(name: str, column: pd.Series, rules: ReadingRules) -> TypedCol
     if kind == "time" and pd.api.types.is_timedelta64_dtype(column.dtype):
         kind = "category"  # a duration
     if kind == "number":
-        numbers, _ = read_numbers(column, rules)
+        numbers, _ = read_numbers(column, rules, decided.sign)
         low, high = _find_range(numbers)
-        return TypedColumn(name, kind, bool(np.isnan(numbers).any()), minimum=low, maximum=high)
+        return TypedColumn(name, kind, bool(np.isnan(numbers).any()), minimum=low, maximum=high, sign=decided.sign)
     if kind == "time":
         moments, _ = read_moments(column, rules)
         low, high = _find_range(_count_micros(moments))
@@ -172,7 +174,7 @@ def _conform_column(column: pd.Series, to: TypedColumn, rules: ReadingRules) -> 
     if to.kind == "category":
         return _conform_categories(column, to, rules)
     if to.kind == "number":
-        numbers, wrong = read_numbers(column, rules)
+        numbers, wrong = read_numbers(column, rules, to.sign)
         _refuse(wrong | np.isinf(numbers), column, to, "a finite number")
         return pd.Series(numbers, index=column.index)
     if to.kind == "time":

@@ -4,7 +4,8 @@ CSV, JSON and Parquet say different things about the same values: one has text w
 numbers turn into fractions next to a gap, booleans into objects. So columns of anything but plain numbers are decided
 by what their cells say when written down, as in a CSV file:
 
-- **number**: the cells read as numbers; words that start with a needless zero (``00123``) are codes, not numbers.
+- **number**: the cells read as numbers, also where each has the same sign of percent or of a currency; words that start
+  with a needless zero (``00123``) are codes, not numbers.
 - **boolean**: every cell is true or false, or one of the words that CSV readers read as such (``True``, ``FALSE``, …).
   ``Yes`` and ``No`` stay words.
 - **time**: the cells are dates or times: ISO 8601, or as the project says (``data.dates``).
@@ -30,6 +31,7 @@ from numpy.typing import NDArray
 
 from tiltyard.data.conform.cells import BOOLEAN_WORDS
 from tiltyard.data.conform.dates import is_bare_day, looks_like_date
+from tiltyard.data.conform.number_texts import find_sign
 from tiltyard.data.conform.rules import GAP_WORDS, USUAL_RULES, ReadingRules
 from tiltyard.data.conform.written import (
     ColumnKind,
@@ -59,11 +61,13 @@ class KindDecision:
         kind: its kind.
         words: its words without its gaps, where they decided; None where the dtype did.
         value_words: words that are values of it although they usually stand for a gap.
+        sign: of percent or of a currency, that all of its numbers are written with.
     """
 
     kind: ColumnKind
     words: WrittenColumn | None = None
     value_words: tuple[str, ...] = ()
+    sign: str = ""
 
 
 def decide_kind(column: pd.Series, rules: ReadingRules = USUAL_RULES) -> KindDecision:
@@ -78,7 +82,8 @@ def decide_kind(column: pd.Series, rules: ReadingRules = USUAL_RULES) -> KindDec
     words = words.without(rules.gap_words.difference(values))
     if kind is None or kind == "number":
         kind = "category" if values else kind_of_words(words.distinct, words.counts, rules=rules)
-    return KindDecision(kind if words.distinct else "empty", words, values)
+    sign = find_sign(words.distinct) if kind == "number" else ""
+    return KindDecision(kind if words.distinct else "empty", words, values, sign)
 
 
 def choose_value_words(

@@ -1,42 +1,86 @@
-"""Numbers and codes among the texts of delimited files."""
+"""What a number looks like in text: its decimal and thousands separators, and the sign of percent or of a currency."""
 
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections.abc import Collection, Iterable
+from functools import lru_cache
 
-import pandas as pd
-
-from tiltyard.data.conform.cells import number_pattern, thousand_marks
-from tiltyard.project import DataSection
-
-_CODE = r"\s*0\d+\s*"
-_CONVERTED_FROM = 0.9  # share of a column's cells that have to be numbers before any is rewritten
-
-
-def holds_code(column: pd.Series) -> bool:
-    """Whether a cell of a column of texts is a number with a needless zero in front: a code, such as a postal one."""
-    return bool(column.str.fullmatch(_CODE).fillna(value=False).any())
+_PARTS = "%‰"  # signs that only follow a number
+_EXPONENT = r"(?:[eE][+-]?\d+)?"
+_INFINITY = r"[iI][nN][fF](?:[iI][nN][iI][tT][yY])?"
 
 
-def rewrite_numbers(frame: pd.DataFrame, section: DataSection, verbatim: tuple[str, ...]) -> pd.DataFrame:
-    """The columns of numbers with thousands separators as numbers.
+def thousand_marks(thousands: str) -> str:
+    """The characters that a separator between thousands means: a space in any width, an apostrophe in either shape."""
+    return {" ": " \u00a0\u202f\u2009", "'": "'\u2019"}.get(thousands, thousands)
 
-    Only cells whose groups have three digits are numbers: pandas' own option would read 01.02.2026 as one, too.
+
+def drop_thousands(text: str, thousands: str | None) -> str:
+    """The text of a number without its separators between thousands."""
+    for mark in thousand_marks(thousands or ""):
+        text = text.replace(mark, "")
+    return text
+
+
+@lru_cache(maxsize=64)
+def number_pattern(decimal: str, thousands: str | None, *, point: bool = False) -> re.Pattern[str]:
+    """What a number looks like in text: ``1163.74``, or ``1,163.74`` with groups of three digits.
+
+    Args:
+        decimal: the decimal separator.
+        thousands: the separator between thousands; None for none.
+        point: whether a point is read as well as another decimal separator, unless it stands between thousands.
     """
-    pattern = number_pattern(section.decimal, section.thousands)
-    between, decimal = f"[{re.escape(thousand_marks(section.thousands or ''))}]", section.decimal
-    columns = {}
-    for name in frame.columns:
-        column = frame[name]
-        columns[name] = column
-        if name in verbatim or pd.api.types.infer_dtype(column, skipna=True) != "string":
+    either = "." + decimal if point and thousands != "." else decimal
+    mark = f"[{re.escape(either)}]"
+    between = f"[{re.escape(thousand_marks(thousands))}]" if thousands else ""
+    grouped = rf"\d{{1,3}}(?:{between}\d{{3}})+(?:{mark}\d+)?|" if thousands else ""
+    return re.compile(rf"[+-]?(?:(?:{grouped}\d+{mark}?\d*|{mark}\d+){_EXPONENT}|{_INFINITY})", re.ASCII)
+
+
+def find_sign(words: Iterable[str], gaps: Collection[str] = ("",)) -> str:
+    """The sign of percent or of a currency that each of some texts begins or ends with; empty where there is none.
+
+    The rest of a text need not be a number.
+
+    Args:
+        words: texts without outer white space.
+        gaps: words that may stand among them.
+    """
+    sign = ""
+    for word in words:
+        if word in gaps:
             continue
-        cells = column.dropna().str.strip()
-        numbers = cells.map(lambda cell: pattern.fullmatch(cell) is not None).astype(bool)
-        if not len(cells) or numbers.mean() < _CONVERTED_FROM or holds_code(cells):
-            continue
-        plain = cells.where(~numbers, cells.str.replace(between, "", regex=True).str.replace(decimal, ".", regex=False))
-        written = column.copy()
-        written[plain.index] = plain
-        columns[name] = pd.to_numeric(written) if numbers.all() else written
-    return pd.DataFrame(columns, index=frame.index)
+        sign = sign or guess_sign(word)
+        if not sign or drop_sign(word, sign) == word:
+            return ""
+    return sign
+
+
+def drop_sign(text: str, sign: str) -> str:
+    """A number in text without the sign of its column: ``12`` of ``12 %``, ``-5.00`` of ``-$5.00`` and ``$-5.00``.
+
+    A text without it stays as it is.
+    """
+    text = text.strip()
+    if not sign or sign not in text:
+        return text
+    if text.endswith(sign):
+        return text[: -len(sign)].rstrip()
+    found = None if sign in _PARTS else _leading_sign(sign).fullmatch(text)
+    return found[1] + found[2] if found else text
+
+
+def guess_sign(word: str) -> str:
+    """The sign of percent or of a currency that a text begins or ends with; empty where there is none."""
+    for character in (word[-1:], word.lstrip("+- ")[:1]):
+        if character and (character in _PARTS or unicodedata.category(character) == "Sc"):
+            return character
+    return ""
+
+
+@lru_cache(maxsize=64)
+def _leading_sign(sign: str) -> re.Pattern[str]:
+    return re.compile(rf"([+-]?)\s*{re.escape(sign)}\s*(\S.*)")

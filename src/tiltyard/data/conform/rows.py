@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from tiltyard.data.conform.cells import is_gap, parse_boolean, parse_number, write_category
@@ -36,7 +37,7 @@ def make_cell_reader(column: TypedColumn, rules: ReadingRules) -> CellReader:
     if column.kind == "time":
         require = _require if rules.unreadable_dates == "refuse" else _pass
         return lambda raw: None if is_gap(raw, gaps) else require(parse_moment(raw, rules))
-    parse = parse_number if column.kind == "number" else parse_boolean
+    parse = partial(parse_number, sign=column.sign) if column.kind == "number" else parse_boolean
 
     def read(raw: Any) -> Any:
         if is_gap(raw, gaps):

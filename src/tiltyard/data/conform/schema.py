@@ -29,6 +29,7 @@ class TypedColumn:
         minimum: smallest finite number, or first date in microseconds since 1970; None for other kinds.
         maximum: largest finite number, or last date; None for other kinds.
         value_words: words that are values of this column although they usually are gaps, such as a region ``NA``.
+        sign: of percent or of a currency, that the numbers of this column may be written with.
     """
 
     name: str
@@ -38,6 +39,7 @@ class TypedColumn:
     minimum: float | None = None
     maximum: float | None = None
     value_words: tuple[str, ...] = ()
+    sign: str = ""
 
     @property
     def dtype(self) -> str:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -16,12 +17,12 @@ from numpy.typing import NDArray
 from tiltyard.data.conform.cells import (
     is_gap,
     normalise_text,
-    number_pattern,
     parse_boolean,
     parse_number,
     write_category,
 )
 from tiltyard.data.conform.labels import factorise_cells
+from tiltyard.data.conform.number_texts import drop_sign, find_sign, number_pattern
 from tiltyard.data.conform.rules import GAP_WORDS, USUAL_RULES, ReadingRules
 
 ColumnKind = Literal["number", "boolean", "category", "text", "time", "empty"]
@@ -81,8 +82,11 @@ def _are_times(categories: pd.Index) -> bool:
 def numbers_of_words(words: Sequence[str], rules: ReadingRules = USUAL_RULES) -> NDArray[np.float64] | None:
     """k words as numbers, NaN where one is not a number; None where hardly any is one, or where they are codes.
 
-    Numbers that start with a needless zero (``00123``) are codes.
+    Numbers that start with a needless zero (``00123``) are codes. The sign of percent or of a currency is read over
+    where every word has it.
     """
+    if sign := find_sign(words, rules.gap_words):
+        words = [drop_sign(word, sign) for word in words]
     for part in (words[:_SAMPLE], words):
         numbers = _parse_words(part, rules)
         found = np.flatnonzero(~np.isnan(numbers))
@@ -100,11 +104,19 @@ def write_down(column: pd.Series, gap_words: Collection[str] = GAP_WORDS) -> Wri
     return WrittenColumn(places[codes], list(distinct))
 
 
-def read_numbers(column: pd.Series, rules: ReadingRules = USUAL_RULES) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """n numbers, NaN where there is none, and n booleans: cells with a value that is not a number."""
+def read_numbers(
+    column: pd.Series, rules: ReadingRules = USUAL_RULES, sign: str = ""
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """n numbers, NaN where there is none, and n booleans: cells with a value that is not a number.
+
+    Args:
+        column: n cells.
+        rules: how they are read.
+        sign: of percent or of a currency, that they may be written with.
+    """
     if kind_of_dtype(column.dtype) == "number":
         return column.to_numpy(dtype=np.float64, na_value=np.nan), np.zeros(len(column), dtype=np.bool_)
-    return _read_distinct(column, rules, parse_number)
+    return _read_distinct(column, rules, partial(parse_number, sign=sign))
 
 
 def read_booleans(

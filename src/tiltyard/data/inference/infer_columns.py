@@ -22,6 +22,7 @@ from tiltyard.data.inference.label_ranking import (
     explain_no_label,
     rank_labels,
 )
+from tiltyard.data.inference.marked_numbers import explain_few_words
 from tiltyard.errors import DataError, UsageError
 from tiltyard.formatting import join_names
 from tiltyard.project import Task
@@ -280,4 +281,6 @@ def _guess_column(
         role, reason = "not used", f"a text project learns from '{text}' alone"
     elif facts.name not in known.kept and (why := explain_left_out(facts)):
         role, reason = "left out", why
+    else:
+        reason = explain_few_words(facts)
     return ColumnGuess(facts.name, "list" if facts.column.nested else facts.kind, role, reason)

@@ -15,7 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from tiltyard.data.conform.cells import number_pattern
+from tiltyard.data.conform.number_texts import drop_sign, find_sign, guess_sign, number_pattern
 from tiltyard.data.conform.rules import GAP_WORDS
 from tiltyard.data.sources.delimited.dialect import (
     SEPARATORS,
@@ -293,7 +293,10 @@ def _detect_numbers(body: Sequence[Record], dialect: Dialect, options: dict[str,
 
 
 def _known_cells(cells: Sequence[str]) -> list[str]:
-    return [cell.strip() for cell in cells if cell.strip() not in GAP_WORDS]
+    """The cells that are no gaps, without the sign of percent or of a currency that all of them have."""
+    known = [cell.strip() for cell in cells if cell.strip() not in GAP_WORDS]
+    sign = find_sign(known)
+    return [drop_sign(cell, sign) for cell in known] if sign else known
 
 
 def _all_match(pattern: re.Pattern[str], cells: Sequence[str]) -> bool:
@@ -311,7 +314,7 @@ def _is_data(first: Sequence[str], rest: Sequence[Sequence[str]], number: re.Pat
     counting = len(numbers) > 1 and all(after - before == 1 for before, after in pairwise(numbers))
     for place, name in enumerate(first):
         cells = _known_cells([row[place] for row in rest if place < len(row)])
-        cell = name.strip()
+        cell = drop_sign(name, guess_sign(name.strip()))
         for pattern in (number, _DATE):
             if _all_match(pattern, cells):
                 if not pattern.fullmatch(cell) and cell not in GAP_WORDS:

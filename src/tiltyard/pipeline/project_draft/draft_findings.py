@@ -6,7 +6,7 @@ from tiltyard.data.conform.rules import GAP_WORDS
 from tiltyard.data.inference.column_facts import NAMELESS
 from tiltyard.data.inference.date_order import DateOrder
 from tiltyard.data.inference.group_keys import describe_group_key
-from tiltyard.data.inference.infer_columns import InferredColumns
+from tiltyard.data.inference.infer_columns import ColumnGuess, InferredColumns
 from tiltyard.data.inference.input_choice import NESTED
 from tiltyard.findings import Finding
 from tiltyard.formatting import choose_form, join_names, join_values
@@ -25,6 +25,7 @@ def describe_guess(guess: InferredColumns) -> list[Finding]:
         reason = f"the header has no name for {choose_form(len(nameless), 'it', 'them')}"
         found.append(_left_out_finding(nameless, reason))
     found += [describe_group_key(name) for name in guess.group_keys]
+    found += [_marked_numbers_finding(one) for one in guess.columns if one.role == "feature" and one.reason]
     words = [name for name in guess.classes if name in GAP_WORDS]
     return found + ([_gap_words_finding(guess.label, words)] if words else [])
 
@@ -81,6 +82,18 @@ def _left_out_finding(names: list[str], reason: str) -> Finding:
         f"{quoted} {choose_form(len(names), 'is', 'are')} left out: {reason}.",
         evidence={"columns": names},
         next_step="Keep it with --keep, if it is a feature.",
+    )
+
+
+def _marked_numbers_finding(column: ColumnGuess) -> Finding:
+    return Finding(
+        "data.marked-numbers",
+        "warning",
+        column.name,
+        "Numbers and other words",
+        f"'{column.name}' is read as a column of categories: {column.reason}.",
+        evidence={"column": column.name},
+        next_step="Say which words are missing cells (tiltyard init --gap WORD, data.gaps), or correct them.",
     )
 
 

@@ -88,4 +88,4 @@ def _learnt_column(name: str, categories: Sequence[Any]) -> TypedColumn:
 def _without_ranges(column: TypedColumn) -> TypedColumn:
     """A column of an example: its kind holds for all rows, its categories and range do not."""
     kind = "number" if column.kind == "empty" else column.kind
-    return TypedColumn(column.name, kind, True, value_words=column.value_words)
+    return TypedColumn(column.name, kind, True, value_words=column.value_words, sign=column.sign)

@@ -7,9 +7,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tiltyard.data.conform.names import conform_names, describe_conformed_names
-from tiltyard.data.conform.number_texts import rewrite_numbers
 from tiltyard.data.sources.delimited.delimited_file import DelimitedFile
 from tiltyard.data.sources.delimited.layout import SURPLUS, DelimitedLayout
+from tiltyard.data.sources.delimited.number_columns import rewrite_numbers
 from tiltyard.data.sources.delimited.reread import find_number_words, read_number_gaps, restore_codes, restore_integers
 from tiltyard.data.sources.delimited.uneven_rows import refuse_if_lost, refuse_uneven
 from tiltyard.data.sources.files import SourceFile

@@ -11,11 +11,12 @@ from collections.abc import Iterator, Sequence, Set
 import pandas as pd
 
 from tiltyard.data.conform.big_integers import holds_whole_numbers, is_rounded, make_integers
-from tiltyard.data.conform.cells import is_gap, number_pattern
-from tiltyard.data.conform.number_texts import holds_code
+from tiltyard.data.conform.cells import is_gap
+from tiltyard.data.conform.number_texts import number_pattern
 from tiltyard.data.conform.text_scan import find_words, has_leading_zero
 from tiltyard.data.sources.delimited.delimited_file import DelimitedFile
 from tiltyard.data.sources.delimited.layout import SURPLUS
+from tiltyard.data.sources.delimited.number_columns import holds_code
 from tiltyard.project import DataSection
 
 NUMBER_GAPS = "words for gaps in columns of numbers"
