@@ -63,7 +63,7 @@ def training_file(folder: Path) -> Path:
                 "region": ("EU", "NA", "AF")[number % 3] if number % 13 else "",
                 "zone": ("1", "2", "x")[number % 3],
                 "rate": f"{number % 9 * 2.5:.1f} %" if number % 7 else "",
-                "cost": f"{'-' if number % 5 else ''}${number % 24 * 55.5:,.2f}",
+                "cost": f"{'-' if number % 2 else ''}${number % 24 * 55.5:,.2f}",
                 "y": "yes" if (number % 3 == 0) ^ (number % 10 == 0) else "no",
             }
         )
