@@ -77,6 +77,9 @@ def check_every_door(tables: ProjectEnv, model: str, outcome: TrainingOutcome) -
     forced = promote_version(workspace, tables.project, "1", test, force="a demonstration")
     assert forced.promoted
     assert "by force (a demonstration), though not better than always guessing" in forced.status
+    second = promote_version(workspace, tables.project, "2", test)
+    assert not second.promoted
+    assert {"gate.guessing"} <= {gate.code for gate in second.verdict.refusals}
     decision = list(workspace.ledger.events(subject=f"{model}/1", kind="promoted"))[-1]
     assert decision.evidence["forced"] == "a demonstration"
     assert not decision.evidence["verdict"]["promoted"]

@@ -12,7 +12,7 @@ from tiltyard.errors import UsageError
 from tiltyard.evaluation import Comparison, Evaluation, compare, evaluate_predictions, get_metric, label_predictions
 from tiltyard.jsonable import to_json_object
 from tiltyard.project import PromotionSection
-from tiltyard.promotion.gates import GateInputs, Verdict, guess_gate, run_gates
+from tiltyard.promotion.gates import GateInputs, Verdict, guess_gate, guess_gate_after, run_gates
 
 ROWS = 200
 TRUTH = np.array(["no", "yes"] * (ROWS // 2))
@@ -30,12 +30,14 @@ def make_predictions(wrong: range) -> Any:
 def meet(champion: range, challenger: range, metric: str = "accuracy", **promotion: Any) -> Verdict:
     """Let a challenger meet a champion that is wrong on other rows."""
     first, second = make_predictions(champion), make_predictions(challenger)
+    section = PromotionSection(**promotion)
     return run_gates(
-        PromotionSection(**promotion),
+        section,
         evaluate_predictions(second),
         evaluate_predictions(first),
         compare(get_metric(metric), first, second),
         metric=metric,
+        inspection=GateInputs(guess=guess_gate_after(section, metric, first, second, 0)),
     )
 
 
@@ -68,6 +70,31 @@ def test_what_guesses_as_well_is_no_champion(wrong: range, rule: str, reason: st
     assert not verdict.promoted
     assert verdict.reason == reason
     assert "against guessing's 0.5" in verdict.summary
+
+
+@pytest.mark.parametrize(
+    ("champion", "challenger", "rule", "reason"),
+    [
+        (range(150), range(105), "significant", "not better than always guessing"),
+        (range(110), range(95), "better", ""),
+        (range(95), range(94), "better", ""),
+        (range(110), range(106), "better", "not better than always guessing"),
+        (range(95), range(94), "non-inferior", "its lead over always guessing may be chance"),
+        (range(150), range(60), "significant", ""),
+    ],
+)
+def test_who_follows_a_useless_champion_beats_guessing(
+    champion: range, challenger: range, rule: str, reason: str
+) -> None:
+    """To be better than a champion that guesses no worse is not enough; where the champion beats guessing, it is."""
+    verdict = meet(champion, challenger, rule=rule, margin=0.2)
+    assert (verdict.promoted, verdict.reason) == (not reason, reason)
+
+
+def test_a_champion_that_beats_guessing_asks_for_nothing_more() -> None:
+    """Whoever meets a champion that beats guessing passes by the rule alone."""
+    codes = [gate.code for gate in meet(range(60), range(10)).gates]
+    assert codes == ["gate.significant"]
 
 
 def test_a_rare_class_that_is_never_found_is_no_champion() -> None:

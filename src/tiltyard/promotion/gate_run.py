@@ -33,6 +33,7 @@ from tiltyard.promotion.gates import (
     GateInputs,
     Verdict,
     guess_gate,
+    guess_gate_after,
     incomparable_gate,
     make_verdict,
     run_gates,
@@ -122,14 +123,20 @@ def _evaluate_against_champion(
     if project.promotion.slices == "not-worse":
         groups = slice_groups(rows, project)
         slices, small = compare_slices(first, second, groups) if groups else (None, 0)
+    champion_facts = compare_with_labels(theirs, rows, project)
+    metric, seed = project.training.metric, project.training.random_state
     return run_gates(
         project.promotion,
         evaluate_predictions(facts),
-        evaluate_predictions(compare_with_labels(theirs, rows, project)),
-        compare(get_metric(project.training.metric), first, second, seed=project.training.random_state),
-        metric=project.training.metric,
+        evaluate_predictions(champion_facts),
+        compare(get_metric(metric), first, second, seed=seed),
+        metric=metric,
         inspection=replace(
-            inspection, slices=slices, small_slices=small, calibration=_calibration(project, first, second)
+            inspection,
+            slices=slices,
+            small_slices=small,
+            calibration=_calibration(project, first, second),
+            guess=guess_gate_after(project.promotion, metric, champion_facts, facts, seed),
         ),
     )
 

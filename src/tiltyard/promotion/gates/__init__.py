@@ -2,7 +2,7 @@
 
 from tiltyard.promotion.gates.champion import incomparable_gate
 from tiltyard.promotion.gates.evaluate import run_gates, standalone_gates
-from tiltyard.promotion.gates.guess import guess_gate
+from tiltyard.promotion.gates.guess import guess_gate, guess_gate_after
 from tiltyard.promotion.gates.inspection import Cost, DataFindings, GateInputs
 from tiltyard.promotion.gates.rendering import COLUMNS, verdict_markdown, verdict_rows, verdict_tag
 from tiltyard.promotion.gates.verdict import GateResult, Verdict, make_verdict
@@ -15,6 +15,7 @@ __all__ = [
     "GateResult",
     "Verdict",
     "guess_gate",
+    "guess_gate_after",
     "incomparable_gate",
     "make_verdict",
     "run_gates",

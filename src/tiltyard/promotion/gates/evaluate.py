@@ -53,10 +53,12 @@ def run_gates(
         return make_verdict([*gates, inspection.guess])
     if comparison is None:
         raise UsageError("A champion was given without a comparison.", next_step="Compare the two on the same rows.")
+    guess = [] if inspection.guess is None else [inspection.guess]
     return make_verdict(
         [
             *gates,
             champion_gate(promotion, comparison, get_metric(metric).title.lower()),
+            *guess,
             *_comparative_inspections(promotion, inspection),
         ]
     )

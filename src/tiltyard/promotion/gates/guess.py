@@ -1,4 +1,4 @@
-"""A first champion against always guessing."""
+"""A champion against always guessing: the first one, and one that follows a champion which does not beat it."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from tiltyard.promotion.gates.champion import numbers
 from tiltyard.promotion.gates.verdict import GateResult
 
 METHOD = "permutation of the predictions"
+TITLE_AFTER = "Better than always guessing (the champion is not)"
 TITLE = "Better than always guessing (there is no champion yet)"
 
 
@@ -47,6 +48,34 @@ def guess_gate(promotion: PromotionSection, metric_name: str, labelled: Labelled
     except (DataError, ValueError) as error:
         return _uncomparable(str(error).rstrip("."))
     return _evaluate(promotion, guess, replace(comparison, method=METHOD, p_value=p_value), metric.title.lower())
+
+
+def guess_gate_after(
+    promotion: PromotionSection,
+    metric_name: str,
+    champion: LabelledPredictions,
+    challenger: LabelledPredictions,
+    seed: int,
+) -> GateResult | None:
+    """Whether a challenger beats always guessing, where the champion that it meets does not, as one by force.
+
+    To be better than such a champion means nothing.
+
+    Args:
+        promotion: the project's ``[promotion]``.
+        metric_name: the metric by which versions are compared.
+        champion: the champion's predictions for the test rows.
+        challenger: the challenger's, for the same rows.
+        seed: of everything random.
+
+    Returns:
+        The gate; None where the champion beats guessing, or cannot be compared with it.
+    """
+    before = guess_gate(promotion, metric_name, champion, seed)
+    if before.passed or "why" in before.evidence:
+        return None
+    found = guess_gate(promotion, metric_name, challenger, seed)
+    return replace(found, code="gate.guessing", title=TITLE_AFTER)
 
 
 def _evaluate(promotion: PromotionSection, guess: GuessBaseline, comparison: Comparison, title: str) -> GateResult:

@@ -73,7 +73,8 @@ class GateInputs:
         cost: what it costs as it is served.
         findings: what was found in its training data.
         live: what the labels of production say of the two, where both predicted the same inputs.
-        guess: how it compares with always guessing; needed where there is no champion.
+        guess: how it compares with always guessing; needed where there is no champion, and where the champion does not
+            beat guessing.
     """
 
     slices: tuple[SliceComparison, ...] | None = None
