@@ -82,7 +82,7 @@ def test_numbers_outside_the_range_of_training_are_named(scorer: Scorer) -> None
     assert (above.field, above.code, above.value) == ("age", "out-of-range", high + 1)
     assert above.message == f"is {high + 1}, above the largest value of training, {high}"
     [below] = warn(scorer, income=-1e6)
-    assert below.message.startswith("is -1e+06, below the smallest value of training, ")
+    assert below.message.startswith("is -1000000, below the smallest value of training, ")
 
 
 def test_other_columns_pass_and_unknown_ones_are_named(scorer: Scorer) -> None:
@@ -199,3 +199,15 @@ def test_the_group_of_a_text_is_recorded_and_not_read() -> None:
     assert extract_texts(inputs) == ["a", "b", "c", "d"]
     with pytest.raises(InputError, match="'film' is not known here"):
         extract_texts([{"text": "a", "film": "f 1"}])
+
+
+def test_large_numbers_are_shown_as_they_were_sent() -> None:
+    """A whole number that no float holds is shown exactly, and the limit of training in full."""
+    frame = pd.DataFrame({"account": [2**53 + 2, 2**53 + 100]})
+    columns = InputColumns({"account": "int64"}, schema=infer_schema(frame))
+    known = KnownValues.from_columns(columns)
+    for sent in (2**53 + 1001, str(2**53 + 1001)):
+        rows = [{"account": sent}]
+        [[warning]] = known.find_warnings(columns.read(rows), rows)
+        assert warning.value == 2**53 + 1001
+        assert warning.message == f"is {2**53 + 1001}, above the largest value of training, {2**53 + 100}"

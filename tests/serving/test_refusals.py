@@ -57,9 +57,10 @@ def check_refusal(response: httpx.Response, sent: object) -> None:
     if response.status_code != 422:
         return
     problem = response.json()
-    told = " ".join([problem["detail"], problem["next_step"], *(item["message"] for item in problem["errors"])])
-    assert not LIBRARY_WORDS.search(re.sub(r"'[^']*'", "", told)), (sent, told)
+    text = " ".join([problem["detail"], problem["next_step"], *(item["message"] for item in problem["errors"])])
+    assert not LIBRARY_WORDS.search(re.sub(r"'[^']*'", "", text)), (sent, text)
     assert problem["errors"], (sent, problem)
+    assert not any(re.search(r"\.(str|int|float|bool)$", item["field"]) for item in problem["errors"]), (sent, problem)
     assert "GET /docs" not in problem["next_step"], (sent, problem)
     assert problem["next_step"].endswith((".", "}")), (sent, problem)
 
@@ -209,8 +210,8 @@ def test_numbered_columns_are_named_as_unknown(towns: ServerUnderTest, path: str
     assert "the model reads 'age', 'income', 'town', 'member'." in problem["next_step"]
 
 
-def test_rows_of_another_width_are_told_the_columns(towns: ServerUnderTest) -> None:
-    """Rows without names of another width than the model's are told its columns, on every route that takes such."""
+def test_rows_of_another_width_get_the_columns(towns: ServerUnderTest) -> None:
+    """Rows without names of another width than the model's get its columns named, on every route that takes such."""
     tensor = {"name": "x", "shape": [1, 3], "datatype": "FP64", "data": [1, 2, 3]}
     for path, body in (
         ("/invocations", {"inputs": [[1, 2, 3]]}),

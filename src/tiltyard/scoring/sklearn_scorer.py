@@ -74,7 +74,8 @@ class SklearnScorer:
         else:
             rows = columns.read(inputs)
             probabilities = self._score_rows(rows, columns)
-            warnings = join_warnings(columns.find_warnings(inputs), self._known.find_warnings(rows))
+            unknown = self._known.find_warnings(rows, [columns.name_cells(row) for row in inputs])
+            warnings = join_warnings(columns.find_warnings(inputs), unknown)
         chosen = probabilities.argmax(axis=1)
         return Scores([self._classes[index] for index in chosen], probabilities, warnings)
 

@@ -16,7 +16,7 @@ from tiltyard.suggest import nearest
 
 _LONGEST_FIELD = 120
 _MOST_FIELDS = 12
-_ALTERNATIVE = re.compile(r"(?:list|dict)\[.*\]")
+_ALTERNATIVE = re.compile(r"(?:list|dict)\[.*\]|str|int|float|bool")
 # The types of pydantic's errors are many; those that end so differ in why a value is none of the kind.
 _REASON = re.compile(r"_(?:type|parsing|parsing_size|from_float|unicode|object_invalid|from_date_parsing)$")
 _KINDS = {
@@ -63,7 +63,7 @@ def describe_errors(found: Sequence[ErrorDetails], fields: Sequence[str] = ()) -
             kinds.setdefault(name_field(item["loc"]), []).append(kind)
     problems: dict[FieldProblem, None] = {}
     for item in found:
-        path = name_field(item["loc"])
+        path = name_field(item["loc"], named=item["type"] in ("extra_forbidden", "missing"))
         if item["type"] == "extra_forbidden":
             problem = _describe_extra(path, fields if len(item["loc"]) == 1 else ())
         elif item["type"] == "missing":
@@ -77,9 +77,17 @@ def describe_errors(found: Sequence[ErrorDetails], fields: Sequence[str] = ()) -
     return list(problems)
 
 
-def name_field(location: Sequence[int | str]) -> str:
-    """Where a field stands, as ``labels[3].label``; pydantic's names of a field's alternatives are left out."""
+def name_field(location: Sequence[int | str], *, named: bool = False) -> str:
+    """Where a field stands, as ``labels[3].label``; pydantic's names of a field's alternatives are left out.
+
+    Args:
+        location: pydantic's.
+        named: whether its last part is the name of a field, whatever it is.
+    """
     path = ""
+    if named:
+        parent = name_field(location[:-1])
+        return (f"{parent}.{location[-1]}" if parent else str(location[-1]))[:_LONGEST_FIELD]
     for part in location:
         if isinstance(part, int):
             path += f"[{part}]"

@@ -23,6 +23,7 @@ Floats = NDArray[np.float64]
 # Comparing with very many names costs time; then only another spelling of the same name is looked for.
 _MOST_COMPARED = 200
 _MOST_HINTS = 50
+_LARGEST_WRITTEN = 10**18
 
 
 @dataclass(frozen=True)
@@ -97,16 +98,24 @@ class KnownValues:
         ]
         return lows, np.array(highs, np.float64)
 
-    def find_warnings(self, rows: Sequence[Mapping[str, Any]]) -> list[list[InputWarning]]:
-        """The warnings of n rows of values as they were read."""
+    def find_warnings(
+        self, rows: Sequence[Mapping[str, Any]], cells: Sequence[Mapping[str, Any]] | None = None
+    ) -> list[list[InputWarning]]:
+        """The warnings of n rows of values as they were read.
+
+        Args:
+            rows: the values.
+            cells: the same as they were sent, where that is known: a whole number is shown as it was sent, and not
+                rounded as a model reads it.
+        """
         hints: dict[tuple[str, str], str] = {}
         return [
             [
-                self._describe(column, row[column.name], hints)
+                self._describe(column, _keep_exact(row[column.name], sent.get(column.name)), hints)
                 for column in self._columns
                 if column.find_unusual(row[column.name])
             ]
-            for row in rows
+            for row, sent in zip(rows, rows if cells is None else cells, strict=True)
         ]
 
     def _describe(self, column: KnownColumn, value: Any, hints: dict[tuple[str, str], str]) -> InputWarning:
@@ -123,8 +132,23 @@ class KnownValues:
         number = value.item() if isinstance(value, np.generic) else value
         side, limit = ("below", column.minimum) if number < column.minimum else ("above", column.maximum)
         extreme = "smallest" if side == "below" else "largest"
-        message = f"is {number:g}, {side} the {extreme} value of training, {limit:g}"
+        message = f"is {_write_number(number)}, {side} the {extreme} value of training, {_write_number(limit)}"
         return InputWarning(column.name, "out-of-range", number, message)
+
+
+def _keep_exact(value: Any, cell: Any) -> Any:
+    """The value; where a whole number was sent that a float only approximates, that number."""
+    if isinstance(cell, str) and cell.strip().lstrip("+-").isdecimal() and len(cell) <= LONGEST_VALUE:
+        cell = int(cell)
+    is_whole = isinstance(value, float) and isinstance(cell, int) and not isinstance(cell, bool)
+    return cell if is_whole and cell != value else value
+
+
+def _write_number(number: float) -> str:
+    """A number in full, so that neighbours look different; with an exponent where it is very large or small."""
+    if abs(number) < _LARGEST_WRITTEN and number == int(number):
+        return str(int(number))
+    return f"{float(number):.15g}"
 
 
 def _describe_known(name: str, column: TypedColumn | None, categories: frozenset[str] | None) -> KnownColumn:

@@ -104,8 +104,8 @@ class TableScorer:
     ) -> list[list[InputWarning]]:
         positions = np.flatnonzero(unusual).tolist()
         warnings: list[list[InputWarning]] = [[] for _ in inputs]
-        read = self._columns.read([inputs[position] for position in positions])
-        for position, found in zip(positions, self._known.find_warnings(read), strict=True):
+        cells = [self._columns.name_cells(inputs[position]) for position in positions]
+        for position, found in zip(positions, self._known.find_warnings(self._columns.read(cells), cells), strict=True):
             warnings[position] = found
         return warnings
 

@@ -192,7 +192,7 @@ def refuse_empty_body(content: bytes | bytearray) -> None:
             "The body is empty.",
             status=400,
             code="request.malformed",
-            next_step="Send the inputs in the body; GET /docs shows what the route accepts.",
+            next_step="Send what the route takes in the body; GET /docs shows it with an example.",
         )
 
 
