@@ -45,7 +45,7 @@ console = Console(stderr=True)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = _parse_options(arguments)
-    effort = Effort(tuple(options.connections or CONNECTIONS), options.seconds, _choose_cores())
+    effort = Effort(tuple(options.connections or CONNECTIONS), options.seconds, choose_cores())
     chosen = [SYSTEMS[name] for name in options.systems]
     installed, unavailable = _install_systems(chosen, options.cache)
     rows: list[Row] = []
@@ -104,7 +104,7 @@ def _split_names(given: str) -> list[str]:
     return names
 
 
-def _choose_cores() -> tuple[int | None, int | None]:
+def choose_cores() -> tuple[int | None, int | None]:
     """The core of the server and that of the load: the first and the last that this process may use."""
     usable = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     if len(usable) < 2:

@@ -50,8 +50,8 @@ class Load:
         """Send for so long over so many connections.
 
         Returns:
-            ``rps`` of good responses, ``p50_ms``, ``p99_ms`` and ``errors`` (responses of 400 and more, and failures to
-            connect, read, write or respond in time).
+            ``responses``, the number of good ones, ``rps`` of them, ``p50_ms``, ``p99_ms`` and ``errors`` (responses of
+            400 and more, and failures to connect, read, write or respond in time).
         """
         file = self.folder / "bodies.jsonl"
         file.write_bytes(b"\n".join(self.bodies) + b"\n")
@@ -79,6 +79,7 @@ class Load:
             raise RuntimeError(f"{command[0]} failed: {done.stderr.strip() or done.stdout.strip()}")
         figures = json.loads(done.stdout.strip().splitlines()[-1])
         return {
+            "responses": int(figures["requests"]),
             "rps": figures["requests"] / figures["microseconds"] * 1e6,
             "p50_ms": figures["p50"] / 1000,
             "p99_ms": figures["p99"] / 1000,

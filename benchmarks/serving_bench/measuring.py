@@ -82,23 +82,23 @@ def measure(system: System, stand: Stand, effort: Effort) -> Iterator[Row]:
         NotServedError: it does not start, or its predictions are not the model's.
     """
     subject = stand.subject
-    with _run_server(system, stand, effort.cores[0]) as process:
+    with run_server(system, stand, effort.cores[0]) as process:
         for kind, items in subject.inputs.items():
             bodies = [json.dumps(system.body(subject.task, item)).encode() for item in items]
             _check_predictions(system, stand, kind, bodies)
             load = Load(f"http://{HOST}:{stand.port}{system.path}", bodies, effort.cores[1], stand.folder)
             for connections in effort.connections:
                 load.run(connections, min(2.0, effort.seconds / 4))
-                before = _processor_seconds(process)
+                before = processor_seconds(process)
                 figures = load.run(connections, effort.seconds)
-                spent = _processor_seconds(process) - before
-                responses = max(1.0, figures["rps"] * effort.seconds)
+                spent = processor_seconds(process) - before
+                responses = max(1, figures.pop("responses"))
                 yield Row(
                     system.name,
                     kind,
                     connections,
                     **figures,
-                    rss_mb=_resident_megabytes(process),
+                    rss_mb=resident_megabytes(process),
                     cpu_us=round(spent / responses * 1e6, 1),
                 )
 
@@ -120,7 +120,12 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def _run_server(system: System, stand: Stand, core: int | None) -> Iterator[psutil.Process]:
+def run_server(system: System, stand: Stand, core: int | None) -> Iterator[psutil.Process]:
+    """A server that responds, kept on a core, until the block ends; its messages are in ``server.log`` of its folder.
+
+    Raises:
+        NotServedError: it does not start.
+    """
     try:
         command = system.command(stand)
     except subprocess.CalledProcessError as error:
@@ -170,7 +175,7 @@ def _wait_until_ready(system: System, stand: Stand, process: subprocess.Popen[by
         if process.poll() is not None:
             raise NotServedError(f"it ended with {process.returncode}: {_last_lines(log.read_bytes())}")
         try:
-            _post_body(system, stand, body)
+            post_body(system, stand, body)
         except (OSError, urllib.error.URLError, ValueError) as error:
             last = str(error)
             time.sleep(0.2)
@@ -179,7 +184,8 @@ def _wait_until_ready(system: System, stand: Stand, process: subprocess.Popen[by
     raise NotServedError(f"it did not respond within {START_SECONDS} s ({last}): {_last_lines(log.read_bytes())}")
 
 
-def _post_body(system: System, stand: Stand, body: bytes) -> Any:
+def post_body(system: System, stand: Stand, body: bytes) -> Any:
+    """The response to one request, from JSON."""
     request = urllib.request.Request(
         f"http://{HOST}:{stand.port}{system.path}", body, {"Content-Type": "application/json"}
     )
@@ -192,12 +198,13 @@ def _check_predictions(system: System, stand: Stand, kind: str, bodies: list[byt
     if system.confidence is None:
         return
     for body, expected in list(zip(bodies, stand.subject.confidence[kind], strict=True))[:CHECKED]:
-        given = system.confidence(_post_body(system, stand, body))
+        given = system.confidence(post_body(system, stand, body))
         if not abs(given - expected) <= SAME:
             raise NotServedError(f"it predicts {given:.6f} where scikit-learn gives {expected:.6f} ({kind})")
 
 
-def _resident_megabytes(process: psutil.Process) -> float:
+def resident_megabytes(process: psutil.Process) -> float:
+    """Resident memory of a process and all that it started, in MiB."""
     total = 0
     for part in [process, *process.children(recursive=True)]:
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -205,7 +212,8 @@ def _resident_megabytes(process: psutil.Process) -> float:
     return total / 2**20
 
 
-def _processor_seconds(process: psutil.Process) -> float:
+def processor_seconds(process: psutil.Process) -> float:
+    """Processor time of a process and all that it started and that still runs."""
     total = 0.0
     for part in [process, *process.children(recursive=True)]:
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -233,4 +241,15 @@ def _last_lines(said: bytes | str) -> str:
     return " / ".join((errors or lines)[-3:])[:400] or "no message"
 
 
-__all__ = ["Effort", "NotServedError", "Row", "Subject", "free_port", "measure"]
+__all__ = [
+    "Effort",
+    "NotServedError",
+    "Row",
+    "Subject",
+    "free_port",
+    "measure",
+    "post_body",
+    "processor_seconds",
+    "resident_megabytes",
+    "run_server",
+]

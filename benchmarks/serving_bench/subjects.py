@@ -53,12 +53,10 @@ class Subject:
 
 def text_subject(folder: Path, file: Path) -> Subject:
     """TF-IDF and logistic regression over a file of texts and labels."""
-    frame = pd.read_parquet(file) if file.suffix == ".parquet" else pd.read_csv(file)
-    if not {"text", "label"} <= set(frame.columns):
-        sys.exit(f"{file} needs the columns text and label; it has {', '.join(map(str, frame.columns))}.")
-    frame = frame[["text", "label"]].dropna().astype(str)
+    frame = read_reviews(file)
     project = folder / "text"
-    _train_project(project, frame, "text-classification", "text", "tfidf-logreg")
+    write_project(project, frame, "text-classification", "text", "tfidf-logreg")
+    train_champion(project)
     pipeline, path = _load_pipeline(project)
     inputs = {"short": short_texts(frame["text"].tolist()), "long": long_texts(frame["text"].tolist())}
     confidence = {name: _confidences(pipeline, texts) for name, texts in inputs.items()}
@@ -73,7 +71,8 @@ def table_subject(folder: Path, candidate: str, file: Path = PERSONALITY, label:
     """One of the table models over the personality data."""
     frame = pd.read_csv(file)
     project = folder / candidate
-    _train_project(project, frame, "tabular-classification", "", candidate, label)
+    write_project(project, frame, "tabular-classification", "", candidate, label)
+    train_champion(project)
     pipeline, path = _load_pipeline(project)
     whole = frame.drop(columns=[label]).dropna().head(SENT)
     rows = json.loads(whole.to_json(orient="records"))
@@ -108,9 +107,18 @@ def clean_environment() -> dict[str, str]:
     return {**kept, **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")}
 
 
-def _train_project(
+def read_reviews(file: Path) -> pd.DataFrame:
+    """The columns text and label of a file, CSV or Parquet, without gaps."""
+    frame = pd.read_parquet(file) if file.suffix == ".parquet" else pd.read_csv(file)
+    if not {"text", "label"} <= set(frame.columns):
+        sys.exit(f"{file} needs the columns text and label; it has {', '.join(map(str, frame.columns))}.")
+    return frame[["text", "label"]].dropna().astype(str)
+
+
+def write_project(
     project: Path, frame: pd.DataFrame, task: str, text: str, candidate: str, label: str = "label"
 ) -> None:
+    """A new project over a frame, with one candidate."""
     project.mkdir(parents=True)
     frame.to_parquet(project / "data.parquet", index=False)
     column = f'text = "{text}"\n' if text else ""
@@ -119,8 +127,12 @@ def _train_project(
         f'[training]\ncandidates = ["{candidate}"]\n',
         encoding="utf-8",
     )
+
+
+def train_champion(project: Path, python: str = sys.executable) -> None:
+    """Train the champion of a project with the Tiltyard of a Python; the run ends where that fails."""
     done = subprocess.run(
-        [sys.executable, "-m", "tiltyard", "train", "--champion", "--accept-data", "--json"],
+        [python, "-m", "tiltyard", "train", "--champion", "--accept-data", "--json"],
         cwd=project,
         env=clean_environment(),
         capture_output=True,
@@ -128,7 +140,7 @@ def _train_project(
         check=False,
     )
     if done.returncode:
-        sys.exit(f"Tiltyard could not train {candidate}: {done.stderr or done.stdout}")
+        sys.exit(f"Tiltyard could not train {project.name}: {done.stderr or done.stdout}")
 
 
 def _load_pipeline(folder: Path) -> tuple[Any, Path]:

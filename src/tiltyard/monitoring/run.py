@@ -152,27 +152,10 @@ def evaluate_period(
     predictions_before = ledger.prediction_stats(project.model_name, since - length, since).total
     operations = summarise_operations(window, predictions_before)
     findings = findings_from_run.operations_findings(operations, project.monitoring, since, until)
-    performance, estimate, slices = None, None, None
-    degradations: tuple[Degradation, ...] = ()
+    champion = _ChampionEvaluation()
     if monitored is not None:
-        findings += _find_drift(ledger, monitored, (since, until), DriftOptions.from_section(project.monitoring))
-        metric, positive = project.training.metric, monitored.positive or project.data.positive
-        min_rows = project.monitoring.min_rows
-        pairs = read_labelled_predictions(ledger, monitored.model_name, monitored.version, until)
-        labelled = read_labelled_window(
-            ledger, monitored.model_name, monitored.version, pairs, (since, until), min_rows
-        )
-        performance = measure_performance(labelled, metric, positive)
-        degradations = _evaluate_degradation(labelled, monitored, project, positive)
-        basis = CbpeBasis(monitored.version, monitored.classes, monitored.held_out, positive, min_rows)
-        estimate = estimate_performance(window, basis, metric)
-        columns = (*project.data.slices, *project.data.sensitive)
-        slices = performance_by_slice(labelled, columns, metric, positive, monitored.table_schema)
-        findings += findings_from_run.degradation_findings(degradations, performance)
-        findings += findings_from_run.estimate_findings(estimate, monitored, metric, project.monitoring)
-        findings += findings_from_run.slice_findings(slices, performance)
-        if project.monitoring.detect_changes:
-            findings += change_findings(pairs.pairs, project.monitoring)
+        champion = _evaluate_champion(project, ledger, monitored, window, (since, until))
+        findings += champion.findings
     return MonitoringResult(
         model_name=project.model_name,
         at=until,
@@ -180,13 +163,51 @@ def evaluate_period(
         until=until,
         version=monitored.version if monitored else None,
         operations=operations,
-        performance=performance,
-        degradations=degradations,
-        estimate=estimate,
+        performance=champion.performance,
+        degradations=champion.degradations,
+        estimate=champion.estimate,
         by_version=performance_by_version(window, project.training.metric, project.data.positive),
-        slices=slices,
+        slices=champion.slices,
         findings=_sort_findings(findings),
     )
+
+
+@dataclass(frozen=True)
+class _ChampionEvaluation:
+    """What a window shows of the champion; see ``MonitoringResult``."""
+
+    performance: Performance | None = None
+    degradations: tuple[Degradation, ...] = ()
+    estimate: Estimate | None = None
+    slices: SliceReport | None = None
+    findings: tuple[Finding, ...] = ()
+
+
+def _evaluate_champion(
+    project: Project,
+    ledger: Ledger,
+    monitored: MonitoredVersion,
+    window: PredictionWindow,
+    period: tuple[datetime, datetime],
+) -> _ChampionEvaluation:
+    """Drift of the champion's inputs, and its performance with labels and without."""
+    limits = project.monitoring
+    metric, positive = project.training.metric, monitored.positive or project.data.positive
+    findings = [*_find_drift(ledger, monitored, period, DriftOptions.from_section(limits))]
+    pairs = read_labelled_predictions(ledger, monitored.model_name, monitored.version, period[1])
+    labelled = read_labelled_window(ledger, monitored.model_name, monitored.version, pairs, period, limits.min_rows)
+    performance = measure_performance(labelled, metric, positive)
+    degradations = _evaluate_degradation(labelled, monitored, project, positive)
+    basis = CbpeBasis(monitored.version, monitored.classes, monitored.held_out, positive, limits.min_rows)
+    estimate = estimate_performance(window, basis, metric)
+    columns = (*project.data.slices, *project.data.sensitive)
+    slices = performance_by_slice(labelled, columns, metric, positive, monitored.table_schema)
+    findings += findings_from_run.degradation_findings(degradations, performance)
+    findings += findings_from_run.estimate_findings(estimate, monitored, metric, limits)
+    findings += findings_from_run.slice_findings(slices, performance)
+    if limits.detect_changes:
+        findings += change_findings(pairs.pairs, limits)
+    return _ChampionEvaluation(performance, degradations, estimate, slices, tuple(findings))
 
 
 def detect_champion_drift(

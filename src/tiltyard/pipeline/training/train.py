@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from tiltyard.data import Dataset, Split, load_dataset, split_dataset
 from tiltyard.evaluation import get_metric
 from tiltyard.jsonable import to_json_object
-from tiltyard.models import select_candidates
+from tiltyard.models import Candidate, select_candidates
 from tiltyard.pipeline.orchestration.runner import Runner
 from tiltyard.pipeline.training.bias_mitigation import check_mitigation
-from tiltyard.pipeline.training.data_checks import validate_data
+from tiltyard.pipeline.training.data_checks import DataCheck, validate_data
 from tiltyard.pipeline.training.keep_rows import NOTHING_KEPT, KeptRows, keep_rows
 from tiltyard.pipeline.training.preflight import check_host
 from tiltyard.pipeline.training.registration import register_version
-from tiltyard.pipeline.training.reproduce import load_recipe
+from tiltyard.pipeline.training.reproduce import LoadedRecipe, load_recipe
 from tiltyard.pipeline.training.run_logging import log_run
 from tiltyard.pipeline.training.steps import EvaluatedModel, evaluate_model, train_model
 from tiltyard.project import Project
@@ -114,19 +114,88 @@ def train(
     Raises:
         TiltyardError: the data, the project or a service stands in the way; a run that had begun is marked failed.
     """
+    plan = _make_plan(project, tracker, workspace, request)
+    project = plan.project
+    data = _read_data(plan, runner, request)
+    check_host(plan.recipes, data.split.train, project, tracker, workspace.trusted_types)
+    kept = runner.run(
+        "keep-rows", lambda: keep_rows(data.dataset, project.data, workspace.snapshots), lambda kept: kept.summary
+    )
+    trial = _fit_and_evaluate(plan, data.split, tracker, workspace, runner)
+    recorded = runner.run(
+        "log-mlflow",
+        lambda: log_run(
+            tracker,
+            project,
+            trial,
+            data.validation,
+            kept=kept,
+            trusted_types=workspace.trusted_types,
+            signer=workspace.signer,
+        ),
+        lambda run: f"MLflow run ID: {run.run_id}",
+    )
+    tags = {**(plan.again.tags if plan.again else {}), **request.tags}
+    info = runner.run(
+        "register-model",
+        lambda: register_version(workspace, project, trial, recorded, data.validation, tags),
+        lambda version: f"{version.name}; Registered model version: {version.version}",
+    )
+    promotion = None
+    if request.promote:
+        promotion = runner.run(
+            "promote-model",
+            lambda: challenge_champion(workspace, project, info, trial.predictions, data.split.test),
+            _describe_promotion,
+        )
+    return TrainingOutcome(recorded.run_id, info, trial, promotion, kept)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What a training sets out to do.
+
+    Attributes:
+        project: the project; of a version that is trained again, as it was then.
+        recipes: the candidates to choose from.
+        again: the recipe of the version that is trained again; None for a new one.
+    """
+
+    project: Project
+    recipes: Sequence[Candidate]
+    again: LoadedRecipe | None
+
+
+@dataclass(frozen=True)
+class _CheckedData:
+    """The rows of a training, their two sides, and what was found in them."""
+
+    dataset: Dataset
+    split: Split
+    validation: DataCheck
+
+
+def _make_plan(project: Project, tracker: ExperimentTracker, workspace: Workspace, request: TrainingRequest) -> _Plan:
+    """What can be refused before any row is read is refused here."""
     again = None
     if request.from_version is not None:
         again = load_recipe(project, request.from_version, request.candidates, tracker, workspace)
         project = again.project
-    # A misspelt metric is reported before the work, not after.
-    metric, *_ = map(get_metric, (project.training.metric, *project.promotion.floors))
+    for name in (project.training.metric, *project.promotion.floors):
+        get_metric(name)  # a misspelt metric is reported before the work, not after
     recipes = select_candidates(request.candidates or project.training.candidates, project.task, project.root)
     if again is not None:
         recipes = [again.candidate]
     check_mitigation(recipes, project)
+    return _Plan(project, recipes, again)
+
+
+def _read_data(plan: _Plan, runner: Runner, request: TrainingRequest) -> _CheckedData:
+    """The rows, split and checked; refused where they break the limits, unless that was accepted."""
+    project = plan.project
     dataset = runner.run("load-data", request.load or (lambda: load_dataset(project)), _describe_data)
-    if again is not None:
-        again.check(dataset)
+    if plan.again is not None:
+        plan.again.check(dataset)
     check_analysis(dataset, project)
     split = runner.run("split-data", lambda: split_dataset(dataset, project.split, project.data.time), _describe_split)
     validation = runner.run(
@@ -137,50 +206,24 @@ def train(
             runner.say(f"{found.severity} {found.code}: {found.message}")
     if not request.accept_data:
         validation.refuse()
-    check_host(recipes, split.train, project, tracker, workspace.trusted_types)
-    kept = runner.run(
-        "keep-rows", lambda: keep_rows(dataset, project.data, workspace.snapshots), lambda kept: kept.summary
-    )
+    return _CheckedData(dataset, split, validation)
+
+
+def _fit_and_evaluate(
+    plan: _Plan, split: Split, tracker: ExperimentTracker, workspace: Workspace, runner: Runner
+) -> EvaluatedModel:
+    project = plan.project
+    metric = get_metric(project.training.metric)
     model = runner.run(
         "train-model",
-        lambda: train_model(recipes, split.train, project, runner.say),
+        lambda: train_model(plan.recipes, split.train, project, runner.say),
         lambda model: model.candidate.title,
     )
-    trial = runner.run(
+    return runner.run(
         "evaluate-model",
         lambda: evaluate_model(model, split, project, champion_importance(workspace.registry, tracker, project)),
         lambda trial: f"{metric.title.lower()} {trial.evaluation.metrics.get(metric.name, float('nan')):.4f}",
     )
-    recorded = runner.run(
-        "log-mlflow",
-        lambda: log_run(
-            tracker,
-            project,
-            trial,
-            validation,
-            kept=kept,
-            trusted_types=workspace.trusted_types,
-            signer=workspace.signer,
-        ),
-        lambda run: f"MLflow run ID: {run.run_id}",
-    )
-    info = runner.run(
-        "register-model",
-        lambda: register_version(
-            workspace, project, trial, recorded, validation, {**(again.tags if again else {}), **request.tags}
-        ),
-        lambda version: f"{version.name}; Registered model version: {version.version}",
-    )
-    promotion = None
-    if request.promote:
-        promotion = runner.run(
-            "promote-model",
-            lambda: challenge_champion(workspace, project, info, trial.predictions, split.test),
-            lambda result: (
-                "now champion" if result.promoted else "waits for approval" if result.pending else "not promoted"
-            ),
-        )
-    return TrainingOutcome(recorded.run_id, info, trial, promotion, kept)
 
 
 def _describe_data(dataset: Dataset) -> str:
@@ -189,3 +232,7 @@ def _describe_data(dataset: Dataset) -> str:
 
 def _describe_split(split: Split) -> str:
     return f"{len(split.train):,} train, {len(split.test):,} test"
+
+
+def _describe_promotion(result: PromotionResult) -> str:
+    return "now champion" if result.promoted else "waits for approval" if result.pending else "not promoted"
