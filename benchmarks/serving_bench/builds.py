@@ -22,9 +22,8 @@ QUIET_SHARE = 0.1
 QUIET_WITHIN = 60.0
 
 _IDENTIFY = """
-import json, tiltyard
-from tiltyard._version import __version__
-print(json.dumps({"file": tiltyard.__file__, "version": __version__}))
+import importlib.metadata, json, tiltyard
+print(json.dumps({"file": tiltyard.__file__, "version": importlib.metadata.version("tiltyard")}))
 """
 
 
