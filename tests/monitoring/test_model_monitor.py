@@ -87,6 +87,26 @@ def test_a_model_name_is_enough_for_the_calls_of_the_requirements(folder: Path) 
         assert ledger.prediction_stats("personality_model").total == 40
 
 
+def test_drift_without_a_champion_reads_cells_as_the_project_says(folder: Path) -> None:
+    """Numbers with the project's separators are numbers, in the reference and in inputs, where no version is served."""
+    (folder / "tiltyard.toml").write_text(
+        '[project]\nname = "fees"\ntask = "tabular-classification"\n'
+        '[data]\nsource = "r.csv"\nlabel = "y"\ndecimal = ","\nthousands = "."\n'
+    )
+    random = np.random.default_rng(2)
+
+    def write(numbers: Any) -> list[str]:
+        return [f"{number:_.2f}".replace(".", ",").replace("_", ".") for number in numbers]
+
+    reference = pd.DataFrame({"fee": write(random.normal(5000, 900, 400))})
+    for fees, drifted in ((random.normal(5000, 900, 200), False), (random.normal(9000, 900, 200), True)):
+        monitor = ModelMonitor(ledger=MemoryLedger())
+        for written, fee in zip(write(fees), fees, strict=True):
+            monitor.log_prediction("yes", {"fee": written if fee > 5000 else round(float(fee), 2)}, 0.9)
+        found = monitor.detect_data_drift(reference)
+        assert (found["drift_detected"], found["features"]["fee"]["kind"]) == (drifted, "drift.number")
+
+
 def test_a_project_around_gives_its_own_names(folder: Path) -> None:
     """In a project's folder the monitor needs no name, takes the project's for its model's, and another as it is."""
     (folder / "tiltyard.toml").write_text(

@@ -63,6 +63,23 @@ def test_a_clear_difference_is_decided_and_written_down_once(tmp_path: Path, bet
     assert event.evidence["champion_rows"] == 60
 
 
+@pytest.mark.parametrize(("mode", "route"), [("shadow", "shadow"), ("split", "challenger")])
+def test_a_merged_class_is_right_where_its_merger_was_predicted(tmp_path: Path, mode: str, route: str) -> None:
+    """The truth of a class that training merged into other counts for the version that predicts other."""
+    ours = project({"mode": mode})
+    ledger, versions = MemoryLedger(), registry(tmp_path, ours.model_name)
+    evidence = {"merged_classes": {"odd": 3}, "set_aside_classes": {"rare": 1}}
+    ledger.append(Event("registered", ours.model_name, NOW, "ann", "", evidence))
+    for number in range(400):
+        at = NOW + timedelta(seconds=number)
+        seen = make_prediction(project=ours.model_name, version="1", route="champion", label="good", at=at)
+        theirs = make_prediction(project=ours.model_name, version="2", route=route, label="other", key=seen.id, at=NOW)
+        ledger.record([seen, theirs])
+        ledger.record_labels([Label(row.id, ("odd", "rare")[number % 2], at, "test") for row in (seen, theirs)])
+    found = evaluate_ab_test(ours, versions, ledger, "ann").verdict
+    assert (found.decision, found.challenger, found.champion_rows) == ("challenger wins", 1.0, 200)
+
+
 def test_split_traffic_is_evaluated_by_each_version_s_own_rows(tmp_path: Path) -> None:
     """Where callers are divided, each version is evaluated on the inputs that it predicted."""
     ours = project({"mode": "split", "share": 0.5})

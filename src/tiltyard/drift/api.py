@@ -11,6 +11,7 @@ import pandas as pd
 
 from tiltyard.data.columns import Roles, Table
 from tiltyard.data.conform.frames import infer_schema, read_sent_rows
+from tiltyard.data.conform.rules import USUAL_RULES, ReadingRules
 from tiltyard.data.conform.schema import TableSchema
 from tiltyard.data.conform.table_like import has_no_names, read_table_like, read_table_pair
 from tiltyard.data.read_table import read_table
@@ -148,6 +149,7 @@ def detect_data_drift(
     current: Any,
     request: DriftRequest = DriftRequest(),
     schema: TableSchema | None = None,
+    rules: ReadingRules = USUAL_RULES,
 ) -> DriftDetection:
     """Whether rows drifted from a reference, feature by feature.
 
@@ -157,6 +159,7 @@ def detect_data_drift(
             take those of the reference where it has as many columns.
         request: the limits, and whether to train a classifier.
         schema: how the cells of inputs as callers sent them are read; default: as the reference shows.
+        rules: how the cells of the reference are read, and those of the current rows where there is no schema.
 
     Returns:
         As ``detect_drift``; ``features`` has every column that is compared. Columns of the reference that no current
@@ -166,7 +169,7 @@ def detect_data_drift(
     Raises:
         UsageError: the threshold is not above 0 and below 1.
     """
-    before, after = _read_both(reference_data, current, schema)
+    before, after = _read_both(reference_data, current, schema, rules)
     found = compare_tables(before, after, request.options, domain_classifier=request.domain_classifier)
     detection: DriftDetection = {
         **describe_drift(found.evaluation, "the reference given"),
@@ -210,7 +213,7 @@ def _describe_test(test: DriftTest) -> dict[str, Any]:
     }
 
 
-def _read_both(reference: Any, current: Any, schema: TableSchema | None) -> tuple[Table, Table]:
+def _read_both(reference: Any, current: Any, schema: TableSchema | None, rules: ReadingRules) -> tuple[Table, Table]:
     if _are_texts(reference):
         texts = [row.get("text") if isinstance(row, Mapping) else row for row in current]
         before = pd.DataFrame({"text": pd.Series(list(reference), dtype=object)})
@@ -223,10 +226,10 @@ def _read_both(reference: Any, current: Any, schema: TableSchema | None) -> tupl
             nameless = has_no_names(reference) and bool(names)
             before = read_table_like(_as_matrix(reference) if nameless else reference, "The reference", names)
             before = before.infer_objects()
-            after = _read_sent(before, current, schema)
+            after = _read_sent(before, current, schema or infer_schema(before, rules))
         else:
             before, after = read_table_pair(reference, current)
-    return read_table(before, "reference", roles), read_table(after, "current", roles)
+    return read_table(before, "reference", roles, rules), read_table(after, "current", roles, rules)
 
 
 def _as_matrix(given: Any) -> Any:
@@ -239,7 +242,7 @@ def _are_texts(given: Any) -> bool:
     return isinstance(given, list | tuple | np.ndarray) and len(given) > 0 and isinstance(given[0], str)
 
 
-def _read_sent(before: pd.DataFrame, rows: Sequence[Mapping[str, Any]], schema: TableSchema | None) -> pd.DataFrame:
+def _read_sent(before: pd.DataFrame, rows: Sequence[Mapping[str, Any]], schema: TableSchema) -> pd.DataFrame:
     """Inputs as they were sent, as a frame of the columns that any of them has."""
     names = list(before.columns)
     sent = {str(name) for row in rows for name in row}
@@ -249,7 +252,7 @@ def _read_sent(before: pd.DataFrame, rows: Sequence[Mapping[str, Any]], schema: 
         frame = rows_frame(rows, numbered).set_axis(names, axis=1)
     else:
         frame = rows_frame(rows, [name for name in names if name in sent])
-    return read_sent_rows(frame, schema or infer_schema(before))
+    return read_sent_rows(frame, schema)
 
 
 def _sort_lines(lines: Sequence[PredictionLine] | pd.DataFrame) -> list[PredictionLine]:

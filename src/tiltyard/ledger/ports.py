@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Protocol, Self, TypedDict, Unpack
 
 from tiltyard.ledger.codec import PredictionRow
@@ -130,10 +130,18 @@ class Retention(Protocol):
         """
 
 
+Became = Mapping[str, str | None]
+"""Of classes that training knew as rare: the class that each became, None where it was set aside."""
+
+NO_RARE_CLASSES: Became = MappingProxyType({})
+
+
 class LiveOutcomes(Protocol):
     """How two versions that predict for the same traffic compare, by the labels that came since. Part of a ledger."""
 
-    def count_shadow(self, project: str, challenger: str, *, since: datetime | None = None) -> ShadowOutcomes:
+    def count_shadow(
+        self, project: str, challenger: str, *, since: datetime | None = None, became: Became = NO_RARE_CLASSES
+    ) -> ShadowOutcomes:
         """Of the champion's labelled predictions that the challenger made in shadow too: which version was right.
 
         A row of the route ``shadow`` carries the id of the champion's prediction as its key.
@@ -142,9 +150,13 @@ class LiveOutcomes(Protocol):
             project: name of the registered model.
             challenger: the challenger's version.
             since: only predictions made at or after this time.
+            became: of classes that training knew as rare, the class that they became, which is right for them too;
+                None where they were set aside: their labels are not counted where neither version predicts them.
         """
 
-    def list_split(self, project: str, challenger: str, *, since: datetime | None = None) -> Sequence[SplitOutcome]:
+    def list_split(
+        self, project: str, challenger: str, *, since: datetime | None = None, became: Became = NO_RARE_CLASSES
+    ) -> Sequence[SplitOutcome]:
         """The labelled predictions of the champion and of the challenger, in the order in which their labels came.
 
         The champion's rows count from the challenger's first one on: before it there was nothing to compare with.

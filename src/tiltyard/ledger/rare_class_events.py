@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tiltyard.data.conform.labels import LabelCodec
+from tiltyard.data.conform.labels import MERGED, LabelCodec
 from tiltyard.formatting import format_count
 from tiltyard.ledger.ports import Ledger
 
@@ -24,6 +24,11 @@ class RareClasses:
 
     set_aside: Mapping[str, int] = field(default_factory=dict)
     merged: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def became(self) -> dict[str, str | None]:
+        """The class that each of them became; None for those that were set aside."""
+        return {**dict.fromkeys(self.set_aside), **dict.fromkeys(self.merged, MERGED)}
 
     def find_class(self, raw: object) -> str | None:
         """The rare class that a raw label means; None where it means none."""

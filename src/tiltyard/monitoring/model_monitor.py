@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from tiltyard.data.conform.labels import LabelCodec, is_label_gap
+from tiltyard.data.conform.rules import USUAL_RULES, ReadingRules
 from tiltyard.drift import DriftRequest, detect_data_drift
 from tiltyard.drift.result_types import DriftDetection
 from tiltyard.errors import InputError, NotFoundError, ProjectError, UsageError
@@ -258,8 +259,9 @@ class ModelMonitor(LedgerClient):
             return show_as(f"Drift of {self.model_name}", found)
         window = read_prediction_window(self.ledger, self.model_name, since=since, until=until)
         inputs = [row.input for row in window.predictions if not is_redacted(row.input)]
-        manifest = self.champion.manifest if self.champion else None
-        return detect_data_drift(reference_data, inputs, request, manifest.table_schema if manifest else None)
+        schema = self.champion.table_schema if self.champion else None
+        own = ReadingRules.from_section(self._project.data) if self._project else USUAL_RULES
+        return detect_data_drift(reference_data, inputs, request, schema, schema.rules if schema else own)
 
     def get_monitoring_dashboard_data(self, hours: float = 24) -> DashboardData:
         """All figures of the last hours, as JSON-ready data.

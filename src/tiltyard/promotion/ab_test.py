@@ -12,6 +12,7 @@ from tiltyard.evaluation.sequential_test import LiveVerdict, evaluate_shadow, ev
 from tiltyard.jsonable import to_json_object
 from tiltyard.ledger import Event
 from tiltyard.ledger.ports import Ledger
+from tiltyard.ledger.rare_class_events import read_rare_classes
 from tiltyard.project import Project
 from tiltyard.project.serving import ChallengerOptions
 from tiltyard.registry.alias_history import read_alias_history
@@ -98,8 +99,9 @@ def _evaluate_labels(
 ) -> LiveVerdict:
     name, alpha = project.model_name, project.promotion.alpha
     since = _champion_since(ledger, name, champion)
+    became = read_rare_classes(ledger, name).became
     if options.mode == "shadow":
-        counts = ledger.outcomes.count_shadow(name, challenger, since=since)
+        counts = ledger.outcomes.count_shadow(name, challenger, since=since, became=became)
         return evaluate_shadow(
             counts.both_right,
             counts.only_champion_right,
@@ -107,7 +109,7 @@ def _evaluate_labels(
             counts.both_wrong,
             alpha=alpha,
         )
-    rows = ledger.outcomes.list_split(name, challenger, since=since)
+    rows = ledger.outcomes.list_split(name, challenger, since=since, became=became)
     return evaluate_split(
         np.array([row.of_challenger for row in rows], dtype=bool),
         np.array([row.right for row in rows], dtype=bool),

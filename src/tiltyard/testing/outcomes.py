@@ -7,6 +7,7 @@ from datetime import datetime
 
 from tiltyard.data.conform.labels import match_labels
 from tiltyard.ledger import Label, Prediction, ShadowOutcomes, SplitOutcome
+from tiltyard.ledger.ports import NO_RARE_CLASSES, Became
 from tiltyard.ledger.sql.outcomes import count_outcomes
 
 
@@ -23,7 +24,9 @@ class MemoryOutcomes:
         self._labelled = labelled
         self._labels = labels
 
-    def count_shadow(self, project: str, challenger: str, *, since: datetime | None = None) -> ShadowOutcomes:
+    def count_shadow(
+        self, project: str, challenger: str, *, since: datetime | None = None, became: Became = NO_RARE_CLASSES
+    ) -> ShadowOutcomes:
         """Which version was right on inputs that both predicted; see ``LiveOutcomes.count_shadow``."""
         known = {row.id: (row, label) for row, label in self._labelled(project=project, route="champion")}
         groups: list[tuple[str, str, str, int]] = []
@@ -31,10 +34,12 @@ class MemoryOutcomes:
             if shadow.key in known:
                 champion, label = known[shadow.key]
                 groups.append((champion.label, shadow.label, label.label, 1))
-        counted = count_outcomes(groups)
+        counted = count_outcomes(groups, became)
         return ShadowOutcomes(counted[True, True], counted[True, False], counted[False, True], counted[False, False])
 
-    def list_split(self, project: str, challenger: str, *, since: datetime | None = None) -> list[SplitOutcome]:
+    def list_split(
+        self, project: str, challenger: str, *, since: datetime | None = None, became: Became = NO_RARE_CLASSES
+    ) -> list[SplitOutcome]:
         """The labelled rows of both, in the order of their labels; see ``LiveOutcomes.list_split``."""
         theirs = {"project": project, "version": challenger, "route": "challenger", "since": since}
         first = next(iter(self._predictions(**theirs)), None)
@@ -44,8 +49,12 @@ class MemoryOutcomes:
         rows |= dict(self._by_id(project=project, route="champion", since=first.at))
         order = {label.prediction_id: position for position, label in enumerate(self._labels(project=project))}
         pairs = sorted(rows.values(), key=lambda pair: order[pair[0].id])
-        right = match_labels([row.label for row, _ in pairs], [label.label for _, label in pairs])
-        return [SplitOutcome(row.route == "challenger", one) for (row, _), one in zip(pairs, right, strict=True)]
+        right = match_labels([row.label for row, _ in pairs], [label.label for _, label in pairs], became)
+        return [
+            SplitOutcome(row.route == "challenger", one)
+            for (row, _), one in zip(pairs, right, strict=True)
+            if one is not None
+        ]
 
     def _by_id(self, **filters: object) -> Iterator[tuple[str, tuple[Prediction, Label]]]:
         return ((row.id, (row, label)) for row, label in self._labelled(**filters))

@@ -41,6 +41,28 @@ class OutcomesContract:
         assert ledger.outcomes.count_shadow("films", "2") == ShadowOutcomes(0, 1, 0, 0)
         assert list(ledger.outcomes.list_split("films", "2")) == [SplitOutcome(True, True)]
 
+    def test_labels_of_rare_classes_count_as_what_the_classes_became(self, ledger: Ledger) -> None:
+        """A merged class is right where its merger or it was predicted; one that was set aside is not counted."""
+        became = {"x": "other", "y": "other", "z": None, "w": None}
+        cases = [("other", "a", "x"), ("a", "x", "x"), ("a", "other", " y"), ("a", "b", "z"), ("w", "a", "w")]
+        served = [make_prediction(label=mine) for mine, _, _ in cases]
+        shadows = [
+            make_prediction(route="shadow", version="2", label=theirs, key=row.id)
+            for row, (_, theirs, _) in zip(served, cases, strict=True)
+        ]
+        split = [
+            make_prediction(route="challenger", version="2", label=theirs, at=NOON + _MINUTE) for _, theirs, _ in cases
+        ]
+        ledger.record([*served, *shadows, *split])
+        truths = [truth for _, _, truth in cases]
+        ledger.record_labels([Label(row.id, truth, NOON, "test") for row, truth in zip(served, truths, strict=True)])
+        ledger.record_labels(
+            [Label(row.id, truth, NOON + _MINUTE, "test") for row, truth in zip(split, truths, strict=True)]
+        )
+        assert ledger.outcomes.count_shadow("films", "2", became=became) == ShadowOutcomes(0, 2, 2, 0)
+        rows = [row.right for row in ledger.outcomes.list_split("films", "2", became=became)]
+        assert rows == [False, True, True]
+
     def test_a_split_lists_rows_in_the_order_of_labels(self, ledger: Ledger) -> None:
         """Rows of both come in the order of their labels, the champion's only from the challenger's first one on."""
         before = make_prediction(at=NOON - _MINUTE)

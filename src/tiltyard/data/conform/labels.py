@@ -9,10 +9,11 @@ from __future__ import annotations
 import numbers
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -122,11 +123,31 @@ def conform_labels(column: pd.Series, gaps: Iterable[str] = ()) -> pd.Series:
     return pd.Series(named[codes], index=column.index, name=column.name, dtype=object)
 
 
-def match_labels(predicted: Sequence[str], labels: Sequence[str]) -> list[bool]:
-    """Whether each of n predicted classes is the one that its label means."""
-    codec = LabelCodec.from_classes(predicted)
-    meant = {label: codec.spell(label) for label in set(labels)}
-    return [one == meant[label] for one, label in zip(predicted, labels, strict=True)]
+def match_labels(
+    predicted: Sequence[str], labels: Sequence[str], became: Mapping[str, str | None] = MappingProxyType({})
+) -> list[bool | None]:
+    """Whether each of n predicted classes is the one that its label means.
+
+    Args:
+        predicted: the classes.
+        labels: their n labels.
+        became: of classes that training knew as rare, the class that they became; None where they were set aside.
+
+    Returns:
+        For each label whether its class was predicted; None where no prediction can be of its class, for training set
+        it aside.
+    """
+    codec, rare = LabelCodec.from_classes(predicted), LabelCodec(tuple(became))
+    right = {label: _find_right(label, codec, rare, became) for label in set(labels)}
+    return [one in right[label] if right[label] else None for one, label in zip(predicted, labels, strict=True)]
+
+
+def _find_right(label: str, codec: LabelCodec, rare: LabelCodec, became: Mapping[str, str | None]) -> frozenset[str]:
+    """The predictions that are right for a label: its class, and the one that this became in another version."""
+    name = rare.find_class(label)
+    if name is None:
+        return frozenset({codec.spell(label)})
+    return frozenset(one for one in (codec.find_class(label), became[name]) if one is not None)
 
 
 def point_decimals(column: pd.Series, decimal: str) -> pd.Series:

@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import and_, func, select
 
 from tiltyard.aliases import CHALLENGER, CHAMPION
+from tiltyard.ledger.ports import NO_RARE_CLASSES, Became
 from tiltyard.ledger.records import SHADOW, ShadowOutcomes, SplitOutcome
 from tiltyard.ledger.sql.database import Database
 from tiltyard.ledger.sql.filters import newest_label, time_conditions
@@ -22,7 +23,9 @@ class SqlOutcomes:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def count_shadow(self, project: str, challenger: str, *, since: datetime | None = None) -> ShadowOutcomes:
+    def count_shadow(
+        self, project: str, challenger: str, *, since: datetime | None = None, became: Became = NO_RARE_CLASSES
+    ) -> ShadowOutcomes:
         """Which version was right on inputs that both predicted; see ``LiveOutcomes.count_shadow``."""
         shadow = predictions.alias("shadow")
         said = (predictions.c.label, shadow.c.label, labels.c.label)
@@ -43,11 +46,13 @@ class SqlOutcomes:
         with self._database.read() as connection:
             rows = connection.execute(query).all()
         found = count_outcomes(
-            [(str(mine), str(theirs), str(label), int(count)) for mine, theirs, label, count in rows]
+            [(str(mine), str(theirs), str(label), int(count)) for mine, theirs, label, count in rows], became
         )
         return ShadowOutcomes(found[True, True], found[True, False], found[False, True], found[False, False])
 
-    def list_split(self, project: str, challenger: str, *, since: datetime | None = None) -> list[SplitOutcome]:
+    def list_split(
+        self, project: str, challenger: str, *, since: datetime | None = None, became: Became = NO_RARE_CLASSES
+    ) -> list[SplitOutcome]:
         """The labelled rows of both, in the order of their labels; see ``LiveOutcomes.list_split``."""
         column = predictions.c
         theirs = and_(column.route == CHALLENGER, column.version == check_text("challenger", challenger))
@@ -65,22 +70,26 @@ class SqlOutcomes:
             rows = connection.execute(query).all()
         from tiltyard.data.conform.labels import match_labels  # noqa: PLC0415 - it brings pandas, which a server does without
 
-        right = match_labels([str(row[1]) for row in rows], [str(row[2]) for row in rows])
-        return [SplitOutcome(bool(row[0]), one) for row, one in zip(rows, right, strict=True)]
+        right = match_labels([str(row[1]) for row in rows], [str(row[2]) for row in rows], became)
+        return [SplitOutcome(bool(row[0]), one) for row, one in zip(rows, right, strict=True) if one is not None]
 
 
-def count_outcomes(groups: Sequence[tuple[str, str, str, int]]) -> Counter[tuple[bool, bool]]:
+def count_outcomes(
+    groups: Sequence[tuple[str, str, str, int]], became: Became = NO_RARE_CLASSES
+) -> Counter[tuple[bool, bool]]:
     """Rows by whether the champion and the challenger were right.
 
     Args:
         groups: the champion's class, the challenger's, the label, and the number of rows that have these three.
+        became: as of ``LiveOutcomes.count_shadow``.
     """
     from tiltyard.data.conform.labels import match_labels  # noqa: PLC0415 - it brings pandas, which a server does without
 
     labels_ = [label for _, _, label, _ in groups]
-    champion = match_labels([mine for mine, _, _, _ in groups], labels_)
-    challenger = match_labels([theirs for _, theirs, _, _ in groups], labels_)
+    champion = match_labels([mine for mine, _, _, _ in groups], labels_, became)
+    challenger = match_labels([theirs for _, theirs, _, _ in groups], labels_, became)
     counted: Counter[tuple[bool, bool]] = Counter()
     for first, second, (_, _, _, rows) in zip(champion, challenger, groups, strict=True):
-        counted[first, second] += rows
+        if first is not None or second is not None:
+            counted[bool(first), bool(second)] += rows
     return counted

@@ -17,6 +17,7 @@ from tiltyard.evaluation.sequential_test import compute_paired_evidence
 from tiltyard.findings import Finding, could_not_judge
 from tiltyard.ledger import Label, Prediction
 from tiltyard.ledger.label_intake import read_recorded_labels
+from tiltyard.ledger.rare_class_events import read_rare_classes
 from tiltyard.pipeline.remediation.history import History
 from tiltyard.project import Project
 from tiltyard.promotion.context import Workspace
@@ -138,7 +139,7 @@ def _check_accuracy(
 ) -> Finding:
     """Whether the previous champion would have predicted better on the labelled inputs of the new one."""
     labelled = workspace.ledger.labelled_predictions(project=project.model_name, version=history.champion, since=since)
-    newest = (pair for pair in islice(labelled, MOST_PREDICTIONS) if pair[0].route != "shadow")
+    newest = [pair for pair in islice(labelled, MOST_PREDICTIONS) if pair[0].route != "shadow"]
     pairs = read_recorded_labels(workspace.ledger, project.model_name, newest).pairs
     window = (since, now)
     if not pairs:
@@ -150,14 +151,17 @@ def _check_accuracy(
     except TiltyardError as error:
         why = f"Version {history.aliases.previous_champion} cannot predict: {error.message}"
         return could_not_judge(WORSE, "accuracy", why, error.next_step, window=window)
+    # As they came: a class that one version merged with others may be a class of the other version.
+    came = {row.id: label.label for row, label in newest}
     compared = [
-        (row.label, theirs, label.label) for (row, label), theirs in zip(pairs, predictions, strict=True) if theirs
+        (row.label, theirs, came[row.id]) for (row, _), theirs in zip(pairs, predictions, strict=True) if theirs
     ]
     rows, labels = len(compared), [label for _, _, label in compared]
-    right_new = match_labels([mine for mine, _, _ in compared], labels)
-    right_before = match_labels([theirs for _, theirs, _ in compared], labels)
-    only_new = sum(new and not before for new, before in zip(right_new, right_before, strict=True))
-    only_before = sum(before and not new for new, before in zip(right_new, right_before, strict=True))
+    became = read_rare_classes(workspace.ledger, project.model_name).became
+    right_new = match_labels([mine for mine, _, _ in compared], labels, became)
+    right_before = match_labels([theirs for _, theirs, _ in compared], labels, became)
+    only_new = sum(bool(new) and not before for new, before in zip(right_new, right_before, strict=True))
+    only_before = sum(bool(before) and not new for new, before in zip(right_new, right_before, strict=True))
     evidence = compute_paired_evidence(only_before, only_new)
     limit = 1.0 / project.promotion.alpha
     worse = evidence >= limit
