@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
 from tests.cli.test_init_odd_files import run_init
 from tests.films import Films
+from tiltyard.cli.data.init import init_command
 from tiltyard.data import load_dataset, split_dataset
 from tiltyard.pipeline import validate_data
 from tiltyard.project import load_project
@@ -305,6 +307,30 @@ def test_rows_within_an_object_are_named(tmp_path: Path, around: dict[str, objec
     assert "error" not in run_init(tmp_path, "rows.json", json.dumps(rows))
 
 
+@pytest.mark.parametrize("options", [(), ("--group", "customer_id"), ("--keep", "customer_id")])
+def test_a_key_of_customers_is_proposed_as_the_group(tmp_path: Path, options: tuple[str, ...]) -> None:
+    """A key that rows share is left out and proposed in the project file; --group takes it, --keep learns it."""
+    content = csv(customer_id=1000 + PLACES // 4, age=AGE, fee=FEE, y=Y)
+    found = run_init(tmp_path, "rows.csv", content, *options)
+    project, written = load_project(tmp_path / "tiltyard.toml"), (tmp_path / "tiltyard.toml").read_text()
+    assert ("customer_id" in project.data.ignore) == ("--keep" not in options)
+    assert project.split.group == ("customer_id" if "--group" in options else None)
+    assert ('# group = "customer_id"' in written) == ("--group" not in options)
+    said = {one["code"]: one for one in found["findings"]}
+    assert ("data.group-key" in said) == ("--group" not in options)
+
+
+def test_the_rows_that_init_tells_are_those_that_training_has(tmp_path: Path) -> None:
+    """Rows that are set aside are not counted among those of the project; how many there are in the file is said."""
+    label = ["" if place in (3, 9) else "rare" if place == 50 else word for place, word in enumerate(choose("a", "b"))]
+    (tmp_path / "rows.csv").write_bytes(table(y=label))
+    arguments = [str(tmp_path / "rows.csv"), "--output", str(tmp_path / "tiltyard.toml"), "--yes"]
+    done = CliRunner().invoke(init_command, arguments)
+    assert f"for {ROWS - 3} rows, of {ROWS} rows in the data:" in " ".join(done.output.split())
+    found = run_init(tmp_path, "rows.csv", table(y=label), "--force")
+    assert (found["rows"], found["rows_read"]) == (ROWS - 3, ROWS)
+
+
 @pytest.mark.parametrize(
     ("write", "read_as"),
     [
@@ -332,10 +358,10 @@ def test_numbers_with_a_sign_are_numbers(
 @pytest.mark.parametrize(
     ("cells", "code", "words"),
     [
-        (["5 %", "7"], "data.mixed-signs", "without a sign"),
+        (["5 %", "7", "9 %"], "data.mixed-signs", "without a sign"),
         (["$5", "€7", "£2"], "data.mixed-signs", "'$', '€', '£'"),
         (["5 %"] * 9 + ["7 %"] * 9 + ["open"], "data.marked-numbers", "--gap 'open'"),
-        (["5"] * 9 + ["7"] * 9 + ["?"], "data.marked-numbers", "--gap '?'"),
+        (["5"] * 3 + ["7"] * 3 + ["?"], "data.marked-numbers", "--gap '?'"),
     ],
 )
 def test_numbers_that_are_read_as_categories_are_named(tmp_path: Path, cells: list[str], code: str, words: str) -> None:

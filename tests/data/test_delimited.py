@@ -109,7 +109,7 @@ def test_separators_and_decimals_follow_the_project_file(tmp_path: Path) -> None
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "windows-1252"])
 @pytest.mark.parametrize("line", ["sep=;\n", "sep=;\r\n", '"sep=;"\n', "SEP=;\n", "sep=;;;\n"])
 def test_a_first_line_states_the_separator(tmp_path: Path, line: str, encoding: str) -> None:
-    """The line sep=; of Excel is no row and no header: it states the separator, in any encoding."""
+    """The line sep=; of Excel is neither a row nor a header: it states the separator, in any encoding."""
     content = f"{line}name;fee\nÉva;27.7\nO'Neil;\n"
     frame = read(tmp_path, content.encode(encoding), encoding=encoding)
     assert frame.columns.tolist() == ["name", "fee"]

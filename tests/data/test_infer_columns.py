@@ -228,20 +228,31 @@ def test_the_positive_class_is_the_affirmative_or_rare_one(counts: dict[str, int
 
 
 @pytest.mark.parametrize(
-    ("name", "cells", "found"),
+    ("name", "cells", "found", "feature"),
     [
-        ("film", [f"f{place // 6}" for place in range(ROWS)], True),
-        ("customer_id", RANDOM.integers(5000, 5060, ROWS), True),
-        ("PatientID", RANDOM.integers(5000, 5060, ROWS), True),
-        ("customer_id", np.arange(ROWS) + 7000, False),
-        ("store_id", RANDOM.integers(1, 9, ROWS), False),
-        ("humidity", RANDOM.integers(0, 60, ROWS), False),
+        ("film", [f"f{place // 6}" for place in range(ROWS)], True, True),
+        ("customer", [f"c{place // 6}" for place in range(ROWS)], True, False),
+        ("customer_id", RANDOM.integers(5000, 5060, ROWS), True, False),
+        ("customer_id", [f"C-{place // 5:04}" for place in range(ROWS)], True, False),
+        ("PatientID", RANDOM.integers(5000, 5060, ROWS), True, False),
+        ("machine", RANDOM.integers(5000, 5060, ROWS), True, False),
+        ("customer_id", np.arange(ROWS) + 7000, False, False),
+        ("store_id", RANDOM.integers(1, 9, ROWS), False, True),
+        ("humidity", RANDOM.integers(0, 60, ROWS), False, True),
     ],
 )
-def test_a_repeated_key_is_suggested_as_group(name: str, cells: object, found: bool) -> None:
-    """A column named like a key, with 20 values or more that repeat, may say which rows belong together."""
-    guess = infer_columns(pd.DataFrame({name: cells, "fee": FEE, "plan": PLAN, "y": TWO}))
+def test_a_repeated_key_is_suggested_as_group_and_is_no_feature(
+    name: str, cells: object, found: bool, feature: bool
+) -> None:
+    """A column named like a key, with 20 values or more that repeat, may say which rows belong together.
+
+    A model does not learn from it, unless it names things in words, or is kept.
+    """
+    frame = pd.DataFrame({name: cells, "fee": FEE, "plan": PLAN, "y": TWO})
+    guess = infer_columns(frame)
     assert guess.group_keys == ((name,) if found else ())
+    assert (name in guess.features) == feature
+    assert name in infer_columns(frame, named=NamedColumns(kept=(name,))).features
 
 
 @pytest.mark.parametrize(
@@ -252,13 +263,13 @@ def test_a_repeated_key_is_suggested_as_group(name: str, cells: object, found: b
             [str(fee) if place % 9 else ("-", "n.a.")[place % 2] for place, fee in enumerate(FEE)],
             "numbers but for '-', ",
         ),
-        ([f"${fee * 1000:,.2f}" for fee in FEE], "numbers with '$'"),
-        ([f"{fee * 100:.0f} %" for fee in FEE], "numbers with '%'"),
+        ([f"{'$€'[place % 2]}{fee * 1000:.2f}" for place, fee in enumerate(FEE)], "its numbers have different signs"),
+        ([f"{fee * 100:.2f}{' %' * (place % 2)}" for place, fee in enumerate(FEE)], "its numbers have different signs"),
         ([f"A-{place}" for place in range(ROWS)], "it holds another value in almost every row"),
     ],
 )
 def test_numbers_that_are_written_as_words_are_left_out_as_such(cells: list[str], reason: str) -> None:
-    """Where a few words or a sign keep a column from being one of numbers, the reason names them."""
+    """Where a few words or different signs keep a column from being one of numbers, the reason names them."""
     guess = infer_columns(pd.DataFrame({"amount": cells, "fee": FEE, "plan": PLAN, "y": TWO}))
     found = {column.name: column for column in guess.columns}["amount"]
     assert (found.role, reason in found.reason) == ("left out", True), found.reason

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from tiltyard.data import Dataset, load_dataset, split_dataset
+from tiltyard.data.rare_classes import explain_rare
 from tiltyard.errors import DataError
 from tiltyard.project import Project
 
@@ -79,9 +80,36 @@ def test_a_class_on_one_side_of_time_is_rare(tmp_path: Path) -> None:
     """A class that only the oldest rows have is rare by a split by time, however many rows it has."""
     extra = "".join(f"{-place},old\n" for place in range(1, 60))
     dataset = load_dataset(make_project(tmp_path, extra, {"by": "time"}, time="a", features=["a"]))
-    assert rare_of(dataset) == {"old": {"train": 59, "test": 0}}
+    assert rare_of(dataset) == {"old": {"train": 59, "test": 0, "reason": "none on the test side"}}
     split = split_dataset(dataset, make_project(tmp_path, extra, {"by": "time"}, time="a").split, "a")
     assert set(split.train.classes) == set(split.test.classes) == {"yes", "no"}
+
+
+def test_the_finding_says_why_one_class_is_learnt_and_another_is_not(tmp_path: Path) -> None:
+    """Each rare class stands with its rows and what it lacks, next to a class of as few rows that is learnt."""
+    extra = "".join(f"{place},c{place % 12}\n" for place in range(300, 360))
+    dataset = load_dataset(make_project(tmp_path, extra))
+    [found] = [one for one in dataset.findings if one.code == "data.rare-classes"]
+    learnt = set(dataset.classes) - {"yes", "no"}
+    assert learnt
+    assert learnt | set(rare_of(dataset)) == {f"c{place}" for place in range(12)}
+    assert "5 rows, none on the test side" in found.message
+    assert any(f"'{name}' with 5 rows is learnt" in found.message for name in learnt)
+    assert "of 21 rows, some are on each side with a probability of 99 %" in found.next_step
+
+
+@pytest.mark.parametrize(
+    ("learnt", "tested", "reason"),
+    [
+        (30, 0, "none on the test side"),
+        (1, 4, "1 on the train side, where 2 are needed"),
+        (5, 2, "fewer than the 15 of validation.min_class_share"),
+        (12, 3, ""),
+    ],
+)
+def test_what_a_rare_class_lacks(learnt: int, tested: int, reason: str) -> None:
+    """A class needs rows on both sides, and its least share of all rows."""
+    assert explain_rare(learnt, tested, 2, 14.2) == reason
 
 
 def test_two_classes_stay(tmp_path: Path) -> None:

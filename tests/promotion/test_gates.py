@@ -92,7 +92,7 @@ def test_who_follows_a_useless_champion_beats_guessing(
 
 
 def test_a_champion_that_beats_guessing_asks_for_nothing_more() -> None:
-    """Whoever meets a champion that beats guessing passes by the rule alone."""
+    """A version that meets a champion that beats guessing passes by the rule alone."""
     codes = [gate.code for gate in meet(range(60), range(10)).gates]
     assert codes == ["gate.significant"]
 

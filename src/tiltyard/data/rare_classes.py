@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -17,12 +18,27 @@ from tiltyard.data.dataset import Dataset
 from tiltyard.data.split import find_test_rows
 from tiltyard.errors import DataError
 from tiltyard.findings import Finding
-from tiltyard.formatting import choose_form, format_count, join_values
+from tiltyard.formatting import choose_form, format_count, quote_excerpt
 from tiltyard.project import Project
 
 _LEAST_TRAIN = 2
+_SHOWN = 5
+_DOUBT = 0.01
 # By content, a class of so many rows that has none on a side comes up less than once in 10^19 data sets.
 _SURE = 200
+
+
+@dataclass(frozen=True)
+class _RareClass:
+    """A rare class: its rows on the train and on the test side, and why it is rare."""
+
+    learnt: int
+    tested: int
+    reason: str
+
+    @property
+    def rows(self) -> int:
+        return self.learnt + self.tested
 
 
 def settle_rare_classes(dataset: Dataset, project: Project) -> Dataset:
@@ -54,7 +70,18 @@ def settle_rare_classes(dataset: Dataset, project: Project) -> Dataset:
     return found
 
 
-def _find_rare(dataset: Dataset, project: Project) -> dict[str, tuple[int, int]]:
+def explain_rare(learnt: int, tested: int, least: int, least_share: float) -> str:
+    """Why a class with so many rows on the train and the test side is rare; empty if it is not."""
+    if not tested:
+        return "none on the test side"
+    if learnt < least:
+        return f"{learnt:,} on the train side, where {least:,} are needed"
+    if learnt + tested < least_share:
+        return f"fewer than the {math.ceil(least_share):,} of validation.min_class_share"
+    return ""
+
+
+def _find_rare(dataset: Dataset, project: Project) -> dict[str, _RareClass]:
     """The rare classes with their rows on the train and the test side; none where fewer than two would stay."""
     if len(dataset) == 0 or len(dataset.classes) <= 2:
         return {}
@@ -71,9 +98,9 @@ def _find_rare(dataset: Dataset, project: Project) -> dict[str, tuple[int, int]]
     least = max(_LEAST_TRAIN, project.training.folds if _chooses(project) else 0)
     sides = {name: (int(train.get(name, 0)), int(test.get(name, 0))) for name in dataset.classes}
     rare = {
-        name: (learnt, tested)
+        name: _RareClass(learnt, tested, reason)
         for name, (learnt, tested) in sides.items()
-        if learnt < least or not tested or learnt + tested < least_share
+        if (reason := explain_rare(learnt, tested, least, least_share))
     }
     return rare if len(sides) - len(rare) >= 2 else {}
 
@@ -84,14 +111,14 @@ def _chooses(project: Project) -> bool:
     return len(project.training.candidates) > 1 or search.trials is not None or search.seconds is not None
 
 
-def _set_aside(dataset: Dataset, rare: Mapping[str, tuple[int, int]], project: Project) -> Dataset:
+def _set_aside(dataset: Dataset, rare: Mapping[str, _RareClass], project: Project) -> Dataset:
     left = _decide_kinds_again(dataset.take(~_belongs_to(dataset, rare)))
     many = len(rare) > 1
     message = (
         f"{_describe_rare(rare, project)} and {'are' if many else 'is'} set aside: neither the training nor the test "
         f"side has {'their' if many else 'its'} rows, and the model does not know {'them' if many else 'it'}."
     )
-    found = _make_finding(rare, project, message)
+    found = _make_finding(dataset, rare, project, message)
     return replace(left, findings=(*left.findings, found), set_aside={**dataset.set_aside, **_count_rows(rare)})
 
 
@@ -116,9 +143,9 @@ def _decide_kinds_again(dataset: Dataset) -> Dataset:
     )
 
 
-def _merge_classes(dataset: Dataset, rare: Mapping[str, tuple[int, int]], project: Project) -> Dataset:
+def _merge_classes(dataset: Dataset, rare: Mapping[str, _RareClass], project: Project) -> Dataset:
     labels = dataset.labels.where(~pd.Series(_belongs_to(dataset, rare), index=dataset.labels.index), MERGED)
-    found = _make_finding(rare, project, f"{_describe_rare(rare, project)} and became the class '{MERGED}'.")
+    found = _make_finding(dataset, rare, project, f"{_describe_rare(rare, project)} and became the class '{MERGED}'.")
     return replace(
         dataset,
         labels=labels,
@@ -129,45 +156,71 @@ def _merge_classes(dataset: Dataset, rare: Mapping[str, tuple[int, int]], projec
     )
 
 
-def _count_rows(rare: Mapping[str, tuple[int, int]]) -> dict[str, int]:
-    return {name: sum(sides) for name, sides in rare.items()}
+def _count_rows(rare: Mapping[str, _RareClass]) -> dict[str, int]:
+    return {name: found.rows for name, found in rare.items()}
 
 
 def _belongs_to(dataset: Dataset, classes: Mapping[str, object]) -> NDArray[np.bool_]:
     return dataset.labels.isin(list(classes)).to_numpy(dtype=bool)
 
 
-def _describe_rare(rare: Mapping[str, tuple[int, int]], project: Project) -> str:
-    named = join_values(_count_rows(rare))
+def _describe_rare(rare: Mapping[str, _RareClass], project: Project) -> str:
+    """Which classes are rare, each with its rows and the reason."""
+    most = sorted(rare.items(), key=lambda item: -item[1].rows)
+    named = "; ".join(
+        f"{quote_excerpt(name, 30)}: {format_count(found.rows, 'row')}, {found.reason}" for name, found in most[:_SHOWN]
+    )
     return (
         f"{format_count(len(rare), 'class', 'classes')} of '{project.data.label}' "
         f"{choose_form(len(rare), 'has', 'have')} too few rows to be learnt and evaluated "
-        f"({named}, {format_count(sum(map(sum, rare.values())), 'row')} together)"
+        f"({named}{'; …' if len(rare) > _SHOWN else ''})"
     )
 
 
-def _make_finding(rare: Mapping[str, tuple[int, int]], project: Project, message: str) -> Finding:
+def _describe_learnt(dataset: Dataset, rare: Mapping[str, _RareClass]) -> str:
+    """Which class with as few rows is learnt all the same, and why; empty where there is none."""
+    most = max(found.rows for found in rare.values())
+    counts = dataset.labels.value_counts()
+    learnt = [str(name) for name, rows in counts.items() if rows <= most and str(name) not in rare]
+    if not learnt:
+        return ""
+    name = learnt[-1]
+    rows = format_count(int(counts[name]), "row")
+    return f" {quote_excerpt(name, 30)} with {rows} is learnt, for the split has enough of them on both sides."
+
+
+def _make_finding(dataset: Dataset, rare: Mapping[str, _RareClass], project: Project, message: str) -> Finding:
     return Finding(
         "data.rare-classes",
         "warning",
         project.data.label,
         "Classes with too few rows",
-        message,
-        score=float(sum(map(sum, rare.values()))),
+        message + _describe_learnt(dataset, rare),
+        score=float(sum(found.rows for found in rare.values())),
         evidence={
-            "classes": {name: {"train": learnt, "test": tested} for name, (learnt, tested) in rare.items()},
+            "classes": {
+                name: {"train": found.learnt, "test": found.tested, "reason": found.reason}
+                for name, found in rare.items()
+            },
             "rule": project.data.rare_classes,
         },
-        next_step="Collect more rows of them, change the split (split.salt, split.test), or choose another rule: "
+        next_step=f"{_count_needed(project)}, change the split (split.salt, split.test), or choose another rule: "
         'data.rare_classes = "set-aside", "merge" or "refuse".',
     )
 
 
-def _refuse(rare: Mapping[str, tuple[int, int]], project: Project) -> DataError:
-    sides = "; ".join(f"'{name}': {learnt} on the train side, {tested} on the test side"
-                      for name, (learnt, tested) in list(rare.items())[:5])  # fmt: skip
+def _count_needed(project: Project) -> str:
+    """The step to more rows, with how many make it likely that both sides have some."""
+    test = project.split.test
+    if project.split.by != "content" or project.split.group is not None:
+        return "Collect more rows of them"
+    needed = math.ceil(math.log(_DOUBT) / math.log(max(test, 1 - test)))
+    return f"Collect more rows of them (of {needed:,} rows, some are on each side with a probability of 99 %)"
+
+
+def _refuse(rare: Mapping[str, _RareClass], project: Project) -> DataError:
     return DataError(
-        f"{_describe_rare(rare, project)}. {sides}{'; …' if len(rare) > 5 else ''}.",
+        f"{_describe_rare(rare, project)}.",
         next_step="Collect more rows of them, or leave them out or together: data.rare_classes = "
         '"set-aside" or "merge".',
         code="data.rare-class",

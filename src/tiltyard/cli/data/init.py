@@ -166,7 +166,8 @@ def _as_json(output: Path, read: FirstRead, draft: ProjectDraft, leaks: tuple[Fi
     first = read.frame.head(_FIRST_ROWS)
     return {
         "file": str(output),
-        "rows": len(read.frame),
+        "rows": len(draft.dataset),
+        "rows_read": len(read.frame),
         "read_as": read.layout.options,
         "notices": read.layout.notices,
         "first_rows": to_jsonable(

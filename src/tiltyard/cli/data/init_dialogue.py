@@ -14,7 +14,7 @@ from tiltyard.data.inference.date_order import DAY_FIRST, MONTH_FIRST
 from tiltyard.data.inference.infer_columns import InferredColumns
 from tiltyard.errors import DataError
 from tiltyard.findings import Finding
-from tiltyard.formatting import join_names, shorten_name
+from tiltyard.formatting import format_count, join_names, shorten_name
 from tiltyard.pipeline.project_draft.draft import guess_columns
 from tiltyard.pipeline.project_draft.draft_findings import describe_dates, describe_guess
 from tiltyard.pipeline.project_draft.request import DraftRequest, FirstRead, ProjectDraft, read_dates
@@ -103,8 +103,16 @@ def print_draft(output: Path, read: FirstRead, draft: ProjectDraft, leaks: Seque
         print_line("{}" if found.severity == "info" else "[yellow]{}[/yellow]", found.message)
     if guess.metric != "accuracy":
         print_line("The metric is {}: {}.", guess.metric, guess.metric_reason)
+    rows = len(draft.dataset)
+    also = f", of {format_count(len(read.frame), 'row')} in the data" if rows < len(read.frame) else ""
     print_line(
-        "Wrote [bold]{}[/bold] for {:,} rows: {}, label '{}'", output, len(read.frame), guess.task, guess.label, end=""
+        "Wrote [bold]{}[/bold] for {}{}: {}, label '{}'",
+        output,
+        format_count(rows, "row"),
+        also,
+        guess.task,
+        guess.label,
+        end="",
     )
     console.print(f" ({_list_classes(guess)})" + (f", text '{guess.text}'." if guess.text else "."))
     if guess.runners_up:

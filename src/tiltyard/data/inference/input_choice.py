@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tiltyard.data.inference.column_facts import ColumnFacts
+from tiltyard.data.inference.group_keys import explain_shared_key
 from tiltyard.data.inference.marked_numbers import explain_marked_numbers
 from tiltyard.formatting import format_count, format_percent
 
@@ -40,7 +41,7 @@ def find_text(columns: Sequence[ColumnFacts], label: str) -> ColumnFacts | None:
 
 def explain_left_out(facts: ColumnFacts) -> str:
     """Why a table does not learn from a column; empty if it does."""
-    for explain in (_explain_structure, _explain_gaps, _explain_identifier, _explain_words):
+    for explain in (_explain_structure, _explain_gaps, _explain_identifier, explain_shared_key, _explain_words):
         reason = explain(facts)
         if reason:
             return explain_marked_numbers(facts) or reason

@@ -293,7 +293,7 @@ def _detect_numbers(body: Sequence[Record], dialect: Dialect, options: dict[str,
 
 
 def _known_cells(cells: Sequence[str]) -> list[str]:
-    """The cells that are no gaps, without the sign of percent or of a currency that all of them have."""
+    """The cells that are not gaps, without the sign of percent or of a currency that all of them have."""
     known = [cell.strip() for cell in cells if cell.strip() not in GAP_WORDS]
     sign = find_sign(known)
     return [drop_sign(cell, sign) for cell in known] if sign else known

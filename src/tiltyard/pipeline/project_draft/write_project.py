@@ -129,6 +129,9 @@ def _write_split(request: DraftRequest, read: FirstRead, guess: InferredColumns)
     lines = [_write_key("by", by, f'"content": a row never changes sides; or {also}"column:NAME"')]
     if request.group is not None:
         lines.append(_write_key("group", request.group, "rows of one group are on one side"))
+    elif guess.group_keys:
+        comment = "if its rows belong together: each group is on one side"
+        lines.append("# " + _write_key("group", guess.group_keys[0], comment))
     return lines
 
 
