@@ -100,6 +100,26 @@ def test_orders_that_contradict_each_other_are_named(tmp_path: Path) -> None:
     assert list(pd.DataFrame(dataset.inputs)) == ["fee", "one", "two"]
 
 
+@pytest.mark.parametrize(
+    ("order", "other"), [("day-first", "month-first"), ("month-first", "day-first"), ("%d %b %Y", "day-first")]
+)
+def test_a_column_in_another_order_than_stated_is_named_with_the_option_that_reads_it(
+    tmp_path: Path, order: str, other: str
+) -> None:
+    """Dates in another order than the stated one are left out as such, and the option of the finding reads them."""
+    shapes = {"day-first": "%d.%m.%Y", "month-first": "%m/%d/%Y", "%d %b %Y": "%d %b %Y"}
+    columns = {"signed": write(DAYS, shapes[order]), "ended": write(DAYS, shapes[other])}
+    printed, dataset = init(tmp_path, "--date-order", order, **columns)
+    [found] = find(printed, "data.ambiguous-dates")
+    assert (found["subject"], f"--date-order {other}; then 'signed' is left out" in found["next_step"]) == (
+        "ended",
+        True,
+    )
+    assert list(pd.DataFrame(dataset.inputs)) == ["fee", "signed"]
+    _, dataset = init(tmp_path, "--date-order", other, **columns)
+    assert pd.DataFrame(dataset.inputs)["ended"].dt.date.tolist() == DAYS
+
+
 def test_dates_that_mean_the_same_in_every_order_are_not_ambiguous(tmp_path: Path) -> None:
     """Dates such as 02/02/2024 say the same day first and month first: they are dates, in any order."""
     same = write([date(2024, place % 12 + 1, place % 12 + 1) for place in range(ROWS)], "%d/%m/%Y")

@@ -100,7 +100,10 @@ def print_draft(output: Path, read: FirstRead, draft: ProjectDraft, leaks: Seque
     for notice in read.layout.notices:
         print_line("{}", notice)
     for found in list_findings(read, draft, leaks):
-        print_line("{}" if found.severity == "info" else "[yellow]{}[/yellow]", found.message)
+        if found.severity == "info":
+            print_line("{}", found.message)
+        else:
+            print_line("[yellow]{}[/yellow] {}", found.message, found.next_step)
     if guess.metric != "accuracy":
         print_line("The metric is {}: {}.", guess.metric, guess.metric_reason)
     rows = len(draft.dataset)

@@ -66,7 +66,7 @@ def find_date_order(frame: pd.DataFrame, rules: ReadingRules, stated: str | None
     read = {
         str(name): found
         for place, name in enumerate(frame.columns)
-        if (found := _read_orders(frame.iloc[:, place], rules, stated)) is not None
+        if (found := _find_orders(frame.iloc[:, place], rules, stated)) is not None
     }
     # Columns that ISO 8601 reads decide nothing: it is read in any order.
     open_columns = {name: found for name, found in read.items() if ISO not in found.best}
@@ -105,6 +105,14 @@ class _OrdersOfColumn:
     agree: bool
     unread: Mapping[str, int]
     example: str
+
+
+def _find_orders(column: pd.Series, rules: ReadingRules, stated: str | None) -> _OrdersOfColumn | None:
+    """The orders of a column; where the stated one does not read it, any others that do. None without dates."""
+    found = _read_orders(column, rules, stated)
+    if stated is not None and (found is None or not found.best):
+        return _read_orders(column, rules, None) or found
+    return found
 
 
 def _read_orders(column: pd.Series, rules: ReadingRules, stated: str | None) -> _OrdersOfColumn | None:

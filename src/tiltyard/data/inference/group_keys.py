@@ -42,7 +42,7 @@ def is_shared_key(facts: ColumnFacts) -> bool:
 def explain_shared_key(facts: ColumnFacts) -> str:
     """Why a table does not learn from the key of rows that belong together; empty if it may.
 
-    A model would learn its known customers by heart, and knows nothing of the next one. Words that name things rather
+    A model would learn its known customers by heart, and does not know the next one. Words that name things rather
     than persons, such as products and devices, say something about them.
     """
     last = facts.name_parts[-1:]

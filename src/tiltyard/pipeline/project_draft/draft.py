@@ -23,6 +23,7 @@ from tiltyard.validation.table.leakage import evaluate_leakage, measure_leakage
 
 LEAK = "leakage.column"
 AMBIGUOUS = "the order of its dates is not known (--date-order)"
+OTHER_ORDER = "its dates are in another order than those of the project"
 _SHOWN = 3
 
 
@@ -55,11 +56,20 @@ def guess_columns(request: DraftRequest, read: FirstRead) -> InferredColumns:
 
 def _leave_out_ambiguous(guess: InferredColumns, request: DraftRequest, read: FirstRead) -> InferredColumns:
     """The guess without dates whose order is not known: in a wrong one they would teach the wrong days."""
-    unknown = [*read.dates.ambiguous, *read.dates.others]
-    if guess.time in unknown and request.named.time is None:
+    reasons = dict.fromkeys(read.dates.ambiguous, AMBIGUOUS)
+    reasons |= {name: f"{OTHER_ORDER} ({order})" for name, order in read.dates.others.items()}
+    unknown = {name: reason for name, reason in reasons.items() if name not in request.named.kept}
+    if guess.time in reasons and request.named.time is None:
         columns = (replace(one, role="feature") if one.role == "time" else one for one in guess.columns)
         guess = replace(guess, time=None, columns=tuple(columns))
-    return leave_out(guess, {name: AMBIGUOUS for name in unknown if name not in request.named.kept})
+    # Of a column that is left out anyway, that its dates could be read is what a person can do something about.
+    columns = tuple(
+        replace(one, reason=unknown[one.name])
+        if one.role == "left out" and one.name in unknown and one.name not in request.named.ignore
+        else one
+        for one in guess.columns
+    )
+    return leave_out(replace(guess, columns=columns), unknown)
 
 
 def leave_out(guess: InferredColumns, reasons: Mapping[str, str]) -> InferredColumns:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from tiltyard.data.conform.rules import GAP_WORDS
 from tiltyard.data.inference.column_facts import NAMELESS
 from tiltyard.data.inference.date_order import DateOrder
@@ -54,10 +56,7 @@ def describe_dates(dates: DateOrder, guess: InferredColumns) -> list[Finding]:
             _ambiguous_finding(name, f"dates whose order the cells do not show, such as {cell}")
             for name, cell in dates.ambiguous.items()
         ),
-        *(
-            _ambiguous_finding(name, f"dates in another order ({order}) than other columns; a project has one")
-            for name, order in dates.others.items()
-        ),
+        *(_other_order_finding(name, order, dates) for name, order in dates.others.items()),
     ]
 
 
@@ -69,6 +68,22 @@ def _ambiguous_finding(name: str, what: str) -> Finding:
         "Dates in an unknown order",
         f"'{name}' holds {what}. It is not read as a date.",
         next_step="State the order: --date-order day-first, --date-order month-first or a format; or write ISO 8601.",
+    )
+
+
+def _other_order_finding(name: str, order: str, dates: DateOrder) -> Finding:
+    own = join_names([f"'{one}'" for one in dates.columns])
+    instead = f"; then {own} {choose_form(len(dates.columns), 'is', 'are')} left out" if own else ""
+    return Finding(
+        "data.ambiguous-dates",
+        "warning",
+        name,
+        "Dates in another order",
+        f"'{name}' holds dates in the order {order}, and the project's is {dates.order} (data.dates): it has one next "
+        "to ISO 8601. It is not read as a date.",
+        evidence={"order": order, "project": dates.order},
+        next_step=f"Write them in ISO 8601, or as the project does. Or read this column (tiltyard init --force "
+        f"--date-order {shlex.quote(order)}{instead}).",
     )
 
 
