@@ -145,6 +145,17 @@ CASES: dict[str, Case] = {
         frozenset({("data.column-left-out", "Unnamed: 2, Unnamed: 3, Unnamed: 4")}),
         rows=ROWS + 2,
     ),
+    "nameless-table.csv": Case(
+        lines("age,fee,plan,y,,", lambda i: f"{AGE[i]},{FEE[i]},{PLAN[i]},{Y[i]},,"),
+        findings=frozenset({("data.column-left-out", "Unnamed: 4"), ("data.column-left-out", "Unnamed: 5")}),
+    ),
+    "nameless.tsv": Case(
+        lines("text\t\tlabel\t", lambda i: f"{TEXT[i]}\t\t{('ham', 'spam')[Y[i]]}\t"),
+        "label",
+        ("ham", "spam"),
+        ("text",),
+        frozenset({("data.column-left-out", "Unnamed: 1, Unnamed: 3")}),
+    ),
     "latin1.csv": Case(
         csv(
             "latin-1",
@@ -194,6 +205,20 @@ CASES: dict[str, Case] = {
         ("C", "C#", "C+"),
         ("fee", "plan"),
     ),
+    "names-collide-by-signs.csv": Case(
+        csv(fee=FEE + 30 * (PLACES % 3), plan=PLAN, y=np.array(["a/b", "a b", "a_b"])[PLACES % 3]),
+        classes=("a b", "a/b", "a_b"),
+        inputs=("fee", "plan"),
+    ),
+    "label-in-two-spellings.csv": Case(
+        table(y=[("cafe\u0301", "caf\u00e9")[place // 2 % 2] if y else "bar" for place, y in enumerate(Y)]),
+        classes=("bar", "caf\u00e9"),
+    ),
+    "name-decomposed.csv": Case(
+        csv(**{"mon a\u0302ge": AGE, "fee": FEE, "y": Y}),
+        inputs=("mon \u00e2ge", "fee"),
+        findings=frozenset({("data.trimmed-names", "columns")}),
+    ),
     "two-spellings-of-e.csv": Case(
         csv(age=AGE, fee=FEE, place=np.array(["bar", "cafe\u0301", "caf\u00e9"])[RANDOM.integers(0, 3, ROWS)], y=Y),
         inputs=("age", "fee", "place"),
@@ -207,6 +232,25 @@ CASES: dict[str, Case] = {
         table(y=Y).replace(b"age,fee", b"fee,fee", 1),
         inputs=("fee", "fee.1", "plan"),
         findings=frozenset({("data.repeated-name", "fee")}),
+    ),
+    "triple-names.csv": Case(
+        table(y=Y).replace(b"age,fee,plan", b"x,x,x", 1),
+        inputs=("x", "x.1", "x.2"),
+        findings=frozenset({("data.repeated-name", "x")}),
+    ),
+    "name-of-the-label-twice.csv": Case(
+        csv(y=Y, age=AGE, fee=FEE, plan=PLAN).replace(b"plan", b"y", 1),
+        inputs=("age", "fee", "y.1"),
+        findings=frozenset({("data.repeated-name", "y")}),
+    ),
+    "big-ids.jsonl": Case(
+        str(
+            pd.DataFrame({"user": 2**60 + PLACES, "fee": FEE, "plan": PLAN, "y": Y}).to_json(
+                orient="records", lines=True
+            )
+        ).encode(),
+        inputs=("fee", "plan"),
+        findings=frozenset({("data.column-left-out", "user")}),
     ),
     "big-ids.csv": Case(
         csv(tweet_id=570306133677760513 + PLACES, fee=FEE, plan=PLAN, y=Y),
@@ -229,6 +273,17 @@ CASES: dict[str, Case] = {
         "Survived",
         inputs=("Pclass", "Fare"),
         findings=frozenset({("data.column-left-out", "PassengerId"), ("data.column-left-out", "Name")}),
+    ),
+    "names-of-firms.csv": Case(
+        csv(company=[f"Acme{place} Trading Ltd" for place in PLACES], fee=FEE, plan=PLAN, churn=Y),
+        "churn",
+        inputs=("fee", "plan"),
+        findings=frozenset({("data.column-left-out", "company")}),
+    ),
+    "titles.csv": Case(
+        csv(title=[f"The Return Of Mr Fox {place}" for place in PLACES], year=1950 + AGE, rate=FEE, y=Y),
+        inputs=("year", "rate"),
+        findings=frozenset({("data.column-left-out", "title")}),
     ),
     "many-classes.csv": Case(
         csv(

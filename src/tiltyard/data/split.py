@@ -164,7 +164,7 @@ def _require_both_sides(split: Split, rows: int, groups: RowGroups | None) -> No
         if len(part) == 0:
             parts = "" if groups is None else f" in {format_count(groups.count, 'group')} of '{groups.column}'"
             raise DataError(
-                f"Of {rows} rows{parts} none falls on the {side} side.",
+                f"Of {format_count(rows, 'row')}{parts} none falls on the {side} side.",
                 next_step=f"Add {'rows' if groups is None else 'groups'}, or change [split] in the project file.",
                 rows=rows,
             )

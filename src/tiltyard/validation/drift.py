@@ -24,7 +24,7 @@ from tiltyard.drift.profiles.categories import category_name
 from tiltyard.drift.profiles.texts import MEASURES
 from tiltyard.drift.tables import TableDrift, compare_tables, is_incomparable
 from tiltyard.errors import UsageError
-from tiltyard.formatting import format_number, quote_excerpt
+from tiltyard.formatting import format_count, format_number, quote_excerpt
 from tiltyard.project import Project, ValidationSection
 from tiltyard.suggest import nearest
 
@@ -187,7 +187,8 @@ def cut_by_time(df: pd.DataFrame, time: str | None, periods: int, rules: Reading
     places = np.searchsorted(cuts, moments, side="right")
     if periods < 2 or len(cuts) < periods - 1 or len(np.unique(places)) < periods:
         raise UsageError(
-            f"The rows cannot be cut into {periods} periods by '{time}': {len(np.unique(moments)):,} moments.",
+            f"The rows cannot be cut into {periods} periods by '{time}': "
+            f"{format_count(len(np.unique(moments)), 'moment')}.",
             next_step="Ask for fewer periods, at least 2." if periods >= 2 else "Ask for at least 2 periods.",
         )
     parts = []

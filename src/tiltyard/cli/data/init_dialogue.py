@@ -132,7 +132,7 @@ def _print_first_rows(frame: pd.DataFrame) -> None:
     names = [str(name) for name in frame.columns[:_MOST_COLUMNS]]
     rows = [[_cut(row[name]) for name in names] for row in frame.head(_FIRST_ROWS).to_dict("records")]
     more = f", {frame.shape[1] - len(names)} columns more" if frame.shape[1] > len(names) else ""
-    print_table(f"First of {len(frame):,} rows{more}", names, rows)
+    print_table(f"First of {format_count(len(frame), 'row')}{more}", names, rows)
 
 
 def _print_guess(guess: InferredColumns) -> None:

@@ -13,6 +13,7 @@ from tiltyard.cli.output import console, print_json, print_line, print_table
 from tiltyard.cli.time_options import Duration
 from tiltyard.data import load_dataset
 from tiltyard.data.snapshots.snapshot import take_snapshot
+from tiltyard.formatting import format_count
 from tiltyard.jsonable import to_json_object
 from tiltyard.pipeline.jobs.snapshot_gc import SnapshotUse, prune_snapshots, snapshot_uses, unused_snapshots
 from tiltyard.project import Project, load_project
@@ -66,7 +67,7 @@ def snapshots_command(project_path: Path | None, store: str | None, as_json: boo
     if not uses:
         console.print(f"There is no snapshot of {project.name} in {place}.")
         return
-    _print_snapshots(f"{project.name}: {len(uses)} snapshots in {place}", uses)
+    _print_snapshots(f"{project.name}: {format_count(len(uses), 'snapshot')} in {place}", uses)
 
 
 @click.command("prune")

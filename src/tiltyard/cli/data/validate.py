@@ -18,6 +18,7 @@ from tiltyard.data.conform.gaps import list_gap_decisions
 from tiltyard.data.load_dataset import read_rows
 from tiltyard.data.snapshots.snapshot import find_snapshot
 from tiltyard.errors import UsageError
+from tiltyard.formatting import format_count
 from tiltyard.pipeline import DataCheck, drift_from_previous, drift_over_time, validate_data
 from tiltyard.project import Project, load_project
 from tiltyard.validation import DriftReport, rows_for_table
@@ -59,7 +60,7 @@ def validate_command(
     if as_json:
         print_json(_as_json(validation, page))
     else:
-        _render(validation, f"{project.data.source}: {len(dataset):,} rows", page)
+        _render(validation, f"{project.data.source}: {format_count(len(dataset), 'row')}", page)
     return 0 if validation.passed else EXIT_NO
 
 

@@ -24,6 +24,7 @@ from tiltyard.cli.output import console, print_json, print_line
 from tiltyard.cli.versions.find_project import find_project
 from tiltyard.data import load_dataset
 from tiltyard.errors import NotFoundError, TiltyardError
+from tiltyard.formatting import format_count
 from tiltyard.ledger.spools.spool import measure_lag
 from tiltyard.project import Project
 from tiltyard.redact import without_password
@@ -62,7 +63,7 @@ def doctor_command(project_path: Path | None, model_name: str | None, repair: bo
         print_line(marks[check.state] + " [bold]{}[/bold]  {}", check.name, check.found)
         if check.next_step:
             console.print(f"    next: {check.next_step}")
-    console.print("All checks pass." if not wrong else f"{len(wrong)} of {len(checks)} checks failed.")
+    console.print("All checks pass." if not wrong else f"{len(wrong)} of {format_count(len(checks), 'check')} failed.")
     return EXIT_FAILED if wrong else 0
 
 
@@ -119,7 +120,7 @@ def _run_check(name: str, describe: Callable[[], str]) -> Iterator[Check]:
 def _describe_data(project: Project) -> str:
     dataset = load_dataset(project)
     counts = ", ".join(f"{label} {count:,}" for label, count in dataset.labels.value_counts().sort_index().items())
-    return f"{project.data.source}: {len(dataset):,} rows ({counts}), fingerprint {dataset.fingerprint}"
+    return f"{project.data.source}: {format_count(len(dataset), 'row')} ({counts}), fingerprint {dataset.fingerprint}"
 
 
 def _describe_ledger(settings: Settings) -> str:
@@ -129,17 +130,19 @@ def _describe_ledger(settings: Settings) -> str:
     waiting = measure_lag(settings.spool).rows
     if broken:
         raise TiltyardError(
-            f"The chain of events is broken in {len(broken)} places, first: {broken[0]}",
+            f"The chain of events is broken in {format_count(len(broken), 'place')}, first: {broken[0]}",
             next_step="The ledger was changed outside Tiltyard: compare it with a backup.",
         )
-    return f"{without_password(settings.ledger_url)}: {total:,} predictions, chain of events whole" + (
+    return f"{without_password(settings.ledger_url)}: {format_count(total, 'prediction')}, chain of events whole" + (
         f"; {waiting:,} records of this host's servers wait to be shipped" if waiting else ""
     )
 
 
 def _describe_registry(project: Project, settings: Settings) -> str:
     versions = wiring.open_registry(settings).list_versions(project.model_name)
-    return f"{without_password(settings.registry_uri)}: {len(versions)} versions of {project.model_name}"
+    return (
+        f"{without_password(settings.registry_uri)}: {format_count(len(versions), 'version')} of {project.model_name}"
+    )
 
 
 def _describe_champion(project: Project, settings: Settings) -> str:

@@ -15,6 +15,7 @@ from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import console, print_counts, print_json, print_line, print_table
 from tiltyard.cli.time_options import parse_time, parse_timezone
 from tiltyard.errors import DataError
+from tiltyard.formatting import format_count
 from tiltyard.monitoring.labels.label_import import (
     ImportOptions,
     ImportReport,
@@ -98,7 +99,7 @@ def import_labels_command(
         _render(report)
     if report.nothing_new:
         raise DataError(
-            f"None of the {report.rows:,} rows of {file} was stored.",
+            f"None of the {format_count(report.rows, 'row')} of {file} was stored.",
             next_step="Compare its ids, keys and labels with: tiltyard predictions export",
             code="feedback.nothing-stored",
         )
@@ -148,7 +149,7 @@ def _progress_bar(quiet: bool) -> Progress:
 
 
 def _render(report: ImportReport) -> None:
-    console.print(f"{report.rows:,} rows read.")
+    console.print(f"{format_count(report.rows, 'row')} read.")
     for kind, words in _KINDS.items():
         count = getattr(report, kind)
         if count or kind == "stored":

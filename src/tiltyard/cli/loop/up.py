@@ -22,6 +22,7 @@ from tiltyard.cli.output import console as terminal
 from tiltyard.cli.output import print_json, print_line
 from tiltyard.console.run import require_console
 from tiltyard.errors import MissingExtraError, UnavailableError
+from tiltyard.formatting import format_count
 from tiltyard.ledger import Event, Ledger
 from tiltyard.processes.health_checks import HealthCheck, heartbeat_check, http_check
 from tiltyard.processes.heartbeat import HEARTBEAT
@@ -224,7 +225,10 @@ def _format_report(report: dict[str, Any]) -> tuple[str, str, str]:
     if report.get("event") == "pass":
         actions = [action["summary"] or f"{action['kind']} is under way" for action in report["response"]["actions"]]
         decision = report["response"]["decision"]
-        what = " ".join(actions) or f"{len(report['found'])} findings. {decision['reason'] if decision else ''}"
+        what = (
+            " ".join(actions)
+            or f"{format_count(len(report['found']), 'finding')}. {decision['reason'] if decision else ''}"
+        )
         return "  {} {}", name, what
     mark = "[yellow]![/yellow]" if report.get("event") in ("died", "hung", "problem") else " "
     return mark + " {} {}", name, str(report.get("text") or report.get("message") or report)

@@ -12,6 +12,7 @@ from tiltyard.cli.current_ledger import open_current_ledger
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import console, print_json
 from tiltyard.errors import UsageError
+from tiltyard.formatting import format_count
 from tiltyard.pipeline.jobs.prediction_retention import (
     RetentionRequest,
     Subject,
@@ -79,7 +80,7 @@ def erase_command(
         found = find_predictions(ledger, project.model_name, subject)
         if found and not yes:
             action = "Redact" if redact else "Erase"
-            click.confirm(f"{action} {len(found):,} predictions permanently?", abort=True)
+            click.confirm(f"{action} {format_count(len(found), 'prediction')} permanently?", abort=True)
         changed = remove_predictions(ledger, project.model_name, found, request, subject.named_by) if found else 0
     if as_json:
         print_json({request.act: changed, "named_by": subject.named_by})

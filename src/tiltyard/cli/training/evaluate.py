@@ -11,6 +11,7 @@ from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json, print_table
 from tiltyard.data import load_dataset, split_dataset
 from tiltyard.evaluation import FairnessReport, Interval, SliceReport
+from tiltyard.formatting import format_count
 from tiltyard.pipeline import VersionEvaluation, evaluate_version
 from tiltyard.project import load_project
 
@@ -43,7 +44,7 @@ def evaluate_command(
 
 
 def _render(report: VersionEvaluation) -> None:
-    rows = f"{report.evaluation.rows:,} test rows"
+    rows = f"{format_count(report.evaluation.rows, 'test row')}"
     if report.left_out:
         rows += f" ({report.left_out:,} training rows left out)"
     console.print(f"{report.version.name} version {report.version.version} on {rows}\n")

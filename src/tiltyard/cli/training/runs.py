@@ -13,6 +13,7 @@ from tiltyard import wiring
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json, print_table
 from tiltyard.cli.versions.find_project import find_project
+from tiltyard.formatting import format_count
 
 DEFAULT_METRICS = ("accuracy", "f1", "log_loss", "fit_seconds")
 
@@ -52,7 +53,7 @@ def runs_command(
     metric = project.training.metric
     metrics = [name for name in dict.fromkeys((metric, *DEFAULT_METRICS)) if f"metrics.{name}" in found]
     print_table(
-        f"{project.name}: {len(found)} runs",
+        f"{project.name}: {format_count(len(found), 'run')}",
         ("Run", "Name", "State", "Started", *metrics),
         (
             (

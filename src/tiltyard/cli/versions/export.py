@@ -10,6 +10,7 @@ import click
 from tiltyard import wiring
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import console, print_json, print_line
+from tiltyard.formatting import format_count
 from tiltyard.project import Project, load_project
 from tiltyard.registry import VersionInfo
 from tiltyard.registry.package.pickle_export import WARNING, export_pickles
@@ -66,7 +67,7 @@ def export_version_command(version: str, project_path: Path | None, to: Path, as
         needed = (f"{name} (for {', '.join(types)})" for name, types in written.needs.items())
         console.print(f"It needs these installed as well: {'; '.join(needed)}.")
     if written.rows:
-        console.print(f"Its predictions equal the version's on {written.rows} rows.")
+        console.print(f"Its predictions equal the version's on {format_count(written.rows, 'row')}.")
     print_line("[yellow]{}[/yellow]", WARNING)
 
 

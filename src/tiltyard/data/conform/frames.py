@@ -18,6 +18,7 @@ from tiltyard.data.conform.rules import USUAL_RULES, ReadingRules
 from tiltyard.data.conform.schema import MOST_CATEGORIES, SchemaKind, TableSchema, TypedColumn
 from tiltyard.data.conform.written import read_booleans, read_numbers
 from tiltyard.errors import DataError
+from tiltyard.formatting import format_count
 from tiltyard.suggest import nearest
 
 _STEP = "Correct the value, leave the cell empty, or train on the data as it is now."
@@ -212,7 +213,7 @@ def _refuse(
     count = int(np.count_nonzero(wrong))
     value = repr(column.iloc[row].item() if isinstance(column.iloc[row], np.generic) else column.iloc[row])
     shown = value if len(value) <= 60 else value[:60] + "…"
-    more = f"; {count} rows are like it" if count > 1 else ""
+    more = f"; {format_count(count, 'row')} are like it" if count > 1 else ""
     raise DataError(
         f"Column '{to.name}' holds {shown} in row {row + 1}, where {expected} belongs{more}.",
         next_step=next_step,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tiltyard.data.conform.cells import normalise_text
 from tiltyard.errors import DataError
 from tiltyard.findings import Finding
-from tiltyard.formatting import join_names
+from tiltyard.formatting import choose_form, join_names
 
 
 def conform_names(names: Sequence[object]) -> list[str]:
@@ -43,8 +43,9 @@ def describe_conformed_names(names: Sequence[object], conforming: Sequence[str])
             "info",
             "columns",
             "Names with outer white space",
-            f"The names of the columns {join_names(changed)} are read without outer white space and with composed "
-            "accents; so are the values of categories and labels.",
+            f"{choose_form(len(changed), 'The name of the column', 'The names of the columns')} {join_names(changed)} "
+            f"{choose_form(len(changed), 'is', 'are')} read without outer white space and with composed accents; so "
+            "are the values of categories and labels.",
             score=float(len(changed)),
             evidence={"columns": changed},
             next_step="Nothing; the names in the project file are those without white space.",

@@ -30,6 +30,7 @@ from tiltyard.data.sources.formats import build_frame
 from tiltyard.data.sources.location import Location
 from tiltyard.data.sources.memory import PEAK_OF_OBJECTS, MemoryBudget
 from tiltyard.errors import DataError, MissingExtraError
+from tiltyard.formatting import format_count
 from tiltyard.project import DataSection
 from tiltyard.suggest import nearest
 
@@ -159,7 +160,7 @@ def _build_columns(result: CursorResult[Any], names: list[str], budget: MemoryBu
         if not count:
             row_bytes = float(build_frame(columns).memory_usage(deep=True).sum()) / len(part)
         count += len(part)
-        budget.require(row_bytes * count, PEAK_OF_OBJECTS, f"{count:,} rows in, with more to come")
+        budget.require(row_bytes * count, PEAK_OF_OBJECTS, f"{format_count(count, 'row')} in, with more to come")
     return columns
 
 

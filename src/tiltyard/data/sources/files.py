@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from tiltyard.data.sources.location import Location
 from tiltyard.errors import DataError
+from tiltyard.formatting import format_count
 
 
 def _open_zstandard(stream: IO[bytes]) -> Any:
@@ -40,7 +41,7 @@ def _find_member(archive: zipfile.ZipFile) -> str:
     if len(names) != 1:
         listed = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
         raise DataError(
-            f"The ZIP archive holds {len(names)} files{': ' * bool(names)}{listed}.",
+            f"The ZIP archive holds {format_count(len(names), 'file')}{': ' * bool(names)}{listed}.",
             next_step="Unpack it, and name the file of rows in data.source.",
             code="data.archive",
         )

@@ -12,6 +12,7 @@ import pandas as pd
 
 from tiltyard.data.sources.memory import PEAK, MemoryBudget
 from tiltyard.errors import DataError
+from tiltyard.formatting import format_count
 from tiltyard.project import DataSection
 
 # aclImdb keeps its unlabelled reviews next to the folders of the classes.
@@ -118,7 +119,7 @@ def _read_files(path: Path, found: Sequence[_LabelledText], section: DataSection
         texts.append(one.file.read_text(encoding=section.encoding))
         memory += sys.getsizeof(texts[-1])
         if len(texts) % CHECKED_EVERY == 0:
-            budget.require(memory / len(texts) * len(found), PEAK, f"{len(found):,} files")
+            budget.require(memory / len(texts) * len(found), PEAK, f"{format_count(len(found), 'file')}")
     columns = {
         section.text or "text": texts,
         section.label: [one.label for one in found],
@@ -141,7 +142,7 @@ def _read_lines(files: Sequence[Path], section: DataSection, budget: MemoryBudge
             places.append(f"{file.name}:{number}")
             memory += sys.getsizeof(text)
             if len(texts) % CHECKED_EVERY == 0:
-                budget.require(memory, PEAK, f"{len(texts):,} lines")
+                budget.require(memory, PEAK, f"{format_count(len(texts), 'line')}")
     return pd.DataFrame({section.text or "text": texts, section.label: labels, "path": places})
 
 

@@ -27,7 +27,8 @@ def describe_repeated_names(names: Sequence[str], read: Sequence[str]) -> list[F
                 "warning",
                 name,
                 "Columns of the same name",
-                f"{count} columns of the header are called '{name}'; they are read as {join_names(given)}.",
+                f"{format_count(count, 'column')} of the header are called '{name}'; they are read as "
+                f"{join_names(given)}.",
                 evidence={"columns": given},
                 next_step="Give each column a name that says what it holds.",
             )

@@ -15,6 +15,7 @@ from tiltyard.data.inference.infer_columns import InferredColumns, NamedColumns
 from tiltyard.data.sources import FileLayout, detect_layout, read_source
 from tiltyard.errors import DataError, UsageError
 from tiltyard.findings import Finding
+from tiltyard.formatting import format_count
 from tiltyard.project import DataSection, Project
 
 _FEW_WORDS = 50
@@ -138,7 +139,7 @@ def _refuse_rows_within(frame: pd.DataFrame, file: str) -> None:
         cell = frame[name].iloc[0]
         if isinstance(cell, list) and len(cell) > 1 and all(isinstance(row, dict) for row in cell):
             raise DataError(
-                f"{file} is one object, and its list '{name}' holds {len(cell)} rows.",
+                f"{file} is one object, and its list '{name}' holds {format_count(len(cell), 'row')}.",
                 next_step=f"Write that list alone into a file, for example with: jq '.\"{name}\"' {file} > rows.json",
                 code="data.rows-within",
                 column=str(name),

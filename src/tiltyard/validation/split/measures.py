@@ -13,7 +13,7 @@ from tiltyard.data.read_table import read_table
 from tiltyard.drift import DriftOptions
 from tiltyard.drift.tables import compare_rows
 from tiltyard.errors import UsageError
-from tiltyard.formatting import first_rows, quote_excerpt
+from tiltyard.formatting import first_rows, format_count, quote_excerpt
 from tiltyard.validation.drift import describe_feature_shift, describe_label_shift, describe_separation
 from tiltyard.validation.table.duplicates import measure_duplicates, row_keys, with_column
 from tiltyard.validation.text.near_duplicates import near_copies
@@ -70,7 +70,7 @@ def as_labels(labels: Any, rows: int, side: str) -> pd.Series:
     series = pd.Series(np.asarray(labels, dtype=object).ravel())
     if len(series) != rows:
         raise UsageError(
-            f"The {side} side has {rows} inputs and {len(series)} labels.",
+            f"The {side} side has {format_count(rows, 'input')} and {format_count(len(series), 'label')}.",
             next_step="Pass one label for each input, in the same order.",
         )
     return series
