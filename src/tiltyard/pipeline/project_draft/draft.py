@@ -60,8 +60,8 @@ def _leave_out_ambiguous(guess: InferredColumns, request: DraftRequest, read: Fi
     reasons |= {name: f"{OTHER_ORDER} ({order})" for name, order in read.dates.others.items()}
     unknown = {name: reason for name, reason in reasons.items() if name not in request.named.kept}
     if guess.time in reasons and request.named.time is None:
-        columns = (replace(one, role="feature") if one.role == "time" else one for one in guess.columns)
-        guess = replace(guess, time=None, columns=tuple(columns))
+        columns = tuple(replace(one, role="feature") if one.role == "time" else one for one in guess.columns)
+        guess = replace(guess, time=None, columns=columns)
     # Of a column that is left out anyway, that its dates could be read is what a person can do something about.
     columns = tuple(
         replace(one, reason=unknown[one.name])
