@@ -47,7 +47,7 @@ def test_guessing_and_the_confusion_matrix_are_shown(capsys: pytest.CaptureFixtu
 
 
 def test_of_many_labels_the_most_frequent_confusions_are_shown() -> None:
-    """A matrix of 30 labels is not readable; which labels are taken for which others is."""
+    """A matrix of 30 labels is not readable; which labels are mistaken for which others is."""
     classes = tuple(f"class {number}" for number in range(30))
     cells = tuple(ConfusedLabels(number, (number + 1) % 30, number + 1) for number in range(30))
     table = find(replace(BINARY, classes=classes, confusion=cells, rows=465), "confusion")
@@ -72,7 +72,7 @@ def test_columns_within_chance_are_not_shown() -> None:
     [
         (0.1, 4, [("steady", "50.0%", "83.3%")], "by 4 trainings"),
         (0.5, 4, [], "None beyond chance"),
-        (0.1, 0, [], "Not told"),
+        (0.1, 0, [], "Not shown"),
     ],
 )
 def test_only_changes_beyond_chance_are_shown(
@@ -123,6 +123,6 @@ def test_what_is_stored_is_read_again() -> None:
 
 @pytest.mark.parametrize("content", [b"no JSON", b"{}", BINARY.to_bytes().replace(b'"true": 1', b'"true": 7')])
 def test_another_file_is_refused(content: bytes) -> None:
-    """What is no evaluation is an error with a next step, not a traceback."""
+    """Anything but an evaluation is an error with a next step, not a traceback."""
     with pytest.raises(ArtifactError, match=r"evaluation\.json"):
         StoredEvaluation.from_bytes(content)

@@ -305,7 +305,7 @@ def test_without_retrainings_nothing_is_known_of_chance(others: list[Importance]
 
 
 def test_losses_of_different_metrics_are_not_compared() -> None:
-    """A loss of accuracy is no log loss: what is chance is not known then."""
+    """Accuracy and log loss have different units: what is chance is not known then."""
     before = replace(importance(steady=0.4, unsteady=0.1), unit="loss of log loss")
     change = compare_importance(before, importance(steady=0.1, unsteady=0.1), retrained(*[(0.1, 0.1)] * 4))
     assert change is not None

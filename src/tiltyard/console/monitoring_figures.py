@@ -61,7 +61,8 @@ def performance_figure(summary: Summary) -> go.Figure:
             hovertemplate="%{y:.1%} at training<extra></extra>",
         )
     figure.update_xaxes(type="date", showgrid=False, range=[f"{summary.since:{_DATE}}", f"{summary.until:{_DATE}}"])
-    figure.update_yaxes(tickformat=".0%")
+    # A single level has no extent of its own: the axis would run beyond all that a share can be.
+    figure.update_yaxes(tickformat=".0%", range=None if estimated or measured else [0, 1])
     return figure
 
 
@@ -100,7 +101,7 @@ def drift_figure(summary: Summary) -> go.Figure:
     if rows:
         figure.add_vline(x=1, line_dash="dash", line_color=_BASELINE)
     figure.update_yaxes(type="category", showgrid=False)
-    figure.update_xaxes(rangemode="tozero")
+    figure.update_xaxes(rangemode="tozero", visible=bool(rows))
     return figure
 
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import pandas as pd
 
 from tiltyard import wiring
+from tiltyard.errors import TiltyardError
 from tiltyard.monitoring.monitored_version import MonitoredVersion, read_champion, read_monitored_version
 from tiltyard.project import Project
 from tiltyard.registry import Registry, VersionInfo
@@ -102,8 +103,9 @@ def console_sources(project: Project, settings: Settings, registry: Registry) ->
             found: StoredEvaluation | None = loaded["evaluation"]
             return found
 
+    columns = form_columns(project) or _champion_columns(project, read_monitored)
     return ConsoleSources(
-        read_monitored, wiring.open_tracker(project, settings).search_runs, champion, form_columns(project), evaluation
+        read_monitored, wiring.open_tracker(project, settings).search_runs, champion, columns, evaluation
     )
 
 
@@ -115,3 +117,16 @@ def form_columns(project: Project) -> Mapping[str, str]:
         name for name in project.columns if name not in project.columns_left_out
     ]
     return {name: project.columns[name].type if name in project.columns else "category" for name in names}
+
+
+def _champion_columns(project: Project, monitored: Callable[[], MonitoredVersion | None]) -> Mapping[str, str]:
+    """The features that the champion reads, with their kinds; none for texts, and where no champion can be read."""
+    if project.task == "text-classification":
+        return {}
+    try:
+        champion = monitored()
+    except TiltyardError:
+        # The pages that need the champion say what is wrong with it; the others work without.
+        return {}
+    schema = champion.table_schema if champion else None
+    return {column.name: column.kind for column in schema.columns} if schema else {}

@@ -210,7 +210,7 @@ def _importance(pipeline: Any, facts: LabelledPredictions, test: Dataset, projec
 def _retrained_importance(
     retrain: Callable[[], Iterable[Any]], facts: LabelledPredictions, test: Dataset, project: Project
 ) -> list[Importance]:
-    """The importance of the columns in other trainings, each on test rows of its own choice."""
+    """The importance of the columns in other trainings, each on its own choice of test rows."""
     metric, seed = get_metric(project.training.metric), project.training.random_state
     inputs = test.inputs
     assert isinstance(inputs, pd.DataFrame)  # noqa: S101 - texts have no columns to shuffle

@@ -107,7 +107,9 @@ def _parameters(view: ExperimentsView) -> list[Any]:
         )
         for _, row in view.runs.head(MAX_RUNS).iterrows()
     ]
-    found: list[Any] = [components.table("Training parameters", heads, rows)]
+    found: list[Any] = [html.P("No parameter differs between the runs.", className="hint")]
+    if differing:
+        found = [components.table("Training parameters", heads, rows)]
     if view.constant:
         listed = [html.Li([html.Code(name), f" {value}"]) for name, value in view.constant.items()]
         found.append(html.Details([html.Summary("The same in all runs"), html.Ul(listed)]))

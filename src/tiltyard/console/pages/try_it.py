@@ -173,7 +173,12 @@ def _form(data: PageData, fields: Sequence[str]) -> list[Any]:
         ]
     columns = data.sources.columns or {}
     if not columns:
-        return [html.P("The project file names no features: use JSON or a file.", className="hint")]
+        return [
+            html.P(
+                "Neither the project file nor a champion named features when the console started: use JSON or a file.",
+                className="hint",
+            )
+        ]
     return [
         html.Div([html.Label(name, htmlFor=field), _field(data, field, name, kind)])
         for field, (name, kind) in zip(fields, columns.items(), strict=True)

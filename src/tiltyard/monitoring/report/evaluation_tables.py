@@ -113,13 +113,13 @@ def tabulate_change(change: ImportanceChange, importance: Importance) -> Evaluat
     title = "Change from the champion"
     if importance.kind == "terms":
         note = (
-            "Not told: single terms come and go with a few texts, and what of it is chance is not known. The weights "
+            "Not shown: single terms come and go with a few texts, and what of it is chance is not known. The weights "
             "are in importance_change.json of the run."
         )
         return EvaluationTable("change", title, note)
     if not change.retrainings:
         note = (
-            "Not told: what of it is chance is not known, since training again a few times would take too long or "
+            "Not shown: what of it is chance is not known, since training again a few times would take too long or "
             "failed, or since the champion was evaluated by another metric."
         )
         return EvaluationTable("change", title, note)

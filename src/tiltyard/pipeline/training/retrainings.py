@@ -1,4 +1,4 @@
-"""Training a candidate again on halves of its own rows: what of its importance is chance."""
+"""Training a candidate again on halves of the rows: what of its importance is chance."""
 
 from __future__ import annotations
 

@@ -35,9 +35,14 @@ async function refreshHistory() {
 
 function describeFound(content, narrowed) {
   const shown = content.predictions.length;
-  if (!narrowed) return shown ? `The latest ${shown} predictions, newest first.` : "No prediction was recorded yet.";
+  if (!narrowed) return describeLatest(shown);
   const found = content.found.toLocaleString();
   return `${found} of the latest ${content.read.toLocaleString()} predictions match${content.found > shown ? `; the latest ${shown} are shown` : ""}.`;
+}
+
+function describeLatest(shown) {
+  if (shown === 0) return "No prediction was recorded yet.";
+  return shown === 1 ? "One prediction so far." : `The latest ${shown} predictions, newest first.`;
 }
 
 function listLabels(labels) {

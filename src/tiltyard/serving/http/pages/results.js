@@ -41,7 +41,8 @@ function showSummary(summary) {
   showConfidence("Mean confidence", summary.mean_confidence);
   get("label").textContent = labels.map(([name, count]) => `${name} ${count.toLocaleString()}`).join(", ");
   showProbabilities(`Mean probabilities of ${summary.rows.toLocaleString()} rows`, summary.mean_probabilities);
-  listWarnings(summary.warnings ? [`${summary.warnings.toLocaleString()} rows hold something that training did not know.`] : []);
+  const strange = summary.warnings === 1 ? "1 row holds" : `${summary.warnings.toLocaleString()} rows hold`;
+  listWarnings(summary.warnings ? [`${strange} something that training did not know.`] : []);
   const most = Math.max(...summary.confidence_counts);
   const rows = summary.confidence_counts.map((count, place) => [place, count]).filter(([, count]) => count > 0);
   get("spread-rows").replaceChildren(
