@@ -1,0 +1,113 @@
+"""The Python of each page: the names that it leaves to its reader, and what has to hold after it."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+from sklearn.naive_bayes import ComplementNB
+
+from tests.pages.conftest import Stand
+from tiltyard.models import text
+from tiltyard.models.candidates import Candidate
+from tiltyard.registry import MlflowRegistry
+
+Names = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Page:
+    """How the Python of a page is run, all of its blocks in order.
+
+    Attributes:
+        give: the names that the page leaves to the reader.
+        check: what has to hold afterwards.
+        rewrite: texts of the page for which others stand, such as the address of the server.
+        inside: whether the page shows the inside of a function.
+    """
+
+    give: Callable[[Stand], Names] = field(default=lambda _: {})
+    check: Callable[[Names], None] = field(default=lambda _: None)
+    rewrite: Callable[[Stand], dict[str, str]] = field(default=lambda _: {})
+    inside: bool = False
+
+    def prepare(self, code: str, stand: Stand) -> str:
+        """The code as it is run."""
+        for old, new in self.rewrite(stand).items():
+            assert old in code
+            code = code.replace(old, new)
+        return f"def run():\n{textwrap.indent(code, '    ')}\nresult = run()\n" if self.inside else code
+
+
+def _fetch_champion(stand: Stand) -> Names:
+    registry = MlflowRegistry(tracking_uri=f"sqlite:///{stand.films.root / '.tiltyard' / 'mlflow.db'}")
+    champion = registry.champion("films-classifier")
+    assert champion is not None
+    return {"folder": registry.fetch(champion, stand.films.root / "fetched")}
+
+
+def _export(stand: Stand) -> Names:
+    stand.films.call("export", "1", "--to", "models/")
+    for name in ("model", "model_vectorizer"):
+        file = stand.films.root / "models" / f"films_{name}.pkl"
+        file.rename(file.with_name(f"sentiment_{name}.pkl"))
+    return {}
+
+
+def _check_candidate(names: Names) -> None:
+    estimator = names["make_estimator"](0)
+    assert set(names["make_estimator_space"]) <= set(estimator.get_params())
+    estimator.fit(["warm", "dull"] * 5, [1, 0] * 5)
+
+
+def _inside_text(_: Stand) -> Names:
+    """The step's first block stands in ``models/text.py``, its second in ``models/candidates.py``."""
+    names = {**vars(text), "ComplementNB": ComplementNB, "Candidate": Candidate}
+    return {**names, "text": SimpleNamespace(tfidf_complement=text.tfidf_naive_bayes)}
+
+
+def _check_recipe(names: Names) -> None:
+    model = names["tfidf_complement"](0).fit(["warm film", "dull film"] * 5, ["good", "bad"] * 5)
+    assert model.predict(["warm film"]).tolist() == ["good"]
+
+
+def _check_metrics(names: Names) -> None:
+    registry = CollectorRegistry()
+    count = names["register"](registry)
+    count([SimpleNamespace(confidence=0.5), SimpleNamespace(confidence=0.9)])
+    assert registry.get_sample_value("films_unsure_total") == 1
+
+
+def _check_monitoring(names: Names) -> None:
+    assert names["id_"]
+    assert Path("report.html").stat().st_size > 1000
+    names["monitor"].close()
+
+
+def _refused_request(_: Stand) -> Names:
+    request = SimpleNamespace(headers={"Tiltyard-Signature": "t=1,v1=00"})
+    return {"secret": "s" * 32, "body": b"{}", "request": request}
+
+
+def _check_refused(names: Names) -> None:
+    assert names["result"] == 401
+
+
+PYTHON = {
+    "CONTRIBUTING.md": Page(_inside_text, _check_recipe),
+    "docs/alerts.md": Page(_refused_request, _check_refused, inside=True),
+    "docs/candidates.md": Page(check=_check_candidate),
+    "docs/drift.md": Page(lambda _: {"reference_data": ["a warm film", "dull and slow"] * 60}),
+    "docs/monitoring.md": Page(check=_check_monitoring),
+    "docs/safe-artifacts.md": Page(_export),
+    "docs/scoring.md": Page(_fetch_champion),
+    "docs/serving.md": Page(
+        check=_check_metrics,
+        rewrite=lambda stand: {"localhost:8000": stand.url.removeprefix("http://")},
+    ),
+}

@@ -1,0 +1,44 @@
+"""The Python of every page runs as it stands, in a project with a served champion."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.films import environment
+from tests.pages.blocks import Block, read_blocks
+from tests.pages.conftest import Stand
+from tests.pages.python_pages import PYTHON
+
+# Held by other tests, each named with the pages' blocks that it holds.
+ELSEWHERE = {
+    "docs/reference/python.md": "tests/test_docs.py::test_the_reference_pages_match_the_code",
+    "docs/tutorial/python.md": "tests/test_tutorial.py::test_the_tutorial_shows_the_cells_of_the_notebook",
+}
+# The blocks that are not run, by their last lines, with the reason.
+NOT_RUN = {
+    'ModelServer(model_name="films-classifier", model_stage="Production", port=8050).run()': (
+        "serves until it is ended; the tutorial's cells run the same call in a thread"
+    ),
+}
+BLOCKS = [block for block in read_blocks() if block.language == "python"]
+PAGES = sorted({block.page for block in BLOCKS} - set(ELSEWHERE))
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.filterwarnings("ignore")
+def test_the_python_of_a_page_runs(page: str, stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pasted one after the other, the blocks of a page run, and what the page promises holds."""
+    how = PYTHON[page]
+    monkeypatch.chdir(stand.films.root)
+    for name in set(environment()) ^ set(__import__("os").environ):
+        monkeypatch.delenv(name)
+    names: dict[str, Any] = {"__name__": "page", **how.give(stand)}
+    code = "\n".join(block.text for block in BLOCKS if block.page == page and last_line(block) not in NOT_RUN)
+    exec(compile(how.prepare(code, stand), page, "exec"), names)
+    how.check(names)
+
+
+def last_line(block: Block) -> str:
+    return block.text.rstrip().splitlines()[-1]

@@ -1,0 +1,73 @@
+"""The tutorial by the command line prints what its page shows."""
+
+from __future__ import annotations
+
+import importlib.util
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from types import ModuleType
+
+import httpx
+import pytest
+
+from tests.films import Films, serving
+from tests.pages.blocks import ROOT
+from tests.pages.curl import read_curl
+
+SERVING = "Serving tumours-classifier at {0}\n  console {0}/\n  docs    {0}/docs\n  health  {0}/health\n"
+
+
+@pytest.fixture(scope="module")
+def transcripts() -> ModuleType:
+    """The script of the page as a module."""
+    spec = importlib.util.spec_from_file_location("transcripts", ROOT / "docs" / "transcripts.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class QuickTerminal:
+    """A terminal as the script has it, with commands that do not import everything again and any free port."""
+
+    def __init__(self, folder: Path) -> None:
+        self._films = Films(folder)
+        self._url = ""
+        self.server = ExitStack()
+
+    def run(self, command: str) -> str:
+        """What a command prints."""
+        words = shlex.split(command.replace("\\\n", " ")) if "<<" not in command else [""]
+        if words == ["tiltyard", "serve"]:
+            self._url, _ = self.server.enter_context(serving(self._films, "--port", "0"))
+            return f"{SERVING.format(self._url)}Press Ctrl-C to stop.\n"
+        if words[0] == "curl":
+            return httpx.request(**read_curl(words, self._url, {})).text
+        if words[0] == "tiltyard":
+            return self._films.call(*words[1:], check=False).stdout
+        done = subprocess.run(["/bin/sh", "-c", command], cwd=self._films.root, check=True, capture_output=True)
+        return done.stdout.decode()
+
+
+@pytest.fixture
+def terminal(tmp_path: Path, fresh_store: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[QuickTerminal]:
+    """A terminal in a folder of the tutorial's name."""
+    monkeypatch.setenv("LOGNAME", "ann")
+    monkeypatch.setenv("COLUMNS", "110")
+    (tmp_path / "tumours" / ".tiltyard").mkdir(parents=True)
+    shutil.copyfile(fresh_store, tmp_path / "tumours" / ".tiltyard" / "mlflow.db")
+    opened = QuickTerminal(tmp_path / "tumours")
+    with opened.server:
+        yield opened
+
+
+def test_the_commands_print_what_the_page_shows(transcripts: ModuleType, terminal: QuickTerminal) -> None:
+    """Each output on the page has the words that its commands print now; `docs/transcripts.py` writes it again."""
+    page = transcripts.PAGE.read_text("utf-8")
+    printed = transcripts.write_outputs(page, terminal.run)
+    assert transcripts.list_words(printed) == transcripts.list_words(page)
