@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from types import ModuleType
 
@@ -38,11 +38,15 @@ class QuickTerminal:
     def __init__(self, folder: Path) -> None:
         self._films = Films(folder)
         self._url = ""
-        self.server = ExitStack()
+        self.server = contextlib.ExitStack()
 
     def run(self, command: str) -> str:
         """What a command prints."""
-        words = shlex.split(command.replace("\\\n", " ")) if "<<" not in command else [""]
+        if command.startswith("python - <<"):
+            with contextlib.chdir(self._films.root):
+                exec("\n".join(command.splitlines()[1:-1]), {})
+            return ""
+        words = shlex.split(command.replace("\\\n", " "))
         if words == ["tiltyard", "serve"]:
             self._url, _ = self.server.enter_context(serving(self._films, "--port", "0"))
             return f"{SERVING.format(self._url)}Press Ctrl-C to stop.\n"
