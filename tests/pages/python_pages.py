@@ -29,12 +29,14 @@ class Page:
         check: what has to hold afterwards.
         rewrite: texts of the page for which others stand, such as the address of the server.
         inside: whether the page shows the inside of a function.
+        fresh: whether the page starts in an empty folder, not in the project with a champion.
     """
 
     give: Callable[[Stand], Names] = field(default=lambda _: {})
     check: Callable[[Names], None] = field(default=lambda _: None)
     rewrite: Callable[[Stand], dict[str, str]] = field(default=lambda _: {})
     inside: bool = False
+    fresh: bool = False
 
     def prepare(self, code: str, stand: Stand) -> str:
         """The code as it is run."""
@@ -98,16 +100,39 @@ def _check_refused(names: Names) -> None:
     assert names["result"] == 401
 
 
+def _check_experiments(names: Names) -> None:
+    assert sorted(names["runs"]["params.C"]) == ["0.1", "10.0"]
+
+
+def _check_pipeline(names: Names) -> None:
+    assert names["decision"]["promoted"]
+    assert names["report"]["performance"]["accuracy"] > 0.9
+
+
+def _check_registry(names: Names) -> None:
+    assert [model.name for model in names["models"]] == ["tumours"]
+
+
+def _check_validation(names: Names) -> None:
+    assert 0 < names["validator"].get_data_quality_score("people") < 100
+    assert "split.duplicates" in {finding.code for finding in names["split"].findings}
+    assert names["drift"].findings
+
+
 PYTHON = {
     "CONTRIBUTING.md": Page(_inside_text, _check_recipe),
     "docs/alerts.md": Page(_refused_request, _check_refused, inside=True),
     "docs/candidates.md": Page(check=_check_candidate),
     "docs/drift.md": Page(lambda _: {"reference_data": ["a warm film", "dull and slow"] * 60}),
+    "docs/experiments.md": Page(check=_check_experiments, fresh=True),
     "docs/monitoring.md": Page(check=_check_monitoring),
+    "docs/pipeline.md": Page(check=_check_pipeline, fresh=True),
+    "docs/registry.md": Page(check=_check_registry, fresh=True),
     "docs/safe-artifacts.md": Page(_export),
     "docs/scoring.md": Page(_fetch_champion),
     "docs/serving.md": Page(
         check=_check_metrics,
         rewrite=lambda stand: {"localhost:8000": stand.url.removeprefix("http://")},
     ),
+    "docs/validation.md": Page(check=_check_validation, fresh=True),
 }
