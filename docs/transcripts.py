@@ -55,7 +55,7 @@ def list_words(text: str) -> list[str]:
 
 
 class Terminal:
-    """Commands in a folder, with the programs of an environment; a server goes on until the end.
+    """Commands in a folder, with the programs of an environment; a server continues until the end.
 
     Args:
         folder: where the commands run.
@@ -86,7 +86,7 @@ class Terminal:
         return "".join(lines)
 
     def _start(self, command: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(  # noqa: S603 - the commands of our own page
+        return subprocess.Popen(  # noqa: S603 - the commands are those of our page
             ["/bin/sh", "-c", command], cwd=self._folder, env=self._environment, text=True, stdout=subprocess.PIPE
         )
 

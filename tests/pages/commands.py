@@ -48,7 +48,7 @@ def parse_tiltyard(words: Sequence[str], command: click.Command = cli, parent: c
 
 def parse_python(words: Sequence[str], folder: Path) -> str:
     """What is wrong with the words after ``python``: a module, a script with options, code; "" for nothing."""
-    if not words or words[0] == "-":  # what it reads is a block of its own
+    if not words or words[0] == "-":  # its input is another block
         return ""
     if words[0] == "-m":
         if words[1] != "tiltyard.serving":
@@ -98,7 +98,7 @@ def parse_mlflow(words: Sequence[str]) -> str:
 
 
 def find_tiltyard(words: Sequence[str]) -> list[str] | None:
-    """The command of ``tiltyard`` that a container is told to run; None for none."""
+    """The command of ``tiltyard`` that a container is to run; None for none."""
     runs = words[0] == "$run" or "exec" in words
     return list(words[words.index("tiltyard") + 1 :]) if runs and "tiltyard" in words else None
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.films import PROJECT, REVIEWS, Films, make_films, serving
 
-ANSWER = PROJECT.replace('answer = "sentiment"\n', "")  # responses have the field prediction, as the pages show it
+TEXTS = PROJECT.replace('answer = "sentiment"\n', "")  # responses have the field prediction, as the pages show it
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Stand:
 @pytest.fixture(scope="session")
 def stand(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Iterator[Stand]:
     """Reviews with a served champion, four predictions, and the files that the pages name."""
-    films = make_films(tmp_path_factory.mktemp("pages") / "films", rows=300, project=ANSWER, store=fresh_store)
+    films = make_films(tmp_path_factory.mktemp("pages") / "films", rows=300, project=TEXTS, store=fresh_store)
     films.call("train", "--champion")
     write_files(films.root)
     with serving(films) as (url, _):

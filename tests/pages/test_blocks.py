@@ -99,7 +99,7 @@ def test_the_commands_run(stand: Stand) -> None:
 
 
 def test_the_commands_about_keys_run(tmp_path: Path) -> None:
-    """API keys are made and listed as shown, in a project of its own: a server that has keys requires them."""
+    """API keys are made and listed as shown, in another project: a server that has keys requires them."""
     films = make_films(tmp_path, rows=1)
     made, listed = (films.call(*shlex.split(line)[1:]).stdout for line in KEYS)
     assert made.startswith("ty_")
@@ -114,7 +114,7 @@ def test_init_drafts_a_project(line: str, tmp_path: Path) -> None:
     assert load_project(tmp_path).data.label in ("label", "churn")
 
 
-def test_the_requests_are_answered(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_requests_succeed(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every request by curl of the pages, but for address and id, is taken by a server of reviews."""
     monkeypatch.chdir(stand.films.root)
     requests = [(block, words) for block, words in COMMANDS if words[0] == "curl" and "tutorial" not in block.page]
