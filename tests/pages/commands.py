@@ -69,7 +69,7 @@ def _options_of(script: Path) -> set[str]:
     calls = (node for node in ast.walk(ast.parse(script.read_text("utf-8"))) if isinstance(node, ast.Call))
     named = ("add_argument", "option")
     found = (call for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr in named)
-    return {word.value for call in found for word in call.args if isinstance(word, ast.Constant)}
+    return {str(word.value) for call in found for word in call.args if isinstance(word, ast.Constant)}
 
 
 def parse_make(words: Sequence[str]) -> str:

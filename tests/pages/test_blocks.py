@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from tests.films import PROJECT, Films, make_films
 from tests.pages.blocks import ROOT, SHELL, Block, read_blocks, split_commands
