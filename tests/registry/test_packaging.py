@@ -7,12 +7,10 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from tests.registry.fitted import FRAME, NAMES, TELLTALE, TEXTS, TWO, Telltale, fitted, package, reseal
+from tests.registry.fitted import FRAME, NAMES, TELLTALE, TEXTS, Telltale, fitted, package, reseal
 from tiltyard.errors import ArtifactError, UsageError
-from tiltyard.models import CANDIDATES
 from tiltyard.registry import read_package
 from tiltyard.registry.package.manifest import MANIFEST
 
@@ -61,32 +59,6 @@ def test_plain_mlflow(name: str, tmp_path: Path) -> None:
     if given.is_text:
         one_column = given.inputs.astype(object).reshape(-1, 1)
         assert np.array_equal(function.predict(__import__("pandas").DataFrame(one_column)), expected)
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_a_version_takes_the_kinds_of_its_training_rows(tmp_path: Path) -> None:
-    """Through MLflow's generic loader, whole numbers, fractions, gaps, dates, booleans and categories are predicted.
-
-    Numbers of a file are floats to the model and whole to a caller who reads the file; a column of words refuses them.
-    """
-    import mlflow.pyfunc
-    from mlflow.exceptions import MlflowException
-
-    rows = FRAME.assign(
-        whole=range(90),
-        plan=pd.Categorical(["a", "b", "a"] * 30),
-        since=pd.date_range("2026-01-01", periods=90),
-    )
-    learned = rows.assign(**{name: rows[name].astype(float) for name in ("visits", "whole")})
-    model = CANDIDATES["gradient-boosting"].build(0).fit(learned, TWO)
-    package(tmp_path / "model", model, learned)
-    function = mlflow.pyfunc.load_model(str(tmp_path / "model"))
-    expected = model.predict(learned).tolist()
-    assert len(set(expected)) == 2
-    assert function.predict(rows.assign(label=TWO)).tolist() == expected
-    assert function.predict(learned).tolist() == expected
-    with pytest.raises(MlflowException, match="town"):
-        function.predict(rows.assign(town=1))
 
 
 def test_manifest(whole: Path) -> None:

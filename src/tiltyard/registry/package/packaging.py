@@ -263,27 +263,21 @@ def _needed_types(file: Path, allowed: frozenset[str], what: str = "The model") 
 
 
 def _signature(card: VersionCard) -> Any:
-    """Inputs as MLflow checks them: an array of texts, or columns by name; outputs are labels."""
+    """Inputs as MLflow checks them: an array of texts, or columns by name; outputs are labels.
+
+    Columns have any type. MLflow takes whole numbers neither for double, nor fractions or gaps for long, nor categories
+    for string, nor gaps for boolean: with narrower types a version would refuse its own training rows.
+    """
     from mlflow.models.signature import ModelSignature  # noqa: PLC0415
-    from mlflow.types.schema import ColSpec, DataType, Schema, TensorSpec  # noqa: PLC0415
+    from mlflow.types.schema import AnyType, ColSpec, DataType, Schema, TensorSpec  # noqa: PLC0415
 
     if card.task == "text-classification":
         inputs = Schema([TensorSpec(np.dtype(str), (-1,))])
     elif card.columns:
-        inputs = Schema([ColSpec(_mlflow_type(dtype), name, required=False) for name, dtype in card.columns.items()])
+        inputs = Schema([ColSpec(AnyType(), name, required=False) for name in card.columns])
     else:
         inputs = None
     return ModelSignature(inputs=inputs, outputs=Schema([ColSpec(DataType.string)]))
-
-
-def _mlflow_type(dtype: str) -> Any:
-    from mlflow.types.schema import AnyType, DataType  # noqa: PLC0415
-
-    if dtype == "bool":
-        return DataType.boolean
-    # MLflow takes whole numbers neither for double, nor fractions or gaps for long, and no categories for string: a
-    # version would refuse its own training rows. Words stay strings: training knew none that is a number.
-    return DataType.string if dtype.startswith(("str", "object", "large_string")) else AnyType()
 
 
 def _example(card: VersionCard) -> Any:
