@@ -153,8 +153,8 @@ def test_spark_predicts(table: tuple[Any, Any, Path], monkeypatch: pytest.Monkey
     """`spark_udf` predicts the columns of a Spark data frame, where Spark is installed."""
     pytest.importorskip("pyspark", reason="Spark is no dependency: pip install pyspark, with Java 17")
     import mlflow.pyfunc
-    from pyspark.sql import SparkSession
-    from pyspark.sql.functions import struct
+    from pyspark.sql import SparkSession  # type: ignore[import-not-found]
+    from pyspark.sql.functions import struct  # type: ignore[import-not-found]
 
     _, model, folder = table
     monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)
