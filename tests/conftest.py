@@ -1,40 +1,54 @@
-"""What all tests may use."""
+"""What all tests may use.
+
+The process that starts the workers imports this module too, and they start after it: what is slow to import is imported
+where it is used.
+"""
+
+from __future__ import annotations
 
 import fcntl
 import gc
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests import fork_server
 from tests.postgres import postgres
 from tests.prefect_server import prefect_server
-from tests.project_env import project_env
-from tiltyard.registry.mlflow_backend.mlflow_client import open_client
 
-__all__ = ["postgres", "prefect_server", "project_env"]
+if TYPE_CHECKING:
+    from tests.project_env import ProjectEnv
 
-# Where numba keeps the compiled kernels of one package; those of the others are made with them.
-_KERNELS = Path(__file__).parents[1] / "src" / "tiltyard" / "scoring" / "table" / "__pycache__"
+__all__ = ["postgres", "prefect_server"]
 
 pytest.register_assert_rewrite("tiltyard.testing.ledger_contract")
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Compile the kernels once where numba's cache is empty, before all workers would, and start what they share."""
-    is_worker = hasattr(session.config, "workerinput")
-    if is_worker or not session.config.getoption("numprocesses", None):
+    """Start what the workers share: it compiles the kernels once where numba's cache is empty, before they all would.
+
+    The workers import and collect meanwhile, so this process must not import what they do: they start after it.
+    """
+    if _is_worker(session) or not session.config.getoption("numprocesses", None):
         return
     # Workers share the cores: several threads of BLAS or OpenMP in each would mostly wait for each other, and use half
     # of the processor time of the tests that fit models. A run without workers has all threads.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    if not any(_KERNELS.glob("*.nbi")):
-        subprocess.run([sys.executable, "-m", "tests.warm_up"], cwd=Path(__file__).parents[1], check=True, timeout=280)
     fork_server.share_helper()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """The first test of a worker waits for the kernels."""
+    if _is_worker(session):
+        fork_server.wait_for_helper()
+
+
+def _is_worker(session: pytest.Session) -> bool:
+    return hasattr(session.config, "workerinput")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -56,6 +70,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def fresh_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An SQLite file with MLflow's empty tables, made once for all workers of pytest: MLflow takes seconds for them."""
+    from tiltyard.registry.mlflow_backend.mlflow_client import open_client
+
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent
@@ -66,3 +82,12 @@ def fresh_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
             open_client(f"sqlite:///{file}")
             made.touch()
     return file
+
+
+@pytest.fixture(scope="module")
+def project_env(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Iterator[ProjectEnv]:
+    """A project, an MLflow store and a ledger for each module."""
+    from tests.project_env import open_project_env
+
+    with open_project_env(tmp_path_factory.mktemp("project_env"), fresh_store) as made:
+        yield made

@@ -33,8 +33,6 @@ from pathlib import Path
 from typing import Any
 
 from tests.zygote import FILES, MESSAGE, prepare_child, start_zygote
-from tiltyard.cli.main import COMMANDS
-from tiltyard.registry import mlflow_env
 
 MODULES = (
     "mlflow",
@@ -74,8 +72,17 @@ PRELOAD = (
     "tiltyard.serving.process.supervisor",
     "tiltyard.serving.process.worker",
     "uvicorn.protocols.http.httptools_impl",
-    *sorted({place.split(":")[0] for place, _ in COMMANDS.values() if "prefect" not in place}),
 )
+
+_COMMAND = """#!{python}
+import os, signal, sys
+sys.path.insert(0, {root!r})
+from tests import fork_server
+process = fork_server.popen([sys.executable, "-m", "tiltyard", *sys.argv[1:]])
+for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, lambda received, _: os.kill(process.pid, received))
+sys.exit(process.wait())
+"""
 
 
 class ForkedPopen(subprocess.Popen[str]):
@@ -141,6 +148,15 @@ def run(
     return subprocess.CompletedProcess(list(command), process.returncode, out, err)
 
 
+def write_command(folder: Path) -> Path:
+    """Write a program ``tiltyard`` into a new folder, for the search path of shell scripts; it forks the command."""
+    folder.mkdir()
+    program = folder / "tiltyard"
+    program.write_text(_COMMAND.format(python=sys.executable, root=str(ROOT)), encoding="utf-8")
+    program.chmod(0o755)
+    return folder
+
+
 def _is_ours(command: Sequence[str]) -> bool:
     program = command[1:3]
     return command[0] == sys.executable and (
@@ -156,6 +172,8 @@ def _starts_others(command: Sequence[str]) -> bool:
 
 
 def _at_import(environment: Mapping[str, str]) -> dict[str, str]:
+    from tiltyard.registry import mlflow_env
+
     known = (mlflow_env.DEFAULTS | WEBHOOK_KEY).items()
     return {
         name: value
@@ -167,6 +185,11 @@ def _at_import(environment: Mapping[str, str]) -> dict[str, str]:
 def share_helper() -> None:
     """Start the helper, for this process and those that it starts."""
     os.environ[_SHARED] = _start_helper()
+
+
+def wait_for_helper() -> None:
+    """Wait until the helper serves this process: then the kernels are compiled."""
+    _find_server(os.getpid())
 
 
 @dataclass(frozen=True)
@@ -181,9 +204,13 @@ class Server:
 def _find_server(_of: int) -> Server:
     """Connect a process with the helper, which it starts where none is shared; its server ends with the process."""
     requests = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    requests.connect(os.environ.get(_SHARED) or _start_helper())
+    if _SHARED not in os.environ:
+        share_helper()
+    requests.connect(os.environ[_SHARED])
     atexit.register(requests.close)
-    return Server(requests, json.loads(requests.recv(MESSAGE)))
+    known = requests.recv(MESSAGE)
+    assert known, "the fork server could not start"
+    return Server(requests, json.loads(known))
 
 
 def _start_helper() -> str:
@@ -207,7 +234,11 @@ def _start_helper() -> str:
 
     def end() -> None:
         ours.close()
-        process.wait(timeout=30)
+        try:
+            process.wait(timeout=5)
+        except subprocess.TimeoutExpired:  # it is still importing for a run that has ended early
+            process.kill()
+            process.wait()
         folder.cleanup()
 
     atexit.register(end)
@@ -288,11 +319,18 @@ def _run_program(arguments: list[str]) -> None:
 
 
 def _preload() -> None:
+    from tests import warm_up
+    from tiltyard.cli.main import COMMANDS
+    from tiltyard.registry import mlflow_env
+
     gc.disable()
+    compiling = warm_up.start_compiling()
+    commands = {place.split(":")[0] for place, _ in COMMANDS.values() if "prefect" not in place}
     with mlflow_env.quiet_mlflow(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for module in PRELOAD:
+        for module in (*PRELOAD, *sorted(commands)):
             importlib.import_module(module)
+        warm_up.wait_until_compiled(compiling)
         _warm_up()
     gc.freeze()  # what all share is not touched by the children's collections
     gc.enable()

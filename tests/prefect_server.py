@@ -49,10 +49,19 @@ QUIET = {
     "PREFECT_CLI_PROMPT": "false",
 }
 
+# What no test waits for: pages, and services that look into the database again and again.
+IDLE = {
+    "PREFECT_SERVER_UI_ENABLED": "false",
+    **{
+        f"PREFECT_SERVER_SERVICES_{service}_ENABLED": "false"
+        for service in ("CANCELLATION_CLEANUP", "FOREMAN", "LATE_RUNS", "PAUSE_EXPIRATIONS", "REPOSSESSOR", "TRIGGERS")
+    },
+}
 
-@pytest.fixture(scope="session")
+
+@pytest.fixture(scope="module")
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
-    """One server for all tests: it takes seconds to start."""
+    """One server for all tests of a module: it takes seconds to start, and is never quite idle."""
     pytest.importorskip("prefect")
     home = tmp_path_factory.mktemp("prefect")
     with socket.socket() as free:
@@ -63,7 +72,7 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prefect
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     with (home / "server.log").open("w") as log:
         process = subprocess.Popen(
-            command, env={**environment, **server.environment}, stdout=log, stderr=subprocess.STDOUT
+            command, env={**environment, **server.environment, **IDLE}, stdout=log, stderr=subprocess.STDOUT
         )
     try:
         _wait(server, process)

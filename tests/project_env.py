@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-
-import pytest
 
 from tests.films import Films, make_films
 from tiltyard.ledger import SqlLedger
@@ -46,11 +45,10 @@ class ProjectEnv:
         remove_alias(self.workspace, name, alias="previous", reason="for the test")
 
 
-@pytest.fixture(scope="module")
-def project_env(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Iterator[ProjectEnv]:
-    """A project with 500 reviews and no version yet."""
-    root = tmp_path_factory.mktemp("project_env")
-    uri = f"sqlite:///{shutil.copyfile(fresh_store, root / 'mlflow.db')}"
+@contextmanager
+def open_project_env(root: Path, store: Path) -> Iterator[ProjectEnv]:
+    """A project in a folder, with 500 reviews, a copy of an MLflow store, and no version yet."""
+    uri = f"sqlite:///{shutil.copyfile(store, root / 'mlflow.db')}"
     with SqlLedger.open(f"sqlite:///{root / 'ledger.db'}") as ledger:
         workspace = Workspace(MlflowRegistry(tracking_uri=uri), ledger, root / "cache", (), "tester")
         yield ProjectEnv(make_films(root / "films", rows=500), workspace, uri)

@@ -69,7 +69,7 @@ def test_a_key_is_listed_used_and_revoked(root: Path, capsys: pytest.CaptureFixt
 
 def test_a_server_without_keys_does_not_listen_beyond_loopback(root: Path) -> None:
     """`serve --host 0.0.0.0` without a key does not start, and says what to do."""
-    done = Films(root).call("serve", "--host", "0.0.0.0", "--port", "0", check=False)
+    done = Films(root).run("serve", "--host", "0.0.0.0", "--port", "0", check=False)
     assert done.returncode == 2
     assert "tiltyard keys api new" in done.stderr
     assert "--insecure-open" in done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +43,18 @@ def table() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def root(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Path:
     """A folder with a project on good rows."""
     folder = tmp_path_factory.mktemp("bad")
+    copy_store(fresh_store, folder)
     put(folder, "good", table())
     return folder
+
+
+def copy_store(store: Path, root: Path) -> None:
+    """Give projects in a folder an MLflow store of their own, whose tables are made."""
+    (root / ".tiltyard").mkdir()
+    shutil.copyfile(store, root / ".tiltyard" / "mlflow.db")
 
 
 def put(root: Path, name: str, frame: pd.DataFrame) -> str:
@@ -151,8 +159,11 @@ def test_a_row_of_the_file_is_predicted_as_it_stands(trained: str, capsys: pytes
     assert (code, "'ages' is not a feature of this model. Did you mean 'age'?" in more["error"]["message"]) == (1, True)
 
 
-def test_huge_texts_and_control_characters_are_handled(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_huge_texts_and_control_characters_are_handled(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], fresh_store: Path
+) -> None:
     """Both are findings by row, neither stops a training, both get predictions, and the table stays intact."""
+    copy_store(fresh_store, tmp_path)
     random = np.random.default_rng(0)
     words = random.choice(["good", "bad"], 120)
     frame = pd.DataFrame({"text": [f"a {word} film, number {place}" for place, word in enumerate(words)]})

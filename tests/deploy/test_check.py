@@ -16,7 +16,8 @@ from typing import Any, ClassVar
 import httpx
 import pytest
 
-from tests.deploy.scripts import BIN, run
+from tests import fork_server
+from tests.deploy.scripts import run
 from tests.films import Films, environment, make_films
 from tiltyard.registry import MlflowRegistry
 from tiltyard.testing.registry import write_example_package
@@ -67,7 +68,8 @@ def staged(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Itera
     packed = run("carry.py", "--project", str(films.root), "--to", str(folder), "--at", str(folder))
     assert packed.returncode == 0, packed.stderr
     (films.root / ".tiltyard").rename(root / "gone")
-    place = {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "TILTYARD_HOME": str(root / "state")}
+    programs = fork_server.write_command(root / "programs")
+    place = {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}", "TILTYARD_HOME": str(root / "state")}
     server = subprocess.Popen(
         [folder / "start.sh", "serve", "--port", "0", "--json"],
         cwd=folder / "project",

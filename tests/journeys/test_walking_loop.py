@@ -41,6 +41,8 @@ def test_a_model_is_trained_promoted_served_and_recorded(tmp_path: Path) -> None
     first = films.run("train", fresh=True)
     for words in ("load-data", "split-data", "train-model", "evaluate-model", "log-mlflow", "register-model"):
         assert words in first.stdout
+    assert "Warning" not in first.stderr  # what is imported and made for the first time says nothing
+    assert "alembic" not in first.stderr
     assert "Model version: 1" in first.stdout
     assert films.call("model-info", check=False).returncode == 1
     second = films.call("train", "--champion")

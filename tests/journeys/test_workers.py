@@ -98,7 +98,7 @@ def test_a_worker_that_hangs_is_replaced(films: Films) -> None:
     before = settings.read_text(encoding="utf-8")
     settings.write_text(before + "hang_seconds = 6\n", encoding="utf-8")
     try:
-        with serving(films, "--workers", "2", fresh=True) as (address, process):
+        with serving(films, "--workers", "2") as (address, process):
             supervisor = psutil.Process(process.pid)
             first = {child.pid for child in list_children(supervisor.pid)}
             os.kill(min(first), signal.SIGSTOP)

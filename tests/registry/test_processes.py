@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests import fork_server
+
 OPEN = """
 import sys
 from tiltyard.registry import MlflowRegistry, ExperimentTracker
@@ -26,7 +28,11 @@ def start(code: str, *arguments: str) -> subprocess.Popen[str]:
 def test_two_at_once(tmp_path: Path) -> None:
     """Two processes that open a fresh SQLite store at once both succeed, and say nothing."""
     uri, artifacts = f"sqlite:///{tmp_path}/state/mlflow.db", (tmp_path / "artifacts").as_uri()
-    running = [start(OPEN, uri, artifacts) for _ in range(2)]
+    program = tmp_path / "opens.py"
+    program.write_text(OPEN, encoding="utf-8")
+    command, pipe = [sys.executable, str(program), uri, artifacts], subprocess.PIPE
+    # They are forked, so that both open it in the same moment: the seconds of their imports differ.
+    running = [fork_server.popen(command, stdout=pipe, stderr=pipe) for _ in range(2)]
     for process in running:
         said, complained = process.communicate(timeout=120)
         assert (process.returncode, said, complained) == (0, "", "")

@@ -162,6 +162,25 @@ def test_a_worker_is_pinged_once_it_listens() -> None:
         channel.close()
 
 
+def test_a_worker_that_hangs_as_soon_as_it_listens_is_found() -> None:
+    """A worker that listened before its first ping and never responds hangs like one that responded for days."""
+    ours, theirs = socket.socketpair()
+    channel, failures, hung = IpcChannel(ours, {}), list[str](), threading.Event()
+
+    def report(failure: str) -> None:
+        failures.append(failure)
+        hung.set()
+
+    channel.start()
+    watchdog = Watchdog(LivenessProbe(channel, 0.1, lambda: True).health_checks(), report)
+    with theirs:
+        watchdog.start()
+        assert hung.wait(10)
+        watchdog.stop()
+        channel.close()
+    assert failures == ["it did not respond for 0.1 seconds"]
+
+
 def test_the_supervisor_imports_nothing_that_learns() -> None:
     """Looking aliases up needs MLflow's client, and neither scikit-learn nor numba, which would stay in memory."""
     code = (

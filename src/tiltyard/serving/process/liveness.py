@@ -31,6 +31,7 @@ class LivenessProbe:
         self._timeout = hang_seconds / MISSES
         self._is_listening = is_listening
         self._scoring_seconds = 0.0
+        self._probed = False
 
     def health_checks(self) -> list[HealthCheck]:
         """The checks for the supervisor."""
@@ -52,7 +53,10 @@ class LivenessProbe:
         ]
 
     def _responds(self) -> bool:
-        if not self._is_listening():
+        # Misses count once a probe has passed, and one that finds it listening knows that it has just responded: else a
+        # worker that hangs before its first ping would have the time that a start may take.
+        first, self._probed = not self._probed, True
+        if first or not self._is_listening():
             return True
         try:
             self._scoring_seconds = float(self._channel.call("ping", seconds=self._timeout))
