@@ -167,7 +167,7 @@ def _is_ours(command: Sequence[str]) -> bool:
 def _starts_others(command: Sequence[str]) -> bool:
     """Whether a command starts commands: a supervisor, and scripts of this project."""
     script = Path(command[1])
-    of_project = script.suffix == ".py" and script.parent.name in ("deploy", "examples")
+    of_project = script.suffix == ".py" and script.parent.name in ("deploy", "examples", "scripts")
     return of_project or command[2:4] in (["mlflow", "server"], ["tiltyard", "serve"], ["tiltyard", "up"])
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars
 import pytest
 
 from tiltyard.errors import UsageError
@@ -54,7 +55,7 @@ def test_tables_of_other_libraries_give_the_same_report(
 ) -> None:
     """Lists of rows, mappings of columns, polars and Arrow tables are validated as the same data frame is."""
     if form == "polars":
-        table: Any = pytest.importorskip("polars").from_pandas(frame)
+        table: Any = polars.from_pandas(frame)
     elif form == "arrow":
         table = pytest.importorskip("pyarrow").Table.from_pandas(frame)
     else:

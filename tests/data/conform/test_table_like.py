@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars
 import pyarrow as pa
 import pytest
 from scipy.sparse import csr_matrix
@@ -34,8 +35,9 @@ class ArrowSpeaker:
         FRAME.to_dict(orient="list"),
         pa.table({"a": [1, 2], "b": [3, 4]}),
         ArrowSpeaker(pa.table({"a": [1, 2], "b": [3, 4]})),
+        polars.DataFrame({"a": [1, 2], "b": [3, 4]}),
     ],
-    ids=["frame", "rows", "columns", "pyarrow", "any Arrow stream"],
+    ids=["frame", "rows", "columns", "pyarrow", "any Arrow stream", "polars"],
 )
 def test_tables_with_names_become_the_same_frame(given: Any) -> None:
     """Frames, rows by name, columns by name and Arrow tables become one frame, numbered from 0."""
