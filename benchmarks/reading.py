@@ -13,6 +13,10 @@ commas. Each reader reads each file in a process that does nothing else:
 
 Seconds are processor time of all threads, the best of ``--rounds``; the memory is the most that the process held, less
 what it held before. Ratios are rows a second against pandas, or against the other build.
+
+The other build is read at the same moment: both processes wait until both are ready, each is kept on its own core, and
+in the second half of a round they change places. So whatever else the machine does slows both alike. The ratio is the
+median over the rounds, by processor time and by the clock.
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ import importlib
 import importlib.util
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -64,9 +69,11 @@ PROJECT = '[project]\nname = "reading"\ntask = "tabular-classification"\n[data]\
 def main() -> None:
     options = _parse_options()
     if options.measure:
-        print(json.dumps(_measure(options.measure, options.shape, Path(options.folder))))
+        print(json.dumps(_measure(options.measure, options.shape, Path(options.folder), options.core)))
         return
     readers = [name for name in READERS if name in ("read", "load") or importlib.util.find_spec(name)]
+    # Ratios are to pandas.
+    readers = [name for name in readers if not options.readers or name in ("pandas", *options.readers)]
     results = []
     with tempfile.TemporaryDirectory(prefix="tiltyard-reading-", dir=options.folder) as scratch:
         for shape in options.shapes or SHAPES:
@@ -89,10 +96,14 @@ def _parse_options() -> argparse.Namespace:
     parser.add_argument("--megabytes", type=int, default=100, help="size of a file (default: 100)")
     parser.add_argument("--rounds", type=int, default=2, help="the best of so many counts (default: 2)")
     parser.add_argument("--shape", dest="shapes", action="append", choices=list(SHAPES), help="default: all")
-    parser.add_argument("--against", type=Path, help="source folder of another build of Tiltyard, read in turn with it")
+    parser.add_argument(
+        "--against", type=Path, help="source folder of another build of Tiltyard, read at the same moment"
+    )
+    parser.add_argument("--reader", dest="readers", action="append", choices=READERS, help="default: all")
     parser.add_argument("--folder", help="where the files are written (default: the folder for temporary files)")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     parser.add_argument("--measure", choices=READERS, help=argparse.SUPPRESS)
+    parser.add_argument("--core", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     options.shape = options.shapes[0] if options.shapes else "clean"
     return options
@@ -140,30 +151,82 @@ def _make_block(random: np.random.Generator, shape: str) -> pd.DataFrame:
 
 
 def _run(reader: str, shape: str, folder: str, rounds: int, against: Path | None) -> dict[str, float]:
-    """The best of some rounds, in turn with another build where there is one."""
-    builds: dict[str, Path | None] = {"": None}
-    if against is not None and reader in ("read", "load"):
-        builds["before_"] = against.resolve()
+    """The best of some rounds; with another build the best of it, too, and the median ratios of both."""
+    words = [sys.executable, __file__, "--measure", reader, "--shape", shape, "--folder", folder]
+    if against is None or reader not in ("read", "load"):
+        found = [_finish(_start(words, None, None)) for _ in range(rounds)]
+        return {name: min(one[name] for one in found) for name in found[0]}
+    cores = sorted(os.sched_getaffinity(0))
     best: dict[str, float] = {}
+    ratios: dict[str, list[float]] = {"seconds": [], "clock": []}
     for _ in range(rounds):
-        for prefix, source in builds.items():
-            words = [sys.executable, __file__, "--measure", reader, "--shape", shape, "--folder", folder]
-            environment = dict(os.environ, OMP_NUM_THREADS="1", POLARS_MAX_THREADS="1")
-            if source is not None:
-                environment["PYTHONPATH"] = str(source)
-            done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
-            if done.returncode:
-                raise SystemExit(done.stderr)
-            for name, value in json.loads(done.stdout).items():
-                best[prefix + name] = min(value, best.get(prefix + name, value))
-    return best
+        spent = {(build, name): 0.0 for build in ("", "before_") for name in ratios}
+        for turn in (cores[:2], cores[:2][::-1]):
+            pair = {"": _start(words, None, turn[0]), "before_": _start(words, against.resolve(), turn[-1])}
+            for process in pair.values():
+                _await_ready(process)
+            for build, measured in _finish_pair(pair).items():
+                for name, value in measured.items():
+                    best[build + name] = min(value, best.get(build + name, value))
+                    if name in ratios:
+                        spent[build, name] += value
+        for name, found_ratios in ratios.items():
+            found_ratios.append(spent["before_", name] / spent["", name])
+    return best | {f"ratio_{name}": statistics.median(values) for name, values in ratios.items()}
 
 
-def _measure(reader: str, shape: str, folder: Path) -> dict[str, float]:
+def _start(words: list[str], source: Path | None, core: int | None) -> subprocess.Popen[str]:
+    environment = dict(os.environ, OMP_NUM_THREADS="1", POLARS_MAX_THREADS="1")
+    if source is not None:
+        environment["PYTHONPATH"] = str(source)
+    pinned = words if core is None else [*words, "--core", str(core)]
+    return subprocess.Popen(
+        pinned, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def _await_ready(process: subprocess.Popen[str]) -> None:
+    assert process.stdout is not None
+    if process.stdout.readline() != "ready\n":
+        raise SystemExit(process.communicate()[1])
+
+
+def _finish_pair(pair: Mapping[str, subprocess.Popen[str]]) -> dict[str, dict[str, float]]:
+    """Let both begin, and wait for both."""
+    for process in pair.values():
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    return {build: _read_figures(process) for build, process in pair.items()}
+
+
+def _finish(process: subprocess.Popen[str]) -> dict[str, float]:
+    _await_ready(process)
+    return _finish_pair({"": process})[""]
+
+
+def _read_figures(process: subprocess.Popen[str]) -> dict[str, float]:
+    output, errors = process.communicate()
+    if process.returncode:
+        raise SystemExit(errors)
+    figures: dict[str, float] = json.loads(output)
+    return figures
+
+
+def _measure(reader: str, shape: str, folder: Path, core: int | None) -> dict[str, float]:
+    """Read a file once, when the caller says so."""
+    if core is not None:
+        os.sched_setaffinity(0, {core})
     work = _find_reader(reader, _data_file(folder, shape), SHAPES[shape])
-    held, start = peak_mb(), time.process_time()
+    print("ready", flush=True)
+    sys.stdin.readline()
+    held, start, began = peak_mb(), time.process_time(), time.perf_counter()
     work()
-    return {"seconds": time.process_time() - start, "megabytes": peak_mb() - held}
+    return {
+        "seconds": time.process_time() - start,
+        "clock": time.perf_counter() - began,
+        "megabytes": peak_mb() - held,
+    }
 
 
 def _find_reader(reader: str, file: Path, layout: Mapping[str, str]) -> Callable[[], object]:
@@ -183,8 +246,9 @@ def _find_reader(reader: str, file: Path, layout: Mapping[str, str]) -> Callable
         return lambda: polars.read_csv(file, separator=separator, decimal_comma=decimal == ",")
     project = importlib.import_module("tiltyard.project")
     written = "".join(f"{key} = {json.dumps(value)}\n" for key, value in {"source": str(file), **layout}.items())
-    (file.parent / "tiltyard.toml").write_text(PROJECT + written, encoding="utf-8")
-    parsed = project.load_project(file.parent)
+    folder = Path(tempfile.mkdtemp(dir=file.parent))  # two builds read at the same moment
+    (folder / "tiltyard.toml").write_text(PROJECT + written, encoding="utf-8")
+    parsed = project.load_project(folder)
     if reader == "load":
         load = importlib.import_module("tiltyard.data").load_dataset
         return lambda: load(parsed)
@@ -193,7 +257,8 @@ def _find_reader(reader: str, file: Path, layout: Mapping[str, str]) -> Callable
 
 
 def _print_results(results: list[dict[str, Any]], compared: bool) -> None:
-    heads = ["file", "reader", "million rows/s", "MB/s", "memory (MB)", "to pandas"] + ["to before"] * compared
+    heads = ["file", "reader", "million rows/s", "MB/s", "memory (MB)", "to pandas"]
+    heads += ["to before", "by the clock"] if compared else []
     table = Table(*heads, title="From a file to rows, per second of processor time", title_justify="left")
     for one in results:
         plain = next(other for other in results if other["shape"] == one["shape"] and other["reader"] == "pandas")
@@ -205,8 +270,8 @@ def _print_results(results: list[dict[str, Any]], compared: bool) -> None:
             f"{one['megabytes']:,.0f}",
             f"{plain['seconds'] / one['seconds']:.2f}",
         ]
-        before = one.get("before_seconds")
-        table.add_row(*cells, *([f"{before / one['seconds']:.2f}" if before else ""] * compared))
+        ratios = [f"{one[name]:.2f}" if name in one else "" for name in ("ratio_seconds", "ratio_clock")]
+        table.add_row(*cells, *(ratios if compared else []))
     Console(width=120).print(table)
 
 

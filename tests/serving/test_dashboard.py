@@ -6,6 +6,8 @@ import csv
 import io
 import json
 from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +70,40 @@ def test_a_file_of_any_format_comes_back_with_the_predictions_of_its_rows(
             recorded = ledger.prediction(row["prediction_id"])
             assert recorded is not None
             assert recorded.label == row["prediction"]
+
+
+def test_typed_cells_of_a_parquet_file_are_predicted_and_recorded(client: httpx.Client, ledger: TestLedger) -> None:
+    """Dates, decimals and other values that JSON has no word for are taken from Parquet, and recorded as text."""
+    cells: dict[str, Any] = {
+        "since": pd.Timestamp("2026-01-31 10:30"),
+        "zoned": pd.Timestamp("2026-01-31", tz="UTC"),
+        "day": date(2026, 1, 31),
+        "price": Decimal("12.50"),
+        "waited": pd.Timedelta(hours=2),
+        "photo": b"\x00\xff",
+        "tags": ["a", "b"],
+        "gone": pd.NaT,
+    }
+    frame = (
+        pd.DataFrame(ROWS[:1])
+        .assign(**{name: [cell] for name, cell in cells.items()})
+        .astype({"town": "category", "gone": "datetime64[us]"})
+    )
+    body = frame.to_parquet(index=False)
+    response = client.post("/predict/file", params={"name": "a.parquet"}, content=body)
+    assert response.status_code == 200, response.text
+    [recorded] = [row.input for row in ledger.predictions()][-1:]
+    kept = {name: recorded[name] for name in ("since", "day", "price", "photo", "gone")}
+    assert kept == {
+        "since": "2026-01-31T10:30:00",
+        "day": "2026-01-31",
+        "price": "12.50",
+        "photo": "00ff",
+        "gone": None,
+    }
+    frame = frame.assign(town=[b"York"])
+    refused = client.post("/predict/file", params={"name": "a.parquet"}, content=frame.to_parquet(index=False)).json()
+    assert refused["errors"][0]["field"] == "row 1.town"
 
 
 @pytest.mark.requirement("R-DASH-14")

@@ -356,9 +356,12 @@ def test_a_wrong_group_is_refused_by_its_place(films: ServerUnderTest) -> None:
         assert response.json()["errors"][0]["field"] == field
 
 
-@pytest.mark.parametrize("separator", [";", ","])
+@pytest.mark.parametrize("separator", [";", ",", "\t", "|"])
 def test_csv_is_read_with_the_separator_of_the_file(towns: ServerUnderTest, separator: str) -> None:
-    """A CSV body is divided as the training file is, or by commas; a row of another length is named with its counts."""
+    """A CSV body is divided as the training file is, or by another usual separator that finds the names.
+
+    A row of another length is named with its counts.
+    """
 
     def post(*lines: list[str]) -> Any:
         body = "\n".join(separator.join(line) for line in lines).encode()

@@ -242,7 +242,13 @@ def count_labels(ledger: Ledger, model_name: str) -> dict[str, Any]:
 
 
 def _note_refused(row: _LabelRow, found: CheckedLabel, report: ImportReport) -> None:
-    report.note(found.status, f"row {row.position}: {found.reason}")
+    # Local times of a zone west of UTC look like the future, and those east of it like the past.
+    zone = (
+        " It names no time zone and was read as UTC (see --timezone)."
+        if found.status == "ahead" and row.zoneless
+        else ""
+    )
+    report.note(found.status, f"row {row.position}: {found.reason}{zone}")
     if found.status == "unexpected":
         word = write_label(row.reported.label)
         report.unexpected_labels[word] = report.unexpected_labels.get(word, 0) + 1

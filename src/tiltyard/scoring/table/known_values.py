@@ -137,11 +137,11 @@ class KnownValues:
 
 
 def _keep_exact(value: Any, cell: Any) -> Any:
-    """The value; where a whole number was sent that a float only approximates, that number."""
+    """The value; where a whole number was sent, that number, which a float may only approximate."""
     if isinstance(cell, str) and cell.strip().lstrip("+-").isdecimal() and len(cell) <= LONGEST_VALUE:
         cell = int(cell)
     is_whole = isinstance(value, float) and isinstance(cell, int) and not isinstance(cell, bool)
-    return cell if is_whole and cell != value else value
+    return cell if is_whole else value
 
 
 def _write_number(number: float) -> str:

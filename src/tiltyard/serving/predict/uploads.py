@@ -6,9 +6,11 @@ import csv
 import io
 import tempfile
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import pandas as pd
 import pyarrow.parquet as pq
 from pyarrow import ArrowException
 
@@ -26,6 +28,8 @@ MOST_BYTES = 8 * 1024 * 1024
 ENDINGS = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".parquet")
 # A spreadsheet takes a cell that begins so for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+_JSON_TYPES = (str, bool, int, float)
 
 Row = Mapping[str, Any]
 
@@ -55,7 +59,7 @@ def read_upload(content: bytes, name: str, columns: InputColumns | TextColumns) 
         lines = content.decode("utf-8-sig", "replace").splitlines()
         rows: list[Row] = [{columns.name: line} for line in lines if line.strip()]
     else:
-        rows = [replace_nan(row) for row in _read_file(content, ending)]
+        rows = [_write_row(replace_nan(row), columns) for row in _read_file(content, ending)]
     if len(rows) > MOST_ROWS:
         raise _too_many_rows(len(rows))
     return rows, name_rows(rows, columns, _name_field)
@@ -104,6 +108,24 @@ def _read_file(content: bytes, ending: str) -> Sequence[Row]:
             reason = error.message if isinstance(error, DataError) else "It is not a Parquet file."
             step = "Correct the file; its ending has to say its format."
             raise _refuse_file(reason.replace(str(path), "The file"), step) from None
+
+
+def _write_row(row: Row, columns: InputColumns | TextColumns) -> Row:
+    """A row as a request would hold it: what JSON has no word for is the text that means the same."""
+    if all(cell is None or type(cell) in _JSON_TYPES for cell in row.values()):
+        return row
+    return {name: _write_json(cell, name in columns.names) for name, cell in row.items()}
+
+
+def _write_json(cell: Any, is_feature: bool) -> Any:
+    if cell is pd.NaT or cell is pd.NA or cell is None:
+        return None
+    if isinstance(cell, date):  # and times of day with it
+        return cell.isoformat()
+    if isinstance(cell, bytes) or type(cell) in (*_JSON_TYPES, list, dict):
+        # Of a feature, bytes are for the scorer to refuse by name.
+        return cell.hex() if isinstance(cell, bytes) and not is_feature else cell
+    return str(cell)
 
 
 def _write_cell(cell: Any) -> Any:

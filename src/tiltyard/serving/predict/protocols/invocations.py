@@ -31,6 +31,7 @@ from tiltyard.serving.predict.requests import parse_json, refuse_empty_body
 from tiltyard.serving.problem_details import FieldProblem, RequestError, invalid_fields
 
 Rows = list[Mapping[str, Any]]
+SEPARATORS = (",", ";", "\t", "|")
 FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 
 
@@ -146,9 +147,9 @@ def _choose_dialect(text: str, columns: InputColumns | TextColumns, separator: s
     line = text.partition("\n")[0]
 
     def count_known(candidate: str) -> int:
-        return sum(cell.strip().strip('"') in known for cell in line.split(candidate))
+        return sum(normalise_text(cell.strip().strip('"')) in known for cell in line.split(candidate))
 
-    return Dialect(max((separator, ","), key=count_known))
+    return Dialect(max((separator, *SEPARATORS), key=count_known))
 
 
 def _read_cell(cell: str, name: str, columns: InputColumns | TextColumns) -> Any:
