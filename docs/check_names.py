@@ -7,6 +7,9 @@ participles and nouns: they are read like attributes.
 No module, class, function, parameter, variable or attribute has one of the words that `make words` keeps out of prose
 too (``OLD_WORDS``, with the field's word for each). Tests, benchmarks and examples are read for these as well.
 
+No two public classes and no two public functions of the package have the same name, so that a name is enough to find
+one. A test is named by the law that it states (``test_copies_never_straddle``), in three words or more.
+
 Usage: ``python docs/check_names.py [FILE …]``; without files, everything. The exit code is 1 when such a name is found.
 """
 
@@ -15,13 +18,15 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "tiltyard"
 OTHERS = ("tests", "benchmarks", "examples", "deploy", "docs")
-"""Folders that are read for old words only."""
+"""Folders that are read for old words and the names of tests only."""
+_OTHER_FOLDERS = tuple(ROOT / folder for folder in OTHERS)
 
 # fmt: off
 IRREGULAR = frozenset((
@@ -64,6 +69,11 @@ STORED = ("answer_field", "could_judge", "could_not_judge", "not_judged")
 FIELDS = ("answer",)
 """Names that are keys of the project file: fields of a class, and nothing else, may have them."""
 
+SHARED = ("main", "upgrade", "downgrade")
+"""Names that several modules have to have: entry points, and the steps of migrations."""
+LEAST_WORDS = 3
+"""Words in the name of a test, ``test`` left out."""
+
 _STORED = re.compile("|".join(STORED))
 # To look something up, or to look like something, is plain English.
 _PLAIN = re.compile(r"(?<![a-z])looks?_(up|like|for)(?![a-z])")
@@ -105,6 +115,28 @@ def find_old_words(tree: ast.Module) -> Iterator[tuple[int, str, str]]:
                 yield getattr(node, "lineno", 1), name, better
 
 
+def find_short_tests(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """The line numbers and names of tests whose names are too short to state a law."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or not node.name.startswith("test_"):
+            continue
+        if len(node.name.split("_")) <= LEAST_WORDS:
+            yield node.lineno, node.name
+
+
+def find_shared_names(files: Iterable[Path]) -> list[str]:
+    """Public classes and functions of several modules that have the same name, as lines for people."""
+    places: dict[str, list[str]] = defaultdict(list)
+    for file in files:
+        for node in ast.parse(file.read_text("utf-8")).body:
+            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                continue
+            if not node.name.startswith("_") and node.name not in SHARED:
+                shown = file.relative_to(ROOT) if file.is_relative_to(ROOT) else file
+                places[node.name].append(f"{shown}:{node.lineno}")
+    return [f"{where[0]}: {name}: also in {', '.join(where[1:])}" for name, where in places.items() if len(where) > 1]
+
+
 def find_better_word(name: str) -> str:
     """The field's word for the first old word in a name; empty where there is none."""
     plain = _PLAIN.sub("", _STORED.sub("", name))
@@ -142,7 +174,10 @@ def check_file(file: Path) -> list[str]:
     better = find_better_word(file.stem)
     if better:
         found.append((1, file.stem, f"use the field's word: {better}"))
-    if not any(file.is_relative_to(ROOT / folder) for folder in OTHERS):
+    if file.stem.startswith("test_"):
+        law = "name a test by its law, in three words or more"
+        found += [(line, name, law) for line, name in find_short_tests(tree)]
+    if not any(map(file.is_relative_to, _OTHER_FOLDERS)):
         found += [(line, name, "name a function by a verb and its noun") for line, name in find_names(tree)]
     return [f"{shown}:{line}: {name}: {problem}" for line, name, problem in sorted(found)]
 
@@ -152,6 +187,7 @@ def main(files: list[str]) -> int:
     everything = (file for folder in (PACKAGE, *(ROOT / other for other in OTHERS)) for file in folder.rglob("*.py"))
     chosen = [Path(file).resolve() for file in files] or sorted(everything)
     problems = [line for file in chosen for line in check_file(file)]
+    problems += find_shared_names(file for file in chosen if not any(map(file.is_relative_to, _OTHER_FOLDERS)))
     print("\n".join(problems) or f"{len(chosen)} files: every name says what it names, in the field's words.")
     return 1 if problems else 0
 

@@ -86,3 +86,24 @@ def test_stored_keys_and_plain_english_are_allowed(tmp_path: Path) -> None:
     assert check(file)[0] == 0
     file.write_text("answer = 1\n")
     assert check(file)[0] == 1
+
+
+def test_two_public_things_of_one_name_are_reported(tmp_path: Path) -> None:
+    """Classes and functions of two modules that share a name are reported with both places; private ones may."""
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.py").write_text(
+            "def main(): ...\ndef _read_rows(): ...\nclass Row: ...\ndef read_rows(): ...\n"
+        )
+    code, lines = check(tmp_path / "one.py", tmp_path / "two.py")
+    assert code == 1
+    one, two = tmp_path / "one.py", tmp_path / "two.py"
+    assert lines == [f"{one}:3: Row: also in {two}:3", f"{one}:4: read_rows: also in {two}:4"]
+
+
+def test_a_test_that_is_too_short_for_a_law_is_reported(tmp_path: Path) -> None:
+    """A test named by two words or fewer is reported; three can state a law."""
+    file = tmp_path / "test_rows.py"
+    file.write_text("def test_rows(): ...\ndef test_damaged_rows(): ...\ndef test_rows_are_kept(): ...\n")
+    code, lines = check(file)
+    assert code == 1
+    assert [line.split(": ")[1] for line in lines] == ["test_rows", "test_damaged_rows"]

@@ -134,8 +134,8 @@ def identify_build(python: Path, folder: Path) -> Build:
         raise ValueError(f"{python} has no Tiltyard: {last}")
     found = json.loads(done.stdout)
     place = Path(found["file"]).parent
-    asked = ["git", "-C", str(place), "log", "-1", "--format=%h", "--", "."]
-    commit = subprocess.run(asked, capture_output=True, text=True, check=False)
+    command = ["git", "-C", str(place), "log", "-1", "--format=%h", "--", "."]
+    commit = subprocess.run(command, capture_output=True, text=True, check=False)
     return Build(python, found["version"], commit.stdout.strip())
 
 

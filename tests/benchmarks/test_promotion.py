@@ -162,7 +162,7 @@ def refused(rule: PromotionRule, won: int, lost: int, floors: dict[str, float] |
     return verdict.reason
 
 
-def test_other_metrics(tmp_path: Path) -> None:
+def test_both_tests_are_counted_on_the_same_loops(tmp_path: Path) -> None:
     """The simulation of other metrics counts both tests on the same loops, so that together they never promote more."""
     promotion_metrics.main(["--loops", "30", "--draws", "99", "--sizes", "60", "--json", str(tmp_path / "out.json")])
     report = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))

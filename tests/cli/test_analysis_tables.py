@@ -86,7 +86,7 @@ def test_only_changes_beyond_chance_are_shown(
     assert words in table.note
 
 
-def test_terms_are_shown_and_their_change_is_not_told() -> None:
+def test_terms_are_shown_and_their_change_is_not_shown() -> None:
     """Of texts the terms of each label are shown; nothing is said of single terms that come and go."""
     terms = Importance(
         "terms", "weight", 9, (FeatureWeight("bad", 1.0, None, "no"), FeatureWeight("fine", 1.0, None, "yes"))

@@ -52,7 +52,7 @@ def root(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Path:
 
 
 def copy_store(store: Path, root: Path) -> None:
-    """Give projects in a folder an MLflow store of their own, whose tables are made."""
+    """Give projects in a folder a separate MLflow store, whose tables are made."""
     (root / ".tiltyard").mkdir()
     shutil.copyfile(store, root / ".tiltyard" / "mlflow.db")
 

@@ -38,7 +38,7 @@ def test_an_error_message_cannot_control_the_terminal(capsys: pytest.CaptureFixt
 def test_a_table_of_versions_in_a_file_breaks_no_word(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the output is no terminal, a row of ``list-versions`` is one line."""
+    """Where the output is not a terminal, a row of ``list-versions`` is one line."""
     monkeypatch.delenv("COLUMNS", raising=False)
     monkeypatch.setattr(console, "width", Terminal().width)
     columns = ("Version", "Label", "Aliases", "Stage", "accuracy", "Candidate", "Registered", "Run ID")

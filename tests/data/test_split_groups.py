@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tiltyard.data import Dataset, Split, load_dataset, split_dataset
 from tiltyard.data.content_hash import row_digests
-from tiltyard.data.groups import group_rows, key_groups
+from tiltyard.data.groups import find_row_groups, key_groups
 from tiltyard.errors import DataError
 from tiltyard.project import Project, SplitSection
 from tiltyard.validation.split.groups import evaluate_groups, measure_groups
@@ -28,7 +28,7 @@ def dataset(customers: list[object], **columns: object) -> Dataset:
 
 
 def groups_of(side: Dataset) -> set[int]:
-    return set(group_rows(side, "customer").keys.tolist())
+    return set(find_row_groups(side, "customer").keys.tolist())
 
 
 def sides(split: Split) -> dict[str, str]:

@@ -71,7 +71,7 @@ def test_each_fault_of_a_page_is_named(
     assert any(fault in line for line in faults) or not fault
 
 
-def test_a_test_of_make_proof_is_told_apart(tmp_path: Path) -> None:
+def test_a_test_of_make_proof_is_kept_apart(tmp_path: Path) -> None:
     """A proof that ``make test`` leaves out is marked so in the column."""
     tests = tmp_path / "tests"
     tests.mkdir()

@@ -102,7 +102,7 @@ def test_the_curls_respond_as_the_document_expects(demo: Demo, block: str) -> No
 
 @pytest.mark.requirement("R-MON-05", "R-PRED-01", "R-PRED-03", "R-PRED-04")
 def test_the_lines_about_recorded_predictions_run(demo: Demo, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The Python lines of Stage 7 count what the server recorded, and judge drift without being shown a reference."""
+    """The Python lines of Stage 7 count what the server recorded, and evaluate drift without a reference."""
     (text,) = [BLOCKS["stages-full-5"]["text"].replace("src.monitoring.collector", "tiltyard")]
     before = run_curls("sentiment-10", demo.address)
     monkeypatch.chdir(demo.films.root)

@@ -90,8 +90,8 @@ def test_every_group_has_rates_with_intervals() -> None:
     assert parity.interval is not None
     assert most.value is not None
     assert least.value is not None
-    judged = sum(rate.could_judge for rate in rates.values())
-    confidence = 1 - 0.05 / (judged * (judged - 1) / 2)
+    evaluated = sum(rate.could_judge for rate in rates.values())
+    confidence = 1 - 0.05 / (evaluated * (evaluated - 1) / 2)
     expected_ends = newcombe(most.value * most.rows, most.rows, least.value * least.rows, least.rows, confidence)
     assert list(parity.interval) == pytest.approx(list(expected_ends))
 

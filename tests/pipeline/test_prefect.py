@@ -93,7 +93,9 @@ def test_a_step_whose_service_was_away_is_tried_again(prefect_server: PrefectSer
 
 
 @pytest.mark.requirement("R-ORCH-07")
-def test_deployments(prefect_server: PrefectServer, films: Films, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_use_case_is_deployed_once(
+    prefect_server: PrefectServer, films: Films, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """tiltyard prefect deploy makes a deployment for each use case, scheduled by the project; twice makes no more."""
     monkeypatch.setenv("PREFECT_API_URL", prefect_server.api_url)
     for _ in range(2):

@@ -90,7 +90,7 @@ def waiting(workspace: Workspace) -> list[str]:
 
 
 @pytest.mark.requirement("R-REG-18")
-def test_approval(workspace: Workspace) -> None:
+def test_a_version_that_waits_becomes_champion_by_approval(workspace: Workspace) -> None:
     """A version that passed waits; approval makes it champion; the events say who requested and approved, and why."""
     sent = send(workspace, "2", project())
     assert (sent.verdict.promoted, sent.promoted, sent.pending) == (True, False, True)
@@ -162,7 +162,7 @@ def test_an_approval_is_refused_after_the_champion_changed(workspace: Workspace)
         approve_version(workspace, project(), "2", reason="good")
 
 
-def test_declined(workspace: Workspace) -> None:
+def test_a_declined_request_leaves_the_champion(workspace: Workspace) -> None:
     """Who says no closes the request; the champion stays, and the reason is kept."""
     send(workspace, "2", project())
     decline_version(workspace, project(), "2", reason="too slow for us")

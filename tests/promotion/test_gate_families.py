@@ -143,7 +143,7 @@ def test_small_slices_are_left_out_and_counted() -> None:
     assert "1 are too small to check" in verdict.gates[-1].message
 
 
-def test_calibration() -> None:
+def test_calibration_errors_have_a_limit_and_may_not_rise() -> None:
     """The calibration error has its own limit, and may not be significantly worse than the champion's."""
     honest, boastful = certain(0.9), certain(0.999)
     worse = meet(GateInputs(calibration=calibrations(honest, boastful)), calibration="not-worse")
@@ -158,7 +158,7 @@ def test_calibration() -> None:
 
 
 @needs_fairlearn
-def test_fairness() -> None:
+def test_differences_between_groups_have_a_limit() -> None:
     """A difference between groups has a limit, a ratio a least value; what cannot be evaluated refuses."""
     limits = {"demographic_parity_difference": 0.2}
     assert meet(fairness(0.9), fairness=limits).promoted
@@ -170,7 +170,7 @@ def test_fairness() -> None:
     assert meet(GateInputs(), fairness=limits).reason == "fairness could not be checked"
 
 
-def test_cost() -> None:
+def test_time_and_size_have_limits() -> None:
     """Time for a prediction and size of the files have limits, each reached exactly is kept."""
     assert meet(GateInputs(cost=COST), latency_ms=2.0, size_mb=3.0).promoted
     assert meet(GateInputs(cost=COST), latency_ms=1.9).reason == "it predicts too slowly"
@@ -179,7 +179,7 @@ def test_cost() -> None:
     assert not meet(GateInputs(), size_mb=9).promoted
 
 
-def test_data_findings() -> None:
+def test_grave_findings_in_the_data_refuse() -> None:
     """Findings in the training data that are graver than the grade that may be refuse, by name."""
     assert meet(GateInputs(findings=WARNED), data_findings="warning").promoted
     refused = meet(GateInputs(findings=WARNED), data_findings="info")
@@ -201,7 +201,7 @@ OPEN = evaluate_shadow(40, 3, 2, 10)
 WON = evaluate_shadow(40, 2, 30, 10)
 
 
-def test_live_challenge() -> None:
+def test_a_champion_that_held_live_refuses() -> None:
     """A champion that held live refuses by default; without a challenge it passes; 'wins' requires a victory."""
     assert [verdict.decision for verdict in (HELD, OPEN, WON)] == ["champion holds", "go on", "challenger wins"]
     for required, found, passed in (
@@ -266,7 +266,7 @@ def test_a_champion_that_cannot_predict() -> None:
     assert "set-alias" in verdict.summary
 
 
-def test_rendering() -> None:
+def test_a_verdict_is_shown_safely_and_comes_back_from_json() -> None:
     """A verdict is shown as rows and as Markdown that nothing in it can break, and comes back from JSON."""
     verdict = meet(
         sliced(make_predictions(range(40)), make_predictions(range(100, 110)), ["<b>|x|"] * 100 + ["b"] * 100)

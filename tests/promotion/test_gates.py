@@ -204,12 +204,12 @@ def test_alpha_is_a_limit() -> None:
     assert not meet(range(5), range(0), rule="significant", alpha=1 / 32).promoted
 
 
-def test_not_inferior() -> None:
+def test_an_equal_challenger_passes_as_non_inferior() -> None:
     """By the rule 'non-inferior' an equal challenger is promoted where the rows can tell."""
     assert meet(range(4), range(100, 104), rule="non-inferior", margin=0.05).promoted
 
 
-def test_perhaps_inferior() -> None:
+def test_too_few_rows_refuse_a_non_inferior_challenger() -> None:
     """Where they cannot tell, it is refused."""
     verdict = meet(range(40), range(100, 140), rule="non-inferior", margin=0.05)
     assert not verdict.promoted
@@ -217,7 +217,7 @@ def test_perhaps_inferior() -> None:
     assert "above -0.05" in verdict.summary
 
 
-def test_another_metric() -> None:
+def test_versions_are_compared_by_the_metric_of_the_project() -> None:
     """Versions are compared by the metric of the project, with its direction."""
     assert meet(range(60), range(100, 110), metric="log_loss", rule="significant").promoted
     assert not meet(range(10), range(100, 160), metric="log_loss", rule="better").promoted
@@ -239,7 +239,7 @@ def test_without_a_comparison() -> None:
         run_gates(PromotionSection(), evaluation, evaluation, nothing, metric="accuracy")
 
 
-def test_json() -> None:
+def test_a_verdict_is_json_with_codes() -> None:
     """A verdict is JSON, with codes that programs can rely on."""
     content = json.loads(json.dumps(to_json_object(meet(range(40), range(100, 110), floors={"accuracy": 0.9}))))
     assert content["promoted"] is True

@@ -178,9 +178,9 @@ def test_importance_is_held_against_the_champions(loans: ProjectEnv, outcome: Tr
     assert (change["fell"][0]["name"], change["fell"][0]["after"]) == ("sex", 0)
     assert change["rose"][0]["name"] == "income"
     assert change["retrainings"] == 6
-    for trained, told in ((same, []), (blind, ["sex"])):
+    for trained, reported in ((same, []), (blind, ["sex"])):
         (table,) = [one for one in evaluation_tables(trained.trial.to_stored()) if one.name == "change"]
-        assert [row[0] for row in table.rows if row[0] == "sex"] == told
+        assert [row[0] for row in table.rows if row[0] == "sex"] == reported
 
 
 def test_a_champion_without_importance_is_no_obstacle(loans: ProjectEnv, outcome: TrainingOutcome) -> None:

@@ -66,13 +66,13 @@ class Payload:
         return os.mkdir, (str(self.file),)
 
 
-def test_payload_works(tmp_path: Path) -> None:
+def test_the_payload_runs_where_it_is_unpickled(tmp_path: Path) -> None:
     """The payload of these tests does run where it is unpickled."""
     pickle.loads(pickle.dumps(Payload(tmp_path / "ran")))
     assert (tmp_path / "ran").exists()
 
 
-def test_pickle_instead(folder: Path, tmp_path: Path) -> None:
+def test_a_pickle_in_place_of_the_model_is_not_run(folder: Path, tmp_path: Path) -> None:
     """A version that holds a pickle in place of its model is refused, and the pickle is not run."""
     (folder / MODEL_FILE).unlink()
     (folder / "model.pkl").write_bytes(pickle.dumps(Payload(tmp_path / "ran")))
@@ -83,7 +83,7 @@ def test_pickle_instead(folder: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
-def test_disguised_pickle(folder: Path, tmp_path: Path) -> None:
+def test_a_pickle_named_as_a_skops_file_is_not_run(folder: Path, tmp_path: Path) -> None:
     """A pickle under the name of a skops file is refused, and not run."""
     (folder / MODEL_FILE).write_bytes(pickle.dumps(Payload(tmp_path / "ran")))
     reseal(folder)
@@ -93,7 +93,7 @@ def test_disguised_pickle(folder: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
-def test_pickle_inside(folder: Path, tmp_path: Path) -> None:
+def test_pickled_objects_in_an_array_are_not_run(folder: Path, tmp_path: Path) -> None:
     """An array of pickled objects inside a skops file is refused, and not run."""
     buffer = io.BytesIO()
     np.save(buffer, np.array([Payload(tmp_path / "ran")], dtype=object), allow_pickle=True)
@@ -146,7 +146,7 @@ def test_archive_that_unpacks_to_far_more(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("schema", ["", "{", "[]", "{}", '{"protocol": 2}', '{"protocol": 99}', "[" * 100_000])
-def test_damaged_schema(tmp_path: Path, schema: str) -> None:
+def test_a_senseless_description_is_refused(tmp_path: Path, schema: str) -> None:
     """A skops file whose description makes no sense is refused in one line."""
     write_model(fitted("naive Bayes").model, tmp_path / "m.skops")
     rewrite(tmp_path / "m.skops", {SCHEMA: schema.encode()})
@@ -155,7 +155,7 @@ def test_damaged_schema(tmp_path: Path, schema: str) -> None:
     assert "\n" not in refusal.value.message
 
 
-def test_missing_array(tmp_path: Path) -> None:
+def test_a_missing_array_is_refused(tmp_path: Path) -> None:
     """A skops file without one of its arrays is refused."""
     write_model(fitted("naive Bayes").model, tmp_path / "m.skops")
     rewrite(tmp_path / "m.skops", {name: None for name in names(tmp_path / "m.skops") if ".npy" in name})

@@ -61,7 +61,9 @@ def convolution() -> WordConvolution:
         ("intercept_", lambda held: held[:1]),
     ],
 )
-def test_a_convolution(field: str, change: Callable[[Any], Any], convolution: WordConvolution, tmp_path: Path) -> None:
+def test_a_convolution_of_other_sizes_is_refused(
+    field: str, change: Callable[[Any], Any], convolution: WordConvolution, tmp_path: Path
+) -> None:
     """A convolution with fewer words, places, neurons or more labels than it says is refused."""
     stored(convolution, tmp_path)
     crafted = copy.deepcopy(convolution)
@@ -96,7 +98,7 @@ def shorter_idf(vectoriser: Any) -> None:
 
 
 @pytest.mark.parametrize("craft", [starts_beyond, fewer_letters, words_beyond, hole_in_a_chain, shorter_idf])
-def test_a_vocabulary(craft: Callable[[Any], None], tmp_path: Path) -> None:
+def test_words_beyond_their_arrays_are_refused(craft: Callable[[Any], None], tmp_path: Path) -> None:
     """So is a vectoriser whose words or weights lie beyond its arrays."""
     model = texts_model(MultinomialNB())
     stored(model, tmp_path)
@@ -139,7 +141,9 @@ def fewer_sigmoids(classifier: Any) -> None:
     ],
     ids=lambda given: getattr(given, "__name__", type(given).__name__),
 )
-def test_linear_weights(classifier: Any, craft: Callable[[Any], None], tmp_path: Path) -> None:
+def test_weights_for_other_labels_are_not_compiled(
+    classifier: Any, craft: Callable[[Any], None], tmp_path: Path
+) -> None:
     """A linear classifier with weights for other labels than its own is not predicted by a compiled loop."""
     model = texts_model(classifier, OF_THREE)
     compile_scorer(model, "text-classification", InputColumns({}))

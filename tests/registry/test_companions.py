@@ -52,7 +52,7 @@ def columns(**arrays: Any) -> bytes:
     return buffer.getvalue()
 
 
-def test_sound(folder: Path) -> None:
+def test_companions_are_whole_before_they_are_damaged(folder: Path) -> None:
     """What these tests damage is whole before."""
     read = read_package(folder)
     assert len(read.training_keys) == 6
@@ -72,7 +72,7 @@ def test_keys_of_rows(content: bytes, folder: Path) -> None:
     assert refused.value.code == "artifact.unreadable"
 
 
-def test_pickled_rows(folder: Path, tmp_path: Path) -> None:
+def test_pickled_rows_are_not_run(folder: Path, tmp_path: Path) -> None:
     """Pickled keys or held-out rows are refused, and not run."""
     pickled = np.array([Payload(tmp_path / "ran")], dtype=object)
     (folder / TRAINING_KEYS).write_bytes(stored(pickled))
@@ -146,7 +146,7 @@ def test_samples_that_cannot_be_predicted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["file", "folder", "nowhere", "circle", "pipe"])
-def test_odd_files(kind: str, folder: Path, tmp_path: Path, tracking_uri: str) -> None:
+def test_links_and_pipes_are_refused_by_name(kind: str, folder: Path, tmp_path: Path, tracking_uri: str) -> None:
     """A link or a pipe among a version's files is refused by its name: the version is at fault, not the registry."""
     registry = MlflowRegistry(tracking_uri=tracking_uri)
     info = registry.register_model(str(folder), "films")

@@ -40,7 +40,7 @@ def artifacts(client: Any, run_id: str, folder: str = "") -> set[str]:
 
 
 @pytest.mark.requirement("R-TRACK-06", "R-TRACK-07", "R-TRACK-08", "R-TRACK-09", "R-TRACK-10", "R-TRACK-14")
-def test_run(tracker: ExperimentTracker, client: Any) -> None:
+def test_what_a_run_logs_is_in_mlflow(tracker: ExperimentTracker, client: Any) -> None:
     """What is logged within a run is in MLflow: name, tags, parameters as text, metrics to the last bit."""
     with tracker.start_run("baseline", tags={"team": "blue"}) as run:
         tracker.log_params({"C": 10.0, "ngram": (1, 2), "none": None})
@@ -55,7 +55,7 @@ def test_run(tracker: ExperimentTracker, client: Any) -> None:
 
 
 @pytest.mark.requirement("R-TRACK-05", "R-TRACK-12")
-def test_files(tracker: ExperimentTracker, client: Any) -> None:
+def test_logged_contents_become_files_of_the_run(tracker: ExperimentTracker, client: Any) -> None:
     """Dictionaries, texts, figures and confusion matrices become files of the run."""
     with tracker.start_run() as run:
         tracker.log_dict({"a": 1}, "metrics.json")
@@ -73,7 +73,7 @@ def test_files(tracker: ExperimentTracker, client: Any) -> None:
     assert json.loads(matrix.read_text()) == {"classes": ["no", "yes"], "matrix": [[1, 1], [0, 1]]}
 
 
-def test_dataset(tracker: ExperimentTracker, client: Any) -> None:
+def test_a_dataset_is_an_input_of_the_run(tracker: ExperimentTracker, client: Any) -> None:
     """A dataset is an input of the run, with its fingerprint as the digest."""
     texts = pd.Series(["one", "two"])
     dataset = Dataset(
@@ -143,7 +143,7 @@ def test_runs_are_compared_and_errors_name_the_run_or_filter(tracker: Experiment
         tracker.search_runs("accuracy over 0.9")
 
 
-def test_failed_run(tracker: ExperimentTracker, client: Any) -> None:
+def test_a_run_that_raises_is_failed(tracker: ExperimentTracker, client: Any) -> None:
     """A run whose block raises is failed, says why, and raises the error again."""
     with pytest.raises(ZeroDivisionError), tracker.start_run() as run:
         _ = 1 / 0
@@ -152,7 +152,7 @@ def test_failed_run(tracker: ExperimentTracker, client: Any) -> None:
     assert found.data.tags["tiltyard.error"] == "ZeroDivisionError: division by zero"
 
 
-def test_interrupted_run(tracker: ExperimentTracker, client: Any) -> None:
+def test_an_interrupted_run_is_failed(tracker: ExperimentTracker, client: Any) -> None:
     """So is a run that was interrupted from the keyboard."""
     with pytest.raises(KeyboardInterrupt), tracker.start_run() as run:
         raise KeyboardInterrupt
@@ -167,7 +167,7 @@ def test_outside_a_run(tracker: ExperimentTracker) -> None:
         tracker.log_metrics({"accuracy": 1.0})
 
 
-def test_nested_runs(tracker: ExperimentTracker, client: Any) -> None:
+def test_an_inner_run_takes_what_is_logged_until_it_ends(tracker: ExperimentTracker, client: Any) -> None:
     """A run within a run takes what is logged until it ends; then the outer one does again."""
     with tracker.start_run("outer") as outer:
         with tracker.start_run("inner") as inner:
@@ -177,7 +177,7 @@ def test_nested_runs(tracker: ExperimentTracker, client: Any) -> None:
     assert client.get_run(outer.run_id).data.params == {"which": "outer"}
 
 
-def test_threads(tracker: ExperimentTracker, client: Any) -> None:
+def test_each_thread_has_its_own_run(tracker: ExperimentTracker, client: Any) -> None:
     """Each thread has its own run."""
     both_run = Barrier(2)
 
@@ -229,7 +229,7 @@ def test_logged_model_is_an_output_of_the_run(tracker: ExperimentTracker, client
     assert client.get_logged_model(uri.removeprefix("models:/")).status == "READY"
 
 
-def test_unfitted_model(tracker: ExperimentTracker) -> None:
+def test_only_fitted_classifiers_are_logged(tracker: ExperimentTracker) -> None:
     """What is not a fitted classifier is refused by its name."""
     from sklearn.linear_model import LogisticRegression
 
@@ -255,7 +255,7 @@ def test_runs_as_frames(tracker: ExperimentTracker) -> None:
 
 
 @pytest.mark.requirement("R-TRACK-19")
-def test_server_away() -> None:
+def test_an_absent_server_is_named_with_its_address() -> None:
     """A tracking server that is away is named as such, with its address."""
     tracker = ExperimentTracker("films", tracking_uri="http://127.0.0.1:9")
     with pytest.raises(UnavailableError, match=r"127\.0\.0\.1:9"), tracker.start_run():

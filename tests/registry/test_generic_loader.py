@@ -149,7 +149,7 @@ def _wait_for(client: httpx.Client, process: subprocess.Popen[bytes]) -> None:
 
 @pytest.mark.proof
 @pytest.mark.filterwarnings("ignore")
-def test_spark_predicts(table: tuple[Any, Any, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_spark_predicts_the_columns_of_a_frame(table: tuple[Any, Any, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """`spark_udf` predicts the columns of a Spark data frame, where Spark is installed."""
     pytest.importorskip("pyspark", reason="Spark is no dependency: pip install pyspark, with Java 17")
     import mlflow.pyfunc

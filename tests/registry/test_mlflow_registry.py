@@ -62,7 +62,7 @@ def test_a_version_is_loaded_by_stage_alias_number_or_as_champion(registry: Mlfl
         assert model.predict(["a warm and funny film"]).tolist() == ["good"]
 
 
-def test_load_what(registry: MlflowRegistry) -> None:
+def test_two_ways_to_name_a_version_are_refused(registry: MlflowRegistry) -> None:
     """What is requested in two ways, or by a stage that names no version, is refused."""
     with pytest.raises(UsageError):
         registry.load_model("films", stage="Production", version="1")
@@ -72,7 +72,7 @@ def test_load_what(registry: MlflowRegistry) -> None:
         registry.load_model("films", alias="champion", version="1")
 
 
-def test_damaged_artifact(registry: MlflowRegistry, tmp_path: Path) -> None:
+def test_changed_files_are_not_loaded(registry: MlflowRegistry, tmp_path: Path) -> None:
     """A version whose stored files were changed is not loaded."""
     info = registry.get_version("films", version="1")
     folder = Path(info.source.removeprefix("file://"))
@@ -84,7 +84,7 @@ def test_damaged_artifact(registry: MlflowRegistry, tmp_path: Path) -> None:
         registry.load_model("songs", version="1")
 
 
-def test_damaged_copy(registry: MlflowRegistry, tmp_path: Path) -> None:
+def test_a_damaged_copy_is_fetched_anew(registry: MlflowRegistry, tmp_path: Path) -> None:
     """A copy on this host that was damaged is fetched anew."""
     info = registry.get_version("films", version="1")
     folder = registry.fetch(info, tmp_path / "cache")
@@ -93,7 +93,7 @@ def test_damaged_copy(registry: MlflowRegistry, tmp_path: Path) -> None:
 
 
 @pytest.mark.requirement("R-REG-24")
-def test_away(registry: MlflowRegistry, tmp_path: Path) -> None:
+def test_only_fetched_copies_are_there_while_the_registry_is_away(registry: MlflowRegistry, tmp_path: Path) -> None:
     """While the registry is away, a copy that was fetched before is still there; all else is unavailable."""
     info = registry.get_version("films", version="1")
     folder = registry.fetch(info, tmp_path / "cache")
@@ -107,7 +107,7 @@ def test_away(registry: MlflowRegistry, tmp_path: Path) -> None:
     assert list((tmp_path / "cache").rglob(".fetch-*")) == []
 
 
-def test_lost_files(registry: MlflowRegistry, package: str, tmp_path: Path) -> None:
+def test_lost_files_are_an_error_that_names_the_version(registry: MlflowRegistry, package: str, tmp_path: Path) -> None:
     """A version whose files are gone is an error that names it, and leaves no half copy."""
     gone = tmp_path / "gone"
     shutil.copytree(package, gone)

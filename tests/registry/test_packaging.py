@@ -31,7 +31,7 @@ def folder(whole: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.requirement("R-ART-01")
 @pytest.mark.parametrize("name", NAMES)
-def test_round_trip(name: str, tmp_path: Path) -> None:
+def test_a_packaged_model_predicts_the_same(name: str, tmp_path: Path) -> None:
     """A model that was packaged and read again gives the same probabilities, bit for bit."""
     given = fitted(name)
     written = package(tmp_path / "model", given.model, given.inputs)
@@ -44,7 +44,7 @@ def test_round_trip(name: str, tmp_path: Path) -> None:
 @pytest.mark.requirement("R-ART-05")
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.filterwarnings("ignore")
-def test_plain_mlflow(name: str, tmp_path: Path) -> None:
+def test_mlflow_itself_loads_a_package(name: str, tmp_path: Path) -> None:
     """MLflow itself loads a package, as a scikit-learn model and as a Python function, and predicts the same."""
     import mlflow.pyfunc
     import mlflow.sklearn
@@ -61,7 +61,7 @@ def test_plain_mlflow(name: str, tmp_path: Path) -> None:
         assert np.array_equal(function.predict(__import__("pandas").DataFrame(one_column)), expected)
 
 
-def test_manifest(whole: Path) -> None:
+def test_the_manifest_names_every_file(whole: Path) -> None:
     """The manifest names the digest of every other file, the libraries, and the predictions made at training."""
     manifest = read_package(whole).manifest
     files = {path.relative_to(whole).as_posix() for path in whole.rglob("*") if path.is_file()}
@@ -73,7 +73,7 @@ def test_manifest(whole: Path) -> None:
 
 
 @pytest.mark.parametrize("place", ["first", "middle", "last"])
-def test_one_byte(whole: Path, tmp_path: Path, place: str) -> None:
+def test_one_changed_byte_is_noticed(whole: Path, tmp_path: Path, place: str) -> None:
     """One changed byte in any file but the manifest is noticed, and the refusal names the file."""
     for name in read_package(whole).manifest.files:
         folder = Path(shutil.copytree(whole, tmp_path / "copy", dirs_exist_ok=True))
@@ -102,14 +102,14 @@ def test_nothing_is_constructed_from_a_changed_file(tmp_path: Path) -> None:
     assert not mark.exists()
 
 
-def test_missing_file(folder: Path) -> None:
+def test_a_missing_file_is_named(folder: Path) -> None:
     """A missing file is named."""
     (folder / "requirements.txt").unlink()
     with pytest.raises(ArtifactError, match=r"requirements\.txt .*is missing"):
         read_package(folder)
 
 
-def test_added_file(folder: Path) -> None:
+def test_an_added_file_is_refused(folder: Path) -> None:
     """A file that the manifest does not name is refused."""
     (folder / "code.py").write_text("import os")
     with pytest.raises(ArtifactError, match=r"code\.py .*not in the manifest"):
@@ -117,7 +117,7 @@ def test_added_file(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", "{}", '{"format": 1}'])
-def test_damaged_manifest(folder: Path, content: str) -> None:
+def test_a_damaged_manifest_is_refused(folder: Path, content: str) -> None:
     """A manifest that cannot be read is refused in one line."""
     (folder / MANIFEST).write_text(content)
     with pytest.raises(ArtifactError) as refusal:
@@ -125,7 +125,7 @@ def test_damaged_manifest(folder: Path, content: str) -> None:
     assert "\n" not in refusal.value.message
 
 
-def test_newer_format(folder: Path) -> None:
+def test_a_later_format_is_refused(folder: Path) -> None:
     """A manifest of a later format is refused, with what to do."""
     content = json.loads((folder / MANIFEST).read_text())
     (folder / MANIFEST).write_text(json.dumps({**content, "format": 99}))
@@ -134,7 +134,7 @@ def test_newer_format(folder: Path) -> None:
     assert "Upgrade" in refusal.value.next_step
 
 
-def test_no_manifest(folder: Path) -> None:
+def test_a_model_without_a_manifest_is_refused(folder: Path) -> None:
     """A plain MLflow model, without a manifest, is not loaded."""
     (folder / MANIFEST).unlink()
     with pytest.raises(ArtifactError) as refusal:
@@ -168,7 +168,7 @@ def test_tables_keep_their_columns(tmp_path: Path) -> None:
     assert manifest.columns["age"] == "float64"
 
 
-def test_resealed(folder: Path) -> None:
+def test_a_resealed_package_is_read(folder: Path) -> None:
     """A package whose manifest fits its files again is read: the tests that reseal prove what they say."""
     (folder / "requirements.txt").write_text("numpy")
     reseal(folder)

@@ -38,7 +38,7 @@ def test_two_at_once(tmp_path: Path) -> None:
         assert (process.returncode, said, complained) == (0, "", "")
 
 
-def test_light() -> None:
+def test_importing_the_registry_imports_neither_mlflow_nor_plots() -> None:
     """To import the registry imports neither MLflow nor a plotting library."""
     code = (
         "import sys, tiltyard.registry; print(sorted({'mlflow', 'matplotlib', 'numba', 'alembic'} & set(sys.modules)))"

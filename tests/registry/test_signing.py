@@ -190,7 +190,7 @@ def test_a_signature_that_claims_another_key(unsigned: Path, change: dict[str, A
     assert refusal(unsigned, TRUSTING).code == "artifact.signature"
 
 
-def test_another_algorithm(signed: Path) -> None:
+def test_a_signature_under_another_algorithm_is_refused(signed: Path) -> None:
     """A sound signature under the name of another algorithm is refused."""
     stored = {**json.loads((signed / SIGNATURE).read_text()), "algorithm": "none"}
     (signed / SIGNATURE).write_text(json.dumps(stored))
@@ -248,7 +248,7 @@ def test_forms_of_keys(form: str, tmp_path: Path) -> None:
     assert host_keys(of) == KeyRing((THEIRS.public, OURS.public), OURS.public)
 
 
-def test_no_keys(tmp_path: Path) -> None:
+def test_without_keys_nothing_is_signed_or_required(tmp_path: Path) -> None:
     """Without settings, and with an empty one, nothing is signed and no signature is required."""
     for of in (settings(tmp_path), settings(tmp_path, signing=" ")):
         assert host_signer(of) is None
@@ -366,7 +366,7 @@ def test_keys_are_not_overwritten(capsys: pytest.CaptureFixture[str], tmp_path: 
     assert not (tmp_path / "other").exists()
 
 
-def test_openssl_agrees(signed: Path, tmp_path: Path) -> None:
+def test_openssl_verifies_our_signatures(signed: Path, tmp_path: Path) -> None:
     """A signature can be verified without Tiltyard, by OpenSSL, and its keys are keys of ours."""
     openssl = shutil.which("openssl")
     if openssl is None:

@@ -130,7 +130,7 @@ def test_two_members_of_one_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("packing", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_other_packings(packing: int, tmp_path: Path) -> None:
+def test_packings_without_a_bound_are_not_unpacked(packing: int, tmp_path: Path) -> None:
     """Archives are not unpacked by what has no bound on what it unpacks to at once."""
     write(tmp_path / "m.skops", listed([held("a.bin", 1)]), {"a.bin": bytes(1000)}, packing)
     assert refusal(tmp_path / "m.skops").code == "artifact.unreadable"

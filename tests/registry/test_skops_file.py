@@ -21,7 +21,7 @@ any_text = st.text(st.characters(), max_size=20)
 
 @settings(max_examples=40, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(terms=st.sets(any_text, max_size=30))
-def test_vocabulary(terms: set[str], tmp_path: Path) -> None:
+def test_any_vocabulary_is_read_as_it_was(terms: set[str], tmp_path: Path) -> None:
     """A vocabulary of any texts, lone surrogates and control characters included, is read as it was."""
     vocabulary = {term: column for column, term in enumerate([*terms, *(f"plain{i}" for i in range(120))])}
     model = TfidfVectorizer()
@@ -53,7 +53,7 @@ def test_the_model_stays(tmp_path: Path) -> None:
     assert np.array_equal(model.predict_proba(TEXTS), before)
 
 
-def test_shared_vocabulary(tmp_path: Path) -> None:
+def test_two_vectorisers_share_their_vocabulary_again(tmp_path: Path) -> None:
     """Two vectorisers that share a vocabulary each have it again."""
     one, other = TfidfVectorizer().fit(TEXTS), TfidfVectorizer(binary=True).fit(TEXTS)
     other.vocabulary_ = one.vocabulary_

@@ -43,7 +43,7 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "store")
 
 
-def test_together(store: Store, tmp_path: Path) -> None:
+def test_eight_readers_wait_for_one_download(store: Store, tmp_path: Path) -> None:
     """Eight who ask at once wait for one download, and nobody's copy is taken away again."""
     with ThreadPoolExecutor(8) as pool:
         folders = list(pool.map(lambda _: fetch_version(INFO, tmp_path / "c", KeyRing(), store.download), range(8)))
@@ -52,7 +52,7 @@ def test_together(store: Store, tmp_path: Path) -> None:
     verify(folders[0], KeyRing())
 
 
-def test_damaged_together(store: Store, tmp_path: Path) -> None:
+def test_a_damaged_copy_is_fetched_once(store: Store, tmp_path: Path) -> None:
     """A damaged copy is fetched anew, once, by the first process that finds it."""
     folder = fetch_version(INFO, tmp_path / "c", KeyRing(), store.download)
     (folder / MANIFEST).write_text("{}")
@@ -72,7 +72,7 @@ def test_damaged_and_away(store: Store, tmp_path: Path) -> None:
         fetch_version(INFO, tmp_path / "other", KeyRing(), store.download)
 
 
-def test_no_room(store: Store, tmp_path: Path) -> None:
+def test_a_cache_that_cannot_be_written_is_named(store: Store, tmp_path: Path) -> None:
     """A cache that cannot be written is named, with what to do."""
     (tmp_path / "c").write_text("a file where a folder should be")
     with pytest.raises(UnavailableError, match="Version 1 of films cannot be written to") as caught:

@@ -53,7 +53,7 @@ def test_the_dashboard_predicts_an_example_and_a_file_and_lists_them(
 
     page.fill("#search", "hull")
     playwright.expect(page.locator("#history-rows tr")).to_have_count(1)
-    # On a narrow screen prediction and confidence of a row are beside each other, and not beyond the edge.
+    # On a narrow screen prediction and confidence of a row are next to each other, and not beyond the edge.
     assert not page.evaluate("(box => box.scrollWidth > box.clientWidth)(document.getElementById('history'))")
     assert not page.evaluate("document.documentElement.scrollWidth > innerWidth")
 

@@ -61,7 +61,7 @@ def performance_figure(summary: Summary) -> go.Figure:
             hovertemplate="%{y:.1%} at training<extra></extra>",
         )
     figure.update_xaxes(type="date", showgrid=False, range=[f"{summary.since:{_DATE}}", f"{summary.until:{_DATE}}"])
-    # A single level has no extent of its own: the axis would run beyond all that a share can be.
+    # A single level has no extent: the axis would run beyond all that a share can be.
     figure.update_yaxes(tickformat=".0%", range=None if estimated or measured else [0, 1])
     return figure
 

@@ -45,7 +45,7 @@ class RowGroups:
         return self.names.iloc[int(first[place])], int(rows[place])
 
 
-def group_rows(dataset: Dataset, column: str) -> RowGroups:
+def find_row_groups(dataset: Dataset, column: str) -> RowGroups:
     """The group of each row.
 
     A name means the same group however it is written: ``7``, ``7.0`` and ``" 7"`` are one. A row without a name is a

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tiltyard.data.content_hash import content_keys, uniform_hash
 from tiltyard.data.dataset import Dataset
-from tiltyard.data.groups import RowGroups, group_rows
+from tiltyard.data.groups import RowGroups, find_row_groups
 from tiltyard.data.row_times import TIME_STEP, read_row_times
 from tiltyard.errors import DataError
 from tiltyard.formatting import format_count
@@ -45,7 +45,7 @@ def split_dataset(dataset: Dataset, rule: SplitSection, time: str | None = None)
         DataError: a side would be empty, the train side would know fewer than two labels, the column
             that the rule names is missing or unreadable, or a group would be on both sides.
     """
-    groups = None if rule.group is None else group_rows(dataset, rule.group)
+    groups = None if rule.group is None else find_row_groups(dataset, rule.group)
     is_test = _find_test_rows(dataset, rule, time, groups)
     split = Split(train=dataset.take(~is_test), test=dataset.take(is_test))
     _require_both_sides(split, len(dataset), groups)
@@ -58,7 +58,7 @@ def find_test_rows(dataset: Dataset, rule: SplitSection, time: str | None = None
     Raises:
         DataError: the column that the rule names is missing or unreadable, or a group would be on both sides.
     """
-    return _find_test_rows(dataset, rule, time, None if rule.group is None else group_rows(dataset, rule.group))
+    return _find_test_rows(dataset, rule, time, None if rule.group is None else find_row_groups(dataset, rule.group))
 
 
 def _find_test_rows(

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from tiltyard import wiring
-from tiltyard.aliases import alias_of_stage
+from tiltyard.aliases import STAGES, alias_of_stage
 from tiltyard.errors import UsageError
 from tiltyard.project import Project
 from tiltyard.promotion.context import NO_DESTINATIONS, Workspace, build_workspace
@@ -18,7 +18,7 @@ from tiltyard.registry.ports import ARCHIVED_TAG
 from tiltyard.settings import Settings
 from tiltyard.suggest import nearest
 
-_STAGES = ("Production", "Staging", "Development", "Archived", "None")
+_STAGES = (*STAGES, "Development", "Archived", "None")
 
 
 class ModelRegistry(MlflowRegistry):
@@ -124,7 +124,7 @@ class ModelRegistry(MlflowRegistry):
             )
         info = self.get_version(name, version=version)
         with self._open_workspace() as workspace:
-            if wanted in ("production", "staging"):
+            if wanted in {known.lower() for known in STAGES}:
                 alias = alias_of_stage(wanted)
                 if not (alias in info.aliases and is_decided(workspace, name, alias, info.version)):
                     why = reason or _without_gates("promote_model")

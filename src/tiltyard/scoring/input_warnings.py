@@ -67,7 +67,7 @@ class UnknownColumns:
         """A warning for each unknown column of a row, at most ``MOST_PROBLEMS``."""
         unknown = (name for name in row if name not in self._features and name not in self._others)
         return [
-            InputWarning(name, UNKNOWN_COLUMN, shorten_value(value), self._describe(name))
+            InputWarning(name, UNKNOWN_COLUMN, shorten_cell(value), self._describe(name))
             for name, value in ((str(name)[:LONGEST_NAME], row[name]) for name in islice(unknown, MOST_PROBLEMS))
         ]
 
@@ -79,7 +79,7 @@ class UnknownColumns:
         return message
 
 
-def shorten_value(value: Any) -> Any:
+def shorten_cell(value: Any) -> Any:
     """A value as a warning shows it: a text is cut, and what is neither text, number nor boolean is left out."""
     if isinstance(value, str):
         return value if len(value) <= LONGEST_VALUE else value[:LONGEST_VALUE] + "…"

@@ -91,7 +91,7 @@ def test_too_few_labels_are_requested_once_a_day() -> None:
     assert decided(finding("drift.verdict"), labels=99, events=action("ask-labels", -25, finished=-25)).kind
 
 
-def test_limits() -> None:
+def test_nothing_begins_beyond_the_limits() -> None:
     """Nothing begins during an open response, within the cooldown, or beyond the actions of a day."""
     drift = finding("drift.verdict")
     assert "under way" in decided(drift, events=action("retrain", -9)).reason
@@ -175,7 +175,7 @@ _kinds = st.sampled_from(["retrain", "roll-back", "ask-labels"])
     cooldown=st.floats(0, 600),
     a_day=st.integers(0, 4),
 )
-def test_laws(
+def test_limits_hold_whatever_happened(
     findings: list[FindingRecord],
     past: list[tuple[str, float]],
     moves: list[tuple[str, int]],

@@ -18,7 +18,7 @@ from tiltyard.data.inference.input_choice import explain_left_out, find_text
 from tiltyard.data.inference.label_ranking import (
     LABEL_NAMES,
     NAMED_LIKE_A_LABEL,
-    LabelCandidate,
+    RankedLabel,
     explain_no_label,
     rank_labels,
 )
@@ -100,7 +100,7 @@ class InferredColumns:
     metric: str
     metric_reason: str
     columns: tuple[ColumnGuess, ...]
-    runners_up: tuple[LabelCandidate, ...] = ()
+    runners_up: tuple[RankedLabel, ...] = ()
     group_keys: tuple[str, ...] = ()
 
     @property
@@ -171,7 +171,7 @@ def settle_classes(guess: InferredColumns, classes: Mapping[str, int], *, keep_m
     return replace(guess, classes=classes, positive=positive, metric=metric, metric_reason=why)
 
 
-def _choose_runners_up(ranking: Sequence[LabelCandidate], label: str) -> tuple[LabelCandidate, ...]:
+def _choose_runners_up(ranking: Sequence[RankedLabel], label: str) -> tuple[RankedLabel, ...]:
     return tuple(found for found in ranking if found.name != label and not found.continuous)[:RUNNERS_UP]
 
 
@@ -196,7 +196,7 @@ def _require_columns(known: NamedColumns, names: Sequence[str]) -> None:
         )
 
 
-def _choose_label(ranking: Sequence[LabelCandidate], columns: Sequence[ColumnFacts]) -> str:
+def _choose_label(ranking: Sequence[RankedLabel], columns: Sequence[ColumnFacts]) -> str:
     if not ranking:
         reasons = "; ".join(f"'{facts.name}': {explain_no_label(facts)}" for facts in columns[:6])
         raise DataError(
@@ -211,7 +211,7 @@ def _choose_label(ranking: Sequence[LabelCandidate], columns: Sequence[ColumnFac
     return ranking[0].name
 
 
-def _refuse_constant_label(best: LabelCandidate, columns: Sequence[ColumnFacts]) -> None:
+def _refuse_constant_label(best: RankedLabel, columns: Sequence[ColumnFacts]) -> None:
     """Refuse to take a column without the name of a label where another has that name, and one value."""
     constant = [facts.name for facts in columns if facts.name.lower() in LABEL_NAMES and facts.different < 2]
     if constant and best.score < NAMED_LIKE_A_LABEL:
@@ -261,7 +261,7 @@ def _guess_column(
     facts: ColumnFacts,
     known: NamedColumns,
     meant: tuple[str, str | None, str | None],
-    ranking: Sequence[LabelCandidate],
+    ranking: Sequence[RankedLabel],
 ) -> ColumnGuess:
     label, text, time = meant
     role: ColumnRole = "feature"

@@ -31,7 +31,7 @@ _MOST_MISSING = 0.5
 
 
 @dataclass(frozen=True)
-class LabelCandidate:
+class RankedLabel:
     """A column that may be the label.
 
     Attributes:
@@ -49,7 +49,7 @@ class LabelCandidate:
     continuous: bool = False
 
 
-def rank_labels(columns: Iterable[ColumnFacts]) -> list[LabelCandidate]:
+def rank_labels(columns: Iterable[ColumnFacts]) -> list[RankedLabel]:
     """The columns that can be the label, the likeliest first; of equal ones the later.
 
     A column of continuous numbers that would be likelier than all others stands first: it is what the file asks to
@@ -78,9 +78,9 @@ def explain_no_label(facts: ColumnFacts) -> str:
     return ""
 
 
-def _score_label(facts: ColumnFacts) -> LabelCandidate:
+def _score_label(facts: ColumnFacts) -> RankedLabel:
     weighed = [*_weigh_name(facts), *_weigh_place(facts), *_weigh_values(facts)]
-    return LabelCandidate(
+    return RankedLabel(
         name=facts.name,
         score=sum(weight for weight, _ in weighed),
         reasons=tuple(reason for weight, reason in weighed if reason and weight),

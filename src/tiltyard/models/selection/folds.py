@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, StratifiedKFold
 
 from tiltyard.data import Dataset
-from tiltyard.data.groups import RowGroups, group_rows
+from tiltyard.data.groups import RowGroups, find_row_groups
 from tiltyard.errors import DataError
 from tiltyard.formatting import format_count
 
@@ -42,7 +42,7 @@ def make_folds(
     if group is None:
         parts = StratifiedKFold(n_splits=folds, shuffle=not in_order, random_state=None if in_order else random_state)
         return list(parts.split(labels, labels))
-    groups = group_rows(train, group)
+    groups = find_row_groups(train, group)
     if groups.count < folds:
         raise DataError(
             f"The train side has {format_count(groups.count, 'group')} of '{group}'; {folds}-fold cross-validation "

@@ -22,7 +22,7 @@ from tiltyard.data.conform.frames import conform_frame, infer_schema
 from tiltyard.data.conform.labels import LabelCodec, is_label_gap
 from tiltyard.data.conform.schema import TableSchema
 from tiltyard.data.content_hash import content_keys, row_digests, uniform_hash
-from tiltyard.data.groups import group_rows, key_groups
+from tiltyard.data.groups import find_row_groups, key_groups
 from tiltyard.data.load_dataset import read_dataset
 from tiltyard.data.rare_classes import settle_rare_classes
 from tiltyard.errors import DataError
@@ -263,7 +263,7 @@ def _find_sides(new: pd.DataFrame, base: Dataset, taken: _Taken, rule: SplitSect
         return np.where(uniform_hash(content_keys(taken.inputs), rule.salt) < rule.test, "test", "train")
     column = rule.by.removeprefix("column:")
     keys = key_groups(new[rule.group], taken.inputs).keys
-    there = dict(zip(group_rows(base, rule.group).keys.tolist(), base.frame[column].tolist(), strict=True))
+    there = dict(zip(find_row_groups(base, rule.group).keys.tolist(), base.frame[column].tolist(), strict=True))
     drawn = np.where(uniform_hash(keys, rule.salt) < rule.test, "test", "train")
     return np.array([there.get(key, side) for key, side in zip(keys.tolist(), drawn, strict=True)], dtype=object)
 

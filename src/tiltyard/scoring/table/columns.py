@@ -16,7 +16,7 @@ from tiltyard.data.conform.rows import CellError, CellReader, make_cell_reader
 from tiltyard.data.conform.rules import USUAL_RULES, ReadingRules
 from tiltyard.data.conform.schema import TableSchema, TypedColumn
 from tiltyard.scoring.input_errors import MISSING, MOST_PROBLEMS, InputProblem, advise_names, refuse_inputs, write_value
-from tiltyard.scoring.input_warnings import InputWarning, UnknownColumns, Warnings, join_warnings, shorten_value
+from tiltyard.scoring.input_warnings import InputWarning, UnknownColumns, Warnings, join_warnings, shorten_cell
 
 InputKind = Literal["number", "boolean", "text", "time", "any"]
 """What a value in a request may be: the words of the HTTP interface, for a column's dtype at training."""
@@ -176,7 +176,7 @@ class InputColumns:
             unread = ((name, cell) for name, cell in cells if self._readers[name](cell) is None)
             warnings.append(
                 [
-                    InputWarning(name, "unreadable-date", shorten_value(cell), message)
+                    InputWarning(name, "unreadable-date", shorten_cell(cell), message)
                     for name, cell in unread
                     if not is_gap(cell, gaps)
                 ]

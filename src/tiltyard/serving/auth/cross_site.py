@@ -17,7 +17,7 @@ HEADERS_READ = frozenset({b"host", b"origin", b"sec-fetch-site"})
 """The headers that these checks read."""
 
 
-def check_host(headers: Mapping[bytes, bytes]) -> None:
+def check_host_header(headers: Mapping[bytes, bytes]) -> None:
     """Refuse a request that names this host by anything but a loopback name, as DNS rebinding does.
 
     Raises:

@@ -12,7 +12,7 @@ from tiltyard.errors import UsageError
 from tiltyard.project import ServingSection
 from tiltyard.serving.auth import cross_site
 from tiltyard.serving.auth.caller import Caller, identify_by_key, restrict_anonymous, trust_anonymous
-from tiltyard.serving.auth.cross_site import check_host, check_same_site, is_loopback
+from tiltyard.serving.auth.cross_site import check_host_header, check_same_site, is_loopback
 from tiltyard.serving.auth.key_reloader import KeyReloader
 from tiltyard.serving.auth.keys import KeySet, read_own_key
 from tiltyard.serving.auth.rate_limit import RateLimiter
@@ -95,7 +95,7 @@ class Guard:
         keys = self._keys.current()
         if self._open_without_keys and not keys:
             if self._only_loopback:
-                check_host(headers)
+                check_host_header(headers)
             check_same_site(scope["method"], headers)
             caller = trust_anonymous(address)
         else:

@@ -17,7 +17,7 @@ from tiltyard.scoring.input_errors import UNKNOWN_COLUMN
 from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.scoring.text.text_inputs import TEXT, TextColumns, read_group
 from tiltyard.serving.field_errors import describe_value
-from tiltyard.serving.predict.requests import decode_json
+from tiltyard.serving.predict.requests import decode_json_body
 from tiltyard.serving.problem_details import MOST_FIELDS, FieldProblem, RequestError, invalid_fields
 from tiltyard.suggest import nearest
 
@@ -144,7 +144,7 @@ def parse_inputs(body: bytes | bytearray, shape: InputShape) -> list[Mapping[str
     Raises:
         RequestError: it is not JSON, or not of this shape.
     """
-    content = _check_fields(decode_json(body), shape)
+    content = _check_fields(decode_json_body(body), shape)
     items = content[shape.key]
     if not shape.many:
         items = [content if shape.key == TEXT else items]

@@ -152,7 +152,7 @@ def too_large(limit: int) -> RequestError:
     )
 
 
-def decode_json(content: bytes | bytearray) -> Any:
+def decode_json_body(content: bytes | bytearray) -> Any:
     """JSON as Python's values; ``NaN`` and ``Infinity``, which several clients write for gaps, are numbers.
 
     Raises:
@@ -166,7 +166,7 @@ def decode_json(content: bytes | bytearray) -> Any:
 
 
 def parse_json(content: bytes, model: type[Body]) -> Body:
-    """JSON as a model, read as ``decode_json`` reads it.
+    """JSON as a model, read as ``decode_json_body`` reads it.
 
     Raises:
         RequestError: it is empty, not JSON, or not what the model says.

@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import Any
 
 from tiltyard.serving.telemetry.logs import access_log, log_access
-from tiltyard.serving.telemetry.metrics import Metrics, RecordedPrediction, ignore_errors
+from tiltyard.serving.telemetry.metrics import CountedPrediction, Metrics, ignore_errors
 from tiltyard.serving.telemetry.traces import Traces
 
 PREDICTIONS = "tiltyard.predictions"
@@ -62,7 +62,7 @@ class Instrumentation:
         """Report that a batch is about to be scored on this thread; there is one at a time."""
         self._batch_began = time.time_ns()
 
-    def report_batch(self, rows: Sequence[RecordedPrediction]) -> None:
+    def report_batch(self, rows: Sequence[CountedPrediction]) -> None:
         """Report that the batch is durable in the ledger."""
         self.metrics.count_batch(rows)
         if self._traces is not None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class RecordedPrediction(Protocol):
+class CountedPrediction(Protocol):
     """The parts of a recorded prediction that are counted."""
 
     @property
@@ -98,9 +98,9 @@ class Metrics:
             self._requests[method, route, status] += 1
             self._seconds[route].add(seconds)
 
-    def count_batch(self, rows: Sequence[RecordedPrediction]) -> None:
+    def count_batch(self, rows: Sequence[CountedPrediction]) -> None:
         """Count a batch of recorded predictions."""
-        groups: dict[tuple[str, str], list[RecordedPrediction]] = {}
+        groups: dict[tuple[str, str], list[CountedPrediction]] = {}
         by = {(row.version, row.route) for row in rows}
         for version, decision in by:
             # Nearly always there is one, and it is all of the batch.

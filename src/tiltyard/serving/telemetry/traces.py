@@ -15,7 +15,7 @@ from typing import Any
 
 from tiltyard._version import __version__
 from tiltyard.errors import MissingExtraError
-from tiltyard.serving.telemetry.metrics import RecordedPrediction
+from tiltyard.serving.telemetry.metrics import CountedPrediction
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 # A span carries at most so many ids.
@@ -105,7 +105,7 @@ class Traces:
         span.end(end)
         return format(span.get_span_context().trace_id, "032x")
 
-    def trace_batch(self, rows: Sequence[RecordedPrediction], began: int) -> None:
+    def trace_batch(self, rows: Sequence[CountedPrediction], began: int) -> None:
         """Make the span of a recorded batch.
 
         Args:
