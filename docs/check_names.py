@@ -10,6 +10,8 @@ too (``OLD_WORDS``, with the field's word for each). Tests, benchmarks and examp
 No two public classes and no two public functions of the package have the same name, so that a name is enough to find
 one. A test is named by the law that it states (``test_copies_never_straddle``), in three words or more.
 
+A parameter ``project`` is a ``Project``; the name of a registered model is ``model_name``.
+
 Usage: ``python docs/check_names.py [FILE …]``; without files, everything. The exit code is 1 when such a name is found.
 """
 
@@ -71,6 +73,8 @@ FIELDS = ("answer",)
 
 SHARED = ("main", "upgrade", "downgrade")
 """Names that several modules have to have: entry points, and the steps of migrations."""
+PATHS_NAMED_PROJECT = ("prefect_entry", "0004_labels_ahead")
+"""Modules with a text as parameter ``project``: Prefect's deployments have stored it by that name; a migration."""
 LEAST_WORDS = 3
 """Words in the name of a test, ``test`` left out."""
 
@@ -122,6 +126,16 @@ def find_short_tests(tree: ast.Module) -> Iterator[tuple[int, str]]:
             continue
         if len(node.name.split("_")) <= LEAST_WORDS:
             yield node.lineno, node.name
+
+
+def find_loose_projects(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """The line numbers and functions with a parameter ``project`` that is a text."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            for parameter in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs):
+                kind = ast.unparse(parameter.annotation) if parameter.annotation else ""
+                if parameter.arg == "project" and kind.startswith("str"):
+                    yield parameter.lineno, node.name
 
 
 def find_shared_names(files: Iterable[Path]) -> list[str]:
@@ -179,6 +193,8 @@ def check_file(file: Path) -> list[str]:
         found += [(line, name, law) for line, name in find_short_tests(tree)]
     if not any(map(file.is_relative_to, _OTHER_FOLDERS)):
         found += [(line, name, "name a function by a verb and its noun") for line, name in find_names(tree)]
+        if file.stem not in PATHS_NAMED_PROJECT:
+            found += [(line, name, "a project is a Project: model_name?") for line, name in find_loose_projects(tree)]
     return [f"{shown}:{line}: {name}: {problem}" for line, name, problem in sorted(found)]
 
 

@@ -107,3 +107,16 @@ def test_a_test_that_is_too_short_for_a_law_is_reported(tmp_path: Path) -> None:
     code, lines = check(file)
     assert code == 1
     assert [line.split(": ")[1] for line in lines] == ["test_rows", "test_damaged_rows"]
+
+
+def test_a_project_is_not_the_name_of_a_model(tmp_path: Path) -> None:
+    """A parameter ``project`` that is a text is reported; a ``Project`` and a ``model_name`` are not."""
+    file = tmp_path / "rows.py"
+    file.write_text(
+        "def count_rows(project: str | None = None): ...\n"
+        "def find_rows(*, project: 'Project', model_name: str): ...\n"
+        "def read_rows(*, project: str): ...\n"
+    )
+    code, lines = check(file)
+    assert code == 1
+    assert [line.split(": ")[1] for line in lines] == ["count_rows", "read_rows"]

@@ -97,7 +97,7 @@ def test_another_layout_is_profiled_anew(ledger: ReadingLedger) -> None:
     ledger.record(make_predictions(0, 50))
     window = NOON, NOON + HOUR
     window_profile(ledger, REFERENCE.layout, FILMS, window)
-    (kept,) = ledger.profiles.load(project="films", version="1", route="champion", since=NOON, until=NOON + HOUR)
+    (kept,) = ledger.profiles.load(model_name="films", version="1", route="champion", since=NOON, until=NOON + HOUR)
     ledger.profiles.store([replace(kept, layout="another", body=b"?")])
     assert window_profile(ledger, REFERENCE.layout, FILMS, window).rows == 50
     assert ledger.read == 100

@@ -120,7 +120,7 @@ def test_labels_by_id_need_no_ledger_that_responds() -> None:
 
     class Away(MemoryLedger):
         def find_predictions(
-            self, *, ids: Sequence[str] = (), keys: Sequence[str] = (), project: str | None = None
+            self, *, ids: Sequence[str] = (), keys: Sequence[str] = (), model_name: str | None = None
         ) -> list[NamedPrediction]:
             raise UnavailableError("The ledger is away.")
 

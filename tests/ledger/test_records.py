@@ -35,7 +35,7 @@ def test_a_recorded_finding_is_the_finding() -> None:
     """A finding that went through a ledger is the finding."""
     found = Finding("drift.number", "warning", "length", score=0.5, limit=0.1, message="Moved.", since=NOON, until=NOON)
     ledger = MemoryLedger()
-    ledger.findings.record([finding_record(found, project="films", version="1", at=NOON)])
+    ledger.findings.record([finding_record(found, model_name="films", version="1", at=NOON)])
     (record,) = ledger.findings.select()
     stored = {one.name for one in fields(Finding)} - {"title"}  # a title follows from the code
     assert {name: getattr(record, name) for name in stored} == {name: asdict(found)[name] for name in stored}
@@ -46,5 +46,5 @@ def test_evidence_with_numpy_values_is_json() -> None:
     """Evidence with numpy's numbers is stored as JSON, and NaN is null."""
     found = Finding("drift.number", "warning", "x", score=np.float64(2), evidence={"n": np.int64(3), "bad": np.nan})
     assert json.loads(json.dumps(found.to_dict()))["evidence"] == {"n": 3, "bad": None}
-    record = finding_record(found, project="p", at=NOON)
+    record = finding_record(found, model_name="p", at=NOON)
     assert record.evidence == {"n": 3, "bad": None}

@@ -89,7 +89,7 @@ def window_profile(
     those that are new.
     """
     since, until = _floor_to_hour(window[0]), window[1]
-    named = {"project": source.model_name, "version": source.version, "route": source.route}
+    named = {"model_name": source.model_name, "version": source.version, "route": source.route}
     counts = ledger.profiles.counts(**named, since=since, until=until)
     known = {one.hour: one for one in ledger.profiles.load(**named, since=since, until=until)}
     total = Profile.empty(layout)

@@ -176,7 +176,7 @@ def _find_predictions(ledger: Ledger, model_name: str, reported: Sequence[Report
     named = [item.key for item in reported if item.key and not item.prediction_id]
     keys = [key for one in named for key in (one, normalise_text(one))]
     try:
-        rows = ledger.find_predictions(ids=ids, keys=list(dict.fromkeys(keys)), project=model_name)
+        rows = ledger.find_predictions(ids=ids, keys=list(dict.fromkeys(keys)), model_name=model_name)
     except UnavailableError:
         if keys:
             raise

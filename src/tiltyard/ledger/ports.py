@@ -99,13 +99,13 @@ class FindingLog(Protocol):
 class HourProfiles(Protocol):
     """Profiles of past hours, kept so that they are computed once."""
 
-    def counts(self, *, project: str, version: str, route: str, since: datetime, until: datetime) -> list[HourCount]:
+    def counts(self, *, model_name: str, version: str, route: str, since: datetime, until: datetime) -> list[HourCount]:
         """How many predictions each hour from ``since`` until before ``until`` holds; empty hours are absent.
 
         Both ends should be whole hours: of an hour that is cut, the part inside is counted.
         """
 
-    def load(self, *, project: str, version: str, route: str, since: datetime, until: datetime) -> list[HourProfile]:
+    def load(self, *, model_name: str, version: str, route: str, since: datetime, until: datetime) -> list[HourProfile]:
         """The profiles kept of hours that begin from ``since`` until before ``until``, by hour."""
 
     def store(self, profiles: Sequence[HourProfile]) -> None:
@@ -140,14 +140,14 @@ class LiveOutcomes(Protocol):
     """How two versions that predict for the same traffic compare, by the labels that came since. Part of a ledger."""
 
     def count_shadow(
-        self, project: str, challenger: str, *, since: datetime | None = None, became: Became = NO_RARE_CLASSES
+        self, model_name: str, challenger: str, *, since: datetime | None = None, became: Became = NO_RARE_CLASSES
     ) -> ShadowOutcomes:
         """Of the champion's labelled predictions that the challenger made in shadow too: which version was right.
 
         A row of the route ``shadow`` carries the id of the champion's prediction as its key.
 
         Args:
-            project: name of the registered model.
+            model_name: name of the registered model.
             challenger: the challenger's version.
             since: only predictions made at or after this time.
             became: of classes that training knew as rare, the class that they became, which is right for them too;
@@ -155,7 +155,7 @@ class LiveOutcomes(Protocol):
         """
 
     def list_split(
-        self, project: str, challenger: str, *, since: datetime | None = None, became: Became = NO_RARE_CLASSES
+        self, model_name: str, challenger: str, *, since: datetime | None = None, became: Became = NO_RARE_CLASSES
     ) -> Sequence[SplitOutcome]:
         """The labelled predictions of the champion and of the challenger, in the order in which their labels came.
 
@@ -222,7 +222,7 @@ class Ledger(Protocol):
 
     def prediction_stats(
         self,
-        project: str | None = None,
+        model_name: str | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
         *,
@@ -234,7 +234,7 @@ class Ledger(Protocol):
         """
 
     def find_predictions(
-        self, *, ids: Sequence[str] = (), keys: Sequence[str] = (), project: str | None = None
+        self, *, ids: Sequence[str] = (), keys: Sequence[str] = (), model_name: str | None = None
     ) -> list[NamedPrediction]:
         """The predictions that have one of the ids or of the callers' own keys, by time and then id, each once.
 
@@ -242,7 +242,7 @@ class Ledger(Protocol):
             ids: ids of predictions; those that the ledger does not hold are passed over.
             keys: the callers' own keys; a key may lead to several predictions. What a challenger predicted in the
                 shadow has no caller's key.
-            project: only predictions of this registered model.
+            model_name: only predictions of this registered model.
         """
 
     def record_labels(self, labels: Sequence[Label]) -> LabelReceipt:
@@ -258,7 +258,7 @@ class Ledger(Protocol):
     def labels(
         self,
         *,
-        project: str | None = None,
+        model_name: str | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
         superseded: bool = False,

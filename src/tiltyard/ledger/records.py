@@ -201,12 +201,12 @@ class FindingRecord:
     next_step: str = ""
 
 
-def finding_record(finding: Finding, *, project: str, at: datetime, version: str | None = None) -> FindingRecord:
+def finding_record(finding: Finding, *, model_name: str, at: datetime, version: str | None = None) -> FindingRecord:
     """The record of a finding, made at a time, about a version of a project."""
     return FindingRecord(
         id=new_id(),
         at=at,
-        project=project,
+        project=model_name,
         version=version,
         code=finding.code,
         severity=finding.severity,

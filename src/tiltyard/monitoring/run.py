@@ -99,7 +99,8 @@ class MonitoringResult:
     def records(self) -> list[FindingRecord]:
         """The findings as the ledger keeps them."""
         return [
-            finding_record(found, project=self.model_name, at=self.at, version=self.version) for found in self.findings
+            finding_record(found, model_name=self.model_name, at=self.at, version=self.version)
+            for found in self.findings
         ]
 
     def to_dict(self) -> dict[str, Any]:

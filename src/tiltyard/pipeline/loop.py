@@ -145,9 +145,9 @@ class Loop:
             *check_approvals(seen, name, history.champion, moment),
         ]
         records = [
-            finding_record(finding, project=name, at=moment, version=result.version) for finding in about_champion
+            finding_record(finding, model_name=name, at=moment, version=result.version) for finding in about_champion
         ]
-        records += [finding_record(finding, project=name, at=moment) for finding in about_operations]
+        records += [finding_record(finding, model_name=name, at=moment) for finding in about_operations]
         self._workspace.ledger.findings.record(records)
         return records
 

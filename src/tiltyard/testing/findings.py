@@ -65,20 +65,20 @@ class MemoryProfiles:
         self._lock = RLock()
         self._rows: dict[tuple[str, str, str, int], dict[str, Any]] = {}
 
-    def counts(self, *, project: str, version: str, route: str, since: datetime, until: datetime) -> list[HourCount]:
+    def counts(self, *, model_name: str, version: str, route: str, since: datetime, until: datetime) -> list[HourCount]:
         """How many predictions each hour holds; see ``HourProfiles.counts``."""
         ids: dict[int, list[str]] = {}
-        for prediction in self._predictions(project=project, version=version, route=route, since=since, until=until):
+        for prediction in self._predictions(project=model_name, version=version, route=route, since=since, until=until):
             at = to_micros(prediction.at)
             ids.setdefault(at - at % HOUR_US, []).append(prediction.id)
         return [HourCount(from_micros(at), len(some), max(some)) for at, some in sorted(ids.items())]
 
-    def load(self, *, project: str, version: str, route: str, since: datetime, until: datetime) -> list[HourProfile]:
+    def load(self, *, model_name: str, version: str, route: str, since: datetime, until: datetime) -> list[HourProfile]:
         """The profiles kept; see ``HourProfiles.load``."""
         hours = range(to_micros(since, "since"), to_micros(until, "until"))
         with self._lock:
             rows = sorted(self._rows.items())
-        return [decode_profile(row) for key, row in rows if key[:3] == (project, version, route) and key[3] in hours]
+        return [decode_profile(row) for key, row in rows if key[:3] == (model_name, version, route) and key[3] in hours]
 
     def store(self, profiles: Sequence[HourProfile]) -> None:
         """Keep profiles; see ``HourProfiles.store``."""

@@ -14,7 +14,7 @@ from tiltyard.ledger import HourProfile, Ledger
 from tiltyard.testing.records import NOON, make_finding, make_prediction
 
 _HOUR = timedelta(hours=1)
-_FILMS: dict[str, Any] = {"project": "films", "version": "1", "route": "champion"}
+_FILMS: dict[str, Any] = {"model_name": "films", "version": "1", "route": "champion"}
 
 
 class FindingContract:
@@ -110,7 +110,9 @@ class ProfileContract:
 
     def test_a_later_profile_of_an_hour_replaces_the_earlier_one(self, ledger: Ledger) -> None:
         """A profile comes back byte for byte, by hour; a later one of the same hour takes its place."""
-        kept = HourProfile(**_FILMS, hour=NOON, layout="a", rows=2, newest="x", body=b"\0\xff")
+        kept = HourProfile(
+            project="films", version="1", route="champion", hour=NOON, layout="a", rows=2, newest="x", body=b"\0\xff"
+        )
         later, other = replace(kept, hour=NOON + _HOUR), replace(kept, route="shadow")
         ledger.profiles.store([later, kept, other])
         ledger.profiles.store([])
@@ -124,7 +126,16 @@ class ProfileContract:
         rows = [make_prediction(at=NOON + hour * _HOUR + timedelta(minutes=30)) for hour in range(3)]
         ledger.record(rows)
         kept = [
-            HourProfile(**_FILMS, hour=NOON + hour * _HOUR, layout="a", rows=1, newest="x", body=b"")
+            HourProfile(
+                project="films",
+                version="1",
+                route="champion",
+                hour=NOON + hour * _HOUR,
+                layout="a",
+                rows=1,
+                newest="x",
+                body=b"",
+            )
             for hour in range(3)
         ]
         ledger.profiles.store(kept)

@@ -104,7 +104,7 @@ class MemoryLedger(ClosedByWith):
 
     def prediction_stats(
         self,
-        project: str | None = None,
+        model_name: str | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
         *,
@@ -124,15 +124,15 @@ class MemoryLedger(ClosedByWith):
                 first_us=to_micros(found.at),
                 last_us=to_micros(found.at),
             )
-            for found in self._select(check_filters(project=project, since=since, until=until, shadow=shadow))
+            for found in self._select(check_filters(project=model_name, since=since, until=until, shadow=shadow))
         )
 
     def find_predictions(
-        self, *, ids: Sequence[str] = (), keys: Sequence[str] = (), project: str | None = None
+        self, *, ids: Sequence[str] = (), keys: Sequence[str] = (), model_name: str | None = None
     ) -> list[NamedPrediction]:
         """The predictions with these ids and keys; see ``Ledger.find_predictions``."""
         wanted, by_key = {check_text("id", id_) for id_ in ids}, {check_text("key", key) for key in keys}
-        selected = self._select(check_filters(project=project))
+        selected = self._select(check_filters(project=model_name))
         return [
             NamedPrediction(found.id, found.at, found.project, found.key, found.label, found.probabilities)
             for found in selected
@@ -152,13 +152,13 @@ class MemoryLedger(ClosedByWith):
     def labels(
         self,
         *,
-        project: str | None = None,
+        model_name: str | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
         superseded: bool = False,
     ) -> Iterator[Label]:
         """Labels by the time they were reported; see ``Ledger.labels``."""
-        of_project = {found.id for found in self._select(check_filters(project=project))}
+        of_project = {found.id for found in self._select(check_filters(project=model_name))}
         window = _window(since, until)
         rows = self._all_labels() if superseded else self._counting()
         return (decode_label(row) for row in rows if row[0] in of_project and row[1] in window)

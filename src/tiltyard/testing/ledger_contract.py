@@ -195,8 +195,8 @@ class PredictionContract:
         assert found[0] == NamedPrediction(
             early.id, early.at, early.project, "k", early.label, dict(early.probabilities)
         )
-        assert [row.id for row in ledger.find_predictions(keys=["k"], project="films")] == [early.id, late.id]
-        named = ledger.find_predictions(ids=[late.id, "nobody", elsewhere.id], keys=["k"], project="films")
+        assert [row.id for row in ledger.find_predictions(keys=["k"], model_name="films")] == [early.id, late.id]
+        named = ledger.find_predictions(ids=[late.id, "nobody", elsewhere.id], keys=["k"], model_name="films")
         assert [row.id for row in named] == [early.id, late.id]
         assert [row.id for row in ledger.find_predictions(ids=[elsewhere.id, late.id])] == [late.id, elsewhere.id]
         assert ledger.find_predictions() == []
@@ -316,7 +316,7 @@ class LabelContract:
         second = Label(other.id, "b", NOON + timedelta(hours=1), "s")
         ledger.record_labels([second, first])
         assert list(ledger.labels()) == [first, second]
-        assert list(ledger.labels(project="other")) == [second]
+        assert list(ledger.labels(model_name="other")) == [second]
         assert list(ledger.labels(since=NOON + timedelta(hours=1))) == [second]
         assert list(ledger.labels(until=NOON + timedelta(hours=1))) == [first]
         assert [label for _, label in ledger.labelled_predictions(project="films", limit=5)] == [first]

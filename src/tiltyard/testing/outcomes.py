@@ -25,12 +25,12 @@ class MemoryOutcomes:
         self._labels = labels
 
     def count_shadow(
-        self, project: str, challenger: str, *, since: datetime | None = None, became: Became = NO_RARE_CLASSES
+        self, model_name: str, challenger: str, *, since: datetime | None = None, became: Became = NO_RARE_CLASSES
     ) -> ShadowOutcomes:
         """Which version was right on inputs that both predicted; see ``LiveOutcomes.count_shadow``."""
-        known = {row.id: (row, label) for row, label in self._labelled(project=project, route="champion")}
+        known = {row.id: (row, label) for row, label in self._labelled(project=model_name, route="champion")}
         groups: list[tuple[str, str, str, int]] = []
-        for shadow in self._predictions(project=project, version=challenger, route="shadow", since=since):
+        for shadow in self._predictions(project=model_name, version=challenger, route="shadow", since=since):
             if shadow.key in known:
                 champion, label = known[shadow.key]
                 groups.append((champion.label, shadow.label, label.label, 1))
@@ -38,16 +38,16 @@ class MemoryOutcomes:
         return ShadowOutcomes(counted[True, True], counted[True, False], counted[False, True], counted[False, False])
 
     def list_split(
-        self, project: str, challenger: str, *, since: datetime | None = None, became: Became = NO_RARE_CLASSES
+        self, model_name: str, challenger: str, *, since: datetime | None = None, became: Became = NO_RARE_CLASSES
     ) -> list[SplitOutcome]:
         """The labelled rows of both, in the order of their labels; see ``LiveOutcomes.list_split``."""
-        theirs = {"project": project, "version": challenger, "route": "challenger", "since": since}
+        theirs = {"project": model_name, "version": challenger, "route": "challenger", "since": since}
         first = next(iter(self._predictions(**theirs)), None)
         if first is None:
             return []
         rows = dict(self._by_id(**theirs))
-        rows |= dict(self._by_id(project=project, route="champion", since=first.at))
-        order = {label.prediction_id: position for position, label in enumerate(self._labels(project=project))}
+        rows |= dict(self._by_id(project=model_name, route="champion", since=first.at))
+        order = {label.prediction_id: position for position, label in enumerate(self._labels(model_name=model_name))}
         pairs = sorted(rows.values(), key=lambda pair: order[pair[0].id])
         right = match_labels([row.label for row, _ in pairs], [label.label for _, label in pairs], became)
         return [

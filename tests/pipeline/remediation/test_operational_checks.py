@@ -47,14 +47,14 @@ def test_programs_that_were_started_again_are_found() -> None:
 def test_a_program_that_hung_is_an_alert_until_it_was_well_for_long(model_env: ModelEnv) -> None:
     """The alert says what fell and that it was started again; it is over when nothing fell for the window."""
     found = finding_record(
-        check_processes([fallen("part-hung", "server", -2)], NOON - HOUR, NOON), project=MODEL, at=NOON
+        check_processes([fallen("part-hung", "server", -2)], NOON - HOUR, NOON), model_name=MODEL, at=NOON
     )
     (alert,) = model_env.responder().respond([found]).alerts
     assert alert.title.endswith("A program had to be started again")
     assert "The server fell." in alert.happened[0]
     assert alert.done == "It was started again."
     assert "tiltyard history" in alert.to_do
-    clear = finding_record(check_processes([], NOON, NOON + HOUR), project=MODEL, at=NOON + HOUR)
+    clear = finding_record(check_processes([], NOON, NOON + HOUR), model_name=MODEL, at=NOON + HOUR)
     (over,) = model_env.responder().respond([clear]).alerts
     assert over.state == "cleared"
 
@@ -62,7 +62,7 @@ def test_a_program_that_hung_is_an_alert_until_it_was_well_for_long(model_env: M
 def approvals(model_env: ModelEnv) -> list[FindingRecord]:
     now = datetime.now(UTC)
     seen = check_approvals(list(model_env.ledger.events(subject=MODEL)), MODEL, model_env.named("champion"), now)
-    return [finding_record(finding, project=MODEL, at=now) for finding in seen]
+    return [finding_record(finding, model_name=MODEL, at=now) for finding in seen]
 
 
 @pytest.mark.requirement("R-REG-18")

@@ -18,7 +18,7 @@ def check_label_times(project: Project, settings: Settings) -> Iterator[Check]:
     ahead = datetime.now(UTC) + AHEAD
     try:
         with wiring.open_ledger(settings) as ledger:
-            left = sum(1 for _ in ledger.labels(project=project.model_name, since=ahead, superseded=True))
+            left = sum(1 for _ in ledger.labels(model_name=project.model_name, since=ahead, superseded=True))
             moved = list(ledger.findings.select(project=project.model_name, code="labels.ahead"))
     except TiltyardError:
         return  # the check of the ledger says what is wrong with it

@@ -131,7 +131,7 @@ def list_labels_command(
     """List labels in the order in which they were reported."""
     project = load_project(project_path)
     with open_current_ledger(wiring.load_settings(project)) as ledger:
-        found = ledger.labels(project=project.model_name, since=parse_time("--since", since), superseded=superseded)
+        found = ledger.labels(model_name=project.model_name, since=parse_time("--since", since), superseded=superseded)
         rows = list(islice(found, limit))
     if as_json:
         print_json([{name: getattr(row, name) for name in ("prediction_id", "label", "at", "source")} for row in rows])

@@ -30,12 +30,12 @@ class StoredSnapshot:
     used_at: datetime
 
 
-def list_snapshots(store: str | Path, project: str) -> list[StoredSnapshot]:
+def list_snapshots(store: str | Path, project_name: str) -> list[StoredSnapshot]:
     """The snapshots of a project, the latest first; none where there is no store yet.
 
     Args:
         store: a folder, or the URL of one.
-        project: the project's name.
+        project_name: the project's name.
 
     Raises:
         DataError: the store cannot be reached.
@@ -43,8 +43,8 @@ def list_snapshots(store: str | Path, project: str) -> list[StoredSnapshot]:
     """
     snapshots = open_snapshot_store(store)
     found = []
-    for entry in snapshots.entries(project):
-        name = f"{project}/{entry.name}"
+    for entry in snapshots.entries(project_name):
+        name = f"{project_name}/{entry.name}"
         about = snapshots.read_description(name)
         stem = entry.name.removesuffix(".parquet")
         found.append(

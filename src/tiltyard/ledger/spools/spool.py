@@ -179,27 +179,27 @@ class SpooledLedger(ClosedByWith):
 
     def prediction_stats(
         self,
-        project: str | None = None,
+        model_name: str | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
         *,
         shadow: bool = False,
     ) -> PredictionStats:
         """A summary of what was shipped; see ``Ledger.prediction_stats``."""
-        return self._central.get().prediction_stats(project, since, until, shadow=shadow)
+        return self._central.get().prediction_stats(model_name, since, until, shadow=shadow)
 
     def find_predictions(
-        self, *, ids: Sequence[str] = (), keys: Sequence[str] = (), project: str | None = None
+        self, *, ids: Sequence[str] = (), keys: Sequence[str] = (), model_name: str | None = None
     ) -> list[NamedPrediction]:
         """The predictions with these ids and keys, wherever they are; see ``Ledger.find_predictions``.
 
         While the central ledger is unreachable, those of the spools are enough where they account for every id and key.
         """
-        found = {row.id: row for row in self._own.find_predictions(ids=ids, keys=keys, project=project)}
-        found |= self._find_named_in_spools([id_ for id_ in ids if id_ not in found], keys, project)
+        found = {row.id: row for row in self._own.find_predictions(ids=ids, keys=keys, model_name=model_name)}
+        found |= self._find_named_in_spools([id_ for id_ in ids if id_ not in found], keys, model_name)
         try:
             shipped = self._central.get().find_predictions(
-                ids=[id_ for id_ in ids if id_ not in found], keys=keys, project=project
+                ids=[id_ for id_ in ids if id_ not in found], keys=keys, model_name=model_name
             )
         except UnavailableError:
             if {*ids} <= found.keys() and {*keys} <= {row.key for row in found.values()}:
@@ -229,13 +229,13 @@ class SpooledLedger(ClosedByWith):
     def labels(
         self,
         *,
-        project: str | None = None,
+        model_name: str | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
         superseded: bool = False,
     ) -> Iterator[Label]:
         """Labels that were shipped; see ``Ledger.labels``."""
-        return self._central.get().labels(project=project, since=since, until=until, superseded=superseded)
+        return self._central.get().labels(model_name=model_name, since=since, until=until, superseded=superseded)
 
     def append(self, event: Event, notices: Sequence[Notice] = ()) -> Event:
         """Add a decision to the central chain; while that is unreachable, keep it in the spool (sequence 0, no digest).
@@ -272,7 +272,7 @@ class SpooledLedger(ClosedByWith):
         return decode_prediction(rows[0]) if rows else None
 
     def _find_named_in_spools(
-        self, ids: Sequence[str], keys: Sequence[str], project: str | None
+        self, ids: Sequence[str], keys: Sequence[str], model_name: str | None
     ) -> dict[str, NamedPrediction]:
         """The predictions with these ids and keys in any spool of this host, by id."""
         if not ids and not keys:
@@ -282,7 +282,7 @@ class SpooledLedger(ClosedByWith):
             f"SELECT {', '.join(NAMED_COLUMNS)} FROM predictions WHERE (? IS NULL OR project = ?) AND "  # noqa: S608
             "(id IN (SELECT value FROM json_each(?)) OR key IN (SELECT value FROM json_each(?)) AND route <> ?)"
         )
-        arguments = (project, project, json.dumps(list(ids)), json.dumps(list(keys)), SHADOW)
+        arguments = (model_name, model_name, json.dumps(list(ids)), json.dumps(list(keys)), SHADOW)
         rows = [row for found in self._query_spools(query, arguments) for row in found]
         return {row[0]: decode_named(row) for row in rows}
 

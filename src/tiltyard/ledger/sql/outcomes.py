@@ -24,7 +24,7 @@ class SqlOutcomes:
         self._database = database
 
     def count_shadow(
-        self, project: str, challenger: str, *, since: datetime | None = None, became: Became = NO_RARE_CLASSES
+        self, model_name: str, challenger: str, *, since: datetime | None = None, became: Became = NO_RARE_CLASSES
     ) -> ShadowOutcomes:
         """Which version was right on inputs that both predicted; see ``LiveOutcomes.count_shadow``."""
         shadow = predictions.alias("shadow")
@@ -34,10 +34,10 @@ class SqlOutcomes:
             .join_from(shadow, predictions, predictions.c.id == shadow.c.key)
             .join(labels, and_(labels.c.prediction_id == predictions.c.id, newest_label()))
             .where(
-                shadow.c.project == check_text("project", project),
+                shadow.c.project == check_text("project", model_name),
                 shadow.c.version == check_text("challenger", challenger),
                 shadow.c.route == SHADOW,
-                predictions.c.project == project,
+                predictions.c.project == model_name,
                 predictions.c.route == CHAMPION,
                 *time_conditions(shadow.c.at_us, since, None),
             )
@@ -51,12 +51,12 @@ class SqlOutcomes:
         return ShadowOutcomes(found[True, True], found[True, False], found[False, True], found[False, False])
 
     def list_split(
-        self, project: str, challenger: str, *, since: datetime | None = None, became: Became = NO_RARE_CLASSES
+        self, model_name: str, challenger: str, *, since: datetime | None = None, became: Became = NO_RARE_CLASSES
     ) -> list[SplitOutcome]:
         """The labelled rows of both, in the order of their labels; see ``LiveOutcomes.list_split``."""
         column = predictions.c
         theirs = and_(column.route == CHALLENGER, column.version == check_text("challenger", challenger))
-        matching = [column.project == check_text("project", project), *time_conditions(column.at_us, since, None)]
+        matching = [column.project == check_text("project", model_name), *time_conditions(column.at_us, since, None)]
         with self._database.read(snapshot=True) as connection:
             first = connection.execute(select(func.min(column.at_us)).where(*matching, theirs)).scalar()
             if first is None:

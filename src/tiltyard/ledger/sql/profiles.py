@@ -27,7 +27,7 @@ class SqlProfiles:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def counts(self, *, project: str, version: str, route: str, since: datetime, until: datetime) -> list[HourCount]:
+    def counts(self, *, model_name: str, version: str, route: str, since: datetime, until: datetime) -> list[HourCount]:
         """How many predictions each hour holds; see ``HourProfiles.counts``."""
         column = predictions.c
         hour = (column.at_us - column.at_us % HOUR_US).label("hour")
@@ -36,7 +36,7 @@ class SqlProfiles:
             .where(
                 column.at_us >= to_micros(since, "since"),
                 column.at_us < to_micros(until, "until"),
-                column.project == check_text("project", project),
+                column.project == check_text("project", model_name),
                 column.version == check_text("version", version),
                 column.route == check_text("route", route),
             )
@@ -46,13 +46,13 @@ class SqlProfiles:
         with self._database.read() as connection:
             return [HourCount(from_micros(at), rows, newest) for at, rows, newest in connection.execute(query)]
 
-    def load(self, *, project: str, version: str, route: str, since: datetime, until: datetime) -> list[HourProfile]:
+    def load(self, *, model_name: str, version: str, route: str, since: datetime, until: datetime) -> list[HourProfile]:
         """The profiles kept; see ``HourProfiles.load``."""
         column = profiles.c
         query = (
             select(profiles)
             .where(
-                column.project == check_text("project", project),
+                column.project == check_text("project", model_name),
                 column.version == check_text("version", version),
                 column.route == check_text("route", route),
                 column.hour_us >= to_micros(since, "since"),

@@ -139,14 +139,14 @@ class SqlLedger(ClosedByWith):
 
     def prediction_stats(
         self,
-        project: str | None = None,
+        model_name: str | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
         *,
         shadow: bool = False,
     ) -> PredictionStats:
         """A summary of predictions; see ``Ledger.prediction_stats``."""
-        matching = prediction_conditions(check_filters(project=project, since=since, until=until, shadow=shadow))
+        matching = prediction_conditions(check_filters(project=model_name, since=since, until=until, shadow=shadow))
         column = predictions.c
         measured = case((column.latency_ms != NOT_MEASURED, column.latency_ms))
         query = (
@@ -168,12 +168,12 @@ class SqlLedger(ClosedByWith):
         return combine_tallies(StatsTally._make(row) for row in self._fetch(query))
 
     def find_predictions(
-        self, *, ids: Sequence[str] = (), keys: Sequence[str] = (), project: str | None = None
+        self, *, ids: Sequence[str] = (), keys: Sequence[str] = (), model_name: str | None = None
     ) -> list[NamedPrediction]:
         """The predictions with these ids and keys; see ``Ledger.find_predictions``."""
         found: dict[str, NamedPrediction] = {}
         for column, values, shadow in ((predictions.c.id, ids, True), (predictions.c.key, keys, False)):
-            matching = prediction_conditions(check_filters(project=project, shadow=shadow))
+            matching = prediction_conditions(check_filters(project=model_name, shadow=shadow))
             wanted = list(dict.fromkeys(check_text(column.name, value) for value in values))
             for batch in _split_into_batches(wanted):
                 query = select(*_NAMED).where(column.in_(batch), *matching)
@@ -205,7 +205,7 @@ class SqlLedger(ClosedByWith):
     def labels(
         self,
         *,
-        project: str | None = None,
+        model_name: str | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
         superseded: bool = False,
@@ -214,9 +214,9 @@ class SqlLedger(ClosedByWith):
         query = select(*_LABEL, labels.c.sequence).where(*time_conditions(labels.c.at_us, since, until))
         if not superseded:
             query = query.where(newest_label())
-        if project is not None:
+        if model_name is not None:
             query = query.join_from(labels, predictions, labels.c.prediction_id == predictions.c.id)
-            query = query.where(*prediction_conditions(check_filters(project=project)))
+            query = query.where(*prediction_conditions(check_filters(project=model_name)))
         rows = fetch_pages(self._fetch, query, (labels.c.at_us, labels.c.sequence))
         return (decode_label(row[:-1]) for row in rows)
 

@@ -192,7 +192,7 @@ def import_labels(
         UnavailableError: the ledger cannot be reached.
     """
     report = ImportReport(rows=len(frame))
-    counting = {label.prediction_id: label for label in ledger.labels(project=model_name)}
+    counting = {label.prediction_id: label for label in ledger.labels(model_name=model_name)}
     rows = _read_rows(frame, columns, options, report)
     now = datetime.now(UTC)
     while some := list(islice(rows, ROWS_AT_ONCE)):
@@ -223,7 +223,7 @@ def count_labels(ledger: Ledger, model_name: str) -> dict[str, Any]:
     by_label: Counter[str] = Counter()
     by_source: Counter[str] = Counter()
     latest: datetime | None = None
-    for label in ledger.labels(project=model_name):
+    for label in ledger.labels(model_name=model_name):
         by_label[label.label] += 1
         by_source[label.source] += 1
         latest = label.at if latest is None else max(latest, label.at)

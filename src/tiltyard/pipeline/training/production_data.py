@@ -110,7 +110,7 @@ def gather_production_data(
 
 def count_new_labels(ledger: Ledger, project: Project, since: datetime | None) -> int:
     """How many predictions got the label that counts at or after a time: what a retraining would newly learn from."""
-    return len({label.prediction_id for label in ledger.labels(project=project.model_name, since=since)})
+    return len({label.prediction_id for label in ledger.labels(model_name=project.model_name, since=since)})
 
 
 def _read_classes(
