@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tiltyard.data.columns import Column, Mask, Role, Roles, Table
-from tiltyard.data.conform.cells import BOOLEAN_WORDS
+from tiltyard.data.conform.cells import BOOLEAN_WORDS, normalise_text
 from tiltyard.data.conform.dates import read_moments
 from tiltyard.data.conform.kinds import READABLE_FROM, decide_kind, kind_of_words
 from tiltyard.data.conform.labels import choose_spellings, write_label
@@ -28,6 +29,14 @@ def read_table(frame: pd.DataFrame, name: str, roles: Roles, rules: ReadingRules
     for position, label in enumerate(frame.columns):
         columns.append(read_column(frame.iloc[:, position], str(label), roles.find_role(str(label)), rules))
     return Table(name, len(frame), tuple(columns))
+
+
+def unite_spellings(table: Table) -> Table:
+    """The table for a comparison: categories that differ in outer white space or composition alone are one.
+
+    So a version reads them. Checks of one table keep them apart, to report them.
+    """
+    return replace(table, columns=tuple(map(_unite_column, table.columns)))
 
 
 def read_column(values: pd.Series, name: str, role: Role = "feature", rules: ReadingRules = USUAL_RULES) -> Column:
@@ -63,6 +72,18 @@ def name_value_type(value: Any) -> str:
     if hasattr(value, "isoformat"):
         return "time"
     return "number" if hasattr(value, "__float__") else "other"
+
+
+def _unite_column(column: Column) -> Column:
+    if column.kind != "category" or not column.coded or column.role == "label":
+        return column
+    written = [normalise_text(value) if isinstance(value, str) else value for value in column.distinct]
+    if all(new is old or new == old for new, old in zip(written, column.distinct, strict=True)):
+        return column
+    known = {value: place for place, value in enumerate(dict.fromkeys(written))}
+    codes = np.array([known[value] for value in written] + [-1], dtype=np.intp)[column.codes]
+    counts = np.bincount(codes[codes >= 0], minlength=len(known)).astype(np.int64)
+    return replace(column, codes=codes, distinct=tuple(known), counts=counts, digests=codes.astype(np.uint64))
 
 
 def _read_booleans(values: pd.Series, name: str, role: Role, missing: Mask) -> Column:

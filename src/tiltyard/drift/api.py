@@ -14,7 +14,7 @@ from tiltyard.data.conform.frames import infer_schema, read_sent_rows
 from tiltyard.data.conform.rules import USUAL_RULES, ReadingRules
 from tiltyard.data.conform.schema import TableSchema
 from tiltyard.data.conform.table_like import has_no_names, read_table_like, read_table_pair
-from tiltyard.data.read_table import read_table
+from tiltyard.data.read_table import read_table, unite_spellings
 from tiltyard.drift.detectors.suite import DriftTest
 from tiltyard.drift.findings import DriftEvaluation, evaluate_drift
 from tiltyard.drift.options import DriftOptions
@@ -229,7 +229,8 @@ def _read_both(reference: Any, current: Any, schema: TableSchema | None, rules: 
             after = _read_sent(before, current, schema or infer_schema(before, rules))
         else:
             before, after = read_table_pair(reference, current)
-    return read_table(before, "reference", roles, rules), read_table(after, "current", roles, rules)
+    tables = (read_table(before, "reference", roles, rules), read_table(after, "current", roles, rules))
+    return unite_spellings(tables[0]), unite_spellings(tables[1])
 
 
 def _as_matrix(given: Any) -> Any:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tiltyard.charts.svg_bars import name_bin
 from tiltyard.data.columns import Column, Roles, Table
 from tiltyard.data.conform.rules import USUAL_RULES, ReadingRules
-from tiltyard.data.read_table import read_table
+from tiltyard.data.read_table import read_table, unite_spellings
 from tiltyard.data.row_times import TIME_STEP, read_row_times
 from tiltyard.drift import DriftOptions
 from tiltyard.drift.detectors.suite import DriftTest
@@ -60,7 +60,7 @@ def measure_drift(
         ``kinds`` (of columns whose kind changed), ``missing`` by column, ``label_shift``, ``feature_shift`` by column,
         ``new_values`` by column, ``told_apart``, and ``pictures``: shares in the same bins, by column.
     """
-    before, after = (read_table(frame, name, roles, rules) for name, frame in (reference, current))
+    before, after = (unite_spellings(read_table(frame, name, roles, rules)) for name, frame in (reference, current))
     found = compare_tables(before, after, options, domain_classifier=adversarial)
     current_columns = {column.name: column for column in after.columns}
     pairs = [
