@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tiltyard.data import Dataset, split_dataset
@@ -24,6 +24,7 @@ def dataset(texts: list[str], **columns: object) -> Dataset:
 MANY = [f"film number {n} was {'good' if n % 3 else 'bad'}" for n in range(400)]
 
 
+@settings(deadline=None)
 @given(st.integers(0, 300), st.integers(1, 100))
 def test_a_row_never_changes_sides_when_others_come_or_go(start: int, more: int) -> None:
     """By content, a row's side is the same whatever else is in the data."""
