@@ -60,9 +60,11 @@ class Terminal:
     Args:
         folder: where the commands run.
         programs: the folder of ``python`` and ``tiltyard``.
+        port: where the server listens, shown as 8000.
     """
 
-    def __init__(self, folder: Path, programs: Path) -> None:
+    def __init__(self, folder: Path, programs: Path, port: int) -> None:
+        self._port = port
         self._folder = folder
         left_out = ("TILTYARD_", "MLFLOW_", "PYTHON")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
@@ -71,10 +73,18 @@ class Terminal:
         self._server: subprocess.Popen[str] | None = None
 
     def run(self, command: str) -> str:
-        """What a command prints; of a server, what it prints until it listens."""
+        """What a command prints; of a server, what it prints until it listens.
+
+        Raises:
+            RuntimeError: it failed.
+        """
         if command == "tiltyard serve":
-            return self._serve(command)
-        return self._start(command).communicate()[0]
+            return self._serve(f"{command} --port {self._port}").replace(f":{self._port}", ":8000")
+        process = self._start(command.replace(":8000", f":{self._port}"))
+        printed = process.communicate()[0]
+        if process.returncode:
+            raise RuntimeError(f"{command} ended with exit code {process.returncode}")
+        return printed
 
     def _serve(self, command: str) -> str:
         self._server = self._start(f"exec {command}")
@@ -82,8 +92,8 @@ class Terminal:
         for line in self._server.stdout or ():
             lines.append(line)
             if "Ctrl-C" in line:
-                break
-        return "".join(lines)
+                return "".join(lines)
+        raise RuntimeError(f"{command} ended")
 
     def _start(self, command: str) -> subprocess.Popen[str]:
         return subprocess.Popen(  # noqa: S603 - the commands are those of our page
@@ -101,11 +111,12 @@ def main() -> None:
     """Write the page again."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--programs", type=Path, required=True, help="folder of python and tiltyard, from the wheel")
+    parser.add_argument("--port", type=int, default=8000, help="a free port for the server")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / NAME
         folder.mkdir()
-        terminal = Terminal(folder, given.programs)
+        terminal = Terminal(folder, given.programs, given.port)
         try:
             text = write_outputs(PAGE.read_text("utf-8"), terminal.run)
         finally:

@@ -38,7 +38,7 @@ def _describe(name: str, thing: Any) -> Iterator[str]:
     yield from render_docstring(thing)
     if name in VALUES:
         return
-    for method, value in vars(thing).items():
+    for method, value in _members(thing).items():
         if method.startswith("_") or not inspect.getdoc(value):
             continue
         yield from ("", f"### {name}.{method}", "")
@@ -47,6 +47,15 @@ def _describe(name: str, thing: Any) -> Iterator[str]:
         elif callable(value) or isinstance(value, classmethod | staticmethod):
             yield from (*_signature(f"{name}.{method}", getattr(thing, method), drop_self=True), "")
             yield from render_docstring(value)
+
+
+def _members(thing: type) -> dict[str, Any]:
+    """What a class defines, then what it inherits from other classes of the package."""
+    found: dict[str, Any] = {}
+    for place in thing.__mro__:
+        if place.__module__.startswith("tiltyard."):
+            found = {**found, **{name: value for name, value in vars(place).items() if name not in found}}
+    return found
 
 
 def _signature(name: str, thing: Any, *, drop_self: bool = False) -> list[str]:

@@ -28,7 +28,7 @@ PRINTED = {
 
 @pytest.fixture
 def folder(tmp_path: Path, fresh_store: Path) -> Path:
-    """A copy of the steps next to their data, with MLflow's tables made already."""
+    """A copy of the steps with their data, with MLflow's tables made already."""
     shutil.copytree(EXAMPLES / "ci", tmp_path / "ci", ignore=shutil.ignore_patterns(".tiltyard"))
     shutil.copytree(EXAMPLES / "personality" / "data", tmp_path / "personality" / "data")
     (tmp_path / "ci" / ".tiltyard").mkdir()
