@@ -69,6 +69,7 @@ def test_every_named_test_exists(named: str) -> None:
     assert not name or f"def {name}(" in (ROOT / file).read_text("utf-8")
 
 
+@pytest.mark.filterwarnings("ignore:.*type hint is inferred:UserWarning")  # when MLflow is imported
 def test_every_command_is_one_that_its_program_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every command of every block is read by the real program: its commands, options, and the kinds of values."""
     write_files(tmp_path)
@@ -122,6 +123,9 @@ def test_the_requests_succeed(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> 
     made = httpx.post(f"{stand.url}/predict", json={"text": "A film."}).json()["prediction_id"]
     for block, words in requests:
         response = httpx.request(**read_curl(words, stand.url, {"019…": made}))
+        if '"features"' in str(words):  # rows of a table: a server of reviews names what it takes instead
+            assert response.json()["code"] == "input.invalid", f"{block}: {response.text}"
+            continue
         assert response.status_code == 200, f"{block}: {response.text}"
 
 
