@@ -22,6 +22,7 @@ from tiltyard.cli.training.evaluate import evaluate_command
 from tiltyard.console.pages.evaluation import draw_evaluation
 from tiltyard.console.sources import console_sources
 from tiltyard.data import Dataset, load_dataset, split_dataset
+from tiltyard.data.conform.frames import infer_schema
 from tiltyard.errors import DataError, ProjectError, UsageError
 from tiltyard.evaluation import evaluate_slices, get_metric
 from tiltyard.ledger import SqlLedger
@@ -298,12 +299,12 @@ def test_a_version_meets_other_columns(loans: ProjectEnv, outcome: TrainingOutco
     with pytest.raises(DataError, match=r"trained on the column 'income'.*Did you mean 'incomes'"):
         evaluate_version(loans.workspace, loans.project, info, replaced(dataset, renamed))
     words = wider.assign(income="plenty")
-    with pytest.raises(DataError, match="Version 1 cannot read the test rows"):
+    with pytest.raises(DataError, match=r"Column 'income' holds 'plenty' in row 1"):
         evaluate_version(loans.workspace, loans.project, info, replaced(dataset, words))
 
 
 def replaced(dataset: Dataset, inputs: pd.DataFrame) -> Dataset:
-    return dataclasses.replace(dataset, inputs=inputs)
+    return dataclasses.replace(dataset, inputs=inputs, frame=inputs, schema=infer_schema(inputs))
 
 
 @pytest.mark.usefixtures("outcome")

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tiltyard.data.conform.frames import conform_frame
 from tiltyard.data.conform.labels import order_classes
 from tiltyard.data.conform.rules import USUAL_RULES, ReadingRules
 from tiltyard.data.conform.schema import TableSchema
-from tiltyard.data.content_hash import fingerprint
+from tiltyard.data.content_hash import Hashes, content_keys, fingerprint
 from tiltyard.findings import Finding
 from tiltyard.project import Task
 
@@ -34,6 +35,8 @@ class Dataset:
         set_aside: classes that were left out because they have too few rows, with their rows.
         merged: classes that became one because they have too few rows, with their rows.
         rules: how the project reads cells.
+        split_schema: of a table, the columns and kinds by which the content of a row decides its side, where these are
+            not those of its inputs: a version that was trained before decided them.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Dataset:
     set_aside: Mapping[str, int] = field(default_factory=dict)
     merged: Mapping[str, int] = field(default_factory=dict)
     rules: ReadingRules = USUAL_RULES
+    split_schema: TableSchema | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -67,19 +71,22 @@ class Dataset:
         """Digest of all rows (32 hexadecimal digits), the same whatever their order."""
         return fingerprint(self.row_digests)
 
+    @property
+    def content_keys(self) -> Hashes:
+        """The n keys by which the content of a row decides its side; equal rows have equal keys.
+
+        A feature that is added later is not among the columns that decide, so no row changes sides because of it.
+        """
+        if self.split_schema is None or isinstance(self.inputs, pd.Series):
+            return content_keys(self.inputs)
+        return content_keys(conform_frame(self.frame, self.split_schema))
+
     def take(self, chosen: NDArray[np.bool_]) -> Dataset:
         """The rows where ``chosen`` (n booleans) is true, numbered anew from 0."""
-        return Dataset(
-            name=self.name,
-            task=self.task,
+        return replace(
+            self,
             inputs=self.inputs[chosen].reset_index(drop=True),
             labels=self.labels[chosen].reset_index(drop=True),
             frame=self.frame[chosen].reset_index(drop=True),
-            source=self.source,
             row_digests=self.row_digests[chosen],
-            findings=self.findings,
-            schema=self.schema,
-            set_aside=self.set_aside,
-            merged=self.merged,
-            rules=self.rules,
         )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from tiltyard.data.conform.labels import is_label_gap, write_label
 from tiltyard.data.content_hash import Hashes, content_keys, hash_texts
@@ -66,16 +68,20 @@ def find_row_groups(dataset: Dataset, column: str) -> RowGroups:
             code="data.column-missing",
             column=column,
         )
-    return key_groups(dataset.frame[column], dataset.inputs)
+    return _key_groups(dataset.frame[column], lambda alone: dataset.take(alone).content_keys)
 
 
 def key_groups(names: pd.Series, inputs: pd.Series | pd.DataFrame) -> RowGroups:
     """The groups that n cells name; the content of the n inputs is the key where a cell is a gap."""
+    return _key_groups(names, lambda alone: content_keys(inputs[alone]))
+
+
+def _key_groups(names: pd.Series, key_content: Callable[[NDArray[np.bool_]], Hashes]) -> RowGroups:
     written = names.map(lambda cell: None if is_label_gap(cell) else write_label(cell)).astype(object)
     written = written.where(written.notna(), None).reset_index(drop=True)
     codes, distinct = pd.factorize(written, use_na_sentinel=True)
     keys = np.append(hash_texts(distinct), np.uint64(0))[codes]
     alone = codes < 0
     if alone.any():
-        keys[alone] = content_keys(inputs[alone])
+        keys[alone] = key_content(alone)
     return RowGroups(str(names.name), keys, written)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any
@@ -15,6 +16,7 @@ from tiltyard.data.conform.frames import conform_frame, infer_schema
 from tiltyard.data.conform.gaps import GapDecisions
 from tiltyard.data.conform.labels import LabelCodec, conform_labels, point_decimals
 from tiltyard.data.conform.rules import ReadingRules
+from tiltyard.data.conform.schema import TableSchema
 from tiltyard.data.content_hash import row_digests
 from tiltyard.data.dataset import Dataset
 from tiltyard.data.inference.continuous_labels import refuse_continuous_labels
@@ -27,17 +29,26 @@ from tiltyard.project import DataSection, Project
 from tiltyard.suggest import nearest
 
 
-def load_dataset(project: Project) -> Dataset:
+def load_dataset(project: Project, split_schema: TableSchema | None = None) -> Dataset:
     """Read the rows that a project file describes, with its rare classes treated as it says.
+
+    Args:
+        project: the project.
+        split_schema: the columns and kinds by which rows were divided before; default: by the features.
 
     Raises:
         DataError: as of ``read_dataset``; or a class is rare and the project refuses such classes.
     """
-    return settle_rare_classes(read_dataset(project), project)
+    return settle_rare_classes(read_dataset(project, split_schema), project)
 
 
-def read_dataset(project: Project) -> Dataset:
+def read_dataset(project: Project, split_schema: TableSchema | None = None) -> Dataset:
     """Read the rows that a project file describes, those of rare classes too.
+
+    Args:
+        project: the project.
+        split_schema: the columns and kinds by which rows were divided before; default: by the features. Where the rows
+            do not have them any more, the features decide, and a finding says so.
 
     Raises:
         DataError: the source cannot be read, a column is missing, no row has a label (or one has none and the project
@@ -68,10 +79,11 @@ def read_dataset(project: Project) -> Dataset:
         frame=frame,
         source=section.source,
         row_digests=row_digests(inputs, labels),
-        findings=tuple(found),
         schema=schema,
         rules=rules,
+        split_schema=_choose_split_schema(frame, schema, split_schema, found),
     )
+    dataset = replace(dataset, findings=tuple(found))
     if len(dataset.classes) < 2:
         raise DataError(
             f"Column '{section.label}' holds only the label {dataset.classes[0]!r}; a classifier needs two.",
@@ -87,6 +99,41 @@ def read_dataset(project: Project) -> Dataset:
             code="data.positive-unknown",
         )
     return dataset
+
+
+def _choose_split_schema(
+    frame: pd.DataFrame, now: TableSchema | None, before: TableSchema | None, found: list[Finding]
+) -> TableSchema | None:
+    """The schema by which rows were divided before, where it is another one than that of the features."""
+    if now is None or before is None or _divides_alike(before, now):
+        return None
+    try:
+        conform_frame(frame, before)
+    except DataError as error:
+        names = ", ".join(f"'{column.name}'" for column in before.columns)
+        found.append(
+            Finding(
+                "split.columns-changed",
+                "warning",
+                "split",
+                "Rows change sides",
+                f"The sides of the split followed from {names} before, and the rows cannot be divided by these any "
+                f"more: {error.message} They follow from the present features now; rows that an earlier version was "
+                "trained on are left out where it is compared.",
+                next_step="Bring the column back, if only under data.ignore, to keep the sides.",
+                evidence={"columns": [column.name for column in before.columns]},
+            )
+        )
+        return None
+    return before
+
+
+def _divides_alike(before: TableSchema, now: TableSchema) -> bool:
+    def kinds(schema: TableSchema) -> set[tuple[str, str]]:
+        # Truth values are hashed as the numbers 0 and 1.
+        return {(one.name, "number" if one.kind == "boolean" else one.kind) for one in schema.columns}
+
+    return kinds(before) == kinds(now)
 
 
 def read_rows(

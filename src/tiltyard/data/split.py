@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tiltyard.data.content_hash import content_keys, uniform_hash
+from tiltyard.data.content_hash import uniform_hash
 from tiltyard.data.dataset import Dataset
 from tiltyard.data.groups import RowGroups, find_row_groups
 from tiltyard.data.row_times import TIME_STEP, read_row_times
@@ -67,7 +67,7 @@ def _find_test_rows(
     if groups is not None:
         _require_groups(groups)
     if rule.by == "content":
-        keys = content_keys(dataset.inputs) if groups is None else groups.keys
+        keys = dataset.content_keys if groups is None else groups.keys
         return np.asarray(uniform_hash(keys, rule.salt) < rule.test, dtype=np.bool_)
     if rule.by == "time":
         return _find_newest(dataset, time or "", rule.test, groups)

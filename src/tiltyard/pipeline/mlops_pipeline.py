@@ -7,13 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from tiltyard.aliases import CHAMPION, alias_of_stage
 from tiltyard.closing import ClosedByWith
 from tiltyard.data import Dataset
-from tiltyard.data.content_hash import content_keys
 from tiltyard.data.load_dataset import read_dataset
 from tiltyard.errors import DataError, NotFoundError, UsageError
 from tiltyard.jsonable import to_json_object
@@ -42,6 +40,7 @@ from tiltyard.project import Project, Task, find_project_of
 from tiltyard.promotion.context import NO_DESTINATIONS, Workspace, build_workspace
 from tiltyard.promotion.manual_change import is_decided, point_alias
 from tiltyard.promotion.model_registry import ModelRegistry
+from tiltyard.promotion.offline_predictions import find_unseen_rows
 from tiltyard.promotion.rollback import promote_version
 from tiltyard.registry import ExperimentTracker, Package, VersionInfo
 from tiltyard.result_display import show_as
@@ -312,7 +311,7 @@ class MLOpsPipeline(ClosedByWith):
             logger.info("The rows of version %s are not to be had: %s", info.version, error.message)
             return None
         rows = read_dataset(project)
-        return project, rows.take(~np.isin(content_keys(rows.inputs), package.training_keys))
+        return project, rows.take(find_unseen_rows(package, info, rows))
 
 
 def _describe_training(

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tiltyard import wiring
+from tiltyard.aliases import CHAMPION
+from tiltyard.data.conform.schema import TableSchema
 from tiltyard.ledger import Ledger
 from tiltyard.project import AlertsSection
 from tiltyard.registry import Package, Registry, VersionInfo, VersionLoader
+from tiltyard.registry.package.manifest import verify
 from tiltyard.registry.package.signing import NO_KEYS, KeyRing, Signer, host_signer
 from tiltyard.settings import Settings
 
@@ -44,6 +47,27 @@ class Workspace:
     def load(self, info: VersionInfo) -> Package:
         """Fetch and verify a version."""
         return VersionLoader(self.registry, self.cache, self.trusted_types, self.trusted_keys).load(info)
+
+    def find_split_schema(self, model_name: str, before: VersionInfo | None = None) -> TableSchema | None:
+        """The columns and kinds by which rows were divided when the model was trained last; None where none were.
+
+        What the rows of the champion were divided by counts; without a champion, those of the newest version that says.
+
+        Args:
+            model_name: the model.
+            before: the version that is trained again, whose rows are divided as they were; default: none.
+
+        Raises:
+            ArtifactError: the files of the version are damaged or unsafe.
+            UnavailableError: the registry cannot be reached.
+        """
+        versions = [before] if before else self.registry.list_versions(model_name)
+        for info in sorted(versions, key=lambda info: CHAMPION not in info.aliases):
+            manifest = verify(self.registry.fetch(info, self.cache), self.trusted_keys).manifest
+            found = manifest.split_schema or manifest.table_schema
+            if found is not None and manifest.train_rows:
+                return found
+        return None
 
 
 def build_workspace(

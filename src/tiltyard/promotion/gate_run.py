@@ -5,11 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-import numpy as np
-
 from tiltyard.data import Dataset
 from tiltyard.data.conform.labels import order_classes
-from tiltyard.data.content_hash import content_keys
 from tiltyard.errors import DataError
 from tiltyard.evaluation import (
     Comparison,
@@ -40,7 +37,12 @@ from tiltyard.promotion.gates import (
     standalone_gates,
 )
 from tiltyard.promotion.model_analysis import sensitive_groups, slice_groups
-from tiltyard.promotion.offline_predictions import PredictedRows, compare_with_labels, predict_with_version
+from tiltyard.promotion.offline_predictions import (
+    PredictedRows,
+    compare_with_labels,
+    find_unseen_rows,
+    predict_with_version,
+)
 from tiltyard.promotion.serving_cost import measure_cost
 from tiltyard.registry import VersionInfo
 from tiltyard.registry.ports import FINDINGS_TAG
@@ -65,7 +67,7 @@ def evaluate_gates(
         test: the test rows, none of which the challenger was trained on.
 
     Raises:
-        DataError: the champion was trained on every one of the test rows.
+        DataError: the champion was trained on every one of the test rows, or does not say which rows those were.
         ArtifactError: the files of the champion (or, where its cost is required, of the challenger) are damaged or
             unsafe.
     """
@@ -100,9 +102,14 @@ def _evaluate_against_champion(
     inspection: GateInputs,
 ) -> Verdict:
     package = workspace.load(champion)
-    # Rows that the champion was trained on say nothing about it; by the content split there are none, but the
-    # split of the project file may have changed since.
-    common = ~np.isin(content_keys(test.inputs), package.training_keys)
+    try:
+        # By the content split there are no rows that it was trained on, but the split may have changed since.
+        common = find_unseen_rows(package, champion, test)
+    except DataError as error:
+        if error.code == "promotion.training-rows-unknown":
+            raise
+        facts = compare_with_labels(predictions, test, project)
+        return _refuse_comparison(project, champion, facts, test, inspection, error)
     if not common.any():
         raise DataError(
             f"The champion, version {champion.version}, was trained on every one of the {len(test):,} test rows.",
@@ -112,12 +119,11 @@ def _evaluate_against_champion(
     rows = test.take(common)
     mine = predictions.take(common)
     facts = compare_with_labels(mine, rows, project)
-    inspection = replace(inspection, fairness=_fairness(project, facts, rows))
     try:
         theirs = predict_with_version(package, champion, rows)
     except DataError as error:
-        gates = standalone_gates(project.promotion, evaluate_predictions(facts), inspection)
-        return make_verdict([*gates, incomparable_gate(champion.version, error.message.rstrip("."))])
+        return _refuse_comparison(project, champion, facts, rows, inspection, error)
+    inspection = replace(inspection, fairness=_fairness(project, facts, rows))
     first, second = _pair_predictions(theirs, mine, rows, project)
     slices, small = None, 0
     if project.promotion.slices == "not-worse":
@@ -139,6 +145,19 @@ def _evaluate_against_champion(
             guess=guess_gate_after(project.promotion, metric, champion_facts, facts, seed),
         ),
     )
+
+
+def _refuse_comparison(
+    project: Project,
+    champion: VersionInfo,
+    facts: LabelledPredictions,
+    rows: Dataset,
+    inspection: GateInputs,
+    error: DataError,
+) -> Verdict:
+    inspection = replace(inspection, fairness=_fairness(project, facts, rows))
+    gates = standalone_gates(project.promotion, evaluate_predictions(facts), inspection)
+    return make_verdict([*gates, incomparable_gate(champion.version, error.message.rstrip("."))])
 
 
 def _pair_predictions(

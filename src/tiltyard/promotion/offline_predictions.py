@@ -14,6 +14,7 @@ from tiltyard.data.conform.frames import conform_frame
 from tiltyard.data.conform.labels import LabelCodec, order_classes
 from tiltyard.data.conform.rules import USUAL_RULES
 from tiltyard.data.conform.schema import TableSchema, TypedColumn
+from tiltyard.data.content_hash import content_keys
 from tiltyard.errors import DataError
 from tiltyard.evaluation import LabelledPredictions, label_predictions
 from tiltyard.project import Project
@@ -105,7 +106,7 @@ def align_columns(rows: Dataset, manifest: Manifest, info: VersionInfo) -> Datas
         )
     if isinstance(rows.inputs, pd.Series) or not manifest.columns:
         return rows
-    known = [str(column) for column in rows.inputs.columns]
+    known = [str(column) for column in rows.frame.columns]
     missing = [name for name in manifest.columns if name not in known]
     if missing:
         named = ", ".join(f"'{name}'" for name in missing)
@@ -116,16 +117,67 @@ def align_columns(rows: Dataset, manifest: Manifest, info: VersionInfo) -> Datas
             code="data.column-missing",
             column=missing[0],
         )
-    inputs = rows.inputs[list(manifest.columns)]
-    otherwise = [name for name, dtype in manifest.columns.items() if _is_date(inputs[name].dtype) != _is_date(dtype)]
-    if otherwise:
-        # A version from before dates were read knows them as words, and reads today's cells so.
-        typed = {column.name: column for column in manifest.table_schema.columns} if manifest.table_schema else {}
-        rules = manifest.table_schema.rules if manifest.table_schema else USUAL_RULES
-        columns = tuple(typed.get(name, TypedColumn(name, "category", nullable=True)) for name in otherwise)
-        inputs = inputs.assign(**conform_frame(rows.frame[otherwise], TableSchema(columns, rules)))
-    return replace(rows, inputs=inputs)
+    return replace(rows, inputs=_read_as_trained(rows, manifest))
+
+
+def _read_as_trained(rows: Dataset, manifest: Manifest) -> pd.DataFrame:
+    """The cells of the rows as the version reads them, whatever they are taken for today."""
+    then, now = manifest.table_schema, rows.schema
+    today = {column.name: column for column in now.columns} if now else {}
+    if then is None:
+        # A version of the user's own making, or from before schemas were kept; dates were words to it then.
+        columns = [
+            TypedColumn(name, "category", nullable=True)
+            for name, dtype in manifest.columns.items()
+            if name not in rows.inputs.columns or _is_date(rows.inputs[name].dtype) != _is_date(dtype)
+        ]
+        others = conform_frame(rows.frame, TableSchema(tuple(columns), USUAL_RULES))
+        return pd.DataFrame({name: others.get(name, rows.inputs.get(name)) for name in manifest.columns})
+    if then.rules == rows.rules and all(_reads_alike(column, today.get(column.name)) for column in then.columns):
+        return pd.DataFrame(rows.inputs[list(manifest.columns)])
+    return conform_frame(rows.frame, then)
+
+
+def _reads_alike(then: TypedColumn, now: TypedColumn | None) -> bool:
+    return now is not None and (then.kind, then.value_words) == (now.kind, now.value_words)
 
 
 def _is_date(dtype: object) -> bool:
     return str(dtype).startswith("datetime")
+
+
+def find_unseen_rows(package: Package, info: VersionInfo, rows: Dataset) -> NDArray[np.bool_]:
+    """Which of n rows a version was not trained on: rows that it was trained on say nothing about it.
+
+    A row is recognised by what the version read of it, so a column that was added since, or that is taken for another
+    kind today, hides none. Where a cell is missing that may have been a value to the version, the row counts as seen.
+
+    Raises:
+        DataError: the version was packaged without the keys of its training rows, so that nobody can tell, or the rows
+            have not the columns or the kinds of values that it reads.
+    """
+    keys = package.training_keys
+    if not len(keys):
+        raise DataError(
+            f"Version {info.version} does not say which rows it was trained on, so no row can be used to evaluate it.",
+            next_step="Log it with its training rows (ExperimentTracker.log_model(…, training_data=X)), or set the "
+            "alias by hand: tiltyard set-alias --reason …",
+            code="promotion.training-rows-unknown",
+        )
+    read = align_columns(rows, package.manifest, info)
+    unseen = np.asarray(~np.isin(content_keys(read.inputs), keys), dtype=np.bool_)
+    return unseen & ~_lost_words(rows, package.manifest)
+
+
+def _lost_words(rows: Dataset, manifest: Manifest) -> NDArray[np.bool_]:
+    """Rows with a gap today where a word may have been a value to the version: which word it was is not known."""
+    then, now = manifest.table_schema, rows.schema
+    lost = np.zeros(len(rows), dtype=np.bool_)
+    if then is None or now is None:
+        return lost
+    today = {column.name: frozenset(column.value_words) for column in now.columns}
+    for column in then.columns:
+        values = then.rules.gap_words - frozenset(column.value_words)
+        if (now.rules.gap_words - today.get(column.name, frozenset())) - values:
+            lost |= rows.frame[column.name].isna().to_numpy()
+    return lost

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from tiltyard.aliases import CHAMPION, PREVIOUS
 from tiltyard.data import Dataset
-from tiltyard.data.content_hash import content_keys
 from tiltyard.errors import DataError, NotFoundError, UsageError
 from tiltyard.project import Project
 from tiltyard.promotion.alias_change import AliasChange, move_alias
 from tiltyard.promotion.challenge import PromotionResult, challenge_champion, check_not_champion
 from tiltyard.promotion.context import Workspace
 from tiltyard.promotion.manual_change import GATES_NOT_RUN
-from tiltyard.promotion.offline_predictions import predict_with_version
+from tiltyard.promotion.offline_predictions import find_unseen_rows, predict_with_version
 from tiltyard.registry import VersionInfo
 from tiltyard.registry.alias_history import ROLLED_BACK, read_alias_history
 
@@ -34,7 +31,7 @@ def promote_version(
     info = workspace.registry.get_version(project.model_name, version=version)
     check_not_champion(info, info if CHAMPION in info.aliases else None)
     package = workspace.load(info)
-    unseen = ~np.isin(content_keys(test.inputs), package.training_keys)
+    unseen = find_unseen_rows(package, info, test)
     if not unseen.any():
         raise DataError(
             f"Version {version} was trained on every one of the {len(test):,} test rows.",

@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from tiltyard.data import Dataset
-from tiltyard.data.content_hash import content_keys
 from tiltyard.errors import DataError
 from tiltyard.evaluation import Evaluation, evaluate_predictions
 from tiltyard.jsonable import to_json_object
 from tiltyard.project import Project
 from tiltyard.promotion.context import Workspace
 from tiltyard.promotion.model_analysis import ModelAnalysis, analyse_model
-from tiltyard.promotion.offline_predictions import align_columns, compare_with_labels, predict_with_version
+from tiltyard.promotion.offline_predictions import (
+    align_columns,
+    compare_with_labels,
+    find_unseen_rows,
+    predict_with_version,
+)
 from tiltyard.registry import VersionInfo
 
 
@@ -62,7 +64,7 @@ def evaluate_version(workspace: Workspace, project: Project, info: VersionInfo, 
         ArtifactError: its files are damaged or unsafe.
     """
     package = workspace.load(info)
-    unseen = ~np.isin(content_keys(test.inputs), package.training_keys)
+    unseen = find_unseen_rows(package, info, test)
     if not unseen.any():
         raise DataError(
             f"Version {info.version} was trained on every one of the {len(test):,} test rows.",

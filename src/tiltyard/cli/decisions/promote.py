@@ -62,9 +62,9 @@ def promote_command(
         )
     project = find_project(project_path, model_name)
     settings = wiring.load_settings(project)
-    test = _load_test_rows(project, rows, label)
     with wiring.open_ledger(settings) as ledger:
         workspace = app_wiring.open_workspace(settings, ledger, project)
+        test = _load_test_rows(project, rows, label, workspace)
         if test is None:
             return _promote_without_gates(workspace, project, version, reason if force else "", as_json=as_json)
         outcome = promote_version(workspace, project, version, test, force=reason if force else "")
@@ -79,14 +79,15 @@ def promote_command(
     return 0 if outcome.promoted else EXIT_NO
 
 
-def _load_test_rows(project: Project, rows: Path | None, label: str | None) -> Dataset | None:
+def _load_test_rows(project: Project, rows: Path | None, label: str | None, workspace: Workspace) -> Dataset | None:
     """The rows for the gates: all of the file, or the project's test rows; None where neither is known."""
     if rows is not None:
         given = {"source": str(rows.resolve()), "label": label or project.data.label}
         return load_dataset(project.model_copy(update={"data": project.data.model_copy(update=given)}))
     if not project.has_rows:
         return None
-    return split_dataset(load_dataset(project), project.split, project.data.time).test
+    dataset = load_dataset(project, workspace.find_split_schema(project.model_name))
+    return split_dataset(dataset, project.split, project.data.time).test
 
 
 def _promote_without_gates(workspace: Workspace, project: Project, version: str, why: str, *, as_json: bool) -> int:

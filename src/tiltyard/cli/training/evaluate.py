@@ -35,7 +35,9 @@ def evaluate_command(
         workspace = app_wiring.open_workspace(settings, ledger)
         chosen = None if version else (alias or "champion")
         info = workspace.registry.get_version(model_name or project.model_name, version=version, alias=chosen)
-        test = split_dataset(load_dataset(project), project.split, project.data.time).test
+        test = split_dataset(
+            load_dataset(project, workspace.find_split_schema(info.name)), project.split, project.data.time
+        ).test
         report = evaluate_version(workspace, project, info, test)
     if as_json:
         print_json(report.to_dict())

@@ -49,7 +49,10 @@ class ProjectTrainer:
         return split_dataset(self._rows or self._gather(), self._project.split, self._project.data.time).test
 
     def _gather(self) -> Dataset:
-        gathered = gather_production_data(self._project, self._workspace.ledger, base=read_dataset(self._project))
+        gathered = gather_production_data(self._project, self._workspace.ledger, base=self._read_base())
         self._runner.say(gathered.summary)
         self._rows = gathered.dataset
         return gathered.dataset
+
+    def _read_base(self) -> Dataset:
+        return read_dataset(self._project, self._workspace.find_split_schema(self._project.model_name))

@@ -228,6 +228,7 @@ def _join_rows(base: Dataset, taken: _Taken, project: Project) -> Dataset:
         findings=base.findings,
         schema=base.schema,
         rules=base.rules,
+        split_schema=base.split_schema,
     )
 
 

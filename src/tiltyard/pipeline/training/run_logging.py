@@ -181,6 +181,7 @@ def describe_version(project: Project, trial: EvaluatedModel) -> VersionCard:
         positive=LabelCodec(trial.model.classes).find_class(project.data.positive),
         columns=columns,
         table_schema=_describe_columns(train),
+        split_schema=train.split_schema,
         other_columns=_other_columns(train),
         text_column=str(train.inputs.name) if isinstance(train.inputs, pd.Series) else "text",
         group_column=project.split.group if isinstance(train.inputs, pd.Series) else None,

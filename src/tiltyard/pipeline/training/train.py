@@ -116,7 +116,7 @@ def train(
     """
     plan = _make_plan(project, tracker, workspace, request)
     project = plan.project
-    data = _read_data(plan, runner, request)
+    data = _read_data(plan, workspace, runner, request)
     check_host(plan.recipes, data.split.train, project, tracker, workspace.trusted_types)
     kept = runner.run(
         "keep-rows", lambda: keep_rows(data.dataset, project.data, workspace.snapshots), lambda kept: kept.summary
@@ -190,10 +190,15 @@ def _make_plan(project: Project, tracker: ExperimentTracker, workspace: Workspac
     return _Plan(project, recipes, again)
 
 
-def _read_data(plan: _Plan, runner: Runner, request: TrainingRequest) -> _CheckedData:
+def _read_data(plan: _Plan, workspace: Workspace, runner: Runner, request: TrainingRequest) -> _CheckedData:
     """The rows, split and checked; refused where they break the limits, unless that was accepted."""
     project = plan.project
-    dataset = runner.run("load-data", request.load or (lambda: load_dataset(project)), _describe_data)
+    before = plan.again.version if plan.again is not None else None
+
+    def load() -> Dataset:
+        return load_dataset(project, workspace.find_split_schema(project.model_name, before))
+
+    dataset = runner.run("load-data", request.load or load, _describe_data)
     if plan.again is not None:
         plan.again.check(dataset)
     check_analysis(dataset, project)

@@ -22,7 +22,7 @@ from tiltyard.evaluation.metrics.metric_names import make_metric_name
 from tiltyard.redact import without_password
 from tiltyard.registry.mlflow_backend.mlflow_auth import export_credentials
 from tiltyard.registry.mlflow_backend.mlflow_client import mlflow_errors, open_client
-from tiltyard.registry.package.foreign_model_card import foreign_model_card
+from tiltyard.registry.package.foreign_model_card import foreign_model_card, key_training_rows
 from tiltyard.registry.package.packaging import write_package
 from tiltyard.settings import Settings
 
@@ -227,6 +227,8 @@ class ExperimentTracker:
             name = name or dataset.name
         else:
             table = read_table_like(dataset, "The dataset")
+            if context == "training":
+                self._active.training = self._run.run_id, table
             digest, source = fingerprint(content_keys(table)), "data frame"
             profile = {"num_rows": len(table), "num_columns": table.shape[1], "columns": list(table.columns)}
         entity = DatasetEntity(
@@ -240,7 +242,9 @@ class ExperimentTracker:
         with self._errors():
             self._client.log_inputs(self._run.run_id, [DatasetInput(dataset=entity, tags=[tag])])
 
-    def log_model(self, model: Any, artifact_path: str = "model", *, input_example: Any = None) -> str:
+    def log_model(
+        self, model: Any, artifact_path: str = "model", *, input_example: Any = None, training_data: Any = None
+    ) -> str:
         """Log a fitted scikit-learn classifier as a version that can be registered, served and loaded safely.
 
         What the model has learnt decides the names and kinds of its inputs: an encoder's columns hold its categories,
@@ -251,6 +255,8 @@ class ExperimentTracker:
             artifact_path: its name within the run.
             input_example: a few rows as the model reads them (a table of any usual form), which decide kinds that the
                 model does not tell; the version keeps them as samples.
+            training_data: the rows that it was fitted on, so that they never judge it; default: the table that the run
+                logged as ``training``. Without either the gates refuse to compare it.
 
         Returns:
             Its URI, ``models:/m-…``; ``runs:/RUN_ID/ARTIFACT_PATH`` names it too.
@@ -259,14 +265,14 @@ class ExperimentTracker:
             UsageError: it is not a fitted classifier with probabilities, refuses the example, or holds types that this
                 host does not allow to be loaded.
         """
-        import numpy as np  # noqa: PLC0415
-
+        run_id, logged = getattr(self._active, "training", (None, None))
+        rows = training_data if training_data is not None or run_id != self._run.run_id else logged
         with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
             package = Path(folder) / "model"
             card = foreign_model_card(
                 model, "", input_example
             )  # it is not known yet under which name it will be registered
-            write_package(package, model, card, training_keys=np.empty(0, dtype=np.uint64))
+            write_package(package, model, card, training_keys=key_training_rows(card, rows))
             return self.log_package(package, artifact_path)
 
     def log_package(self, folder: Path, name: str) -> str:

@@ -12,11 +12,13 @@ from tiltyard.data.conform.frames import conform_frame
 from tiltyard.data.conform.labels import order_classes
 from tiltyard.data.conform.schema import TableSchema
 from tiltyard.data.conform.table_like import read_table_like
+from tiltyard.data.content_hash import Hashes, content_keys
 from tiltyard.errors import DataError, UsageError
 from tiltyard.project import Task
 from tiltyard.registry.package.foreign_columns import read_model_columns
 from tiltyard.registry.package.manifest import Samples, VersionCard
 from tiltyard.registry.package.object_graph import walk_objects
+from tiltyard.suggest import nearest
 
 # Classes whose input is a column of texts, by name: a model may come with its own vectoriser.
 _READS_TEXTS = ("CountVectorizer", "TfidfVectorizer", "HashingVectorizer")
@@ -66,6 +68,43 @@ def foreign_model_card(model: Any, name: str, example: Any = None) -> VersionCar
         created_at=datetime.now(UTC),
         samples=_describe_samples(model, rows, schema) if rows is not None and schema is not None else Samples(),
     )
+
+
+def key_training_rows(card: VersionCard, rows: Any) -> Hashes:
+    """The content keys of the rows that a model was fitted on, as its version reads them; none where they are unknown.
+
+    Args:
+        card: of the version.
+        rows: texts, or a table of any usual form, which may have more columns than the model reads; None where they
+            are not known.
+
+    Raises:
+        UsageError: the rows lack a column that the model reads.
+        DataError: a cell is nothing of its column's kind.
+    """
+    if rows is None or not card.columns:
+        return np.empty(0, dtype=np.uint64)
+    if card.task == "text-classification":
+        return content_keys(_read_texts(rows))
+    table = read_table_like(rows, "training_data")
+    missing = [name for name in card.columns if name not in table.columns]
+    if missing:
+        raise UsageError(
+            f"The training rows lack the column '{missing[0]}', which the model reads; they have "
+            f"{', '.join(map(str, table.columns))}.{nearest(missing[0], [str(name) for name in table.columns])}",
+            next_step="Give the rows that the model was fitted on: log_model(…, training_data=X).",
+            code="model.training-rows",
+        )
+    return content_keys(conform_frame(table, card.table_schema) if card.table_schema else table[list(card.columns)])
+
+
+def _read_texts(rows: Any) -> pd.Series:
+    if isinstance(rows, pd.DataFrame):
+        named = [name for name in ("text", *rows.columns) if name in rows.columns]
+        texts = [name for name in named if rows[name].map(lambda value: isinstance(value, str)).all()]
+        rows = rows[texts[0]] if texts else []
+    listed = [text for text in rows if isinstance(text, str)]
+    return pd.Series(listed, dtype=object, name="text")
 
 
 def _describe_samples(model: Any, rows: pd.DataFrame, schema: TableSchema) -> Samples:

@@ -66,6 +66,8 @@ class VersionCard(BaseModel):
         columns: feature columns in order, with their pandas dtypes; one column ``text`` for texts.
         table_schema: of a table, the kinds of the features, what training knew of them, how cells are read; None for
             texts, for models of the user's own making, and for a version packaged before that was written down.
+        split_schema: of a table, the columns and kinds by which the content of a row decides its side; None where
+            these are the features.
         other_columns: the other columns of the training file, the label among them; none where that was not kept.
         text_column: for texts, the column of the text in the training file.
         group_column: for texts, the column that says which rows belong together; None for none.
@@ -87,6 +89,7 @@ class VersionCard(BaseModel):
     positive: str | None = None
     columns: Mapping[str, str]
     table_schema: TableSchema | None = None
+    split_schema: TableSchema | None = None
     other_columns: tuple[str, ...] = ()
     text_column: str = "text"
     group_column: str | None = None
