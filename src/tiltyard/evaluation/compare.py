@@ -55,25 +55,33 @@ class Comparison:
     only_champion_right: int
     only_challenger_right: int
 
-    def rows_needed(self, *, alpha: float = 0.05, power: float = 0.8) -> int | None:
-        """Rows on which a true difference as large as the one seen would be found with the given power, one-sided.
+    def rows_needed(self, *, alpha: float = 0.05, power: float = 0.8, difference: float | None = None) -> int | None:
+        """Rows on which a true difference would be found with the given power, one-sided.
 
         For accuracy: (z_alpha sqrt(d) + z_beta sqrt(d - D²))² / D², where d is the share of rows on which just one of
         them is right, and D the difference (Connor, Biometrics 43, 1987). For other metrics: n ((z_alpha + z_beta)
         s / D)², where s is the standard error on the n rows at hand, taken from the interval.
 
+        Args:
+            alpha: the level of the test.
+            power: how often the difference is to be found.
+            difference: the true difference; default: the one that was seen.
+
         Returns:
-            The number of rows; None where the challenger is not ahead, so that no number would do.
+            The number of rows; None where the difference is not above 0, so that no number would do.
         """
-        if self.difference <= 0:
+        true = self.difference if difference is None else difference
+        if true <= 0:
             return None
         z_alpha, z_beta = NormalDist().inv_cdf(1 - alpha), NormalDist().inv_cdf(power)
         if self.method != MCNEMAR:
             error = (self.high - self.low) / (2 * _z())
-            return max(1, math.ceil(self.rows * ((z_alpha + z_beta) * error / self.difference) ** 2))
+            return max(1, math.ceil(self.rows * ((z_alpha + z_beta) * error / true) ** 2))
         discordant = (self.only_challenger_right + self.only_champion_right) / self.rows
-        root = z_alpha * math.sqrt(discordant) + z_beta * math.sqrt(max(0.0, discordant - self.difference**2))
-        return math.ceil((root / self.difference) ** 2)
+        # A difference of D takes a share of at least D on which just one of them is right.
+        discordant = max(discordant, true)
+        root = z_alpha * math.sqrt(discordant) + z_beta * math.sqrt(max(0.0, discordant - true**2))
+        return math.ceil((root / true) ** 2)
 
 
 def compare(

@@ -23,6 +23,11 @@ class PromotionSection(Section):
 
     rule: PromotionRule = Field(default="significant", description="Rule for the comparison with the champion.")
     alpha: Share = Field(default=0.05, description="Accepted rate of false promotions under the rule 'significant'.")
+    alpha_for: Literal["project", "decision"] = Field(
+        default="project",
+        description="What alpha holds for: 'project', all decisions of a model together, since the same test rows "
+        "decide again and again; 'decision', each of them, so that many retrainings promote falsely sooner or later.",
+    )
     margin: float = Field(default=0.01, ge=0, lt=1, description="Loss that the rule 'non-inferior' tolerates.")
     floors: Mapping[str, FiniteFloat] = Field(
         default_factory=dict, description="Least value of a metric, by metric name."

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import numpy as np
+
 from tiltyard.data import Dataset
 from tiltyard.data.conform.labels import order_classes
 from tiltyard.errors import DataError
@@ -25,14 +27,17 @@ from tiltyard.project import Project
 from tiltyard.promotion.ab_test import live_comparison
 from tiltyard.promotion.context import Workspace
 from tiltyard.promotion.gates import (
+    Allowance,
     Cost,
     DataFindings,
     GateInputs,
+    PastDecision,
     Verdict,
     guess_gate,
     guess_gate_after,
     incomparable_gate,
     make_verdict,
+    next_allowance,
     run_gates,
     standalone_gates,
 )
@@ -46,6 +51,9 @@ from tiltyard.promotion.offline_predictions import (
 from tiltyard.promotion.serving_cost import measure_cost
 from tiltyard.registry import VersionInfo
 from tiltyard.registry.ports import FINDINGS_TAG
+
+# The gates whose p-value is compared with a level.
+SPENDING = ("gate.first", "gate.significant")
 
 
 def evaluate_gates(
@@ -74,6 +82,7 @@ def evaluate_gates(
     inspection = GateInputs(cost=_cost(workspace, project, info), findings=_findings(info))
     if champion is None:
         facts = compare_with_labels(predictions, test, project)
+        inspection = _allow(workspace, project, (None, info.version, test.fingerprint), inspection)
         return run_gates(
             project.promotion,
             evaluate_predictions(facts),
@@ -83,24 +92,27 @@ def evaluate_gates(
             inspection=replace(
                 inspection,
                 fairness=_fairness(project, facts, test),
-                guess=guess_gate(project.promotion, project.training.metric, facts, project.training.random_state),
+                guess=guess_gate(
+                    project.promotion, project.training.metric, facts, project.training.random_state, inspection
+                ),
             ),
         )
     if project.promotion.live != "off":
         inspection = replace(
             inspection, live=live_comparison(project, workspace.ledger, champion.version, info.version)
         )
-    return _evaluate_against_champion(workspace, project, champion, predictions, test, inspection)
+    return _evaluate_against_champion(workspace, project, (champion, info), predictions, test, inspection)
 
 
 def _evaluate_against_champion(
     workspace: Workspace,
     project: Project,
-    champion: VersionInfo,
+    pair: tuple[VersionInfo, VersionInfo],
     predictions: PredictedRows,
     test: Dataset,
     inspection: GateInputs,
 ) -> Verdict:
+    champion, challenger = pair
     package = workspace.load(champion)
     try:
         # By the content split there are no rows that it was trained on, but the split may have changed since.
@@ -125,6 +137,8 @@ def _evaluate_against_champion(
         return _refuse_comparison(project, champion, facts, rows, inspection, error)
     inspection = replace(inspection, fairness=_fairness(project, facts, rows))
     first, second = _pair_predictions(theirs, mine, rows, project)
+    inspection = _allow(workspace, project, (champion.version, challenger.version, rows.fingerprint), inspection)
+    inspection = replace(inspection, differing=_count_differing(project.training.metric, first, second))
     slices, small = None, 0
     if project.promotion.slices == "not-worse":
         groups = slice_groups(rows, project)
@@ -145,6 +159,48 @@ def _evaluate_against_champion(
             guess=guess_gate_after(project.promotion, metric, champion_facts, facts, seed),
         ),
     )
+
+
+def _allow(
+    workspace: Workspace, project: Project, pair: tuple[str | None, str, str], inspection: GateInputs
+) -> GateInputs:
+    """With what this decision may use of alpha, after those that the ledger has of the model."""
+    promotion = project.promotion
+    if promotion.alpha_for == "decision":
+        allowance = Allowance(promotion.alpha, promotion.alpha)
+    else:
+        allowance = next_allowance(promotion.alpha, read_past_decisions(workspace, project.model_name), pair)
+    return replace(inspection, allowance=allowance, rows_fingerprint=pair[2])
+
+
+def read_past_decisions(workspace: Workspace, model_name: str) -> list[PastDecision]:
+    """The comparisons of a model that used alpha, in order; one that was recorded twice counts once.
+
+    Raises:
+        UnavailableError: the ledger is away.
+    """
+    found: list[PastDecision] = []
+    for event in workspace.ledger.events(subject=model_name):
+        for gate in (event.evidence.get("verdict") or {}).get("gates", ()):
+            evidence = gate.get("evidence", {})
+            if gate.get("code") not in SPENDING or "p_value" not in evidence:
+                continue
+            rows = evidence.get("rows_fingerprint")
+            pair = (event.evidence.get("champion"), event.subject.rpartition("/")[2], rows) if rows else None
+            level = float(evidence.get("level", evidence.get("alpha", 0.0)))
+            if pair is None or pair not in {one.pair for one in found}:
+                found.append(PastDecision(level, bool(gate.get("passed")), pair, bool(evidence.get("spent", True))))
+    return found
+
+
+def _count_differing(metric: str, first: LabelledPredictions, second: LabelledPredictions) -> int:
+    """Rows on which the two predict otherwise, as far as the metric sees it; no label is looked at."""
+    differ = first.predicted_codes != second.predicted_codes
+    if not get_metric(metric).needs_probabilities:
+        return int(np.count_nonzero(differ))
+    if first.probabilities is not None and second.probabilities is not None:
+        differ = differ | np.any(first.probabilities != second.probabilities, axis=1)
+    return int(np.count_nonzero(differ))
 
 
 def _refuse_comparison(

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tiltyard.evaluation import Comparison
 from tiltyard.jsonable import to_json_object
 from tiltyard.project import PromotionSection
+from tiltyard.promotion.gates.alpha_spending import Allowance
+from tiltyard.promotion.gates.inspection import NOT_INSPECTED, GateInputs
 from tiltyard.promotion.gates.verdict import GateResult
+
+# A difference whose number of rows every verdict names, in the unit of a metric between 0 and 1.
+ONE_POINT = 0.01
 
 
 def incomparable_gate(version: str, why: str) -> GateResult:
@@ -26,12 +33,21 @@ def incomparable_gate(version: str, why: str) -> GateResult:
     )
 
 
-def champion_gate(promotion: PromotionSection, comparison: Comparison, title: str) -> GateResult:
-    """What the project's rule says of a comparison; ``title`` is the metric's."""
-    return _RULES[promotion.rule](promotion, comparison, title)
+def champion_gate(
+    promotion: PromotionSection, comparison: Comparison, title: str, inspection: GateInputs = NOT_INSPECTED
+) -> GateResult:
+    """What the project's rule says of a comparison.
+
+    Args:
+        promotion: the project's ``[promotion]``.
+        comparison: champion and challenger on the same rows.
+        title: the metric's.
+        inspection: what the comparison may use of alpha, and on how many rows the two differ.
+    """
+    return _RULES[promotion.rule](promotion, comparison, title, inspection)
 
 
-def _better(_promotion: PromotionSection, comparison: Comparison, title: str) -> GateResult:
+def _better(_promotion: PromotionSection, comparison: Comparison, title: str, _inspection: GateInputs) -> GateResult:
     passed = comparison.difference > 0
     return GateResult(
         "gate.better",
@@ -43,26 +59,51 @@ def _better(_promotion: PromotionSection, comparison: Comparison, title: str) ->
     )
 
 
-def _significant(promotion: PromotionSection, comparison: Comparison, title: str) -> GateResult:
-    passed = comparison.difference > 0 and comparison.p_value < promotion.alpha
-    needed = comparison.rows_needed(alpha=promotion.alpha)
+def _significant(promotion: PromotionSection, comparison: Comparison, title: str, inspection: GateInputs) -> GateResult:
+    allowance = inspection.allowance or Allowance(promotion.alpha, promotion.alpha)
+    passed = comparison.difference > 0 and comparison.p_value < allowance.level
+    needed = comparison.rows_needed(alpha=allowance.level)
+    one_point = comparison.rows_needed(alpha=allowance.level, difference=ONE_POINT)
     reason, more = "", ""
     if not passed and comparison.difference > 0:
         reason = "the lead may be chance"
         more = f"; to tell such a lead from chance takes about {needed:,} rows" if needed else ""
     elif not passed:
         reason = _not_ahead(comparison)
+    if not passed and one_point:
+        more += f"; a gain of {ONE_POINT:g} takes about {one_point:,}"
     return GateResult(
         "gate.significant",
         f"Significantly better than the champion (alpha {promotion.alpha:g})",
         passed,
-        f"{numbers(comparison, title)}, p = {comparison.p_value:.4f}{more}",
+        f"{numbers(comparison, title)}, p = {comparison.p_value:.2g} {allowance.about}{more}",
         reason,
-        {**to_json_object(comparison), "alpha": promotion.alpha, "rows_needed": needed},
+        {
+            **to_json_object(comparison),
+            **spending_evidence(allowance, inspection),
+            "rows_needed": needed,
+            "rows_for_one_point": one_point,
+        },
     )
 
 
-def _non_inferior(promotion: PromotionSection, comparison: Comparison, title: str) -> GateResult:
+def spending_evidence(allowance: Allowance, inspection: GateInputs) -> dict[str, Any]:
+    """What the record keeps of the level that a decision used, for the decisions after it."""
+    # Of d rows on which the two differ, the smallest p-value is that of a challenger that is right on all of them.
+    out_of_reach = inspection.differing is not None and 0.5**inspection.differing >= allowance.level
+    return {
+        "alpha": allowance.alpha,
+        "level": allowance.level,
+        "decision": allowance.decision,
+        "alpha_left": allowance.left,
+        "spent": not out_of_reach,
+        "rows_fingerprint": inspection.rows_fingerprint,
+    }
+
+
+def _non_inferior(
+    promotion: PromotionSection, comparison: Comparison, title: str, _inspection: GateInputs
+) -> GateResult:
     passed = comparison.low > -promotion.margin
     return GateResult(
         "gate.non-inferior",

@@ -57,7 +57,7 @@ def run_gates(
     return make_verdict(
         [
             *gates,
-            champion_gate(promotion, comparison, get_metric(metric).title.lower()),
+            champion_gate(promotion, comparison, get_metric(metric).title.lower(), inspection),
             *guess,
             *_comparative_inspections(promotion, inspection),
         ]

@@ -17,7 +17,9 @@ from tiltyard.evaluation import (
 )
 from tiltyard.jsonable import to_json_object
 from tiltyard.project import PromotionSection
-from tiltyard.promotion.gates.champion import numbers
+from tiltyard.promotion.gates.alpha_spending import Allowance
+from tiltyard.promotion.gates.champion import numbers, spending_evidence
+from tiltyard.promotion.gates.inspection import NOT_INSPECTED, GateInputs
 from tiltyard.promotion.gates.verdict import GateResult
 
 METHOD = "permutation of the predictions"
@@ -25,29 +27,38 @@ TITLE_AFTER = "Better than always guessing (the champion is not)"
 TITLE = "Better than always guessing (there is no champion yet)"
 
 
-def guess_gate(promotion: PromotionSection, metric_name: str, labelled: LabelledPredictions, seed: int) -> GateResult:
+def guess_gate(
+    promotion: PromotionSection,
+    metric_name: str,
+    labelled: LabelledPredictions,
+    seed: int,
+    inspection: GateInputs = NOT_INSPECTED,
+) -> GateResult:
     """Whether a first champion beats always guessing, by the project's metric and rule.
 
     Its metric has to be better than that of both guesses (``guess_baseline``), and, but under the rule ``better``, by
-    more than chance: predictions that know nothing of their rows would reach it with a probability below ``alpha``
-    (``guessing_p_value``).
+    more than chance: predictions that know nothing of their rows would reach it with a probability below the level
+    that this decision may use of ``alpha`` (``guessing_p_value``).
 
     Args:
         promotion: the project's ``[promotion]``.
         metric_name: the metric by which versions are compared.
         labelled: the version's predictions for the test rows.
         seed: of everything random.
+        inspection: what the decision may use of alpha.
     """
+    allowance = inspection.allowance or Allowance(promotion.alpha, promotion.alpha)
     metric = get_metric(metric_name)
     guess = guess_baseline(metric, labelled, seed=seed)
     if guess.best is None:
         return _uncomparable(f"{metric.title.lower()} is not defined on guesses for these rows")
     try:
         comparison = compare(metric, guess.predictions[guess.best], labelled, seed=seed)
-        p_value = guessing_p_value(metric, labelled, alpha=promotion.alpha, seed=seed)
+        p_value = guessing_p_value(metric, labelled, alpha=allowance.level, seed=seed)
     except (DataError, ValueError) as error:
         return _uncomparable(str(error).rstrip("."))
-    return _evaluate(promotion, guess, replace(comparison, method=METHOD, p_value=p_value), metric.title.lower())
+    found = replace(comparison, method=METHOD, p_value=p_value)
+    return _evaluate(promotion, guess, found, metric.title.lower(), replace(inspection, allowance=allowance))
 
 
 def guess_gate_after(
@@ -78,10 +89,14 @@ def guess_gate_after(
     return replace(found, code="gate.guessing", title=TITLE_AFTER)
 
 
-def _evaluate(promotion: PromotionSection, guess: GuessBaseline, comparison: Comparison, title: str) -> GateResult:
+def _evaluate(
+    promotion: PromotionSection, guess: GuessBaseline, comparison: Comparison, title: str, inspection: GateInputs
+) -> GateResult:
     significant = promotion.rule != "better"
-    passed = comparison.difference > 0 and (not significant or comparison.p_value < promotion.alpha)
-    found = numbers(comparison, title, "guessing's ") + (f", p = {comparison.p_value:.4f}" if significant else "")
+    allowance = inspection.allowance or Allowance(promotion.alpha, promotion.alpha)
+    passed = comparison.difference > 0 and (not significant or comparison.p_value < allowance.level)
+    found = numbers(comparison, title, "guessing's ")
+    found += f", p = {comparison.p_value:.2g} {allowance.about}" if significant else ""
     found += f"; the guess: {GUESSES[guess.best]}" if guess.best else ""
     reason = ""
     if not passed:
@@ -90,7 +105,11 @@ def _evaluate(promotion: PromotionSection, guess: GuessBaseline, comparison: Com
         reason = "not better than always guessing"
         if comparison.difference > 0:
             reason = "its lead over always guessing may be chance"
-    evidence = {**to_json_object(comparison), "alpha": promotion.alpha, "guess": to_json_object(guess)}
+    evidence = {
+        **to_json_object(comparison),
+        **spending_evidence(allowance, inspection),
+        "guess": to_json_object(guess),
+    }
     return GateResult("gate.first", TITLE, passed, found, reason, evidence)
 
 

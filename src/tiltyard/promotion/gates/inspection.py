@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tiltyard.evaluation import Comparison, FairnessReport, SliceComparison
 from tiltyard.evaluation.sequential_test import LiveVerdict
 from tiltyard.findings import SEVERITIES, Finding
+from tiltyard.promotion.gates.alpha_spending import Allowance
 from tiltyard.promotion.gates.verdict import GateResult
 
 GRADES: tuple[str, ...] = SEVERITIES
@@ -75,6 +76,9 @@ class GateInputs:
         live: what the labels of production say of the two, where both predicted the same inputs.
         guess: how it compares with always guessing; needed where there is no champion, and where the champion does not
             beat guessing.
+        allowance: what the comparison with the champion may use of alpha; None for all of it.
+        differing: test rows on which the two predict otherwise; None where that was not counted.
+        rows_fingerprint: of the rows on which the two are compared.
     """
 
     slices: tuple[SliceComparison, ...] | None = None
@@ -85,6 +89,9 @@ class GateInputs:
     findings: DataFindings | None = None
     live: LiveVerdict | None = None
     guess: GateResult | None = None
+    allowance: Allowance | None = None
+    differing: int | None = None
+    rows_fingerprint: str = ""
 
 
 NOT_INSPECTED = GateInputs()
