@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.project_env import ProjectEnv
-from tests.promotion.test_gates import TRUTH, make_predictions
+from tests.promotion.test_gates import make_predictions
+from tiltyard.data import load_dataset, split_dataset
 from tiltyard.evaluation import compare, compare_paired, evaluate_predictions, get_metric
+from tiltyard.pipeline import promote_version
 from tiltyard.project import PromotionSection
 from tiltyard.promotion.gate_run import read_past_decisions
 from tiltyard.promotion.gates import Allowance, GateInputs, PastDecision, next_allowance, run_gates
@@ -131,11 +133,34 @@ def test_chains_of_equal_challengers_keep_the_promise() -> None:
 
 def test_decisions_of_a_project_share_alpha(project_env: ProjectEnv) -> None:
     """Each comparison that a project records makes the next one stricter, but the same one again does not."""
-    first = project_env.train(promote=True)
-    assert first.promotion is not None
-    challengers = [project_env.train(candidates=("tfidf-naive-bayes",), promote=True) for _ in range(2)]
-    past = read_past_decisions(project_env.workspace, project_env.project.model_name)
-    assert past[0].level == ALPHA / 2
-    assert past[1].level == pytest.approx(ALPHA / 6 + ALPHA / 2)
-    assert len(past) == 1 + len({outcome.version.version for outcome in challengers})
-    assert len(TRUTH) > 0
+    project = project_env.project
+    project = project.model_copy(update={"promotion": project.promotion.model_copy(update={"rule": "significant"})})
+    assert project_env.train(project, promote=True).promotion is not None
+    version = project_env.train(project, candidates=("tfidf-naive-bayes",), promote=True).version
+    workspace, test = project_env.workspace, split_dataset(load_dataset(project), project.split).test
+    again = promote_version(workspace, project, version.version, test)
+    past = read_past_decisions(workspace, project.model_name)
+    assert [one.level for one in past] == [ALPHA / 2, pytest.approx(ALPHA / 6 + ALPHA / 2)]
+    assert [gate.evidence["level"] for gate in again.verdict.gates if gate.code == "gate.significant"] == [
+        pytest.approx(past[1].level)
+    ]
+
+
+def test_the_promise_can_be_for_each_decision(project_env: ProjectEnv) -> None:
+    """``alpha_for = "decision"`` lets each decision use all of alpha."""
+    project = project_env.project
+    changes = {"rule": "significant", "alpha_for": "decision"}
+    project = project.model_copy(update={"promotion": project.promotion.model_copy(update=changes)})
+    outcome = project_env.train(project, promote=True).promotion
+    assert outcome is not None
+    levels = [gate.evidence["level"] for gate in outcome.verdict.gates if "level" in gate.evidence]
+    assert levels == [ALPHA]
+
+
+def test_a_p_value_is_not_bounded_by_the_number_of_draws() -> None:
+    """Of a large lead the p-value is far below 1 / draws, and not below that of the exact test."""
+    champion, challenger = make_predictions(range(100)), make_predictions(range(20))
+    exact = compare(get_metric("accuracy"), champion, challenger).p_value
+    found = compare(get_metric("f1"), champion, challenger).p_value
+    assert exact < 1e-20
+    assert exact < found < 1e-6

@@ -98,7 +98,8 @@ def guessing_p_value(metric: Metric, labelled: LabelledPredictions, *, alpha: fl
     A permutation test (Ojala and Garriga, Journal of Machine Learning Research 11, 2010, test 1): predictions, with
     their probabilities, are dealt out to the rows anew, so that each guess names the labels as often as the model does.
     The p-value is (1 + the number of deals that reach the model's metric) / (1 + deals). Deals on which the metric is
-    not defined count as if they reached it.
+    not defined count as if they reached it. Dealing ends where the p-value cannot fall below ``alpha`` any more (Besag
+    and Clifford, Biometrika 78, 1991).
 
     Args:
         metric: the metric by which versions are compared.
@@ -114,12 +115,14 @@ def guessing_p_value(metric: Metric, labelled: LabelledPredictions, *, alpha: fl
     deals = max(LEAST_DEALS, math.ceil(2 / alpha))
     random = np.random.default_rng(seed)
     hits = 0
-    for _ in range(deals):
+    for dealt in range(1, deals + 1):
         order = random.permutation(len(labelled))
         probabilities = None if labelled.probabilities is None else labelled.probabilities[order]
-        dealt = replace(labelled, predicted=labelled.predicted[order], probabilities=probabilities)
+        guess = replace(labelled, predicted=labelled.predicted[order], probabilities=probabilities)
         try:
-            hits += sign * metric.compute(dealt) >= reached - _ROUNDING
+            hits += sign * metric.compute(guess) >= reached - _ROUNDING
         except ValueError:
             hits += 1
+        if hits > alpha * deals:
+            return (1 + hits) / (1 + dealt)
     return (1 + hits) / (1 + deals)

@@ -16,7 +16,7 @@ from tiltyard.errors import DataError
 from tiltyard.evaluation.intervals import CONFIDENCE, bootstrap_draws
 from tiltyard.evaluation.labelled_predictions import LabelledPredictions, Labels, label_predictions
 from tiltyard.evaluation.metrics import Metric
-from tiltyard.evaluation.permutation_test import distinct_rows, permutation_p_values
+from tiltyard.evaluation.permutation_test import FEW_HITS, distinct_rows, normal_tail, permutation_p_values
 
 MCNEMAR = "McNemar's exact test"
 BOOTSTRAP = "paired bootstrap"
@@ -164,7 +164,8 @@ def compare_bootstrap(
 
     Rows are drawn with replacement, the same for both; the interval is the percentile interval. The p-value is
     (1 + the number of draws in which the challenger is not ahead) / (1 + draws) (Davison and Hinkley, 1997, section
-    4.2). Draws in which the metric is not defined are left out; if they are more than half, nothing can be said.
+    4.2); where almost no draw is, it is the tail of the normal distribution with their mean and spread. Draws in which
+    the metric is not defined are left out; if they are more than half, nothing can be said.
 
     Args:
         metric: what is compared.
@@ -187,8 +188,7 @@ def compare_bootstrap(
         ) from None
     drawn = _differences(metric, champion, challenger, resamples, seed) * sign
     low, high = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    not_ahead = (1 + int(np.sum(drawn <= 0))) / (1 + len(drawn))
-    not_behind = (1 + int(np.sum(drawn >= 0))) / (1 + len(drawn))
+    not_ahead, not_behind = _share_beyond(-drawn), _share_beyond(drawn)
     right, challenger_right = champion.predicted_codes == champion.truth, challenger.predicted_codes == challenger.truth
     return Comparison(
         metric=metric.name,
@@ -252,6 +252,15 @@ def _differences(
             next_step="Compare by another metric.",
         )
     return defined
+
+
+def _share_beyond(drawn: NDArray[np.float64]) -> float:
+    """The share of draws at or above 0; where almost none is, what the normal distribution of them has there."""
+    hits = 1 + int(np.sum(drawn >= 0))
+    share = hits / (1 + len(drawn))
+    if hits > FEW_HITS:
+        return share
+    return min(share, normal_tail(-float(np.mean(drawn)), float(np.std(drawn)), len(drawn)))
 
 
 def _binomial_tails(won: int, decided: int) -> tuple[float, float]:

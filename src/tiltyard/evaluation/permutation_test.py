@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from statistics import NormalDist
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,6 +15,10 @@ from tiltyard.evaluation.metrics import Metric
 _DRAWN_AT_ONCE = 1_000_000
 # Sums of the same numbers in another order differ by less.
 _EVEN = 1e-12
+# With more draws than this as far as what was seen, their share says enough.
+FEW_HITS = 10
+# A sum of n independent signs with weights is x spreads out with at most so many times the normal chance, for any n.
+SIGNS_BOUND = 3.18
 # They read the order of the probabilities alone, and two models' probabilities need not have one scale.
 _RANKING = ("roc_auc", "pr_auc")
 
@@ -30,7 +37,8 @@ def permutation_p_values(
     two are alike the p-value is exact for any metric and any number of rows (Good, Permutation, Parametric and
     Bootstrap Tests of Hypotheses, 2005, chapter 3; for accuracy it is McNemar's test). Metrics that rank see ranks
     instead of probabilities (Bandos, Rockette and Gur, Statistics in Medicine 24, 2005). The p-value is (1 + draws at
-    least as far) / (1 + draws).
+    least as far) / (1 + draws). Where almost no draw is that far, it is the bound for sums of independent signs, 3.18
+    times the tail of the normal distribution (Bentkus and Dzindzalieta, Bernoulli 21, 2015), which says more.
 
     Args:
         metric: what is compared; it must be defined for both.
@@ -47,13 +55,30 @@ def permutation_p_values(
     seen = float(_differences(metric, both, np.zeros((1, len(counts))), counts)[0])
     random = np.random.default_rng([seed, 1])
     ahead = behind = 1
+    squares = 0.0
     at_once = max(1, _DRAWN_AT_ONCE // len(counts))
     for start in range(0, resamples, at_once):
         exchanged = _draw_exchanges(counts, min(at_once, resamples - start), random)
         drawn = _differences(metric, both, exchanged, counts)
         ahead += int(np.sum(drawn >= seen - _EVEN))
         behind += int(np.sum(drawn <= seen + _EVEN))
-    return ahead / (1 + resamples), behind / (1 + resamples)
+        squares += float(np.sum(drawn**2))
+    spread = math.sqrt(squares / resamples)
+    lead, loss = ahead / (1 + resamples), behind / (1 + resamples)
+    if ahead <= FEW_HITS:
+        lead = min(lead, SIGNS_BOUND * normal_tail(seen, spread, resamples))
+    if behind <= FEW_HITS:
+        loss = min(loss, SIGNS_BOUND * normal_tail(-seen, spread, resamples))
+    return lead, loss
+
+
+def normal_tail(distance: float, spread: float, draws: int) -> float:
+    """The chance that a normal value of mean 0 is at least so far out, with a spread that was estimated from draws.
+
+    The spread is taken two standard errors larger than it was estimated, so that the tail is not too small.
+    """
+    widened = spread * (1 + 2 / math.sqrt(2 * draws))
+    return NormalDist().cdf(-distance / widened) if widened > 0 else 1.0
 
 
 def distinct_rows(
