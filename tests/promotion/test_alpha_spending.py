@@ -14,7 +14,7 @@ from tiltyard.evaluation import compare, compare_paired, evaluate_predictions, g
 from tiltyard.pipeline import promote_version
 from tiltyard.project import PromotionSection
 from tiltyard.promotion.gate_run import read_past_decisions
-from tiltyard.promotion.gates import Allowance, GateInputs, PastDecision, next_allowance, run_gates
+from tiltyard.promotion.gates import FIRST_CHAMPIONS, Allowance, GateInputs, PastDecision, next_allowance, run_gates
 
 ALPHA = 0.05
 
@@ -30,6 +30,11 @@ def play(won: list[bool]) -> list[float]:
 def test_a_life_of_refusals_uses_no_more_than_alpha() -> None:
     """The levels of any number of decisions that were not won add up to less than alpha, the first is half of it."""
     levels = play([False] * 1000)
+    first = [
+        next_allowance(ALPHA, [PastDecision(0.0, won=False)] * k, spending=FIRST_CHAMPIONS).level for k in range(999)
+    ]
+    assert first[0] == pytest.approx(0.8 * ALPHA)
+    assert sum(first) < ALPHA
     assert levels[0] == ALPHA / 2
     assert sum(levels) < ALPHA
     assert next_allowance(ALPHA, [PastDecision(level, won=False) for level in levels[:9]]).left == pytest.approx(
@@ -56,8 +61,9 @@ def test_the_same_pair_on_the_same_rows_is_one_decision() -> None:
     """To ask again costs nothing and gives the same level; other rows are another decision."""
     pair = ("1", "2", "rows")
     past = [PastDecision(0.025, won=False, pair=pair), PastDecision(0.008, won=False, pair=("1", "3", "rows"))]
-    assert next_allowance(ALPHA, past, pair) == Allowance(ALPHA, 0.025, 1)
-    assert next_allowance(ALPHA, past, ("1", "2", "more rows")) == Allowance(ALPHA, ALPHA / 12, 3)
+    again, other = next_allowance(ALPHA, past, pair), next_allowance(ALPHA, past, ("1", "2", "more rows"))
+    assert (again.level, again.decision) == (0.025, 1)
+    assert [other.level, other.decision] == [pytest.approx(ALPHA / 12), 3]
 
 
 def test_a_decision_that_could_not_be_won_is_not_counted() -> None:
@@ -73,7 +79,9 @@ def test_a_verdict_names_level_and_rows() -> None:
     assert 0.025 < found.p_value < ALPHA + 0.03
     verdicts = {}
     for decision, level in ((None, 0.9), (4, found.p_value / 2)):
-        inspection = GateInputs(allowance=Allowance(ALPHA, level, decision), differing=66, rows_fingerprint="f")
+        inspection = GateInputs(
+            allowance=Allowance(ALPHA, level, decision, ALPHA / 5), differing=66, rows_fingerprint="f"
+        )
         verdicts[decision] = run_gates(
             PromotionSection(),
             evaluate_predictions(challenger),
@@ -139,10 +147,11 @@ def test_decisions_of_a_project_share_alpha(project_env: ProjectEnv) -> None:
     version = project_env.train(project, candidates=("tfidf-naive-bayes",), promote=True).version
     workspace, test = project_env.workspace, split_dataset(load_dataset(project), project.split).test
     again = promote_version(workspace, project, version.version, test)
-    past = read_past_decisions(workspace, project.model_name)
-    assert [one.level for one in past] == [ALPHA / 2, pytest.approx(ALPHA / 6 + ALPHA / 2)]
+    (first,) = read_past_decisions(workspace, project.model_name, "gate.first")
+    (past,) = read_past_decisions(workspace, project.model_name, "gate.significant")
+    assert [first.level, past.level] == [pytest.approx(0.8 * ALPHA), ALPHA / 2]
     assert [gate.evidence["level"] for gate in again.verdict.gates if gate.code == "gate.significant"] == [
-        pytest.approx(past[1].level)
+        pytest.approx(past.level)
     ]
 
 

@@ -27,6 +27,8 @@ from tiltyard.project import Project
 from tiltyard.promotion.ab_test import live_comparison
 from tiltyard.promotion.context import Workspace
 from tiltyard.promotion.gates import (
+    CHALLENGERS,
+    FIRST_CHAMPIONS,
     Allowance,
     Cost,
     DataFindings,
@@ -51,9 +53,6 @@ from tiltyard.promotion.offline_predictions import (
 from tiltyard.promotion.serving_cost import measure_cost
 from tiltyard.registry import VersionInfo
 from tiltyard.registry.ports import FINDINGS_TAG
-
-# The gates whose p-value is compared with a level.
-SPENDING = ("gate.first", "gate.significant")
 
 
 def evaluate_gates(
@@ -169,27 +168,34 @@ def _allow(
     if promotion.alpha_for == "decision":
         allowance = Allowance(promotion.alpha, promotion.alpha)
     else:
-        allowance = next_allowance(promotion.alpha, read_past_decisions(workspace, project.model_name), pair)
+        gate, spending = ("gate.first", FIRST_CHAMPIONS) if pair[0] is None else ("gate.significant", CHALLENGERS)
+        past = read_past_decisions(workspace, project.model_name, gate)
+        allowance = next_allowance(promotion.alpha, past, pair, spending)
     return replace(inspection, allowance=allowance, rows_fingerprint=pair[2])
 
 
-def read_past_decisions(workspace: Workspace, model_name: str) -> list[PastDecision]:
-    """The comparisons of a model that used alpha, in order; one that was recorded twice counts once.
+def read_past_decisions(workspace: Workspace, model_name: str, gate: str) -> list[PastDecision]:
+    """The comparisons of a model by a gate, in order; one that was recorded twice counts once.
+
+    Args:
+        workspace: the ledger.
+        model_name: the model.
+        gate: ``gate.first`` or ``gate.significant``: each has an alpha of its own to share.
 
     Raises:
         UnavailableError: the ledger is away.
     """
     found: list[PastDecision] = []
     for event in workspace.ledger.events(subject=model_name):
-        for gate in (event.evidence.get("verdict") or {}).get("gates", ()):
-            evidence = gate.get("evidence", {})
-            if gate.get("code") not in SPENDING or "p_value" not in evidence:
+        for result in (event.evidence.get("verdict") or {}).get("gates", ()):
+            evidence = result.get("evidence", {})
+            if result.get("code") != gate or "p_value" not in evidence:
                 continue
             rows = evidence.get("rows_fingerprint")
             pair = (event.evidence.get("champion"), event.subject.rpartition("/")[2], rows) if rows else None
             level = float(evidence.get("level", evidence.get("alpha", 0.0)))
             if pair is None or pair not in {one.pair for one in found}:
-                found.append(PastDecision(level, bool(gate.get("passed")), pair, bool(evidence.get("spent", True))))
+                found.append(PastDecision(level, bool(result.get("passed")), pair, bool(evidence.get("spent", True))))
     return found
 
 

@@ -31,16 +31,13 @@ class Allowance:
         alpha: the accepted rate of false promotions.
         level: what the p-value of this decision is compared with.
         decision: its number among those of the project, from 1; None where each decision may use all of alpha.
+        left: what the decisions after this one may use together, without what promotions hand on.
     """
 
     alpha: float
     level: float
     decision: int | None = None
-
-    @property
-    def left(self) -> float:
-        """What the decisions that come after this one may use together, without what promotions give back."""
-        return self.alpha if self.decision is None else self.alpha / (self.decision + 1)
+    left: float | None = None
 
     @property
     def about(self) -> str:
@@ -52,27 +49,56 @@ class Allowance:
         )
 
 
+@dataclass(frozen=True)
+class Spending:
+    """How alpha is shared by decisions, whose number is not known before.
+
+    The first of them gets the share ``first`` of alpha, the k-th after it ``(1 - first) / (k (k - 1))``, which adds up
+    to 1 however many there are.
+    """
+
+    first: float
+
+    def share(self, number: int) -> float:
+        """The share of decision ``number``, from 1."""
+        return self.first if number == 1 else (1 - self.first) / (number * (number - 1))
+
+    def left(self, number: int) -> float:
+        """What is left after it."""
+        return (1 - self.first) / number
+
+
+CHALLENGERS = Spending(0.5)
+"""Challengers against champions: there will be many."""
+FIRST_CHAMPIONS = Spending(0.8)
+"""Versions against guessing, while there is no champion: mostly the first attempt is the only one."""
+
+
 def next_allowance(
-    alpha: float, past: Sequence[PastDecision], pair: tuple[str | None, str, str] | None = None
+    alpha: float,
+    past: Sequence[PastDecision],
+    pair: tuple[str | None, str, str] | None = None,
+    spending: Spending = CHALLENGERS,
 ) -> Allowance:
     """The level of the next decision, such that all decisions of a project together keep ``alpha``.
 
-    The k-th decision has alpha / (k (k + 1)), which adds up to alpha however many there are; a decision that was won
-    hands its level on to the next, since only decisions about challengers that are not better use it up. This is the
-    online fallback procedure (Tian and Ramdas, Statistical Methods in Medical Research 30, 2021), which holds the rate
-    of projects with any false promotion at alpha whatever the dependence of the p-values, so also where the same test
-    rows decide again and again. The same two versions on the same rows are the same decision.
+    Each decision has its share of alpha, and one that was won hands its level on to the next, since only decisions
+    about challengers that are not better use alpha up. This is the online fallback procedure (Tian and Ramdas,
+    Statistical Methods in Medical Research 30, 2021), which holds the rate of projects with any false promotion at
+    alpha whatever the dependence of the p-values, so also where the same test rows decide again and again. The same two
+    versions on the same rows are the same decision.
 
     Args:
         alpha: the accepted rate.
         past: the decisions so far, in order.
         pair: champion, challenger and the fingerprint of the rows.
+        spending: how alpha is shared.
     """
-    number, level, handed_on = 0, 0.0, 0.0
-    for one in [*(one for one in past if one.spent), None]:
-        if one is not None and pair is not None and one.pair == pair:
-            return Allowance(alpha, one.level, number + 1)
-        number += 1
-        level = alpha / (number * (number + 1)) + handed_on
-        handed_on = 0.0 if one is None else one.level if one.won else 0.0
-    return Allowance(alpha, min(alpha, level), number)
+    handed_on, number = 0.0, 0
+    for number, one in enumerate((one for one in past if one.spent), 1):
+        if pair is not None and one.pair == pair:
+            return Allowance(alpha, one.level, number, alpha * spending.left(number))
+        handed_on = one.level if one.won else 0.0
+    number += 1
+    level = min(alpha, alpha * spending.share(number) + handed_on)
+    return Allowance(alpha, level, number, alpha * spending.left(number))

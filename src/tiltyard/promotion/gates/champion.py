@@ -76,7 +76,7 @@ def _significant(promotion: PromotionSection, comparison: Comparison, title: str
         "gate.significant",
         f"Significantly better than the champion (alpha {promotion.alpha:g})",
         passed,
-        f"{numbers(comparison, title)}, p = {comparison.p_value:.2g} {allowance.about}{more}",
+        f"{numbers(comparison, title)}, {show_p_value(comparison.p_value)} {allowance.about}{more}",
         reason,
         {
             **to_json_object(comparison),
@@ -85,6 +85,11 @@ def _significant(promotion: PromotionSection, comparison: Comparison, title: str
             "rows_for_one_point": one_point,
         },
     )
+
+
+def show_p_value(p_value: float) -> str:
+    """A p-value for people: four digits after the point, and of a smaller one its size."""
+    return f"p = {p_value:.4f}" if p_value >= 0.00005 else f"p = {p_value:.0e}"
 
 
 def spending_evidence(allowance: Allowance, inspection: GateInputs) -> dict[str, Any]:

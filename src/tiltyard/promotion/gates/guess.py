@@ -18,7 +18,7 @@ from tiltyard.evaluation import (
 from tiltyard.jsonable import to_json_object
 from tiltyard.project import PromotionSection
 from tiltyard.promotion.gates.alpha_spending import Allowance
-from tiltyard.promotion.gates.champion import numbers, spending_evidence
+from tiltyard.promotion.gates.champion import numbers, show_p_value, spending_evidence
 from tiltyard.promotion.gates.inspection import NOT_INSPECTED, GateInputs
 from tiltyard.promotion.gates.verdict import GateResult
 
@@ -96,7 +96,7 @@ def _evaluate(
     allowance = inspection.allowance or Allowance(promotion.alpha, promotion.alpha)
     passed = comparison.difference > 0 and (not significant or comparison.p_value < allowance.level)
     found = numbers(comparison, title, "guessing's ")
-    found += f", p = {comparison.p_value:.2g} {allowance.about}" if significant else ""
+    found += f", {show_p_value(comparison.p_value)} {allowance.about}" if significant else ""
     found += f"; the guess: {GUESSES[guess.best]}" if guess.best else ""
     reason = ""
     if not passed:
