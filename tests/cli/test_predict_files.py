@@ -193,7 +193,7 @@ def test_a_file_that_cannot_be_predicted_is_refused_with_the_reason(
 
 def test_a_code_keeps_its_zeros(tmp_path: Path) -> None:
     """A category that looks like a number (01234) is read as it is written, also where all cells of a file are such."""
-    lines = [f"{n},{('01234', '77', 'x1')[n % 3]},{('no', 'yes')[(n % 3 == 0) ^ (n % 7 == 0)]}" for n in range(120)]
+    lines = [f"{n},{('01234', '77', 'x1')[n % 3]},{('no', 'yes')[(n % 3 == 0) ^ (n % 7 == 0)]}" for n in range(240)]
     (tmp_path / "rows.csv").write_text("size,code,y\n" + "\n".join(lines), encoding="utf-8")
     (tmp_path / "tiltyard.toml").write_text(PROJECT, encoding="utf-8")
     project = Films(tmp_path)

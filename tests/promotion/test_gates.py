@@ -184,7 +184,7 @@ def test_a_lead_that_may_be_chance() -> None:
     verdict = meet(range(10), range(100, 109), rule="significant")
     assert not verdict.promoted
     assert verdict.reason == "the lead may be chance"
-    assert "p = 0.5000" in verdict.summary
+    assert "p = 0.5000 (alpha 0.05)" in verdict.summary
     needed = verdict.gates[-1].evidence["rows_needed"]
     assert needed > 10_000
     assert f"{needed:,} rows" in verdict.summary

@@ -53,19 +53,19 @@ class Allowance:
 class Spending:
     """How alpha is shared by decisions, whose number is not known before.
 
-    The first of them gets the share ``first`` of alpha, the k-th after it ``(1 - first) / (k (k - 1))``, which adds up
-    to 1 however many there are.
+    The first of them gets the share ``first`` of alpha, the k-th one after it ``2 (1 - first) / (k (k + 1))``, which
+    adds up to 1 however many there are. With a first share of a half that is 1 / (k (k + 1)) for all of them.
     """
 
     first: float
 
     def share(self, number: int) -> float:
         """The share of decision ``number``, from 1."""
-        return self.first if number == 1 else (1 - self.first) / (number * (number - 1))
+        return self.first if number == 1 else 2 * (1 - self.first) / (number * (number + 1))
 
     def left(self, number: int) -> float:
         """What is left after it."""
-        return (1 - self.first) / number
+        return 2 * (1 - self.first) / (number + 1)
 
 
 CHALLENGERS = Spending(0.5)
