@@ -1,4 +1,4 @@
-"""What the promises rest on: each rate that Tiltyard promises, beside the rate that simulations measure.
+"""What the promises rest on: each rate that Tiltyard promises, next to the rate that simulations measure.
 
     python benchmarks/evidence.py --json evidence.json
     python benchmarks/evidence.py --chains 200

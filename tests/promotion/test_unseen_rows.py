@@ -1,4 +1,4 @@
-"""Rows that a version was trained on never judge it, whatever became of the columns since."""
+"""A version is never evaluated on rows that it was trained on, whatever became of the columns since."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def change_rows(rows: pd.DataFrame, how: str) -> pd.DataFrame:
 
 @pytest.mark.parametrize("how", ["a column more", "another kind", "both"])
 def test_training_rows_are_recognised_by_what_the_version_saw(loans: ProjectEnv, how: str) -> None:
-    """A column more, or a column that is taken for numbers today, hides no row that the champion was trained on."""
+    """A column more, or a column that is read as numbers today, hides no row that the champion was trained on."""
     champion = loans.workspace.registry.get_version("loans-classifier", alias="champion")
     package = loans.workspace.load(champion)
     before = pd.read_csv(loans.films.root / "first.csv", dtype={"age": object})
@@ -163,7 +163,7 @@ def log_loans_model(loans: ProjectEnv, how: str) -> Any:
 
 @pytest.mark.parametrize("how", ["training_data", "log_dataset"])
 def test_a_logged_model_says_which_rows_it_was_fitted_on(loans: ProjectEnv, how: str) -> None:
-    """Rows that were given with the model, or logged as the training data of its run, do not judge it."""
+    """Rows that were given with the model, or logged as the training data of its run, are not used to evaluate it."""
     info = log_loans_model(loans, how)
     rows = load_changed(loans, pd.concat([make_rows(1), make_rows(4, 60)]), remembered=False)
     unseen = find_unseen_rows(loans.workspace.load(info), info, rows)
@@ -171,7 +171,7 @@ def test_a_logged_model_says_which_rows_it_was_fitted_on(loans: ProjectEnv, how:
 
 
 def test_a_version_without_training_keys_is_not_compared(loans: ProjectEnv) -> None:
-    """Where nobody can tell which rows a version was trained on, the comparison is refused, with what helps."""
+    """Where it is not known which rows a version was trained on, the comparison is refused, with what helps."""
     info = log_loans_model(loans, "neither")
     rows = load_changed(loans, make_rows(1), remembered=False)
     with pytest.raises(DataError, match="does not say which rows it was trained on") as refused:

@@ -180,7 +180,7 @@ def read_past_decisions(workspace: Workspace, model_name: str, gate: str) -> lis
     Args:
         workspace: the ledger.
         model_name: the model.
-        gate: ``gate.first`` or ``gate.significant``: each has an alpha of its own to share.
+        gate: ``gate.first`` or ``gate.significant``: each shares a separate alpha.
 
     Raises:
         UnavailableError: the ledger is away.

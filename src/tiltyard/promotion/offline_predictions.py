@@ -121,7 +121,7 @@ def align_columns(rows: Dataset, manifest: Manifest, info: VersionInfo) -> Datas
 
 
 def _read_as_trained(rows: Dataset, manifest: Manifest) -> pd.DataFrame:
-    """The cells of the rows as the version reads them, whatever they are taken for today."""
+    """The cells of the rows as the version reads them, whatever they are read as today."""
     then, now = manifest.table_schema, rows.schema
     today = {column.name: column for column in now.columns} if now else {}
     if then is None:
@@ -149,11 +149,11 @@ def _is_date(dtype: object) -> bool:
 def find_unseen_rows(package: Package, info: VersionInfo, rows: Dataset) -> NDArray[np.bool_]:
     """Which of n rows a version was not trained on: rows that it was trained on say nothing about it.
 
-    A row is recognised by what the version read of it, so a column that was added since, or that is taken for another
+    A row is recognised by what the version read of it, so a column that was added since, or that is read as another
     kind today, hides none. Where a cell is missing that may have been a value to the version, the row counts as seen.
 
     Raises:
-        DataError: the version was packaged without the keys of its training rows, so that nobody can tell, or the rows
+        DataError: the version was packaged without the keys of its training rows, so that it is not known, or the rows
             have not the columns or the kinds of values that it reads.
     """
     keys = package.training_keys

@@ -63,7 +63,7 @@ class Spending:
         """The share of decision ``number``, from 1."""
         return self.first if number == 1 else 2 * (1 - self.first) / (number * (number + 1))
 
-    def left(self, number: int) -> float:
+    def count_left(self, number: int) -> float:
         """What is left after it."""
         return 2 * (1 - self.first) / (number + 1)
 
@@ -97,8 +97,8 @@ def next_allowance(
     handed_on, number = 0.0, 0
     for number, one in enumerate((one for one in past if one.spent), 1):
         if pair is not None and one.pair == pair:
-            return Allowance(alpha, one.level, number, alpha * spending.left(number))
+            return Allowance(alpha, one.level, number, alpha * spending.count_left(number))
         handed_on = one.level if one.won else 0.0
     number += 1
     level = min(alpha, alpha * spending.share(number) + handed_on)
-    return Allowance(alpha, level, number, alpha * spending.left(number))
+    return Allowance(alpha, level, number, alpha * spending.count_left(number))
