@@ -255,8 +255,8 @@ class ExperimentTracker:
             artifact_path: its name within the run.
             input_example: a few rows as the model reads them (a table of any usual form), which decide kinds that the
                 model does not tell; the version keeps them as samples.
-            training_data: the rows that it was fitted on, so that they never evaluate it; default: the table that the run
-                logged as ``training``. Without either the gates refuse to compare it.
+            training_data: the rows that it was fitted on, which are left out where it is compared; default: the table
+                that the run logged as ``training``. Without either the gates refuse to compare it.
 
         Returns:
             Its URI, ``models:/m-…``; ``runs:/RUN_ID/ARTIFACT_PATH`` names it too.
