@@ -41,14 +41,15 @@ def serving(
         )
         address = f"http://127.0.0.1:{port}"
         try:
-            _wait_for(address, process, root / "log")
+            wait_for(address, process, root / "log")
             yield address
         finally:
             process.terminate()
             process.wait(timeout=30)
 
 
-def _wait_for(address: str, process: subprocess.Popen[str], log: Path) -> None:
+def wait_for(address: str, process: subprocess.Popen[str], log: Path) -> None:
+    """Wait until a server of MLflow responds."""
     deadline = time.monotonic() + 120
     while True:
         try:

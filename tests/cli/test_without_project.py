@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from sklearn.ensemble import RandomForestClassifier
 
+from tiltyard import ModelMonitor
 from tiltyard.cli.main import main
 from tiltyard.pipeline.mlops_pipeline import MLOpsPipeline
 from tiltyard.settings import Settings
@@ -77,11 +78,29 @@ def test_a_version_is_promoted_and_used_by_its_name(run: Run, folder: Path) -> N
     assert Path(run("report", "--model-name", NAME, "--to", "page.md")[1]["file"]).name == "page.md"
     assert (folder / "page.md").is_file()
     assert len(run("runs")[1]) == 2
+    assert run("export", "1", "--model-name", NAME, "--to", "pickles")[0] == 0
     code, doctor, _ = run("doctor", "--model-name", NAME)
     checks = {check["name"]: check for check in doctor["checks"]}
     assert code == 0, [check for check in doctor["checks"] if check["state"] == "wrong"]
     assert NAME in checks["project file"]["found"]
     assert "version 1" in checks["champion"]["found"]
+
+
+@pytest.mark.requirement("R-PRED-03", "R-PRED-06")
+def test_recorded_predictions_are_counted_exported_and_labelled_by_the_models_name(run: Run, folder: Path) -> None:
+    """What ``log_prediction`` recorded is counted, exported, labelled and erased without a project file."""
+    with ModelMonitor(NAME) as monitor:
+        monitor.log_prediction("Introvert", {"Time_spent_Alone": 9.0, "Stage_fear": "Yes"}, 0.9)
+    assert run("predictions", "stats", "--model-name", NAME)[1]["total_predictions"] == 1
+    assert run("predictions", "export", "--to", "rows.jsonl")[1]["predictions"] == 1
+    row = json.loads((folder / "rows.jsonl").read_text("utf-8"))
+    (folder / "truth.csv").write_text(f"prediction_id,Personality\n{row['prediction_id']},Introvert\n", "utf-8")
+    assert run("feedback", "import", "truth.csv", "--model-name", NAME)[0] == 0
+    assert run("feedback", "stats")[1]["labels"] == 1
+    assert len(run("feedback", "list", "--model-name", NAME)[1]) == 1
+    assert run("predictions", "prune", "--days", "1", "--model-name", NAME)[1]["erased"] == 0
+    assert run("predictions", "erase", "--id", row["prediction_id"], "--reason", "a trial", "--yes")[0] == 0
+    assert run("predictions", "stats")[1]["total_predictions"] == 0
 
 
 def test_the_doctor_names_the_line_that_shows_mlflow_the_same_store(

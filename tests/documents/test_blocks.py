@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import yaml  # type: ignore[import-untyped]
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OrdinalEncoder
@@ -17,11 +18,16 @@ from tests.documents.blocks import BLOCKS
 
 ROOT = Path(__file__).parents[2]
 PYTHON = tuple(f"infrastructure-{number}" for number in (2, 3, 4, 5, 6, 13, 14, 15, 16, 17, 18))
+EXAMPLES = "tests/pages/test_examples.py"
+INFRASTRUCTURE = "tests/documents/test_infrastructure.py"
 SENTIMENT = "tests/documents/test_sentiment.py"
 LOOP = "tests/journeys/test_walking_loop.py::test_a_model_is_trained_promoted_served_and_recorded"
 STAND = "tests/deploy/test_containers.py::test_the_stand_from_start_to_reset"
 IMAGE = "tests/deploy/test_containers.py::test_one_image_trains_and_serves"
 RUN = {
+    "architecture-2": f"{INFRASTRUCTURE}::test_mlflows_own_pages_show_runs_versions_and_aliases",
+    "infrastructure-7": f"{INFRASTRUCTURE}::served",
+    "infrastructure-8": f"{INFRASTRUCTURE}::test_the_curls_work_on_a_model_that_has_their_columns",
     "stages-full-5": f"{SENTIMENT}::test_the_lines_about_recorded_predictions_run",
     "sentiment-2": f"{SENTIMENT}::demo",
     "sentiment-3": f"{SENTIMENT}::test_a_training_prints_what_the_document_shows",
@@ -34,6 +40,8 @@ RUN = {
     "sentiment-10": f"{SENTIMENT}::test_the_curls_respond_as_the_document_expects",
 }
 SHOWN = {
+    "infrastructure-9": f"{EXAMPLES}::test_the_loop_from_python_runs",
+    "infrastructure-12": f"{EXAMPLES}::test_the_steps_of_a_pipeline_run_in_order",
     "stages-full-1": LOOP,
     "stages-full-2": LOOP,
     "stages-full-3": LOOP,
@@ -47,25 +55,44 @@ SHOWN = {
     "sentiment-11": STAND,
     "sentiment-12": STAND,
 }
+# Commands and routes that the documents name in their text, outside of a block.
+INLINE = {
+    "mlflow ui": f"{INFRASTRUCTURE}::test_mlflows_own_pages_show_runs_versions_and_aliases",
+    "train": f"{SENTIMENT}::demo",
+    "train --champion": f"{SENTIMENT}::demo",
+    "model-info": f"{SENTIMENT}::test_the_commands_about_versions_run",
+    "list-versions": f"{SENTIMENT}::test_the_commands_about_versions_run",
+    "set-alias": f"{SENTIMENT}::test_the_commands_about_versions_run",
+    "POST /predict": f"{SENTIMENT}::test_the_curls_respond_as_the_document_expects",
+    "POST /predict/batch": f"{INFRASTRUCTURE}::test_the_curls_work_on_a_model_that_has_their_columns",
+    "GET /health": f"{SENTIMENT}::test_the_curls_respond_as_the_document_expects",
+    "GET /model-info": f"{SENTIMENT}::test_the_curls_respond_as_the_document_expects",
+    "POST /admin/reload": f"{SENTIMENT}::test_an_equal_version_is_not_promoted_and_a_reload_is_forced",
+    "GET /": f"{INFRASTRUCTURE}::test_a_bare_estimator_goes_from_a_run_to_the_dashboard",
+    "GET /docs": "tests/serving/test_pages.py::test_docs_is_swagger_ui_from_this_server",
+}
 NOT_RUN = {
     "stages-full-4": "pulls an image of another project from a registry",
-    "architecture-2": "mlflow ui serves until it is ended; its variables: tests/cli/test_without_project.py",
     "architecture-4": "a picture of the flow, not a command",
-    "infrastructure-7": "serves until it is ended; run only by tests of its parts so far",
-    "infrastructure-8": "needs a server with the columns feature1 and feature2; its form is tested by tests/serving",
-    "infrastructure-9": "three processes; examples/mlops_demo.py was run by hand",
-    "infrastructure-12": "GitHub runs it; the scripts of examples/ci were run by hand in this order",
 }
 
 
 def test_every_block_is_run_or_says_why_not() -> None:
-    """Each block of the documents is run by one test that exists, or listed with the reason why it is not."""
+    """Each block, and each command named in the text, is run by a test that exists, or listed with the reason."""
     assert sorted([*PYTHON, *RUN, *SHOWN, *NOT_RUN]) == sorted(BLOCKS)
-    for block, test in (RUN | SHOWN).items():
+    for block, test in (RUN | SHOWN | INLINE).items():
         file, _, name = test.partition("::")
         text = (ROOT / file).read_text("utf-8")
         assert f"def {name}(" in text, test
-        assert block in SHOWN or f'"{block}"' in text, f"{file} does not name {block}"
+        assert block not in RUN or f'"{block}"' in text, f"{file} does not name {block}"
+
+
+def test_the_steps_of_the_workflow_are_those_of_the_example() -> None:
+    """The commands that the document's workflow runs are, in their order, those of the example's page."""
+    jobs = yaml.safe_load(BLOCKS["infrastructure-12"]["text"])["jobs"].values()
+    steps = [step["run"] for job in jobs for step in job["steps"] if "scripts/" in step.get("run", "")]
+    assert len(steps) == 6
+    assert "\n".join(steps) in (ROOT / "examples" / "ci" / "README.md").read_text("utf-8")
 
 
 @pytest.mark.requirement(

@@ -36,6 +36,7 @@ def folder(tmp_path: Path, fresh_store: Path) -> Path:
     return tmp_path / "ci"
 
 
+@pytest.mark.requirement("R-CI-05", "R-CI-08", "R-CI-09", "R-REG-23", "R-DOC-03")
 @pytest.mark.journey
 def test_the_steps_of_a_pipeline_run_in_order(folder: Path) -> None:
     """The commands of the page, one after the other, end with a promoted version; each shows what it did."""
@@ -50,6 +51,7 @@ def test_the_steps_of_a_pipeline_run_in_order(folder: Path) -> None:
         assert PRINTED[Path(script).name] in done.stdout, f"{script}: {done.stdout}"
 
 
+@pytest.mark.requirement("R-DEPLOY-11", "R-DOC-03", "R-ORCH-03")
 @pytest.mark.filterwarnings("ignore")
 def test_the_loop_from_python_runs(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -207,13 +207,16 @@ def test_no_state_of_the_process(tracker: ExperimentTracker, tmp_path: Path) -> 
 def test_logged_model_to_production(
     tracker: ExperimentTracker, tracking_uri: str, tmp_path: Path, name: str, uri: str
 ) -> None:
-    """A model that was logged is registered by either of its addresses, promoted, and loaded as it was."""
+    """A model that was logged is registered by either of its addresses with its metrics, promoted, and loaded."""
     given = fitted(name)
     with tracker.start_run() as run:
+        tracker.log_metrics({"accuracy": 0.1 + 0.2})
         logged = tracker.log_model(given.model, "model")
     registry = MlflowRegistry(tracking_uri=tracking_uri)
     info = registry.register_model(logged if uri == "models" else f"runs:/{run.run_id}/model", "films")
     assert info.run_id == run.run_id
+    assert dict(registry.get_version("films", version=info.version).metrics) == {"accuracy": 0.1 + 0.2}
+    assert dict(registry.register_model(logged, "films", metrics={}).metrics) == {}
     registry.set_alias("films", "champion", info.version)
     loaded = registry.load_model("films", stage="Production")
     assert np.array_equal(loaded.predict_proba(given.inputs), given.model.predict_proba(given.inputs))

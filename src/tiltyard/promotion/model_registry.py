@@ -63,7 +63,7 @@ class ModelRegistry(MlflowRegistry):
             name: the registered model, which comes into being with its first version.
             description: for people.
             tags: of the version.
-            metrics: its metrics, which are shown with it; default: none.
+            metrics: its metrics, which are shown with it; default: those of its run.
             run_id: the run that made it; default: the one that the address names.
 
         Raises:

@@ -11,9 +11,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tiltyard import wiring
 from tiltyard.cli.current_ledger import open_current_ledger
-from tiltyard.cli.options import json_option, project_option
+from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_counts, print_json, print_line, print_table
 from tiltyard.cli.time_options import parse_time, parse_timezone
+from tiltyard.cli.versions.find_project import find_project
 from tiltyard.errors import DataError
 from tiltyard.formatting import format_count
 from tiltyard.monitoring.labels.label_import import (
@@ -24,7 +25,6 @@ from tiltyard.monitoring.labels.label_import import (
     import_labels,
     read_labels,
 )
-from tiltyard.project import load_project
 
 _KINDS = {
     "stored": "stored",
@@ -52,6 +52,7 @@ def feedback_group() -> None:
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @project_option
+@model_option
 @click.option("--id-column", default=LabelColumns.id, show_default=True, help="Column of the prediction ids.")
 @click.option("--key-column", default=LabelColumns.key, show_default=True, help="Column of your keys.")
 @click.option("--label-column", default=LabelColumns.label, show_default=True, help="Column of the labels.")
@@ -62,6 +63,7 @@ def feedback_group() -> None:
 def import_labels_command(
     file: Path,
     project_path: Path | None,
+    model_name: str | None,
     id_column: str,
     key_column: str,
     label_column: str,
@@ -76,7 +78,7 @@ def import_labels_command(
     skipped, known labels are not stored twice, and a later label corrects an earlier one. Labels that the version does
     not know, or that have a time in the future, are set aside. The command fails if no label was stored or known.
     """
-    project = load_project(project_path)
+    project = find_project(project_path, model_name)
     zone = zone or project.data.timezone
     timezone = None if zone is None else parse_timezone("--timezone", zone)
     # A column that is named with the option is the only one that is meant.
@@ -107,10 +109,11 @@ def import_labels_command(
 
 @feedback_group.command("stats")
 @project_option
+@model_option
 @json_option
-def label_stats_command(project_path: Path | None, as_json: bool) -> None:
+def label_stats_command(project_path: Path | None, model_name: str | None, as_json: bool) -> None:
     """Count the labels, and the share of predictions that have one."""
-    project = load_project(project_path)
+    project = find_project(project_path, model_name, quiet=True)
     with open_current_ledger(wiring.load_settings(project)) as ledger:
         counts = count_labels(ledger, project.model_name)
     if as_json:
@@ -121,15 +124,16 @@ def label_stats_command(project_path: Path | None, as_json: bool) -> None:
 
 @feedback_group.command("list")
 @project_option
+@model_option
 @click.option("--since", default=None, help="Only labels reported since this time (ISO 8601).")
 @click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="Maximum number.")
 @click.option("--all", "superseded", is_flag=True, help="Include labels that were corrected later.")
 @json_option
 def list_labels_command(
-    project_path: Path | None, since: str | None, limit: int, superseded: bool, as_json: bool
+    project_path: Path | None, model_name: str | None, since: str | None, limit: int, superseded: bool, as_json: bool
 ) -> None:
     """List labels in the order in which they were reported."""
-    project = load_project(project_path)
+    project = find_project(project_path, model_name, quiet=True)
     with open_current_ledger(wiring.load_settings(project)) as ledger:
         found = ledger.labels(model_name=project.model_name, since=parse_time("--since", since), superseded=superseded)
         rows = list(islice(found, limit))

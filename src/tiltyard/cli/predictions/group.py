@@ -8,14 +8,14 @@ import click
 
 from tiltyard import wiring
 from tiltyard.cli.current_ledger import open_current_ledger
-from tiltyard.cli.options import json_option, project_option
+from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import print_counts, print_json, print_line
 from tiltyard.cli.predictions.retention import erase_command, prune_predictions_command
 from tiltyard.cli.time_options import parse_time
+from tiltyard.cli.versions.find_project import find_project
 from tiltyard.errors import UsageError
 from tiltyard.ledger import ExportFormat, export_predictions
 from tiltyard.monitoring import PredictionCollector
-from tiltyard.project import load_project
 
 
 @click.group()
@@ -25,10 +25,11 @@ def predictions_group() -> None:
 
 @predictions_group.command("stats")
 @project_option
+@model_option
 @json_option
-def prediction_stats_command(project_path: Path | None, as_json: bool) -> None:
+def prediction_stats_command(project_path: Path | None, model_name: str | None, as_json: bool) -> None:
     """Count the predictions by label and version."""
-    project = load_project(project_path)
+    project = find_project(project_path, model_name, quiet=True)
     with open_current_ledger(wiring.load_settings(project)) as ledger:
         counts = PredictionCollector(project.model_name, ledger).get_prediction_stats()
     if as_json:
@@ -39,6 +40,7 @@ def prediction_stats_command(project_path: Path | None, as_json: bool) -> None:
 
 @predictions_group.command("export")
 @project_option
+@model_option
 @click.option("--to", "destination", type=click.Path(path_type=Path), default=None, help="File to write.")
 @click.option("--since", default=None, help="Only since this time (ISO 8601).")
 @click.option("--until", default=None, help="Only before this time (ISO 8601).")
@@ -46,6 +48,7 @@ def prediction_stats_command(project_path: Path | None, as_json: bool) -> None:
 @json_option
 def export_predictions_command(
     project_path: Path | None,
+    model_name: str | None,
     destination: Path | None,
     since: str | None,
     until: str | None,
@@ -56,7 +59,7 @@ def export_predictions_command(
 
     The file's ending selects the format. The default is logs/predictions.jsonl in the project's folder.
     """
-    project = load_project(project_path)
+    project = find_project(project_path, model_name, quiet=True)
     target = destination or project.root / "logs" / "predictions.jsonl"
     formats: dict[str, ExportFormat] = {".jsonl": "jsonl", ".parquet": "parquet"}
     if target.suffix not in formats:

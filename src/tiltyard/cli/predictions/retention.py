@@ -9,8 +9,9 @@ import click
 
 from tiltyard import wiring
 from tiltyard.cli.current_ledger import open_current_ledger
-from tiltyard.cli.options import json_option, project_option
+from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json
+from tiltyard.cli.versions.find_project import find_project
 from tiltyard.errors import UsageError
 from tiltyard.formatting import format_count
 from tiltyard.pipeline.jobs.prediction_retention import (
@@ -20,19 +21,21 @@ from tiltyard.pipeline.jobs.prediction_retention import (
     prune,
     remove_predictions,
 )
-from tiltyard.project import load_project
 
 
 @click.command("prune")
 @project_option
+@model_option
 @click.option("--days", type=float, default=None, help="Keep the last days.  [default: [monitoring] keep_days]")
 @json_option
-def prune_predictions_command(project_path: Path | None, days: float | None, as_json: bool) -> None:
+def prune_predictions_command(
+    project_path: Path | None, model_name: str | None, days: float | None, as_json: bool
+) -> None:
     """Delete the predictions that are older than some days, with their labels.
 
     Findings, decisions and the hourly profiles stay: they contain no inputs.
     """
-    project = load_project(project_path)
+    project = find_project(project_path, model_name, quiet=True)
     keep = days if days is not None else project.monitoring.keep_days
     if keep is None or not keep > 0:
         raise UsageError(
@@ -49,6 +52,7 @@ def prune_predictions_command(project_path: Path | None, days: float | None, as_
 
 @click.command()
 @project_option
+@model_option
 @click.option("--key", default=None, help="Predictions with this key, which the caller sent.")
 @click.option("--id", "prediction_id", default=None, help="The prediction with this id.")
 @click.option("--containing", default=None, help="Predictions whose input contains these words, in any case (slow).")
@@ -58,6 +62,7 @@ def prune_predictions_command(project_path: Path | None, days: float | None, as_
 @json_option
 def erase_command(
     project_path: Path | None,
+    model_name: str | None,
     key: str | None,
     prediction_id: str | None,
     containing: str | None,
@@ -74,7 +79,7 @@ def erase_command(
     subject = Subject(key, prediction_id, containing)
     if as_json and not yes:
         raise UsageError("--json cannot ask for confirmation.", next_step="Add --yes.")
-    project = load_project(project_path)
+    project = find_project(project_path, model_name, quiet=True)
     request = RetentionRequest("redacted" if redact else "erased", wiring.current_actor(), reason)
     with open_current_ledger(wiring.load_settings(project)) as ledger:
         found = find_predictions(ledger, project.model_name, subject)

@@ -8,10 +8,11 @@ from typing import Any
 import click
 
 from tiltyard import wiring
-from tiltyard.cli.options import json_option, project_option
+from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json, print_line
+from tiltyard.cli.versions.find_project import find_project
 from tiltyard.formatting import format_count
-from tiltyard.project import Project, load_project
+from tiltyard.project import Project
 from tiltyard.registry import VersionInfo
 from tiltyard.registry.package.pickle_export import WARNING, export_pickles
 from tiltyard.settings import Settings
@@ -20,6 +21,7 @@ from tiltyard.settings import Settings
 @click.command("export")
 @click.argument("version", default="champion")
 @project_option
+@model_option
 @click.option(
     "--to",
     type=click.Path(path_type=Path, file_okay=False),
@@ -28,7 +30,9 @@ from tiltyard.settings import Settings
     help="Folder to write to.",
 )
 @json_option
-def export_version_command(version: str, project_path: Path | None, to: Path, as_json: bool) -> None:
+def export_version_command(
+    version: str, project_path: Path | None, model_name: str | None, to: Path, as_json: bool
+) -> None:
     """Write a version as pickles: PROJECT_model.pkl, PROJECT_model_vectorizer.pkl and metrics.json.
 
     VERSION is a number, a label such as 2.1.0, or an alias (default: champion). To load the files you need the same
@@ -36,7 +40,7 @@ def export_version_command(version: str, project_path: Path | None, to: Path, as
     its parts: PROJECT_model_requirements.txt says what is needed. Loading a pickle runs code: load only files from
     sources that you trust.
     """
-    project = load_project(project_path)
+    project = find_project(project_path, model_name, quiet=True)
     settings = wiring.load_settings(project)
     registry = wiring.open_registry(settings)
     chosen: dict[str, Any] = {"version": version} if version[0].isdecimal() else {"alias": version}

@@ -63,7 +63,6 @@ class MlflowRegistry:
         run_id: str | None = None,
     ) -> VersionInfo:
         """Make the next version of a model from a logged one (``models:/m-…``, ``runs:/…/model`` or a folder)."""
-        kept = {**(tags or {}), **{f"{METRIC_TAG}{key}": repr(float(value)) for key, value in (metrics or {}).items()}}
         with self._errors():
             from mlflow.exceptions import MlflowException  # noqa: PLC0415
 
@@ -71,6 +70,9 @@ class MlflowRegistry:
             if source.local is not None and self._registry_uri.startswith(("http:", "https:")):
                 # A server reads no folders of its callers: the files go to its own store first.
                 source = upload(self._client, source.local, name)
+            if metrics is None:
+                metrics = self._read_run_metrics(run_id or source.run_id)
+            shown = {f"{METRIC_TAG}{key}": repr(float(value)) for key, value in metrics.items()}
             try:
                 self._client.create_registered_model(name)
             except MlflowException as error:
@@ -80,12 +82,24 @@ class MlflowRegistry:
                 name,
                 source.location,
                 run_id or source.run_id,
-                tags=kept,
+                tags={**(tags or {}), **shown},
                 description=description or None,
                 model_id=source.model_id,
             )
         sealed = self.seal(_info(made, ()))
         return sealed or _info(made, ())
+
+    def _read_run_metrics(self, run_id: str | None) -> Mapping[str, float]:
+        """The metrics of the run that made a model; none where it is not known, or was deleted for good."""
+        from mlflow.exceptions import MlflowException  # noqa: PLC0415
+
+        try:
+            metrics: Mapping[str, float] = self._client.get_run(run_id).data.metrics if run_id else {}
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return {}
+        return metrics
 
     def seal(self, info: VersionInfo) -> VersionInfo | None:
         """Bind a version that this host's own key has signed to its name and number, where this host has one.
