@@ -10,6 +10,7 @@ from tiltyard.data import Dataset, Split
 from tiltyard.errors import DataError
 from tiltyard.findings import Finding, worst_severity
 from tiltyard.formatting import format_count
+from tiltyard.pipeline.training.narrow_texts import find_narrow_texts
 from tiltyard.pipeline.training.preflight import find_plan_problems
 from tiltyard.project import Project
 from tiltyard.validation import DataValidator, DriftReport, SplitReport, ValidationReport, render_validation_html
@@ -87,7 +88,9 @@ def validate_data(dataset: Dataset, split: Split, project: Project) -> DataCheck
     """Check a dataset, and its split for rows and labels that stand on both sides or shift between them."""
     validator = DataValidator(project)
     data = validator.validate_dataset(
-        dataset.frame, project.name, reading=(*dataset.findings, *find_plan_problems(split, project))
+        dataset.frame,
+        project.name,
+        reading=(*dataset.findings, *find_plan_problems(split, project), *find_narrow_texts(split)),
     )
     column = project.split.group
     groups = None

@@ -14,6 +14,7 @@ from tiltyard.pipeline.orchestration.runner import Runner
 from tiltyard.pipeline.training.bias_mitigation import check_mitigation
 from tiltyard.pipeline.training.data_checks import DataCheck, validate_data
 from tiltyard.pipeline.training.keep_rows import NOTHING_KEPT, KeptRows, keep_rows
+from tiltyard.pipeline.training.narrow_texts import NARROW
 from tiltyard.pipeline.training.preflight import check_host
 from tiltyard.pipeline.training.registration import register_version
 from tiltyard.pipeline.training.reproduce import LoadedRecipe, load_recipe
@@ -207,7 +208,7 @@ def _read_data(plan: _Plan, workspace: Workspace, runner: Runner, request: Train
         "validate-data", lambda: validate_data(dataset, split, project), lambda found: found.summary
     )
     for found in validation.findings:
-        if found.is_found and (found.severity == "error" or found in dataset.findings):
+        if found.is_found and (found.severity == "error" or found.code == NARROW or found in dataset.findings):
             runner.say(f"{found.severity} {found.code}: {found.message}")
     if not request.accept_data:
         validation.refuse()
