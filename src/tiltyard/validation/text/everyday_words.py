@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 _WORDS = """
-again almost always amazing angry annoying answer ask awesome awful bad beautiful beginning believe best better
+again almost always amazing angry annoying ask awesome awful bad beautiful beginning believe best better
 big book boring boy break brilliant bring buy call came car cheap child children city clean clever close closed
 cold colour come country dangerous dark day death die different difficult dirty disappointed disappointing door
 drink drive dull early easy eat empty end enjoy enjoyed enough excellent exciting expensive eye face family
@@ -19,7 +19,7 @@ listen live long look lose love loved lovely low made make man many minute money
 name need never new nice night often old open part pay people perfect phone picture place play poor price
 problem put question quick read ready real really reason recommend recommended remember right road room run sad
 safe same saw school see sell send shop short simple sit sleep slow small sometimes speak stand start stop story
-strange strong stupid superb sure take talk tell terrible think thought time today told tomorrow too took town
+strange strong stupid superb sure take talk tell terrible think thought time today tomorrow too took town
 tried true try ugly understand use used very wait walk want waste watch water weak week went whole win wish
 woman wonderful word work world worse worst write wrong year yesterday young
 """
