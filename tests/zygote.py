@@ -15,6 +15,7 @@ import ctypes
 import importlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -113,7 +114,11 @@ def _wait_for_parent(command: int) -> None:
 
 
 def prepare_child(request: dict[str, Any]) -> None:
-    """What ``Popen`` does in a child between fork and exec, as far as ours use it."""
+    """What ``Popen`` does in a child between fork and exec, as far as ours use it.
+
+    Tests in the background of a shell inherit that interrupts are ignored; a command that a test starts does not.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if request.get("start_new_session"):
         os.setsid()
     if request.get("preexec"):

@@ -44,8 +44,9 @@ class Allowance:
         """The level for people, next to a p-value."""
         if self.decision is None:
             return f"(alpha {self.alpha:g})"
+        limit = f"limit {self.level:.2g}"
         return (
-            f"(must be below {self.level:.2g}: decision {self.decision}, and alpha {self.alpha:g} is for all of them)"
+            f"({limit})" if self.decision == 1 else f"({limit}: decision {self.decision}, alpha {self.alpha:g} in all)"
         )
 
 
