@@ -119,6 +119,6 @@ def serving(
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
-        process.wait(timeout=30)
+        process.wait(timeout=90)
         if process.stdout is not None:
             process.stdout.close()

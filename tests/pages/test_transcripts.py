@@ -62,7 +62,7 @@ class QuickTerminal:
 def terminal(tmp_path: Path, fresh_store: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[QuickTerminal]:
     """A terminal in a folder of the tutorial's name."""
     monkeypatch.setenv("LOGNAME", "ann")
-    monkeypatch.setenv("COLUMNS", "110")
+    monkeypatch.setenv("COLUMNS", "300")  # so wide that no cell is wrapped within a word
     (tmp_path / "tumours" / ".tiltyard").mkdir(parents=True)
     shutil.copyfile(fresh_store, tmp_path / "tumours" / ".tiltyard" / "mlflow.db")
     opened = QuickTerminal(tmp_path / "tumours")
