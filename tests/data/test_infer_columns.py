@@ -178,6 +178,16 @@ def test_a_continuous_label_is_named_although_another_name_sounds_like_a_class()
         infer_columns(frame)
 
 
+@pytest.mark.parametrize("name", ["income", "default", "stroke"])
+def test_a_name_of_classes_says_nothing_of_a_quantity(name: str) -> None:
+    """Amounts under a name that others give to classes are a feature, and the classes of the last column the label."""
+    frame = pd.DataFrame({name: FEE * 13.37, "age": AGE, "paid": TWO})
+    assert infer_columns(frame).label == "paid"
+    frame = frame.rename(columns={name: "target"})
+    with pytest.raises(DataError, match="The label 'target' looks continuous"):
+        infer_columns(frame)
+
+
 def test_numbers_of_persons_are_left_out() -> None:
     """Whole numbers that all differ under a name such as EmployeeNumber identify rows, whatever their steps."""
     frame = pd.DataFrame({"EmployeeNumber": np.arange(ROWS) * 3 + AGE % 2, "fee": FEE, "y": TWO})

@@ -94,7 +94,7 @@ def test_a_verdict_names_level_and_rows() -> None:
     (gate,) = verdicts[4].gates
     assert not gate.passed
     assert "decision 4" in gate.message
-    assert "a gain of 0.01 takes about" in gate.message
+    assert "a true gain of 0.01 would show on about" in gate.message
     assert gate.evidence["rows_for_one_point"] == found.rows_needed(alpha=found.p_value / 2, difference=0.01)
     assert (gate.evidence["decision"], gate.evidence["alpha_left"]) == (4, ALPHA / 5)
 

@@ -178,3 +178,47 @@ def test_a_version_without_training_keys_is_not_compared(loans: ProjectEnv) -> N
         evaluate_version(loans.workspace, loans.project, info, rows)
     assert refused.value.code == "promotion.training-rows-unknown"
     assert "training_data" in (refused.value.next_step or "")
+
+
+def test_single_cells_of_another_kind_move_no_row(loans: ProjectEnv) -> None:
+    """A word among the incomes, as in a row of sums, neither moves a row nor is said to."""
+    rows = make_rows(1)
+    clean = load_changed(loans, rows.assign(region="north"))
+    words = rows.assign(region="north", income=rows["income"].astype(object))
+    words.loc[ROWS] = {"income": "total", "age": 40, "paid": "yes", "region": "north"}
+    changed = load_changed(loans, words)
+    assert "split.columns-changed" not in {found.code for found in changed.findings}
+    assert changed.content_keys[:ROWS].tolist() == clean.content_keys.tolist()
+
+
+def test_a_column_of_nothing_readable_divides_no_rows(loans: ProjectEnv) -> None:
+    """Where most cells of a column are of another kind, the features decide, and the finding names a cell."""
+    changed = load_changed(loans, make_rows(1).assign(income=lambda rows: "about " + rows["income"].astype(str)))
+    assert changed.split_schema is None
+    (found,) = [found for found in changed.findings if found.code == "split.columns-changed"]
+    assert "Column 'income' holds 'about" in found.message
+
+
+def test_a_damaged_champion_does_not_keep_a_training_from_dividing(
+    loans: ProjectEnv, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What helps against damaged versions is a new training: they are passed over, each with a warning."""
+    stored = {file: file.read_bytes() for file in (loans.films.root / "artifacts").rglob("manifest.json")}
+    assert stored
+    for file in stored:
+        file.write_text("{", encoding="utf-8")
+    try:
+        assert replace(loans.workspace, cache=tmp_path).find_split_schema("loans-classifier") is None
+    finally:
+        for file, content in stored.items():
+            file.write_bytes(content)
+    assert "Version 1 does not say how rows were divided" in caplog.text
+
+
+def test_only_the_version_that_counts_is_fetched(project_env: ProjectEnv, tmp_path: Path) -> None:
+    """Of texts, which have no columns to divide by, no more than one version is fetched."""
+    for _ in range(2):
+        project_env.train()
+    workspace = replace(project_env.workspace, cache=tmp_path)
+    assert workspace.find_split_schema(project_env.project.model_name) is None
+    assert len(list(tmp_path.rglob("manifest.json"))) == 1

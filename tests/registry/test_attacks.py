@@ -25,7 +25,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.preprocessing import FunctionTransformer
 
 from tests.registry.fitted import FRAME, TELLTALE, Telltale, fitted, package, reseal
-from tests.serving.conftest import Running
+from tests.serving.interfaces import Running
 from tiltyard.errors import ArtifactError
 from tiltyard.ledger import SqlLedger
 from tiltyard.monitoring.monitored_version import read_champion

@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import logging
-import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,9 +12,9 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from tests.scoring.conftest import table, table_pipeline, text_pipeline
 from tests.serving.fake_registry import MODEL, TRUSTED, FakeRegistry, package
 from tests.serving.fakes import TestLedger
+from tests.serving.interfaces import Running, ServerUnderTest, run_server
 from tiltyard.ledger import Ledger
 from tiltyard.project import ServingSection
-from tiltyard.serving.process.sockets import Address
 from tiltyard.serving.server import ModelServer, ServerBackends
 
 __all__ = ["table_pipeline", "text_pipeline"]
@@ -42,6 +39,18 @@ def table_package(tmp_path_factory: pytest.TempPathFactory, table_pipeline: Pipe
     return package(tmp_path_factory.mktemp("table") / "package", table_pipeline, "tabular-classification", frame)
 
 
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory, text_package: Path) -> Iterator[ServerUnderTest]:
+    with run_server(tmp_path_factory.mktemp("films"), text_package) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def towns(tmp_path_factory: pytest.TempPathFactory, table_package: Path) -> Iterator[ServerUnderTest]:
+    with run_server(tmp_path_factory.mktemp("towns"), table_package) as running:
+        yield running
+
+
 @pytest.fixture
 def registry(tmp_path: Path) -> FakeRegistry:
     return FakeRegistry(tmp_path / "registry")
@@ -50,42 +59,6 @@ def registry(tmp_path: Path) -> FakeRegistry:
 @pytest.fixture
 def ledger() -> TestLedger:
     return TestLedger()
-
-
-class Running:
-    """A server on its own thread, at a free port of loopback."""
-
-    def __init__(self, server: ModelServer) -> None:
-        self._server = server
-        self._listening = threading.Event()
-        self._thread = threading.Thread(target=server.run, args=(self._announce,))
-        self._thread.start()
-        assert self._listening.wait(120)
-
-    def _announce(self, address: Address) -> None:
-        self.url = address.url
-        self.port = address.port
-        self._listening.set()
-
-    def ask_to_stop(self) -> None:
-        self._server.stop()
-
-    def begin_to_stop(self, caplog: pytest.LogCaptureFixture) -> None:
-        """Ask it to stop; returns when it takes no more connections and waits for those that are open.
-
-        uvicorn reports that in its log and nowhere else.
-        """
-        with caplog.at_level(logging.INFO, logger="uvicorn.error"):
-            self.ask_to_stop()
-            deadline = time.monotonic() + 30
-            while not any("Waiting for connections" in message for message in caplog.messages):
-                assert time.monotonic() < deadline
-                time.sleep(0.01)
-
-    def stop(self) -> None:
-        self.ask_to_stop()
-        self._thread.join(30)
-        assert not self._thread.is_alive()
 
 
 Start = Callable[..., Running]

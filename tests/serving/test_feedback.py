@@ -1,23 +1,15 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
 from tests.serving.fake_registry import MODEL
-from tests.serving.interfaces import ServerUnderTest, run_server
+from tests.serving.interfaces import ServerUnderTest
 from tiltyard.ledger import Event
 from tiltyard.monitoring.labels.label_import import import_labels
-
-
-@pytest.fixture(scope="module")
-def films(tmp_path_factory: pytest.TempPathFactory, text_package: Path) -> Iterator[ServerUnderTest]:
-    with run_server(tmp_path_factory.mktemp("films"), text_package) as running:
-        yield running
 
 
 def ask(films: ServerUnderTest, key: str | None = None) -> str:

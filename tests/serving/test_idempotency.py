@@ -9,9 +9,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.serving.conftest import Running, Start
+from tests.serving.conftest import Start
 from tests.serving.fake_registry import MODEL, FakeRegistry
 from tests.serving.fakes import TestLedger
+from tests.serving.interfaces import Running
 
 Post = Callable[..., httpx.Response]
 

@@ -4,30 +4,16 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterator
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from tests.serving.interfaces import ROW, ServerUnderTest, run_server
+from tests.serving.interfaces import ROW, ServerUnderTest
 
 TEXTS = ["a warm and funny film", "dull, slow and far too long"]
-
-
-@pytest.fixture(scope="module")
-def films(tmp_path_factory: pytest.TempPathFactory, text_package: Path) -> Iterator[ServerUnderTest]:
-    with run_server(tmp_path_factory.mktemp("films"), text_package) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def towns(tmp_path_factory: pytest.TempPathFactory, table_package: Path) -> Iterator[ServerUnderTest]:
-    with run_server(tmp_path_factory.mktemp("towns"), table_package) as running:
-        yield running
 
 
 def client_of(running: ServerUnderTest) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, get_args
 
 import httpx
@@ -12,7 +11,7 @@ import pytest
 from pydantic_core import core_schema
 
 from tests.serving.fake_registry import MODEL
-from tests.serving.interfaces import ROW, ServerUnderTest, run_server
+from tests.serving.interfaces import ROW, ServerUnderTest
 from tiltyard.serving.field_errors import describe_errors
 
 # What pydantic says of a wrong value, whatever the value is.
@@ -37,18 +36,6 @@ WRONG: tuple[Any, ...] = (
     {},
     {"a": 1},
 )
-
-
-@pytest.fixture(scope="module")
-def films(tmp_path_factory: pytest.TempPathFactory, text_package: Path) -> Iterator[ServerUnderTest]:
-    with run_server(tmp_path_factory.mktemp("films"), text_package) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def towns(tmp_path_factory: pytest.TempPathFactory, table_package: Path) -> Iterator[ServerUnderTest]:
-    with run_server(tmp_path_factory.mktemp("towns"), table_package) as running:
-        yield running
 
 
 def check_refusal(response: httpx.Response, sent: object) -> None:

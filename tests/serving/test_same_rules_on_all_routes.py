@@ -22,12 +22,6 @@ ROUTES = ("/predict", "/predict/batch", "/explain", "/invocations", INFER)
 
 
 @pytest.fixture(scope="module")
-def films(tmp_path_factory: pytest.TempPathFactory, text_package: Path) -> Iterator[ServerUnderTest]:
-    with run_server(tmp_path_factory.mktemp("films"), text_package) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def town_package(tmp_path_factory: pytest.TempPathFactory, table_pipeline: Pipeline) -> Path:
     """A package whose training file had two more columns."""
     folder = tmp_path_factory.mktemp("table") / "package"

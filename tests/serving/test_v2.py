@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +15,6 @@ from tests.serving.fake_registry import MODEL
 from tests.serving.interfaces import ROW, ServerUnderTest, run_server
 
 TEXTS = ["a warm and funny film", "dull, slow and far too long", ""]
-
-
-@pytest.fixture(scope="module")
-def films(tmp_path_factory: pytest.TempPathFactory, text_package: Path) -> Iterator[ServerUnderTest]:
-    with run_server(tmp_path_factory.mktemp("films"), text_package) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def towns(tmp_path_factory: pytest.TempPathFactory, table_package: Path) -> Iterator[ServerUnderTest]:
-    with run_server(tmp_path_factory.mktemp("towns"), table_package) as running:
-        yield running
 
 
 def triton(running: ServerUnderTest) -> InferenceServerClient:

@@ -75,11 +75,12 @@ class Dataset:
     def content_keys(self) -> Hashes:
         """The n keys by which the content of a row decides its side; equal rows have equal keys.
 
-        A feature that is added later is not among the columns that decide, so no row changes sides because of it.
+        A feature that is added later is not among the columns that decide, so no row changes sides because of it. A
+        cell that is nothing of the kind that decides counts as missing: no earlier version has read such a row.
         """
         if self.split_schema is None or isinstance(self.inputs, pd.Series):
             return content_keys(self.inputs)
-        return content_keys(conform_frame(self.frame, self.split_schema))
+        return content_keys(conform_frame(self.frame, self.split_schema, strict=False))
 
     def take(self, chosen: NDArray[np.bool_]) -> Dataset:
         """The rows where ``chosen`` (n booleans) is true, numbered anew from 0."""

@@ -107,9 +107,8 @@ def _choose_split_schema(
     """The schema by which rows were divided before, where it is another one than that of the features."""
     if now is None or before is None or _divides_alike(before, now):
         return None
-    try:
-        conform_frame(frame, before)
-    except DataError as error:
+    why = _explain_lost_columns(frame, before)
+    if why:
         names = ", ".join(f"'{column.name}'" for column in before.columns)
         found.append(
             Finding(
@@ -118,7 +117,7 @@ def _choose_split_schema(
                 "split",
                 "Rows change sides",
                 f"The sides of the split followed from {names} before, and the rows cannot be divided by these any "
-                f"more: {error.message} They follow from the present features now; rows that an earlier version was "
+                f"more: {why} They follow from the present features now; rows that an earlier version was "
                 "trained on are left out where it is compared.",
                 next_step="Bring the column back, if only under data.ignore, to keep the sides.",
                 evidence={"columns": [column.name for column in before.columns]},
@@ -126,6 +125,20 @@ def _choose_split_schema(
         )
         return None
     return before
+
+
+def _explain_lost_columns(frame: pd.DataFrame, before: TableSchema) -> str:
+    """Why the columns that divided the rows before do not do so any more; empty where they do."""
+    try:
+        conform_frame(frame, before)
+    except DataError as error:
+        if error.code != "data.wrong-type":
+            return error.message
+        # Single cells of another kind, such as a row of sums, are no reason to divide all rows anew.
+        read = conform_frame(frame, before, strict=False)
+        lost = [name for name in read.columns if 2 * read[name].notna().sum() < frame[name].notna().sum()]
+        return error.message if lost else ""
+    return ""
 
 
 def _divides_alike(before: TableSchema, now: TableSchema) -> bool:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 from tiltyard import wiring
 from tiltyard.aliases import CHAMPION
 from tiltyard.data.conform.schema import TableSchema
+from tiltyard.errors import ArtifactError, NotFoundError
 from tiltyard.ledger import Ledger
 from tiltyard.project import AlertsSection
 from tiltyard.registry import Package, Registry, VersionInfo, VersionLoader
 from tiltyard.registry.package.manifest import verify
 from tiltyard.registry.package.signing import NO_KEYS, KeyRing, Signer, host_signer
+from tiltyard.registry.ports import DATA_TAG
 from tiltyard.settings import Settings
 
+logger = logging.getLogger(__name__)
 NO_DESTINATIONS = AlertsSection()
 
 
@@ -51,22 +55,29 @@ class Workspace:
     def find_split_schema(self, model_name: str, before: VersionInfo | None = None) -> TableSchema | None:
         """The columns and kinds by which rows were divided when the model was trained last; None where none were.
 
-        What the rows of the champion were divided by counts; without a champion, those of the newest version that says.
+        What the rows of the champion were divided by counts; without a champion, those of the newest trained version.
+        One whose files are gone or damaged is passed over, with a warning: a new training is what helps then.
 
         Args:
             model_name: the model.
             before: the version that is trained again, whose rows are divided as they were; default: none.
 
         Raises:
-            ArtifactError: the files of the version are damaged or unsafe.
             UnavailableError: the registry cannot be reached.
         """
         versions = [before] if before else self.registry.list_versions(model_name)
-        for info in sorted(versions, key=lambda info: CHAMPION not in info.aliases):
-            manifest = verify(self.registry.fetch(info, self.cache), self.trusted_keys).manifest
-            found = manifest.split_schema or manifest.table_schema
-            if found is not None and manifest.train_rows:
-                return found
+        trained = [info for info in versions if DATA_TAG in info.tags]
+        for info in sorted(trained, key=lambda info: CHAMPION not in info.aliases):
+            try:
+                manifest = verify(self.registry.fetch(info, self.cache), self.trusted_keys).manifest
+            except (ArtifactError, NotFoundError) as error:
+                logger.warning(
+                    "Version %s does not say how rows were divided, so they may change sides: %s",
+                    info.version,
+                    error.message,
+                )
+                continue
+            return manifest.split_schema or manifest.table_schema
         return None
 
 

@@ -15,6 +15,7 @@ Stage = Literal["Production", "Staging", "Archived", "None"]
 # Tags of registered versions that several parts read.
 VERDICT_TAG = "tiltyard.verdict"
 FINDINGS_TAG = "tiltyard.data_findings"
+DATA_TAG = "tiltyard.data_fingerprint"
 ARCHIVED_TAG = "tiltyard.archived"
 
 

@@ -45,12 +45,17 @@ def narrow_schema(schema: TableSchema, rows: pd.DataFrame) -> TableSchema:
     return TableSchema(tuple(_narrow_column(column, rows[column.name]) for column in schema.columns), schema.rules)
 
 
-def conform_frame(frame: pd.DataFrame, schema: TableSchema) -> pd.DataFrame:
+def conform_frame(frame: pd.DataFrame, schema: TableSchema, *, strict: bool = True) -> pd.DataFrame:
     """The same n rows with the columns, order and dtypes of a schema; other columns are left out.
 
     Gaps pass in every column (a boolean column with a gap is ``boolean`` even where the schema knows no
     gaps), and so are unknown categories: a model has to cope with both. Whatever stands in a column that was empty
     when the schema was inferred becomes missing, for nothing could be learned from it.
+
+    Args:
+        frame: n rows.
+        schema: the columns and how their cells are read.
+        strict: whether a cell that is nothing of its column's kind is refused; else it becomes missing.
 
     Raises:
         DataError: a column is missing (``data.column-missing``) or there twice (``data.column-twice``), or a value
@@ -59,7 +64,7 @@ def conform_frame(frame: pd.DataFrame, schema: TableSchema) -> pd.DataFrame:
     """
     named = _columns_by_name(frame)
     columns = {
-        column.name: _conform_column(_find_column(named, column.name, schema), column, schema.rules)
+        column.name: _conform_column(_find_column(named, column.name, schema), column, schema.rules, strict=strict)
         for column in schema.columns
     }
     return pd.DataFrame(columns, index=frame.index)
@@ -169,28 +174,30 @@ def _find_range(numbers: NDArray[np.float64]) -> tuple[float | None, float | Non
     return (float(finite.min()), float(finite.max())) if len(finite) else (None, None)
 
 
-def _conform_column(column: pd.Series, to: TypedColumn, rules: ReadingRules) -> pd.Series:
+def _conform_column(column: pd.Series, to: TypedColumn, rules: ReadingRules, *, strict: bool) -> pd.Series:
     if to.kind == "empty":
         return pd.Series(np.full(len(column), np.nan), index=column.index)
     if to.kind == "category":
-        return _conform_categories(column, to, rules)
+        return _conform_categories(column, to, rules, strict=strict)
     if to.kind == "number":
         numbers, wrong = read_numbers(column, rules, to.sign)
-        _refuse(wrong | np.isinf(numbers), column, to, "a finite number")
+        if strict:
+            _refuse(wrong | np.isinf(numbers), column, to, "a finite number")
         return pd.Series(numbers, index=column.index)
     if to.kind == "time":
         moments, wrong = read_moments(column, rules)
-        if rules.unreadable_dates == "refuse":
+        if strict and rules.unreadable_dates == "refuse":
             _refuse(wrong, column, to, "a date", _DATE_STEP)
         return pd.Series(moments, index=column.index)
     numbers, wrong = read_booleans(column, rules)
-    _refuse(wrong, column, to, "true or false")
+    if strict:
+        _refuse(wrong, column, to, "true or false")
     if to.nullable or np.isnan(numbers).any():
         return pd.Series(numbers, index=column.index).astype("boolean")
     return pd.Series(numbers == 1.0, index=column.index)
 
 
-def _conform_categories(column: pd.Series, to: TypedColumn, rules: ReadingRules) -> pd.Series:
+def _conform_categories(column: pd.Series, to: TypedColumn, rules: ReadingRules, *, strict: bool) -> pd.Series:
     codes, cells = factorise_cells(column)
     read = make_cell_reader(to, rules)
     texts = np.empty(len(cells) + 1, dtype=object)  # the last, which -1 picks, stays None
@@ -200,7 +207,8 @@ def _conform_categories(column: pd.Series, to: TypedColumn, rules: ReadingRules)
             texts[place] = read(cell)
         except CellError:
             wrong[place] = True
-    _refuse(wrong[codes], column, to, "one value", _NESTED_STEP)
+    if strict:
+        _refuse(wrong[codes], column, to, "one value", _NESTED_STEP)
     return pd.Series(texts[codes], index=column.index, dtype="str")
 
 

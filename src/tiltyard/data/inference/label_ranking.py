@@ -16,6 +16,8 @@ LABEL_NAMES = frozenset(
         "disorder", "attrition", "intent", "topic", "verdict", "exited", "readmitted", "stroke", "toxic",
     }
 )  # fmt: skip
+NAMES_OF_ANY_TARGET = frozenset({"label", "labels", "target", "y", "outcome", "response", "dependent"})
+"""Those of the above that are given to quantities too; the others name classes, and say nothing of a quantity."""
 WEAK_NAMES = frozenset(
     {"category", "status", "result", "quality", "grade", "rating", "stars", "score", "approved", "clicked"}
 )
@@ -91,7 +93,7 @@ def _score_label(facts: ColumnFacts) -> RankedLabel:
 
 def _weigh_name(facts: ColumnFacts) -> list[tuple[float, str]]:
     parts = facts.name_parts
-    if facts.name.strip().lower() in LABEL_NAMES:
+    if facts.name.strip().lower() in (NAMES_OF_ANY_TARGET if facts.continuous else LABEL_NAMES):
         return [(10.0, f"'{facts.name}' is a usual name of a label")]
     about = sorted(ABOUT_A_LABEL & set(parts[-1:]))
     if about and len(parts) > 1:

@@ -20,7 +20,7 @@ from tiltyard.promotion.registered_version import record_registration
 from tiltyard.registry import VersionCard, VersionInfo
 from tiltyard.registry.lineage import Lineage, code_state, find_parent
 from tiltyard.registry.package.packaging import LIBRARIES
-from tiltyard.registry.ports import FINDINGS_TAG
+from tiltyard.registry.ports import DATA_TAG, FINDINGS_TAG
 from tiltyard.registry.semantic_version import (
     LABEL_TAG,
     ChangeKind,
@@ -51,7 +51,7 @@ def register_version(
         f"{candidate.title}; trained on {len(train):,} rows of {train.source}",
         tags={
             "tiltyard.candidate": candidate.name,
-            "tiltyard.data_fingerprint": train.fingerprint,
+            DATA_TAG: train.fingerprint,
             "tiltyard.project": project.name,
             **({"tiltyard.scorer": scorer.name} if scorer else {}),
             **version_origin(project, trial, parent).tags,

@@ -13,6 +13,8 @@ from tiltyard.promotion.gates.verdict import GateResult
 
 # A difference whose number of rows every verdict names, in the unit of a metric between 0 and 1.
 ONE_POINT = 0.01
+# On fewer rows where just one is right, how often that happens is not known well enough to name a number of rows.
+LEAST_DIFFERING = 10
 
 
 def incomparable_gate(version: str, why: str) -> GateResult:
@@ -70,8 +72,9 @@ def _significant(promotion: PromotionSection, comparison: Comparison, title: str
         more = f"; to tell such a lead from chance takes about {needed:,} rows" if needed else ""
     elif not passed:
         reason = _not_ahead(comparison)
-    if not passed and one_point:
-        more += f"; a gain of {ONE_POINT:g} takes about {one_point:,}"
+    differing = comparison.only_challenger_right + comparison.only_champion_right
+    if not passed and one_point and differing >= LEAST_DIFFERING:
+        more += f"; a true gain of {ONE_POINT:g} would show on about {one_point:,} rows"
     return GateResult(
         "gate.significant",
         f"Significantly better than the champion (alpha {promotion.alpha:g})",
