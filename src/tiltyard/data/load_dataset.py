@@ -134,7 +134,7 @@ def _explain_lost_columns(frame: pd.DataFrame, before: TableSchema) -> str:
     except DataError as error:
         if error.code != "data.wrong-type":
             return error.message
-        # Single cells of another kind, such as a row of sums, are no reason to divide all rows anew.
+        # Single cells of another kind, such as a row of sums, do not justify dividing all rows anew.
         read = conform_frame(frame, before, strict=False)
         lost = [name for name in read.columns if 2 * read[name].notna().sum() < frame[name].notna().sum()]
         return error.message if lost else ""
