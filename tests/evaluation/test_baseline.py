@@ -20,7 +20,7 @@ def test_the_drawn_guess_is_not_a_lucky_one(seed: int) -> None:
 
 
 def test_a_strict_level_takes_no_more_deals(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After many attempts the level is tiny: a good model is distinguished from guessing without a deal for each part of it."""
+    """At the tiny level of a late attempt, a good model still beats guessing, without a deal for each part of it."""
     labels = np.array(["no", "yes"] * 100)
     wrong = np.where(np.arange(200) % 10 < 2, np.where(labels == "no", "yes", "no"), labels)
     metric = get_metric("accuracy")
