@@ -1,0 +1,1 @@
+"""The promised rates, one module for each part of the product that makes a promise."""

@@ -1,0 +1,53 @@
+"""One promise beside what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import track
+
+from tiltyard.evaluation.intervals import wilson
+
+Item = TypeVar("Item")
+_console = Console(stderr=True)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One promise.
+
+    Attributes:
+        name: what is promised.
+        promised: the rate; for a false decision at most this, for a true gain at least this. None: nothing is promised.
+        rate: as measured.
+        low, high: 95 % interval of the rate (Wilson).
+        runs: how often it was simulated.
+        build: "before" for what was promised or done earlier, "now" for what this version does.
+    """
+
+    name: str
+    promised: float | None
+    rate: float
+    low: float
+    high: float
+    runs: int
+    build: str = "now"
+
+
+def make_row(name: str, promised: float | None, hits: int, runs: int, build: str = "now") -> Row:
+    """The row for ``hits`` of ``runs`` simulated runs, at least one."""
+    low, high = wilson(hits, runs)
+    return Row(name, promised, hits / runs, low, high, runs, build)
+
+
+def show_progress(items: Iterable[Item], description: str) -> Iterable[Item]:
+    """The same items, with a bar on standard error."""
+    return track(items, description, console=_console, transient=True)
+
+
+def scaled(runs: int, scale: float) -> int:
+    """The number of runs where the published number is ``runs``; at least 20."""
+    return max(20, round(runs * scale))
