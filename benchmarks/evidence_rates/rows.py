@@ -1,4 +1,4 @@
-"""One promise beside what was measured."""
+"""One promise, with what was measured."""
 
 from __future__ import annotations
 
