@@ -13,6 +13,7 @@ from alembic import context
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.operations import Operations
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 
@@ -30,6 +31,26 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path}/ledger.db"
     server: PostgresServer = request.getfixturevalue("postgres")
     return server.database()
+
+
+def go_back(ledger: SqlLedger, revision: str) -> None:
+    """Make a ledger what it was at an earlier revision."""
+    scripts = ScriptDirectory(str(MIGRATIONS))
+    with ledger._database.write() as connection:
+        opts = {"version_table": VERSION_TABLE, "fn": lambda heads, _: scripts._downgrade_revs(revision, heads)}
+        context = MigrationContext.configure(connection, opts=opts)
+        context.run_migrations(op=Operations(context))
+
+
+def test_predictions_from_before_units_have_none(url: str) -> None:
+    """An earlier ledger keeps its predictions, whose units are not known, and takes new ones with their units."""
+    earlier, later = make_prediction(), make_prediction(unit="c0123456789abcdef", assignment="2@0.1")
+    with SqlLedger.open(url) as ledger:
+        ledger.record([earlier])
+        go_back(ledger, "0004")
+    with SqlLedger.open(url) as ledger:
+        ledger.record([later])
+        assert list(ledger.predictions()) == [earlier, later]
 
 
 def test_what_was_recorded_is_there_after_reopening(url: str) -> None:
@@ -88,8 +109,7 @@ def test_labels_from_the_future_do_not_outrank_corrections_after_an_upgrade(url:
         ledger.record(rows)
         for label in reported:
             ledger.record_labels([label])
-        with ledger._database.write() as connection:
-            connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = '0003'")
+        go_back(ledger, "0003")
     with SqlLedger.open(url) as ledger:
         assert {label.prediction_id: label.label for label in ledger.labels()} == {
             rows[0].id: "good",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -58,6 +60,21 @@ def test_rows_are_shipped_oldest_first_and_leave_the_spool(
     assert {item.id for item in switch.ledger.predictions()} == {item.id for item in made}
     assert (spool.lag().rows, spool.lag().oldest) == (0, None)
     assert spool.prediction(made[0].id) == made[0]
+
+
+def test_the_spool_of_an_earlier_build_is_shipped(tmp_path: Path, spool: SpooledLedger, switch: Switch) -> None:
+    """A spool whose worker is gone since an upgrade lacks the newest columns, and is read and shipped all the same."""
+    made = make_prediction()
+    with SqlLedger.open(f"sqlite:///{tmp_path}/spool/9.db") as gone:
+        gone.record([made])
+    with closing(sqlite3.connect(tmp_path / "spool/9.db")) as file:
+        file.execute("DROP INDEX predictions_by_unit")
+        for column in ("unit", "assignment"):
+            file.execute(f"ALTER TABLE predictions DROP COLUMN {column}")
+        file.commit()
+    assert spool.prediction(made.id) == made
+    assert ship_folder(tmp_path / "spool", switch.ledger) == 1
+    assert list(switch.ledger.predictions()) == [made]
 
 
 def test_shipped_twice_is_there_once(tmp_path: Path, spool: SpooledLedger) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tiltyard.errors import UsageError
-from tiltyard.ledger import Event, Label
+from tiltyard.ledger import Assignment, Event, Label
 from tiltyard.project import Project
 from tiltyard.promotion.ab_test import evaluate_ab_test, live_comparison
 from tiltyard.testing import MemoryLedger, make_prediction
@@ -43,6 +45,11 @@ def predict_with_both(ledger: MemoryLedger, name: str, *, champion: str, challen
     ledger.record_labels([Label(seen.id, truth, NOW, "test")])
 
 
+def in_split(number: int, *, theirs: bool) -> dict[str, Any]:
+    """What a row has that is a request by itself, on the challenger's side or on the champion's."""
+    return {"unit": f"r{number + (0 if theirs else 2**63):016x}", "assignment": Assignment("2", 0.5).encode()}
+
+
 @pytest.mark.requirement("R-SERVE-23")
 @pytest.mark.parametrize(("better", "decision"), [(True, "challenger wins"), (False, "champion holds")])
 def test_a_clear_difference_is_decided_and_written_down_once(tmp_path: Path, better: bool, decision: str) -> None:
@@ -74,6 +81,9 @@ def test_a_merged_class_is_right_where_its_merger_was_predicted(tmp_path: Path, 
         at = NOW + timedelta(seconds=number)
         seen = make_prediction(project=ours.model_name, version="1", route="champion", label="good", at=at)
         theirs = make_prediction(project=ours.model_name, version="2", route=route, label="other", key=seen.id, at=NOW)
+        if mode == "split":
+            seen = replace(seen, **in_split(number, theirs=False))
+            theirs = replace(theirs, **in_split(number, theirs=True))
         ledger.record([seen, theirs])
         ledger.record_labels([Label(row.id, ("odd", "rare")[number % 2], at, "test") for row in (seen, theirs)])
     found = evaluate_ab_test(ours, versions, ledger, "ann").verdict
@@ -91,6 +101,7 @@ def test_split_traffic_is_evaluated_by_each_version_s_own_rows(tmp_path: Path) -
             version="2" if theirs else "1",
             route="challenger" if theirs else "champion",
             label="good" if theirs or number % 4 == 1 else "bad",
+            **in_split(number, theirs=theirs),
         )
         ledger.record([made])
         ledger.record_labels([Label(made.id, "good", NOW + timedelta(seconds=number), "test")])

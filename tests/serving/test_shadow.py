@@ -118,3 +118,32 @@ def test_a_larger_share_keeps_its_callers(key: str, one: float, other: float) ->
     assert not assigned_to_challenger(MODEL, key, small) or assigned_to_challenger(MODEL, key, large)
     assert not assigned_to_challenger(MODEL, key, 0)
     assert assigned_to_challenger(MODEL, key, 1)
+
+
+def test_a_split_records_what_was_assigned(pair: FakeRegistry, start: Start, ledger: TestLedger) -> None:
+    """Rows of one request or caller share a unit; none has an assignment without a challenger."""
+    url = start(challenger={"mode": "split", "share": 0.5}).url
+    named = {"inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": ["a"]}]}
+    caller = {"X-Route-Key": "ann"}
+    with httpx.Client(base_url=url, timeout=30) as client:
+
+        def predict(path: str, json: object, headers: dict[str, str] | None = None) -> list[Prediction]:
+            known = {row.id for row in ledger.predictions()}
+            assert client.post(path, json=json, headers=headers).is_success
+            return [row for row in ledger.predictions() if row.id not in known]
+
+        texts = {"texts": ["a", "b", "c"]}
+        batch, again = predict("/predict/batch", texts), predict("/predict/batch", texts)
+        one = predict("/predict", {"text": "a"}, caller)
+        several = predict("/predict/batch", texts, caller)
+        [by_name] = predict(f"/v2/models/{MODEL}/versions/1/infer", named, caller)
+        for rows in (batch, again, one + several):
+            assert {row.assignment for row in rows} == {"2@0.5"}
+            assert len({row.version for row in rows}) == len({row.unit for row in rows}) == 1
+        assert batch[0].unit != again[0].unit
+        assert (str(batch[0].unit)[0], str(one[0].unit)[0]) == ("r", "c")
+        assert (by_name.unit, by_name.assignment, by_name.version) == (one[0].unit, None, "1")
+        pair.point_alias("challenger", None)
+        until(lambda: client.get("/health").json()["challenger"] is None)
+        [alone] = predict("/predict", {"text": "a"}, caller)
+        assert (alone.unit, alone.assignment) == (one[0].unit, None)

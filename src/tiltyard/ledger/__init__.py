@@ -16,6 +16,7 @@ from tiltyard.ledger.ports import (
 )
 from tiltyard.ledger.records import (
     SHADOW,
+    Assignment,
     Event,
     FindingRecord,
     HourCount,
@@ -25,9 +26,11 @@ from tiltyard.ledger.records import (
     NamedPrediction,
     Prediction,
     PredictionStats,
+    ShadowOutcome,
     ShadowOutcomes,
     SplitOutcome,
     finding_record,
+    make_unit,
     new_id,
 )
 from tiltyard.ledger.sql.retention import is_redacted
@@ -35,6 +38,7 @@ from tiltyard.ledger.sql.store import SqlLedger
 
 __all__ = [
     "SHADOW",
+    "Assignment",
     "DeliveryState",
     "Event",
     "ExportFormat",
@@ -61,6 +65,7 @@ __all__ = [
     "PredictionFilter",
     "PredictionStats",
     "Retention",
+    "ShadowOutcome",
     "ShadowOutcomes",
     "SplitOutcome",
     "SqlLedger",
@@ -68,6 +73,7 @@ __all__ = [
     "finding_record",
     "hold_lease",
     "is_redacted",
+    "make_unit",
     "new_id",
     "to_log_line",
 ]

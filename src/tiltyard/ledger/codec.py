@@ -32,6 +32,8 @@ class PredictionRow(NamedTuple):
     key: str | None
     probabilities: str
     input: str
+    unit: str | None = None
+    assignment: str | None = None
 
 
 NAMED_COLUMNS = ("id", "at_us", "project", "key", "label", "probabilities")
@@ -66,7 +68,7 @@ def encode_predictions(predictions: Sequence[Prediction]) -> list[PredictionRow]
 
 def decode_prediction(row: Sequence[Any]) -> Prediction:
     """The prediction of a row in the order of ``PredictionRow``."""
-    id_, at, project, version, route, label, confidence, latency_ms, key, probabilities, input_ = row
+    id_, at, project, version, route, label, confidence, latency_ms, key, probabilities, input_, unit, assignment = row
     return Prediction(
         id=id_,
         at=from_micros(at),
@@ -79,6 +81,8 @@ def decode_prediction(row: Sequence[Any]) -> Prediction:
         probabilities=decode_json(probabilities),
         latency_ms=None if latency_ms == NOT_MEASURED else latency_ms,
         key=key,
+        unit=unit,
+        assignment=assignment,
     )
 
 
@@ -188,6 +192,8 @@ def _prediction_row(prediction: Prediction, names: TextChecker) -> PredictionRow
         None if prediction.key is None else require_text("key", prediction.key),
         probabilities,
         encode_field("input", prediction.input),
+        None if prediction.unit is None else require_text("unit", prediction.unit),
+        None if prediction.assignment is None else require_text("assignment", prediction.assignment),
     )
 
 

@@ -20,6 +20,7 @@ from tiltyard.ledger.records import (
     NamedPrediction,
     Prediction,
     PredictionStats,
+    ShadowOutcome,
     ShadowOutcomes,
     SplitOutcome,
 )
@@ -154,12 +155,18 @@ class LiveOutcomes(Protocol):
                 None where they were set aside: their labels are not counted where neither version predicts them.
         """
 
+    def list_shadow_units(
+        self, model_name: str, challenger: str, *, since: datetime | None = None, became: Became = NO_RARE_CLASSES
+    ) -> Sequence[ShadowOutcome]:
+        """Of the rows of ``count_shadow`` those that have a unit, in the order in which their first labels came."""
+
     def list_split(
         self, model_name: str, challenger: str, *, since: datetime | None = None, became: Became = NO_RARE_CLASSES
     ) -> Sequence[SplitOutcome]:
-        """The labelled predictions of the champion and of the challenger, in the order in which their labels came.
+        """The labelled predictions whose unit was assigned to the champion or to this challenger.
 
-        The champion's rows count from the challenger's first one on: before it there was nothing to compare with.
+        In the order in which the ledger received the first label of each, whatever times the labels have. Rows whose
+        version the caller named, or that were predicted while no challenger was in service, have no assignment.
         """
 
 

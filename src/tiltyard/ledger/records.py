@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -55,6 +56,8 @@ class Prediction:
         probabilities: probability of each label; sums to 1.
         latency_ms: milliseconds from acceptance to the row being written; None where nobody measured them.
         key: the caller's own key, if there is one.
+        unit: what the row shares with others that depend on it, see ``make_unit``; None: with none.
+        assignment: which split test it takes part in, see ``Assignment``; None: in none.
     """
 
     id: str
@@ -68,6 +71,8 @@ class Prediction:
     probabilities: Mapping[str, float]
     latency_ms: float | None
     key: str | None = None
+    unit: str | None = None
+    assignment: str | None = None
 
 
 def matches_search(prediction: Prediction, search: str) -> bool:
@@ -273,8 +278,84 @@ class ShadowOutcomes:
 
 
 @dataclass(frozen=True, slots=True)
-class SplitOutcome:
-    """One labelled prediction: whether the challenger made it, and whether it was right."""
+class ShadowOutcome:
+    """One labelled input that two versions predicted, of a unit: which of them was right.
 
+    Attributes:
+        unit: see ``Prediction.unit``.
+        champion_right: whether the champion was right.
+        challenger_right: whether the challenger was.
+        rows: how many rows the unit has, labelled or not.
+    """
+
+    unit: str
+    champion_right: bool
+    challenger_right: bool
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class SplitOutcome:
+    """One labelled prediction of a split test.
+
+    Attributes:
+        unit: see ``Prediction.unit``: what was assigned to a side as a whole.
+        of_challenger: whether the unit was assigned to the challenger; so it stays where the champion had to predict.
+        share: the challenger's share of the units when the row was predicted.
+        right: whether the prediction was right.
+        rows: how many rows the unit has, labelled or not.
+    """
+
+    unit: str
     of_challenger: bool
+    share: float
     right: bool
+    rows: int
+
+
+CALLER, REQUEST = "c", "r"
+"""The kinds of units: a caller's requests stay together, or each request is one."""
+
+
+def make_unit(kind: str, model_name: str, key: str) -> str:
+    """The unit of a request: its kind, and 16 hexadecimal digits of a digest of model and key.
+
+    The digest decides the side of a split test, see ``is_in_share``; the key itself is not kept.
+
+    Args:
+        kind: ``CALLER`` for a key that comes with many requests, else ``REQUEST``.
+        model_name: the registered model, so that the same callers do not meet the challengers of all models.
+        key: the caller's key, or the request's own.
+    """
+    return kind + hashlib.sha256(f"{model_name}\0{key}".encode()).hexdigest()[:16]
+
+
+def is_in_share(unit: str, share: float) -> bool:
+    """Whether a unit belongs to the challenger's share: its digest, as a number between 0 and 1, is below it.
+
+    The same in every process and at all times; a unit of a share is in any larger one.
+    """
+    return int(unit[-16:], 16) < share * 2**64
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """The split test in which a row took part.
+
+    Attributes:
+        challenger: the challenger's version that was in service.
+        share: its share of the units.
+    """
+
+    challenger: str
+    share: float
+
+    def encode(self) -> str:
+        """As it is stored: ``7@0.1`` for version 7 and a tenth of the units."""
+        return f"{self.challenger}@{self.share!r}"
+
+    @classmethod
+    def decode(cls, stored: str) -> Assignment:
+        """The assignment that was stored."""
+        challenger, _, share = stored.rpartition("@")
+        return cls(challenger, float(share))

@@ -58,7 +58,7 @@ class MemoryLedger(ClosedByWith):
         self._found = MemoryFindings()
         self._profile_store = MemoryProfiles(self.predictions)
         self.retention = MemoryRetention(self._lock, self._predictions, self._labels, self._profile_store.forget)
-        self._live = MemoryOutcomes(self.predictions, self.labelled_predictions, self.labels)
+        self._live = MemoryOutcomes(self.predictions, self.labelled_predictions, self._first_labels)
 
     @property
     def findings(self) -> FindingLog:
@@ -223,6 +223,11 @@ class MemoryLedger(ClosedByWith):
     def _all_labels(self) -> list[LabelRow]:
         with self._lock:
             return sorted(self._labels, key=lambda row: (row[1], self._labels[row]))
+
+    def _first_labels(self) -> dict[str, int]:
+        """The place of each prediction's first label, in the order in which labels were received."""
+        with self._lock:
+            return {row[0]: place for row, place in sorted(self._labels.items(), key=lambda item: -item[1])}
 
     def _counting(self) -> list[LabelRow]:
         newest = {row[0]: row for row in self._all_labels()}

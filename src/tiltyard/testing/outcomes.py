@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 
-from tiltyard.data.conform.labels import match_labels
-from tiltyard.ledger import Label, Prediction, ShadowOutcomes, SplitOutcome
+from tiltyard.ledger import Assignment, Label, Prediction, ShadowOutcome, ShadowOutcomes, SplitOutcome
 from tiltyard.ledger.ports import NO_RARE_CLASSES, Became
-from tiltyard.ledger.sql.outcomes import count_outcomes
+from tiltyard.ledger.sql.outcomes import count_outcomes, match_shadow_units, match_split
 
 
 class MemoryOutcomes:
@@ -18,11 +18,11 @@ class MemoryOutcomes:
         self,
         predictions: Callable[..., Iterator[Prediction]],
         labelled: Callable[..., Iterator[tuple[Prediction, Label]]],
-        labels: Callable[..., Iterator[Label]],
+        first_labels: Callable[[], Mapping[str, int]],
     ) -> None:
         self._predictions = predictions
         self._labelled = labelled
-        self._labels = labels
+        self._first_labels = first_labels
 
     def count_shadow(
         self, model_name: str, challenger: str, *, since: datetime | None = None, became: Became = NO_RARE_CLASSES
@@ -37,24 +37,34 @@ class MemoryOutcomes:
         counted = count_outcomes(groups, became)
         return ShadowOutcomes(counted[True, True], counted[True, False], counted[False, True], counted[False, False])
 
+    def list_shadow_units(
+        self, model_name: str, challenger: str, *, since: datetime | None = None, became: Became = NO_RARE_CLASSES
+    ) -> list[ShadowOutcome]:
+        """The rows of units that both predicted; see ``LiveOutcomes.list_shadow_units``."""
+        made = {row.id: row for row in self._predictions(project=model_name, route="champion")}
+        pairs = [
+            (made[str(shadow.key)], shadow)
+            for shadow in self._predictions(project=model_name, version=challenger, route="shadow", since=since)
+            if shadow.key in made and made[shadow.key].unit is not None
+        ]
+        truth = {row.id: label.label for row, label in self._labelled(project=model_name, route="champion")}
+        first = self._first_labels()
+        known = sorted((pair for pair in pairs if pair[0].id in truth), key=lambda pair: first[pair[0].id])
+        rows = [(str(mine.unit), mine.label, theirs.label, truth[mine.id]) for mine, theirs in known]
+        return match_shadow_units(rows, Counter(str(mine.unit) for mine, _ in pairs), became)
+
     def list_split(
         self, model_name: str, challenger: str, *, since: datetime | None = None, became: Became = NO_RARE_CLASSES
     ) -> list[SplitOutcome]:
-        """The labelled rows of both, in the order of their labels; see ``LiveOutcomes.list_split``."""
-        theirs = {"project": model_name, "version": challenger, "route": "challenger", "since": since}
-        first = next(iter(self._predictions(**theirs)), None)
-        if first is None:
-            return []
-        rows = dict(self._by_id(**theirs))
-        rows |= dict(self._by_id(project=model_name, route="champion", since=first.at))
-        order = {label.prediction_id: position for position, label in enumerate(self._labels(model_name=model_name))}
-        pairs = sorted(rows.values(), key=lambda pair: order[pair[0].id])
-        right = match_labels([row.label for row, _ in pairs], [label.label for _, label in pairs], became)
-        return [
-            SplitOutcome(row.route == "challenger", one)
-            for (row, _), one in zip(pairs, right, strict=True)
-            if one is not None
-        ]
+        """The labelled rows of the split test, in the order of their labels; see ``LiveOutcomes.list_split``."""
 
-    def _by_id(self, **filters: object) -> Iterator[tuple[str, tuple[Prediction, Label]]]:
-        return ((row.id, (row, label)) for row, label in self._labelled(**filters))
+        def takes_part(row: Prediction) -> bool:
+            assignment = row.assignment
+            return assignment is not None and Assignment.decode(assignment).challenger == challenger
+
+        first = self._first_labels()
+        labelled = [pair for pair in self._labelled(project=model_name, since=since) if takes_part(pair[0])]
+        labelled.sort(key=lambda pair: first[pair[0].id])
+        rows = [(str(row.unit), str(row.assignment), row.label, label.label) for row, label in labelled]
+        made = [row for row in self._predictions(project=model_name, since=since) if takes_part(row)]
+        return match_split(rows, Counter(str(row.unit) for row in made), became)

@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
-from tiltyard.ledger import Label, Ledger, ShadowOutcomes, SplitOutcome
+from tiltyard.ledger import Assignment, Label, Ledger, ShadowOutcome, ShadowOutcomes, SplitOutcome
 from tiltyard.testing.records import NOON, make_prediction
 
 _MINUTE = timedelta(minutes=1)
+LOW, HIGH = "r" + "0" * 16, "c" + "f" * 16
+"""Units on the challenger's side at any share, and on the champion's."""
 
 
 class OutcomesContract:
@@ -35,11 +38,11 @@ class OutcomesContract:
         """A label counts for the class that it means, however it is spelt."""
         served = make_prediction(label="1")
         shadow = make_prediction(route="shadow", version="2", label="0", key=served.id)
-        challenger = make_prediction(route="challenger", version="2", label="1", at=NOON + _MINUTE)
+        challenger = make_prediction(route="challenger", version="2", label="1", at=NOON + _MINUTE, **_split(LOW))
         ledger.record([served, shadow, challenger])
         ledger.record_labels([Label(row.id, "1.0", NOON, "test") for row in (served, challenger)])
         assert ledger.outcomes.count_shadow("films", "2") == ShadowOutcomes(0, 1, 0, 0)
-        assert list(ledger.outcomes.list_split("films", "2")) == [SplitOutcome(True, True)]
+        assert list(ledger.outcomes.list_split("films", "2")) == [SplitOutcome(LOW, True, 0.5, True, 1)]
 
     def test_labels_of_rare_classes_count_as_what_the_classes_became(self, ledger: Ledger) -> None:
         """A merged class is right where its merger or it was predicted; one that was set aside is not counted."""
@@ -51,7 +54,8 @@ class OutcomesContract:
             for row, (_, theirs, _) in zip(served, cases, strict=True)
         ]
         split = [
-            make_prediction(route="challenger", version="2", label=theirs, at=NOON + _MINUTE) for _, theirs, _ in cases
+            make_prediction(route="challenger", version="2", label=theirs, at=NOON + _MINUTE, **_split(LOW))
+            for _, theirs, _ in cases
         ]
         ledger.record([*served, *shadows, *split])
         truths = [truth for _, _, truth in cases]
@@ -60,17 +64,43 @@ class OutcomesContract:
             [Label(row.id, truth, NOON + _MINUTE, "test") for row, truth in zip(split, truths, strict=True)]
         )
         assert ledger.outcomes.count_shadow("films", "2", became=became) == ShadowOutcomes(0, 2, 2, 0)
-        rows = [row.right for row in ledger.outcomes.list_split("films", "2", became=became)]
-        assert rows == [False, True, True]
+        rows = [(row.right, row.rows) for row in ledger.outcomes.list_split("films", "2", became=became)]
+        assert rows == [(False, 3), (True, 3), (True, 3)]
 
-    def test_a_split_lists_rows_in_the_order_of_labels(self, ledger: Ledger) -> None:
-        """Rows of both come in the order of their labels, the champion's only from the challenger's first one on."""
-        before = make_prediction(at=NOON - _MINUTE)
-        champion = make_prediction(at=NOON + _MINUTE, label="a")
-        challenger = make_prediction(route="challenger", version="2", label="a")
-        foreign = make_prediction(route="challenger", version="1", label="a")
-        ledger.record([before, champion, challenger, foreign])
-        came = [(before, 0), (challenger, 3), (champion, 2), (foreign, 1)]
-        ledger.record_labels([Label(row.id, "a", NOON + position * _MINUTE, "test") for row, position in came])
-        assert list(ledger.outcomes.list_split("films", "2")) == [SplitOutcome(False, True), SplitOutcome(True, True)]
+    def test_a_split_lists_rows_in_the_order_of_the_ledger(self, ledger: Ledger) -> None:
+        """Rows with an assignment come in the order of their first labels in the ledger, whatever times these have."""
+        champion = make_prediction(label="a", **_split(HIGH))
+        challenger = make_prediction(route="challenger", version="2", label="a", **_split(LOW))
+        # The challenger failed on it: its unit stays on the challenger's side all the same.
+        stood_in = make_prediction(label="b", **_split(LOW))
+        unlabelled = make_prediction(label="b", **_split(LOW))
+        named, foreign = make_prediction(label="a"), make_prediction(label="a", **_split(LOW, "20"))
+        ledger.record([champion, challenger, stood_in, unlabelled, named, foreign])
+        for row, minutes in ((challenger, 9), (champion, 5), (stood_in, 7), (named, 1), (foreign, 2)):
+            ledger.record_labels([Label(row.id, "a", NOON + minutes * _MINUTE, "test")])
+        ledger.record_labels([Label(challenger.id, "b", NOON + 10 * _MINUTE, "test")])
+        assert list(ledger.outcomes.list_split("films", "2")) == [
+            SplitOutcome(LOW, True, 0.5, False, 3),
+            SplitOutcome(HIGH, False, 0.5, True, 1),
+            SplitOutcome(LOW, True, 0.5, False, 3),
+        ]
+        assert list(ledger.outcomes.list_split("films", "2", since=NOON + _MINUTE)) == []
         assert list(ledger.outcomes.list_split("films", "9")) == []
+
+    def test_shadows_of_units_are_listed_with_their_unit(self, ledger: Ledger) -> None:
+        """Pairs that share a unit come in the order of the ledger; pairs without a unit are only counted."""
+        rows = [make_prediction(label="a", unit=unit) for unit in (LOW, None, HIGH, LOW)]
+        shadows = [make_prediction(route="shadow", version="2", label="b", key=row.id) for row in rows]
+        ledger.record([*rows, *shadows])
+        for row, truth in ((rows[2], "b"), (rows[0], "a"), (rows[1], "a")):
+            ledger.record_labels([Label(row.id, truth, NOON, "test")])
+        assert list(ledger.outcomes.list_shadow_units("films", "2")) == [
+            ShadowOutcome(HIGH, False, True, 1),
+            ShadowOutcome(LOW, True, False, 2),
+        ]
+        assert ledger.outcomes.count_shadow("films", "2") == ShadowOutcomes(0, 2, 1, 0)
+
+
+def _split(unit: str, challenger: str = "2") -> dict[str, Any]:
+    """What a row has that took part in a split test with half of the units for the challenger."""
+    return {"unit": unit, "assignment": Assignment(challenger, 0.5).encode()}

@@ -9,7 +9,7 @@ from tiltyard.ledger.codec import LabelRow, PredictionRow
 from tiltyard.ledger.sql.retention import redact_input
 from tiltyard.ledger.storable import check_text, encode_json
 
-_ID, _ROUTE, _KEY, _INPUT = 0, 4, 8, 10
+_ID, _ROUTE, _KEY, _INPUT, _UNIT, _ASSIGNMENT = 0, 4, 8, 10, 11, 12
 
 
 class MemoryRetention:
@@ -48,7 +48,7 @@ class MemoryRetention:
                 row = list(self._predictions[id_])
                 row[_INPUT] = marker
                 if id_ in ids:
-                    row[_KEY] = None
+                    row[_KEY] = row[_UNIT] = row[_ASSIGNMENT] = None
                 self._predictions[id_] = tuple(row)  # type: ignore[assignment]
         return len(meant)
 

@@ -32,7 +32,8 @@ log = logging.getLogger(__name__)
 
 # A central ledger that could not be opened is not tried again before: no caller waits for it twice.
 RETRY_SECONDS = 2.0
-COLUMNS = ", ".join(PredictionRow._fields)
+_ADDED = ("unit", "assignment")
+"""Columns that the spool of an earlier build may lack: nothing but its worker, if it still has one, migrates it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +268,7 @@ class SpooledLedger(ClosedByWith):
         self._central.close()
 
     def _find_in_other_spools(self, id_: str) -> Prediction | None:
-        query = f"SELECT {COLUMNS} FROM predictions WHERE id = ?"  # noqa: S608 - our own names
+        query = "SELECT {columns} FROM predictions WHERE id = ?"
         rows = next(filter(None, self._query_spools(query, (check_text("id", id_),))), None)
         return decode_prediction(rows[0]) if rows else None
 
@@ -287,11 +288,12 @@ class SpooledLedger(ClosedByWith):
         return {row[0]: decode_named(row) for row in rows}
 
     def _query_spools(self, query: str, arguments: Sequence[str | None]) -> Iterator[list[tuple[Any, ...]]]:
-        """What each spool of this host that can be read has to a query."""
+        """What each spool of this host that can be read has to a query; ``{columns}`` are those of predictions."""
         for file in list_spools(self._folder):
             try:
                 with closing(open_read_only(file)) as connection:
-                    rows: list[tuple[Any, ...]] = connection.execute(query, arguments).fetchall()
+                    filled = query.replace("{columns}", stored_columns(connection))
+                    rows: list[tuple[Any, ...]] = connection.execute(filled, arguments).fetchall()
             except sqlite3.Error as error:
                 log.warning("The spool %s cannot be read: %s", file, error)
                 continue
@@ -301,6 +303,12 @@ class SpooledLedger(ClosedByWith):
 def list_spools(folder: Path) -> list[Path]:
     """The files of all spools in a folder."""
     return sorted(folder.glob("*.db"))
+
+
+def stored_columns(spool: sqlite3.Connection) -> str:
+    """The columns of a spool's predictions, for a query, in the order of ``PredictionRow``."""
+    known = {str(row[1]) for row in spool.execute("PRAGMA table_info(predictions)")}
+    return ", ".join("NULL" if name in _ADDED and name not in known else name for name in PredictionRow._fields)
 
 
 def open_read_only(file: Path) -> sqlite3.Connection:

@@ -21,7 +21,7 @@ from tiltyard.errors import InputError, TiltyardError
 from tiltyard.ledger.codec import PredictionRow, decode_event, decode_label
 from tiltyard.ledger.ports import Ledger
 from tiltyard.ledger.records import Event
-from tiltyard.ledger.spools.spool import COLUMNS, CentralLedger, list_spools
+from tiltyard.ledger.spools.spool import CentralLedger, list_spools, stored_columns
 
 AT_ONCE = 500
 PAUSE_SECONDS = 0.5
@@ -115,7 +115,7 @@ def _ship_file(file: Path, part: Callable[[sqlite3.Connection, Ledger, Path], in
 
 def _ship_predictions(spool: sqlite3.Connection, central: Ledger, folder: Path) -> int:
     moved = 0
-    query = f"SELECT rowid, {COLUMNS} FROM predictions ORDER BY rowid LIMIT {AT_ONCE}"  # noqa: S608 - our own names
+    query = f"SELECT rowid, {stored_columns(spool)} FROM predictions ORDER BY rowid LIMIT {AT_ONCE}"  # noqa: S608 - our own names
     while stored := spool.execute(query).fetchall():
         rows = [PredictionRow._make(row[1:]) for row in stored]
         try:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import ScalarSelect, and_, func, select
 
-from tiltyard.aliases import CHALLENGER, CHAMPION
+from tiltyard.aliases import CHAMPION
 from tiltyard.ledger.ports import NO_RARE_CLASSES, Became
-from tiltyard.ledger.records import SHADOW, ShadowOutcomes, SplitOutcome
+from tiltyard.ledger.records import (
+    SHADOW,
+    Assignment,
+    ShadowOutcome,
+    ShadowOutcomes,
+    SplitOutcome,
+    is_in_share,
+)
 from tiltyard.ledger.sql.database import Database
 from tiltyard.ledger.sql.filters import newest_label, time_conditions
 from tiltyard.ledger.sql.schema import labels, predictions
@@ -50,28 +57,123 @@ class SqlOutcomes:
         )
         return ShadowOutcomes(found[True, True], found[True, False], found[False, True], found[False, False])
 
+    def list_shadow_units(
+        self, model_name: str, challenger: str, *, since: datetime | None = None, became: Became = NO_RARE_CLASSES
+    ) -> list[ShadowOutcome]:
+        """The rows of units that both predicted; see ``LiveOutcomes.list_shadow_units``."""
+        shadow, unit = predictions.alias("shadow"), predictions.c.unit
+        both = (
+            shadow.c.project == check_text("project", model_name),
+            shadow.c.version == check_text("challenger", challenger),
+            shadow.c.route == SHADOW,
+            predictions.c.project == model_name,
+            predictions.c.route == CHAMPION,
+            unit.is_not(None),
+            *time_conditions(shadow.c.at_us, since, None),
+        )
+        with self._database.read(snapshot=True) as connection:
+            rows = connection.execute(
+                select(unit, predictions.c.label, shadow.c.label, labels.c.label)
+                .join_from(shadow, predictions, predictions.c.id == shadow.c.key)
+                .join(labels, and_(labels.c.prediction_id == predictions.c.id, newest_label()))
+                .where(*both)
+                .order_by(_first_label())
+            ).all()
+            sizes = connection.execute(
+                select(unit, func.count())
+                .join_from(shadow, predictions, predictions.c.id == shadow.c.key)
+                .where(*both)
+                .group_by(unit)
+            ).all()
+        return match_shadow_units(
+            [(str(unit), str(mine), str(theirs), str(label)) for unit, mine, theirs, label in rows],
+            {str(unit): int(count) for unit, count in sizes},
+            became,
+        )
+
     def list_split(
         self, model_name: str, challenger: str, *, since: datetime | None = None, became: Became = NO_RARE_CLASSES
     ) -> list[SplitOutcome]:
-        """The labelled rows of both, in the order of their labels; see ``LiveOutcomes.list_split``."""
-        column = predictions.c
-        theirs = and_(column.route == CHALLENGER, column.version == check_text("challenger", challenger))
-        matching = [column.project == check_text("project", model_name), *time_conditions(column.at_us, since, None)]
+        """The labelled rows of the split test, in the order of their labels; see ``LiveOutcomes.list_split``."""
+        column, version = predictions.c, check_text("challenger", challenger)
+        matching = [
+            column.project == check_text("project", model_name),
+            # All that begins with the version and "@", which is followed by "A" in binary order.
+            column.assignment >= f"{version}@",
+            column.assignment < f"{version}A",
+            column.unit.is_not(None),
+            *time_conditions(column.at_us, since, None),
+        ]
         with self._database.read(snapshot=True) as connection:
-            first = connection.execute(select(func.min(column.at_us)).where(*matching, theirs)).scalar()
-            if first is None:
-                return []
-            query = (
-                select(column.route == CHALLENGER, column.label, labels.c.label)
+            rows = connection.execute(
+                select(column.unit, column.assignment, column.label, labels.c.label)
                 .join_from(predictions, labels, and_(labels.c.prediction_id == column.id, newest_label()))
-                .where(*matching, theirs | (column.route == CHAMPION), column.at_us >= first)
-                .order_by(labels.c.at_us, labels.c.sequence)
-            )
-            rows = connection.execute(query).all()
-        from tiltyard.data.conform.labels import match_labels  # noqa: PLC0415 - it brings pandas, which a server does without
+                .where(*matching)
+                .order_by(_first_label())
+            ).all()
+            sizes = connection.execute(select(column.unit, func.count()).where(*matching).group_by(column.unit)).all()
+        return match_split(
+            [(str(unit), str(assignment), str(mine), str(label)) for unit, assignment, mine, label in rows],
+            {str(unit): int(count) for unit, count in sizes},
+            became,
+        )
 
-        right = match_labels([str(row[1]) for row in rows], [str(row[2]) for row in rows], became)
-        return [SplitOutcome(bool(row[0]), one) for row, one in zip(rows, right, strict=True) if one is not None]
+
+def _first_label() -> ScalarSelect[int]:
+    """The place of a prediction's first label in the ledger: callers may give their labels any time."""
+    first = labels.alias("first")
+    return (
+        select(func.min(first.c.sequence))
+        .where(first.c.prediction_id == predictions.c.id)
+        .correlate(predictions)
+        .scalar_subquery()
+    )
+
+
+def match_split(
+    rows: Sequence[tuple[str, str, str, str]], sizes: Mapping[str, int], became: Became = NO_RARE_CLASSES
+) -> list[SplitOutcome]:
+    """Outcomes of the labelled rows of a split test, in their order.
+
+    Args:
+        rows: the unit, the assignment, the predicted class and the label of each.
+        sizes: how many rows each unit has, labelled or not.
+        became: as of ``LiveOutcomes.count_shadow``; rows whose labels are not counted are left out of ``sizes`` too.
+    """
+    from tiltyard.data.conform.labels import match_labels  # noqa: PLC0415 - it brings pandas, which a server does without
+
+    right = match_labels([mine for _, _, mine, _ in rows], [label for _, _, _, label in rows], became)
+    left_out = Counter(unit for (unit, *_), one in zip(rows, right, strict=True) if one is None)
+    shares = {stored: Assignment.decode(stored).share for stored in {row[1] for row in rows}}
+    return [
+        SplitOutcome(unit, is_in_share(unit, shares[stored]), shares[stored], one, sizes[unit] - left_out[unit])
+        for (unit, stored, _, _), one in zip(rows, right, strict=True)
+        if one is not None
+    ]
+
+
+def match_shadow_units(
+    rows: Sequence[tuple[str, str, str, str]], sizes: Mapping[str, int], became: Became = NO_RARE_CLASSES
+) -> list[ShadowOutcome]:
+    """Outcomes of labelled rows that two versions predicted, in their order.
+
+    Args:
+        rows: the unit, the champion's class, the challenger's and the label of each.
+        sizes: how many rows each unit has, labelled or not.
+        became: as of ``LiveOutcomes.count_shadow``; rows whose labels are not counted are left out of ``sizes`` too.
+    """
+    from tiltyard.data.conform.labels import match_labels  # noqa: PLC0415 - it brings pandas, which a server does without
+
+    labels_ = [label for _, _, _, label in rows]
+    champion = match_labels([mine for _, mine, _, _ in rows], labels_, became)
+    challenger = match_labels([theirs for _, _, theirs, _ in rows], labels_, became)
+    pairs = list(zip(champion, challenger, strict=True))
+    left_out = Counter(unit for (unit, *_), pair in zip(rows, pairs, strict=True) if pair == (None, None))
+    return [
+        ShadowOutcome(unit, bool(mine), bool(theirs), sizes[unit] - left_out[unit])
+        for (unit, *_), (mine, theirs) in zip(rows, pairs, strict=True)
+        if (mine, theirs) != (None, None)
+    ]
 
 
 def count_outcomes(

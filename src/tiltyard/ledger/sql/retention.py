@@ -54,7 +54,9 @@ class SqlRetention:
                 shadowed = update(predictions).where(predictions.c.key.in_(batch), predictions.c.route == "shadow")
                 changed += connection.execute(shadowed.values(input=marker)).rowcount
                 matching = update(predictions).where(predictions.c.id.in_(batch))
-                changed += connection.execute(matching.values(input=marker, key=None)).rowcount
+                changed += connection.execute(
+                    matching.values(input=marker, key=None, unit=None, assignment=None)
+                ).rowcount
         self._truncate_log()
         return changed
 

@@ -21,7 +21,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0004"
+REVISION = "0005"
 """The newest migration, which this code reads and writes."""
 
 VERSION_TABLE = "ledger_version"
@@ -46,6 +46,8 @@ predictions = Table(
     Column("key", Name),
     Column("probabilities", Text, nullable=False),
     Column("input", Text, nullable=False),
+    Column("unit", Name),
+    Column("assignment", Name),
     Index("predictions_by_time", "at_us", "id"),
 )
 # Partial: rows without a key, the many, cost the hot path nothing.
@@ -54,6 +56,14 @@ Index(
     predictions.c.key,
     sqlite_where=text("key IS NOT NULL"),
     postgresql_where=text("key IS NOT NULL"),
+)
+# Partial for the same reason: only rows of a split test have an assignment.
+Index(
+    "predictions_by_unit",
+    predictions.c.assignment,
+    predictions.c.unit,
+    sqlite_where=text("assignment IS NOT NULL"),
+    postgresql_where=text("assignment IS NOT NULL"),
 )
 
 # No foreign key to predictions: a spool hands its predictions on and may still receive their labels.

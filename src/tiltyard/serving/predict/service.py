@@ -171,9 +171,14 @@ class PredictionService:
         keys = head.prediction_keys(len(request.inputs), many=request.many)
 
         def submit(ids: Sequence[str] = ()) -> Ticket:
-            if champion_only:
-                return self._batcher.submit(request.inputs, keys, ids, ignores_columns=request.ignores_columns)
-            return self._traffic_split.submit(head, request.inputs, keys, ids, ignores_columns=request.ignores_columns)
+            return self._traffic_split.submit(
+                head,
+                request.inputs,
+                keys,
+                ids,
+                champion_only=champion_only,
+                ignores_columns=request.ignores_columns,
+            )
 
         try:
             if head.idempotency_key is None:

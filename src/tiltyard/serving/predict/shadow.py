@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import queue
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from threading import Thread
 from time import perf_counter
+from typing import Any
 
 from tiltyard.errors import TiltyardError
 from tiltyard.ledger.codec import PredictionRow
 from tiltyard.ledger.ports import Ledger
-from tiltyard.ledger.records import SHADOW
+from tiltyard.ledger.records import REQUEST, SHADOW, is_in_share, make_unit
 from tiltyard.ledger.storable import decode_json
 from tiltyard.scoring import score_groups
 from tiltyard.serving.model.served_version import ServedVersion
@@ -28,17 +29,20 @@ log = logging.getLogger(__name__)
 
 
 def assigned_to_challenger(model_name: str, key: str, share: float) -> bool:
-    """Whether a caller's requests go to the challenger: the same in every process and at all times.
+    """Whether a key is in the challenger's share: the same in every process and at all times; see ``is_in_share``."""
+    return is_in_share(make_unit(REQUEST, model_name, key), share)
 
-    A digest of model and key, read as a number between 0 and 1, is below the share.
 
-    Args:
-        model_name: the registered model, so that the same callers do not meet the challengers of all models.
-        key: the caller's key.
-        share: share of the callers for which the challenger predicts, 0 to 1.
-    """
-    digest = hashlib.sha256(f"{model_name}\0{key}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") < share * 2**64
+@dataclass(frozen=True, slots=True)
+class _Repeated:
+    """An input that is predicted once more: a ``ScoredRequest`` whose key is the id of the first prediction."""
+
+    inputs: Sequence[Mapping[str, Any]]
+    accepted: float
+    keys: Sequence[str]
+    ids: Sequence[str] = ()
+    unit: str | None = None
+    assignment: str | None = None
 
 
 class Shadow:
@@ -117,7 +121,7 @@ class Shadow:
             # An input that the challenger cannot score lacks its prediction; the client's is not touched.
             if isinstance(scores, Exception):
                 continue
-            shadow_rows = make_rows(inputs, scores, version, began, [row.id])
+            shadow_rows = make_rows(_Repeated(inputs, began, [row.id]), scores, version)
             if isinstance(shadow_rows, list):
                 made += [shadow_row._replace(route=SHADOW) for shadow_row in islice(shadow_rows, 1)]
         if made:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tiltyard.ledger.records import new_id
+from tiltyard.ledger.records import CALLER, REQUEST, make_unit, new_id
 from tiltyard.project import ServingSection
 from tiltyard.serving.predict.batching.batcher import Batcher, Ticket
 from tiltyard.serving.predict.requests import RequestHead
-from tiltyard.serving.predict.shadow import assigned_to_challenger
 
 
 class TrafficSplit:
@@ -36,13 +35,34 @@ class TrafficSplit:
         keys: Sequence[str],
         ids: Sequence[str] = (),
         *,
+        champion_only: bool = False,
         ignores_columns: bool = False,
     ) -> Ticket:
-        """Submit the inputs of one request; see ``Batcher.submit``."""
-        if self._share is None:
+        """Submit the inputs of one request; see ``Batcher.submit``.
+
+        The rows of one caller or one request share a unit, which decides the side as a whole.
+
+        Args:
+            head: its headers.
+            inputs: its inputs.
+            keys: the caller's own key of each; empty for none.
+            ids: the ids of the predictions; empty for new ones.
+            champion_only: whether the challenger must not predict, because the caller named the version.
+            ignores_columns: whether columns that the model does not know are ignored.
+        """
+        share = None if champion_only else self._share
+        if share is None and head.route_key is None and len(inputs) == 1:
             return self._batcher.submit(inputs, keys, ids, ignores_columns=ignores_columns)
+        unit, ids = self._find_unit(head, inputs, ids)
+        return self._batcher.submit(inputs, keys, ids, unit=unit, share=share, ignores_columns=ignores_columns)
+
+    def _find_unit(
+        self, head: RequestHead, inputs: Sequence[Mapping[str, Any]], ids: Sequence[str]
+    ) -> tuple[str, Sequence[str]]:
+        """The unit of a request, and the ids of its predictions where the first of them is what names the unit."""
+        if head.route_key:
+            return make_unit(CALLER, self._model_name, head.route_key.decode("latin-1")), ids
+        if head.prediction_key:
+            return make_unit(REQUEST, self._model_name, head.prediction_key.decode("latin-1")), ids
         ids = ids or [new_id() for _ in inputs]
-        caller_key = head.route_key or head.prediction_key
-        key = caller_key.decode("latin-1") if caller_key else ids[0]
-        challenger = assigned_to_challenger(self._model_name, key, self._share)
-        return self._batcher.submit(inputs, keys, ids, challenger=challenger, ignores_columns=ignores_columns)
+        return make_unit(REQUEST, self._model_name, ids[0]), ids

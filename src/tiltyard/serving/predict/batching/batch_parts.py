@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tiltyard.ledger.codec import PredictionRow
+from tiltyard.ledger.records import Assignment, is_in_share
 from tiltyard.scoring import UnknownPolicy, Warnings, refuse_inputs, score_groups, shift_positions
 from tiltyard.serving.model.served_version import ServedVersion
 from tiltyard.serving.predict.batching.ledger_writer import Outcome
@@ -29,11 +30,13 @@ class BatchPart:
         future: gets their predictions.
         keys: the caller's own key of each; empty for none.
         ids: the ids of their predictions; empty for new ones.
-        challenger: whether the challenger predicts.
+        unit: what the rows share; None: each is by itself.
+        share: the challenger's share of the units; None where the challenger takes no part.
         ignores_columns: whether columns that the model does not know are ignored with a warning, not refused.
         queued: whether the part waits for its batch.
         recorded: whether its predictions are in the ledger.
         warnings: those of each input; None for none.
+        assignment: the split test that the rows take part in, as it is stored; see ``Assignment``.
     """
 
     inputs: Inputs
@@ -42,11 +45,23 @@ class BatchPart:
     future: asyncio.Future[list[PredictionRow]]
     keys: Sequence[str] = ()
     ids: Sequence[str] = ()
-    challenger: bool = False
+    unit: str | None = None
+    share: float | None = None
     ignores_columns: bool = False
     queued: bool = True
     recorded: bool = True
     warnings: Warnings | None = None
+    assignment: str | None = None
+
+    def assign(self, challenger: str) -> bool:
+        """Let the part take part in the split test of a challenger; whether its unit falls to the challenger.
+
+        Only while there is a challenger: which side a unit is on would otherwise decide which of its rows count.
+        """
+        if self.share is None or self.unit is None:
+            return False
+        self.assignment = Assignment(challenger, self.share).encode()
+        return is_in_share(self.unit, self.share)
 
 
 def predict_parts(batch: Sequence[BatchPart], version: ServedVersion, policy: UnknownPolicy) -> list[Outcome]:
@@ -60,8 +75,7 @@ def predict_parts(batch: Sequence[BatchPart], version: ServedVersion, policy: Un
     return [
         shift_positions(scores, part.offset)
         if isinstance(scores, Exception)
-        else _refuse_unknown(part, scores.warnings, policy)
-        or make_rows(part.inputs, scores, version, part.accepted, part.keys, part.ids)
+        else _refuse_unknown(part, scores.warnings, policy) or make_rows(part, scores, version)
         for part, scores in zip(batch, scored, strict=True)
     ]
 

@@ -127,7 +127,8 @@ class Batcher:
         keys: Sequence[str] = (),
         ids: Sequence[str] = (),
         *,
-        challenger: bool = False,
+        unit: str | None = None,
+        share: float | None = None,
         ignores_columns: bool = False,
     ) -> Ticket:
         """Accept inputs (at least one) to be scored together with others.
@@ -139,7 +140,9 @@ class Batcher:
             inputs: the inputs of one request.
             keys: the caller's own key of each; empty for none.
             ids: the ids of their predictions, where the caller determines them; empty for new ones.
-            challenger: whether the challenger predicts; where there is none, the version in service does.
+            unit: what the rows of this request share with each other, and with the caller's other requests.
+            share: the challenger's share of the units; it predicts for those that belong to it, if there is a
+                challenger. None: the version in service predicts.
             ignores_columns: whether columns that the model does not know are ignored with a warning, not refused.
 
         Raises:
@@ -170,7 +173,8 @@ class Batcher:
                 loop.create_future(),
                 keys[start : start + size],
                 ids[start : start + size],
-                challenger,
+                unit,
+                share,
                 ignores_columns,
             )
             for start in range(0, len(inputs), size)
@@ -277,10 +281,10 @@ class Batcher:
     def _predict_batch(self, batch: Sequence[BatchPart], version: ServedVersion) -> list[Outcome]:
         """The predictions of the version for a batch, and of the challenger for its parts."""
         policy = self._limits.unknown
-        challenger = self._challenger() if any(part.challenger for part in batch) else None
+        challenger = self._challenger() if any(part.share is not None for part in batch) else None
         if challenger is None:
             return predict_parts(batch, version, policy)
-        assigned = [part for part in batch if part.challenger]
+        assigned = [part for part in batch if part.assign(challenger.info.version)]
         # Where the challenger fails, the caller still gets the champion's prediction.
         outcomes: dict[int, Outcome] = {
             id(part): outcome

@@ -19,12 +19,12 @@ from tiltyard.serving.model.served_version import ServedVersion
 RowsOrError = list[PredictionRow] | InputError
 
 
-class SingleInput(Protocol):
-    """A request of one input: the input, when it was accepted, and the caller's own key and id, or none."""
+class ScoredRequest(Protocol):
+    """A request whose inputs were scored, as far as its rows need it."""
 
     @property
     def inputs(self) -> Sequence[Mapping[str, Any]]:
-        """The one input."""
+        """The inputs."""
 
     @property
     def accepted(self) -> float:
@@ -32,41 +32,39 @@ class SingleInput(Protocol):
 
     @property
     def keys(self) -> Sequence[str]:
-        """The caller's own key; empty for none."""
+        """The caller's own key of each input; empty for none."""
 
     @property
     def ids(self) -> Sequence[str]:
-        """The prediction's id; empty for a new one."""
+        """The ids of the predictions; empty for new ones."""
+
+    @property
+    def unit(self) -> str | None:
+        """What the rows share with others; None: nothing."""
+
+    @property
+    def assignment(self) -> str | None:
+        """The split test that the rows take part in; None for none."""
 
 
 _encode = msgspec.json.Encoder().encode
 
 
-def make_rows(
-    inputs: Sequence[Mapping[str, Any]],
-    scores: Scores,
-    version: ServedVersion,
-    accepted: float,
-    keys: Sequence[str] = (),
-    ids: Sequence[str] = (),
-) -> RowsOrError:
+def make_rows(request: ScoredRequest, scores: Scores, version: ServedVersion) -> RowsOrError:
     """The ledger's rows of n scored inputs of one request, or why one of them can never be stored.
 
     Args:
-        inputs: the n inputs.
-        scores: their predictions; probabilities are finite.
+        request: the request.
+        scores: the predictions of its inputs; probabilities are finite.
         version: what predicted them.
-        accepted: when the request was accepted, on ``perf_counter``'s clock.
-        keys: the caller's own key of each input; empty for none.
-        ids: the ids of the predictions; empty for new ones.
     """
     at_us = time.time_ns() // 1000
-    latency = (perf_counter() - accepted) * 1000.0
+    latency = (perf_counter() - request.accepted) * 1000.0
     project, number, route = version.info.name, version.info.version, version.alias
     classes = version.scorer.classes
     rows = []
     for position, (item, label, row) in enumerate(
-        zip(inputs, scores.labels, scores.probabilities.tolist(), strict=True)
+        zip(request.inputs, scores.labels, scores.probabilities.tolist(), strict=True)
     ):
         probabilities = dict(zip(classes, row, strict=True))
         try:
@@ -79,7 +77,7 @@ def make_rows(
             )
         rows.append(
             PredictionRow(
-                ids[position] if ids else new_id(),
+                request.ids[position] if request.ids else new_id(),
                 at_us,
                 project,
                 number,
@@ -87,16 +85,18 @@ def make_rows(
                 label,
                 probabilities[label],
                 latency,
-                keys[position] if keys else None,
+                request.keys[position] if request.keys else None,
                 _encode(probabilities).decode(),
                 stored,
+                request.unit,
+                request.assignment,
             )
         )
     return rows
 
 
 def make_single_rows(
-    requests: Sequence[SingleInput], scores: Scores, version: ServedVersion
+    requests: Sequence[ScoredRequest], scores: Scores, version: ServedVersion
 ) -> list[PredictionRow] | None:
     """The rows of n requests of one input each, scored together; None where one of them can never be stored.
 
@@ -130,6 +130,8 @@ def make_single_rows(
                 part.keys[0] if part.keys else None,
                 _encode(probabilities).decode(),
                 stored,
+                part.unit,
+                part.assignment,
             )
         )
     return rows
