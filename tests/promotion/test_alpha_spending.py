@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from threading import Barrier, BrokenBarrierError
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,8 +18,17 @@ from tiltyard.data import load_dataset, split_dataset
 from tiltyard.evaluation import compare, compare_paired, evaluate_predictions, get_metric
 from tiltyard.pipeline import promote_version
 from tiltyard.project import PromotionSection
-from tiltyard.promotion.gate_run import read_past_decisions
-from tiltyard.promotion.gates import FIRST_CHAMPIONS, Allowance, GateInputs, PastDecision, next_allowance, run_gates
+from tiltyard.promotion import challenge
+from tiltyard.promotion.gate_run import evaluate_gates, read_past_decisions
+from tiltyard.promotion.gates import (
+    FIRST_CHAMPIONS,
+    Allowance,
+    GateInputs,
+    PastDecision,
+    Verdict,
+    next_allowance,
+    run_gates,
+)
 
 ALPHA = 0.05
 
@@ -153,6 +167,36 @@ def test_decisions_of_a_project_share_alpha(project_env: ProjectEnv) -> None:
     assert [gate.evidence["level"] for gate in again.verdict.gates if gate.code == "gate.significant"] == [
         pytest.approx(past.level)
     ]
+
+
+def test_decisions_of_one_moment_have_their_own_levels(
+    project_env: ProjectEnv, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two processes that compare at the same time do not use the same part of alpha."""
+    project = project_env.project
+    project = project.model_copy(update={"promotion": project.promotion.model_copy(update={"rule": "significant"})})
+    champion = project_env.train(project).version
+    project_env.reset_champion(champion.version)
+    challengers = [project_env.train(project, candidates=("tfidf-naive-bayes",)).version for _ in range(2)]
+    workspace, test = project_env.workspace, split_dataset(load_dataset(project), project.split).test
+    both = Barrier(2)
+
+    def evaluate_together(*arguments: Any) -> Verdict:
+        verdict = evaluate_gates(*arguments)
+        with suppress(BrokenBarrierError):
+            both.wait(timeout=0.5)
+        return verdict
+
+    monkeypatch.setattr(challenge, "evaluate_gates", evaluate_together)
+    with ThreadPoolExecutor(2) as pool:
+        outcomes = list(pool.map(lambda info: promote_version(workspace, project, info.version, test), challengers))
+    decisions = {
+        gate.evidence["decision"]
+        for outcome in outcomes
+        for gate in outcome.verdict.gates
+        if gate.code == "gate.significant"
+    }
+    assert len(decisions) == 2
 
 
 def test_the_promise_can_be_for_each_decision(project_env: ProjectEnv) -> None:

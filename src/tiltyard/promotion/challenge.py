@@ -8,9 +8,9 @@ from typing import Any
 
 from tiltyard.aliases import CHAMPION
 from tiltyard.data import Dataset
-from tiltyard.errors import UsageError
+from tiltyard.errors import UnavailableError, UsageError
 from tiltyard.jsonable import to_json_object
-from tiltyard.ledger import Event
+from tiltyard.ledger import Event, hold_lease
 from tiltyard.project import Project
 from tiltyard.promotion.alias_change import AliasChange, ChampionChangedError, move_alias
 from tiltyard.promotion.context import Workspace
@@ -27,6 +27,8 @@ APPROVAL_REQUESTED = "approval-requested"
 REFUSED = "refused"
 # How often a version is evaluated because the champion changed meanwhile.
 ATTEMPTS = 3
+# How long a decision waits for another one about the same model, whose rows and level it must know.
+PATIENCE_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,8 @@ def challenge_champion(
     """Evaluate a version against the champion on rows that neither was trained on, and promote it if it wins.
 
     Where the champion changes meanwhile, the version is evaluated again, against the new one. Where the project
-    requires approval, a version that passed waits for it.
+    requires approval, a version that passed waits for it. One decision about a model is taken at a time, so that each
+    knows what those before it have used of alpha.
 
     Args:
         workspace: registry, ledger and host.
@@ -126,9 +129,22 @@ def challenge_champion(
     Raises:
         UsageError: it is champion already, perhaps by somebody else's decision of the same moment.
         ChampionChangedError: the champion changed again and again.
-        UnavailableError: the registry or the ledger is away.
+        UnavailableError: the registry or the ledger is away, or another decision about the model takes too long.
     """
     workspace = replace(workspace, alerts=project.alerts)
+    with hold_lease(workspace.ledger.leases, f"decision/{info.name}", patience_seconds=PATIENCE_SECONDS) as holding:
+        if holding is None:
+            raise UnavailableError(
+                f"Another process has been comparing versions of {info.name} for {PATIENCE_SECONDS / 60:.0f} minutes.",
+                next_step="Try again when it has ended: tiltyard history",
+                code="promotion.decision-under-way",
+            )
+        return _decide(workspace, project, info, predictions, test, force)
+
+
+def _decide(
+    workspace: Workspace, project: Project, info: VersionInfo, predictions: PredictedRows, test: Dataset, force: str
+) -> PromotionResult:
     for attempt in range(ATTEMPTS):
         champion = workspace.registry.champion(info.name)
         check_not_champion(info, champion)

@@ -186,6 +186,7 @@ def read_past_decisions(workspace: Workspace, model_name: str, gate: str) -> lis
         UnavailableError: the ledger is away.
     """
     found: list[PastDecision] = []
+    known: set[tuple[str | None, str, str]] = set()
     for event in workspace.ledger.events(subject=model_name):
         for result in (event.evidence.get("verdict") or {}).get("gates", ()):
             evidence = result.get("evidence", {})
@@ -194,7 +195,8 @@ def read_past_decisions(workspace: Workspace, model_name: str, gate: str) -> lis
             rows = evidence.get("rows_fingerprint")
             pair = (event.evidence.get("champion"), event.subject.rpartition("/")[2], rows) if rows else None
             level = float(evidence.get("level", evidence.get("alpha", 0.0)))
-            if pair is None or pair not in {one.pair for one in found}:
+            if pair is None or pair not in known:
+                known |= {pair} if pair else set()
                 found.append(PastDecision(level, bool(result.get("passed")), pair, bool(evidence.get("spent", True))))
     return found
 
