@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 
-from tests.registry.fitted import FRAME, NAMES, TELLTALE, TEXTS, Telltale, fitted, package, reseal
+from tests.registry.fitted import FRAME, NAMES, TELLTALE, TEXT_LABELS, TEXTS, Telltale, fitted, package, reseal
 from tiltyard.errors import ArtifactError, UsageError
+from tiltyard.models.tfidf.vectoriser import FastTfidfVectorizer
 from tiltyard.registry import read_package
 from tiltyard.registry.package.manifest import MANIFEST
 
@@ -166,6 +170,15 @@ def test_tables_keep_their_columns(tmp_path: Path) -> None:
     manifest = package(tmp_path / "model", given.model, FRAME)
     assert list(manifest.columns) == ["age", "visits", "town", "member"]
     assert manifest.columns["age"] == "float64"
+
+
+def test_a_version_requires_tiltyard_where_mlflow_needs_it(tmp_path: Path) -> None:
+    """A model of scikit-learn alone requires no Tiltyard; one with parts of Tiltyard, or with a schema, requires it."""
+    package(tmp_path / "plain", fitted("naive Bayes").model)
+    assert "tiltyard" not in (tmp_path / "plain" / "requirements.txt").read_text()
+    ours = make_pipeline(FastTfidfVectorizer(), LogisticRegression()).fit(TEXTS, TEXT_LABELS)
+    package(tmp_path / "ours", ours)
+    assert f"tiltyard=={version('tiltyard')}" in (tmp_path / "ours" / "requirements.txt").read_text()
 
 
 def test_a_resealed_package_is_read(folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pandas.api.types import pandas_dtype
 from sklearn.pipeline import Pipeline
 
 from tests.serving.fake_registry import MODEL, package
@@ -24,10 +26,12 @@ from tiltyard.data.conform.frames import conform_frame
 from tiltyard.data.conform.schema import TableSchema
 from tiltyard.data.load_dataset import load_dataset
 from tiltyard.drift import detect_data_drift
+from tiltyard.errors import DataError
 from tiltyard.models.tabular import TABULAR
 from tiltyard.monitoring import ModelMonitor
 from tiltyard.pipeline.training.production_data import gather_production_data
 from tiltyard.project import Project
+from tiltyard.registry.mlflow_env import quiet_mlflow
 from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.serving.predict.protocols.invocations import parse_invocation_json
 from tiltyard.testing import MemoryLedger
@@ -43,6 +47,11 @@ SPELLINGS: dict[str, tuple[tuple[Any, ...], ...]] = {
     "region": (("NA", " NA"), ("EU", "EU "), (None, "")),
     "zone": (("1", 1, 1.0, "1.0", "1.00"), (2, "2", 2.0)),
     "rate": (("12.5 %", "12.5%", " 12.50 %", 12.5, "12.5"), ("3.0 %", 3, "3%", "3"), (None, "", "NA")),
+    "since": (
+        ("2026-01-05", " 2026-01-05 ", "2026-01-05T00:00:00", "2026-01-05 00:00:00.0+00:00", "2026-01-05T00:00Z"),
+        ("2027-03-01", "2027-03-01T00"),
+        (None, "", "NA"),
+    ),
     "cost": (("$1,163.74", "$ 1163.74", "1,163.74 $", 1163.74), ("-$5.00", "$-5.00", "-5", -5.0)),
 }
 """Cells by column: each group says one thing, its first as the training file writes it."""
@@ -63,6 +72,7 @@ def training_file(folder: Path) -> Path:
                 "region": ("EU", "NA", "AF")[number % 3] if number % 13 else "",
                 "zone": ("1", "2", "x")[number % 3],
                 "rate": f"{number % 9 * 2.5:.1f} %" if number % 7 else "",
+                "since": "" if number % 19 == 4 else f"2026-{1 + number % 12:02}-{1 + number % 28:02}",
                 "cost": f"{'-' if number % 2 else ''}${number % 24 * 55.5:,.2f}",
                 "y": "yes" if (number % 3 == 0) ^ (number % 10 == 0) else "no",
             }
@@ -97,6 +107,21 @@ def served(
 ) -> Iterator[ServerUnderTest]:
     with run_server(tmp_path_factory.mktemp("served"), trained[2]) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def generic(trained: tuple[Pipeline, TableSchema, Path], tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The version as MLflow's generic interface has it, returning probabilities instead of labels."""
+    with quiet_mlflow():
+        import mlflow.pyfunc
+        from mlflow.models import Model
+
+        folder = tmp_path_factory.mktemp("generic") / "model"
+        shutil.copytree(trained[2], folder)
+        described = Model.load(str(folder))
+        described.flavors["python_function"]["predict_fn"] = "predict_proba"
+        described.save(str(folder / "MLmodel"))
+        return mlflow.pyfunc.load_model(str(folder))
 
 
 def predict(served: ServerUnderTest, row: Row) -> dict[str, float]:
@@ -176,6 +201,57 @@ def test_a_row_gives_one_prediction_by_every_door(
         np.testing.assert_allclose(actual, expected, rtol=1e-9, err_msg=f"{door.__name__} {spelt}")
 
 
+@settings(max_examples=30, deadline=None)
+@given(rows=st.lists(spelt_rows(), min_size=1, max_size=4), missing=st.sampled_from([None, np.nan, pd.NA]))
+def test_mlflows_generic_interface_is_a_door_too(
+    trained: tuple[Pipeline, TableSchema, Path], generic: Any, rows: list[tuple[Row, Row]], missing: Any
+) -> None:
+    """`mlflow.pyfunc` reads the cells of a frame as the server does, gaps of every kind among them."""
+    pipeline, schema, _ = trained
+    expected = pipeline.predict_proba(conform_frame(pd.DataFrame([plain for plain, _ in rows], dtype=object), schema))
+    spelt = pd.DataFrame([spelt for _, spelt in rows], dtype=object)
+    found = generic.predict(spelt.where(spelt.notna(), missing))
+    np.testing.assert_allclose(found, expected, rtol=1e-12, err_msg=str(rows))
+
+
+@pytest.mark.parametrize(
+    ("column", "kind"), [("age", "Int64"), ("fee", "Float64"), ("member", "boolean"), ("place", "string")]
+)
+def test_mlflows_generic_interface_takes_gaps_of_pandas_own_kinds(
+    trained: tuple[Pipeline, TableSchema, Path], generic: Any, column: str, kind: str
+) -> None:
+    """Columns of pandas' own kinds are predicted, with their gaps (`pd.NA`)."""
+    pipeline, schema, _ = trained
+    frame = pd.DataFrame([{name: groups[0][0] for name, groups in SPELLINGS.items()}] * 2, dtype=object)
+    values: dict[str, Any] = {"age": [34, None], "fee": [27.5, None], "member": [True, None], "place": ["bar", None]}
+    frame = frame.assign(**{column: pd.Series(values[column]).astype(pandas_dtype(kind))})
+    expected = pipeline.predict_proba(conform_frame(frame.assign(**{column: values[column]}), schema))
+    np.testing.assert_allclose(generic.predict(frame), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("column", "cell"), [("age", "old"), ("member", "maybe"), ("since", "soon"), ("place", ["x"])])
+def test_mlflows_generic_interface_refuses_what_the_server_refuses(
+    generic: Any, served: ServerUnderTest, column: str, cell: Any
+) -> None:
+    """A cell that is nothing of its column's kind is refused by both, by the name of the column."""
+    row = {name: groups[0][0] for name, groups in SPELLINGS.items()} | {column: cell}
+    refusal = served.client.post("/predict", json={"features": row})
+    assert (refusal.status_code, column in refusal.text) == (422, True)
+    with pytest.raises(DataError, match=f"'{column}'"):
+        generic.predict(pd.DataFrame([row], dtype=object))
+
+
+def test_mlflows_scikit_learn_interface_gives_the_fitted_pipeline(
+    trained: tuple[Pipeline, TableSchema, Path],
+) -> None:
+    """`mlflow.sklearn` gives the pipeline as it was fitted, which holds nothing of Tiltyard but parts of dates."""
+    import mlflow.sklearn
+
+    loaded = mlflow.sklearn.load_model(str(trained[2]))
+    assert [name for name, _ in loaded.steps] == [name for name, _ in trained[0].steps]
+    assert "tiltyard==" in (trained[2] / "requirements.txt").read_text("utf-8")
+
+
 def test_the_rows_of_the_file_are_predicted_as_they_stand_in_it(
     trained: tuple[Pipeline, TableSchema, Path], served: ServerUnderTest
 ) -> None:
@@ -235,5 +311,5 @@ def test_monitoring_sees_the_values_of_a_row_in_any_spelling(trained: tuple[Pipe
             ModelMonitor(MODEL, ledger=ledger).log_prediction("yes", row, 0.9, model_version="1")
     sent = [[row.input for row in ledger.predictions()] for ledger in ledgers]
     reports = [detect_data_drift(dataset.inputs, inputs, schema=dataset.schema) for inputs in sent]
-    assert reports[0]["features"].keys() == set(dataset.inputs)
+    assert reports[0]["features"].keys() == set(dataset.inputs) - {"since"}  # every later date differs
     assert reports[0] == reports[1]

@@ -12,6 +12,7 @@ from tiltyard.data.conform.cells import EXACT
 from tiltyard.findings import Finding
 from tiltyard.formatting import format_count
 
+_FIRST = 1000
 _INTEGER = re.compile(r"[+-]?\d+(?:\.0*)?", re.ASCII)
 
 
@@ -19,18 +20,28 @@ def holds_whole_numbers(column: pd.Series) -> bool:
     """Whether a column of numbers holds only whole ones, next to gaps or not."""
     if column.dtype != np.float64:
         return bool(pd.api.types.is_integer_dtype(column.dtype))
-    numbers = column.to_numpy()
-    finite = numbers[np.isfinite(numbers)]
-    return bool(len(finite) and (finite == np.floor(finite)).all())
+    return bool(np.isfinite(column.to_numpy()).any()) and _are_whole(column)
 
 
 def is_rounded(column: pd.Series) -> bool:
     """Whether a column of floats may hold whole numbers that were rounded to fit."""
     if column.dtype != np.float64:
         return False
+    if not _are_whole(column):
+        return False
     numbers = column.to_numpy()
     finite = numbers[np.isfinite(numbers)]
-    return bool(len(finite) and np.abs(finite).max() >= EXACT and (finite == np.floor(finite)).all())
+    return bool(len(finite) and np.abs(finite).max() >= EXACT)
+
+
+def _are_whole(column: pd.Series) -> bool:
+    """Whether all finite numbers of a column are whole; most columns that hold others show it by their first cells."""
+    numbers = column.to_numpy()
+    for part in (numbers[:_FIRST], numbers):
+        finite = part[np.isfinite(part)]
+        if not (finite == np.floor(finite)).all():
+            return False
+    return True
 
 
 def make_integers(cells: Iterable[object]) -> pd.Series | None:

@@ -18,6 +18,7 @@ _WHITE_SPACE = "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680" + "".join(
 _LINE_END = 10
 _ZERO = np.uint8(48)
 _BLOCK = 1 << 20  # bytes that are compared at a time, which a processor keeps at hand
+_SCANNED = 1 << 18  # the same where several arrays of their size are made of them
 
 
 def take_texts(column: pd.Series) -> pa.LargeStringArray:
@@ -63,15 +64,27 @@ def has_leading_zero(stream: IO[bytes], separator: bytes) -> bool:
     """
     before = np.zeros(256, dtype=np.bool_)
     before[[*separator, *b'\r\n"\t ']] = True
-    rest = b"\n"
-    while block := stream.read(_BLOCK):
-        content = np.frombuffer(rest + block, dtype=np.uint8)
+    # The last two bytes of a block stand before the next one.
+    held = np.full(_SCANNED + 2, _LINE_END, dtype=np.uint8)
+    while count := _fill(stream, held.data[2:]):
+        content = held[: count + 2]
         # A digit is one of ten bytes from 48 on; what is less than 48 wraps around to more than 9.
-        zeros = (content[1:-1] == _ZERO) & (content[2:] - _ZERO < 10)
-        if zeros.any() and before[content[:-2][zeros]].any():
+        values = content - _ZERO
+        digits = values < 10
+        zeros = values[1:-1] == 0
+        zeros &= digits[2:]
+        zeros &= ~digits[:-2]  # most zeros stand within a number
+        if zeros.any() and before[content[np.flatnonzero(zeros)]].any():
             return True
-        rest = (rest + block)[-2:]
+        held[:2] = content[-2:]
     return False
+
+
+def _fill(stream: IO[bytes], target: memoryview) -> int:
+    """Read as many bytes as there are, and fit; how many they were."""
+    block = stream.read(len(target))
+    target[: len(block)] = block
+    return len(block)
 
 
 def _mark_bytes(words: Iterable[str], place: int) -> NDArray[np.bool_]:

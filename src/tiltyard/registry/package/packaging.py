@@ -30,6 +30,7 @@ from tiltyard.registry.package.manifest import (
     read_verified,
     verify,
 )
+from tiltyard.registry.package.object_graph import walk_objects
 from tiltyard.registry.package.signing import NO_KEYS, SIGNATURE, KeyRing, Signer, host_signer
 from tiltyard.registry.package.skops_file import foreign_types, read_model, write_model
 from tiltyard.registry.package.trusted_types import trusted_type_names
@@ -44,6 +45,8 @@ MODEL_FILE = "model.skops"
 LIBRARIES = ("tiltyard", "scikit-learn", "numpy", "scipy", "pandas", "skops", "mlflow")
 # What a served model needs at the least; the exact versions are in the manifest.
 REQUIREMENTS = ("scikit-learn", "numpy", "scipy", "pandas", "skops")
+GENERIC_LOADER = "tiltyard.registry.mlflow_backend.generic_model"
+"""The module by which MLflow's generic interface loads tables: its name is in stored versions."""
 
 
 @dataclass(frozen=True)
@@ -215,13 +218,21 @@ def _save_mlflow_model(folder: Path, pipeline: Pipeline, card: VersionCard, trus
             skops_trusted_types=needed or None,
             signature=_signature(card),
             input_example=_example(card),
-            pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in REQUIREMENTS],
+            pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in _requirements(pipeline, card)],
             metadata={"tiltyard": {"task": card.task, "candidate": card.candidate, "classes": list(card.classes)}},
         )
         shutil.move(written, model_file)
         described = Model.load(str(folder))
+        if card.table_schema is not None:
+            described.flavors["python_function"]["loader_module"] = GENERIC_LOADER
         described.model_size_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         described.save(str(folder / "MLmodel"))
+
+
+def _requirements(model: Any, card: VersionCard) -> tuple[str, ...]:
+    """The packages that MLflow has to install before it can load a version by its generic interface."""
+    ours = any(type(part).__module__.startswith("tiltyard.") for part in walk_objects(model))
+    return ("tiltyard", *REQUIREMENTS) if ours or card.table_schema is not None else REQUIREMENTS
 
 
 def require_storable_types(pipeline: Pipeline, file: Path, trusted_types: tuple[str, ...], name: str) -> None:
