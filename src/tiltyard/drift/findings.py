@@ -66,14 +66,19 @@ class DriftEvaluation:
 
 
 def evaluate_drift(
-    reference: Reference, window: Profile, options: DriftOptions | None = None, further: Sequence[DriftTest] = ()
+    reference: Reference,
+    window: Profile,
+    options: DriftOptions | None = None,
+    further: Sequence[DriftTest] = (),
+    *,
+    hours: float | None = None,
 ) -> DriftEvaluation:
     """Compare a window's profile against the reference.
 
     A test finds drift when it is significant after the correction for all tests of the comparison, so that
     at most ``false_alarm_rate`` of comparisons of undrifted rows find any; and when its effect is at least the limit,
     so that a window of millions does not find trifles. ``further`` tests of the same rows, beyond profiles, are
-    corrected and decided with the others.
+    corrected and decided with the others. ``hours`` is the length of the window, where that is known.
 
     Raises:
         UsageError: the profile follows another layout than the reference's.
@@ -86,7 +91,7 @@ def evaluate_drift(
         )
     if min(window.rows, reference.profile.rows) < options.min_rows:
         return DriftEvaluation((_too_few_rows(reference, window, options),))
-    made, left = compare_profiles(reference, window, options)
+    made, left = compare_profiles(reference, window, options, hours)
     tests = decide_tests([*made, *further], options)
     rows = window.rows, reference.profile.rows
     drifted = sorted((test for test in tests if test.drifted), key=lambda test: (test.adjusted, -test.effect))

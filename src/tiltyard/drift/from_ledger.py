@@ -76,7 +76,8 @@ def find_drift(
         unread = could_not_judge(VERDICT, WHOLE, error.message, error.next_step)
         return DriftEvaluation((unread,)).between(since, until)
     seen = window_profile(ledger, reference.layout, source, (since, until))
-    return evaluate_drift(reference, seen, options).between(since, until)
+    hours = (until - since) / HOUR
+    return evaluate_drift(reference, seen, options, hours=hours).between(since, until)
 
 
 def window_profile(

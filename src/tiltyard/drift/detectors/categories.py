@@ -37,7 +37,8 @@ class ChiSquare:
         """See ``CategoryDetector.compare``."""
         statistic, freedom = pearson_statistic(reference, window)
         size = effective_rows(reference, window)
-        return TestResult(float(np.sqrt(max(statistic - freedom, 0.0) / size)), chi2_tail(statistic, freedom))
+        effect = float(np.sqrt(max(statistic - freedom, 0.0) / size))
+        return TestResult(effect, chi2_tail(statistic, freedom), statistic, freedom)
 
 
 class JensenShannon:
@@ -67,7 +68,7 @@ class JensenShannon:
         middle = (p + q) / 2
         divergence = (_kl_divergence(p, middle) + _kl_divergence(q, middle)) / 2
         net = max(divergence - freedom / (8 * effective_rows(reference, window)), 0.0)
-        return TestResult(float(np.sqrt(net / np.log(2))), chi2_tail(statistic, freedom))
+        return TestResult(float(np.sqrt(net / np.log(2))), chi2_tail(statistic, freedom), statistic, freedom)
 
 
 def _kl_divergence(p: np.ndarray, m: np.ndarray) -> float:

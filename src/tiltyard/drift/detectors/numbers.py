@@ -12,6 +12,7 @@ from tiltyard.drift.detectors.result import (
     effective_rows,
     group_bins,
     pearson_statistic,
+    squared_deviate,
 )
 
 PSI_GROUPS = 10
@@ -57,10 +58,12 @@ class KolmogorovSmirnov:
         above = _cumulate(reference) - _cumulate(window)
         if self.greater:
             most = float(max(above.max(), 0.0))
-            return TestResult(most, float(np.exp(-2 * effective_rows(reference, window) * most**2)))
+            squared = effective_rows(reference, window) * most**2
+            return TestResult(most, float(np.exp(-2 * squared)), squared, tail="kolmogorov")
         distance = float(np.abs(above).max())
         root = float(np.sqrt(effective_rows(reference, window)))
-        return TestResult(distance, float(kolmogorov((root + 0.12 + 0.11 / root) * distance)))
+        squared = (root + 0.12 + 0.11 / root) ** 2 * distance**2
+        return TestResult(distance, float(kolmogorov(np.sqrt(squared))), squared, tail="kolmogorov")
 
 
 class PopulationStability:
@@ -97,7 +100,8 @@ class PopulationStability:
         p = (r + 0.5) / (r.sum() + 0.5 * len(r))
         q = (w + 0.5) / (w.sum() + 0.5 * len(w))
         index = float(np.sum((p - q) * np.log(p / q)))
-        return TestResult(max(index - freedom / size, 0.0), chi2_tail(*pearson_statistic(r, w)))
+        statistic, cells = pearson_statistic(r, w)
+        return TestResult(max(index - freedom / size, 0.0), chi2_tail(statistic, cells), statistic, cells)
 
 
 class Wasserstein:
@@ -143,7 +147,7 @@ class Wasserstein:
         p_value = (1 + as_far) / (1 + DIVISIONS)
         if not as_far and variance > 0:
             p_value = min(p_value, _gamma_tail(distance, mean, variance))
-        return TestResult(max(distance - mean, 0.0), p_value)
+        return TestResult(max(distance - mean, 0.0), p_value, squared_deviate(p_value))
 
 
 def _draw_divisions(both: Counts, m: int) -> Counts:

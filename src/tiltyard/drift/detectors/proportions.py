@@ -41,7 +41,8 @@ class ShareOfRows:
         # The exact one takes a thousand times as long: it is computed where it decides.
         if p_value < _WORTH_IT and min(a + b, n + m - a - b) <= _SMALL:
             p_value = self._exact(a, n, b, m)
-        return TestResult(difference if self.greater else abs(difference), p_value)
+        squared = difference**2 / ((a + b) / (n + m) * (1 - (a + b) / (n + m)) * (1 / n + 1 / m))
+        return TestResult(difference if self.greater else abs(difference), p_value, squared)
 
     def _exact(self, a: int, n: int, b: int, m: int) -> float:
         from scipy.stats import fisher_exact  # noqa: PLC0415

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +20,16 @@ class TestResult:
         effect: how far apart the two are, in the detector's own measure; what chance alone explains is subtracted
             where the measure would grow with it.
         p_value: probability of at least such a difference between two samples of one distribution.
+        statistic: what grows in proportion to the independent rows: X², N D², or the square of a normal deviate.
+        freedom: its degrees of freedom, if it is chi-square.
+        tail: the distribution that it has for independent rows.
     """
 
     effect: float
     p_value: float
+    statistic: float = 0.0
+    freedom: float = 1.0
+    tail: Literal["chi-square", "kolmogorov"] = "chi-square"
 
 
 class NumberDetector(Protocol):
@@ -97,3 +103,10 @@ def pearson_statistic(reference: Counts, window: Counts) -> tuple[float, int]:
     middle = (r + w) / (r.sum() + w.sum())
     seen = middle > 0
     return effective_rows(reference, window) * float(np.sum((p - q)[seen] ** 2 / middle[seen])), len(r) - 1
+
+
+def squared_deviate(p_value: float) -> float:
+    """The square of the normal deviate that is at least as far out, on either side, with that probability."""
+    from scipy.special import ndtri  # noqa: PLC0415
+
+    return float(ndtri(max(p_value, 1e-300) / 2)) ** 2

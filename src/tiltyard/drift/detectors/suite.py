@@ -10,6 +10,7 @@ import numpy as np
 
 from tiltyard.drift.detectors.categories import ChiSquare, JensenShannon
 from tiltyard.drift.detectors.correction import adjust_p_values
+from tiltyard.drift.detectors.dependent_rows import dependent_p_value
 from tiltyard.drift.detectors.numbers import KolmogorovSmirnov, PopulationStability, Wasserstein
 from tiltyard.drift.detectors.proportions import ShareOfRows
 from tiltyard.drift.detectors.result import CategoryDetector, NumberDetector, TestResult
@@ -87,12 +88,16 @@ class UntestedSubject:
 
 
 def compare_profiles(
-    reference: Reference, window: Profile, options: DriftOptions
+    reference: Reference, window: Profile, options: DriftOptions, hours: float | None = None
 ) -> tuple[tuple[DriftTest, ...], tuple[UntestedSubject, ...]]:
-    """All tests of a window against the reference, not yet corrected for their number; and what had too few rows."""
+    """All tests of a window against the reference, not yet corrected for their number; and what had too few rows.
+
+    Where the reference knows how alike rows of one group or period are, so many rows count as their information is
+    worth. ``hours`` is the length of the window, where that is known.
+    """
     made: list[DriftTest] = []
     left: list[UntestedSubject] = []
-    for found in _run_tests(reference, window, options):
+    for found in _Suite(reference, window, options, hours).run():
         (made if isinstance(found, DriftTest) else left).append(found)  # type: ignore[arg-type]
     return tuple(made), tuple(left)
 
@@ -110,93 +115,105 @@ def decide_tests(tests: Sequence[DriftTest], options: DriftOptions) -> tuple[Dri
     )
 
 
-def _run_tests(reference: Reference, window: Profile, options: DriftOptions) -> Iterator[DriftTest | UntestedSubject]:
-    for name in reference.layout.numbers:
-        if not _is_ignored(name, options):
-            yield from _test_number(reference, window, options, name)
-    for name in reference.layout.categories:
-        if not _is_ignored(name, options):
-            yield from _test_category(reference, window, options, name)
-    for name in reference.layout.texts:
-        if not _is_ignored(name, options):
-            yield from _test_terms(reference, window, options, name)
+@dataclass(frozen=True)
+class _Suite:
+    """The tests of a window against a reference."""
 
+    reference: Reference
+    window: Profile
+    options: DriftOptions
+    hours: float | None
 
-def _test_number(
-    reference: Reference, window: Profile, options: DriftOptions, name: str
-) -> Iterator[DriftTest | UntestedSubject]:
-    layout, before, now = reference.layout.numbers[name], reference.profile.numbers[name], window.numbers[name]
-    subject = display_name(name)
-    is_measure = name in reference.layout.measures
-    code = _CODES.get(name, "drift.text" if is_measure else "drift.number")
-    if name == CONFIDENCE and not now.rows:
-        return
-    if not is_measure and not name.startswith("@"):
-        yield from compare_shares(
-            options, subject, "drift.missing", (before.missing, before.rows), (now.missing, now.rows)
-        )
-        yield from compare_shares(
-            options, subject, "drift.invalid", (before.invalid, before.rows), (now.invalid, now.rows)
-        )
-    rows = now.present, before.present
-    if min(rows) < options.min_rows:
-        # A column that is nearly all missing now shows in its missing rate.
-        if now.rows and min(before.present, now.rows) >= options.min_rows:
+    def run(self) -> Iterator[DriftTest | UntestedSubject]:
+        layout = self.reference.layout
+        for names, test in (
+            (layout.numbers, self._test_number),
+            (layout.categories, self._test_category),
+            (layout.texts, self._test_terms),
+        ):
+            for name in names:
+                if not _is_ignored(name, self.options):
+                    yield from test(name)
+
+    def _test_number(self, name: str) -> Iterator[DriftTest | UntestedSubject]:
+        layout, options = self.reference.layout.numbers[name], self.options
+        before, now = self.reference.profile.numbers[name], self.window.numbers[name]
+        subject = display_name(name)
+        is_measure = name in self.reference.layout.measures
+        code = _CODES.get(name, "drift.text" if is_measure else "drift.number")
+        if name == CONFIDENCE and not now.rows:
             return
-        yield UntestedSubject(code, subject, *rows)
-        return
-    detector = NUMBER_DETECTORS["ks" if name.startswith("@") else options.numbers]
-    if is_measure and name.endswith(UNKNOWN):
-        # Fewer unknown words than before are not reported: rows of the training itself have none.
-        detector = KolmogorovSmirnov(greater=True)
-    outcome = detector.compare(before.bins, now.bins, layout.centres(), layout.scale)
-    means = (("mean", now.mean(layout)), ("reference_mean", before.mean(layout)))
-    yield _make_test(code, subject, detector.name, outcome, options.limit(subject), rows, means)
-
-
-def _test_category(
-    reference: Reference, window: Profile, options: DriftOptions, name: str
-) -> Iterator[DriftTest | UntestedSubject]:
-    layout = reference.layout.categories[name]
-    before, now = reference.profile.categories[name], window.categories[name]
-    subject, code = display_name(name), _CODES.get(name, "drift.category")
-    if name.startswith("@") and not now.rows:
-        return
-    if not name.startswith("@"):
-        yield from compare_shares(
-            options, subject, "drift.missing", (before.missing, before.rows), (now.missing, now.rows)
-        )
-    rows = now.present, before.present
-    if min(rows) < options.min_rows:
-        if now.rows and min(before.present, now.rows) >= options.min_rows:
+        if not is_measure and not name.startswith("@"):
+            yield from self._test_share(name, "missing", (before.missing, before.rows), (now.missing, now.rows))
+            yield from self._test_share(name, "invalid", (before.invalid, before.rows), (now.invalid, now.rows))
+        rows = now.present, before.present
+        if min(rows) < options.min_rows:
+            # A column that is nearly all missing now shows in its missing rate.
+            if now.rows and min(before.present, now.rows) >= options.min_rows:
+                return
+            yield UntestedSubject(code, subject, *rows)
             return
-        yield UntestedSubject(code, subject, *rows)
-        return
-    if layout.complete and (now.new or layout.singles):
-        details = (("new_categories", dict(now.sample)),)
-        outcome = ShareOfRows(greater=True).compare((layout.singles, layout.rows), (now.new, now.present))
-        limit = options.limit(subject, of_shares=True)
-        yield _make_test("drift.new-category", subject, "fisher", outcome, limit, rows, details)
-    detector = CATEGORY_DETECTORS[options.categories]
-    counts = before.cells(layout), now.cells(layout)
-    if min(int(some.sum()) for some in counts) < options.min_rows:
-        return
-    outcome = detector.compare(*counts)
-    shares = _largest_moves(layout.named, *counts)
-    yield _make_test(code, subject, detector.name, outcome, options.limit(subject), rows, (("shares", shares),))
+        detector = NUMBER_DETECTORS["ks" if name.startswith("@") else options.numbers]
+        if is_measure and name.endswith(UNKNOWN):
+            # Fewer unknown words than before are not reported: rows of the training itself have none.
+            detector = KolmogorovSmirnov(greater=True)
+        outcome = detector.compare(before.bins, now.bins, layout.centres(), layout.scale)
+        means = (("mean", now.mean(layout)), ("reference_mean", before.mean(layout)))
+        test = _make_test(code, subject, detector.name, outcome, options.limit(subject), rows, means)
+        yield self._weigh(test, outcome, f"number:{name}")
 
+    def _test_category(self, name: str) -> Iterator[DriftTest | UntestedSubject]:
+        layout, options = self.reference.layout.categories[name], self.options
+        before, now = self.reference.profile.categories[name], self.window.categories[name]
+        subject, code = display_name(name), _CODES.get(name, "drift.category")
+        if name.startswith("@") and not now.rows:
+            return
+        if not name.startswith("@"):
+            yield from self._test_share(name, "missing", (before.missing, before.rows), (now.missing, now.rows))
+        rows = now.present, before.present
+        if min(rows) < options.min_rows:
+            if now.rows and min(before.present, now.rows) >= options.min_rows:
+                return
+            yield UntestedSubject(code, subject, *rows)
+            return
+        if layout.complete and (now.new or layout.singles):
+            details = (("new_categories", dict(now.sample)),)
+            outcome = ShareOfRows(greater=True).compare((layout.singles, layout.rows), (now.new, now.present))
+            limit = options.limit(subject, of_shares=True)
+            test = _make_test("drift.new-category", subject, "fisher", outcome, limit, rows, details)
+            yield self._weigh(test, outcome, f"category:{name}")
+        detector = CATEGORY_DETECTORS[options.categories]
+        counts = before.cells(layout), now.cells(layout)
+        if min(int(some.sum()) for some in counts) < options.min_rows:
+            return
+        outcome = detector.compare(*counts)
+        shares = (("shares", _largest_moves(layout.named, *counts)),)
+        test = _make_test(code, subject, detector.name, outcome, options.limit(subject), rows, shares)
+        yield self._weigh(test, outcome, f"category:{name}")
 
-def _test_terms(
-    reference: Reference, window: Profile, options: DriftOptions, name: str
-) -> Iterator[DriftTest | UntestedSubject]:
-    before, now = reference.profile.terms[name], window.terms[name]
-    rows = now.texts, before.texts
-    yield from compare_shares(options, name, "drift.missing", (before.missing, before.rows), (now.missing, now.rows))
-    if min(rows) < options.min_rows:
-        yield UntestedSubject("drift.terms", name, *rows)
-        return
-    outcome = TermShift().compare(reference.layout.texts[name], before, now)
-    yield _make_test("drift.terms", name, TermShift.name, outcome, options.limit(name), rows)
+    def _test_terms(self, name: str) -> Iterator[DriftTest | UntestedSubject]:
+        before, now = self.reference.profile.terms[name], self.window.terms[name]
+        rows = now.texts, before.texts
+        yield from self._test_share(name, "missing", (before.missing, before.rows), (now.missing, now.rows))
+        if min(rows) < self.options.min_rows:
+            yield UntestedSubject("drift.terms", name, *rows)
+            return
+        outcome = TermShift().compare(self.reference.layout.texts[name], before, now)
+        test = _make_test("drift.terms", name, TermShift.name, outcome, self.options.limit(name), rows)
+        yield self._weigh(test, outcome, f"terms:{name}")
+
+    def _test_share(self, name: str, kind: str, before: tuple[int, int], now: tuple[int, int]) -> Iterator[DriftTest]:
+        for test in compare_shares(self.options, display_name(name), f"drift.{kind}", before, now):
+            yield self._weigh(test, ShareOfRows().compare(before, now), f"{kind}:{name}")
+
+    def _weigh(self, test: DriftTest, outcome: TestResult, key: str) -> DriftTest:
+        """The test with the p-value of as many independent rows as its rows are worth."""
+        dependence = self.reference.dependence
+        worth = None if dependence is None else dependence.effective_rows(key, *test.rows, self.hours)
+        if worth is None:
+            return test
+        details = (*test.details, ("independent_rows", round(worth.window, 1)), ("blocks", worth.structure))
+        return replace(test, p_value=dependent_p_value(outcome, worth), details=details)
 
 
 def compare_shares(

@@ -51,4 +51,4 @@ class TermShift:
         statistic = size * float(np.sum((p - q) ** 2 / (middle * (1 - middle))))
         overlap = layout.overlap_at(least)
         effect = float(np.sqrt(max(statistic - k, 0.0) / (size * k)))
-        return TestResult(effect, chi2_tail(statistic / overlap, k / overlap))
+        return TestResult(effect, chi2_tail(statistic / overlap, k / overlap), statistic, k)

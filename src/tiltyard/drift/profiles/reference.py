@@ -12,12 +12,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tiltyard.data.conform.written import kind_of_dtype
+from tiltyard.drift.profiles.blocks import measure_dependence
 from tiltyard.drift.profiles.categories import CategoryLayout, counting_rows
+from tiltyard.drift.profiles.dependence import Dependence
 from tiltyard.drift.profiles.multivariate import JointLayout
 from tiltyard.drift.profiles.numbers import NumberLayout
 from tiltyard.drift.profiles.profile import Profile
 from tiltyard.drift.profiles.rows import Inputs, Rows, profile_rows, read_floats
 from tiltyard.drift.profiles.schema import CONFIDENCE, FORMAT, LABEL, PREDICTION, RESIDUAL, SPREAD, Layout
+from tiltyard.drift.profiles.stored import from_stored, to_stored
 from tiltyard.drift.profiles.texts import MEASURES, TextLayout, encode_texts, read_texts
 from tiltyard.errors import ArtifactError, DataError
 
@@ -38,10 +41,13 @@ class Reference:
         layout: how rows are profiled.
         profile: what the reference's rows look like. What a model knows too well of the rows that it learnt from
             (its own predictions, words it has seen, the joint of the numbers) comes from rows that were held out.
+        dependence: how alike rows of one group or period are; None where that was not measured, as in versions that
+            an older Tiltyard trained.
     """
 
     layout: Layout
     profile: Profile
+    dependence: Dependence | None = None
 
     @classmethod
     def empty(cls) -> Reference:
@@ -51,6 +57,8 @@ class Reference:
     def to_bytes(self) -> bytes:
         """JSON, for keeping."""
         data = {"format": FORMAT, "layout": self.layout.to_stored(), "profile": self.profile.to_stored()}
+        if self.dependence is not None:
+            data["dependence"] = to_stored(self.dependence)
         return msgspec.json.encode(data)
 
     @classmethod
@@ -64,7 +72,12 @@ class Reference:
             data = msgspec.json.decode(content)
             if data["format"] != FORMAT:
                 raise ValueError(f"its format is {data['format']!r}, and this Tiltyard knows {FORMAT}")
-            return cls(Layout.from_stored(data["layout"]), Profile.from_stored(data["profile"]))
+            blocks = data.get("dependence")
+            return cls(
+                Layout.from_stored(data["layout"]),
+                Profile.from_stored(data["profile"]),
+                None if blocks is None else from_stored(Dependence, blocks),
+            )
         except (msgspec.DecodeError, KeyError, TypeError, ValueError) as error:
             raise ArtifactError(
                 f"The reference profile of the version cannot be read: {error}.",
@@ -110,7 +123,9 @@ def build_reference(
     if chosen:
         between = Rows(rows.inputs[counting_rows(len(rows))])
         profile = profile.with_parts(profile_rows(layout, between), chosen)
-    return Reference(layout, profile)
+    known = bool(rows.order.groups) or rows.order.times is not None
+    apart = None if held_out is None else fresh
+    return Reference(layout, profile, measure_dependence(layout, rows, apart, frozenset(names)) if known else None)
 
 
 def _fit(rows: Rows, teaching: Inputs, predicted: Rows, fresh: Inputs, texts: frozenset[str]) -> tuple[Layout, bool]:

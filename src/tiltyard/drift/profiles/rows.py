@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,23 @@ CATEGORIES_AT_ONCE = 1 << 18
 
 
 @dataclass(frozen=True)
+class RowOrder:
+    """How n rows belong together, as far as it is known.
+
+    Attributes:
+        groups: by the column that names them, n keys, equal for rows of one group.
+        times: n times, in hours or in numbers that grow with time; NaN where one is not known.
+        time_column: the column of the times.
+        clock: whether the times are hours.
+    """
+
+    groups: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    times: NDArray[np.float64] | None = None
+    time_column: str = ""
+    clock: bool = False
+
+
+@dataclass(frozen=True)
 class Rows:
     """n rows with their predictions and labels.
 
@@ -35,12 +52,14 @@ class Rows:
         predictions: n predicted labels, if they are known.
         confidences: n probabilities of the predicted labels, if they are known.
         labels: true labels of some of the rows, if any are known.
+        order: the groups and times of the n rows.
     """
 
     inputs: Inputs
     predictions: NDArray[Any] | None = None
     confidences: NDArray[np.float64] | None = None
     labels: NDArray[Any] | None = None
+    order: RowOrder = RowOrder()
 
     def __post_init__(self) -> None:
         if isinstance(self.inputs, pd.DataFrame) and not all(isinstance(name, str) for name in self.inputs.columns):
