@@ -97,7 +97,11 @@ def evaluate_drift(
     drifted = sorted((test for test in tests if test.drifted), key=lambda test: (test.adjusted, -test.effect))
     found = [_test_finding(test) for test in drifted]
     untested = [_untested_finding(one, options) for one in left]
-    return DriftEvaluation((_verdict_finding(tests, drifted, options, rows), *found, *untested), tests)
+    verdict = _verdict_finding(tests, drifted, options, rows)
+    known = reference.dependence
+    blocks = [one.title for one in known.structures] if known else []
+    verdict = replace(verdict, evidence={**verdict.evidence, "dependence": blocks or "not measured"})
+    return DriftEvaluation((verdict, *found, *untested), tests)
 
 
 def evaluate_without_reference(version: str | None) -> DriftEvaluation:

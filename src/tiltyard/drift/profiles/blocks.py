@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ _MOST_GROUP_BLOCKS = 96
 _MOST_PERIODS = 64
 _SHORTEST = 64  # rows of the shortest periods
 _ERROR = 0.01  # of the test by which a subject counts as dependent
-_LEAST_IN_CELL = 2.0  # rows that a block must expect in a cell of its own
+_LEAST_IN_CELL = 2.0  # rows that a block must expect in a separate cell
 _COMMON = 0.02  # share of texts in which a term stands at least
 
 
@@ -55,18 +56,35 @@ def measure_dependence(
 def _measure_groups(
     layout: Layout, rows: Rows, held_out: Rows | None, names: frozenset[str], column: str
 ) -> BlockStructure | None:
-    keys = rows.order.groups[column]
+    keys, theirs = rows.order.groups[column], None if held_out is None else held_out.order.groups.get(column)
     blocks = partition_groups(keys)
     if len(blocks) < FEWEST_BLOCKS:
         return None
+    every = keys if theirs is None else np.concatenate([keys, theirs])
+    subjects = _widen(_find_dependent(layout, rows, [blocks], 1.0), keys, every)
+    if held_out is not None and names and theirs is not None:
+        parts = partition_groups(theirs)
+        measured = _find_dependent(layout, held_out, [parts] if len(parts) >= FEWEST_BLOCKS else [], 1.0)
+        subjects = _replace_named(subjects, _widen(measured, theirs, every), names)
+    return BlockStructure(column, "group", len(np.unique(keys)), _group_size(every), 0.0, subjects)
+
+
+def _widen(subjects: Mapping[str, SubjectBlocks], some: NDArray[Any], every: NDArray[Any]) -> dict[str, SubjectBlocks]:
+    """What parts of groups show, for whole ones: of s rows alike by ρ the inflation is 1 + (s - 1) ρ (Kish, 1965)."""
+    alike = _group_size(some) - 1
+    factor = max((_group_size(every) - 1) / alike, 1.0) if alike > 0 else 1.0
+    return {
+        key: replace(
+            one, scales=tuple(replace(scale, inflation=1 + (scale.inflation - 1) * factor) for scale in one.scales)
+        )
+        for key, one in subjects.items()
+    }
+
+
+def _group_size(keys: NDArray[Any]) -> float:
+    """The rows of a row's group, on average."""
     _, sizes = np.unique(keys, return_counts=True)
-    subjects = _find_dependent(layout, rows, [blocks], 1.0)
-    if held_out is not None and names and column in held_out.order.groups:
-        theirs = partition_groups(held_out.order.groups[column])
-        usable = [theirs] if len(theirs) >= FEWEST_BLOCKS else []
-        subjects = _replace_named(subjects, _find_dependent(layout, held_out, usable, 1.0), names)
-    size = float((sizes**2).sum() / sizes.sum())
-    return BlockStructure(column, "group", len(sizes), size, 0.0, subjects)
+    return float((sizes**2).sum() / sizes.sum())
 
 
 def _measure_periods(layout: Layout, rows: Rows, held_out: Rows | None, names: frozenset[str]) -> BlockStructure | None:
@@ -91,7 +109,7 @@ def _measure_periods(layout: Layout, rows: Rows, held_out: Rows | None, names: f
     return BlockStructure(rows.order.time_column, "time", len(order), 1.0, per_hour, subjects)
 
 
-def partition_groups(keys: NDArray[np.generic]) -> list[Places]:
+def partition_groups(keys: NDArray[Any]) -> list[Places]:
     """Rows by block: whole groups thrown together at random, alike at every call, into 96 blocks at most.
 
     The variance between such blocks is that between the groups (the method of random groups; Wolter, 2007).

@@ -51,7 +51,7 @@ class BlockStructure:
         kind: ``group`` where blocks are whole groups, ``time`` where they are consecutive rows.
         count: the number of groups; of rows with a time.
         size: rows of the group of a row, on average; 1 where blocks are consecutive rows.
-        per_hour: rows per hour of the reference; 0 where times are no clock's.
+        per_hour: rows per hour of the reference; 0 where times are not hours.
         subjects: those that depend, by key: the kind of the test and the column (``number:age``).
     """
 

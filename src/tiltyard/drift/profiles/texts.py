@@ -21,7 +21,8 @@ TERMS = 1024
 
 _FILTER_WORDS = 1 << 13  # 64 KB: half a million bits, good for 50,000 words at three false positives in a hundred
 _MOST_WORDS = 60_000
-_LEAST_TEXTS = 2  # texts that a word must stand in to be known
+_LEAST_TEXTS = 2  # texts that a word must stand in to be known,
+_LEAST_SHARE = 0.002  # and the share of all texts, so that names of a few texts' subject do not become known words
 _SHARES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 _PAIRS_OF = 1000
 _TABLE_BITS = 21  # a million and a half words, in 50 MB that are freed again
@@ -32,7 +33,8 @@ class TextLayout:
     """What is known of the reference's texts.
 
     Attributes:
-        words: uint64 (8192,), a Bloom filter of the words that stand in two texts at least.
+        words: uint64 (8192,), a Bloom filter of the words that stand in two texts at least and in one of 500. The names
+            in all texts about one thing would be known to its texts alone, and the more texts, the more such words.
         overlap: for each of some shares, how much the terms that occur in at least that share of texts (and in at
             most all but it) go together: the sum of their squared correlations over their number, 1 for none. It
             corrects the test of terms (Rao and Scott, 1984).
@@ -52,7 +54,7 @@ class TextLayout:
         count = text_kernels.hash_words(texts.data, texts.bounds, kinds, hashes, owners)
         hashes, owners = hashes[:count], owners[:count]
         words = np.zeros(_FILTER_WORDS, np.uint64)
-        text_kernels.add_words(_find_frequent_words(hashes, owners), words)
+        text_kernels.add_words(_find_frequent_words(hashes, owners, len(texts)), words)
         return cls(words, _measure_overlap(hashes, owners, len(texts)))
 
     def overlap_at(self, share: float) -> float:
@@ -182,14 +184,15 @@ def _as_arrow(values: Any) -> pa.LargeStringArray:
         return pa.array(cleaned, pa.large_string())
 
 
-def _find_frequent_words(hashes: NDArray[np.uint64], owners: NDArray[np.int64]) -> NDArray[np.uint64]:
+def _find_frequent_words(hashes: NDArray[np.uint64], owners: NDArray[np.int64], number: int) -> NDArray[np.uint64]:
     """The words that stand in enough texts, the most frequent of them where there are too many."""
     from tiltyard.drift.profiles import text_kernels  # noqa: PLC0415
 
     size = 1 << int(np.clip(np.ceil(np.log2(2 * len(hashes) + 2)), 4, _TABLE_BITS))
     words, last, texts = np.zeros(size, np.uint64), np.zeros(size, np.int64), np.zeros(size, np.int64)
     text_kernels.count_texts(hashes, owners, (words, last, texts))
-    distinct, counts = words[texts >= _LEAST_TEXTS], texts[texts >= _LEAST_TEXTS]
+    known = texts >= max(_LEAST_TEXTS, int(np.ceil(number * _LEAST_SHARE)))
+    distinct, counts = words[known], texts[known]
     if len(distinct) > _MOST_WORDS:
         distinct = distinct[np.argsort(-counts, kind="stable")[:_MOST_WORDS]]
     return distinct

@@ -17,12 +17,12 @@ from tiltyard.data.conform.labels import LabelCodec
 from tiltyard.data.conform.schema import TableSchema
 from tiltyard.data.content_hash import content_keys
 from tiltyard.drift.profiles import FILE as PROFILE
-from tiltyard.drift.profiles import Reference, Rows, build_reference
 from tiltyard.evaluation import Evaluation, plot_confusion_matrix, plot_per_class, plot_reliability
 from tiltyard.evaluation.metrics.metric_names import make_class_metric_name
 from tiltyard.jsonable import to_json_object
 from tiltyard.pipeline.training.data_checks import DataCheck
 from tiltyard.pipeline.training.keep_rows import KeptRows
+from tiltyard.pipeline.training.reference_profile import build_reference_profile
 from tiltyard.pipeline.training.reproduce import RECIPE, describe_recipe
 from tiltyard.pipeline.training.steps import EvaluatedModel, TrainedModel
 from tiltyard.project import Project
@@ -111,7 +111,7 @@ def log_run(  # noqa: PLR0913  one argument for each thing that is logged
                 attachments={
                     HOLDOUT: HoldoutPredictions(truth, predictions.labels, predictions.probabilities).to_bytes(),
                     EVALUATION: trial.to_stored().to_bytes(),
-                    PROFILE: build_reference_profile(split, predictions).to_bytes(),
+                    PROFILE: build_reference_profile(split, predictions, project).to_bytes(),
                 },
                 trusted_types=trusted_types,
                 signer=signer,
@@ -227,17 +227,3 @@ def _samples(test: Dataset, predictions: PredictedRows) -> Samples:
         inputs=tuple(inputs),
         probabilities=tuple(tuple(map(float, row)) for row in predictions.probabilities[: len(rows)]),
     )
-
-
-def build_reference_profile(split: Split, predictions: PredictedRows) -> Reference:
-    """The profile with which later traffic is compared.
-
-    Columns are profiled on the training rows; predictions, and words that the model has not seen, on the test rows.
-
-    Args:
-        split: both sides.
-        predictions: the predictions for the test side.
-    """
-    training = Rows(split.train.inputs, labels=split.train.labels.to_numpy(dtype=object))
-    test = Rows(split.test.inputs, predictions.labels, predictions.probabilities.max(axis=1))
-    return build_reference(training, test)
