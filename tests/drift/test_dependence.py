@@ -40,7 +40,7 @@ APART = days(np.random.default_rng(1), 160, 0.0)
 
 
 def test_alike_days_are_no_drift() -> None:
-    """Weeks of the same days as the reference's alarm at about the stated rate, and half of them as independent rows."""
+    """Weeks of such days as the reference's alarm at about the stated rate; as independent rows, half of them do."""
     seen = windows(IN_BLOCKS, 2, 100, 0.6)
     alarms = [sum(evaluate_drift(one, week).drifted for week in seen) for one in (IN_BLOCKS, AS_ROWS)]
     assert alarms[0] <= 10
