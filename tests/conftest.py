@@ -9,9 +9,11 @@ from __future__ import annotations
 import fcntl
 import gc
 import os
+import shlex
+import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -38,6 +40,18 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     # of the processor time of the tests that fit models. A run without workers has all threads.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     fork_server.share_helper()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
+    """Workers are forks of the helper, so that each need not import everything again.
+
+    Not where coverage is measured: lines that run while modules are imported would be missing.
+    """
+    if sys.platform == "linux" and not config.getoption("cov_source", None):
+        for spec in specs:
+            if spec.popen and not spec.python:
+                spec.python = shlex.join(fork_server.worker_command())
 
 
 @pytest.hookimpl(tryfirst=True)

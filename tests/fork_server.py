@@ -44,6 +44,8 @@ MODULES = (
 )
 ROOT = Path(__file__).parents[1]
 _SHARED = "TESTS_FORK_HELPER"  # where the helper is that a process shares with others
+_OF_WORKERS = "-of-workers"  # the address, after that of the helper, where workers of pytest are forked
+_FORKED_WORKER = Path(__file__).with_name("forked_worker.py")
 # What these variables say is read while modules are imported, or when Python starts.
 AT_IMPORT = (
     *("COVERAGE_", "LANG", "LC_", "LD_", "MKL_", "NUMBA_", "OMP_", "OPENBLAS_", "PYTHON"),
@@ -73,6 +75,9 @@ PRELOAD = (
     "tiltyard.serving.process.worker",
     "uvicorn.protocols.http.httptools_impl",
 )
+
+# Of the workers of pytest: its plugins, and what many modules of tests import.
+OF_TESTS = ("hypothesis.strategies", "pytest", "pytest_cov.plugin", "schemathesis.pytest.plugin", "xdist.remote")
 
 _COMMAND = """#!{python}
 import os, signal, sys
@@ -187,6 +192,11 @@ def share_helper() -> None:
     os.environ[_SHARED] = _start_helper()
 
 
+def worker_command(arguments: Sequence[str] = ()) -> list[str]:
+    """The command that starts a Python as a fork of the shared helper, for workers of pytest."""
+    return [sys.executable, "-I", "-S", str(_FORKED_WORKER), f"{os.environ[_SHARED]}{_OF_WORKERS}", *arguments]
+
+
 def wait_for_helper() -> None:
     """Wait until the helper serves this process: then the kernels are compiled."""
     _find_server(os.getpid())
@@ -220,10 +230,8 @@ def _start_helper() -> str:
     folder = tempfile.TemporaryDirectory(prefix="tests-")
     address = f"{folder.name}/helper"
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with theirs, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
-        listener.bind(address)
-        listener.listen()
-        files = [listener.fileno(), theirs.fileno()]
+    with theirs, _listen(address) as listener, _listen(address + _OF_WORKERS) as for_workers:
+        files = [listener.fileno(), for_workers.fileno(), theirs.fileno()]
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.fork_server", *map(str, files)],
             pass_fds=files,
@@ -243,6 +251,13 @@ def _start_helper() -> str:
 
     atexit.register(end)
     return address
+
+
+def _listen(address: str) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    listener.bind(address)
+    listener.listen()
+    return listener
 
 
 def _accept(listener: socket.socket, control: socket.socket) -> socket.socket:
@@ -305,7 +320,11 @@ def _become(request: dict[str, Any], files: Sequence[int]) -> None:
 
 
 def _run_program(arguments: list[str]) -> None:
-    if arguments[0] == "-m":
+    if arguments[:2] == ["-u", "-c"]:  # a worker of pytest
+        sys.path[0] = ""
+        sys.argv = ["-c", *arguments[3:]]
+        exec(arguments[2], vars(sys.modules["__main__"]))
+    elif arguments[0] == "-m":
         sys.path[0] = os.getcwd()  # noqa: PTH109 - as Python writes it
         sys.argv = arguments[1:]
         is_package = hasattr(sys.modules.get(arguments[1]), "__path__")
@@ -318,20 +337,41 @@ def _run_program(arguments: list[str]) -> None:
         runpy.run_path(arguments[0], run_name="__main__")
 
 
-def _preload() -> None:
+def _preload() -> list[int]:
+    """Import what commands and tests need; returns the processes that compile kernels meanwhile."""
     from tests import warm_up
     from tiltyard.cli.main import COMMANDS
-    from tiltyard.registry import mlflow_env
 
     gc.disable()
     compiling = warm_up.start_compiling()
     commands = {place.split(":")[0] for place, _ in COMMANDS.values() if "prefect" not in place}
+    _import_all((*PRELOAD, *sorted(commands)))
+    if not compiling:
+        _warm_up()
+    _prepare_to_fork()
+    return compiling
+
+
+def _import_all(modules: Sequence[str]) -> None:
+    from tiltyard.registry import mlflow_env
+
     with mlflow_env.quiet_mlflow(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for module in (*PRELOAD, *sorted(commands)):
+        for module in modules:
             importlib.import_module(module)
-        warm_up.wait_until_compiled(compiling)
+
+
+def _wait_until_warm(compiling: list[int]) -> None:
+    """Wait for the kernels, and use them once; the workers of pytest collect meanwhile."""
+    from tests import warm_up
+
+    warm_up.wait_until_compiled(compiling)
+    if compiling:
         _warm_up()
+    _prepare_to_fork()
+
+
+def _prepare_to_fork() -> None:
     gc.freeze()  # what all share is not touched by the children's collections
     gc.enable()
     assert "prefect" not in sys.modules, "what PREFECT_ variables say would be read here"
@@ -343,11 +383,17 @@ def _warm_up() -> None:
     """Pack a model and predict: this reads the compiled kernels, and what MLflow finds out once in a process."""
     from tiltyard.charts.matplotlib_figure import measure_labels
     from tiltyard.drift.profiles.texts import character_kinds
+    from tiltyard.registry import mlflow_env
     from tiltyard.testing.registry import write_example_package
 
-    character_kinds()
-    measure_labels(["0123456789 abcdefghijklmnopqrstuvwxyz"])
-    with tempfile.TemporaryDirectory(prefix="tests-") as folder:
+    with (
+        mlflow_env.quiet_mlflow(),
+        warnings.catch_warnings(),
+        tempfile.TemporaryDirectory(prefix="tests-") as folder,
+    ):
+        warnings.simplefilter("ignore")
+        character_kinds()
+        measure_labels(["0123456789 abcdefghijklmnopqrstuvwxyz"])
         write_example_package(Path(folder) / "package")
 
 
@@ -359,10 +405,28 @@ def _fork_descendants(request: dict[str, Any]) -> tuple[dict[str, Any], list[int
     return start_zygote(lambda command, environment: _is_ours(command) and _at_import(environment) == known)
 
 
+def _serve_both(
+    for_commands: socket.socket, for_workers: socket.socket, control: socket.socket
+) -> tuple[dict[str, Any], list[int]]:
+    """Fork workers of pytest as soon as all is imported, and commands once the kernels are compiled too.
+
+    Returns in each of them, with what it is to be.
+    """
+    compiling = _preload()
+    if os.fork() == 0:
+        for_commands.close()
+        _import_all(OF_TESTS)
+        _prepare_to_fork()
+        return _serve(_accept(for_workers, control))
+    for_workers.close()
+    _wait_until_warm(compiling)
+    return _serve(_accept(for_commands, control))
+
+
 if __name__ == "__main__":
-    _preload()
-    server = _accept(*(socket.socket(fileno=int(number)) for number in sys.argv[1:]))
-    next_: tuple[dict[str, Any], list[int]] | None = _serve(server)
+    next_: tuple[dict[str, Any], list[int]] | None = _serve_both(
+        *(socket.socket(fileno=int(number)) for number in sys.argv[1:])
+    )
     while next_:
         request_, files_ = next_
         _become(request_, files_)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.films import environment
-from tests.fork_server import ForkedPopen, popen, run
+from tests.fork_server import ForkedPopen, popen, run, wait_for_helper, worker_command
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux forks")
 
@@ -104,3 +104,38 @@ def test_what_a_forked_command_starts_is_its_child_as_any_other(tmp_path: Path) 
     forked, fresh = (run(command, env=environment(), timeout=60, fresh=fresh) for fresh in (False, True))
     assert "ZygotePopen True" in forked.stdout, forked.stderr
     assert forked.stdout.replace("ZygotePopen", "Popen") == fresh.stdout
+
+
+BOOTSTRAP = ["-u", "-c", "import sys; exec(eval(sys.stdin.readline()))"]  # as pytest-xdist starts a worker
+SAY = "import sys; print('sklearn' in sys.modules, sys.stdin.read(), flush=True); sys.exit(7)"
+
+
+@linux
+def test_a_forked_worker_has_imported_what_tests_need(tmp_path: Path) -> None:
+    """A worker of pytest has its starter's streams and exit code, and need not import scikit-learn again."""
+    wait_for_helper()
+    done = subprocess.run(
+        worker_command(BOOTSTRAP),
+        check=False,
+        cwd=tmp_path,
+        input=f"{SAY!r}\nwords",
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.stdout, done.returncode) == ("True words\n", 7)
+
+
+@linux
+def test_a_signal_reaches_a_forked_worker() -> None:
+    """What ends the process that pytest-xdist started ends the worker, whose exit status it has."""
+    wait_for_helper()
+    pipe = subprocess.PIPE
+    with subprocess.Popen(worker_command(BOOTSTRAP), stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(f"{WAIT.replace('import sys, time', 'import time')!r}\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "ready\n"
+        process.terminate()
+        assert process.wait(timeout=60) == 256 - signal.SIGTERM
