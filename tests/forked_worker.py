@@ -30,7 +30,7 @@ def main() -> int:
         signal.signal(number, lambda received, _: os.kill(worker, received))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, ending)
     for stream in (0, 1):
-        os.close(stream)  # the ends of the pipes are the worker's: whoever reads from them learns when it has gone
+        os.close(stream)  # the pipes are the worker's now: they end with it
     return os.waitstatus_to_exitcode(int(status.recv(16)))
 
 
