@@ -19,7 +19,7 @@ from alembic.script import ScriptDirectory
 
 from tests.postgres import PostgresServer
 from tiltyard.errors import InputError, UnavailableError, UsageError
-from tiltyard.ledger import Label, SqlLedger
+from tiltyard.ledger import Label, LabelRequest, SqlLedger
 from tiltyard.ledger.sql.migration import MIGRATIONS
 from tiltyard.ledger.sql.schema import REVISION, VERSION_TABLE, metadata
 from tiltyard.testing import NOON, make_event, make_prediction
@@ -126,6 +126,22 @@ def test_labels_from_the_future_do_not_outrank_corrections_after_an_upgrade(url:
         )
         ledger.record_labels([Label(rows[1].id, "good", NOON + 3 * hour, "correction")])
         assert {label.label for label in ledger.labels() if label.prediction_id == rows[1].id} == {"good"}
+
+
+def test_labels_from_before_requests_were_recorded_are_organic(url: str) -> None:
+    """A ledger that knows no requests is upgraded, and its labels count as they did; requests can then be recorded."""
+    rows = [make_prediction(at=NOON) for _ in range(2)]
+    with SqlLedger.open(url) as ledger:
+        ledger.record(rows)
+        ledger.record_labels([Label(row.id, "good", NOON, "t") for row in rows])
+        go_back(ledger, "0005")
+    with SqlLedger.open(url) as ledger:
+        assert [label.reason for label in ledger.labels()] == ["organic"] * 2
+        ledger.label_requests.record([LabelRequest("q", rows[0].id, NOON, "uncertain")])
+        assert {label.prediction_id: label.is_sample for label in ledger.labels()} == {
+            rows[0].id: False,
+            rows[1].id: True,
+        }
 
 
 def test_a_newer_ledger_is_refused(url: str) -> None:

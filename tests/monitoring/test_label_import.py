@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,24 +12,15 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from tests.monitoring.sample_predictions import make_labelled_predictions
 from tiltyard.cli.main import cli
-from tiltyard.errors import DataError, UsageError
-from tiltyard.ledger import Label, SqlLedger
-from tiltyard.ledger.sql.retention import redact_input
+from tiltyard.errors import DataError
+from tiltyard.ledger import Label
 from tiltyard.monitoring.labels.label_import import (
     ImportOptions,
     LabelColumns,
     count_labels,
     import_labels,
     read_labels,
-)
-from tiltyard.monitoring.labels.labeling_queue import (
-    DRIFTED,
-    RANDOM,
-    UNCERTAIN,
-    LabelingRequest,
-    select_predictions_to_label,
 )
 from tiltyard.project import load_project
 from tiltyard.testing import NOON, MemoryLedger, make_prediction
@@ -175,77 +165,3 @@ def test_the_time_has_the_name_of_the_http_field_too(tmp_path: Path) -> None:
     assert read_labels(tmp_path / "a.csv")["labelled_at"].to_list() == ["2026-01-01"]
     (tmp_path / "b.csv").write_text("key,label,at,labelled_at\n8,1,here,2026-01-01\n")
     assert read_labels(tmp_path / "b.csv")["at"].to_list() == ["here"]
-
-
-def test_the_queue_holds_the_uncertain_the_unfamiliar_and_some_at_random() -> None:
-    """Each reason gets its share, the worst cases first, labelled and redacted ones and copies never."""
-    ledger = MemoryLedger()
-    rows, labels = make_labelled_predictions(200)
-    odd = make_prediction(
-        at=NOON, input={"text": "zygote quark xylophone"}, probabilities={"negative": 0.01, "positive": 0.99}
-    )
-    copy = make_prediction(at=NOON, input=odd.input, probabilities=odd.probabilities)
-    gone = make_prediction(at=NOON, input=redact_input("asked"), probabilities={"negative": 0.5, "positive": 0.5})
-    ledger.record([*rows, odd, copy, gone])
-    ledger.record_labels(labels[:50])
-    reference = pd.Series([row.input["text"] for row in rows])
-    found = select_predictions_to_label(ledger, "films", LabelingRequest(40), reference)
-    reasons = [one.reason for one in found]
-    assert (len(found), reasons.count(UNCERTAIN), reasons.count(DRIFTED), reasons.count(RANDOM)) == (40, 20, 10, 10)
-    chosen = [one.prediction.id for one in found]
-    assert len(set(chosen)) == 40
-    assert not {label.prediction_id for label in labels[:50]} & set(chosen)
-    assert gone.id not in chosen
-    assert len({odd.id, copy.id} & set(chosen)) == 1
-    assert next(one for one in found if one.reason == DRIFTED).prediction.id in (odd.id, copy.id)
-    sure = [abs(one.prediction.probabilities["positive"] - 0.5) for one in found if one.reason == UNCERTAIN]
-    assert sure == sorted(sure)
-    assert len(select_predictions_to_label(ledger, "films", LabelingRequest(10_000), reference)) == 151
-    assert {one.reason for one in select_predictions_to_label(ledger, "films", LabelingRequest(10))} == {
-        UNCERTAIN,
-        RANDOM,
-    }
-    with pytest.raises(UsageError, match="clever"):
-        select_predictions_to_label(ledger, "films", LabelingRequest(10, {"clever": 1.0}))
-
-
-def test_unfamiliar_rows_of_a_table_come_first() -> None:
-    """A number beyond the training data, a category it does not know and a gap where there was none are strange."""
-    ledger = MemoryLedger()
-    usual = [make_prediction(at=NOON, input={"age": 20 + n % 30, "city": "Bonn"}) for n in range(30)]
-    odd = make_prediction(at=NOON, input={"age": 950, "city": "Ys"})
-    ledger.record([*usual, odd])
-    reference = pd.DataFrame({"age": [20 + n % 40 for n in range(200)], "city": ["Bonn", "Köln"] * 100})
-    (first, *_) = select_predictions_to_label(ledger, "films", LabelingRequest(5, {DRIFTED: 1.0}), reference)
-    assert first.prediction.id == odd.id
-
-
-def test_out_to_be_labelled_and_back(tmp_path: Path) -> None:
-    """The queue goes out as CSV with an empty label column, and the filled-in file comes back by the same family."""
-    pd.DataFrame({"text": ["good", "bad"] * 20, "label": ["positive", "negative"] * 20}).to_csv(tmp_path / "r.csv")
-    (tmp_path / "tiltyard.toml").write_text(
-        '[project]\nname = "films"\ntask = "text-classification"\nmodel = "films"\n'
-        '[data]\nsource = "r.csv"\ntext = "text"\n'
-    )
-    with SqlLedger.open(f"sqlite:///{tmp_path}/.tiltyard/ledger.db") as ledger:
-        ledger.record(make_labelled_predictions(40)[0])
-    run = CliRunner()
-    project = ["--project", str(tmp_path)]
-    out = tmp_path / "queue.csv"
-    done = run.invoke(cli, ["label", "queue", *project, "--size", "10", "--to", str(out)], catch_exceptions=False)
-    assert done.exit_code == 0
-    with out.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert [row["label"] for row in rows] == [""] * 10
-    filled = tmp_path / "filled.csv"
-    with filled.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows({**row, "label": "positive" if n else ""} for n, row in enumerate(rows))
-    done = run.invoke(cli, ["label", "import", str(filled), *project, "--json"], catch_exceptions=False)
-    report = json.loads(done.stdout)
-    assert (report["stored"], report["unlabelled"]) == (9, 1)
-    counted = json.loads(run.invoke(cli, ["feedback", "stats", *project, "--json"]).stdout)
-    assert (counted["labels"], counted["by_source"]) == (9, {"filled.csv": 9})
-    listed = json.loads(run.invoke(cli, ["feedback", "list", *project, "--limit", "3", "--json"]).stdout)
-    assert len(listed) == 3

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from tests.monitoring.sample_predictions import make_labelled_predictions, make_monitored_version
+from tiltyard.ledger import Label
+from tiltyard.monitoring.degradation import evaluate_degradation
+from tiltyard.monitoring.labels.labeling_queue import QueueOptions, mix_reasons, select_predictions_to_label
+from tiltyard.monitoring.prediction_window import read_prediction_window
 from tiltyard.monitoring.run import MonitoringResult, evaluate_period
 from tiltyard.project import Project
 from tiltyard.testing import NOON, MemoryLedger
@@ -124,3 +129,71 @@ def test_findings_in_the_ledger_are_those_of_the_run(films: Project) -> None:
     assert kept["performance.degradation"].version == "1"
     assert kept["performance.degradation"].evidence["labelled"] == 300
     assert seen.to_dict()["decayed"] is True
+
+
+def label_by_queue(ledger: MemoryLedger, labels: list[Label], size: int, share: float = 0.5) -> None:
+    """Make a queue of uncertain and random predictions, and report the labels of those that it lists."""
+    truth = {label.prediction_id: label for label in labels}
+    queue = select_predictions_to_label(ledger, "films", QueueOptions(size, mix_reasons(share, 1.0, 0.0)))
+    ledger.label_requests.record(queue.requests)
+    ledger.record_labels([truth[one.prediction.id] for one in queue.candidates])
+
+
+@pytest.mark.parametrize("organic", [0, 100])
+def test_labels_of_a_queue_do_not_accuse_a_healthy_champion(films: Project, organic: int) -> None:
+    """Of a queue only the random labels count, next to organic ones: a model as good as at training stays clear."""
+    rows, labels = make_labelled_predictions(2000)
+    ledger = MemoryLedger()
+    ledger.record(rows)
+    ledger.record_labels(labels[:organic])
+    label_by_queue(ledger, labels, 600)
+    everything = replace(read_prediction_window(ledger, "films"), chosen={})
+    truth = {label.prediction_id: label for label in ledger.labels()}
+    naive = evaluate_degradation(
+        replace(everything, truth=truth).labelled_predictions(), make_monitored_version().metrics
+    )
+    assert naive[0].verdict == "degraded"
+    seen = evaluate_period(films, ledger, make_monitored_version(), until=UNTIL)
+    assert status_of(seen, "performance.degradation") == "clear"
+    assert status_of(seen, "performance.change") == "clear"
+    assert not seen.decayed
+    assert seen.performance is not None
+    assert seen.performance.labelled == sum(label.is_sample for label in truth.values())
+    assert seen.performance.labelled + seen.performance.chosen_labels == len(truth)
+    assert f"{seen.performance.chosen_labels} labels do not count here" in seen.performance.caveat
+
+
+def test_decay_is_found_on_the_random_labels_of_a_queue(films: Project) -> None:
+    """The random labels of a queue are enough to find that a champion became worse."""
+    rows, labels = make_labelled_predictions(2000, truthful=0.2)
+    ledger = MemoryLedger()
+    ledger.record(rows)
+    label_by_queue(ledger, labels, 400)
+    assert evaluate_period(films, ledger, make_monitored_version(), until=UNTIL).decayed
+
+
+def test_labels_that_were_all_chosen_judge_nothing(films: Project) -> None:
+    """Without a random or an organic label there is no verdict, and the next step is a random queue."""
+    rows, labels = make_labelled_predictions(2000)
+    ledger = MemoryLedger()
+    ledger.record(rows)
+    label_by_queue(ledger, labels, 400, share=0.0)
+    seen = evaluate_period(films, ledger, make_monitored_version(), until=UNTIL)
+    (found,) = [one for one in seen.findings if one.code == "performance.degradation"]
+    assert found.status == "could_not_judge"
+    assert "400 labels do not count here" in found.message
+    assert "--random 1" in found.next_step
+    assert status_of(seen, "performance.change") == "could_not_judge"
+    assert seen.slices is None
+
+
+def test_it_does_not_matter_what_was_chosen_where_all_is_labelled(films: Project) -> None:
+    """Where nearly every prediction has a label, all of them count, also those that a queue had chosen."""
+    rows, labels = make_labelled_predictions(600)
+    ledger = MemoryLedger()
+    ledger.record(rows)
+    label_by_queue(ledger, labels, 200, share=0.0)
+    ledger.record_labels(labels[:590])
+    seen = evaluate_period(films, ledger, make_monitored_version(), until=UNTIL)
+    assert seen.performance is not None
+    assert (seen.performance.chosen_labels, seen.performance.labelled >= 590) == (0, True)

@@ -11,7 +11,7 @@ from tests.monitoring.sample_predictions import make_labelled_predictions, make_
 from tiltyard.ledger import Prediction, new_id
 from tiltyard.monitoring import ModelMonitor, PredictionCollector
 from tiltyard.monitoring.labels.label_import import count_labels
-from tiltyard.monitoring.labels.labeling_queue import LabelingRequest, select_predictions_to_label
+from tiltyard.monitoring.labels.labeling_queue import QueueOptions, select_predictions_to_label
 from tiltyard.monitoring.run import evaluate_period
 from tiltyard.monitoring.summary import SummaryQuery, build_summary
 from tiltyard.project import Project
@@ -100,5 +100,5 @@ def test_a_shadow_takes_no_place_among_the_newest() -> None:
     rows, _ = make_labelled_predictions(10)
     ledger.record(rows)
     ledger.record([replace(_of_the_shadow(row), at=row.at + timedelta(minutes=1)) for row in rows])
-    assert len(select_predictions_to_label(ledger, "films", LabelingRequest(20))) == 10
+    assert len(select_predictions_to_label(ledger, "films", QueueOptions(20)).candidates) == 10
     assert {line["model_version"] for line in PredictionCollector("films", ledger).get_recent_predictions(10)} == {"1"}

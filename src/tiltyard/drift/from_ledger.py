@@ -148,7 +148,8 @@ def _add_labels(
     )
     counts = CategoryCounts.empty(layout.categories[LABEL])
     for some in _split_into_batches(known):
-        found = read_recorded_labels(ledger, source.model_name, some)
+        # Predictions that were chosen because they are hard have other classes than the rest.
+        found = read_recorded_labels(ledger, source.model_name, [pair for pair in some if pair[1].is_sample])
         # A label that the version does not know is drift too: it counts among the other values.
         each = [*(label for _, label in found.pairs), *found.set_aside.values()]
         labels = np.array([label.label for label in each], object)

@@ -9,12 +9,15 @@ from tiltyard.ledger.ports import (
     FindingFilter,
     FindingLog,
     HourProfiles,
+    LabelRequests,
     Ledger,
     LiveOutcomes,
     PredictionFilter,
     Retention,
 )
 from tiltyard.ledger.records import (
+    ORGANIC,
+    RANDOM,
     SHADOW,
     Assignment,
     Event,
@@ -23,6 +26,7 @@ from tiltyard.ledger.records import (
     HourProfile,
     Label,
     LabelReceipt,
+    LabelRequest,
     NamedPrediction,
     Prediction,
     PredictionStats,
@@ -37,6 +41,8 @@ from tiltyard.ledger.sql.retention import is_redacted
 from tiltyard.ledger.sql.store import SqlLedger
 
 __all__ = [
+    "ORGANIC",
+    "RANDOM",
     "SHADOW",
     "Assignment",
     "DeliveryState",
@@ -50,6 +56,8 @@ __all__ = [
     "HourProfiles",
     "Label",
     "LabelReceipt",
+    "LabelRequest",
+    "LabelRequests",
     "Lease",
     "LeaseGuard",
     "LeaseLostError",

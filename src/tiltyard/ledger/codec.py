@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tiltyard.errors import InputError, UnavailableError
-from tiltyard.ledger.records import Event, Label, NamedPrediction, Prediction
+from tiltyard.ledger.records import ORGANIC, RANDOM, Event, Label, LabelRequest, NamedPrediction, Prediction
 from tiltyard.ledger.storable import (
     TextChecker,
     decode_json,
@@ -41,6 +41,9 @@ NAMED_COLUMNS = ("id", "at_us", "project", "key", "label", "probabilities")
 
 LabelRow = tuple[str, int, str, str]
 """A label: prediction id, at, label, source."""
+
+RequestRow = tuple[str, str, int, str, float | None]
+"""A request for a label: prediction id, queue id, at, reason, probability."""
 
 NOT_MEASURED = -1.0
 """The stored latency of a prediction whose latency nobody measured: its column is never empty."""
@@ -119,10 +122,37 @@ def encode_labels(labels: Sequence[Label]) -> list[LabelRow]:
     return rows
 
 
-def decode_label(row: Sequence[Any]) -> Label:
-    """The label of a row in the order of ``LabelRow``."""
+def decode_label(row: Sequence[Any], reason: str | None = None) -> Label:
+    """The label of a row in the order of ``LabelRow``; ``reason`` is that of the request for it, None for none."""
     prediction_id, at, label, source = row
-    return Label(prediction_id=prediction_id, label=label, at=from_micros(at), source=source)
+    return Label(prediction_id, label, from_micros(at), source, reason or ORGANIC)
+
+
+def encode_requests(requests: Sequence[LabelRequest]) -> list[RequestRow]:
+    """Rows of requests for labels, in their order.
+
+    Raises:
+        InputError: one cannot be stored; the message says which, which field, and why.
+    """
+    names = TextChecker()
+    rows: list[RequestRow] = []
+    for position, request in enumerate(requests):
+        try:
+            rows.append(_request_row(request, names))
+        except ValueError as error:
+            raise InputError(
+                f"Request {position} of {len(requests)} (for the label of {request.prediction_id!r}) cannot be "
+                f"recorded: {error}.",
+                next_step="Correct or leave out this request; nothing of this call was stored.",
+                position=position,
+            ) from None
+    return rows
+
+
+def decode_request(row: Sequence[Any]) -> LabelRequest:
+    """The request of a row in the order of ``RequestRow``."""
+    prediction_id, queue_id, at, reason, probability = row
+    return LabelRequest(queue_id, prediction_id, from_micros(at), reason, probability)
 
 
 def encode_event(event: Event) -> dict[str, Any]:
@@ -194,6 +224,23 @@ def _prediction_row(prediction: Prediction, names: TextChecker) -> PredictionRow
         encode_field("input", prediction.input),
         None if prediction.unit is None else require_text("unit", prediction.unit),
         None if prediction.assignment is None else require_text("assignment", prediction.assignment),
+    )
+
+
+def _request_row(request: LabelRequest, names: TextChecker) -> RequestRow:
+    probability = request.probability
+    if request.reason == ORGANIC:
+        raise ValueError(f"reason = {ORGANIC!r} is that of labels without a request")
+    if (request.reason == RANDOM) != (probability is not None):
+        raise ValueError(f"a probability of {probability} does not fit reason = {request.reason!r}")
+    if probability is not None and not 0 < probability <= 1:
+        raise ValueError(f"probability = {probability:g} is not above 0 and at most 1")
+    return (
+        names.check("prediction_id", request.prediction_id),
+        names.check("queue_id", request.queue_id),
+        require_instant(request.at),
+        names.check("reason", request.reason),
+        probability,
     )
 
 

@@ -17,6 +17,7 @@ from tiltyard.ledger.records import (
     HourProfile,
     Label,
     LabelReceipt,
+    LabelRequest,
     NamedPrediction,
     Prediction,
     PredictionStats,
@@ -131,6 +132,20 @@ class Retention(Protocol):
         """
 
 
+class LabelRequests(Protocol):
+    """Which predictions were put into labelling queues, and why. Part of a ledger."""
+
+    def record(self, requests: Sequence[LabelRequest]) -> None:
+        """Store requests, in one transaction. A prediction is stored once for each queue.
+
+        Raises:
+            InputError: a request cannot be stored; the message says which and why; nothing was stored.
+        """
+
+    def select(self, *, model_name: str | None = None, since: datetime | None = None) -> Iterator[LabelRequest]:
+        """The requests for predictions of a model from queues made at or after ``since``, by time, then prediction."""
+
+
 Became = Mapping[str, str | None]
 """Of classes that training knew as rare: the class that each became, None where it was set aside."""
 
@@ -144,6 +159,8 @@ class LiveOutcomes(Protocol):
         self, model_name: str, challenger: str, *, since: datetime | None = None, became: Became = NO_RARE_CLASSES
     ) -> ShadowOutcomes:
         """Of the champion's labelled predictions that the challenger made in shadow too: which version was right.
+
+        Labels that were requested for another reason than ``random`` do not count.
 
         A row of the route ``shadow`` carries the id of the champion's prediction as its key.
 
@@ -167,6 +184,7 @@ class LiveOutcomes(Protocol):
 
         In the order in which the ledger received the first label of each, whatever times the labels have. Rows whose
         version the caller named, or that were predicted while no challenger was in service, have no assignment.
+        Labels that were requested for another reason than ``random`` do not count.
         """
 
 
@@ -199,6 +217,10 @@ class Ledger(Protocol):
     @property
     def outcomes(self) -> LiveOutcomes:
         """How champion and challenger did on labelled rows."""
+
+    @property
+    def label_requests(self) -> LabelRequests:
+        """Which predictions were put into labelling queues, and why."""
 
     def record(self, predictions: Sequence[Prediction]) -> None:
         """Store all predictions in one transaction; they are durable when this returns.

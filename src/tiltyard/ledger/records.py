@@ -96,14 +96,56 @@ class NamedPrediction:
     probabilities: Mapping[str, float]
 
 
+ORGANIC = "organic"
+"""The reason of a label that was not requested: it came as labels of this kind come."""
+
+RANDOM = "random"
+"""The reason of a request for the label of a prediction that was drawn at random among all."""
+
+
 @dataclass(frozen=True, slots=True)
 class Label:
-    """The truth about a prediction, as it was reported."""
+    """The truth about a prediction, as it was reported.
+
+    Attributes:
+        prediction_id: id of the prediction.
+        label: the class.
+        at: when it was determined, UTC.
+        source: where it comes from.
+        reason: why the prediction has a label: ``organic``, or the reason of the ledger's request for it, of which
+            ``random`` goes before all others. The ledger finds it when it reads the label; what a caller says of it is
+            not stored.
+    """
 
     prediction_id: str
     label: str
     at: datetime
     source: str
+    reason: str = ORGANIC
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether a rate may be measured on it: chance chose the prediction, or nobody did."""
+        return self.reason in (ORGANIC, RANDOM)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRequest:
+    """A prediction whose label was requested: an entry of a labelling queue.
+
+    Attributes:
+        queue_id: of the queue that it belongs to.
+        prediction_id: id of the prediction.
+        at: when the queue was made, UTC.
+        reason: why it was chosen: ``random``, or what makes it worth a label (``uncertain``, ``drifted``).
+        probability: with which it was drawn, above 0 to 1, where the reason is ``random``; else None.
+    """
+
+    queue_id: str
+    prediction_id: str
+    at: datetime
+    reason: str
+    probability: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

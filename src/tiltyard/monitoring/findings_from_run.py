@@ -24,8 +24,12 @@ LATENCY = "operations.latency"
 SILENCE = "operations.silence"
 
 GET_LABELS = (
-    "Get labels: tiltyard label queue selects the predictions most worth labelling, and tiltyard feedback import reads "
-    "their labels."
+    "Get labels: tiltyard label queue selects predictions to label, some of them at random, and tiltyard feedback "
+    "import reads their labels."
+)
+GET_RANDOM_LABELS = (
+    "Get labels that are a sample: tiltyard label queue --random 1 draws predictions at random, and tiltyard feedback "
+    "import reads their labels."
 )
 # Without traffic before, no traffic now is nothing to report.
 _MIN_PREDICTIONS_BEFORE = 20
@@ -42,7 +46,9 @@ def _degradation_finding(one: Degradation, performance: Performance) -> Finding:
     if performance.caveat:
         evidence["caveat"] = performance.caveat
     if one.verdict == "could_not_judge":
-        return could_not_judge(DEGRADATION, one.metric, one.reason, GET_LABELS, evidence=evidence, window=window)
+        why = f"{one.reason} {performance.caveat}" if performance.chosen_labels else one.reason
+        step = GET_RANDOM_LABELS if performance.chosen_labels else GET_LABELS
+        return could_not_judge(DEGRADATION, one.metric, why, step, evidence=evidence, window=window)
     degraded = one.verdict == "degraded"
     return Finding(
         code=DEGRADATION,

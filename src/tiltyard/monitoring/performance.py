@@ -26,13 +26,10 @@ from tiltyard.evaluation import (
 )
 from tiltyard.jsonable import json_form
 from tiltyard.ledger.records import input_text
-from tiltyard.monitoring.prediction_window import PredictionWindow
+from tiltyard.monitoring.prediction_window import REPRESENTATIVE, PredictionWindow
 
 HEADLINE = ("accuracy", "precision", "recall", "f1", "f1_macro", "roc_auc", "log_loss")
 """Metrics that are given an interval; the project's own is added."""
-
-REPRESENTATIVE = 0.95
-"""Label coverage from which on the labelled rows represent all rows."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +65,8 @@ class Performance:
         selection: how the labelled predictions differ from the others, in words; empty where they do not.
         unknown_labels: labels that the version does not know, such as of classes that training set aside, and how often
             they came; no figure counts them.
+        chosen_labels: number of labels that no figure counts since their predictions were chosen for a labelling queue
+            because they are hard.
     """
 
     since: datetime | None
@@ -79,6 +78,7 @@ class Performance:
     lag_hours: float | None = None
     selection: str = ""
     unknown_labels: Mapping[str, int] = field(default_factory=dict)
+    chosen_labels: int = 0
 
     @property
     def coverage(self) -> float:
@@ -88,7 +88,7 @@ class Performance:
     @property
     def caveat(self) -> str:
         """What limits the figures, in words; empty where nothing does."""
-        return " ".join(filter(None, (self._describe_coverage(), self._describe_unknown())))
+        return " ".join(filter(None, (self._describe_coverage(), self._describe_unknown(), self._describe_chosen())))
 
     def _describe_coverage(self) -> str:
         if not self.labelled or self.coverage >= REPRESENTATIVE:
@@ -110,6 +110,14 @@ class Performance:
             text += f" With these predictions as wrong ones, accuracy is {right / (self.labelled + outside):.4f}."
         return text
 
+    def _describe_chosen(self) -> str:
+        if not self.chosen_labels:
+            return ""
+        return (
+            f"{self.chosen_labels:,} labels do not count here: their predictions were chosen for labelling because "
+            "they are uncertain or unfamiliar, so that they are no sample."
+        )
+
 
 def measure_performance(window: PredictionWindow, metric: str = "accuracy", positive: str | None = None) -> Performance:
     """The performance of a window's predictions, with intervals.
@@ -124,7 +132,15 @@ def measure_performance(window: PredictionWindow, metric: str = "accuracy", posi
     """
     rows = int(window.known.sum())
     if not rows:
-        return Performance(window.since, window.until, len(window), 0, {}, unknown_labels=window.unknown_labels)
+        return Performance(
+            window.since,
+            window.until,
+            len(window),
+            0,
+            {},
+            unknown_labels=window.unknown_labels,
+            chosen_labels=len(window.chosen),
+        )
     labelled = window.labelled_predictions(positive)
     reasons = {known.name: known.explain_undefined(labelled) for known in METRICS.values()}
     figures = {
@@ -142,6 +158,7 @@ def measure_performance(window: PredictionWindow, metric: str = "accuracy", posi
         lag_hours=_median_lag_hours(window),
         selection=_describe_selection(window),
         unknown_labels=window.unknown_labels,
+        chosen_labels=len(window.chosen),
     )
 
 

@@ -22,6 +22,9 @@ MOST_ROWS = 100_000
 MOST_LABELLED = 20_000
 """Labelled predictions of a version that are read: the newest."""
 
+REPRESENTATIVE = 0.95
+"""Share of predictions with a label from which on these represent all: then it does not matter which were chosen."""
+
 
 @dataclass(frozen=True)
 class PredictionWindow:
@@ -32,9 +35,12 @@ class PredictionWindow:
         since: start of the period; None for the first prediction.
         until: its end, exclusive; None for now.
         predictions: the n predictions.
-        truth: the label that counts, by prediction id, as far as it is known, spelt as the prediction's class.
+        truth: the label that counts, by prediction id, as far as it is known, spelt as the prediction's class; only
+            labels on which a rate may be measured.
         left_out: number of older predictions of the period that were not read.
         set_aside: labels that the version of their prediction does not know, by prediction id; they count nowhere.
+        chosen: labels of predictions that were chosen for a labelling queue because they are hard, by prediction id.
+            They are no sample of the predictions: no rate is measured on them.
     """
 
     model_name: str
@@ -44,6 +50,7 @@ class PredictionWindow:
     truth: Mapping[str, Label]
     left_out: int = 0
     set_aside: Mapping[str, Label] = field(default_factory=dict)
+    chosen: Mapping[str, Label] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.predictions)
@@ -84,6 +91,11 @@ class PredictionWindow:
     def known(self) -> NDArray[np.bool_]:
         """n booleans: whether the label is known."""
         return np.fromiter((row.id in self.truth for row in self.predictions), dtype=np.bool_, count=len(self))
+
+    @property
+    def labelled_ids(self) -> frozenset[str]:
+        """The predictions that have a label, whatever it is good for."""
+        return frozenset({*self.truth, *self.set_aside, *self.chosen})
 
     @property
     def unknown_labels(self) -> dict[str, int]:
@@ -129,8 +141,13 @@ class PredictionWindow:
     def take(self, mask: NDArray[np.bool_]) -> PredictionWindow:
         """The predictions where ``mask`` (n booleans) is true."""
         rows = tuple(row for row, wanted in zip(self.predictions, mask, strict=True) if wanted)
-        truth, set_aside = _restrict_labels(self.truth, rows), _restrict_labels(self.set_aside, rows)
-        return replace(self, predictions=rows, truth=truth, set_aside=set_aside)
+        return replace(
+            self,
+            predictions=rows,
+            truth=_restrict_labels(self.truth, rows),
+            set_aside=_restrict_labels(self.set_aside, rows),
+            chosen=_restrict_labels(self.chosen, rows),
+        )
 
     def between(self, since: datetime, until: datetime) -> PredictionWindow:
         """The predictions from ``since`` until before ``until``."""
@@ -161,15 +178,29 @@ def read_prediction_window(
     begin = rows[0].at if len(rows) == most and rows else since
     ids = {row.id for row in rows}
     labelled = ledger.labelled_predictions(project=model_name, since=begin, until=until, version=version, shadow=False)
-    found = read_recorded_labels(ledger, model_name, (pair for pair in labelled if pair[0].id in ids))
+    counted, chosen = _split_sample([pair for pair in labelled if pair[0].id in ids], len(rows))
+    found = read_recorded_labels(ledger, model_name, counted)
     left_out = 0
     if len(rows) == most and version is None:
         left_out = max(0, ledger.prediction_stats(model_name, since, until).total - len(rows))
     truth = {row.id: label for row, label in found.pairs}
-    return PredictionWindow(model_name, since, until, rows, truth, left_out, found.set_aside)
+    return PredictionWindow(model_name, since, until, rows, truth, left_out, found.set_aside, chosen)
 
 
-def read_labelled_predictions(ledger: Ledger, model_name: str, version: str, until: datetime) -> RecordedLabels:
+@dataclass(frozen=True)
+class LabelledSample:
+    """A version's labelled predictions.
+
+    Attributes:
+        recorded: those on which a rate may be measured.
+        chosen: labels of predictions that were chosen because they are hard, by prediction id.
+    """
+
+    recorded: RecordedLabels
+    chosen: Mapping[str, Label]
+
+
+def read_labelled_predictions(ledger: Ledger, model_name: str, version: str, until: datetime) -> LabelledSample:
     """A version's newest predictions that have a label from before ``until``, oldest first, at most 20,000.
 
     Raises:
@@ -178,15 +209,19 @@ def read_labelled_predictions(ledger: Ledger, model_name: str, version: str, unt
     newest = ledger.labelled_predictions(
         project=model_name, version=version, shadow=False, until=until, newest_first=True, limit=MOST_LABELLED
     )
-    pairs = [(row, label) for row, label in newest if label.at < until]
-    return read_recorded_labels(ledger, model_name, pairs[::-1])
+    pairs = [(row, label) for row, label in newest if label.at < until][::-1]
+    predictions = len(pairs)
+    if any(not label.is_sample for _, label in pairs):
+        predictions = ledger.prediction_stats(model_name, pairs[0][0].at, until).by_version.get(version, 0)
+    counted, chosen = _split_sample(pairs, predictions)
+    return LabelledSample(read_recorded_labels(ledger, model_name, counted), chosen)
 
 
 def read_labelled_window(
     ledger: Ledger,
     model_name: str,
     version: str,
-    labelled: RecordedLabels,
+    labelled: LabelledSample,
     window: tuple[datetime, datetime],
     min_rows: int,
 ) -> PredictionWindow:
@@ -205,12 +240,14 @@ def read_labelled_window(
         min_rows: fewest labelled predictions.
     """
     since, until = window
-    latest = sorted(labelled.pairs, key=lambda pair: (pair[1].at, pair[0].id), reverse=True)
+    recorded = labelled.recorded
+    latest = sorted(recorded.pairs, key=lambda pair: (pair[1].at, pair[0].id), reverse=True)
     reported = [pair for pair in latest if pair[1].at >= since]
     chosen = reported if len(reported) >= min_rows else latest[:min_rows]
-    set_aside = {id_: label for id_, label in labelled.set_aside.items() if label.at >= since}
+    set_aside = {id_: label for id_, label in recorded.set_aside.items() if label.at >= since}
+    hard = {id_: label for id_, label in labelled.chosen.items() if label.at >= since}
     if not chosen:
-        return PredictionWindow(model_name, since, until, (), {}, set_aside=set_aside)
+        return PredictionWindow(model_name, since, until, (), {}, set_aside=set_aside, chosen=hard)
     begin = min(row.at for row, _ in chosen)
     recent = read_prediction_window(ledger, model_name, since=begin, until=until, version=version)
     ids = {row.id for row in recent.predictions}
@@ -218,7 +255,20 @@ def read_labelled_window(
     older = tuple(row for row, _ in chosen if row.id not in ids)
     rows = tuple(sorted((*recent.predictions, *older), key=lambda row: (row.at, row.id)))
     truth = {row.id: label for row, label in chosen}
-    return PredictionWindow(model_name, begin, until, rows, truth, recent.left_out, set_aside)
+    return PredictionWindow(model_name, begin, until, rows, truth, recent.left_out, set_aside, hard)
+
+
+def _split_sample(
+    pairs: Sequence[tuple[Prediction, Label]], predictions: int
+) -> tuple[Sequence[tuple[Prediction, Label]], dict[str, Label]]:
+    """The pairs on which a rate may be measured, and the labels of those that were chosen because they are hard.
+
+    Where nearly all ``predictions`` have a label, nothing was chosen among them, and all pairs count.
+    """
+    if len(pairs) >= REPRESENTATIVE * predictions:
+        return pairs, {}
+    chosen = {row.id: label for row, label in pairs if not label.is_sample}
+    return [pair for pair in pairs if pair[0].id not in chosen], chosen
 
 
 def _restrict_labels(labels: Mapping[str, Label], rows: Sequence[Prediction]) -> dict[str, Label]:

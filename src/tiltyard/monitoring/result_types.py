@@ -59,6 +59,7 @@ class PerformanceData(TypedDict):
     not_computed: dict[str, str]
     caveat: str
     unknown_labels: dict[str, int]
+    chosen_labels: int
 
 
 class VersionPerformance(PerformanceData):

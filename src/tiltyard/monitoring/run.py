@@ -207,7 +207,7 @@ def _evaluate_champion(
     findings += findings_from_run.estimate_findings(estimate, monitored, metric, limits)
     findings += findings_from_run.slice_findings(slices, performance)
     if limits.detect_changes:
-        findings += change_findings(pairs.pairs, limits)
+        findings += change_findings(pairs.recorded.pairs, limits)
     return _ChampionEvaluation(performance, degradations, estimate, slices, tuple(findings))
 
 

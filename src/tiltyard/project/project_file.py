@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from tiltyard.project.alerts import AlertsSection
 from tiltyard.project.base import ColumnName, Name, Section, Task
 from tiltyard.project.data import ColumnSchema, DataSection, SplitSection, ValidationSection
+from tiltyard.project.labels import LabelsSection
 from tiltyard.project.monitoring import MonitoringSection
 from tiltyard.project.promotion import PromotionSection
 from tiltyard.project.response import ResponseSection
@@ -43,6 +44,7 @@ class Project(Section):
     promotion: PromotionSection = PromotionSection()
     serving: ServingSection = ServingSection()
     monitoring: MonitoringSection = MonitoringSection()
+    labels: LabelsSection = LabelsSection()
     response: ResponseSection = ResponseSection()
     alerts: AlertsSection = AlertsSection()
     root: Path = Field(default=Path(), exclude=True, description="Folder of the project file; set on reading.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from datetime import datetime
 from threading import RLock
 from typing import Any, Unpack
@@ -14,6 +14,7 @@ from tiltyard.ledger import (
     HourProfiles,
     Label,
     LabelReceipt,
+    LabelRequests,
     LiveOutcomes,
     NamedPrediction,
     Notice,
@@ -39,7 +40,7 @@ from tiltyard.ledger.storable import check_text, to_micros
 from tiltyard.testing.findings import MemoryFindings, MemoryProfiles
 from tiltyard.testing.leases import MemoryLeases
 from tiltyard.testing.outbox import MemoryOutbox
-from tiltyard.testing.outcomes import MemoryOutcomes
+from tiltyard.testing.outcomes import MemoryLabelRequests, MemoryOutcomes
 from tiltyard.testing.retention import MemoryRetention
 
 _ALWAYS = range(-(2**62), 2**62)
@@ -57,7 +58,8 @@ class MemoryLedger(ClosedByWith):
         self._events: list[dict[str, Any]] = []
         self._found = MemoryFindings()
         self._profile_store = MemoryProfiles(self.predictions)
-        self.retention = MemoryRetention(self._lock, self._predictions, self._labels, self._profile_store.forget)
+        self._requests = MemoryLabelRequests(self.prediction)
+        self.retention = MemoryRetention(self._lock, self._predictions, self._labels, self._forget)
         self._live = MemoryOutcomes(self.predictions, self.labelled_predictions, self._first_labels)
 
     @property
@@ -74,6 +76,11 @@ class MemoryLedger(ClosedByWith):
     def outcomes(self) -> LiveOutcomes:
         """How champion and challenger did on labelled rows."""
         return self._live
+
+    @property
+    def label_requests(self) -> LabelRequests:
+        """Which predictions were put into labelling queues, and why."""
+        return self._requests
 
     def record(self, predictions: Sequence[Prediction]) -> None:
         """Store all predictions; see ``Ledger.record``."""
@@ -100,7 +107,7 @@ class MemoryLedger(ClosedByWith):
         checked = check_filters(**filters)
         truth = {row[0]: row for row in self._counting()}
         known = [found for found in self._select(checked) if found.id in truth][: checked.get("limit")]
-        return ((found, decode_label(truth[found.id])) for found in known)
+        return ((found, self._decode(truth[found.id])) for found in known)
 
     def prediction_stats(
         self,
@@ -161,7 +168,7 @@ class MemoryLedger(ClosedByWith):
         of_project = {found.id for found in self._select(check_filters(project=model_name))}
         window = _window(since, until)
         rows = self._all_labels() if superseded else self._counting()
-        return (decode_label(row) for row in rows if row[0] in of_project and row[1] in window)
+        return (self._decode(row) for row in rows if row[0] in of_project and row[1] in window)
 
     def append(self, event: Event, notices: Sequence[Notice] = ()) -> Event:
         """Add a decision to the end of the chain; see ``Ledger.append``."""
@@ -219,6 +226,13 @@ class MemoryLedger(ClosedByWith):
             key=lambda prediction: (prediction.at, prediction.id),
             reverse=bool(checked.get("newest_first")),
         )
+
+    def _decode(self, row: LabelRow) -> Label:
+        return decode_label(row, self._requests.reason(row[0]))
+
+    def _forget(self, ids: Set[str], times: set[int]) -> None:
+        self._profile_store.forget(times)
+        self._requests.forget(ids)
 
     def _all_labels(self) -> list[LabelRow]:
         with self._lock:

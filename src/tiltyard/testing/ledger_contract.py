@@ -29,7 +29,7 @@ from tiltyard.ledger import Label, Ledger, NamedPrediction, PredictionFilter, ne
 from tiltyard.testing.contract_values import inputs, instants, is_unicode, law
 from tiltyard.testing.events_contract import EventContract
 from tiltyard.testing.findings_contract import FindingContract, ProfileContract
-from tiltyard.testing.outcomes_contract import OutcomesContract
+from tiltyard.testing.outcomes_contract import OutcomesContract, RequestsContract
 from tiltyard.testing.records import NOON, make_prediction
 
 
@@ -345,7 +345,13 @@ class LabelContract:
 
 
 class LedgerContract(
-    PredictionContract, LabelContract, EventContract, FindingContract, ProfileContract, OutcomesContract
+    PredictionContract,
+    LabelContract,
+    EventContract,
+    FindingContract,
+    ProfileContract,
+    OutcomesContract,
+    RequestsContract,
 ):
     """All of it."""
 

@@ -1,12 +1,22 @@
-"""Live outcomes of champion and challenger, from a ledger in memory."""
+"""Live outcomes of champion and challenger, and requests for labels, of a ledger in memory."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from datetime import datetime
 
-from tiltyard.ledger import Assignment, Label, Prediction, ShadowOutcome, ShadowOutcomes, SplitOutcome
+from tiltyard.ledger import (
+    RANDOM,
+    Assignment,
+    Label,
+    LabelRequest,
+    Prediction,
+    ShadowOutcome,
+    ShadowOutcomes,
+    SplitOutcome,
+)
+from tiltyard.ledger.codec import RequestRow, decode_request, encode_requests
 from tiltyard.ledger.ports import NO_RARE_CLASSES, Became
 from tiltyard.ledger.sql.outcomes import count_outcomes, match_shadow_units, match_split
 
@@ -28,7 +38,7 @@ class MemoryOutcomes:
         self, model_name: str, challenger: str, *, since: datetime | None = None, became: Became = NO_RARE_CLASSES
     ) -> ShadowOutcomes:
         """Which version was right on inputs that both predicted; see ``LiveOutcomes.count_shadow``."""
-        known = {row.id: (row, label) for row, label in self._labelled(project=model_name, route="champion")}
+        known = {row.id: (row, label) for row, label in self._sampled(project=model_name, route="champion")}
         groups: list[tuple[str, str, str, int]] = []
         for shadow in self._predictions(project=model_name, version=challenger, route="shadow", since=since):
             if shadow.key in known:
@@ -47,7 +57,7 @@ class MemoryOutcomes:
             for shadow in self._predictions(project=model_name, version=challenger, route="shadow", since=since)
             if shadow.key in made and made[shadow.key].unit is not None
         ]
-        truth = {row.id: label.label for row, label in self._labelled(project=model_name, route="champion")}
+        truth = {row.id: label.label for row, label in self._sampled(project=model_name, route="champion")}
         first = self._first_labels()
         known = sorted((pair for pair in pairs if pair[0].id in truth), key=lambda pair: first[pair[0].id])
         rows = [(str(mine.unit), mine.label, theirs.label, truth[mine.id]) for mine, theirs in known]
@@ -63,8 +73,43 @@ class MemoryOutcomes:
             return assignment is not None and Assignment.decode(assignment).challenger == challenger
 
         first = self._first_labels()
-        labelled = [pair for pair in self._labelled(project=model_name, since=since) if takes_part(pair[0])]
+        labelled = [pair for pair in self._sampled(project=model_name, since=since) if takes_part(pair[0])]
         labelled.sort(key=lambda pair: first[pair[0].id])
         rows = [(str(row.unit), str(row.assignment), row.label, label.label) for row, label in labelled]
         made = [row for row in self._predictions(project=model_name, since=since) if takes_part(row)]
         return match_split(rows, Counter(str(row.unit) for row in made), became)
+
+    def _sampled(self, **filters: object) -> Iterator[tuple[Prediction, Label]]:
+        return (pair for pair in self._labelled(**filters) if pair[1].is_sample)
+
+
+class MemoryLabelRequests:
+    """``LabelRequests`` for tests."""
+
+    def __init__(self, find: Callable[[str], Prediction | None]) -> None:
+        self._find = find
+        self._requests: dict[tuple[str, str], RequestRow] = {}
+
+    def record(self, requests: Sequence[LabelRequest]) -> None:
+        """Store requests, each once; see ``LabelRequests.record``."""
+        for row in encode_requests(requests):
+            self._requests.setdefault(row[:2], row)
+
+    def select(self, *, model_name: str | None = None, since: datetime | None = None) -> Iterator[LabelRequest]:
+        """The requests, by time; see ``LabelRequests.select``."""
+        ordered = sorted(self._requests.values(), key=lambda row: (row[2], row[0], row[1]))
+        for request in map(decode_request, ordered):
+            prediction = None if model_name is None else self._find(request.prediction_id)
+            of_model = model_name is None or (prediction is not None and prediction.project == model_name)
+            if of_model and (since is None or request.at >= since):
+                yield request
+
+    def reason(self, prediction_id: str) -> str | None:
+        """The reason of a label of this prediction; None without a request."""
+        found = [row for row in self._requests.values() if row[0] == prediction_id]
+        return min(((row[3] != RANDOM, row[2], row[1], row[3]) for row in found), default=(None,))[-1]
+
+    def forget(self, ids: Set[str]) -> None:
+        """Remove the requests for these predictions."""
+        for key in [key for key in self._requests if key[0] in ids]:
+            del self._requests[key]

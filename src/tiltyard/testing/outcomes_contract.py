@@ -6,7 +6,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from tiltyard.ledger import Assignment, Label, Ledger, ShadowOutcome, ShadowOutcomes, SplitOutcome
+import pytest
+
+from tiltyard.errors import InputError
+from tiltyard.ledger import Assignment, Label, LabelRequest, Ledger, ShadowOutcome, ShadowOutcomes, SplitOutcome
 from tiltyard.testing.records import NOON, make_prediction
 
 _MINUTE = timedelta(minutes=1)
@@ -99,6 +102,81 @@ class OutcomesContract:
             ShadowOutcome(LOW, True, False, 2),
         ]
         assert ledger.outcomes.count_shadow("films", "2") == ShadowOutcomes(0, 2, 1, 0)
+
+    def test_labels_that_were_chosen_do_not_count(self, ledger: Ledger) -> None:
+        """Only labels that chance chose, or nobody, say which version is right more often."""
+        served = [make_prediction(label="a", unit=LOW) for _ in range(3)]
+        shadows = [make_prediction(route="shadow", version="2", label="b", key=row.id) for row in served]
+        split = [make_prediction(route="challenger", version="2", label="b", **_split(LOW)) for _ in range(3)]
+        ledger.record([*served, *shadows, *split])
+        ledger.record_labels([Label(row.id, "a", NOON, "test") for row in (*served, *split)])
+        hard = [LabelRequest("q", rows[0].id, NOON, "uncertain") for rows in (served, split)]
+        drawn = [LabelRequest("q", rows[1].id, NOON, "random", 0.5) for rows in (served, split)]
+        ledger.label_requests.record([*hard, *drawn])
+        assert ledger.outcomes.count_shadow("films", "2") == ShadowOutcomes(0, 2, 0, 0)
+        assert list(ledger.outcomes.list_shadow_units("films", "2")) == [ShadowOutcome(LOW, True, False, 3)] * 2
+        assert list(ledger.outcomes.list_split("films", "2")) == [SplitOutcome(LOW, True, 0.5, False, 3)] * 2
+
+
+class RequestsContract:
+    """Requests for labels."""
+
+    def test_a_label_has_the_reason_of_its_request(self, ledger: Ledger) -> None:
+        """A label is organic, or has the reason of the first request for it, of which a random one goes before all."""
+        rows = [make_prediction() for _ in range(4)]
+        ledger.record(rows)
+        ledger.record_labels([Label(row.id, "a", NOON, "s") for row in rows])
+        later = NOON + _MINUTE
+        requests = [
+            LabelRequest("q1", rows[1].id, NOON, "uncertain"),
+            LabelRequest("q1", rows[2].id, NOON, "drifted"),
+            LabelRequest("q2", rows[1].id, later, "random", 0.25),
+            LabelRequest("q2", rows[2].id, later, "uncertain"),
+            LabelRequest("q2", rows[3].id, later, "random", 1.0),
+        ]
+        ledger.label_requests.record(requests)
+        ledger.label_requests.record([LabelRequest("q1", rows[2].id, later, "uncertain"), *requests])
+        expected = {rows[0].id: "organic", rows[1].id: "random", rows[2].id: "drifted", rows[3].id: "random"}
+        assert {label.prediction_id: label.reason for label in ledger.labels()} == expected
+        assert {row.id: label.reason for row, label in ledger.labelled_predictions()} == expected
+        assert [label.is_sample for label in ledger.labels() if label.prediction_id == rows[2].id] == [False]
+        assert list(ledger.label_requests.select(model_name="films")) == [
+            *sorted(requests[:2], key=lambda one: one.prediction_id),
+            *sorted(requests[2:], key=lambda one: one.prediction_id),
+        ]
+        assert len(list(ledger.label_requests.select(since=later))) == 3
+        assert not list(ledger.label_requests.select(model_name="plays"))
+
+    def test_what_a_caller_says_of_the_reason_is_not_stored(self, ledger: Ledger) -> None:
+        """A label that says it was drawn at random is organic where the ledger holds no request."""
+        row = make_prediction()
+        ledger.record([row])
+        ledger.record_labels([Label(row.id, "a", NOON, "s", "random")])
+        assert [label.reason for label in ledger.labels()] == ["organic"]
+
+    def test_an_erased_prediction_takes_its_requests_along(self, ledger: Ledger) -> None:
+        """Nothing of an erased prediction is left."""
+        row = make_prediction()
+        ledger.record([row])
+        ledger.label_requests.record([LabelRequest("q", row.id, NOON, "uncertain")])
+        ledger.retention.erase([row.id])
+        assert not list(ledger.label_requests.select())
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            LabelRequest("q", "p", NOON, "random"),
+            LabelRequest("q", "p", NOON, "uncertain", 0.5),
+            LabelRequest("q", "p", NOON, "random", 0.0),
+            LabelRequest("q", "p", NOON, "organic"),
+            LabelRequest("q", "p", NOON.replace(tzinfo=None), "uncertain"),
+        ],
+    )
+    def test_an_impossible_request_is_refused(self, ledger: Ledger, wrong: LabelRequest) -> None:
+        """A request whose reason and probability do not fit refuses the call; nothing of it is stored."""
+        with pytest.raises(InputError, match="Request 1 of 2"):
+            ledger.label_requests.record([LabelRequest("q", "o", NOON, "uncertain"), wrong])
+        assert not list(ledger.label_requests.select())
 
 
 def _split(unit: str, challenger: str = "2") -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from threading import RLock
 
 from tiltyard.ledger.codec import LabelRow, PredictionRow
@@ -20,7 +20,7 @@ class MemoryRetention:
         lock: RLock,
         predictions: dict[str, PredictionRow],
         labels: dict[LabelRow, int],
-        forget: Callable[[set[int]], None],
+        forget: Callable[[Set[str], set[int]], None],
     ) -> None:
         self._lock = lock
         self._predictions = predictions
@@ -31,7 +31,7 @@ class MemoryRetention:
         """Remove predictions and their labels; see ``Retention.erase``."""
         with self._lock:
             gone = self._matching(ids)
-            self._forget({at for _, at, *_ in map(self._predictions.__getitem__, gone)})
+            self._forget(gone, {at for _, at, *_ in map(self._predictions.__getitem__, gone)})
             for id_ in gone:
                 del self._predictions[id_]
             for row in [row for row in self._labels if row[0] in gone]:
@@ -43,7 +43,7 @@ class MemoryRetention:
         marker = encode_json(redact_input(check_text("reason", reason)))
         with self._lock:
             meant = self._matching(ids)
-            self._forget({at for _, at, *_ in map(self._predictions.__getitem__, meant)})
+            self._forget(set(), {at for _, at, *_ in map(self._predictions.__getitem__, meant)})
             for id_ in meant:
                 row = list(self._predictions[id_])
                 row[_INPUT] = marker

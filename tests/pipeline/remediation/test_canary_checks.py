@@ -9,6 +9,7 @@ import pytest
 from tests.pipeline.remediation.conftest import MODEL, ModelEnv
 from tiltyard.errors import NotFoundError
 from tiltyard.findings import Finding
+from tiltyard.ledger import LabelRequest
 from tiltyard.pipeline.remediation.canary_checks import ServiceCounts, check_new_champion
 from tiltyard.testing import make_prediction
 
@@ -37,6 +38,19 @@ def test_worse_on_labels(replaced: ModelEnv) -> None:
     worse = watch(replaced)["champion.worse"]
     assert (worse.status, worse.severity) == ("found", "error")
     assert (worse.evidence["only_previous"], worse.evidence["only_champion"]) == (12, 0)
+
+
+def test_labels_that_were_chosen_are_no_evidence(replaced: ModelEnv) -> None:
+    """On predictions that were chosen since the new version was uncertain, the previous one has an advantage."""
+    replaced.label(12, version="3")
+    rows = [row for row, _ in replaced.ledger.labelled_predictions(version="3")]
+    replaced.ledger.label_requests.record([LabelRequest("q", row.id, row.at, "uncertain") for row in rows])
+    undecided = watch(replaced)["champion.worse"]
+    assert undecided.status == "could_not_judge"
+    assert "All 12 labels" in undecided.message
+    assert "--random 1" in undecided.next_step
+    replaced.ledger.label_requests.record([LabelRequest("r", row.id, row.at, "random", 1.0) for row in rows])
+    assert watch(replaced)["champion.worse"].status == "found"
 
 
 def test_better_on_labels_is_clear(model_env: ModelEnv) -> None:

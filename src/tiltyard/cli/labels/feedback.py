@@ -138,10 +138,11 @@ def list_labels_command(
         found = ledger.labels(model_name=project.model_name, since=parse_time("--since", since), superseded=superseded)
         rows = list(islice(found, limit))
     if as_json:
-        print_json([{name: getattr(row, name) for name in ("prediction_id", "label", "at", "source")} for row in rows])
+        names = ("prediction_id", "label", "at", "source", "reason")
+        print_json([{name: getattr(row, name) for name in names} for row in rows])
         return
-    cells = ((row.at, row.prediction_id, row.label, row.source) for row in rows)
-    print_table("Labels", ("Reported", "Prediction", "Label", "Source"), cells)
+    cells = ((row.at, row.prediction_id, row.label, row.source, row.reason) for row in rows)
+    print_table("Labels", ("Reported", "Prediction", "Label", "Source", "Why"), cells)
 
 
 feedback_group.add_command(import_labels_command)

@@ -18,13 +18,14 @@ from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import console, print_json, print_line, print_table
 from tiltyard.data import load_dataset
 from tiltyard.errors import DataError, UsageError
+from tiltyard.ledger import RANDOM
 from tiltyard.monitoring.labels.labeling_queue import (
     DEFAULT_MIX,
     DRIFTED,
-    RANDOM,
     UNCERTAIN,
     LabelCandidate,
-    LabelingRequest,
+    QueueOptions,
+    mix_reasons,
     select_predictions_to_label,
 )
 from tiltyard.project import Project, load_project
@@ -43,24 +44,28 @@ def label_group() -> None:
 @click.option("--to", "target", type=click.Path(path_type=Path), default=None, help="File to write: .csv or .jsonl.")
 @click.option(
     "--uncertain",
-    type=float,
+    type=click.FloatRange(min=0),
     default=DEFAULT_MIX[UNCERTAIN],
     show_default=True,
     help="Weight of uncertain predictions.",
 )
 @click.option(
-    "--drifted", type=float, default=DEFAULT_MIX[DRIFTED], show_default=True, help="Weight of unfamiliar inputs."
+    "--drifted",
+    type=click.FloatRange(min=0),
+    default=DEFAULT_MIX[DRIFTED],
+    show_default=True,
+    help="Weight of unfamiliar inputs.",
 )
 @click.option(
     "--random",
-    "by_chance",
-    type=float,
-    default=DEFAULT_MIX[RANDOM],
-    show_default=True,
-    help="Weight of random predictions.",
+    "random_share",
+    type=click.FloatRange(0, 1),
+    default=None,
+    help="Share of random predictions.  [default: labels.random_share, 0.25]",
 )
 @click.option("--days", type=float, default=None, help="Only predictions of the last days.  [default: all]")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random choice.")
+@click.option("--show-predictions", is_flag=True, help="Include the predicted label, its confidence and the score.")
 @json_option
 def queue_command(
     project_path: Path | None,
@@ -68,37 +73,46 @@ def queue_command(
     target: Path | None,
     uncertain: float,
     drifted: float,
-    by_chance: float,
+    random_share: float | None,
     days: float | None,
     seed: int,
+    show_predictions: bool,
     as_json: bool,
 ) -> None:
-    """Choose the predictions most worth labelling.
+    """Choose the predictions most worth labelling, and some at random.
 
     --to writes them to a file with an empty column 'label'. Fill it in, then import it with: tiltyard label import FILE
+
+    The ledger records why each was chosen. All labels are trained on; only random ones, and labels that were not
+    requested, say how good a model is.
     """
     if target is not None and target.suffix not in (".csv", ".jsonl"):
         raise UsageError(f"{target} ends in {target.suffix!r}.", next_step="Name a .csv or a .jsonl file.")
     since = None if days is None else datetime.now(UTC) - timedelta(days=days)
-    request = LabelingRequest(size, {UNCERTAIN: uncertain, DRIFTED: drifted, RANDOM: by_chance}, since, seed)
     project = load_project(project_path)
-    reference, problem = _load_reference(project) if drifted > 0 else (None, "")
+    mix = mix_reasons(project.labels.random_share if random_share is None else random_share, uncertain, drifted)
+    reference, problem = _load_reference(project) if mix[DRIFTED] > 0 else (None, "")
     with open_current_ledger(wiring.load_settings(project)) as ledger:
-        chosen = select_predictions_to_label(ledger, project.model_name, request, reference)
-    rows = [candidate.to_row(project.data.text) for candidate in chosen]
-    if target is not None:
-        _write(rows, target)
+        chosen = select_predictions_to_label(
+            ledger, project.model_name, QueueOptions(size, mix, since, seed), reference
+        )
+        rows = [one.to_row(project.data.text, show_prediction=show_predictions) for one in chosen.candidates]
+        if target is not None:
+            _write(rows, target)
+        ledger.label_requests.record(chosen.requests)
     if as_json:
         print_json({"file": str(target) if target else None, "not_judged": problem, "queue": rows})
         return
     if problem:
         print_line("[yellow]No prediction was chosen as unfamiliar: {}[/yellow]", problem)
+    if rows and mix[RANDOM] == 0:
+        print_line("[yellow]No prediction was drawn at random: these labels will not say how good a model is.[/yellow]")
     if target is not None:
         print_line("Wrote {:,} predictions to [bold]{}[/bold]; fill in the column 'label', then:", len(rows), target)
         console.print(f"  tiltyard label import {target}")
         return
-    columns = ("Prediction", "Why", "Score", "Predicted", "Confidence", "Input")
-    print_table("Worth labelling", columns, map(_to_cells, chosen))
+    columns = ("Prediction", "Why", *(("Score", "Predicted", "Confidence") if show_predictions else ()), "Input")
+    print_table("Worth labelling", columns, (_to_cells(one, show_predictions) for one in chosen.candidates))
 
 
 label_group.add_command(import_labels_command)
@@ -124,9 +138,10 @@ def _write(rows: list[dict[str, Any]], target: Path) -> None:
         writer.writerows(rows)
 
 
-def _to_cells(candidate: LabelCandidate) -> tuple[object, ...]:
+def _to_cells(candidate: LabelCandidate, show_prediction: bool) -> tuple[object, ...]:
     row = candidate.prediction
     text = row.input["text"] if set(row.input) == {"text"} else ", ".join(f"{k} {v}" for k, v in row.input.items())
     line = " ".join(str(text).split())
     short = line if len(line) <= _INPUT_WIDTH else line[: _INPUT_WIDTH - 1] + "…"
-    return row.id, candidate.reason, candidate.score, row.label, row.confidence, short
+    prediction = (candidate.score, row.label, row.confidence) if show_prediction else ()
+    return row.id, candidate.reason, *prediction, short

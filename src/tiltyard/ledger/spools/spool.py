@@ -23,7 +23,15 @@ from tiltyard.errors import UnavailableError
 from tiltyard.ledger.codec import NAMED_COLUMNS, PredictionRow, decode_named, decode_prediction
 from tiltyard.ledger.leases import Leases
 from tiltyard.ledger.outbox_records import Notice, Outbox
-from tiltyard.ledger.ports import FindingLog, HourProfiles, Ledger, LiveOutcomes, PredictionFilter, Retention
+from tiltyard.ledger.ports import (
+    FindingLog,
+    HourProfiles,
+    LabelRequests,
+    Ledger,
+    LiveOutcomes,
+    PredictionFilter,
+    Retention,
+)
 from tiltyard.ledger.records import SHADOW, Event, Label, LabelReceipt, NamedPrediction, Prediction, PredictionStats
 from tiltyard.ledger.sql.store import SqlLedger
 from tiltyard.ledger.storable import check_text, from_micros
@@ -140,6 +148,11 @@ class SpooledLedger(ClosedByWith):
     def outcomes(self) -> LiveOutcomes:
         """How champion and challenger did on labelled rows, centrally."""
         return self._central.get().outcomes
+
+    @property
+    def label_requests(self) -> LabelRequests:
+        """Which predictions were put into labelling queues, centrally."""
+        return self._central.get().label_requests
 
     @property
     def retention(self) -> Retention:

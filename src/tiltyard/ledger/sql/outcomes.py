@@ -20,6 +20,7 @@ from tiltyard.ledger.records import (
 )
 from tiltyard.ledger.sql.database import Database
 from tiltyard.ledger.sql.filters import newest_label, time_conditions
+from tiltyard.ledger.sql.label_requests import is_sampled
 from tiltyard.ledger.sql.schema import labels, predictions
 from tiltyard.ledger.storable import check_text
 
@@ -46,6 +47,7 @@ class SqlOutcomes:
                 shadow.c.route == SHADOW,
                 predictions.c.project == model_name,
                 predictions.c.route == CHAMPION,
+                is_sampled(),
                 *time_conditions(shadow.c.at_us, since, None),
             )
             .group_by(*said)
@@ -76,7 +78,7 @@ class SqlOutcomes:
                 select(unit, predictions.c.label, shadow.c.label, labels.c.label)
                 .join_from(shadow, predictions, predictions.c.id == shadow.c.key)
                 .join(labels, and_(labels.c.prediction_id == predictions.c.id, newest_label()))
-                .where(*both)
+                .where(*both, is_sampled())
                 .order_by(_first_label())
             ).all()
             sizes = connection.execute(
@@ -108,7 +110,7 @@ class SqlOutcomes:
             rows = connection.execute(
                 select(column.unit, column.assignment, column.label, labels.c.label)
                 .join_from(predictions, labels, and_(labels.c.prediction_id == column.id, newest_label()))
-                .where(*matching)
+                .where(*matching, is_sampled())
                 .order_by(_first_label())
             ).all()
             sizes = connection.execute(select(column.unit, func.count()).where(*matching).group_by(column.unit)).all()

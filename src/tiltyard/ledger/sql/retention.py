@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, select, update
 
 from tiltyard.ledger.sql.database import Database
 from tiltyard.ledger.sql.profiles import HOUR_US
-from tiltyard.ledger.sql.schema import labels, predictions, profiles
+from tiltyard.ledger.sql.schema import label_requests, labels, predictions, profiles
 from tiltyard.ledger.storable import check_text, encode_json
 
 REDACTED = "tiltyard:redacted"
@@ -39,7 +39,8 @@ class SqlRetention:
         for batch in _split_into_batches(ids):
             with self._database.write() as connection:
                 both = self._prepare_removal(connection, batch)
-                connection.execute(delete(labels).where(labels.c.prediction_id.in_(both)))
+                for table in (labels, label_requests):
+                    connection.execute(delete(table).where(table.c.prediction_id.in_(both)))
                 gone += connection.execute(delete(predictions).where(predictions.c.id.in_(both))).rowcount
         self._truncate_log()
         return gone

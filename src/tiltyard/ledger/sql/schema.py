@@ -21,7 +21,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0005"
+REVISION = "0006"
 """The newest migration, which this code reads and writes."""
 
 VERSION_TABLE = "ledger_version"
@@ -77,6 +77,18 @@ labels = Table(
     Column("source", Name, nullable=False),
     UniqueConstraint("prediction_id", "at_us", "label", "source", name="labels_once"),
     Index("labels_by_time", "at_us", "sequence"),
+)
+
+# Why a label was requested. In a table of its own, so that a label that goes through a spool, or names its prediction
+# by a key, finds the reason as well.
+label_requests = Table(
+    "label_requests",
+    metadata,
+    Column("prediction_id", Name, primary_key=True),
+    Column("queue_id", Name, primary_key=True),
+    Column("at_us", BigInteger, nullable=False),
+    Column("reason", Name, nullable=False),
+    Column("probability", Double),
 )
 
 findings = Table(

@@ -25,7 +25,7 @@ from tiltyard.ledger.codec import (
     encode_predictions,
 )
 from tiltyard.ledger.outbox_records import Notice
-from tiltyard.ledger.ports import FindingLog, HourProfiles, LiveOutcomes, PredictionFilter
+from tiltyard.ledger.ports import FindingLog, HourProfiles, LabelRequests, LiveOutcomes, PredictionFilter
 from tiltyard.ledger.prediction_stats import StatsTally, combine_tallies
 from tiltyard.ledger.records import Event, Label, LabelReceipt, NamedPrediction, Prediction, PredictionStats
 from tiltyard.ledger.sql.bulk_insert import RowInserter
@@ -39,6 +39,7 @@ from tiltyard.ledger.sql.filters import (
     time_conditions,
 )
 from tiltyard.ledger.sql.findings import SqlFindings
+from tiltyard.ledger.sql.label_requests import SqlLabelRequests, label_reason
 from tiltyard.ledger.sql.leases import SqlLeases
 from tiltyard.ledger.sql.migration import migrate_to_newest
 from tiltyard.ledger.sql.outbox import SqlOutbox, encode_notices, insert_notices
@@ -68,6 +69,7 @@ class SqlLedger(ClosedByWith):
         self._findings = SqlFindings(database)
         self._profiles = SqlProfiles(database)
         self._outcomes = SqlOutcomes(database)
+        self._label_requests = SqlLabelRequests(database)
 
     @classmethod
     def open(cls, url: str) -> SqlLedger:
@@ -103,6 +105,11 @@ class SqlLedger(ClosedByWith):
         """How champion and challenger did on labelled rows."""
         return self._outcomes
 
+    @property
+    def label_requests(self) -> LabelRequests:
+        """Which predictions were put into labelling queues, and why."""
+        return self._label_requests
+
     def record(self, predictions: Sequence[Prediction]) -> None:
         """Store all predictions in one transaction; see ``Ledger.record``."""
         self.record_rows(encode_predictions(predictions))
@@ -132,10 +139,10 @@ class SqlLedger(ClosedByWith):
         """The selected predictions and whose truth is known; see ``Ledger.labelled_predictions``."""
         known = and_(labels.c.prediction_id == predictions.c.id, newest_label())
         named = [column.label(f"label_{column.name}") for column in _LABEL]
-        query = select(*_PREDICTION, *named).join_from(predictions, labels, known)
+        query = select(*_PREDICTION, *named, label_reason().label("label_reason")).join_from(predictions, labels, known)
         width = len(_PREDICTION)
         for row in self._select_predictions(query, check_filters(**filters)):
-            yield decode_prediction(row[:width]), decode_label(row[width:])
+            yield decode_prediction(row[:width]), decode_label(row[width:-1], row[-1])
 
     def prediction_stats(
         self,
@@ -211,14 +218,16 @@ class SqlLedger(ClosedByWith):
         superseded: bool = False,
     ) -> Iterator[Label]:
         """Labels by the time they were reported; see ``Ledger.labels``."""
-        query = select(*_LABEL, labels.c.sequence).where(*time_conditions(labels.c.at_us, since, until))
+        query = select(*_LABEL, label_reason().label("reason"), labels.c.sequence).where(
+            *time_conditions(labels.c.at_us, since, until)
+        )
         if not superseded:
             query = query.where(newest_label())
         if model_name is not None:
             query = query.join_from(labels, predictions, labels.c.prediction_id == predictions.c.id)
             query = query.where(*prediction_conditions(check_filters(project=model_name)))
         rows = fetch_pages(self._fetch, query, (labels.c.at_us, labels.c.sequence))
-        return (decode_label(row[:-1]) for row in rows)
+        return (decode_label(row[:4], row.reason) for row in rows)
 
     def append(self, event: Event, notices: Sequence[Notice] = ()) -> Event:
         """Add a decision to the end of the chain; see ``Ledger.append``."""

@@ -216,16 +216,18 @@ def import_labels(
 
 
 def count_labels(ledger: Ledger, model_name: str) -> dict[str, Any]:
-    """How many labels count, by label and by source, and the share of the predictions that have one.
+    """How many labels count, by label, source and reason, and the share of the predictions that have one.
 
     ``outside_classes`` are those of them that the version of their prediction does not know, by label.
     """
     by_label: Counter[str] = Counter()
     by_source: Counter[str] = Counter()
+    by_reason: Counter[str] = Counter()
     latest: datetime | None = None
     for label in ledger.labels(model_name=model_name):
         by_label[label.label] += 1
         by_source[label.source] += 1
+        by_reason[label.reason] += 1
         latest = label.at if latest is None else max(latest, label.at)
     outside = read_recorded_labels(ledger, model_name, ledger.labelled_predictions(project=model_name)).set_aside
     total = ledger.prediction_stats(model_name).total
@@ -237,6 +239,7 @@ def count_labels(ledger: Ledger, model_name: str) -> dict[str, Any]:
         "by_label": dict(by_label.most_common()),
         "outside_classes": dict(Counter(label.label for label in outside.values()).most_common()),
         "by_source": dict(by_source.most_common()),
+        "by_reason": dict(by_reason.most_common()),
         "latest": latest,
     }
 

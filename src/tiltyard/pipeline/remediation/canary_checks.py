@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import islice, tee
 from typing import Any
 
 import numpy as np
@@ -138,14 +138,16 @@ def _check_accuracy(
     project: Project, workspace: Workspace, history: History, since: datetime, now: datetime
 ) -> Finding:
     """Whether the previous champion would have predicted better on the labelled inputs of the new one."""
-    labelled = workspace.ledger.labelled_predictions(project=project.model_name, version=history.champion, since=since)
-    newest = [pair for pair in islice(labelled, MOST_PREDICTIONS) if pair[0].route != "shadow"]
+    labelled = workspace.ledger.labelled_predictions(
+        project=project.model_name, version=history.champion, since=since, shadow=False
+    )
+    # Where the champion is uncertain, another version as good as it is more often right: such rows are no sample.
+    chosen, sampled = tee(labelled)
+    newest = list(islice((pair for pair in sampled if pair[1].is_sample), MOST_PREDICTIONS))
     pairs = read_recorded_labels(workspace.ledger, project.model_name, newest).pairs
     window = (since, now)
     if not pairs:
-        return could_not_judge(
-            WORSE, "accuracy", "There are no labels of its predictions yet.", "Bring labels.", window=window
-        )
+        return _explain_no_labels(sum(not label.is_sample for _, label in chosen), window)
     try:
         predictions = _predict_with_previous(project, workspace, str(history.aliases.previous_champion), pairs)
     except TiltyardError as error:
@@ -179,6 +181,16 @@ def _check_accuracy(
         status="found" if worse else "clear",
         next_step=_BACK if worse else "",
     )
+
+
+def _explain_no_labels(chosen: int, window: tuple[datetime, datetime]) -> Finding:
+    if not chosen:
+        return could_not_judge(
+            WORSE, "accuracy", "There are no labels of its predictions yet.", "Bring labels.", window=window
+        )
+    why = f"All {chosen:,} labels are of predictions that were chosen because they are uncertain or unfamiliar."
+    step = "Label predictions that were drawn at random: tiltyard label queue --random 1"
+    return could_not_judge(WORSE, "accuracy", why, step, window=window)
 
 
 def _predict_with_previous(
