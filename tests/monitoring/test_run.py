@@ -172,7 +172,7 @@ def test_decay_is_found_on_the_random_labels_of_a_queue(films: Project) -> None:
     assert evaluate_period(films, ledger, make_monitored_version(), until=UNTIL).decayed
 
 
-def test_labels_that_were_all_chosen_judge_nothing(films: Project) -> None:
+def test_labels_that_were_all_chosen_give_no_verdict(films: Project) -> None:
     """Without a random or an organic label there is no verdict, and the next step is a random queue."""
     rows, labels = make_labelled_predictions(2000)
     ledger = MemoryLedger()
@@ -187,7 +187,7 @@ def test_labels_that_were_all_chosen_judge_nothing(films: Project) -> None:
     assert seen.slices is None
 
 
-def test_it_does_not_matter_what_was_chosen_where_all_is_labelled(films: Project) -> None:
+def test_all_labels_count_where_nearly_all_predictions_have_one(films: Project) -> None:
     """Where nearly every prediction has a label, all of them count, also those that a queue had chosen."""
     rows, labels = make_labelled_predictions(600)
     ledger = MemoryLedger()

@@ -112,9 +112,8 @@ class Label:
         label: the class.
         at: when it was determined, UTC.
         source: where it comes from.
-        reason: why the prediction has a label: ``organic``, or the reason of the ledger's request for it, of which
-            ``random`` goes before all others. The ledger finds it when it reads the label; what a caller says of it is
-            not stored.
+        reason: ``organic``, or why the ledger's request for it was made, ``random`` before all others. The ledger finds it
+            when it reads the label: what a caller says of it is not stored.
     """
 
     prediction_id: str

@@ -115,7 +115,7 @@ class Performance:
             return ""
         return (
             f"{self.chosen_labels:,} labels do not count here: their predictions were chosen for labelling because "
-            "they are uncertain or unfamiliar, so that they are no sample."
+            "they are uncertain or unfamiliar, and do not represent the rest."
         )
 
 

@@ -23,7 +23,7 @@ MOST_LABELLED = 20_000
 """Labelled predictions of a version that are read: the newest."""
 
 REPRESENTATIVE = 0.95
-"""Share of predictions with a label from which on these represent all: then it does not matter which were chosen."""
+"""Share of predictions with a label from which on these represent all, whichever were chosen."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class PredictionWindow:
         left_out: number of older predictions of the period that were not read.
         set_aside: labels that the version of their prediction does not know, by prediction id; they count nowhere.
         chosen: labels of predictions that were chosen for a labelling queue because they are hard, by prediction id.
-            They are no sample of the predictions: no rate is measured on them.
+            They do not represent the predictions: no rate is measured on them.
     """
 
     model_name: str

@@ -79,7 +79,7 @@ labels = Table(
     Index("labels_by_time", "at_us", "sequence"),
 )
 
-# Why a label was requested. In a table of its own, so that a label that goes through a spool, or names its prediction
+# Why a label was requested. In a separate table, so that a label that goes through a spool, or names its prediction
 # by a key, finds the reason as well.
 label_requests = Table(
     "label_requests",

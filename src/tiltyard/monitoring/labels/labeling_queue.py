@@ -194,7 +194,7 @@ def _make_queue(
     for one in chosen:
         if one.prediction.id not in drawn_ids:
             by_reason.setdefault(one.reason, []).append(one)
-    # Each reason is spread evenly, so that whoever labels only the first rows labels some of each.
+    # Each reason is spread evenly, so that anyone who labels only the first rows labels some of each.
     places = [((n + 1) / len(some), one) for some in by_reason.values() for n, one in enumerate(some)]
     candidates = tuple(one for _, one in sorted(places, key=lambda place: place[0]))
     share = len(drawn) / len(rows) if rows else 0.0

@@ -141,7 +141,7 @@ def _check_accuracy(
     labelled = workspace.ledger.labelled_predictions(
         project=project.model_name, version=history.champion, since=since, shadow=False
     )
-    # Where the champion is uncertain, another version as good as it is more often right: such rows are no sample.
+    # Where the champion is uncertain, another version as good as it is more often right: such rows do not count.
     chosen, sampled = tee(labelled)
     newest = list(islice((pair for pair in sampled if pair[1].is_sample), MOST_PREDICTIONS))
     pairs = read_recorded_labels(workspace.ledger, project.model_name, newest).pairs
