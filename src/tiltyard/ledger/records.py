@@ -100,7 +100,7 @@ ORGANIC = "organic"
 """The reason of a label that was not requested: it came as labels of this kind come."""
 
 RANDOM = "random"
-"""The reason of a request for the label of a prediction that was drawn at random among all."""
+"""The reason of a request for the label of a prediction that was drawn at random."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +112,8 @@ class Label:
         label: the class.
         at: when it was determined, UTC.
         source: where it comes from.
-        reason: ``organic``, or why the ledger's request for it was made, ``random`` before all others. The ledger finds it
-            when it reads the label: what a caller says of it is not stored.
+        reason: ``organic``, or that of the ledger's request for it, ``random`` before all others. It is found when the
+            label is read: what a caller says of it is not stored.
     """
 
     prediction_id: str
@@ -133,10 +133,8 @@ class LabelRequest:
     """A prediction whose label was requested: an entry of a labelling queue.
 
     Attributes:
-        queue_id: of the queue that it belongs to.
-        prediction_id: id of the prediction.
         at: when the queue was made, UTC.
-        reason: why it was chosen: ``random``, or what makes it worth a label (``uncertain``, ``drifted``).
+        reason: ``random``, or what makes the prediction worth a label (``uncertain``, ``drifted``).
         probability: with which it was drawn, above 0 to 1, where the reason is ``random``; else None.
     """
 
