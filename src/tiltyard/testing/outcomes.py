@@ -38,7 +38,7 @@ class MemoryOutcomes:
         self, model_name: str, challenger: str, *, since: datetime | None = None, became: Became = NO_RARE_CLASSES
     ) -> ShadowOutcomes:
         """Which version was right on inputs that both predicted; see ``LiveOutcomes.count_shadow``."""
-        known = {row.id: (row, label) for row, label in self._sampled(project=model_name, route="champion")}
+        known = {row.id: (row, label) for row, label in self._select_sampled(project=model_name, route="champion")}
         groups: list[tuple[str, str, str, int]] = []
         for shadow in self._predictions(project=model_name, version=challenger, route="shadow", since=since):
             if shadow.key in known:
@@ -57,7 +57,7 @@ class MemoryOutcomes:
             for shadow in self._predictions(project=model_name, version=challenger, route="shadow", since=since)
             if shadow.key in made and made[shadow.key].unit is not None
         ]
-        truth = {row.id: label.label for row, label in self._sampled(project=model_name, route="champion")}
+        truth = {row.id: label.label for row, label in self._select_sampled(project=model_name, route="champion")}
         first = self._first_labels()
         known = sorted((pair for pair in pairs if pair[0].id in truth), key=lambda pair: first[pair[0].id])
         rows = [(str(mine.unit), mine.label, theirs.label, truth[mine.id]) for mine, theirs in known]
@@ -73,13 +73,13 @@ class MemoryOutcomes:
             return assignment is not None and Assignment.decode(assignment).challenger == challenger
 
         first = self._first_labels()
-        labelled = [pair for pair in self._sampled(project=model_name, since=since) if takes_part(pair[0])]
+        labelled = [pair for pair in self._select_sampled(project=model_name, since=since) if takes_part(pair[0])]
         labelled.sort(key=lambda pair: first[pair[0].id])
         rows = [(str(row.unit), str(row.assignment), row.label, label.label) for row, label in labelled]
         made = [row for row in self._predictions(project=model_name, since=since) if takes_part(row)]
         return match_split(rows, Counter(str(row.unit) for row in made), became)
 
-    def _sampled(self, **filters: object) -> Iterator[tuple[Prediction, Label]]:
+    def _select_sampled(self, **filters: object) -> Iterator[tuple[Prediction, Label]]:
         return (pair for pair in self._labelled(**filters) if pair[1].is_sample)
 
 
