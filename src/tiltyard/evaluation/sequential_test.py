@@ -195,6 +195,28 @@ def compute_paired_evidence(only_first: int, only_second: int) -> float:
     return _exp(_log_evidence_above(0.5, only_first, only_second))
 
 
+def compute_rate_evidence(limit: float, hits: int, misses: int) -> float:
+    """Evidence that a rate is above a limit, for hits and misses seen so far; valid however often it is computed.
+
+    The mixture of likelihood ratios against the limit, over all rates above it, by Jeffreys' weights (Robbins, 1970).
+    As long as no outcome is a hit with a chance above the limit, given all before it, the chance that the evidence
+    *ever* reaches 1 / alpha is at most alpha (Ville, 1939).
+
+    Args:
+        limit: the allowed rate, 0 to 1.
+        hits: outcomes that count towards the rate.
+        misses: the other outcomes.
+
+    Returns:
+        The e-value: 1 says nothing, 1 / alpha is enough; always finite.
+
+    Example:
+        >>> compute_rate_evidence(0.02, 20, 80) > 20 > compute_rate_evidence(0.02, 3, 97)
+        True
+    """
+    return _exp(_log_evidence_above(limit, hits, misses))
+
+
 def split_evidence(mine: NDArray[np.bool_], right: NDArray[np.bool_], share: float) -> float:
     """Evidence that ``mine`` of n rows are right more often than the others: the e-value of ``evaluate_split``.
 

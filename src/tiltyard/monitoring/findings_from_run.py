@@ -61,9 +61,7 @@ def _degradation_finding(one: Degradation, performance: Performance) -> Finding:
         since=window[0],
         until=window[1],
         status="found" if degraded else "clear",
-        next_step="Retrain with the new labels (tiltyard retrain), or roll back: tiltyard rollback --reason …"
-        if degraded
-        else "",
+        next_step="Retrain with the new labels: tiltyard retrain." if degraded else "",
     )
 
 
@@ -183,6 +181,19 @@ def operations_findings(
                 next_step="Check that the server runs (tiltyard doctor) and that its clients reach it.",
             )
         )
+    elif operations.predictions:
+        findings.append(
+            Finding(
+                code=SILENCE,
+                subject="predictions",
+                severity="info",
+                score=float(operations.predictions),
+                message=f"There are {operations.predictions:,} predictions in this window.",
+                since=since,
+                until=until,
+                status="clear",
+            )
+        )
     if limits.max_latency_ms is not None and operations.latency_ms:
         slow = operations.latency_ms["p95"] > limits.max_latency_ms
         findings.append(
@@ -198,10 +209,7 @@ def operations_findings(
                 since=since,
                 until=until,
                 status="found" if slow else "clear",
-                next_step="Check GET /metrics and the load of the machine. Roll back if this version is slower: "
-                "tiltyard rollback --reason …"
-                if slow
-                else "",
+                next_step="Check GET /metrics and the load of the machine." if slow else "",
             )
         )
     return findings

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tiltyard.errors import TiltyardError
-from tiltyard.findings import could_not_judge
+from tiltyard.findings import Finding, could_not_judge
 from tiltyard.jsonable import to_json_object
 from tiltyard.ledger import FindingRecord
 from tiltyard.ledger.model_events import ModelEvents
@@ -20,10 +20,14 @@ from tiltyard.pipeline.jobs.monitoring_run import run_monitoring
 from tiltyard.pipeline.jobs.scheduled_report import report_if_due
 from tiltyard.pipeline.orchestration.runner import FlowRunner
 from tiltyard.pipeline.orchestration.schedule import Schedule
-from tiltyard.pipeline.remediation.canary_checks import ERRORS, check_new_champion
+from tiltyard.pipeline.remediation.canary_checks import check_new_champion
+from tiltyard.pipeline.remediation.closed_findings import find_closed
+from tiltyard.pipeline.remediation.history import History
 from tiltyard.pipeline.remediation.metrics_scraper import MetricsScraper
-from tiltyard.pipeline.remediation.operational_checks import check_approvals, check_processes
+from tiltyard.pipeline.remediation.operational_checks import check_approvals, check_processes, count_hung_requests
 from tiltyard.pipeline.remediation.responder import Remediation, Responder
+from tiltyard.pipeline.remediation.service_checks import ERRORS, check_service
+from tiltyard.pipeline.remediation.service_tally import Scrape, ServiceTally, read_tally, update_tally
 from tiltyard.project import Project
 
 SHORTEST_TICK, LONGEST_TICK = 0.1, 5.0
@@ -34,6 +38,8 @@ RESTART_WINDOW = timedelta(hours=1)
 
 _NO_SERVER_KEY = "The server requires an API key to read its metrics, and got no valid one."
 _MAKE_SERVER_KEY = "Make a key with: tiltyard keys api new --scope read, and set TILTYARD_SERVER_KEY for the loop."
+
+_OLD_SERVER = "The server is of an earlier build, which does not count requests by version and cause."
 
 
 @dataclass(frozen=True)
@@ -114,6 +120,9 @@ class Loop:
             ),
             lambda response: LoopIteration(result, findings, response).summary,
         )
+        if response.outcome != "busy":
+            # Only now: had the process died before its alerts ended, the next pass would find them again.
+            self._workspace.ledger.findings.record([one for one in findings if one.evidence.get("closed")])
         return LoopIteration(result, findings, response)
 
     def _monitor(self, moment: datetime, events: ModelEvents) -> tuple[MonitoringResult, tuple[FindingRecord, ...]]:
@@ -133,23 +142,44 @@ class Loop:
     def _check_operations(self, result: MonitoringResult, moment: datetime, events: ModelEvents) -> list[FindingRecord]:
         """Findings about a new champion, about the programs, and about versions that wait for approval; recorded."""
         name = self._project.model_name
-        counts = self._scraper.counts() if self._scraper else None
         history = self._responder.history(events)
-        about_champion = check_new_champion(self._project, self._workspace, history, moment, counts)
-        if about_champion and self._scraper is not None and self._scraper.refused:
-            about_champion.append(could_not_judge(ERRORS, "requests", _NO_SERVER_KEY, _MAKE_SERVER_KEY))
+        tally = self._tally_requests(history, events, moment)
+        about_champion = check_new_champion(self._project, self._workspace, history, moment, tally)
+        if about_champion and tally is None:
+            about_champion += _explain_missing_counts(self._scraper)
         window = max(RESTART_WINDOW, 2 * timedelta(minutes=self._project.monitoring.every_minutes))
         seen = events.read()
         about_operations = [
             check_processes(seen, moment - window, moment),
             *check_approvals(seen, name, history.champion, moment),
         ]
+        if tally is not None:
+            about_operations.append(check_service(self._project, tally, moment))
         records = [
-            finding_record(finding, model_name=name, at=moment, version=result.version) for finding in about_champion
+            finding_record(finding, model_name=name, at=moment, version=history.champion) for finding in about_champion
         ]
         records += [finding_record(finding, model_name=name, at=moment) for finding in about_operations]
-        self._workspace.ledger.findings.record(records)
-        return records
+        ledger = self._workspace.ledger
+        ledger.findings.record(records)
+        return [*records, *find_closed(ledger, name, history, [*result.records(), *records], moment)]
+
+    def _tally_requests(self, history: History, events: ModelEvents, moment: datetime) -> ServiceTally | None:
+        """What the servers counted about the champion up to now; None where there is none, or none can be read."""
+        period = history.aliases.champion
+        workers = self._scraper.scrape() if self._scraper is not None and period is not None else []
+        if period is None or period.version is None or not workers:
+            return None
+        earlier = [one.version for one in history.aliases.champions[:-1]]
+        scrape = Scrape(
+            workers=workers,
+            version=period.version,
+            since=period.since,
+            now=moment,
+            previous=history.aliases.previous_champion,
+            returned=period.version in earlier,
+            hangs=count_hung_requests(events.read(), period.version, period.since),
+        )
+        return update_tally(read_tally(self._workspace.ledger, self._project.model_name), scrape)
 
     def run(
         self,
@@ -209,6 +239,19 @@ class Loop:
             on_problem(error)
         except Exception as error:  # noqa: BLE001 - one failed pass must not end the loop
             on_problem(TiltyardError(f"{type(error).__name__}: {error}", code="loop.unexpected"))
+
+
+def _explain_missing_counts(scraper: MetricsScraper | None) -> list[Finding]:
+    """Why nothing is known about a new champion's requests."""
+    if scraper is None:
+        why, step = "This loop reads no server.", "Name its address: tiltyard loop --server URL"
+    elif scraper.refused:
+        why, step = _NO_SERVER_KEY, _MAKE_SERVER_KEY
+    elif scraper.outdated:
+        why, step = _OLD_SERVER, "Restart the server with this build of Tiltyard."
+    else:
+        why, step = "The server does not respond.", "Scrape whether it runs: tiltyard doctor"
+    return [could_not_judge(ERRORS, "requests", why, step)]
 
 
 def _findings_page(result: MonitoringResult, findings: Sequence[FindingRecord]) -> str:

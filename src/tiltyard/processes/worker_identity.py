@@ -14,11 +14,13 @@ class WorkerIdentity:
         root: the project's folder, where the user's modules are found; None for the working folder.
         worker: the number of this worker among those that share the port, from 0.
         metrics_folder: where the workers leave their counts for each other; None for a single worker.
+        server: names the server for as long as it runs, the same in all its workers; empty: a new name.
     """
 
     root: Path | None = None
     worker: int = 0
     metrics_folder: Path | None = None
+    server: str = ""
 
 
 SINGLE_PROCESS = WorkerIdentity()

@@ -27,9 +27,17 @@ class ResponseSection(Section):
         "the previous one.",
     )
     watch_hours: float = Field(default=24.0, ge=0, description="How long a champion counts as new.")
-    max_error_rate: Share = Field(default=0.02, description="Accepted share of failed requests under a new champion.")
+    max_error_rate: Share = Field(
+        default=0.02, description="Accepted share of requests for which a new champion's model fails."
+    )
+    min_requests: int = Field(
+        default=50, ge=1, description="Fewest requests that a rollback of a new champion for errors needs."
+    )
     slow_factor: float = Field(
-        default=3.0, gt=1, description="Accepted 95th percentile of latency, in times of the previous champion's."
+        default=3.0,
+        gt=1,
+        description="When a model call of a new champion is slow: in times of what 95 % of the previous champion's "
+        "calls took at most.",
     )
     challenge_hours: float = Field(
         default=168.0,

@@ -60,7 +60,8 @@ def roll_back(
     Raises:
         NotFoundError: there is no such version, or no previous one.
         ArtifactError: its files are damaged or unsafe; the champion stays.
-        UsageError: it is champion already; no reason is given; or there is no champion, and it never was one.
+        UsageError: it is champion already; no reason is given; there is no champion, and it never was one; or no
+            version is named, and ``previous`` names one that was itself rolled back.
     """
     if not reason.strip():
         raise UsageError(
@@ -88,6 +89,8 @@ def roll_back(
             f"tiltyard set-alias --alias champion --version {target.version} --reason …",
             code="rollback.never-champion",
         )
+    if to is None:
+        _check_was_not_rolled_back(workspace, name, target.version)
     workspace.load(target)
     move_alias(
         workspace,
@@ -102,6 +105,22 @@ def roll_back(
         ),
     )
     return workspace.registry.get_version(name, version=target.version), before
+
+
+def _check_was_not_rolled_back(workspace: Workspace, name: str, version: str) -> None:
+    """Refuse the default target where it is the version that the latest rollback replaced."""
+    history = read_alias_history(workspace.ledger.events(subject=name), name)
+    if version not in history.rolled_back:
+        return
+    earlier = (period.version for period in reversed(history.champions))
+    champion = history.champion.version if history.champion else None
+    bad = history.rolled_back | {champion}
+    other = next((one for one in earlier if one is not None and one not in bad), "VERSION")
+    raise UsageError(
+        f"Version {version} of {name}, which the alias 'previous' names, was itself rolled back.",
+        next_step=f"Name the version to go back to: tiltyard rollback --to {other} --reason …; see: tiltyard history",
+        code="rollback.to-rolled-back",
+    )
 
 
 def _was_champion(workspace: Workspace, name: str, version: str) -> bool:

@@ -10,14 +10,15 @@ from tests.pipeline.remediation.conftest import MODEL, ModelEnv
 from tiltyard.errors import NotFoundError
 from tiltyard.findings import Finding
 from tiltyard.ledger import LabelRequest
-from tiltyard.pipeline.remediation.canary_checks import ServiceCounts, check_new_champion
-from tiltyard.testing import make_prediction
+from tiltyard.ledger.records import finding_record
+from tiltyard.pipeline.remediation.canary_checks import check_new_champion
+from tiltyard.pipeline.remediation.service_tally import ServiceTally
 
 
-def watch(model_env: ModelEnv, counts: ServiceCounts | None = None, *, hours: float = 0) -> dict[str, Finding]:
+def watch(model_env: ModelEnv, tally: ServiceTally | None = None, *, hours: float = 0) -> dict[str, Finding]:
     responder = model_env.responder()
     now = datetime.now(UTC) + timedelta(hours=hours)
-    found = check_new_champion(model_env.project(), responder._workspace, responder.history(), now, counts)
+    found = check_new_champion(model_env.project(), responder._workspace, responder.history(), now, tally)
     return {finding.code: finding for finding in found}
 
 
@@ -62,16 +63,35 @@ def test_better_on_labels_is_clear(model_env: ModelEnv) -> None:
 
 @pytest.mark.requirement("R-MON-21")
 def test_slow_and_failing(replaced: ModelEnv) -> None:
-    """A 95th percentile of three times the previous one's, or more failures than chance allows, are found."""
-    now = datetime.now(UTC)
-    for version, milliseconds in (("2", 2.0), ("3", 9.0)):
-        rows = [make_prediction(project=MODEL, version=version, at=now, latency_ms=milliseconds) for _ in range(60)]
-        replaced.ledger.record(rows)
-    seen = watch(replaced, ServiceCounts("3", requests=100, failures=9))
+    """Failures and slow model calls of this time as champion are found, with the version to go back to."""
+    seen = watch(replaced, make_tally(replaced, good=91, bad=9, seconds="0.5"))
     assert seen["champion.slow"].is_found
     assert seen["champion.errors"].is_found
-    assert not watch(replaced, ServiceCounts("3", requests=100, failures=3))["champion.errors"].is_found
-    assert "champion.errors" not in watch(replaced, ServiceCounts("2", requests=100, failures=9))
+    assert "--to 2" in seen["champion.errors"].next_step
+    assert not watch(replaced, make_tally(replaced, good=97, bad=3))["champion.errors"].is_found
+    other = make_tally(replaced, good=1, bad=90).model_copy(update={"version": "2"})
+    assert "champion.errors" not in watch(replaced, other)
+
+
+def test_what_is_found_stays_under_watch(replaced: ModelEnv) -> None:
+    """A champion that fails is watched until it no longer does, also when it is not new any more."""
+    failing = make_tally(replaced, good=5, bad=60)
+    found = watch(replaced, failing)["champion.errors"]
+    assert watch(replaced, failing, hours=25) == {}
+    replaced.ledger.findings.record([finding_record(found, model_name=MODEL, at=datetime.now(UTC), version="3")])
+    assert watch(replaced, failing, hours=25)["champion.errors"].is_found
+
+
+def make_tally(env: ModelEnv, *, good: int, bad: int, seconds: str = "0.001") -> ServiceTally:
+    period = env.responder().history().aliases.champion
+    assert period is not None
+    return ServiceTally(
+        version="3",
+        since=period.since,
+        gone={"predicted": good, "model-error": bad},
+        gone_calls={"1": {seconds: good}},
+        previous_calls={"1": {"0.001": 60}},
+    )
 
 
 def test_only_a_new_champion_is_watched(model_env: ModelEnv, replaced: ModelEnv) -> None:

@@ -1,70 +1,89 @@
-"""What a server counted, read over HTTP."""
+"""What servers counted, read over HTTP from the metrics that they write."""
 
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 
 import pytest
 
 from tiltyard.pipeline.remediation.metrics_scraper import MetricsScraper
-
-METRICS = """# TYPE tiltyard_model_info gauge
-tiltyard_model_info{{version="2"}} 1.0
-# TYPE tiltyard_requests counter
-tiltyard_requests_total{{route="/predict",status="200"}} {good}
-tiltyard_requests_total{{route="/predict",status="503"}} {bad}
-tiltyard_requests_total{{route="/metrics",status="500"}} 7.0
-"""
+from tiltyard.serving.telemetry import Metrics, MultiprocessMetrics
 
 
-class Metrics(BaseHTTPRequestHandler):
-    good = bad = 0
+class Balancer(BaseHTTPRequestHandler):
+    """One address of several servers: each connection reaches the next one."""
+
+    servers: tuple[Metrics, ...] = ()
+    turns = count()
 
     def do_GET(self) -> None:
         allowed = self.headers.get("Authorization") == "Bearer good"
         self.send_response(200 if allowed else 401)
         self.end_headers()
-        if allowed:
-            self.wfile.write(METRICS.format(good=self.good, bad=self.bad).encode())
+        if allowed and self.servers:
+            metrics = self.servers[next(self.turns) % len(self.servers)]
+            self.wfile.write(MultiprocessMetrics(metrics.registry).exposition()[0])
 
     def log_message(self, *arguments: object) -> None:
         pass
 
 
 @pytest.fixture
-def server() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Metrics) as running:
+def address(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setattr(Balancer, "servers", tuple(Metrics(server=name) for name in "abc"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), Balancer) as running:
         threading.Thread(target=running.serve_forever, args=(0.02,)).start()
         yield f"http://127.0.0.1:{running.server_port}"
         running.shutdown()
 
 
-def test_failures_are_counted_from_the_first_probe_on(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first probe of a version counts from nothing; a server that was started anew counts from nothing again."""
-    probe = MetricsScraper(server, "good")
-    monkeypatch.setattr(Metrics, "good", 5)
-    first = probe.counts()
-    assert first is not None
-    assert (first.version, first.requests, first.failures) == ("2", 0, 0)
-    monkeypatch.setattr(Metrics, "bad", 3)
-    second = probe.counts()
-    assert second is not None
-    assert (second.requests, second.failures) == (3, 3)
-    monkeypatch.setattr(Metrics, "good", 0)
-    third = probe.counts()
-    assert third is not None
-    assert (third.requests, third.failures) == (3, 3)
+def test_all_servers_behind_an_address_are_read_each_under_its_own_name(address: str) -> None:
+    """Counts by version and cause, failed inputs and model time of each server; only the champion's by version."""
+    for number, metrics in enumerate(Balancer.servers):
+        metrics.count_outcomes(Counter({("2", "champion", "predicted"): 10 * number, ("2", "champion", "storage"): 1}))
+        metrics.count_outcomes(Counter({("3", "challenger", "model-error"): 5, ("", "", "overload"): 2}))
+        metrics.count_failed_input("2", "d00d")
+        for seconds in (0.0004, 0.0004, 0.02):
+            metrics.time_model("2", "1", seconds)
+    workers = {worker.key.split("/")[0]: worker for worker in MetricsScraper(address, "good").scrape()}
+    assert sorted(workers) == ["a", "b", "c"]
+    assert [workers[name].outcomes["2"]["predicted"] for name in "abc"] == [0, 10, 20]
+    assert "3" not in workers["a"].outcomes
+    assert workers["c"].service == {"predicted": 20, "storage": 1, "model-error": 5, "overload": 2}
+    assert workers["a"].failed_inputs == {"2": {"d00d"}}
+    assert workers["a"].calls["2"]["1"]["0.0005"] == 2
+    assert sum(workers["a"].calls["2"]["1"].values()) == 3
+    assert workers["a"].started > 1e9
 
 
-def test_a_server_that_requires_another_key_is_distinguished_from_one_that_is_away(server: str) -> None:
-    """Without a good key nothing is read, and the probe knows why; the key is not in its text."""
+def test_a_restart_has_another_key(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same place with another start is another worker, whatever it counted."""
+    before = {worker.key for worker in MetricsScraper(address, "good").scrape()}
+    monkeypatch.setattr(Balancer, "servers", (Metrics(server="a"), *Balancer.servers[1:]))
+    after = {worker.key for worker in MetricsScraper(address, "good").scrape()}
+    assert len(before) == len(after) == 3
+    assert len(before & after) == 2
+
+
+def test_a_server_that_requires_another_key_is_distinguished_from_one_that_is_away(address: str) -> None:
+    """Without a good key nothing is read, and the scraper knows why; the key is not in its text."""
     for key in (None, "bad"):
-        probe = MetricsScraper(server, key)
-        assert probe.counts() is None
-        assert probe.refused
+        scraper = MetricsScraper(address, key)
+        assert scraper.scrape() == []
+        assert scraper.refused
     away = MetricsScraper("http://127.0.0.1:9", "secret-key")
-    assert away.counts() is None
+    assert away.scrape() == []
     assert not away.refused
     assert "secret-key" not in repr(away)
+
+
+def test_a_server_of_an_earlier_build_is_known_as_such(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that does not name its workers' starts counts no causes: nothing is read, and why is known."""
+    monkeypatch.setattr(Balancer, "servers", ())
+    scraper = MetricsScraper(address, "good")
+    assert scraper.scrape() == []
+    assert scraper.outdated

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from tiltyard.findings import Finding
 from tiltyard.ledger.model_events import ModelEvents
+from tiltyard.monitoring.findings_from_run import DEGRADATION, LATENCY
 from tiltyard.monitoring.monitored_version import read_champion
 from tiltyard.monitoring.run import MonitoringResult, evaluate_period
 from tiltyard.monitoring.summary import Summary, SummaryQuery, build_summary
+from tiltyard.pipeline.remediation.history import History, read_history
 from tiltyard.project import Project
 from tiltyard.promotion.context import Workspace
 from tiltyard.registry.alias_history import keeps_decisions, unfinished_changes
@@ -40,9 +43,28 @@ def run_monitoring(
     result = evaluate_period(project, workspace.ledger, champion, until=until or datetime.now(UTC))
     known = events or ModelEvents(workspace.ledger, project.model_name)
     result = result.add_findings(_check_alias(workspace, known, project.model_name))
+    result = _advise_rollback(result, read_history(known.read(), project.model_name))
     if record:
         workspace.ledger.findings.record(result.records())
     return result
+
+
+def _advise_rollback(result: MonitoringResult, history: History) -> MonitoringResult:
+    """Add how to roll back to what a rollback may help against, where a version is left that it may go to."""
+    target = history.rollback_target
+    if target is None or history.champion != result.version:
+        return result
+    command = f"tiltyard rollback --to {target} --reason …"
+    advice = {DEGRADATION: f"Or roll back: {command}", LATENCY: f"Roll back if this version is slower: {command}"}
+    return replace(
+        result,
+        findings=tuple(
+            replace(found, next_step=f"{found.next_step} {advice[found.code]}")
+            if found.is_found and found.code in advice
+            else found
+            for found in result.findings
+        ),
+    )
 
 
 def _check_alias(workspace: Workspace, events: ModelEvents, name: str) -> list[Finding]:

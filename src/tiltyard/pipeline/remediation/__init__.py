@@ -2,7 +2,7 @@
 
 from tiltyard.pipeline.remediation.ab_test_wait import AbTestWait, make_ab_test_wait
 from tiltyard.pipeline.remediation.actions import AbTestEvaluator, ActionContext, Trainer
-from tiltyard.pipeline.remediation.canary_checks import ServiceCounts, check_new_champion
+from tiltyard.pipeline.remediation.canary_checks import check_new_champion
 from tiltyard.pipeline.remediation.history import Action, History, read_history
 from tiltyard.pipeline.remediation.metrics_scraper import MetricsScraper
 from tiltyard.pipeline.remediation.policy import Decision, Situation, decide
@@ -20,7 +20,6 @@ __all__ = [
     "ProjectTrainer",
     "Remediation",
     "Responder",
-    "ServiceCounts",
     "Situation",
     "Trainer",
     "check_new_champion",

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice, tee
 from typing import Any
-
-import numpy as np
-from scipy.stats import binom
 
 from tiltyard.data.conform.labels import match_labels
 from tiltyard.errors import InputError, TiltyardError
@@ -18,48 +14,33 @@ from tiltyard.findings import Finding, could_not_judge
 from tiltyard.ledger import Label, Prediction
 from tiltyard.ledger.label_intake import read_recorded_labels
 from tiltyard.ledger.rare_class_events import read_rare_classes
-from tiltyard.pipeline.remediation.history import History
+from tiltyard.pipeline.remediation.history import History, advise_rollback
+from tiltyard.pipeline.remediation.service_checks import ERRORS, SLOW, check_errors, check_latency
+from tiltyard.pipeline.remediation.service_tally import ServiceTally
 from tiltyard.project import Project
 from tiltyard.promotion.context import Workspace
 from tiltyard.registry.alias_history import ROLLED_BACK
 from tiltyard.scoring import SklearnScorer
 
-ERRORS, SLOW, WORSE = "champion.errors", "champion.slow", "champion.worse"
+WORSE = "champion.worse"
+WATCHED = (ERRORS, SLOW, WORSE)
 
-FEWEST_PREDICTIONS = 50
 MOST_PREDICTIONS = 2000
-LEAST_MS = 2.0
-"""A latency below this is never a finding, whatever it is a multiple of."""
-
-_BACK = "Go back with: tiltyard rollback --reason REASON"
-
-
-@dataclass(frozen=True)
-class ServiceCounts:
-    """The requests that a server processed since it serves a version.
-
-    Attributes:
-        version: the version.
-        requests: how many requests there were.
-        failures: how many of these ended in a server error.
-    """
-
-    version: str
-    requests: int
-    failures: int
 
 
 def check_new_champion(
-    project: Project, workspace: Workspace, history: History, now: datetime, counts: ServiceCounts | None = None
+    project: Project, workspace: Workspace, history: History, now: datetime, tally: ServiceTally | None = None
 ) -> list[Finding]:
     """Findings about a champion that is new: found, clear, or not evaluated. None about one that is not new.
+
+    A champion about which something is found stays under watch for as long as it is.
 
     Args:
         project: names the limits.
         workspace: registry, ledger and host.
         history: who is champion, since when, and who was before.
         now: the present.
-        counts: what the server counted; None where nobody counts.
+        tally: what the servers counted; None where nobody counts.
 
     Raises:
         UnavailableError: the ledger or the registry cannot be reached.
@@ -68,70 +49,21 @@ def check_new_champion(
     if period is None or previous is None or history.champion_by == ROLLED_BACK:
         return []
     since = period.since
-    if now - since > timedelta(hours=project.response.watch_hours):
+    is_new = now - since <= timedelta(hours=project.response.watch_hours)
+    if not is_new and not _is_found(project, workspace, str(history.champion), since):
         return []
-    findings = [
-        _check_latency(project, workspace, history, since, now),
-        _check_accuracy(project, workspace, history, since, now),
-    ]
-    if counts is not None and counts.version == history.champion:
-        findings.append(_check_errors(project, counts, since, now))
+    advice = advise_rollback(history)
+    findings = [_check_accuracy(project, workspace, history, since, now)]
+    if tally is not None and (tally.version, tally.since) == (history.champion, since):
+        findings.append(check_errors(project, tally, now, advice))
+        findings.append(check_latency(project, tally, previous, now, advice))
     return findings
 
 
-def _check_errors(project: Project, counts: ServiceCounts, since: datetime, now: datetime) -> Finding:
-    limit, alpha = project.response.max_error_rate, project.promotion.alpha
-    # How likely so many failures are if the rate were just the limit.
-    chance = float(binom.sf(counts.failures - 1, counts.requests, limit)) if counts.failures else 1.0
-    failing = counts.requests > 0 and counts.failures / counts.requests > limit and chance < alpha
-    return Finding(
-        ERRORS,
-        "error" if failing else "info",
-        "requests",
-        score=counts.failures / counts.requests if counts.requests else 0.0,
-        limit=limit,
-        message=f"Of {counts.requests:,} requests since version {counts.version} is champion, "
-        f"{counts.failures:,} failed.",
-        evidence={"p_value": chance, "requests": counts.requests, "failures": counts.failures},
-        since=since,
-        until=now,
-        status="found" if failing else "clear",
-        next_step=_BACK if failing else "",
-    )
-
-
-def _check_latency(project: Project, workspace: Workspace, history: History, since: datetime, now: datetime) -> Finding:
-    mine = _read_latencies(project, workspace, str(history.champion), since)
-    theirs = _read_latencies(project, workspace, str(history.aliases.previous_champion), None)
-    if min(len(mine), len(theirs)) < FEWEST_PREDICTIONS:
-        why = f"There are {len(mine)} predictions of the new champion and {len(theirs)} of the previous one; it takes "
-        return could_not_judge(
-            SLOW, "p95", f"{why}{FEWEST_PREDICTIONS} of each.", "Wait for more predictions.", window=(since, now)
-        )
-    slower, before = float(np.quantile(mine, 0.95)), float(np.quantile(theirs, 0.95))
-    limit = max(project.response.slow_factor * before, LEAST_MS)
-    slow = slower > limit
-    return Finding(
-        SLOW,
-        "error" if slow else "info",
-        "p95",
-        score=slower,
-        limit=limit,
-        message=f"95 % of the predictions of version {history.champion} took at most {slower:.1f} ms; of version "
-        f"{history.aliases.previous_champion} {before:.1f} ms.",
-        evidence={"rows": len(mine), "rows_before": len(theirs), "p95_before": before},
-        since=since,
-        until=now,
-        status="found" if slow else "clear",
-        next_step=_BACK if slow else "",
-    )
-
-
-def _read_latencies(project: Project, workspace: Workspace, version: str, since: datetime | None) -> list[float]:
-    newest = workspace.ledger.predictions(
-        project=project.model_name, version=version, since=since, newest_first=True, limit=MOST_PREDICTIONS
-    )
-    return [row.latency_ms for row in newest if row.route != "shadow" and row.latency_ms is not None]
+def _is_found(project: Project, workspace: Workspace, version: str, since: datetime) -> bool:
+    """Whether the latest word on this champion is that it does badly."""
+    latest = workspace.ledger.findings.latest(project=project.model_name, code="champion.", since=since)
+    return any(one.code in WATCHED and one.version == version and one.status == "found" for one in latest)
 
 
 def _check_accuracy(
@@ -179,7 +111,7 @@ def _check_accuracy(
         since=since,
         until=now,
         status="found" if worse else "clear",
-        next_step=_BACK if worse else "",
+        next_step=advise_rollback(history) if worse else "",
     )
 
 

@@ -93,6 +93,36 @@ class History:
         """The latest response of these kinds."""
         return next((action for action in reversed(self.actions) if action.kind in kinds), None)
 
+    @property
+    def rollback_target(self) -> str | None:
+        """The latest earlier champion that a rollback may go to; None where there is none.
+
+        Not one that was itself rolled back, and not one that got worse on labels and was retrained away for it.
+        """
+        bad = self.aliases.rolled_back | self.retrained_away | {self.champion}
+        earlier = (period.version for period in reversed(self.aliases.champions))
+        return next((version for version in earlier if version is not None and version not in bad), None)
+
+    @property
+    def retrained_away(self) -> frozenset[str]:
+        """Champions that a retraining replaced because they had got worse on labels."""
+        return frozenset(
+            str(action.plan["champion"])
+            for action in self.actions
+            if action.kind == "retrain"
+            and action.plan.get("matter") == "performance"
+            and action.plan.get("champion") is not None
+            and action.outcomes.get("meet-champion", {}).get("promoted")
+        )
+
+
+def advise_rollback(history: History) -> str:
+    """How to go back, as a sentence that names the version; where no version is left to go to, it says so."""
+    target = history.rollback_target
+    if target is None:
+        return "No earlier version is left to go back to; retrain, or name one: tiltyard rollback --to VERSION"
+    return f"Go back with: tiltyard rollback --to {target} --reason REASON"
+
 
 def read_history(events: Sequence[Event], name: str) -> History:
     """What was done about a model, by its events in order."""

@@ -60,11 +60,13 @@ class Incident:
         kind: the kind of incident.
         evaluated: whether it could be evaluated at all.
         found: what speaks for it, gravest first; empty where nothing is wrong.
+        over: earlier findings that this run closed.
     """
 
     kind: IncidentKind
     evaluated: bool
     found: tuple[FindingRecord, ...]
+    over: tuple[FindingRecord, ...] = ()
 
     @property
     def severity(self) -> Severity:
@@ -97,4 +99,5 @@ def _make_incident(kind: IncidentKind, findings: Sequence[FindingRecord]) -> Inc
         kind,
         evaluated=any(finding.status != "could_not_judge" for finding in deciding),
         found=tuple(found) if wrong else (),
+        over=tuple(finding for finding in findings if finding.evidence.get("closed")),
     )

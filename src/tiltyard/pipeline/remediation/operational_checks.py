@@ -44,6 +44,21 @@ def check_processes(events: Iterable[Event], since: datetime, until: datetime) -
     )
 
 
+def count_hung_requests(events: Iterable[Event], version: str, since: datetime) -> int:
+    """Requests during which a version's model did not return, so that their worker was ended.
+
+    Args:
+        events: the ledger's events about the model.
+        version: the version.
+        since: since when they count.
+    """
+    return sum(
+        int(event.evidence.get("requests", 0))
+        for event in events
+        if event.kind == "worker-hung" and event.at >= since and event.evidence.get("version") == version
+    )
+
+
 def check_approvals(events: Sequence[Event], name: str, champion: str | None, now: datetime) -> list[Finding]:
     """The versions that passed the gates against the present champion and wait until somebody says yes or no.
 

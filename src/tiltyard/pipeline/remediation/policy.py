@@ -114,7 +114,7 @@ def _decide_incident(
     if situation.champion is None:
         return Decision(None, "There is no champion to act on.", incident_kind)
     if wanted == "rollback":
-        refusal = _rollback_refusal(situation, history) or _limit_refusal(
+        refusal = _rollback_refusal(situation, history, incident_kind) or _limit_refusal(
             situation, history, policy, urgent=incident_kind == "champion"
         )
         if refusal:
@@ -150,12 +150,14 @@ def _limit_refusal(situation: Situation, history: History, policy: ResponseSecti
     return ""
 
 
-def _rollback_refusal(situation: Situation, history: History) -> str:
+def _rollback_refusal(situation: Situation, history: History, incident_kind: IncidentKind) -> str:
     """Why there is no going back; empty where there is a way."""
     if situation.previous is None or situation.previous == situation.champion:
         return "There is no previous version to go back to."
     if situation.previous in history.aliases.rolled_back:
         return f"Version {situation.previous} was rolled back from once: going back and forth helps nobody."
+    if incident_kind == "performance" and situation.previous in history.retrained_away:
+        return f"Version {situation.previous} got worse on labels itself: a retraining replaced it for that."
     if history.champion == situation.champion and history.champion_by == "rolled-back":
         return f"Version {situation.champion} is champion by a rollback: going back further is for a person to decide."
     return ""

@@ -119,8 +119,12 @@ class Responder:
         resumed = self._resume(journal, events)
         history = self.history(events)
         situation = self._situation(history)
-        # A finding about a version that is no longer champion needs no response.
-        findings = [finding for finding in findings if finding.version in (None, situation.champion)]
+        # A finding about a version that is no longer champion needs no response; that it is over ends its alert.
+        findings = [
+            finding
+            for finding in findings
+            if finding.version in (None, situation.champion) or finding.evidence.get("closed")
+        ]
         decision = decide(findings, situation, history, self._project.response)
         # People are notified before anything is done, and again afterwards: neither is lost with the process.
         alerts = self._raise_alerts(findings, history, decision, events)
@@ -195,6 +199,8 @@ class Responder:
 def _describe_response(incident: Incident, history: History, decision: Decision, now: datetime) -> str:
     """What is done about an incident, in a sentence: decided just now, done of late, or why nothing is."""
     kind = incident.kind
+    if incident.over and not incident.found:
+        return " ".join(dict.fromkeys(str(one.evidence.get("reason", "")) for one in incident.over))
     if kind == "parts":
         return "It was started again."
     if kind == "aliases":

@@ -9,6 +9,7 @@ from time import monotonic
 
 from tiltyard.ledger.codec import PredictionRow
 from tiltyard.ledger.ports import Ledger
+from tiltyard.ledger.records import new_id
 from tiltyard.ledger.spools.spool import Lag, SpooledLedger
 from tiltyard.processes.worker_identity import SINGLE_PROCESS, WorkerIdentity
 from tiltyard.project import ServingSection
@@ -67,7 +68,7 @@ class ServerComponents:
         """
         model_name = models.served.model_name
         statistics = Statistics()
-        metrics = Metrics(lambda: _measure_gauges(models, batcher, ledger))
+        metrics = Metrics(lambda: _measure_gauges(models, batcher, ledger), identity.server or new_id())
         user_metrics = load_user_metrics(options.metrics, identity.root, metrics.registry)
         instrumentation = Instrumentation(metrics, Traces.from_environment(model_name), user_metrics)
 
@@ -88,10 +89,15 @@ class ServerComponents:
         batcher = Batcher(
             current,
             ledger,
-            BatchLimits(options.max_batch, options.max_queue, UnknownPolicy.from_options(options)),
+            BatchLimits(
+                options.max_batch,
+                options.max_queue,
+                UnknownPolicy.from_options(options),
+                available=options.ledger == "available",
+            ),
             on_recorded,
-            available=options.ledger == "available",
             challenger=models.current_challenger,
+            outcomes=metrics,
         )
         predictions = PredictionService(
             models,

@@ -17,8 +17,8 @@ from starlette.types import Receive, Scope, Send
 from tiltyard.errors import InputError, TiltyardError
 from tiltyard.ledger.codec import PredictionRow
 from tiltyard.serving.auth.caller import CALLER
-from tiltyard.serving.predict.batching.batcher import Ticket
 from tiltyard.serving.predict.batching.prediction_rows import prediction_json, predictions_json
+from tiltyard.serving.predict.batching.ticket import Ticket
 from tiltyard.serving.predict.components import ServerComponents
 from tiltyard.serving.predict.requests import RequestHead
 from tiltyard.serving.problem_details import from_error, from_unknown_error
@@ -56,6 +56,11 @@ class PredictEndpoint:
     def scoring_seconds(self) -> float:
         """How long the model call that is under way has taken so far; 0 between calls."""
         return self._batcher.scoring_seconds
+
+    @property
+    def call_under_way(self) -> tuple[str, int]:
+        """The version and the requests of the model call that is under way; no version between calls."""
+        return self._batcher.call_under_way
 
     def __contains__(self, scope: Scope) -> bool:
         """Whether a request belongs to this endpoint."""

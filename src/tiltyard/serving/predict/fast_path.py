@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
     from tiltyard.ledger.codec import PredictionRow
-    from tiltyard.serving.predict.batching.batcher import Ticket
+    from tiltyard.serving.predict.batching.ticket import Ticket
     from tiltyard.serving.predict.endpoint import PredictEndpoint
 
 # A longer body is read piece by piece: from here on uvicorn makes the client wait.

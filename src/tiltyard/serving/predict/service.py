@@ -7,8 +7,9 @@ response is written, and in nothing else.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any, TypeVar
@@ -23,7 +24,9 @@ from tiltyard.project import ServingSection, Task
 from tiltyard.scoring import UnknownPolicy, Warnings, join_warnings, score_inputs
 from tiltyard.serving.auth.caller import CALLER, Caller
 from tiltyard.serving.model.manager import ModelManager
-from tiltyard.serving.predict.batching.batcher import Batcher, Ticket
+from tiltyard.serving.predict.batching.batcher import Batcher
+from tiltyard.serving.predict.batching.outcomes import name_refusal
+from tiltyard.serving.predict.batching.ticket import Ticket
 from tiltyard.serving.predict.idempotency import Idempotency, IdempotentRequest
 from tiltyard.serving.predict.inputs import (
     FieldNaming,
@@ -114,10 +117,11 @@ class PredictionService:
             UnavailableError: there is no version to predict with.
             starlette.requests.ClientDisconnect: the client went away.
         """
-        shape = self.shape(many=many)
-        check_media_type(head)
-        body = await read_body(head, receive, shape.max_body)
-        return PredictionRequest(decode_inputs(body, shape), shape.name_field, many, checked=True)
+        with self._count_refusals():
+            shape = self.shape(many=many)
+            check_media_type(head)
+            body = await read_body(head, receive, shape.max_body)
+            return PredictionRequest(decode_inputs(body, shape), shape.name_field, many, checked=True)
 
     async def read_body(self, head: RequestHead, receive: Receive) -> bytes:
         """Read a body of another protocol, up to the size of a list of inputs; see ``read_inputs`` for the errors."""
@@ -130,12 +134,13 @@ class PredictionService:
             RequestError: the body is too large, not JSON, or not what the route takes.
             UnavailableError: there is no version to predict with, or the queue is full.
         """
-        shape = self.shape(many=False)
-        check_media_type(head)
-        if len(body) > shape.max_body:
-            raise too_large(shape.max_body)
-        inputs = decode_inputs(body, shape)
-        return self._traffic_split.submit(head, inputs, head.prediction_keys(1, many=False))
+        with self._count_refusals():
+            shape = self.shape(many=False)
+            check_media_type(head)
+            if len(body) > shape.max_body:
+                raise too_large(shape.max_body)
+            inputs = decode_inputs(body, shape)
+            return self._traffic_split.submit(head, inputs, head.prediction_keys(1, many=False))
 
     def finish(self, scope: Scope, rows: Sequence[PredictionRow], warnings: Warnings | None = None) -> None:
         """Count the warnings of a request, and note its predictions where traces or the access log need them."""
@@ -167,18 +172,20 @@ class PredictionService:
             UnavailableError: there is no version to predict with, the queue is full, or the ledger cannot record.
             starlette.requests.ClientDisconnect: the client went away.
         """
-        check_inputs(request, self.shape(many=True))
-        keys = head.prediction_keys(len(request.inputs), many=request.many)
+        with self._count_refusals():
+            check_inputs(request, self.shape(many=True))
+            keys = head.prediction_keys(len(request.inputs), many=request.many)
 
         def submit(ids: Sequence[str] = ()) -> Ticket:
-            return self._traffic_split.submit(
-                head,
-                request.inputs,
-                keys,
-                ids,
-                champion_only=champion_only,
-                ignores_columns=request.ignores_columns,
-            )
+            with self._count_refusals():
+                return self._traffic_split.submit(
+                    head,
+                    request.inputs,
+                    keys,
+                    ids,
+                    champion_only=champion_only,
+                    ignores_columns=request.ignores_columns,
+                )
 
         try:
             if head.idempotency_key is None:
@@ -206,9 +213,21 @@ class PredictionService:
             RequestError: it is not of the protocol, or not for this model.
         """
         try:
-            return parse()
+            with self._count_refusals():
+                return parse()
         except RequestError as error:
             self._instrumentation.metrics.count_refused(error.refused)
+            raise
+
+    @contextlib.contextmanager
+    def _count_refusals(self) -> Generator[None]:
+        """Count a request that is turned away here, before the model gets it."""
+        try:
+            yield
+        except TiltyardError as error:
+            current = self._models.current
+            version, route = ("", "") if current is None else (current.info.version, current.alias)
+            self._instrumentation.metrics.count_outcomes(Counter({(version, route, name_refusal(error)): 1}))
             raise
 
     async def find_warnings(self, request: PredictionRequest) -> Warnings | None:

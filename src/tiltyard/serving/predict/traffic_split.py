@@ -7,7 +7,8 @@ from typing import Any
 
 from tiltyard.ledger.records import CALLER, REQUEST, make_unit, new_id
 from tiltyard.project import ServingSection
-from tiltyard.serving.predict.batching.batcher import Batcher, Ticket
+from tiltyard.serving.predict.batching.batcher import Batcher
+from tiltyard.serving.predict.batching.ticket import Ticket
 from tiltyard.serving.predict.requests import RequestHead
 
 

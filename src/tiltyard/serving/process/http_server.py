@@ -109,6 +109,11 @@ class HttpServer:
             self._server.should_exit = True
 
     @property
+    def call_under_way(self) -> tuple[str, int]:
+        """The version and the requests of the model call that is under way; no version between calls."""
+        return ("", 0) if self._endpoint is None else self._endpoint.call_under_way
+
+    @property
     def version(self) -> str | None:
         """The version in service; None where no version can predict."""
         current = self._manager.current

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 from tiltyard.errors import TiltyardError
@@ -23,6 +24,9 @@ class LivenessProbe:
         channel: the channel to the worker, which replies to ``ping`` with the seconds of the model call under way.
         hang_seconds: about how long it may give no reply, and a model call may take.
         is_listening: whether the worker takes requests yet.
+
+    Attributes:
+        hung_call: the version and the requests of the model call that did not return; None where none hung.
     """
 
     def __init__(self, channel: IpcChannel, hang_seconds: float, is_listening: Callable[[], bool]) -> None:
@@ -32,6 +36,7 @@ class LivenessProbe:
         self._is_listening = is_listening
         self._scoring_seconds = 0.0
         self._probed = False
+        self.hung_call: tuple[str, int] | None = None
 
     def health_checks(self) -> list[HealthCheck]:
         """The checks for the supervisor."""
@@ -66,4 +71,9 @@ class LivenessProbe:
 
     def _returns(self) -> bool:
         """Decide by the latest ping: the model call under way has not taken too long."""
-        return self._scoring_seconds < self._hang_seconds
+        if self._scoring_seconds < self._hang_seconds:
+            return True
+        with contextlib.suppress(TiltyardError):
+            version, requests = self._channel.call("call_under_way", seconds=self._timeout)
+            self.hung_call = (str(version), int(requests)) if version else None
+        return False

@@ -13,7 +13,8 @@ import socket
 import threading
 from collections.abc import Callable, Generator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from tiltyard.errors import TiltyardError, UnavailableError, UsageError
 from tiltyard.processes.heartbeat import Heartbeat
@@ -64,6 +65,7 @@ class WorkerSupervisor:
         self._settings = settings
         self._on_listening = on_listening
         self._insecure_open = insecure_open
+        self._server = uuid4().hex
         self._uses_spools = needs_spools(settings, options.workers)
         self._stop = threading.Event()
         self._lock = threading.Lock()
@@ -121,6 +123,7 @@ class WorkerSupervisor:
             listener=None if shared else listener.fileno(),
             ledger="spool" if self._uses_spools else "direct",
             insecure_open=self._insecure_open,
+            server=self._server,
         )
 
     def _handlers(self, worker: WorkerHandle) -> dict[str, Handler]:
@@ -137,18 +140,22 @@ class WorkerSupervisor:
             reason = f"{exit_.name.capitalize()} hung ({exit_.hung}); it was ended and is started again."
             log.error(reason)
             # The ledger may be unavailable, and SQLAlchemy takes a second: the supervision does not wait for them.
-            threading.Thread(target=self._record_hang, args=(exit_, reason), name="tiltyard-event", daemon=True).start()
+            call = next((worker.hung_call for worker in self._workers if worker.name == exit_.name), None)
+            arguments = (exit_, reason, call)
+            threading.Thread(target=self._record_hang, args=arguments, name="tiltyard-event", daemon=True).start()
         if not self._all_listened and (exit_.code == FAILED or exit_.deaths >= HOPELESS):
             self._failure = self._reported or _no_worker_starts(exit_.code)
             self._stop.set()
             return
         log.error("%s ended with code %d; it is started again in %.1f s", exit_.name, exit_.code, exit_.wait_seconds)
 
-    def _record_hang(self, exit_: ProcessExit, reason: str) -> None:
+    def _record_hang(self, exit_: ProcessExit, reason: str, call: tuple[str, int] | None) -> None:
         from tiltyard.ledger.records import Event  # noqa: PLC0415 - SQLAlchemy takes a second
         from tiltyard.wiring.ledger import open_ledger  # noqa: PLC0415 - likewise
 
-        evidence = {"part": exit_.name, "pid": exit_.pid, "missing": exit_.hung}
+        evidence: dict[str, Any] = {"part": exit_.name, "pid": exit_.pid, "missing": exit_.hung}
+        if call is not None:
+            evidence |= {"version": call[0], "requests": call[1]}
         event = Event(HUNG, self._project.model_name, datetime.now(UTC), this_actor(), reason, evidence)
         try:
             with open_ledger(self._settings) as ledger:

@@ -41,7 +41,8 @@ def run_worker(descriptor: int) -> int:
     connection = socket.socket(fileno=descriptor)
     config = WorkerConfig.model_validate_json(_read_first_line(connection))
     worker = _Worker()
-    handlers = {"refresh": worker.refresh, "ping": worker.ping, "modules": _list_modules}
+    handlers = {"refresh": worker.refresh, "ping": worker.ping, "call_under_way": worker.call_under_way}
+    handlers |= {"modules": _list_modules}
     channel = IpcChannel(connection, handlers, worker.end, peer="supervisor of the server")
     channel.start()
     try:
@@ -64,7 +65,12 @@ def run_worker(descriptor: int) -> int:
                 VersionLoader(registry, settings.cache, settings.trusted_types, keys),
                 ledger,
                 registry.check_champion if keys.trusted else None,
-                WorkerIdentity(config.root, config.number, settings.state / "metrics" if config.workers > 1 else None),
+                WorkerIdentity(
+                    config.root,
+                    config.number,
+                    settings.state / "metrics" if config.workers > 1 else None,
+                    config.server,
+                ),
                 lambda: _refresh_others(channel),
             )
             served = ServedAlias(config.model_name, config.alias, config.task)
@@ -97,6 +103,10 @@ class _Worker:
         Before there is a server it returns at once.
         """
         return 0.0 if self.server is None else self.server.ping(PING_SECONDS)
+
+    def call_under_way(self) -> tuple[str, int]:
+        """The version and the requests of the model call that is under way; no version between calls."""
+        return ("", 0) if self.server is None else self.server.call_under_way
 
     def end(self) -> None:
         """The supervisor is gone, and nothing else would ever end this process."""

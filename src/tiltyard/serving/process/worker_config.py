@@ -27,6 +27,7 @@ class WorkerConfig(BaseModel):
         listener: descriptor of a listening socket that it inherits; None: it binds its own socket to the shared port.
         ledger: ``direct`` into the ledger, or through its own ``spool``.
         insecure_open: whether it may listen beyond loopback without API keys.
+        server: names the server for as long as it runs, the same for all its workers.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -41,3 +42,4 @@ class WorkerConfig(BaseModel):
     listener: int | None
     ledger: Literal["direct", "spool"]
     insecure_open: bool = False
+    server: str = ""

@@ -40,6 +40,12 @@ class WorkerHandle:
         self._config = config
         self._handlers = handlers
         self._channel: IpcChannel | None = None
+        self._probe: LivenessProbe | None = None
+
+    @property
+    def hung_call(self) -> tuple[str, int] | None:
+        """The version and the requests of the model call for which it was ended; None where that was not why."""
+        return None if self._probe is None else self._probe.hung_call
 
     def as_managed(self) -> ManagedProcess:
         """The worker as the supervisor of processes takes it.
@@ -79,7 +85,8 @@ class WorkerHandle:
 
     def _health_checks(self) -> list[HealthCheck]:
         assert self._channel is not None  # noqa: S101 - it was launched
-        return LivenessProbe(self._channel, self._config.options.hang_seconds, lambda: self.listening).health_checks()
+        self._probe = LivenessProbe(self._channel, self._config.options.hang_seconds, lambda: self.listening)
+        return self._probe.health_checks()
 
     def _close_channel(self) -> None:
         if self._channel is not None:

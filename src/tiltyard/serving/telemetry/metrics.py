@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from prometheus_client import CollectorRegistry, Metric, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
+from tiltyard.processes.request_counts import MODEL_SECONDS
 from tiltyard.serving.telemetry.histogram import ROWS, SECONDS, SHARES, Histogram
 
 if TYPE_CHECKING:
@@ -69,11 +71,13 @@ class Metrics:
 
     Args:
         measure: returns the gauges at each scrape.
+        server: names the server for as long as it runs, so that counts of several servers are not mixed up.
     """
 
-    def __init__(self, measure: Callable[[], Gauges] = Gauges) -> None:
+    def __init__(self, measure: Callable[[], Gauges] = Gauges, server: str = "") -> None:
         self.registry = CollectorRegistry(auto_describe=False)
         self._measure = measure
+        self._server, self._started = server, time.time()
         self._lock = Lock()
         self._requests: defaultdict[tuple[str, str, int], int] = defaultdict(int)
         self._seconds: defaultdict[str, Histogram] = defaultdict(lambda: Histogram(SECONDS))
@@ -82,6 +86,9 @@ class Metrics:
         self._batches = Histogram(ROWS)
         self._unknown: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._refused: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self._outcomes: Counter[tuple[str, str, str]] = Counter()
+        self._failed_inputs: set[tuple[str, str]] = set()
+        self._model_seconds: defaultdict[tuple[str, str], Histogram] = defaultdict(lambda: Histogram(MODEL_SECONDS))
         self.registry.register(_MetricsCollector(self))
         ProcessCollector(registry=self.registry)
 
@@ -134,9 +141,41 @@ class Metrics:
             for column, reason in refused:
                 self._refused[column, reason] += 1
 
+    def count_outcomes(self, counts: Counter[tuple[str, str, str]]) -> None:
+        """Count how requests for predictions ended.
+
+        Args:
+            counts: number by version, route of the decision and outcome.
+        """
+        with self._lock:
+            self._outcomes.update(counts)
+
+    def count_failed_input(self, version: str, digest: str) -> None:
+        """Name an input on which a version failed; the caller names only a few of them."""
+        with self._lock:
+            self._failed_inputs.add((version, digest))
+
+    def time_model(self, version: str, size: str, seconds: float) -> None:
+        """Count a model call.
+
+        Args:
+            version: the version that predicted.
+            size: the class of its number of inputs, such as ``2-8``.
+            seconds: how long the model took, without queue, ledger and network.
+        """
+        with self._lock:
+            self._model_seconds[version, size].add(seconds)
+
     def collect(self) -> Iterator[Metric]:
         """All metrics of Tiltyard, as they are now."""
         yield from _make_gauges(self._measure())
+        started = GaugeMetricFamily(
+            "tiltyard_worker_started_seconds",
+            "When this worker started (Unix time), and the server that it belongs to.",
+            labels=["server"],
+        )
+        started.add_metric([self._server], self._started)
+        yield started
         with self._lock:
             yield from list(self._collect_counts())
 
@@ -148,7 +187,7 @@ class Metrics:
             self._requests.items(),
         )
         yield _make_histograms(
-            "tiltyard_request_seconds", "Time from request to response, by route.", "route", self._seconds.items()
+            "tiltyard_request_seconds", "Time from request to response, by route.", ("route",), _by_one(self._seconds)
         )
         yield _make_counters(
             "tiltyard_predictions",
@@ -168,8 +207,31 @@ class Metrics:
             ("column", "reason"),
             self._refused.items(),
         )
+        yield _make_counters(
+            "tiltyard_outcomes",
+            "Requests for predictions by version, route of the decision, and how they ended.",
+            ("version", "decision", "outcome"),
+            self._outcomes.items(),
+        )
+        failed = GaugeMetricFamily(
+            "tiltyard_failed_inputs",
+            "1 for each of the first inputs on which a version failed, by the start of the SHA-256 of its JSON.",
+            labels=["version", "input"],
+        )
+        for pair in sorted(self._failed_inputs):
+            failed.add_metric(pair, 1.0)
+        yield failed
         yield _make_histograms(
-            "tiltyard_confidence", "Confidence of the predicted label, by version.", "version", self._confidence.items()
+            "tiltyard_model_seconds",
+            "Time of a model call, without queue, ledger and network, by version and number of inputs.",
+            ("version", "inputs"),
+            self._model_seconds.items(),
+        )
+        yield _make_histograms(
+            "tiltyard_confidence",
+            "Confidence of the predicted label, by version.",
+            ("version",),
+            _by_one(self._confidence),
         )
         batches = HistogramMetricFamily("tiltyard_batch_rows", "Inputs scored and recorded together.")
         buckets, total = self._batches.buckets()
@@ -215,13 +277,17 @@ def _make_counters(
 
 
 def _make_histograms(
-    name: str, about: str, label: str, items: Iterable[tuple[str, Histogram]]
+    name: str, about: str, labels: Sequence[str], items: Iterable[tuple[Sequence[str], Histogram]]
 ) -> HistogramMetricFamily:
-    family = HistogramMetricFamily(name, about, labels=[label])
+    family = HistogramMetricFamily(name, about, labels=labels)
     for key, histogram in items:
         buckets, total = histogram.buckets()
-        family.add_metric([key], buckets, total)
+        family.add_metric(list(key), buckets, total)
     return family
+
+
+def _by_one(histograms: Mapping[str, Histogram]) -> Iterator[tuple[Sequence[str], Histogram]]:
+    return (((key,), histogram) for key, histogram in histograms.items())
 
 
 def ignore_errors(name: str, call: Callable[..., Any], *arguments: Any) -> None:

@@ -14,6 +14,7 @@ from tiltyard.ledger.records import Assignment, is_in_share
 from tiltyard.scoring import UnknownPolicy, Warnings, refuse_inputs, score_groups, shift_positions
 from tiltyard.serving.model.served_version import ServedVersion
 from tiltyard.serving.predict.batching.ledger_writer import Outcome
+from tiltyard.serving.predict.batching.outcomes import RequestParts
 from tiltyard.serving.predict.batching.prediction_rows import make_rows, make_single_rows
 
 Inputs = Sequence[Mapping[str, Any]]
@@ -37,6 +38,8 @@ class BatchPart:
         recorded: whether its predictions are in the ledger.
         warnings: those of each input; None for none.
         assignment: the split test that the rows take part in, as it is stored; see ``Assignment``.
+        version: what predicts, or was to predict; None until its batch begins.
+        request: counts a request of several parts; None for a request of one.
     """
 
     inputs: Inputs
@@ -52,6 +55,8 @@ class BatchPart:
     recorded: bool = True
     warnings: Warnings | None = None
     assignment: str | None = None
+    version: ServedVersion | None = None
+    request: RequestParts | None = None
 
     def assign(self, challenger: str) -> bool:
         """Let the part take part in the split test of a challenger; whether its unit falls to the challenger.
@@ -63,11 +68,18 @@ class BatchPart:
         self.assignment = Assignment(challenger, self.share).encode()
         return is_in_share(self.unit, self.share)
 
+    @property
+    def cancelled(self) -> bool:
+        """Whether nobody waits for it any more."""
+        return self.future.cancelled()
+
 
 def predict_parts(batch: Sequence[BatchPart], version: ServedVersion, policy: UnknownPolicy) -> list[Outcome]:
     """A version's predictions for the parts of a batch, if there are any; a part that is refused gets its error."""
     if not batch:
         return []
+    for part in batch:
+        part.version = version
     outcomes = _predict_singles(batch, version, policy) if all(len(part.inputs) == 1 for part in batch) else None
     if outcomes is not None:
         return outcomes

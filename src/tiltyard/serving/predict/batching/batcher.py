@@ -18,13 +18,16 @@ from dataclasses import dataclass, field
 from time import perf_counter
 
 from tiltyard.errors import UnavailableError
-from tiltyard.ledger.codec import PredictionRow, decode_prediction
+from tiltyard.ledger.codec import PredictionRow
 from tiltyard.ledger.ports import Ledger
 from tiltyard.ledger.records import Prediction
-from tiltyard.scoring import UnknownPolicy, Warnings
+from tiltyard.processes.request_counts import CLIENT_GONE, INTERNAL, NO_MODEL
+from tiltyard.scoring import UnknownPolicy
 from tiltyard.serving.model.served_version import ServedVersion
 from tiltyard.serving.predict.batching.batch_parts import BatchPart, Inputs, predict_parts
 from tiltyard.serving.predict.batching.ledger_writer import RETRY_SECONDS, LedgerWriter, Outcome
+from tiltyard.serving.predict.batching.outcomes import OutcomeCounter, OutcomeLog, RequestParts
+from tiltyard.serving.predict.batching.ticket import Ticket
 
 log = logging.getLogger(__name__)
 
@@ -37,11 +40,14 @@ class BatchLimits:
         max_batch: most inputs in one model call.
         max_queue: most inputs that wait for their batch.
         unknown: what is done about values and columns that training did not know.
+        available: whether a prediction that cannot be recorded is returned all the same; it is then recorded later,
+            if this process lives.
     """
 
     max_batch: int = 256
     max_queue: int = 4096
     unknown: UnknownPolicy = field(default_factory=UnknownPolicy)
+    available: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +81,8 @@ class Batcher:
         ledger: where predictions are recorded before they are returned.
         limits: bounds of batch and queue.
         on_recorded: called with each batch's rows once they are durable, on the batcher's thread.
-        available: whether a prediction that cannot be recorded is returned all the same; it is then recorded later,
-            if this process lives.
         challenger: returns the challenger, if there is one.
+        outcomes: counts what became of each request, and the time of model calls; None for no counts.
     """
 
     def __init__(
@@ -87,13 +92,15 @@ class Batcher:
         limits: BatchLimits = BatchLimits(),
         on_recorded: Callable[[Sequence[PredictionRow]], None] | None = None,
         *,
-        available: bool = False,
         challenger: Callable[[], ServedVersion | None] = lambda: None,
+        outcomes: OutcomeLog | None = None,
     ) -> None:
         self._current = current
-        self._writer = LedgerWriter(ledger, on_recorded, available=available)
+        self._writer = LedgerWriter(ledger, on_recorded, available=limits.available)
         self._limits = limits
         self._challenger = challenger
+        self._outcomes = OutcomeCounter(outcomes)
+        self._scoring: Sequence[BatchPart] = ()
         self._parts: deque[BatchPart] = deque()
         self._waiting = 0
         self._batches = 0
@@ -120,6 +127,13 @@ class Batcher:
         """How long the model call that is under way has taken so far; 0 between calls. From any thread."""
         since = self._scoring_since
         return 0.0 if since is None else perf_counter() - since
+
+    @property
+    def call_under_way(self) -> tuple[str, int]:
+        """The version and the requests of the model call that is under way; no version between calls."""
+        parts = self._scoring if self._scoring_since is not None else ()
+        version = next((part.version for part in parts if part.version is not None), None)
+        return ("", 0) if version is None else (version.info.version, len(parts))
 
     def submit(
         self,
@@ -179,6 +193,10 @@ class Batcher:
             )
             for start in range(0, len(inputs), size)
         ]
+        if len(parts) > 1:
+            request = RequestParts(len(parts))
+            for part in parts:
+                part.request = request
         self._parts.extend(parts)
         self._waiting += len(inputs)
         if not self._running:
@@ -212,6 +230,7 @@ class Batcher:
         if part.queued:
             part.queued = False
             self._waiting -= len(part.inputs)
+            self._outcomes.count_failures([part], CLIENT_GONE)
 
     def _start(self) -> None:
         """Send all that gathered to the thread, up to the size of a batch."""
@@ -241,6 +260,8 @@ class Batcher:
 
     def _finish(self, batch: Sequence[BatchPart], done: asyncio.Future[list[Outcome]]) -> None:
         error = done.exception()
+        if error is not None:
+            self._outcomes.count_failures(batch, INTERNAL)
         outcomes = done.result() if error is None else [error] * len(batch)
         for part, outcome in zip(batch, outcomes, strict=True):
             if part.future.done():
@@ -269,98 +290,46 @@ class Batcher:
         try:
             version = self._current()
         except UnavailableError as error:
+            self._outcomes.count_failures(batch, NO_MODEL)
             return [error] * len(batch)
-        self._scoring_since = perf_counter()
+        self._scoring, self._scoring_since = batch, perf_counter()
         try:
             outcomes = self._predict_batch(batch, version)
         finally:
             # The ledger may be away for long; only a model call that does not end means that the model hangs.
             self._scoring_since = None
-        return self._writer.record(batch, outcomes)
+        sent = self._writer.record(batch, outcomes)
+        self._outcomes.count_parts(batch, outcomes, sent)
+        return sent
 
     def _predict_batch(self, batch: Sequence[BatchPart], version: ServedVersion) -> list[Outcome]:
         """The predictions of the version for a batch, and of the challenger for its parts."""
-        policy = self._limits.unknown
         challenger = self._challenger() if any(part.share is not None for part in batch) else None
         if challenger is None:
-            return predict_parts(batch, version, policy)
+            return self._predict_parts(batch, version)
         assigned = [part for part in batch if part.assign(challenger.info.version)]
+        predicted = self._predict_parts(assigned, challenger)
+        self._outcomes.count_challenger_errors(assigned, predicted)
         # Where the challenger fails, the caller still gets the champion's prediction.
         outcomes: dict[int, Outcome] = {
-            id(part): outcome
-            for part, outcome in zip(assigned, predict_parts(assigned, challenger, policy), strict=True)
-            if isinstance(outcome, list)
+            id(part): outcome for part, outcome in zip(assigned, predicted, strict=True) if isinstance(outcome, list)
         }
         rest = [part for part in batch if id(part) not in outcomes]
         outcomes.update(
-            (id(part), outcome) for part, outcome in zip(rest, predict_parts(rest, version, policy), strict=True)
+            (id(part), outcome) for part, outcome in zip(rest, self._predict_parts(rest, version), strict=True)
         )
         return [outcomes[id(part)] for part in batch]
+
+    def _predict_parts(self, parts: Sequence[BatchPart], version: ServedVersion) -> list[Outcome]:
+        """A version's predictions for parts, and the time that they took."""
+        began = perf_counter()
+        outcomes = predict_parts(parts, version, self._limits.unknown)
+        inputs = sum(len(part.inputs) for part in parts)
+        if inputs:
+            self._outcomes.time_call(version, inputs, outcomes, perf_counter() - began)
+        return outcomes
 
 
 def has_one_core() -> bool:
     """Whether this process may use a single core."""
     return hasattr(os, "sched_getaffinity") and len(os.sched_getaffinity(0)) == 1
-
-
-class Ticket:
-    """Accepted inputs, to be waited for or withdrawn.
-
-    Attributes:
-        abandoned: whether it was withdrawn because its client left.
-    """
-
-    def __init__(self, parts: Sequence[BatchPart], withdraw: Callable[[BatchPart], None]) -> None:
-        self._parts = parts
-        self._withdraw = withdraw
-        self.abandoned = False
-
-    async def result(self) -> list[Prediction]:
-        """The predictions in the order of the inputs, once they are durable in the ledger; see ``rows``."""
-        return [decode_prediction(row) for row in await self.rows()]
-
-    async def rows(self) -> list[PredictionRow]:
-        """The predictions as they are stored, in the order of the inputs, once they are durable in the ledger.
-
-        Raises:
-            InputError: an input cannot be scored; positions count within the request.
-            UnavailableError: there is no version to predict with, or the ledger cannot record.
-            asyncio.CancelledError: the ticket was withdrawn.
-        """
-        try:
-            if len(self._parts) == 1:
-                return await self._parts[0].future
-            outcomes = await asyncio.gather(*(part.future for part in self._parts))
-            return [row for outcome in outcomes for row in outcome]
-        except BaseException:
-            self.withdraw()
-            raise
-
-    @property
-    def future(self) -> asyncio.Future[list[PredictionRow]]:
-        """The outcome of a ticket of one input, for a caller that cannot await ``rows``."""
-        (part,) = self._parts
-        return part.future
-
-    def withdraw(self) -> None:
-        """Take what still waits out of the queue; nobody gets what is being scored."""
-        for part in self._parts:
-            self._withdraw(part)
-            part.future.cancel()
-
-    @property
-    def recorded(self) -> bool:
-        """Whether all of it is in the ledger, once the rows are there."""
-        return all(part.recorded for part in self._parts)
-
-    @property
-    def warnings(self) -> Warnings | None:
-        """The warnings of each input, once the rows are there; None for none."""
-        if all(part.warnings is None for part in self._parts):
-            return None
-        return [found for part in self._parts for found in part.warnings or [()] * len(part.inputs)]
-
-    @property
-    def done(self) -> bool:
-        """Whether all of it has an outcome."""
-        return all(part.future.done() for part in self._parts)
