@@ -1,10 +1,10 @@
 """Rollbacks for errors and for slow calls: false ones at any run, and how soon true faults are found.
 
-A version whose model fails for just the accepted share of requests is evaluated after every scrape for a long time, with
-the product's own checks; then versions that fail for 5 %, 20 % and all of them, and versions that are slow. "Before" is
-the rule of the build before: the binomial test anew at each run, from the first request on, over all server errors, and
-the 95th percentile of the latest 2,000 times against a multiple of the previous version's. The published numbers take
-about three minutes.
+A version whose model fails for just the accepted share of requests is evaluated after every scrape for a long time,
+with the product's own checks. Then come versions that fail for 5 %, 20 % and all of them, and versions that are slow.
+"Before" is the rule of the build before: a binomial test anew at each run, from the first request on, over all server
+errors, and the 95th percentile of the latest 2,000 times against a multiple of the previous version's. The published
+numbers take about three minutes.
 """
 
 from __future__ import annotations

@@ -114,7 +114,7 @@ def test_a_worker_serves_what_its_supervisor_fetches_and_ends_with_it(
 
 
 def test_a_model_that_does_not_return_is_seen(tmp_path: Path, registry: FakeRegistry) -> None:
-    """The worker's event loop responds; that its model sleeps in a call is seen by the seconds of the call."""
+    """The worker's event loop responds; that its model sleeps in a call is seen by its seconds, with its version."""
     texts = pd.Series(["a warm film", "a cold film"])
     hanging = make_pipeline(HangingClassifier()).fit(texts, ["good", "bad"])
     trusted = (*TRUSTED, hanging_model.TYPE)
@@ -131,7 +131,8 @@ def test_a_model_that_does_not_return_is_seen(tmp_path: Path, registry: FakeRegi
         hung.set()
 
     patient = Watchdog(LivenessProbe(worker.channel, 600, lambda: True).health_checks(), failures["patient"].append)
-    strict = Watchdog(LivenessProbe(worker.channel, 1.5, lambda: True).health_checks(), report)
+    probe = LivenessProbe(worker.channel, 1.5, lambda: True)
+    strict = Watchdog(probe.health_checks(), report)
     try:
         with httpx.Client(base_url=worker.url, timeout=30) as client:
             assert client.post("/predict", json={"text": "a warm film"}).status_code == 200
@@ -143,6 +144,7 @@ def test_a_model_that_does_not_return_is_seen(tmp_path: Path, registry: FakeRegi
             assert hung.wait(30)
         assert worker.channel.call("ping", seconds=30) > 1.0
         assert failures == {"patient": [], "strict": ["its model did not return from a call for 1.5 seconds"]}
+        assert probe.hung_call == ("1", 1)
     finally:
         for watchdog in (patient, strict):
             watchdog.stop()

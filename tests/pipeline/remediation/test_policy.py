@@ -120,6 +120,22 @@ def test_never_back_and_forth() -> None:
     assert (refused.kind, "back and forth" in refused.reason) == (None, True)
 
 
+def test_worse_labels_do_not_go_back_to_worse_labels() -> None:
+    """A champion that a retraining replaced for worse labels does not come back for worse labels; for errors it may."""
+    plan = {"matter": "performance", "champion": "2"}
+    trained = [
+        event(PLANNED, "films", -9, action="a", kind="retrain", plan=plan),
+        event(STEP_DONE, "films", -8, action="a", step="meet-champion", outcome={"promoted": True}),
+        event("promoted", "films/3", -8),
+        event(FINISHED, "films", -8, action="a", ending="done"),
+    ]
+    worse = finding("performance.degradation", version="3")
+    assert decided(worse, events=trained[2:]).target == "2"
+    refused = decided(worse, events=trained)
+    assert (refused.kind, "got worse on labels itself" in refused.reason) == (None, True)
+    assert decided(finding("champion.errors", version="3"), events=trained).target == "2"
+
+
 def test_no_champion_and_no_previous() -> None:
     """Without a champion, or without a previous one, there is nothing to act on or to go back to."""
     history = read_history([], "films")
