@@ -113,8 +113,8 @@ def test_a_failing_challenger_is_counted_though_the_champion_predicts() -> None:
     async def story() -> None:
         stand = Stand(challenger=FragileScorer())
         stand.scorer = WordScorer()  # type: ignore[assignment]
-        assert (await stand.send("broken", challenger=True))[0].version == "1"
-        assert (await stand.send("good", challenger=True))[0].version == "2"
+        assert (await stand.send("broken", share=1.0, unit="ada"))[0].version == "1"
+        assert (await stand.send("good", share=1.0, unit="ada"))[0].version == "2"
         assert stand.counts("1") == Counter({"predicted": 1})
         assert stand.counts("2") == Counter({"predicted": 1, "model-error": 1})
         await stand.batcher.close()
