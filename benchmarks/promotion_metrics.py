@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from tiltyard.evaluation import LabelledPredictions, compare_bootstrap, get_metric, label_predictions
-from tiltyard.evaluation.permutation_test import permutation_p_values
+from tiltyard.evaluation.resampling.permutation_test import permutation_p_values
 
 METRICS = ("f1", "log_loss", "roc_auc")
 SIZES = (200, 500, 2_000)

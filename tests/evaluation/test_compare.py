@@ -23,7 +23,7 @@ from tiltyard.evaluation import (
     get_metric,
     label_predictions,
 )
-from tiltyard.evaluation.permutation_test import permutation_p_values
+from tiltyard.evaluation.resampling.permutation_test import permutation_p_values
 
 
 def met(both: int, lost: int, won: int, neither: int) -> Comparison:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from tiltyard.evaluation.labelled_predictions import LabelledPredictions
 from tiltyard.evaluation.metrics import Metric
-from tiltyard.evaluation.permutation_test import FEW_HITS, SIGNS_BOUND, normal_tail
+from tiltyard.evaluation.resampling.excess import excess_p_value
+from tiltyard.evaluation.resampling.permutation_test import FEW_HITS, SIGNS_BOUND, normal_tail
 from tiltyard.jsonable import json_form
 
 Guess = Literal["majority", "stratified"]
@@ -104,6 +105,9 @@ def guessing_p_value(metric: Metric, labelled: LabelledPredictions, *, alpha: fl
     normal distribution, which such statistics tend to (Hoeffding, Annals of Mathematical Statistics 22, 1951), times
     the same factor as in ``permutation_p_values``.
 
+    Where rows belong together in groups, deals do not show how far a lucky guess reaches: the p-value is then the
+    larger one of this test's and of ``excess_p_value``, by groups.
+
     Args:
         metric: the metric by which versions are compared.
         labelled: the model's predictions for n rows, at least one.
@@ -113,6 +117,14 @@ def guessing_p_value(metric: Metric, labelled: LabelledPredictions, *, alpha: fl
     Raises:
         ValueError: the metric is not defined on the predictions themselves.
     """
+    by_rows = _deal(metric, labelled, alpha, seed)
+    if labelled.clusters is None or by_rows >= alpha:
+        return by_rows
+    return max(by_rows, excess_p_value(metric, labelled, seed=seed))
+
+
+def _deal(metric: Metric, labelled: LabelledPredictions, alpha: float, seed: int) -> float:
+    """The p-value by dealing predictions out to the rows."""
     sign = 1.0 if metric.bigger_is_better else -1.0
     reached = sign * metric.compute(labelled)
     deals = min(MOST_DEALS, max(LEAST_DEALS, math.ceil(2 / alpha)))

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiltyard.evaluation.groups import make_keys
-from tiltyard.evaluation.intervals import CONFIDENCE, Interval, wilson
-from tiltyard.evaluation.labelled_predictions import LabelledPredictions
+from tiltyard.evaluation.intervals import CONFIDENCE, Interval, share_interval
+from tiltyard.evaluation.labelled_predictions import Codes, LabelledPredictions, number_clusters
 from tiltyard.evaluation.metrics import CALIBRATION_BINS
 from tiltyard.jsonable import json_form
 
@@ -25,7 +25,7 @@ class ReliabilityBin:
         rows: number of rows.
         predicted: mean predicted probability.
         observed: share of the rows of which it came true.
-        interval: Wilson's 95 % interval of that share.
+        interval: Wilson's 95 % interval of that share, by groups where rows belong together.
     """
 
     low: float
@@ -81,16 +81,18 @@ def evaluate_calibration(labelled: LabelledPredictions) -> CalibrationReport | N
     if labelled.probabilities is None:
         return None
     probabilities = labelled.probabilities
-    certain = _reliability(probabilities.max(axis=1), probabilities.argmax(axis=1) == labelled.truth)
+    certain = _reliability(probabilities.max(axis=1), probabilities.argmax(axis=1) == labelled.truth, labelled.clusters)
     by_label = {
-        label: _reliability(probabilities[:, code], labelled.truth == code)
+        label: _reliability(probabilities[:, code], labelled.truth == code, labelled.clusters)
         for code, label in enumerate(labelled.classes)
         if label not in labelled.unknown
     }
     return CalibrationReport(certain, by_label, labelled.positive)
 
 
-def _reliability(probabilities: NDArray[np.float64], came_true: NDArray[np.bool_]) -> Reliability:
+def _reliability(
+    probabilities: NDArray[np.float64], came_true: NDArray[np.bool_], clusters: Codes | None
+) -> Reliability:
     positions = np.minimum((probabilities * CALIBRATION_BINS).astype(np.intp), CALIBRATION_BINS - 1)
     counts = np.bincount(positions, minlength=CALIBRATION_BINS)
     predicted = np.bincount(positions, weights=probabilities, minlength=CALIBRATION_BINS)
@@ -102,8 +104,12 @@ def _reliability(probabilities: NDArray[np.float64], came_true: NDArray[np.bool_
             rows=int(counts[position]),
             predicted=float(predicted[position] / counts[position]),
             observed=float(observed[position] / counts[position]),
-            interval=wilson(observed[position], counts[position]),
+            interval=_interval(came_true, clusters, positions == position),
         )
         for position in np.flatnonzero(counts)
     )
     return Reliability(float(np.abs(predicted - observed).sum() / len(probabilities)), bins)
+
+
+def _interval(came_true: NDArray[np.bool_], clusters: Codes | None, inside: NDArray[np.bool_]) -> Interval:
+    return share_interval(came_true[inside], None if clusters is None else number_clusters(clusters[inside]))

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +14,23 @@ from scipy.special import bdtr, bdtrc
 
 from tiltyard.data.conform.labels import order_classes
 from tiltyard.errors import DataError
-from tiltyard.evaluation.intervals import CONFIDENCE, bootstrap_draws
-from tiltyard.evaluation.labelled_predictions import LabelledPredictions, Labels, label_predictions
+from tiltyard.evaluation.intervals import CONFIDENCE
+from tiltyard.evaluation.labelled_predictions import Codes, LabelledPredictions, Labels, label_predictions
 from tiltyard.evaluation.metrics import Metric
-from tiltyard.evaluation.permutation_test import FEW_HITS, distinct_rows, normal_tail, permutation_p_values
+from tiltyard.evaluation.resampling.by_group import (
+    cluster_sizes,
+    count_alike,
+    effective_sample_size,
+    exchange_tails,
+    student_quantile,
+    widen_level,
+    widen_share,
+)
+from tiltyard.evaluation.resampling.permutation_test import FEW_HITS, normal_tail, permutation_p_values
+from tiltyard.evaluation.resampling.row_kinds import distinct_rows
 
 MCNEMAR = "McNemar's exact test"
+EXCHANGE = "exact exchange of groups"
 BOOTSTRAP = "paired bootstrap"
 BOTH = "paired bootstrap and permutation"
 
@@ -40,6 +52,9 @@ class Comparison:
         p_value_two_sided: the same for a difference either way.
         only_champion_right: rows that only the champion got right.
         only_challenger_right: rows that only the challenger got right.
+        groups: groups of rows that belong together, of which test and interval are made; None where each row is by
+            itself.
+        groups_alike: so many groups of equal size would tell as much.
     """
 
     metric: str
@@ -54,13 +69,16 @@ class Comparison:
     p_value_two_sided: float
     only_champion_right: int
     only_challenger_right: int
+    groups: int | None = None
+    groups_alike: float | None = None
 
     def rows_needed(self, *, alpha: float = 0.05, power: float = 0.8, difference: float | None = None) -> int | None:
         """Rows on which a true difference would be found with the given power, one-sided.
 
         For accuracy: (z_alpha sqrt(d) + z_beta sqrt(d - D²))² / D², where d is the share of rows on which just one of
         them is right, and D the difference (Connor, Biometrics 43, 1987). For other metrics: n ((z_alpha + z_beta)
-        s / D)², where s is the standard error on the n rows at hand, taken from the interval.
+        s / D)², where s is the standard error on the n rows at hand, taken from the interval. So it is, too, where
+        rows belong together in groups: these are rows of more such groups.
 
         Args:
             alpha: the level of the test.
@@ -75,13 +93,20 @@ class Comparison:
             return None
         z_alpha, z_beta = NormalDist().inv_cdf(1 - alpha), NormalDist().inv_cdf(power)
         if self.method != MCNEMAR:
-            error = (self.high - self.low) / (2 * _z())
+            width = _z() if self.groups_alike is None else student_quantile(self.groups_alike, CONFIDENCE)
+            error = (self.high - self.low) / (2 * width)
             return max(1, math.ceil(self.rows * ((z_alpha + z_beta) * error / true) ** 2))
         discordant = (self.only_challenger_right + self.only_champion_right) / self.rows
         # A difference of D takes a share of at least D on which just one of them is right.
         discordant = max(discordant, true)
         root = z_alpha * math.sqrt(discordant) + z_beta * math.sqrt(max(0.0, discordant - true**2))
         return math.ceil((root / true) ** 2)
+
+    def groups_needed(self, rows: int | None) -> int | None:
+        """How many groups hold so many rows, if they are as large as those at hand; None where there are no groups."""
+        if self.groups is None or rows is None:
+            return None
+        return math.ceil(rows * self.groups / self.rows)
 
 
 def compare(
@@ -91,14 +116,16 @@ def compare(
 
     The bootstrap alone finds a lead too often on few rows (it takes the spread of the sample for the true one), and the
     permutation test, which is exact on any number, asks whether the two are alike rather than equally good. So the
-    p-value is the larger of theirs: a lead has to convince both. The interval is the bootstrap's.
+    p-value is the larger of theirs: a lead has to convince both. The interval is the bootstrap's. Where rows belong
+    together in groups, whole groups are exchanged and drawn, and McNemar's test is the exact exchange of groups.
 
     Raises:
-        DataError: the two were not evaluated on the same rows, or the metric is not defined on them.
+        DataError: the two were not evaluated on the same rows, or the metric is not defined on them, or all rows are
+            of one group.
     """
     _check_same_rows(champion, challenger)
     if metric.name == "accuracy":
-        return compare_paired(champion.labels, champion.predicted, challenger.predicted)
+        return compare_paired(champion.labels, champion.predicted, challenger.predicted, clusters=champion.clusters)
     found = compare_bootstrap(metric, champion, challenger, seed=seed)
     ahead, behind = permutation_p_values(metric, *_align_classes(champion, challenger), seed=seed)
     return replace(
@@ -110,20 +137,29 @@ def compare(
 
 
 def compare_paired(
-    labels: Sequence[str] | Labels, champion: Sequence[str] | Labels, challenger: Sequence[str] | Labels
+    labels: Sequence[str] | Labels,
+    champion: Sequence[str] | Labels,
+    challenger: Sequence[str] | Labels,
+    *,
+    clusters: Codes | None = None,
 ) -> Comparison:
     """Compare accuracy by McNemar's exact test (McNemar, 1947): only rows that one alone got right count.
 
     The interval is that of Agresti and Min (Statistics in Medicine 24, 2005): Wald's, with half a row added to each
     cell of the 2 by 2 table.
 
+    Where rows belong together in groups, all rows of a group change sides at the throw of one coin: if the two versions
+    were interchangeable, the p-value is exact whatever holds within groups (``exchange_tails``). The interval is the
+    same, of as many rows by themselves as would tell as much (``effective_sample_size``).
+
     Args:
         labels: n true labels.
         champion: the champion's n predictions.
         challenger: the challenger's.
+        clusters: n codes of groups, from 0 on; None where each row is by itself.
 
     Raises:
-        DataError: there are no rows, or their numbers differ.
+        DataError: there are no rows, or their numbers differ, or all are of one group.
     """
     labels, champion, challenger = (np.asarray(column, dtype=str) for column in (labels, champion, challenger))
     rows = len(labels)
@@ -134,11 +170,17 @@ def compare_paired(
         )
     right, challenger_right = champion == labels, challenger == labels
     lost, won = int(np.sum(right & ~challenger_right)), int(np.sum(challenger_right & ~right))
-    low, high = _agresti_min(won, lost, rows)
-    ahead, behind = _binomial_tails(won, won + lost)
+    if clusters is None:
+        share, (ahead, behind) = 1.0, _binomial_tails(won, won + lost)
+    else:
+        _check_groups(clusters)
+        leads = challenger_right.astype(np.int64) - right
+        ahead, behind = exchange_tails(np.bincount(clusters, weights=leads).astype(np.int64))
+        share = effective_sample_size(leads.astype(np.float64), clusters).at(CONFIDENCE) / rows
+    low, high = _agresti_min(won * share, lost * share, rows * share)
     return Comparison(
         metric="accuracy",
-        method=MCNEMAR,
+        method=MCNEMAR if clusters is None else EXCHANGE,
         rows=rows,
         champion=float(np.mean(right)),
         challenger=float(np.mean(challenger_right)),
@@ -149,6 +191,7 @@ def compare_paired(
         p_value_two_sided=min(1.0, 2 * min(ahead, behind)),
         only_champion_right=lost,
         only_challenger_right=won,
+        **_describe_groups(clusters),
     )
 
 
@@ -165,7 +208,8 @@ def compare_bootstrap(
     Rows are drawn with replacement, the same for both; the interval is the percentile interval. The p-value is
     (1 + the number of draws in which the challenger is not ahead) / (1 + draws) (Davison and Hinkley, 1997, section
     4.2); where almost no draw is, it is the tail of the normal distribution with their mean and spread. Draws in which
-    the metric is not defined are left out; if they are more than half, nothing can be said.
+    the metric is not defined are left out; if they are more than half, nothing can be said. Rows that belong together
+    are drawn as whole groups, and interval and p-value widened for their number (``widen_level``).
 
     Args:
         metric: what is compared.
@@ -175,9 +219,12 @@ def compare_bootstrap(
         seed: of the draws; the same seed gives the same numbers.
 
     Raises:
-        DataError: the two were not evaluated on the same rows, or the metric is not defined on them.
+        DataError: the two were not evaluated on the same rows, or the metric is not defined on them, or all rows are
+            of one group.
     """
     _check_same_rows(champion, challenger)
+    if champion.clusters is not None:
+        _check_groups(champion.clusters)
     champion, challenger = _align_classes(champion, challenger)
     sign = 1.0 if metric.bigger_is_better else -1.0
     try:
@@ -187,8 +234,12 @@ def compare_bootstrap(
             f"{metric.title} is not defined on these rows: {error}.", next_step="Compare by another metric."
         ) from None
     drawn = _differences(metric, champion, challenger, resamples, seed) * sign
-    low, high = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    not_ahead, not_behind = _share_beyond(-drawn), _share_beyond(drawn)
+    level, not_ahead, not_behind = (1 - CONFIDENCE) / 2, _share_beyond(-drawn), _share_beyond(drawn)
+    if champion.clusters is not None:
+        sizes = cluster_sizes(champion.clusters)
+        level = widen_level(level, sizes)
+        not_ahead, not_behind = widen_share(not_ahead, sizes), widen_share(not_behind, sizes)
+    low, high = np.quantile(drawn, [level, 1 - level])
     right, challenger_right = champion.predicted_codes == champion.truth, challenger.predicted_codes == challenger.truth
     return Comparison(
         metric=metric.name,
@@ -203,6 +254,7 @@ def compare_bootstrap(
         p_value_two_sided=min(1.0, 2 * min(not_ahead, not_behind)),
         only_champion_right=int(np.sum(right & ~challenger_right)),
         only_challenger_right=int(np.sum(challenger_right & ~right)),
+        **_describe_groups(champion.clusters),
     )
 
 
@@ -213,6 +265,22 @@ def _check_same_rows(champion: LabelledPredictions, challenger: LabelledPredicti
         )
 
 
+def _check_groups(clusters: Codes) -> None:
+    if not clusters.any():
+        raise DataError(
+            f"All {len(clusters):,} rows are of one group, so what would be otherwise in another is not known.",
+            next_step="Evaluate on rows of more groups: enlarge split.test, or add rows.",
+            code="evaluation.one-group",
+        )
+
+
+def _describe_groups(clusters: Codes | None) -> dict[str, Any]:
+    if clusters is None:
+        return {}
+    sizes = cluster_sizes(clusters)
+    return {"groups": len(sizes), "groups_alike": count_alike(sizes)}
+
+
 def _align_classes(
     champion: LabelledPredictions, challenger: LabelledPredictions
 ) -> tuple[LabelledPredictions, LabelledPredictions]:
@@ -221,7 +289,14 @@ def _align_classes(
         return champion, challenger
     classes = list(order_classes({*champion.classes, *challenger.classes}))
     first, second = (
-        label_predictions(one.labels, one.predicted, _widen_probabilities(one, classes), classes, champion.positive)
+        label_predictions(
+            one.labels,
+            one.predicted,
+            _widen_probabilities(one, classes),
+            classes,
+            champion.positive,
+            clusters=champion.clusters,
+        )
         for one in (champion, challenger)
     )
     return first, second
@@ -239,16 +314,16 @@ def _differences(
     metric: Metric, champion: LabelledPredictions, challenger: LabelledPredictions, resamples: int, seed: int
 ) -> NDArray[np.float64]:
     """Challenger's value less the champion's, of each draw in which both are defined."""
-    champion, challenger, counts = distinct_rows(metric, champion, challenger)
+    champion, challenger, kinds = distinct_rows(metric, champion, challenger)
     found = [
         metric.weighted(challenger, weights) - metric.weighted(champion, weights)
-        for weights in bootstrap_draws(counts, resamples, np.random.default_rng(seed))
+        for weights in kinds.draw(resamples, np.random.default_rng(seed))
     ]
     differences = np.concatenate(found)
     defined = differences[~np.isnan(differences)]
     if 2 * len(defined) < resamples:
         raise DataError(
-            f"{metric.title} is defined on too few draws from {counts.sum()} rows.",
+            f"{metric.title} is defined on too few draws from {kinds.rows} rows.",
             next_step="Compare by another metric.",
         )
     return defined
@@ -269,7 +344,7 @@ def _binomial_tails(won: int, decided: int) -> tuple[float, float]:
     return at_least, float(bdtr(won, decided, 0.5)) if won < decided else 1.0
 
 
-def _agresti_min(won: int, lost: int, rows: int) -> tuple[float, float]:
+def _agresti_min(won: float, lost: float, rows: float) -> tuple[float, float]:
     more, less, total = won + 0.5, lost + 0.5, rows + 2.0
     middle = (more - less) / total
     spread = math.sqrt(max(0.0, more + less - (more - less) ** 2 / total)) / total

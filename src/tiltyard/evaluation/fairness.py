@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from tiltyard.errors import MissingExtraError
 from tiltyard.evaluation.groups import Grouping
 from tiltyard.evaluation.intervals import CONFIDENCE, Interval, newcombe, wilson
-from tiltyard.evaluation.labelled_predictions import LabelledPredictions
+from tiltyard.evaluation.labelled_predictions import Codes, LabelledPredictions, number_clusters
+from tiltyard.evaluation.resampling.by_group import EffectiveSample, effective_share_size
 from tiltyard.evaluation.slices import FEWEST_ROWS
 from tiltyard.jsonable import to_json_object, to_jsonable
 
@@ -33,14 +34,20 @@ class Rate:
     Attributes:
         value: the share; None where there is no such row.
         rows: the rows that it is a share of.
-        interval: Wilson's 95 % interval.
-        could_judge: whether there are 30 rows; with fewer, the rate is shown but left out of the measures.
+        interval: Wilson's 95 % interval, by groups where rows belong together.
+        could_judge: whether there are 30 rows, and not of one group alone; otherwise the rate is shown but left out of
+            the measures.
     """
 
     value: float | None
     rows: int
     interval: Interval
     could_judge: bool
+    _worth: EffectiveSample | None = None
+
+    def count_effective(self, confidence: float) -> float:
+        """So many rows by themselves would tell the rate as well, in an interval of that confidence."""
+        return float(self.rows) if self._worth is None else self._worth.at(confidence)
 
 
 @dataclass(frozen=True)
@@ -197,7 +204,7 @@ def evaluate_fairness(labelled: LabelledPredictions, groupings: Sequence[Groupin
 
 
 def _label_fairness(labelled: LabelledPredictions, grouping: Grouping, code: int, labels: int) -> LabelFairness:
-    groups = _groups(labelled.truth == code, labelled.predicted_codes == code, grouping)
+    groups = _groups(labelled.truth == code, labelled.predicted_codes == code, grouping, labelled.clusters)
     found = _measures(groups, labels)
     return LabelFairness(
         label=labelled.classes[code],
@@ -207,20 +214,27 @@ def _label_fairness(labelled: LabelledPredictions, grouping: Grouping, code: int
     )
 
 
-def _groups(truth: NDArray[np.bool_], predicted: NDArray[np.bool_], grouping: Grouping) -> tuple[GroupRates, ...]:
+def _groups(
+    truth: NDArray[np.bool_], predicted: NDArray[np.bool_], grouping: Grouping, clusters: Codes | None
+) -> tuple[GroupRates, ...]:
     k = len(grouping.groups)
     sizes = np.bincount(grouping.codes, minlength=k)
     right = np.bincount(grouping.codes, weights=truth == predicted, minlength=k)
     rates = {**_fairlearn_rates(truth, predicted, grouping.codes), "accuracy": right / sizes}
-    positives = np.bincount(grouping.codes[truth], minlength=k)
-    of = {"true_positive_rate": positives, "false_positive_rate": sizes - positives}
+    everyone = np.ones(len(truth), dtype=np.bool_)
+    of = {
+        "selection_rate": (everyone, predicted),
+        "true_positive_rate": (truth, predicted),
+        "false_positive_rate": (~truth, predicted),
+        "accuracy": (everyone, truth == predicted),
+    }
     return tuple(
         GroupRates(
             title=group.title,
             key=group.key,
             rows=int(sizes[position]),
             rates={
-                name: _rate(float(values[position]), int(of.get(name, sizes)[position]))
+                name: _rate(float(values[position]), of[name][1], of[name][0] & (grouping.codes == position), clusters)
                 for name, values in rates.items()
             },
         )
@@ -257,8 +271,16 @@ def _fairlearn_rates(
     return {name: by_group[name].to_numpy(dtype=np.float64) for name in functions}
 
 
-def _rate(value: float, rows: int) -> Rate:
-    return Rate(value if rows else None, rows, wilson(value * rows, rows), could_judge=rows >= FEWEST_ROWS)
+def _rate(value: float, hits: NDArray[np.bool_], inside: NDArray[np.bool_], clusters: Codes | None) -> Rate:
+    """The rate of ``hits`` among the rows ``inside``."""
+    rows = int(np.count_nonzero(inside))
+    if not rows:
+        return Rate(None, 0, wilson(0, 0), could_judge=False)
+    codes = None if clusters is None else number_clusters(clusters[inside])
+    worth = effective_share_size(hits[inside], codes)
+    effective = worth.at(CONFIDENCE)
+    could_judge = rows >= FEWEST_ROWS and effective > 0
+    return Rate(value, rows, wilson(value * effective, effective), could_judge, worth)
 
 
 def _measures(groups: Sequence[GroupRates], labels: int) -> dict[str, Disparity | str]:
@@ -286,7 +308,8 @@ def _difference(groups: Sequence[GroupRates], rate: str, labels: int) -> Dispari
     top, bottom = high.value or 0.0, low.value or 0.0
     comparisons = labels * len(known) * (len(known) - 1) / 2
     confidence = 1 - (1 - CONFIDENCE) / comparisons
-    interval = newcombe(top * high.rows, high.rows, bottom * low.rows, low.rows, confidence)
+    rows, others = high.count_effective(confidence), low.count_effective(confidence)
+    interval = newcombe(top * rows, rows, bottom * others, others, confidence)
     return Disparity(top - bottom, most.title, least.title, interval)
 
 

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tiltyard.evaluation.labelled_predictions import LabelledPredictions, Weights
+from tiltyard.evaluation.labelled_predictions import Codes, LabelledPredictions
 from tiltyard.evaluation.metrics import Metric
+from tiltyard.evaluation.resampling.by_group import cluster_sizes, effective_share_size, widen_level
+from tiltyard.evaluation.resampling.row_kinds import distinct_predictions
 
 CONFIDENCE = 0.95
+# The ends of an interval for few groups are rare draws.
+_MORE_FOR_GROUPS = 5
 
 # More rows than this are not drawn at once, of a metric of probabilities: it would take seconds a slice.
 MOST_DRAWN = 20_000
-
-# Weights that are drawn at once; bounds the memory of the bootstrap to some tens of MB.
-_DRAWN_AT_ONCE = 2_000_000
 
 
 class Interval(NamedTuple):
@@ -46,6 +46,19 @@ def wilson(hits: float, rows: float, confidence: float = CONFIDENCE) -> Interval
     middle = (share + weight / 2) / (1 + weight)
     spread = z * math.sqrt(share * (1 - share) / rows + weight / (4 * rows)) / (1 + weight)
     return Interval(max(0.0, min(share, middle - spread)), min(1.0, max(share, middle + spread)))
+
+
+def share_interval(hits: NDArray[np.bool_], clusters: Codes | None = None) -> Interval:
+    """Wilson's 95 % interval of the share of ``hits``; of rows that belong together, of so many that tell as much.
+
+    Args:
+        hits: n booleans.
+        clusters: n codes of groups, from 0 on; None where each row is by itself.
+    """
+    if len(hits) == 0 or clusters is None:
+        return wilson(int(hits.sum()), len(hits))
+    rows = effective_share_size(hits, clusters).at(CONFIDENCE)
+    return wilson(float(hits.mean()) * rows, rows)
 
 
 def newcombe(
@@ -76,7 +89,8 @@ def bootstrap(metric: Metric, labelled: LabelledPredictions, *, resamples: int =
 
     Draws in which the metric is not defined are left out; if they are more than half, there is no interval. Of more
     than 20,000 rows a metric of probabilities is computed on draws of 20,000, whose spread is then shrunk by the root
-    of the ratio (Politis, Romano and Wolf, 1999, chapter 2).
+    of the ratio (Politis, Romano and Wolf, 1999, chapter 2). Rows that belong together are drawn as whole groups, and
+    the percentiles widened for their number (``widen_level``); of one group there is no interval.
 
     Args:
         metric: what is computed; it must be defined on these rows.
@@ -87,43 +101,32 @@ def bootstrap(metric: Metric, labelled: LabelledPredictions, *, resamples: int =
     value = metric.compute(labelled)
     random = np.random.default_rng(seed)
     shrink = 1.0
-    counts = np.ones(len(labelled), dtype=np.int64)
-    if not metric.needs_probabilities:
-        # Rows with the same two labels are the same to the metric: a draw of rows is a draw of their counts.
-        kinds = labelled.truth * len(labelled.classes) + labelled.predicted_codes
-        _, first, counts = np.unique(kinds, return_index=True, return_counts=True)
-        labelled = labelled.take(first)
-    elif len(labelled) > MOST_DRAWN:
-        shrink = math.sqrt(MOST_DRAWN / len(labelled))
-        labelled = labelled.take(random.choice(len(labelled), MOST_DRAWN, replace=False))
-        counts = counts[:MOST_DRAWN]
+    level = (1 - CONFIDENCE) / 2
+    if labelled.clusters is not None:
+        if labelled.cluster_count == 1:
+            return None
+        level = widen_level(level, cluster_sizes(labelled.clusters))
+        resamples *= _MORE_FOR_GROUPS
+    if metric.needs_probabilities and len(labelled) > MOST_DRAWN:
+        labelled, shrink = _draw_part(labelled, random)
         centre = metric.compute(labelled)
-    drawn = np.concatenate(
-        [metric.weighted(labelled, weights) for weights in bootstrap_draws(counts, resamples, random)]
-    )
+    labelled, kinds = distinct_predictions(metric, labelled)
+    drawn = np.concatenate([metric.weighted(labelled, weights) for weights in kinds.draw(resamples, random)])
     drawn = drawn[~np.isnan(drawn)]
     if 2 * len(drawn) < resamples:
         return None
-    low, high = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    low, high = np.quantile(drawn, [level, 1 - level])
     if shrink < 1:
         low, high = value + shrink * (low - centre), value + shrink * (high - centre)
     return Interval(float(min(low, value)), float(max(high, value)))
 
 
-def bootstrap_draws(counts: NDArray[np.int64], resamples: int, random: np.random.Generator) -> Iterator[Weights]:
-    """How often each kind of row is drawn, (m, kinds) at a time, until there were ``resamples`` draws.
-
-    Args:
-        counts: how many rows there are of each kind.
-        resamples: number of draws, each of as many rows as there are.
-        random: where the draws come from.
-    """
-    rows, kinds = int(counts.sum()), len(counts)
-    at_once = max(1, _DRAWN_AT_ONCE // kinds)
-    for start in range(0, resamples, at_once):
-        together = min(at_once, resamples - start)
-        if kinds < rows:
-            yield random.multinomial(rows, counts / rows, size=together).astype(np.float64)
-        else:
-            chosen = random.integers(0, rows, (together, rows)) + rows * np.arange(together)[:, None]
-            yield np.bincount(chosen.ravel(), minlength=together * rows).reshape(together, rows).astype(np.float64)
+def _draw_part(labelled: LabelledPredictions, random: np.random.Generator) -> tuple[LabelledPredictions, float]:
+    """About as many rows as are drawn at most, in whole groups, and the root of their share."""
+    if labelled.clusters is None:
+        part = labelled.take(random.choice(len(labelled), MOST_DRAWN, replace=False))
+        return part, math.sqrt(MOST_DRAWN / len(labelled))
+    sizes = np.bincount(labelled.clusters)
+    order = random.permutation(len(sizes))
+    chosen = order[: max(2, int(np.searchsorted(np.cumsum(sizes[order]), MOST_DRAWN, side="right")))]
+    return labelled.take(np.isin(labelled.clusters, chosen)), math.sqrt(len(chosen) / len(sizes))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,8 @@ class LabelledPredictions:
         classes: k labels, in the order of ``order_classes``; every true and predicted label is among them.
         positive: the label that counts as positive where there are two.
         unknown: labels that the model has no probability for; they occur among the rows all the same.
+        clusters: n codes from 0 on, equal where rows belong together (``split.group``); None where each row is by
+            itself.
     """
 
     labels: Labels
@@ -37,6 +40,7 @@ class LabelledPredictions:
     classes: tuple[str, ...]
     positive: str
     unknown: tuple[str, ...] = ()
+    clusters: Codes | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -61,6 +65,11 @@ class LabelledPredictions:
         """The predicted labels as positions among the classes."""
         return _find_codes(self.predicted, self.classes)
 
+    @property
+    def cluster_count(self) -> int | None:
+        """How many groups the rows are of; None where each row is by itself."""
+        return None if self.clusters is None else int(self.clusters.max()) + 1
+
     def confusion(self, weights: Weights | None = None) -> NDArray[np.float64]:
         """Counts of (true, predicted) pairs.
 
@@ -84,7 +93,13 @@ class LabelledPredictions:
         """The rows chosen by position or by mask."""
         probabilities = None if self.probabilities is None else self.probabilities[rows]
         return LabelledPredictions(
-            self.labels[rows], self.predicted[rows], probabilities, self.classes, self.positive, self.unknown
+            self.labels[rows],
+            self.predicted[rows],
+            probabilities,
+            self.classes,
+            self.positive,
+            self.unknown,
+            None if self.clusters is None else number_clusters(self.clusters[rows]),
         )
 
 
@@ -94,6 +109,8 @@ def label_predictions(
     probabilities: Probabilities | None,
     classes: Sequence[str],
     positive: str | None = None,
+    *,
+    clusters: Sequence[int] | NDArray[Any] | None = None,
 ) -> LabelledPredictions:
     """Join predictions with their true labels, with every label known and the columns of the probabilities in order.
 
@@ -105,6 +122,8 @@ def label_predictions(
         probabilities: (n, k), or None.
         classes: the k labels that the columns of ``probabilities`` stand for, in any order.
         positive: the label that counts as positive, in any spelling; default: the last in the order of the classes.
+        clusters: n keys, equal where rows belong together, such as those of one customer: tests and intervals then
+            take whole groups for what is drawn by chance. Default: each row is by itself.
 
     Raises:
         DataError: there are no rows, or the shapes do not fit, or ``positive`` is not a label.
@@ -124,7 +143,18 @@ def label_predictions(
         widened[:, [known.index(label) for label in classes]] = probabilities
         probabilities = widened
     unknown = tuple(label for label in known if label not in set(classes))
-    return LabelledPredictions(labels, predicted, probabilities, known, chosen, unknown)
+    codes = None if clusters is None else number_clusters(np.asarray(clusters))
+    if codes is not None and len(codes) != len(labels):
+        raise DataError(
+            f"{len(codes)} groups of rows and {len(labels)} rows do not fit.", next_step="Name the group of each row."
+        )
+    return LabelledPredictions(labels, predicted, probabilities, known, chosen, unknown, codes)
+
+
+def number_clusters(keys: NDArray[Any]) -> Codes | None:
+    """Keys of groups as codes from 0 on; None where no two are equal, so that each row is by itself."""
+    found, codes = np.unique(keys, return_inverse=True)
+    return None if len(found) == len(keys) and len(keys) > 1 else np.asarray(codes, dtype=np.intp)
 
 
 def _find_codes(labels: Labels, classes: Sequence[str]) -> Codes:

@@ -27,8 +27,10 @@ class SliceComparison:
         low: lower end of the 95 % interval of the difference.
         high: upper end.
         p_value: how likely is a loss like this, or a larger one, if the challenger were not worse (McNemar's exact
-            test, one-sided).
+            test, or the exact exchange of groups; one-sided).
         adjusted: the same, corrected for the number of slices (Holm, Scandinavian Journal of Statistics 6, 1979).
+        groups: the groups of rows that belong together, of which test and interval are made; None where each row is by
+            itself.
     """
 
     column: str
@@ -41,6 +43,7 @@ class SliceComparison:
     high: float
     p_value: float
     adjusted: float
+    groups: int | None = None
 
     @property
     def name(self) -> str:
@@ -52,6 +55,8 @@ def compare_slices(
     champion: LabelledPredictions, challenger: LabelledPredictions, groupings: Sequence[Grouping]
 ) -> tuple[tuple[SliceComparison, ...], int]:
     """Compare two versions on every slice that has 30 rows, paired, and correct for their number.
+
+    A slice whose rows are all of one group cannot be evaluated, as little as a small one.
 
     Args:
         champion: the champion's predictions for n rows.
@@ -68,9 +73,12 @@ def compare_slices(
             if int(inside.sum()) < FEWEST_ROWS:
                 small += 1
                 continue
-            labels = champion.labels[inside]
+            here = champion.take(inside)
+            if here.cluster_count == 1:
+                small += 1
+                continue
             # With the sides exchanged, a lead of the champion is what the one-sided test looks for.
-            pair = compare_paired(labels, challenger.predicted[inside], champion.predicted[inside])
+            pair = compare_paired(here.labels, challenger.predicted[inside], here.predicted, clusters=here.clusters)
             found.append((grouping.column, group.title, pair))
     order = np.argsort([pair.p_value for _, _, pair in found], kind="stable")
     comparisons, floor = [], 0.0
@@ -89,6 +97,7 @@ def compare_slices(
                 high=-pair.low,
                 p_value=pair.p_value,
                 adjusted=floor,
+                groups=pair.groups,
             )
         )
     return tuple(comparisons), small

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiltyard.evaluation.groups import Group, Grouping
-from tiltyard.evaluation.intervals import CONFIDENCE, Interval, bootstrap, newcombe, wilson
-from tiltyard.evaluation.labelled_predictions import LabelledPredictions
+from tiltyard.evaluation.intervals import CONFIDENCE, Interval, bootstrap, newcombe, share_interval
+from tiltyard.evaluation.labelled_predictions import Codes, LabelledPredictions, number_clusters
 from tiltyard.evaluation.metrics import METRICS, Metric
+from tiltyard.evaluation.resampling.by_group import effective_share_size
 from tiltyard.jsonable import json_form
 
 # With fewer rows a figure says next to nothing: the interval of an accuracy is wider than a quarter.
@@ -27,7 +28,8 @@ class Slice:
         title: what the rows share, for people.
         key: name for metrics, ``column.value``.
         rows: number of rows.
-        could_judge: whether there are 30 rows; with fewer, the figures are shown but nothing follows from them.
+        could_judge: whether there are 30 rows, and not of one group alone; otherwise the figures are shown but nothing
+            follows from them.
         metrics: value by metric name, as far as defined on these rows.
         not_computed: why the other metrics are not.
         intervals: 95 % intervals: Wilson's of the accuracy, and the bootstrap's of the project's metric where that is
@@ -92,6 +94,8 @@ def evaluate_slices(
         groupings: ways to divide these rows.
         metric: the metric by which the project compares versions.
         seed: of the bootstrap.
+
+    Where rows belong together (``labelled.clusters``), all intervals are by groups.
     """
     slices = [
         _evaluate_slice(labelled, grouping, group, code, metric, seed)
@@ -112,14 +116,14 @@ def _evaluate_slice(
     inside = grouping.codes == code
     rows = labelled.take(inside)
     right = labelled.truth == labelled.predicted_codes
-    could_judge = len(rows) >= FEWEST_ROWS
+    could_judge = len(rows) >= FEWEST_ROWS and rows.cluster_count != 1
     reasons = {known.name: known.explain_undefined(rows) for known in METRICS.values()}
-    intervals = {"accuracy": wilson(int(right[inside].sum()), len(rows))}
+    intervals = {"accuracy": share_interval(right[inside], rows.clusters)}
     if metric.name != "accuracy" and could_judge and not reasons[metric.name]:
         interval = bootstrap(metric, rows, seed=seed)
         if interval is not None:
             intervals[metric.name] = interval
-    lead, lead_interval = _lead(right, inside, len(grouping.groups))
+    lead, lead_interval = _lead(right, inside, labelled.clusters, len(grouping.groups))
     return Slice(
         column=grouping.column,
         title=group.title,
@@ -135,10 +139,16 @@ def _evaluate_slice(
     )
 
 
-def _lead(right: NDArray[np.bool_], inside: NDArray[np.bool_], slices: int) -> tuple[float | None, Interval | None]:
+def _lead(
+    right: NDArray[np.bool_], inside: NDArray[np.bool_], clusters: Codes | None, slices: int
+) -> tuple[float | None, Interval | None]:
     here, there = right[inside], right[~inside]
     if len(there) == 0:
         return None, None
     confidence = 1 - (1 - CONFIDENCE) / slices
-    interval = newcombe(int(here.sum()), len(here), int(there.sum()), len(there), confidence)
+    rows, others = (
+        effective_share_size(right[side], None if clusters is None else number_clusters(clusters[side])).at(confidence)
+        for side in (inside, ~inside)
+    )
+    interval = newcombe(float(here.mean()) * rows, rows, float(there.mean()) * others, others, confidence)
     return float(here.mean() - there.mean()), interval

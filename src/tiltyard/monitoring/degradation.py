@@ -12,7 +12,7 @@ from scipy.special import bdtr
 
 from tiltyard.errors import UsageError
 from tiltyard.evaluation import METRICS, Interval, LabelledPredictions, Metric, get_metric, newcombe
-from tiltyard.evaluation.intervals import bootstrap_draws
+from tiltyard.evaluation.resampling.row_kinds import bootstrap_draws
 from tiltyard.monitoring.performance import measure_metric
 
 Verdict = Literal["degraded", "holds", "could_not_judge"]

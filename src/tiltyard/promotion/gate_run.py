@@ -47,6 +47,7 @@ from tiltyard.promotion.model_analysis import sensitive_groups, slice_groups
 from tiltyard.promotion.offline_predictions import (
     PredictedRows,
     compare_with_labels,
+    find_clusters,
     find_unseen_rows,
     predict_with_version,
 )
@@ -202,13 +203,15 @@ def read_past_decisions(workspace: Workspace, model_name: str, gate: str) -> lis
 
 
 def _count_differing(metric: str, first: LabelledPredictions, second: LabelledPredictions) -> int:
-    """Rows on which the two predict otherwise, as far as the metric sees it; no label is looked at."""
+    """Rows on which the two predict otherwise, as far as the metric sees it; no label is looked at.
+
+    Of rows that belong together, the groups in which they do.
+    """
     differ = first.predicted_codes != second.predicted_codes
-    if not get_metric(metric).needs_probabilities:
-        return int(np.count_nonzero(differ))
-    if first.probabilities is not None and second.probabilities is not None:
-        differ = differ | np.any(first.probabilities != second.probabilities, axis=1)
-    return int(np.count_nonzero(differ))
+    both = first.probabilities, second.probabilities
+    if get_metric(metric).needs_probabilities and both[0] is not None and both[1] is not None:
+        differ = differ | np.any(both[0] != both[1], axis=1)
+    return int(np.count_nonzero(differ)) if first.clusters is None else len(np.unique(first.clusters[differ]))
 
 
 def _refuse_comparison(
@@ -230,9 +233,15 @@ def _pair_predictions(
     """The predictions of both with the truth, over the labels that either knows."""
     truth = rows.labels.to_numpy(dtype=str)
     classes = order_classes({*theirs.classes, *mine.classes})
+    clusters = find_clusters(rows, project)
     first, second = (
         label_predictions(
-            truth, predictions.labels, predictions.expand_probabilities(classes), classes, project.data.positive
+            truth,
+            predictions.labels,
+            predictions.expand_probabilities(classes),
+            classes,
+            project.data.positive,
+            clusters=clusters,
         )
         for predictions in (theirs, mine)
     )

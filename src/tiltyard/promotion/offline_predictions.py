@@ -14,7 +14,8 @@ from tiltyard.data.conform.frames import conform_frame
 from tiltyard.data.conform.labels import LabelCodec, order_classes
 from tiltyard.data.conform.rules import USUAL_RULES
 from tiltyard.data.conform.schema import TableSchema, TypedColumn
-from tiltyard.data.content_hash import content_keys
+from tiltyard.data.content_hash import Hashes, content_keys
+from tiltyard.data.groups import find_row_groups
 from tiltyard.errors import DataError
 from tiltyard.evaluation import LabelledPredictions, label_predictions
 from tiltyard.project import Project
@@ -58,11 +59,21 @@ def predict_dataset(pipeline: Any, inputs: pd.Series | pd.DataFrame) -> Predicte
 
 
 def compare_with_labels(predictions: PredictedRows, test: Dataset, project: Project) -> LabelledPredictions:
-    """Pair the predictions for the test side with its labels."""
+    """Pair the predictions for the test side with its labels, and with the groups that its rows belong to."""
     truth = test.labels.to_numpy(dtype=str)
     return label_predictions(
-        truth, predictions.labels, predictions.probabilities, predictions.classes, project.data.positive
+        truth,
+        predictions.labels,
+        predictions.probabilities,
+        predictions.classes,
+        project.data.positive,
+        clusters=find_clusters(test, project),
     )
+
+
+def find_clusters(rows: Dataset, project: Project) -> Hashes | None:
+    """The group of each row, by the column of ``split.group``; None where the project names none."""
+    return None if project.split.group is None else find_row_groups(rows, project.split.group).keys
 
 
 def predict_with_version(package: Package, info: VersionInfo, rows: Dataset) -> PredictedRows:

@@ -69,12 +69,12 @@ def _significant(promotion: PromotionSection, comparison: Comparison, title: str
     reason, more = "", ""
     if not passed and comparison.difference > 0:
         reason = "the lead may be chance"
-        more = f"; to tell such a lead from chance takes about {needed:,} rows" if needed else ""
+        more = f"; to tell such a lead from chance takes about {_show_rows(comparison, needed)}" if needed else ""
     elif not passed:
         reason = _not_ahead(comparison)
     differing = comparison.only_challenger_right + comparison.only_champion_right
     if not passed and one_point and differing >= LEAST_DIFFERING:
-        more += f"; a true gain of {ONE_POINT:g} would show on about {one_point:,} rows"
+        more += f"; a true gain of {ONE_POINT:g} would show on about {_show_rows(comparison, one_point)}"
     return GateResult(
         "gate.significant",
         f"Significantly better than the champion (alpha {promotion.alpha:g})",
@@ -86,8 +86,23 @@ def _significant(promotion: PromotionSection, comparison: Comparison, title: str
             **spending_evidence(allowance, inspection),
             "rows_needed": needed,
             "rows_for_one_point": one_point,
+            **_groups_evidence(comparison, needed, one_point),
         },
     )
+
+
+def _show_rows(comparison: Comparison, rows: int) -> str:
+    groups = comparison.groups_needed(rows)
+    return f"{rows:,} rows" if groups is None else f"{groups:,} groups ({rows:,} rows)"
+
+
+def _groups_evidence(comparison: Comparison, needed: int | None, one_point: int | None) -> dict[str, Any]:
+    if comparison.groups is None:
+        return {}
+    return {
+        "groups_needed": comparison.groups_needed(needed),
+        "groups_for_one_point": comparison.groups_needed(one_point),
+    }
 
 
 def show_p_value(p_value: float) -> str:
@@ -97,7 +112,7 @@ def show_p_value(p_value: float) -> str:
 
 def spending_evidence(allowance: Allowance, inspection: GateInputs) -> dict[str, Any]:
     """What the record keeps of the level that a decision used, for the decisions after it."""
-    # Of d rows on which the two differ, the smallest p-value is that of a challenger that is right on all of them.
+    # Of d rows, or groups, on which the two differ, the smallest p-value is that of a challenger that is right on all.
     out_of_reach = inspection.differing is not None and 0.5**inspection.differing >= allowance.level
     return {
         "alpha": allowance.alpha,
@@ -125,9 +140,10 @@ def _non_inferior(
 
 def numbers(comparison: Comparison, title: str, other: str = "") -> str:
     """The two values and their difference, for people; ``other`` names what stands in the champion's place."""
+    groups = "" if comparison.groups is None else f" of {comparison.groups:,} groups"
     return (
         f"{title} {comparison.challenger:.4f} against {other}{comparison.champion:.4f} on the same "
-        f"{comparison.rows:,} rows (difference {comparison.difference:+.4f}, "
+        f"{comparison.rows:,} rows{groups} (difference {comparison.difference:+.4f}, "
         f"95 % interval {comparison.low:+.4f} to {comparison.high:+.4f})"
     )
 

@@ -23,6 +23,7 @@ from tiltyard.promotion.gates.inspection import NOT_INSPECTED, GateInputs
 from tiltyard.promotion.gates.verdict import GateResult
 
 METHOD = "permutation of the predictions"
+METHOD_OF_GROUPS = "permutation of the predictions, and the excess over guessing by groups"
 TITLE_AFTER = "Better than always guessing (the champion is not)"
 TITLE = "Better than always guessing (there is no champion yet)"
 
@@ -57,7 +58,8 @@ def guess_gate(
         p_value = guessing_p_value(metric, labelled, alpha=allowance.level, seed=seed)
     except (DataError, ValueError) as error:
         return _uncomparable(str(error).rstrip("."))
-    found = replace(comparison, method=METHOD, p_value=p_value)
+    method = METHOD if labelled.clusters is None else METHOD_OF_GROUPS
+    found = replace(comparison, method=method, p_value=p_value)
     return _evaluate(promotion, guess, found, metric.title.lower(), replace(inspection, allowance=allowance))
 
 

@@ -77,7 +77,8 @@ class GateInputs:
         guess: how it compares with always guessing; needed where there is no champion, and where the champion does not
             beat guessing.
         allowance: what the comparison with the champion may use of alpha; None for all of it.
-        differing: test rows on which the two predict otherwise; None where that was not counted.
+        differing: test rows (of rows that belong together, groups) on which the two predict otherwise; None where that
+            was not counted.
         rows_fingerprint: of the rows on which the two are compared.
     """
 

@@ -17,8 +17,8 @@ def slice_gate(promotion: PromotionSection, inspection: GateInputs) -> GateResul
     left_out = f"; {inspection.small_slices} are too small to check" if inspection.small_slices else ""
     if worse:
         listed = ", ".join(
-            f"{part.name}: {part.challenger:.4f} against {part.champion:.4f} on {part.rows:,} rows "
-            f"(p = {part.adjusted:.4f})"
+            f"{part.name}: {part.challenger:.4f} against {part.champion:.4f} on {part.rows:,} rows"
+            f"{'' if part.groups is None else f' of {part.groups:,} groups'} (p = {part.adjusted:.4f})"
             for part in worse[:SHOWN]
         )
         more = f" and {len(worse) - SHOWN} more" if len(worse) > SHOWN else ""

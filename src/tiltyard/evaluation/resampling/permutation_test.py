@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from tiltyard.evaluation.labelled_predictions import LabelledPredictions, Probabilities, Weights
 from tiltyard.evaluation.metrics import Metric
+from tiltyard.evaluation.resampling.row_kinds import distinct_rows
 
-# Weights that are drawn at once; bounds the memory to some tens of MB.
-_DRAWN_AT_ONCE = 1_000_000
 # Sums of the same numbers in another order differ by less.
 _EVEN = 1e-12
 # With more draws than this as far as what was seen, their share says enough.
@@ -39,6 +38,7 @@ def permutation_p_values(
     instead of probabilities (Bandos, Rockette and Gur, Statistics in Medicine 24, 2005). The p-value is (1 + draws at
     least as far) / (1 + draws). Where almost no draw is that far, it is the bound for sums of independent signs, 3.18
     times the tail of the normal distribution (Bentkus and Dzindzalieta, Bernoulli 21, 2015), which says more.
+    Rows that belong together (``clusters``) are exchanged together: the coin is thrown for each group.
 
     Args:
         metric: what is compared; it must be defined for both.
@@ -50,15 +50,13 @@ def permutation_p_values(
     Returns:
         The p-value of a lead, and that of a loss.
     """
-    champion, challenger, counts = distinct_rows(metric, champion, challenger)
+    champion, challenger, kinds = distinct_rows(metric, champion, challenger)
+    counts = kinds.counts
     both = _stack_predictions(metric, champion, challenger)
     seen = float(_differences(metric, both, np.zeros((1, len(counts))), counts)[0])
-    random = np.random.default_rng([seed, 1])
     ahead = behind = 1
     squares = 0.0
-    at_once = max(1, _DRAWN_AT_ONCE // len(counts))
-    for start in range(0, resamples, at_once):
-        exchanged = _draw_exchanges(counts, min(at_once, resamples - start), random)
+    for exchanged in kinds.exchange(resamples, np.random.default_rng([seed, 1])):
         drawn = _differences(metric, both, exchanged, counts)
         ahead += int(np.sum(drawn >= seen - _EVEN))
         behind += int(np.sum(drawn <= seen + _EVEN))
@@ -79,29 +77,6 @@ def normal_tail(distance: float, spread: float, draws: int) -> float:
     """
     widened = spread * (1 + 2 / math.sqrt(2 * draws))
     return NormalDist().cdf(-distance / widened) if widened > 0 else 1.0
-
-
-def distinct_rows(
-    metric: Metric, champion: LabelledPredictions, challenger: LabelledPredictions
-) -> tuple[LabelledPredictions, LabelledPredictions, NDArray[np.int64]]:
-    """One row of each kind, and how many there are: to draw or exchange rows is to draw or exchange their counts.
-
-    Rows with the same three labels are the same to a metric without probabilities; to a metric of probabilities,
-    each row is one kind.
-    """
-    if metric.needs_probabilities:
-        return champion, challenger, np.ones(len(champion), dtype=np.int64)
-    k = len(champion.classes)
-    kinds = (champion.truth * k + champion.predicted_codes) * k + challenger.predicted_codes
-    _, first, counts = np.unique(kinds, return_index=True, return_counts=True)
-    return champion.take(first), challenger.take(first), counts
-
-
-def _draw_exchanges(counts: NDArray[np.int64], draws: int, random: np.random.Generator) -> Weights:
-    """How many rows of each kind are exchanged, (draws, kinds)."""
-    if counts.max() == 1:  # many times as quick as the binomial
-        return random.integers(0, 2, (draws, len(counts)), dtype=np.int8).astype(np.float64)
-    return random.binomial(counts, 0.5, (draws, len(counts))).astype(np.float64)
 
 
 def _differences(
