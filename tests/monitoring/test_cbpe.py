@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from tests.monitoring.sample_predictions import CLASSES, draw_probabilities, make_holdout, make_labelled_predictions
+from tiltyard.drift.extrapolation import NO_EXTRAPOLATION, Extrapolation
 from tiltyard.ledger import Prediction
 from tiltyard.monitoring.estimates.calibration import calibrate
 from tiltyard.monitoring.estimates.cbpe import CbpeBasis, Estimate, estimate_performance
@@ -137,3 +139,31 @@ def test_the_interval_keeps_its_promise(cbpe: ModuleType, number: int) -> None:
 def _sharpened(positive: float) -> dict[str, float]:
     sure = positive**3 / (positive**3 + (1 - positive) ** 3)
     return {"negative": 1 - sure, "positive": sure}
+
+
+def test_no_estimate_beyond_what_calibration_saw() -> None:
+    """Where inputs lie beyond the training's, or nearly all moved, nothing is estimated without labels."""
+    rows, labels = make_labelled_predictions(400, 0)
+    window = PredictionWindow("films", None, None, tuple(rows), {})
+    labelled = replace(window, truth={label.prediction_id: label for label in labels})
+    for extrapolation in (Extrapolation(0.4, "text.words", 0.5), Extrapolation(0.1, "fee", 0.97)):
+        basis = CbpeBasis("1", CLASSES, make_holdout(), extrapolation=extrapolation)
+        found = estimate_performance(window, basis)
+        assert not found.figures
+        assert "those of the training" in found.reason
+        assert estimate_performance(labelled, basis).figures
+
+
+def test_estimates_widen_as_inputs_move() -> None:
+    """The more rows lie beyond the reference, the wider the interval; of rows that moved within it, by a quarter."""
+    rows, _ = make_labelled_predictions(400, 1)
+    window = PredictionWindow("films", None, None, tuple(rows), {})
+    widths = []
+    for extrapolation in (NO_EXTRAPOLATION, Extrapolation(0.0, "", 0.4), Extrapolation(0.2, "fee", 0.4)):
+        figures = estimate_performance(window, CbpeBasis("1", CLASSES, make_holdout(), extrapolation=extrapolation))
+        figure = figures.figures["accuracy"]
+        assert figure.interval is not None
+        widths.append((figure.value - figure.interval.low, figure.value))
+    assert widths[0][0] < widths[1][0] < widths[2][0]
+    assert widths[1][0] - widths[0][0] == pytest.approx(0.1 * (widths[0][1] - 0.5))
+    assert widths[2][0] - widths[0][0] == pytest.approx(0.25 * (widths[0][1] - 0.5))

@@ -209,6 +209,7 @@ def _describe_test(test: DriftTest) -> dict[str, Any]:
         "p_value": test.adjusted,
         "method": test.method,
         "kind": test.code,
+        "reading": test.reading,
         **dict(test.details),
     }
 

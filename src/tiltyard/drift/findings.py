@@ -11,6 +11,7 @@ from tiltyard.drift.options import DriftOptions
 from tiltyard.drift.profiles import Profile, Reference
 from tiltyard.errors import UsageError
 from tiltyard.findings import Finding, could_not_judge
+from tiltyard.formatting import format_percent
 
 VERDICT = "drift.verdict"
 WHOLE = "rows"
@@ -134,30 +135,67 @@ def _verdict_finding(
             VERDICT, WHOLE, "Nothing in these rows could be compared.", "Check what was sent.", evidence=evidence
         )
     share = len(drifted) / len(tests)
+    rest = _describe_rest(tests)
     if not drifted:
-        message = f"No drift: {len(tests)} tests over {rows[0]:,} rows against {rows[1]:,}."
+        message = f"No drift: {len(tests)} tests over {rows[0]:,} rows against {rows[1]:,}.{rest}"
         return Finding(
             VERDICT, "info", WHOLE, message=message, score=share, limit=0.0, evidence=evidence, status="clear"
         )
-    named = [f"{test.subject} ({test.method} {test.effect:.3g}, limit {test.limit:.3g})" for test in drifted[:_SHOWN]]
+    named = [f"{test.subject} ({_describe_size(test)})" for test in drifted[:_SHOWN]]
     more = f" and {len(drifted) - _SHOWN} more" if len(drifted) > _SHOWN else ""
-    message = f"Drift in {len(drifted)} of {len(tests)} tests over {rows[0]:,} rows: {', '.join(named)}{more}."
+    message = f"Drift in {len(drifted)} of {len(tests)} tests over {rows[0]:,} rows: {', '.join(named)}{more}.{rest}"
     step = "See what changed at the source; if it is to stay, train on newer rows: tiltyard retrain"
     return Finding(VERDICT, "error", WHOLE, message=message, score=share, limit=0.0, evidence=evidence, next_step=step)
 
 
+def _describe_rest(tests: tuple[DriftTest, ...]) -> str:
+    """What differs without being drift: too little, or no more than groups and periods of the reference do."""
+    small = [test for test in tests if test.reading == "difference"]
+    alike = [test for test in tests if test.reading == "alike"]
+    texts = []
+    if small:
+        texts.append(f" Different, but by less than the limit: {_name_tests(small)}.")
+    for blocks in dict.fromkeys(dict(test.details)["blocks"] for test in alike):
+        mine = [test for test in alike if dict(test.details)["blocks"] == blocks]
+        texts.append(f" Different, but no more than {blocks} of the training are: {_name_tests(mine)}.")
+    return "".join(texts)
+
+
+def _name_tests(tests: list[DriftTest]) -> str:
+    named = [f"{test.subject} ({_describe_size(test)})" for test in tests[:_SHOWN]]
+    return ", ".join(named) + (f" and {len(tests) - _SHOWN} more" if len(tests) > _SHOWN else "")
+
+
+def _describe_size(test: DriftTest) -> str:
+    """How large a difference is: in the units of the data where there are any, else in those of the test."""
+    known = dict(test.details)
+    if test.code == "drift.new-category":
+        names = ", ".join(list(known["new_categories"])[:3])
+        return f"{format_percent(test.effect)} of the rows more than expected: {names}"
+    if "share" in known:
+        return f"{format_percent(known['reference_share'])} → {format_percent(known['share'])} of the rows"
+    if "median" in known and test.code != "drift.joint":
+        before, now = known["reference_median"], known["median"]
+        if f"{before:.3g}" != f"{now:.3g}":
+            return f"median {before:.3g} → {now:.3g}"
+        return f"mean {known['reference_mean']:.3g} → {known['mean']:.3g}"
+    if known.get("shares"):
+        name, (before, now) = next(iter(known["shares"].items()))
+        return f"{name}: {format_percent(before)} → {format_percent(now)}"
+    return f"{test.method} {test.effect:.3g}, limit {test.limit:.3g}"
+
+
 def _test_finding(test: DriftTest) -> Finding:
     what = _WHAT[test.code].format(test.subject)
-    message = (
-        f"{what}: {test.method} {test.effect:.3g} (limit {test.limit:.3g}), p = {test.adjusted:.2g} after correction, "
-        f"over {test.rows[0]:,} rows."
-    )
+    size = _describe_size(test)
+    figures = f"{test.method} {test.effect:.3g} (limit {test.limit:.3g}), p = {test.adjusted:.2g} after correction"
+    message = f"{what}: {size}. {figures}" if not size.startswith(test.method) else f"{what}: {figures}"
     step = f"Compare {test.subject} with the training's; set drift_limits.{test.subject} if this is expected."
     return Finding(
         test.code,
         "warning",
         test.subject,
-        message=message,
+        message=f"{message}, over {test.rows[0]:,} rows.",
         score=test.effect,
         limit=test.limit,
         evidence=test.to_dict(),

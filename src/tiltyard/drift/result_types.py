@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 from tiltyard.findings import Severity, Status
 
@@ -10,8 +10,12 @@ from tiltyard.findings import Severity, Status
 class FeatureDrift(TypedDict):
     """The test of one subject with the strongest evidence: ``kind`` is its finding code, ``method`` the test.
 
-    Tests of numbers have both means, tests of missing values both shares, tests of new values the categories with their
-    counts, and tests of categories the ``shares`` that moved most: by category, before and now.
+    Tests of numbers have both means and medians, and the share of rows ``beyond_reference``: where the reference has at
+    most 1 % of its rows. Tests of missing values have both shares, tests of new values the categories with their
+    counts, and tests of categories the ``shares`` that moved most: by category, before and now. Where rows belong
+    together, ``independent_rows`` is what those of the window are worth, in ``blocks`` that say so. ``reading`` is
+    ``drift``; ``difference`` for one below the limit; ``alike`` for one no larger than between groups or periods of the
+    reference; ``chance`` for all else.
     """
 
     drift_detected: bool
@@ -20,8 +24,15 @@ class FeatureDrift(TypedDict):
     p_value: float
     method: str
     kind: str
+    reading: NotRequired[Literal["drift", "difference", "alike", "chance"]]
     mean: NotRequired[float | None]
     reference_mean: NotRequired[float | None]
+    median: NotRequired[float | None]
+    reference_median: NotRequired[float | None]
+    beyond_reference: NotRequired[float]
+    independent_rows: NotRequired[float]
+    blocks: NotRequired[str]
+    p_value_if_independent: NotRequired[float]
     share: NotRequired[float | None]
     reference_share: NotRequired[float | None]
     new_categories: NotRequired[dict[str, int]]

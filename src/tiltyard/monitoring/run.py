@@ -16,6 +16,7 @@ from tiltyard.drift import (
     evaluate_without_reference,
     find_drift,
 )
+from tiltyard.drift.extrapolation import measure_extrapolation
 from tiltyard.drift.profiles import FILE as PROFILE
 from tiltyard.drift.result_types import DriftDetection
 from tiltyard.evaluation import SliceReport
@@ -194,12 +195,20 @@ def _evaluate_champion(
     """Drift of the champion's inputs, and its performance with labels and without."""
     limits = project.monitoring
     metric, positive = project.training.metric, monitored.positive or project.data.positive
-    findings = [*_find_drift(ledger, monitored, period, DriftOptions.from_section(limits))]
+    drift = _find_drift(ledger, monitored, period, DriftOptions.from_section(limits))
+    findings = [*drift]
     pairs = read_labelled_predictions(ledger, monitored.model_name, monitored.version, period[1])
     labelled = read_labelled_window(ledger, monitored.model_name, monitored.version, pairs, period, limits.min_rows)
     performance = measure_performance(labelled, metric, positive)
     degradations = _evaluate_degradation(labelled, monitored, project, positive)
-    basis = CbpeBasis(monitored.version, monitored.classes, monitored.held_out, positive, limits.min_rows)
+    basis = CbpeBasis(
+        monitored.version,
+        monitored.classes,
+        monitored.held_out,
+        positive,
+        limits.min_rows,
+        extrapolation=measure_extrapolation(test.to_dict() for test in drift.tests),
+    )
     estimate = estimate_performance(window, basis, metric)
     columns = (*project.data.slices, *project.data.sensitive)
     slices = performance_by_slice(labelled, columns, metric, positive, monitored.table_schema)

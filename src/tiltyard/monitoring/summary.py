@@ -10,6 +10,8 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from tiltyard.drift import VERDICT
+from tiltyard.drift.extrapolation import NO_EXTRAPOLATION, Extrapolation, measure_extrapolation
 from tiltyard.evaluation import SliceReport
 from tiltyard.jsonable import to_json_object, to_jsonable
 from tiltyard.ledger import Event, FindingRecord, Ledger, PredictionStats
@@ -185,7 +187,12 @@ def build_summary(
     basis, bucket_basis = None, None
     if monitored is not None:
         basis = CbpeBasis(
-            monitored.version, monitored.classes, monitored.held_out, monitored.positive or positive, query.min_rows
+            monitored.version,
+            monitored.classes,
+            monitored.held_out,
+            monitored.positive or positive,
+            query.min_rows,
+            extrapolation=_find_extrapolation(ledger, model_name, monitored.version, until),
         )
         # A bucket is a point among others: a wide interval shows how few rows it has.
         bucket_basis = replace(basis, min_rows=min(MIN_ROWS_OF_A_BUCKET, query.min_rows))
@@ -219,6 +226,14 @@ def build_summary(
         events=tuple(reversed(events)),
         evaluation=monitored.evaluation if monitored else None,
     )
+
+
+def _find_extrapolation(ledger: Ledger, model_name: str, version: str, until: datetime) -> Extrapolation:
+    """How far the version's inputs were from its training in the latest monitoring run."""
+    for verdict in ledger.findings.latest(project=model_name, code=VERDICT, until=until):
+        if verdict.version == version and verdict.status == "found":
+            return measure_extrapolation(verdict.evidence.get("tests", ()))
+    return NO_EXTRAPOLATION
 
 
 def _summarise_buckets(

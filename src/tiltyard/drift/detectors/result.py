@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 Counts = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
+RARE = 0.01
+"""A value is beyond the reference if no more than this share of its rows is as far out, on that side."""
+
 
 @dataclass(frozen=True, slots=True)
 class TestResult:
@@ -110,3 +113,17 @@ def squared_deviate(p_value: float) -> float:
     from scipy.special import ndtri  # noqa: PLC0415
 
     return float(ndtri(max(p_value, 1e-300) / 2)) ** 2
+
+
+def share_beyond(reference: Counts, window: Counts) -> float:
+    """Share of a window's values that lie where no more than 1 % of the reference's do, less the reference's own share.
+
+    Args:
+        reference: (b,) values in each bin.
+        window: (b,) values in the same bins; both must hold some.
+    """
+    before, now = np.cumsum(reference) / reference.sum(), np.cumsum(window) / window.sum()
+    low, high = int(np.searchsorted(before, RARE)), int(np.searchsorted(before, 1 - RARE))
+    below = float(now[low - 1] - before[low - 1]) if low else 0.0
+    above = float(before[high] - now[high])
+    return max(below, 0.0) + max(above, 0.0)

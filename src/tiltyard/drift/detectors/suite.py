@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from tiltyard.drift.detectors.correction import adjust_p_values
 from tiltyard.drift.detectors.dependent_rows import dependent_p_value
 from tiltyard.drift.detectors.numbers import KolmogorovSmirnov, PopulationStability, Wasserstein
 from tiltyard.drift.detectors.proportions import ShareOfRows
-from tiltyard.drift.detectors.result import CategoryDetector, NumberDetector, TestResult
+from tiltyard.drift.detectors.result import CategoryDetector, NumberDetector, TestResult, share_beyond
 from tiltyard.drift.detectors.vocabulary import TermShift
 from tiltyard.drift.options import DriftOptions
 from tiltyard.drift.profiles import Profile, Reference
@@ -52,6 +52,9 @@ class DriftTest:
         rows: rows of the window, and of the reference.
         adjusted: the p-value corrected for all tests of the comparison.
         drifted: whether the corrected p-value is at most the accepted rate and the effect at least the limit.
+        reading: ``drift``; ``difference`` where chance does not explain the effect but it is below the limit; ``alike``
+            where it would be drift of independent rows, but groups or periods of the reference differ as much;
+            ``chance`` for all else.
         details: what helps to understand it: means, new categories.
     """
 
@@ -64,11 +67,12 @@ class DriftTest:
     rows: tuple[int, int]
     adjusted: float = 1.0
     drifted: bool = False
+    reading: Literal["drift", "difference", "alike", "chance"] = "chance"
     details: tuple[tuple[str, Any], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
-        own = ("code", "subject", "method", "effect", "limit", "p_value", "adjusted", "drifted")
+        own = ("code", "subject", "method", "effect", "limit", "p_value", "adjusted", "drifted", "reading")
         rows, reference_rows = self.rows
         return {name: getattr(self, name) for name in own} | {
             "rows": rows,
@@ -106,13 +110,20 @@ def decide_tests(tests: Sequence[DriftTest], options: DriftOptions) -> tuple[Dri
     """The tests of one comparison, their p-values corrected for their number, each with its decision."""
     adjusted = adjust_p_values([test.p_value for test in tests], options.correction)
     return tuple(
-        replace(
-            test,
-            adjusted=float(p),
-            drifted=bool(p <= options.false_alarm_rate and test.effect >= test.limit),
-        )
+        _decide_test(test, float(p), options.false_alarm_rate, len(tests))
         for test, p in zip(tests, adjusted, strict=True)
     )
+
+
+def _decide_test(test: DriftTest, adjusted: float, rate: float, number: int) -> DriftTest:
+    large = test.effect >= test.limit
+    alone = dict(test.details).get("p_value_if_independent", 1.0)
+    reading: Literal["drift", "difference", "alike", "chance"] = "chance"
+    if adjusted <= rate:
+        reading = "drift" if large else "difference"
+    elif large and alone * number <= rate:
+        reading = "alike"
+    return replace(test, adjusted=adjusted, drifted=reading == "drift", reading=reading)
 
 
 @dataclass(frozen=True)
@@ -158,8 +169,14 @@ class _Suite:
             # Fewer unknown words than before are not reported: rows of the training itself have none.
             detector = KolmogorovSmirnov(greater=True)
         outcome = detector.compare(before.bins, now.bins, layout.centres(), layout.scale)
-        means = (("mean", now.mean(layout)), ("reference_mean", before.mean(layout)))
-        test = _make_test(code, subject, detector.name, outcome, options.limit(subject), rows, means)
+        details = (
+            ("mean", now.mean(layout)),
+            ("reference_mean", before.mean(layout)),
+            ("median", now.median(layout)),
+            ("reference_median", before.median(layout)),
+            ("beyond_reference", round(share_beyond(before.bins, now.bins), 6)),
+        )
+        test = _make_test(code, subject, detector.name, outcome, options.limit(subject), rows, details)
         yield self._weigh(test, outcome, f"number:{name}")
 
     def _test_category(self, name: str) -> Iterator[DriftTest | UntestedSubject]:
@@ -212,7 +229,12 @@ class _Suite:
         worth = None if dependence is None else dependence.effective_rows(key, *test.rows, self.hours)
         if worth is None:
             return test
-        details = (*test.details, ("independent_rows", round(worth.window, 1)), ("blocks", worth.structure))
+        details = (
+            *test.details,
+            ("independent_rows", round(worth.window, 1)),
+            ("blocks", worth.structure),
+            ("p_value_if_independent", test.p_value),
+        )
         return replace(test, p_value=dependent_p_value(outcome, worth), details=details)
 
 

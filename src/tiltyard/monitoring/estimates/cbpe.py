@@ -8,7 +8,8 @@ sum of 1 where there are more than two (``calibration`` describes how that diffe
 
 **What it cannot see.** The estimate holds while the same input has the same label as often as before: when only the
 inputs change. When their meaning changes (concept drift), it stays as confident as the model is. So labels replace
-estimates as they come, and a finding reports where they contradict them.
+estimates as they come, and a finding reports where they contradict them. Nor can calibration speak for inputs that it
+has not seen: see ``estimate_limits``.
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiltyard.data.conform.labels import LabelCodec, order_classes
+from tiltyard.drift.extrapolation import NO_EXTRAPOLATION, Extrapolation
 from tiltyard.evaluation import METRICS, Interval, LabelledPredictions, Metric
 from tiltyard.evaluation.intervals import CONFIDENCE
 from tiltyard.jsonable import json_form
 from tiltyard.monitoring.estimates.calibration import Calibration
+from tiltyard.monitoring.estimates.estimate_limits import find_broken_basis, widen_figures
 from tiltyard.monitoring.performance import Figure
 from tiltyard.monitoring.prediction_window import PredictionWindow
 from tiltyard.registry import HoldoutPredictions
@@ -107,6 +110,7 @@ class CbpeBasis:
         positive: the label that counts as positive; ignored where it does not occur.
         min_rows: with fewer predictions nothing is estimated.
         seed: of the draws.
+        extrapolation: how far the inputs of the predictions are from those of its training.
     """
 
     version: str
@@ -115,6 +119,7 @@ class CbpeBasis:
     positive: str | None = None
     min_rows: int = 30
     seed: int = 0
+    extrapolation: Extrapolation = NO_EXTRAPOLATION
 
 
 def estimate_performance(
@@ -129,7 +134,7 @@ def estimate_performance(
 
     The interval comes from draws in which the held-out rows are resampled, the calibration is fitted again, and a label
     is drawn for every row from its calibrated probabilities. So it covers the uncertainty of the calibration and of the
-    labels.
+    labels. Where inputs moved away from those of the training it is wider, and beyond them nothing is estimated.
 
     Args:
         window: predictions; those of other versions are left out.
@@ -146,6 +151,8 @@ def estimate_performance(
     if not reason and held_out is not None:
         metrics = [METRICS[name] for name in dict.fromkeys((*names, metric))]
         figures = _Estimation(mine.take(_every_kth(len(mine), most)), basis, held_out).figures(metrics)
+        unlabelled = 1 - float(mine.known.mean())
+        figures = widen_figures(figures, basis.extrapolation, len(basis.classes), unlabelled)
         check = _compare_with_labels(mine, basis, held_out)
     return Estimate(
         since=window.since,
@@ -255,7 +262,7 @@ def _find_obstacle(window: PredictionWindow, basis: CbpeBasis) -> str:
         return f"{len(window)} predictions are too few for an estimate; {basis.min_rows} are needed."
     if any(set(row.probabilities) != classes for row in window.predictions):
         return "Not every prediction was recorded with the probability of every label of the version."
-    return ""
+    return "" if window.known.all() else find_broken_basis(basis.extrapolation)
 
 
 def _columns(window: PredictionWindow, classes: tuple[str, ...]) -> NDArray[np.float64]:
