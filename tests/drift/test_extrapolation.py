@@ -1,4 +1,4 @@
-"""What a difference is called, how large it is told, and where the reference ends."""
+"""What a difference is called, how its size is shown, and where the reference ends."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_sizes_are_in_the_units_of_the_data() -> None:
 
 
 def test_small_differences_are_no_drift() -> None:
-    """What chance does not explain but is below the limit is told as a difference, not as drift."""
+    """What chance does not explain but is below the limit is named a difference, not drift."""
     now = people(40_000, 3)
     now["fee"] += 1.5
     evaluation = compared(now)
