@@ -39,13 +39,25 @@ def settings(fresh_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     return made
 
 
+@pytest.fixture(scope="module")
+def three_versions(fresh_store: Path, package: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The state folder of a host on which grace has registered three versions of the model films."""
+    made = Settings.load(tmp_path_factory.mktemp("three_versions"))
+    made.state.mkdir()
+    shutil.copyfile(fresh_store, made.state / "mlflow.db")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TILTYARD_ACTOR", "grace")
+        registry = ModelRegistry(settings=made)
+        for _ in range(3):
+            registry.register_model(package, "films")
+    return made.state
+
+
 @pytest.fixture
-def registry(settings: Settings, package: str) -> ModelRegistry:
-    """Three versions of the model films."""
-    registry = ModelRegistry(settings=settings)
-    for _ in range(3):
-        registry.register_model(package, "films")
-    return registry
+def registry(settings: Settings, three_versions: Path) -> ModelRegistry:
+    """Three versions of the model films, in copies of the stores."""
+    shutil.copytree(three_versions, settings.state, dirs_exist_ok=True)
+    return ModelRegistry(settings=settings)
 
 
 def aliases(registry: MlflowRegistry) -> dict[str, tuple[str, ...]]:
