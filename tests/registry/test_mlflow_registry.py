@@ -21,13 +21,21 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(folder)
 
 
-@pytest.fixture
-def registry(tracking_uri: str, package: str) -> MlflowRegistry:
-    """Three versions of the model films."""
-    registry = MlflowRegistry(tracking_uri=tracking_uri)
+@pytest.fixture(scope="module")
+def three_versions(fresh_store: Path, package: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow store with three versions of the model films."""
+    store = tmp_path_factory.mktemp("three_versions") / "mlflow.db"
+    shutil.copyfile(fresh_store, store)
+    registry = MlflowRegistry(tracking_uri=f"sqlite:///{store}")
     for _ in range(3):
         registry.register_model(package, "films")
-    return registry
+    return store
+
+
+@pytest.fixture
+def registry(three_versions: Path, tmp_path: Path) -> MlflowRegistry:
+    """Three versions of the model films, in a copy of the store."""
+    return MlflowRegistry(tracking_uri=f"sqlite:///{shutil.copyfile(three_versions, tmp_path / 'mlflow.db')}")
 
 
 def test_a_metric_tag_that_is_no_number_stays_a_tag(registry: MlflowRegistry) -> None:

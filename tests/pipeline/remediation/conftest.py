@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
+import shutil
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -102,7 +106,7 @@ class ModelEnv:
         self, workspace: Workspace | None = None, *, right: bool, tags: Mapping[str, str] | None = None
     ) -> VersionInfo:
         """Register a version that always is right, or always wrong."""
-        package = self.folder / f"{right}"
+        package = _packages() / f"{right}"
         if not package.exists():
             write_example_package(package, _pipeline(right=right), model_name=MODEL)
         registry: Any = self.registry if workspace is None else workspace.registry
@@ -166,6 +170,14 @@ class QuickTrainer:
 def found(code: str, **changes: Any) -> FindingRecord:
     fields: dict[str, Any] = {"severity": "error", "subject": "all", "message": "It moved.", "version": "1"}
     return FindingRecord(id=new_id(), at=datetime.now(UTC), project=MODEL, code=code, **(fields | changes))
+
+
+@functools.cache
+def _packages() -> Path:
+    """The folder of the packages that are always right and always wrong; each is made once in a process."""
+    folder = Path(tempfile.mkdtemp(prefix="tests-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def _pipeline(*, right: bool) -> Pipeline:
