@@ -47,13 +47,13 @@ def measure(scale: float) -> list[Row]:
     """The rows of this topic; about eight minutes with ``scale`` 1."""
     return [
         *_measure_promotions("accuracy", scaled(10_000, scale)),
-        *_measure_promotions("f1", scaled(3_000, scale)),
-        *_measure_promotions("roc_auc", scaled(400, scale)),
-        *_measure_uneven(scaled(4_000, scale)),
-        *_measure_first_champions(scaled(1_500, scale)),
-        *_measure_slices(scaled(1_500, scale)),
-        *_measure_coverage(scaled(4_000, scale), scaled(1_000, scale)),
-        *_measure_power(scaled(4_000, scale)),
+        *_measure_promotions("f1", scaled(2_000, scale)),
+        *_measure_promotions("roc_auc", scaled(300, scale)),
+        *_measure_uneven(scaled(2_000, scale)),
+        *_measure_first_champions(scaled(1_000, scale)),
+        *_measure_slices(scaled(1_000, scale)),
+        *_measure_coverage(scaled(2_000, scale), scaled(1_000, scale)),
+        *_measure_power(scaled(1_000, scale)),
     ]
 
 
