@@ -6,9 +6,11 @@ import atexit
 import functools
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 
+from tests.pipeline.remediation.metrics_server import Balancer
 from tiltyard.data import Dataset
 from tiltyard.data.content_hash import row_digests
 from tiltyard.ledger import Event, FindingRecord, Label, new_id
@@ -27,6 +30,7 @@ from tiltyard.pipeline.remediation.responder import Responder
 from tiltyard.project import Project
 from tiltyard.promotion.context import Workspace
 from tiltyard.registry import VersionInfo
+from tiltyard.serving.telemetry import Metrics
 from tiltyard.testing import MemoryLedger, make_prediction
 from tiltyard.testing.registry import MemoryRegistry, write_example_package
 
@@ -192,3 +196,13 @@ def model_env(tmp_path: Path) -> ModelEnv:
     made.make_champion(made.register(right=False).version)
     made.label(5)
     return made
+
+
+@pytest.fixture
+def address(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """One address of three servers, which ask for the key ``good``."""
+    monkeypatch.setattr(Balancer, "servers", tuple(Metrics(server=name) for name in "abc"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), Balancer) as running:
+        threading.Thread(target=running.serve_forever, args=(0.02,)).start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()

@@ -2,43 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import count
 
 import pytest
 
+from tests.pipeline.remediation.metrics_server import Balancer
 from tiltyard.pipeline.remediation.metrics_scraper import MetricsScraper
-from tiltyard.serving.telemetry import Metrics, MultiprocessMetrics
-
-
-class Balancer(BaseHTTPRequestHandler):
-    """One address of several servers: each connection reaches the next one."""
-
-    servers: tuple[Metrics, ...] = ()
-    turns = count()
-
-    def do_GET(self) -> None:
-        allowed = self.headers.get("Authorization") == "Bearer good"
-        self.send_response(200 if allowed else 401)
-        self.end_headers()
-        if allowed and self.servers:
-            metrics = self.servers[next(self.turns) % len(self.servers)]
-            self.wfile.write(MultiprocessMetrics(metrics.registry).exposition()[0])
-
-    def log_message(self, *arguments: object) -> None:
-        pass
-
-
-@pytest.fixture
-def address(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    monkeypatch.setattr(Balancer, "servers", tuple(Metrics(server=name) for name in "abc"))
-    with ThreadingHTTPServer(("127.0.0.1", 0), Balancer) as running:
-        threading.Thread(target=running.serve_forever, args=(0.02,)).start()
-        yield f"http://127.0.0.1:{running.server_port}"
-        running.shutdown()
+from tiltyard.serving.telemetry import Metrics
 
 
 def test_all_servers_behind_an_address_are_read_each_under_its_own_name(address: str) -> None:

@@ -106,6 +106,11 @@ class OutcomeCounter:
             return
         counts: Counter[OutcomeKey] = Counter()
         for part, before, after in zip(parts, predicted, sent, strict=True):
+            if isinstance(after, list) and part.request is None and not part.cancelled:
+                # Nearly all are of this kind, and thousands a second.
+                row: PredictionRow = after[0]
+                counts[row.version, row.route, PREDICTED] += 1
+                continue
             outcome = self._find_outcome(part, before, after)
             if part.request is None or part.request.should_count(good=outcome == PREDICTED):
                 counts[(*_name_version(part.version, before), outcome)] += 1
