@@ -8,7 +8,7 @@ from scipy.integrate import quad
 from scipy.stats import beta, binom
 
 from tiltyard.errors import UsageError
-from tiltyard.evaluation.sequential_test import compute_paired_evidence, evaluate_shadow, evaluate_split, split_evidence
+from tiltyard.evaluation.sequential_test import compute_paired_evidence, evaluate_shadow, evaluate_split
 
 
 def test_evidence_is_the_mixture_of_likelihood_ratios() -> None:
@@ -26,36 +26,12 @@ def test_paired_evidence_is_fair() -> None:
         assert float(np.sum(binom.pmf(hits, apart, 0.5) * evidence)) == pytest.approx(1.0)
 
 
-def test_split_evidence_is_fair() -> None:
-    """Over all courses that few rows of two equals can take, the evidence is 1 in expectation; less for a worse one."""
-    for champion, challenger, fair in ((0.7, 0.7, True), (0.7, 0.5, False)):
-        expected = 0.0
-        for course in range(4**5):
-            steps = [(course >> (2 * place)) & 3 for place in range(5)]
-            mine, right = np.array([step & 1 for step in steps], bool), np.array([step & 2 for step in steps], bool)
-            rates = np.where(mine, challenger, champion)
-            chance = np.prod(np.where(mine, 0.3, 0.7) * np.where(right, rates, 1 - rates))
-            expected += float(chance) * split_evidence(mine, right, 0.3)
-        assert expected == pytest.approx(1.0) if fair else expected < 0.99
-
-
 @pytest.mark.parametrize(("edge", "said"), [(60, "challenger wins"), (0, "go on"), (-60, "champion holds")])
 def test_a_decision_falls_to_the_better_one(edge: int, said: str) -> None:
     """The better of two versions on the same inputs wins; between equals the test continues."""
     verdict = evaluate_shadow(800, 80 - edge, 80 + edge, 40)
     assert verdict.decision == said
     assert verdict.low < (verdict.difference or 0.0) < verdict.high
-
-
-def test_testing_often_costs_nothing() -> None:
-    """Evaluated after every tenth of 1,000 labels, equals get a winner in at most alpha of the courses."""
-    random = np.random.default_rng(7)
-    wins, courses = 0, 200
-    for _course in range(courses):
-        mine, right = random.random(1000) < 0.5, random.random(1000) < 0.8
-        peeks = (split_evidence(mine[:rows], right[:rows], 0.5) for rows in range(10, 1001, 10))
-        wins += any(value >= 20 for value in peeks)
-    assert wins <= binom.ppf(0.999, courses, 0.05)
 
 
 def test_evidence_never_overflows() -> None:

@@ -15,6 +15,8 @@ from tests.serving.conftest import Start
 from tests.serving.fake_registry import MODEL, FakeRegistry
 from tests.serving.fakes import TestLedger
 from tiltyard.ledger import Prediction
+from tiltyard.project import Project
+from tiltyard.promotion.ab_test import live_comparison
 from tiltyard.serving.predict.shadow import assigned_to_challenger
 
 
@@ -147,3 +149,55 @@ def test_a_split_records_what_was_assigned(pair: FakeRegistry, start: Start, led
         until(lambda: client.get("/health").json()["challenger"] is None)
         [alone] = predict("/predict", {"text": "a"}, caller)
         assert (alone.unit, alone.assignment) == (one[0].unit, None)
+
+
+def label_all(client: httpx.Client, answers: list[tuple[str, str]], *, right: bool) -> None:
+    """Report the truth about predictions, by id and predicted label: all right or none, at a time of the caller's."""
+    labels = [
+        {
+            "prediction_id": id_,
+            "label": said if right else {"good": "bad", "bad": "good"}[said],
+            "at": "2026-01-01T00:00Z",
+        }
+        for id_, said in answers
+    ]
+    assert client.post("/feedback", json={"labels": labels}).json()["accepted"] == len(labels)
+
+
+def test_a_split_test_counts_requests_and_callers_not_their_rows(
+    pair: FakeRegistry, start: Start, ledger: TestLedger
+) -> None:
+    """Through server, ledger and labels: each request is right as a whole, each caller too, and so few decide nothing.
+
+    Taken row by row, the challenger's 100 % against 0 % would be decided by the first request of each.
+    """
+    url = start(challenger={"mode": "split", "share": 0.5}).url
+    tables = {
+        "project": {"name": MODEL.removesuffix("-classifier"), "task": "text-classification"},
+        "data": {"source": "reviews.csv", "text": "text", "label": "label"},
+        "serving": {"challenger": {"mode": "split", "share": 0.5}},
+    }
+    project = Project.model_validate(tables)
+    assert project.model_name == MODEL
+    with httpx.Client(base_url=url, timeout=30) as client:
+
+        def send(texts: list[str], headers: dict[str, str] | None = None) -> bool:
+            """Predict, and label: all is right where the challenger predicted, and wrong where the champion did."""
+            rows = client.post("/predict/batch", json={"texts": texts}, headers=headers).json()["predictions"]
+            theirs = bool(rows[0]["model_version"] == "2")
+            label_all(client, [(row["prediction_id"], row["prediction"]) for row in rows], right=theirs)
+            return theirs
+
+        batches = [send(["a warm film"] * 40) for _ in range(3)]
+        names = {assigned_to_challenger(MODEL, name, 0.5): name for name in ("ann", "bob", "cid", "dan", "eve", "flo")}
+        callers = {side: {send(["dull"] * 20, {"X-Route-Key": name}) for _ in range(4)} for side, name in names.items()}
+        named = {"inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": ["a"]}]}
+        client.post(f"/v2/models/{MODEL}/versions/1/infer", json=named)
+        [by_name] = [row for row in ledger.predictions() if row.assignment is None]
+        label_all(client, [(by_name.id, by_name.label)], right=True)
+    assert callers == {True: {True}, False: {False}}
+    verdict = live_comparison(project, ledger, "1", "2")
+    assert verdict is not None
+    assert (verdict.challenger_units, verdict.champion_units) == (1 + sum(batches), 4 - sum(batches))
+    assert verdict.challenger_rows + verdict.champion_rows == 3 * 40 + 2 * 80
+    assert verdict.decision == "go on"

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
 
 from tiltyard.errors import UsageError
-from tiltyard.evaluation.sequential_test import LiveVerdict, evaluate_shadow, evaluate_split
+from tiltyard.evaluation.sequential_test import (
+    LiveVerdict,
+    PairedRows,
+    UnitRows,
+    evaluate_shadow,
+    evaluate_shadow_units,
+    evaluate_split,
+)
 from tiltyard.jsonable import to_json_object
-from tiltyard.ledger import Event
+from tiltyard.ledger import Event, ShadowOutcome, SplitOutcome
 from tiltyard.ledger.ports import Ledger
 from tiltyard.ledger.rare_class_events import read_rare_classes
+from tiltyard.ledger.records import CALLER
 from tiltyard.project import Project
 from tiltyard.project.serving import ChallengerOptions
 from tiltyard.registry.alias_history import read_alias_history
@@ -101,21 +110,25 @@ def _evaluate_labels(
     since = _champion_since(ledger, name, champion)
     became = read_rare_classes(ledger, name).became
     if options.mode == "shadow":
-        counts = ledger.outcomes.count_shadow(name, challenger, since=since, became=became)
-        return evaluate_shadow(
-            counts.both_right,
-            counts.only_champion_right,
-            counts.only_challenger_right,
-            counts.both_wrong,
-            alpha=alpha,
-        )
+        pairs = ledger.outcomes.list_shadow_units(name, challenger, since=since, became=became)
+        found = ledger.outcomes.count_shadow(name, challenger, since=since, became=became)
+        counts = (found.both_right, found.only_champion_right, found.only_challenger_right, found.both_wrong)
+        if not pairs:
+            return evaluate_shadow(*counts, alpha=alpha)
+        lead = np.array([pair.challenger_right - pair.champion_right for pair in pairs], dtype=np.int64)
+        return evaluate_shadow_units(counts, PairedRows(lead, _read_units(pairs)), alpha=alpha)
     rows = ledger.outcomes.list_split(name, challenger, since=since, became=became)
     return evaluate_split(
         np.array([row.of_challenger for row in rows], dtype=bool),
         np.array([row.right for row in rows], dtype=bool),
-        share=options.share_or_default,
+        share=np.array([row.share for row in rows]) if rows else options.share_or_default,
+        units=_read_units(rows),
         alpha=alpha,
     )
+
+
+def _read_units(rows: Sequence[ShadowOutcome] | Sequence[SplitOutcome]) -> UnitRows:
+    return UnitRows.from_names([row.unit for row in rows], [row.rows for row in rows], CALLER)
 
 
 def _champion_since(ledger: Ledger, name: str, champion: str) -> datetime | None:

@@ -1,0 +1,29 @@
+"""Sequential test of champion and challenger in production: its error rate holds however often it is evaluated.
+
+A fixed-size test that is looked at after every label finds a winner sooner or later, also among equals. The
+tests here are anytime-valid: the chance that the challenger is *ever* declared the winner, however often the test is
+evaluated, is at most alpha if it is not better. They follow from the labelled rows alone, so nothing has to be kept
+between two evaluations. Rows of one request or one caller resemble each other: what is tested are these units.
+"""
+
+from tiltyard.evaluation.sequential_test.shadow import (
+    PairedRows,
+    compute_paired_evidence,
+    evaluate_shadow,
+    evaluate_shadow_units,
+)
+from tiltyard.evaluation.sequential_test.split import compute_split_evidence, evaluate_split
+from tiltyard.evaluation.sequential_test.units import UnitRows
+from tiltyard.evaluation.sequential_test.verdict import Decision, LiveVerdict
+
+__all__ = [
+    "Decision",
+    "LiveVerdict",
+    "PairedRows",
+    "UnitRows",
+    "compute_paired_evidence",
+    "compute_split_evidence",
+    "evaluate_shadow",
+    "evaluate_shadow_units",
+    "evaluate_split",
+]

@@ -1,0 +1,172 @@
+"""Each version predicted its own inputs: the units were divided between the two by chance."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiltyard.errors import UsageError
+from tiltyard.evaluation.sequential_test.bets import MOST_LOST, find_upper_bound, log_evidence, sum_before
+from tiltyard.evaluation.sequential_test.units import UnitRows, UnitTotals, add_evidence
+from tiltyard.evaluation.sequential_test.verdict import LiveVerdict, bounded_exp, check_options, decide
+
+# Before anything is known: as if so many pairs of rows of one unit had been seen, as alike as this.
+_PRIOR_PAIRS, _PRIOR_ALIKE = 20.0, 0.2
+_LEAST_SPREAD = 1e-3
+# For the mean so far a unit counts for at most 20 rows: one large caller does not set it alone.
+_NOMINAL_ALIKE = 0.05
+
+
+def evaluate_split(
+    of_challenger: NDArray[np.bool_],
+    right: NDArray[np.bool_],
+    *,
+    share: float | NDArray[np.float64],
+    units: UnitRows | None = None,
+    alpha: float = 0.05,
+    min_gain: float = 0.005,
+) -> LiveVerdict:
+    """Evaluate two versions between which requests and callers were divided.
+
+    The side of a unit was drawn with the probability ``share``, whatever its rows are like. If the side makes no
+    difference, it is still such a draw once the outcomes are known: a bet on the side of a unit, by how often its rows
+    were right against what was forecast from the units before, is fair. This holds exactly, for rows of a unit that
+    depend on each other in any way, for units of any sizes, and for outcomes that change in time. For versions that
+    differ, a bet that is linear in the share of right rows wins nothing on average where the challenger is not better;
+    bets are linear up to two and a half standard deviations. Ever passing 1 / alpha has a probability of at most alpha
+    (Ville, 1939; Ramdas et al., Statistical Science 38, 2023). Of n rows with the correlation rho, a unit counts
+    as n / (1 + (n - 1) rho) rows, by the correlation in the units before.
+
+    It takes for granted that labels come for both alike: a label that is more likely for one version's rows misleads
+    any comparison.
+
+    Args:
+        of_challenger: for n labelled rows, in the order in which the ledger received their labels, whether the unit is
+            on the challenger's side.
+        right: whether the prediction was right.
+        share: the challenger's share of the units, between 0 and 1; or of each row, when it was predicted. Rows that a
+            unit sent under another share than its first do not count.
+        units: the unit of each row; None: each row is one.
+        alpha: most that the chance may be of ever reporting ``challenger wins`` for one that is not better.
+        min_gain: a gain of accuracy smaller than this is not worth waiting for.
+
+    Raises:
+        UsageError: the lengths differ, or ``share``, ``alpha`` or ``min_gain`` is out of range.
+    """
+    rows = _check_rows(of_challenger, right, share, units)
+    theirs, right = rows.theirs, rows.right
+    counts = tuple(int(np.sum(side & hit)) for side in (~theirs, theirs) for hit in (right, ~right))
+    check_options(counts, alpha, min_gain)
+    rows = _keep_first_share(rows)
+    champion_rows, challenger_rows = counts[0] + counts[1], counts[2] + counts[3]
+    champion = counts[0] / champion_rows if champion_rows else None
+    challenger = counts[2] / challenger_rows if challenger_rows else None
+    observed = 0.0 if champion is None or challenger is None else challenger - champion
+    swapped = _SplitRows(~rows.theirs, rows.right, 1 - rows.shares, rows.units)
+    # The champion's gain over the challenger is the same difference with the other sign.
+    high = find_upper_bound(lambda gain: _log_evidence(swapped, -gain), observed, alpha)
+    low = -find_upper_bound(lambda gain: _log_evidence(rows, -gain), -observed, alpha)
+    e_value, against = bounded_exp(_log_evidence(rows, 0.0)), bounded_exp(_log_evidence(swapped, 0.0))
+    return LiveVerdict(
+        decision=decide(e_value, against, high, alpha, min_gain),
+        mode="split",
+        alpha=alpha,
+        min_gain=min_gain,
+        champion=champion,
+        challenger=challenger,
+        champion_rows=champion_rows,
+        challenger_rows=challenger_rows,
+        e_value=e_value,
+        low=low,
+        high=high,
+        champion_units=len(np.unique(rows.units.unit[~rows.theirs])),
+        challenger_units=len(np.unique(rows.units.unit[rows.theirs])),
+    )
+
+
+def compute_split_evidence(
+    of_challenger: NDArray[np.bool_],
+    right: NDArray[np.bool_],
+    *,
+    share: float | NDArray[np.float64],
+    units: UnitRows | None = None,
+) -> float:
+    """Evidence that the challenger is right more often than the champion: the e-value of ``evaluate_split``."""
+    rows = _keep_first_share(_check_rows(of_challenger, right, share, units))
+    return bounded_exp(_log_evidence(rows, 0.0))
+
+
+class _SplitRows(NamedTuple):
+    """Labelled rows: the side that may be better, the outcome, that side's share, and the unit of each."""
+
+    theirs: NDArray[np.bool_]
+    right: NDArray[np.bool_]
+    shares: NDArray[np.float64]
+    units: UnitRows
+
+
+def _check_rows(
+    of_challenger: NDArray[np.bool_],
+    right: NDArray[np.bool_],
+    share: float | NDArray[np.float64],
+    units: UnitRows | None,
+) -> _SplitRows:
+    theirs, right = np.asarray(of_challenger, dtype=bool), np.asarray(right, dtype=bool)
+    shares = np.broadcast_to(np.asarray(share, dtype=float), theirs.shape)
+    if theirs.shape != right.shape or not np.all((shares > 0) & (shares < 1)) or not 0 < np.mean(share) < 1:
+        raise UsageError(
+            f"{len(theirs)} rows, {len(right)} outcomes and a share of {np.mean(share):g} cannot be evaluated.",
+            next_step="Give an outcome for each row, and a share of the traffic between 0 and 1.",
+        )
+    return _SplitRows(theirs, right, shares, UnitRows.of_single_rows(len(theirs)) if units is None else units)
+
+
+def _keep_first_share(rows: _SplitRows) -> _SplitRows:
+    """The rows of each unit under the share of its first one: a unit that changes sides later was drawn only once."""
+    if rows.units.are_single_rows or len(np.unique(rows.shares)) < 2:
+        return rows
+    _, first, unit = np.unique(rows.units.unit, return_index=True, return_inverse=True)
+    same = rows.shares == rows.shares[first][unit]
+    return _SplitRows(rows.theirs[same], rows.right[same], rows.shares[same], rows.units.select(same))
+
+
+def _log_evidence(rows: _SplitRows, gain: float) -> float:
+    """Log of the evidence that ``theirs`` are right more often than the others, by more than ``gain``."""
+
+    def evidence(units: UnitTotals) -> float:
+        theirs, share = rows.theirs[units.first], rows.shares[units.first]
+        forecast = _forecast(units, theirs)
+        weight = units.rows / (1 + (units.rows - 1) * forecast.alike)
+        surprise = weight * (units.total / units.rows - forecast.mean) / forecast.spread
+        most = MOST_LOST / np.maximum(share, 1 - share)
+        return log_evidence(surprise, weight / forecast.spread, theirs - share, most)
+
+    return add_evidence(rows.units, rows.right - gain * rows.theirs, evidence)
+
+
+class _Forecast(NamedTuple):
+    """What the units before a unit say of it: mean and variance of a row, and the correlation of two of its rows."""
+
+    mean: NDArray[np.float64]
+    spread: NDArray[np.float64]
+    alike: NDArray[np.float64]
+
+
+def _forecast(units: UnitTotals, theirs: NDArray[np.bool_]) -> _Forecast:
+    rows, share = units.rows, units.total / units.rows
+    weight = rows / (1 + (rows - 1) * _NOMINAL_ALIKE)
+    # Half a hit and half a miss before the first row (Krichevsky and Trofimov, 1981).
+    mean = (sum_before(weight * share) + 0.5) / (sum_before(weight) + 1.0)
+    spread = np.maximum(mean * (1 - mean), _LEAST_SPREAD)
+    # Of rows that do not depend on each other, the expectation is 0; else the correlation times the other rows.
+    excess = np.where(rows > 1, rows * (share - mean) ** 2 / spread - 1, 0.0)
+
+    def correlate(side: NDArray[np.bool_]) -> NDArray[np.float64]:
+        pairs = sum_before((rows - 1) * side) + _PRIOR_PAIRS
+        return (sum_before(excess * side) + _PRIOR_PAIRS * _PRIOR_ALIKE) / pairs
+
+    # Of two sides that are unlike the wider one counts: its rare failures of whole units must not be cut off.
+    alike = np.maximum(correlate(theirs), correlate(~theirs))
+    return _Forecast(mean, spread, np.clip(alike, 0.0, 1.0))

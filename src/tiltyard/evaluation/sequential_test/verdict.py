@@ -1,0 +1,101 @@
+"""The verdict of a live test."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from tiltyard.errors import UsageError
+from tiltyard.jsonable import json_form
+
+Decision = Literal["challenger wins", "champion holds", "go on"]
+
+
+@json_form(also=("difference", "summary"))
+@dataclass(frozen=True)
+class LiveVerdict:
+    """The verdict of production labels on two versions that predict for the same traffic.
+
+    Attributes:
+        decision: ``challenger wins``, ``champion holds`` or ``go on``.
+        mode: ``shadow`` (both predicted the same inputs) or ``split`` (each its own).
+        alpha: most that the chance may be of ever reporting ``challenger wins`` for one that is not better.
+        min_gain: a gain of accuracy smaller than this is not worth waiting for.
+        champion: the champion's accuracy on its labelled rows; None without any.
+        challenger: the challenger's.
+        champion_rows: labelled rows of the champion.
+        challenger_rows: labelled rows of the challenger; in ``shadow`` they are the champion's.
+        e_value: evidence that the challenger is better: 1 at the start, and 1 / alpha is enough.
+        low: lower end of the confidence sequence of the difference (challenger less champion), level 1 - 2 alpha.
+        high: its upper end.
+        champion_units: requests and callers of the champion's labelled rows; 0 where they are not known.
+        challenger_units: of the challenger's.
+    """
+
+    decision: Decision
+    mode: Literal["shadow", "split"]
+    alpha: float
+    min_gain: float
+    champion: float | None
+    challenger: float | None
+    champion_rows: int
+    challenger_rows: int
+    e_value: float
+    low: float
+    high: float
+    champion_units: int = 0
+    challenger_units: int = 0
+
+    @property
+    def difference(self) -> float | None:
+        """Accuracy of the challenger less that of the champion; None where one of them has no labelled rows."""
+        return None if self.champion is None or self.challenger is None else self.challenger - self.champion
+
+    @property
+    def summary(self) -> str:
+        """One line for people."""
+        if self.champion is None or self.challenger is None or self.difference is None:
+            return f"{self.decision}: no labels yet for {'the champion' if self.champion is None else 'the challenger'}"
+        return (
+            f"{self.decision}: accuracy {self.challenger:.4f} against {self.champion:.4f} on {self._sample} "
+            f"(difference {self.difference:+.4f}, between {self.low:+.4f} and {self.high:+.4f}; "
+            f"evidence {self.e_value:.3g} of {1 / self.alpha:g})"
+        )
+
+    @property
+    def _sample(self) -> str:
+        """The labelled rows of both, and how many requests and callers sent them, where these are fewer."""
+        rows, units = [self.champion_rows, self.challenger_rows], [self.champion_units, self.challenger_units]
+        if self.mode == "shadow":
+            del rows[1], units[1]
+        text = "/".join(f"{number:,}" for number in rows) + " labelled rows"
+        if any(units) and sum(units) < sum(rows):
+            text += " of " + "/".join(f"{number:,}" for number in units) + " requests and callers"
+        return text
+
+
+def check_options(counts: tuple[int, ...], alpha: float, min_gain: float) -> None:
+    """Refuse what cannot be evaluated.
+
+    Raises:
+        UsageError: a count or ``min_gain`` is negative, or alpha is not between 0 and 0.5.
+    """
+    if any(count < 0 for count in counts):
+        raise UsageError(f"Counts of labelled rows cannot be negative: {counts}.", next_step="Count them anew.")
+    if not 0 < alpha < 0.5:
+        raise UsageError(f"alpha is {alpha}, and has to be between 0 and 0.5.", next_step="Such as alpha = 0.05.")
+    if min_gain < 0:
+        raise UsageError(f"min_gain is {min_gain}, and cannot be negative.", next_step="Such as min_gain = 0.005.")
+
+
+def decide(e_value: float, against: float, high: float, alpha: float, min_gain: float) -> Decision:
+    """What may be decided, by the evidence for the challenger and ``against`` it, and the bound of its gain."""
+    if e_value >= 1 / alpha:
+        return "challenger wins"
+    return "champion holds" if against >= 1 / alpha or high < min_gain else "go on"
+
+
+def bounded_exp(log: float) -> float:
+    """The exponential; beyond 700 nothing changes any more, and it stays a number that JSON can hold."""
+    return math.exp(min(log, 700.0))
