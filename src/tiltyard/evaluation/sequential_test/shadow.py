@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betaincc, betaln
 
 from tiltyard.evaluation.sequential_test.bets import MOST_LOST, find_upper_bound, log_evidence, sum_before
+from tiltyard.evaluation.sequential_test.mixture import (
+    compute_paired_evidence,
+    log_evidence_above,
+    lower_rate_bound,
+    upper_rate_bound,
+)
 from tiltyard.evaluation.sequential_test.units import UnitRows, UnitTotals, add_evidence
 from tiltyard.evaluation.sequential_test.verdict import LiveVerdict, bounded_exp, check_options, decide
 
-# Half a success and half a failure before the first row: Jeffreys' prior, as the weight of the mixtures.
-_PRIOR = 0.5
-_HALVINGS = 60
 # Sizes of bets for which the mixture is summed up.
 _NODES = 64
 # Variance of a row's lead before any unit was seen.
@@ -135,25 +136,6 @@ def _make_verdict(counts: tuple[int, int, int, int], evidence: _Evidence, alpha:
     )
 
 
-def compute_paired_evidence(only_first: int, only_second: int) -> float:
-    """Evidence that the first of two models is right more often, if one alone is right: see ``evaluate_shadow``.
-
-    The mixture of likelihood ratios of McNemar's test, over all shares above a half, by Jeffreys' weights.
-
-    Args:
-        only_first: rows on which only the first is right.
-        only_second: rows on which only the second is right.
-
-    Returns:
-        The e-value: 1 says nothing, 1 / alpha is enough; always finite.
-
-    Example:
-        >>> compute_paired_evidence(12, 2) > 20 > compute_paired_evidence(7, 5)
-        True
-    """
-    return bounded_exp(_log_evidence_above(0.5, only_first, only_second))
-
-
 class _Paired(NamedTuple):
     """Rows on which the side that may be better is alone right, the other is, or neither; and the rows of units."""
 
@@ -166,7 +148,7 @@ class _Paired(NamedTuple):
 
 def _log_evidence(rows: _Paired, gain: float) -> float:
     """Log of the evidence that the first side is right more often, by more than ``gain``."""
-    single = _log_single_rows(rows, gain) if gain else _log_evidence_above(0.5, rows.won, rows.lost)
+    single = _log_single_rows(rows, gain) if gain else log_evidence_above(0.5, rows.won, rows.lost)
     return single + add_evidence(rows.units, (rows.lead - gain).astype(np.float64), _bet_on_units)
 
 
@@ -183,45 +165,15 @@ def _log_single_rows(rows: _Paired, gain: float) -> float:
     return float(np.logaddexp.reduce(rows.won * won + rows.lost * lost + rows.even * even) - np.log(_NODES))
 
 
-def _log_evidence_above(share: float, hits: int, misses: int) -> float:
-    """Log of the mixture of likelihood ratios that a share is larger than ``share``, for hits and misses seen."""
-    if not 0 < share < 1:
-        # A share of 0 is refuted by the first hit; one of 1 can have nothing above it.
-        return math.inf if share <= 0 and hits else -math.inf if share >= 1 else 0.0
-    beyond = float(betaincc(hits + _PRIOR, misses + _PRIOR, share))
-    if beyond <= 0.0:
-        return -math.inf
-    return (
-        float(betaln(hits + _PRIOR, misses + _PRIOR))
-        + math.log(beyond)
-        - float(betaln(_PRIOR, _PRIOR))
-        - math.log(float(betaincc(_PRIOR, _PRIOR, share)))
-        - hits * math.log(share)
-        - misses * math.log1p(-share)
-    )
-
-
-def _lower_bound(hits: int, misses: int, alpha: float) -> float:
-    """A lower bound of a share that holds at all times at once with probability 1 - alpha."""
-    if not hits:
-        return 0.0
-    low, high = 0.0, hits / (hits + misses)
-    for _halving in range(_HALVINGS):
-        middle = (low + high) / 2
-        refuted = _log_evidence_above(middle, hits, misses) >= -math.log(alpha)
-        low, high = (middle, high) if refuted else (low, middle)
-    return low
-
-
-def _upper_bound(hits: int, misses: int, alpha: float) -> float:
-    return 1.0 - _lower_bound(misses, hits, alpha)
-
-
 def _difference_bound(mine: int, others: int, rows: int, alpha: float) -> float:
     """An upper bound of the share of rows that fall to one side alone less that of the other side."""
     if not rows:
         return 1.0
-    lead = 2 * _upper_bound(mine, others, alpha / 2) - 1
+    lead = 2 * upper_rate_bound(mine, others, alpha / 2) - 1
     apart = mine + others
-    share = _upper_bound(apart, rows - apart, alpha / 2) if lead > 0 else _lower_bound(apart, rows - apart, alpha / 2)
+    share = (
+        upper_rate_bound(apart, rows - apart, alpha / 2)
+        if lead > 0
+        else lower_rate_bound(apart, rows - apart, alpha / 2)
+    )
     return lead * share
