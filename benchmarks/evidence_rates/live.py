@@ -26,7 +26,7 @@ ALPHA = 0.05
 ACCURACY = 0.85
 ALIKE = 0.2  # correlation of the outcomes of two rows of one unit
 SHARES = (0.05, 0.2, 0.5)
-LOOKS = 12
+EVALUATIONS = 12
 APART = 0.1  # share of the rows on which just one of two versions is right that predict the same inputs
 
 Sides = NDArray[np.bool_]
@@ -108,17 +108,17 @@ def draw_outcomes(
 def find_win(theirs: Sides, right: Sides, share: float, units: UnitRows) -> bool:
     """Whether the challenger ever wins, evaluated at twelve numbers of labels."""
     rows = len(right)
-    # Callers are evaluated at fixed looks, and their evidence never falls from one to the next.
-    for seen in [rows] if units.is_caller.all() else list_looks(rows):
+    # The analyses of callers are fixed, and their evidence never falls from one to the next.
+    for seen in [rows] if units.is_caller.all() else list_evaluations(rows):
         of_rows = units.select(np.arange(rows) < seen)
         if compute_split_evidence(theirs[:seen], right[:seen], share=share, units=of_rows) >= 1 / ALPHA:
             return True
     return False
 
 
-def list_looks(rows: int) -> NDArray[np.int64]:
+def list_evaluations(rows: int) -> NDArray[np.int64]:
     """The numbers of labelled rows at which a test of so many rows is evaluated."""
-    return np.unique(np.geomspace(50, rows, LOOKS).astype(np.int64))
+    return np.unique(np.geomspace(50, rows, EVALUATIONS).astype(np.int64))
 
 
 def find_win_by_rows(theirs: Sides, right: Sides, share: float) -> bool:
@@ -131,7 +131,7 @@ def find_win_by_rows(theirs: Sides, right: Sides, share: float) -> bool:
     mixed, staked = share * own + (1 - share) * other, np.where(theirs, own, other)
     odds = np.where(right, staked / mixed, (1 - staked) / (1 - mixed))
     evidence = np.cumsum(np.log(np.where(own > other, odds, 1.0)))
-    return bool(evidence[list_looks(len(right)) - 1].max() >= -np.log(ALPHA))
+    return bool(evidence[list_evaluations(len(right)) - 1].max() >= -np.log(ALPHA))
 
 
 def _measure_equals(runs: int) -> list[Row]:
@@ -166,7 +166,7 @@ def _measure_unlike(runs: int) -> list[Row]:
 
 
 def _measure_gains(runs: int) -> list[Row]:
-    """A gain of five points, by the test of units and by that of rows; requests of one row may be taken for both."""
+    """A gain of five points, by the test of units and by that of rows; requests of one row suit both."""
     found = []
     for traffic, share, alike in (
         (make_requests(1, 1800), 0.5, ALIKE),
@@ -202,13 +202,13 @@ def _measure_shadow(runs: int) -> list[Row]:
             rows, number = len(units.unit), int(units.unit.max()) + 1
             won = random.random(rows) < random.beta(1.2, 1.2, number)[units.unit]
             lead = np.where(random.random(rows) < APART, np.where(won, 1, -1), 0)
-            looks = list_looks(rows)
+            moments = list_evaluations(rows)
             before += any(
                 compute_paired_evidence(int(np.sum(lead[:seen] > 0)), int(np.sum(lead[:seen] < 0))) >= 1 / ALPHA
-                for seen in looks
+                for seen in moments
             )
-            looks = looks[-1:] if units.is_caller.all() else looks
-            now += any(_wins_in_shadow(lead[:seen], units.select(np.arange(rows) < seen)) for seen in looks)
+            moments = moments[-1:] if units.is_caller.all() else moments
+            now += any(_wins_in_shadow(lead[:seen], units.select(np.arange(rows) < seen)) for seen in moments)
         found += [make_row(name, ALPHA, before, runs, "before"), make_row(name, ALPHA, now, runs)]
     return found
 

@@ -18,7 +18,7 @@ from tiltyard.evaluation.sequential_test import (
     evaluate_shadow_units,
     evaluate_split,
 )
-from tiltyard.evaluation.sequential_test.units import LOOKS
+from tiltyard.evaluation.sequential_test.units import ANALYSES
 
 Sides = NDArray[np.bool_]
 
@@ -54,13 +54,13 @@ def test_the_evidence_of_requests_is_fair_whatever_their_rows_are_like(share: fl
     assert expect_split(make_batches(*sizes), right, share) == pytest.approx(1.0)
 
 
-def test_the_evidence_of_callers_is_at_most_fair_over_all_looks() -> None:
-    """The looks at callers that keep their side share a single allowance, which is spent look by look."""
+def test_the_evidence_of_callers_is_at_most_fair_over_all_analyses() -> None:
+    """The analyses of callers that keep their side share a single allowance, which is spent from one to the next."""
     random = np.random.default_rng(2)
     units = make_callers(random.integers(0, 5, 240))
     right = random.random(240) < np.array([0.5, 0.9, 0.7, 0.99, 0.2])[units.unit]
-    looks = 3  # at 100, 150 and 225 rows
-    assert expect_split(units, right, 0.3) == pytest.approx((1 + looks) / (LOOKS + 1))
+    analyses = 3  # at 100, 150 and 225 rows
+    assert expect_split(units, right, 0.3) == pytest.approx((1 + analyses) / (ANALYSES + 1))
 
 
 def test_requests_and_callers_together_are_at_most_fair() -> None:
@@ -69,7 +69,7 @@ def test_requests_and_callers_together_are_at_most_fair() -> None:
     unit = np.concatenate([np.repeat(np.arange(3), 4), 3 + random.integers(0, 3, 110)])
     units = UnitRows(unit, unit >= 3, np.bincount(unit)[unit])
     right = random.random(len(unit)) < 0.8
-    assert expect_split(units, right, 0.5) == pytest.approx(0.5 + 0.5 / LOOKS)
+    assert expect_split(units, right, 0.5) == pytest.approx(0.5 + 0.5 / ANALYSES)
 
 
 def count_false_wins(units: UnitRows, share: float, courses: int, alike: tuple[float, float]) -> int:
@@ -86,7 +86,7 @@ def count_false_wins(units: UnitRows, share: float, courses: int, alike: tuple[f
         theirs = random.random(units.unit.max() + 1) < share
         spread = 1 / np.where(theirs, alike[1], alike[0]) - 1
         right = random.random(rows) < random.beta(0.85 * spread, 0.15 * spread)[units.unit]
-        # The looks at callers are fixed, and their evidence never falls from one to the next.
+        # The analyses of callers are fixed, and their evidence never falls from one to the next.
         for seen in [rows] if units.is_caller.all() else np.geomspace(100, rows, 8).astype(int):
             found = compute_split_evidence(
                 theirs[units.unit[:seen]], right[:seen], share=share, units=units.select(np.arange(rows) < seen)
@@ -196,14 +196,14 @@ def flip(lead: NDArray[np.int64], units: UnitRows) -> list[LiveVerdict]:
 
 
 def test_the_evidence_of_shadowed_units_is_fair() -> None:
-    """Where each unit is as likely to fall to either, the evidence is 1 in expectation; so many looks as there were."""
+    """Where each unit is as likely to fall to either, the evidence is 1 in expectation, less while analyses are to come."""
     random = np.random.default_rng(8)
     batches = make_batches(9, 1, 30, 4, 2)
     lead = random.choice([-1, 0, 0, 1], 46).astype(np.int64)
     assert np.mean([verdict.e_value for verdict in flip(lead, batches)]) == pytest.approx(1.0)
     callers = make_callers(random.integers(0, 4, 160))
     lead = random.choice([-1, 0, 1], 160).astype(np.int64)
-    assert np.mean([verdict.e_value for verdict in flip(lead, callers)]) == pytest.approx(3 / (LOOKS + 1))
+    assert np.mean([verdict.e_value for verdict in flip(lead, callers)]) == pytest.approx(3 / (ANALYSES + 1))
 
 
 def test_shadowed_units_find_the_better_one_and_single_rows_count_as_before() -> None:

@@ -151,7 +151,7 @@ def test_a_split_records_what_was_assigned(pair: FakeRegistry, start: Start, led
         assert (alone.unit, alone.assignment) == (one[0].unit, None)
 
 
-def label_all(client: httpx.Client, answers: list[tuple[str, str]], *, right: bool) -> None:
+def label_all(client: httpx.Client, predicted: list[tuple[str, str]], *, right: bool) -> None:
     """Report the truth about predictions, by id and predicted label: all right or none, at a time of the caller's."""
     labels = [
         {
@@ -159,7 +159,7 @@ def label_all(client: httpx.Client, answers: list[tuple[str, str]], *, right: bo
             "label": said if right else {"good": "bad", "bad": "good"}[said],
             "at": "2026-01-01T00:00Z",
         }
-        for id_, said in answers
+        for id_, said in predicted
     ]
     assert client.post("/feedback", json={"labels": labels}).json()["accepted"] == len(labels)
 

@@ -16,7 +16,7 @@ from tiltyard.evaluation.sequential_test.mixture import (
     upper_rate_bound,
 )
 from tiltyard.evaluation.sequential_test.units import UnitRows, UnitTotals, add_evidence
-from tiltyard.evaluation.sequential_test.verdict import LiveVerdict, bounded_exp, check_options, decide
+from tiltyard.evaluation.sequential_test.verdict import LiveVerdict, bounded_exp, check_options, choose_decision
 
 # Sizes of bets for which the mixture is summed up.
 _NODES = 64
@@ -120,7 +120,7 @@ def _make_verdict(counts: tuple[int, int, int, int], evidence: _Evidence, alpha:
     both_right, only_champion_right, only_challenger_right, _ = counts
     rows = sum(counts)
     return LiveVerdict(
-        decision=decide(evidence.e_value, evidence.against, evidence.high, alpha, min_gain),
+        decision=choose_decision(evidence.e_value, evidence.against, evidence.high, alpha, min_gain),
         mode="shadow",
         alpha=alpha,
         min_gain=min_gain,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tiltyard.errors import UsageError
 from tiltyard.evaluation.sequential_test.bets import MOST_LOST, find_upper_bound, log_evidence, sum_before
 from tiltyard.evaluation.sequential_test.units import UnitRows, UnitTotals, add_evidence
-from tiltyard.evaluation.sequential_test.verdict import LiveVerdict, bounded_exp, check_options, decide
+from tiltyard.evaluation.sequential_test.verdict import LiveVerdict, bounded_exp, check_options, choose_decision
 
 # Before anything is known: as if so many pairs of rows of one unit had been seen, as alike as this.
 _PRIOR_PAIRS, _PRIOR_ALIKE = 20.0, 0.2
@@ -70,7 +70,7 @@ def evaluate_split(
     low = -find_upper_bound(lambda gain: _log_evidence(rows, -gain), -observed, alpha)
     e_value, against = bounded_exp(_log_evidence(rows, 0.0)), bounded_exp(_log_evidence(swapped, 0.0))
     return LiveVerdict(
-        decision=decide(e_value, against, high, alpha, min_gain),
+        decision=choose_decision(e_value, against, high, alpha, min_gain),
         mode="split",
         alpha=alpha,
         min_gain=min_gain,

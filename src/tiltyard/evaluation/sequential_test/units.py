@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-FIRST_LOOK, LOOKS, GROWTH = 100, 24, 1.5
+FIRST_ANALYSIS, ANALYSES, GROWTH = 100, 24, 1.5
 """Callers are evaluated at 100 labelled rows, at 150, 225 … 24 times in all (up to more than a million rows)."""
 
 # A request whose labels do not all come waits for so many more labelled rows of the test.
@@ -74,10 +74,10 @@ def add_evidence(rows: UnitRows, values: NDArray[np.float64], evidence: Evidence
     """Log of the evidence of all units at any time, from that of units each of which counts once.
 
     A request counts when all its rows are labelled, or after a wait; later labels of it are not used. So its evidence
-    multiplies with that of the other requests. Callers go on sending rows, and their side is drawn but once: their
-    totals are evaluated at fixed numbers of labelled rows, and the mean over these looks, with 0 for those to come,
-    is the evidence. It never falls from one look to the next, and its expectation is at most 1 without a difference:
-    ever passing 1 / alpha has a probability of at most alpha (Markov), at all looks together. Both multiply, since the
+    multiplies with that of the other requests. Callers send ever more rows, and their side is drawn but once: their
+    totals are analysed at fixed numbers of labelled rows, and the mean over these analyses, with 0 for those to come,
+    is the evidence. It never falls from one to the next, and its expectation is at most 1 without a difference:
+    ever passing 1 / alpha has a probability of at most alpha (Markov), all together. Both multiply, since the
     sides of requests and of callers are drawn independently.
 
     Args:
@@ -122,15 +122,15 @@ def _evaluate_callers(rows: UnitRows, values: NDArray[np.float64], evidence: Evi
     _, first, unit = np.unique(unit, return_index=True, return_inverse=True)
     order = np.argsort(first)
     # Some evidence is kept for no bet at all, so that callers who come to a test of requests cannot ruin it.
-    reserve = 0.5 if places[0] > 0 else 1.0 / (LOOKS + 1)
-    looks = [round(FIRST_LOOK * GROWTH**number) for number in range(LOOKS)]
+    reserve = 0.5 if places[0] > 0 else 1.0 / (ANALYSES + 1)
+    analyses = [round(FIRST_ANALYSIS * GROWTH**number) for number in range(ANALYSES)]
     found = [np.log(reserve)]
-    for look in looks:
-        if look > len(places):
+    for rows_then in analyses:
+        if rows_then > len(places):
             break
-        seen = np.bincount(unit[:look], minlength=len(first))
-        total = np.bincount(unit[:look], weights=values[:look], minlength=len(first))
+        seen = np.bincount(unit[:rows_then], minlength=len(first))
+        total = np.bincount(unit[:rows_then], weights=values[:rows_then], minlength=len(first))
         there = order[seen[order] > 0]
         totals = UnitTotals(places[first[there]], seen[there].astype(float), total[there].astype(np.float64))
-        found.append(np.log((1 - reserve) / LOOKS) + evidence(totals))
+        found.append(np.log((1 - reserve) / ANALYSES) + evidence(totals))
     return float(np.logaddexp.reduce(found))

@@ -89,7 +89,7 @@ def check_options(counts: tuple[int, ...], alpha: float, min_gain: float) -> Non
         raise UsageError(f"min_gain is {min_gain}, and cannot be negative.", next_step="Such as min_gain = 0.005.")
 
 
-def decide(e_value: float, against: float, high: float, alpha: float, min_gain: float) -> Decision:
+def choose_decision(e_value: float, against: float, high: float, alpha: float, min_gain: float) -> Decision:
     """What may be decided, by the evidence for the challenger and ``against`` it, and the bound of its gain."""
     if e_value >= 1 / alpha:
         return "challenger wins"
