@@ -196,7 +196,7 @@ def flip(lead: NDArray[np.int64], units: UnitRows) -> list[LiveVerdict]:
 
 
 def test_the_evidence_of_shadowed_units_is_fair() -> None:
-    """Where each unit is as likely to fall to either, the evidence is 1 in expectation, less while analyses are to come."""
+    """Where each unit is as likely to fall to either, the evidence is 1 in expectation; callers share an allowance."""
     random = np.random.default_rng(8)
     batches = make_batches(9, 1, 30, 4, 2)
     lead = random.choice([-1, 0, 0, 1], 46).astype(np.int64)
