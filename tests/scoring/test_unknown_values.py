@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sklearn.pipeline import Pipeline
 
 from tests.scoring.conftest import COLUMNS, table
-from tiltyard.data.conform.frames import infer_schema
+from tiltyard.data.conform.frames import infer_schema, narrow_schema
 from tiltyard.data.conform.schema import TableSchema, TypedColumn
 from tiltyard.errors import InputError
 from tiltyard.ledger.records import input_text
@@ -72,6 +72,17 @@ def test_unknown_categories_are_named_with_the_nearest(scorer: Scorer) -> None:
         assert found.message == f"is {value!r}, which training did not know. Did you mean '{nearest}'?"
     [found] = warn(scorer, town="Ο")
     assert found.message == "is 'Ο', which training did not know"
+
+
+@pytest.mark.parametrize(("count", "known"), [(101, True), (10_000, True), (10_001, False)])
+def test_a_version_without_a_compiled_scorer_knows_many_categories(count: int, known: bool) -> None:
+    """Each of the many categories of a column passes, and another one is named, up to the limit of what is kept."""
+    frame = pd.DataFrame({"town": [f"town {number}" for number in range(count)]})
+    schema = narrow_schema(infer_schema(frame), frame)
+    columns = InputColumns({"town": "str"}, schema=schema)
+    values = KnownValues.from_columns(columns)
+    rows = columns.read([{"town": "town 7"}, {"town": "town 7x"}])
+    assert [[found.code for found in row] for row in values.find_warnings(rows)] == [[], ["unknown-category"] * known]
 
 
 def test_numbers_outside_the_range_of_training_are_named(scorer: Scorer) -> None:

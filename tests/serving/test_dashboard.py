@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
+import zipfile
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
@@ -15,6 +17,7 @@ import httpx
 import pandas as pd
 import pytest
 
+from tests.data.workbooks import make_workbook
 from tests.serving.conftest import Start
 from tests.serving.fake_registry import FakeRegistry
 from tests.serving.fakes import TestLedger
@@ -46,7 +49,23 @@ def encode(ending: str) -> bytes:
         return frame.to_parquet(index=False)
     if ending == "json":
         return json.dumps(ROWS).encode()
+    if ending == "xlsx":
+        return make_workbook(
+            people=[list(frame.columns), *frame.astype(object).where(frame.notna(), None).to_numpy().tolist()]
+        )
+    if ending == "csv.gz":
+        return gzip.compress(encode("csv"))
+    if ending.endswith("zip"):
+        return write_zip({"people.csv": encode("csv")})
     return "\n".join(map(json.dumps, ROWS)).encode()
+
+
+def write_zip(members: dict[str, bytes]) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, member in members.items():
+            archive.writestr(name, member)
+    return content.getvalue()
 
 
 def send(client: httpx.Client, content: bytes, name: str, **query: str) -> httpx.Response:
@@ -57,12 +76,12 @@ def send(client: httpx.Client, content: bytes, name: str, **query: str) -> httpx
 def test_a_file_of_any_format_comes_back_with_the_predictions_of_its_rows(
     client: httpx.Client, ledger: TestLedger
 ) -> None:
-    """CSV, TSV, JSON, JSON Lines and Parquet get the predictions of /predict/batch, all of them recorded."""
+    """Every format, compressed or not, gets the predictions of /predict/batch, all of them recorded."""
     expected = [client.post("/predict", json={"features": row}).json()["confidence"] for row in ROWS]
-    for ending in ("csv", "tsv", "json", "jsonl", "parquet"):
+    for ending in ("csv", "tsv", "json", "jsonl", "parquet", "xlsx", "csv.gz", "zip", "csv.zip"):
         response = send(client, encode(ending), f"people.{ending}")
         assert response.status_code == 200, response.text
-        assert "people-predictions.csv" in response.headers["content-disposition"]
+        assert f"people{'.csv' * ending.startswith('csv.')}-predictions.csv" in response.headers["content-disposition"]
         rows = list(csv.DictReader(io.StringIO(response.text)))
         assert [row["town"] for row in rows] == ["York", "Hull", ""]
         assert [float(row["confidence"]) for row in rows] == pytest.approx(expected)
@@ -130,7 +149,17 @@ def test_a_file_with_a_wrong_row_is_refused_whole(client: httpx.Client, ledger: 
         (b"age,income\n", "a.csv", 422, "no rows"),
         (b"not parquet", "a.parquet", 422, "not a Parquet file"),
         (b"[1, 2]", "a.json", 422, "cannot be read"),
-        (b"PK\x03\x04", "a.xlsx", 415, ".xlsx"),
+        (b"PK\x03\x04", "a.xlsx", 422, "cannot be unpacked"),
+        (b"PK\x03\x04", "a.csv.zip", 422, "cannot be unpacked"),
+        (b"no gzip", "a.csv.gz", 422, "cannot be unpacked"),
+        (gzip.compress(b"age\n1\n")[:-9], "a.csv.gz", 422, "cannot be unpacked"),
+        (gzip.compress(b""), "a.csv.gz", 422, "empty"),
+        (write_zip({"a.csv": b"age\n", "b.csv": b"age\n"}), "a.zip", 422, "2 files"),
+        (write_zip({"a.exe": b"age\n"}), "a.zip", 415, ".exe"),
+        (b"MZ", "a.exe", 415, ".exe"),
+        (gzip.compress(b"1\n" * 40_000_000), "a.csv.gz", 413, "64 MiB"),
+        (write_zip({"a.csv": b"1\n" * 40_000_000}), "a.zip", 413, "64 MiB"),
+        (write_zip({"xl/workbook.xml": b"1\n" * 40_000_000}), "a.xlsx", 413, "64 MiB"),
         (b"age\n" + b"1\n" * 10_001, "a.csv", 413, "10,001 rows"),
         (b"x" * (8 * 1024 * 1024 + 1), "a.csv", 413, "8388608"),
     ],

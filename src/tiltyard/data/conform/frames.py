@@ -15,7 +15,14 @@ from tiltyard.data.conform.kinds import decide_kind
 from tiltyard.data.conform.labels import factorise_cells
 from tiltyard.data.conform.rows import CellError, CellReader, make_cell_reader
 from tiltyard.data.conform.rules import USUAL_RULES, ReadingRules
-from tiltyard.data.conform.schema import MOST_CATEGORIES, SchemaKind, TableSchema, TypedColumn
+from tiltyard.data.conform.schema import (
+    MOST_CATEGORIES,
+    MOST_KNOWN,
+    MOST_KNOWN_CHARACTERS,
+    SchemaKind,
+    TableSchema,
+    TypedColumn,
+)
 from tiltyard.data.conform.written import read_booleans, read_numbers
 from tiltyard.errors import DataError
 from tiltyard.formatting import format_count
@@ -155,7 +162,8 @@ def _infer_column(name: str, column: pd.Series, rules: ReadingRules) -> TypedCol
 def _narrow_column(column: TypedColumn, values: pd.Series) -> TypedColumn:
     if column.kind == "category":
         known = sorted(values.dropna().unique())
-        return replace(column, categories=tuple(known) if len(known) <= MOST_CATEGORIES else None)
+        fits = len(known) <= MOST_KNOWN and sum(map(len, known)) <= MOST_KNOWN_CHARACTERS
+        return replace(column, categories=tuple(known) if fits else None)
     if column.kind == "number":
         low, high = _find_range(values.to_numpy(dtype=np.float64))
         return replace(column, minimum=low, maximum=high)

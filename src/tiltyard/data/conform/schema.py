@@ -15,6 +15,8 @@ SchemaKind = Literal["number", "boolean", "category", "time", "empty"]
 
 # Columns with more categories than this are named without them.
 MOST_CATEGORIES = 100
+# A version knows more of them, to say what training did not know: so many, and so many characters in all.
+MOST_KNOWN, MOST_KNOWN_CHARACTERS = 10_000, 200_000
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,8 @@ class TypedColumn:
         name: its name.
         kind: what its values are.
         nullable: whether a value was missing when the schema was inferred.
-        categories: the known categories, sorted; None for other kinds and where there are more than `MOST_CATEGORIES`.
+        categories: the known categories, sorted; None for other kinds and where there are more than `MOST_CATEGORIES`;
+            in a version, more than `MOST_KNOWN`.
         minimum: smallest finite number, or first date in microseconds since 1970; None for other kinds.
         maximum: largest finite number, or last date; None for other kinds.
         value_words: words that are values of this column although they usually are gaps, such as a region ``NA``.

@@ -56,6 +56,8 @@ _DECOMPRESSORS: dict[str, Callable[[Any], Any]] = {
     ".zip": _open_zip,
 }
 
+COMPRESSED = tuple(_DECOMPRESSORS)
+"""Endings of compressed files."""
 
 _REMOVED = "removed"
 _BLOCK = 1 << 20

@@ -8,6 +8,7 @@ from statistics import median_low
 from typing import Any
 
 from tiltyard.data.conform.cells import is_gap
+from tiltyard.data.conform.schema import MOST_CATEGORIES
 from tiltyard.registry.package.manifest import Manifest
 from tiltyard.scoring.table.columns import InputColumn, InputColumns
 from tiltyard.serving.http.schemas import Feature
@@ -30,7 +31,7 @@ def describe_features(manifest: Manifest) -> list[Feature]:
             Feature(
                 name=column.name,
                 type=column.kind,
-                values=list(known.categories) if known and known.categories else None,
+                values=list(known.categories) if known and 0 < len(known.categories or ()) <= MOST_CATEGORIES else None,
                 minimum=known.minimum if known and is_number else None,
                 maximum=known.maximum if known and is_number else None,
                 example=_find_usual(column, [row.get(column.name) for row in manifest.samples.inputs]),

@@ -5,17 +5,20 @@ from __future__ import annotations
 import csv
 import io
 import tempfile
+import zipfile
 from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import IO, Any
 
 import pandas as pd
 import pyarrow.parquet as pq
 from pyarrow import ArrowException
 
 from tiltyard.data.input_rows import detect_input_rows
-from tiltyard.errors import DataError
+from tiltyard.data.sources.files import COMPRESSED, SourceFile
+from tiltyard.data.sources.formats import FORMATS, UNREADABLE
+from tiltyard.errors import DataError, MissingExtraError
 from tiltyard.ledger.records import Prediction
 from tiltyard.scoring import InputProblem, Warnings
 from tiltyard.scoring.table.columns import InputColumns
@@ -25,7 +28,9 @@ from tiltyard.serving.problem_details import RequestError
 
 MOST_ROWS = 10_000
 MOST_BYTES = 8 * 1024 * 1024
-ENDINGS = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".parquet")
+MOST_UNPACKED = 64 * 1024 * 1024
+_BLOCK = 1 << 18
+_WORKBOOKS = (".xlsx", ".xlsm", ".xlsb", ".ods")  # ZIP archives themselves
 # A spreadsheet takes a cell that begins so for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -39,20 +44,14 @@ def read_upload(content: bytes, name: str, columns: InputColumns | TextColumns) 
 
     Args:
         content: the file's bytes.
-        name: its name, whose ending says its format: one of ``ENDINGS``. A ``.txt`` of a text model is a text a line.
+        name: its name, whose ending says its format, and whether it is compressed: as for the data of a project. A
+            ``.txt`` of a text model is a text a line.
         columns: the columns that the model knows.
 
     Raises:
-        RequestError: the format is another, the file cannot be read, or has no rows or too many.
+        RequestError: the format is another, the file cannot be read or unpacked, or has no rows or too many.
     """
-    ending = PurePosixPath(name).suffix.lower()
-    if ending not in ENDINGS:
-        raise RequestError(
-            f"A file with the ending '{ending[:20]}' cannot be read.",
-            status=415,
-            code="request.media-type",
-            next_step=f"Send one that ends in {', '.join(ENDINGS)}, and its name in the query: ?name=rows.csv",
-        )
+    content, ending = _unpack(content, name)
     if not content.strip():
         raise _refuse_file("The file is empty.", "Send a file with at least one row.")
     if isinstance(columns, TextColumns) and ending == ".txt":
@@ -96,18 +95,62 @@ def _name_added(added: Sequence[str], own: Sequence[str]) -> list[str]:
     return [f"{name}_tiltyard" if name in own else _write_cell(name) for name in added]
 
 
+def _unpack(content: bytes, name: str) -> tuple[bytes, str]:
+    """The bytes of a file without the compression that its name states, at most ``MOST_UNPACKED``, and its ending."""
+    file = SourceFile(f"upload{''.join(PurePosixPath(name).suffixes)}", len(content), lambda: io.BytesIO(content))
+    try:
+        ending = file.ending
+        if ending not in FORMATS:
+            raise _foreign_ending(ending or PurePosixPath(name).suffix)
+        if file.compressed:
+            with file.open() as stream:
+                content = _read_bounded(stream)
+        if ending in _WORKBOOKS and content:
+            with zipfile.ZipFile(io.BytesIO(content)) as workbook:
+                _require_bounded(workbook)
+    except DataError as error:
+        raise _refuse_file(error.message, "Put the rows into one file.") from None
+    except UNREADABLE as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+        raise _refuse_file(f"The file cannot be unpacked: {reason}.", "Send it whole, or unpacked.") from None
+    return content, ending
+
+
+def _read_bounded(stream: IO[bytes]) -> bytes:
+    content = bytearray()
+    while block := stream.read(_BLOCK):
+        content += block
+        if len(content) > MOST_UNPACKED:
+            raise _too_large()
+    return bytes(content)
+
+
+def _require_bounded(workbook: zipfile.ZipFile) -> None:
+    """Refuse a workbook that would unpack to too much; what its directory says of sizes need not be true."""
+    room = MOST_UNPACKED
+    for member in workbook.infolist():
+        with workbook.open(member) as stream:
+            while block := stream.read(_BLOCK):
+                room -= len(block)
+                if room < 0:
+                    raise _too_large()
+
+
 def _read_file(content: bytes, ending: str) -> Sequence[Row]:
     with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
         path = Path(folder) / f"upload{ending}"
         path.write_bytes(content)
         try:
-            if ending == ".parquet" and (count := pq.read_metadata(path).num_rows) > MOST_ROWS:
+            if FORMATS[ending] == "parquet" and (count := pq.read_metadata(path).num_rows) > MOST_ROWS:
                 raise _too_many_rows(count)
             return detect_input_rows(path)
         except (DataError, ArrowException) as error:
             reason = error.message if isinstance(error, DataError) else "It is not a Parquet file."
             step = "Correct the file; its ending has to say its format."
             raise _refuse_file(reason.replace(str(path), "The file"), step) from None
+        except MissingExtraError as error:
+            step = "Send the rows as CSV, or have that package installed on the server."
+            raise RequestError(error.message, status=415, code=error.code, next_step=step) from None
 
 
 def _write_row(row: Row, columns: InputColumns | TextColumns) -> Row:
@@ -145,6 +188,25 @@ def _name_field(problem: InputProblem) -> str:
 
 def _refuse_file(message: str, next_step: str) -> RequestError:
     return RequestError(message, status=422, code="input.invalid", next_step=next_step)
+
+
+def _foreign_ending(ending: str) -> RequestError:
+    return RequestError(
+        f"A file with the ending '{ending[:20]}' cannot be read.",
+        status=415,
+        code="request.media-type",
+        next_step=f"Send one that ends in {', '.join(FORMATS)}, or such a one compressed ({', '.join(COMPRESSED)}), "
+        "and its name in the query: ?name=rows.csv",
+    )
+
+
+def _too_large() -> RequestError:
+    return RequestError(
+        f"The file unpacks to more than {MOST_UNPACKED >> 20} MiB.",
+        status=413,
+        code="request.too-large",
+        next_step="Divide the file, or use: tiltyard predict --file FILE",
+    )
 
 
 def _too_many_rows(count: int) -> RequestError:

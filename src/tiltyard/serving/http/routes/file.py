@@ -68,7 +68,9 @@ def file_routes(components: ServerComponents) -> APIRouter:
         ] = "rows.csv",
         output: Annotated[Literal["csv", "json"], Query(description="The scored file, or a summary with it.")] = "csv",
     ) -> Response:
-        """Predict the rows of a CSV, TSV, JSON, JSON Lines or Parquet file of up to 8 MiB and 10,000 rows, all or none.
+        """Predict the rows of a file of up to 8 MiB and 10,000 rows, all or none.
+
+        CSV, TSV, JSON, JSON Lines, Parquet and Excel, also compressed (`.gz`, `.zip`, …; at most 64 MiB unpacked).
 
         The body is the file: `curl --data-binary @rows.csv 'localhost:8000/predict/file?name=rows.csv'`. The response
         is its rows with their predictions as CSV. Columns that the model does not know are passed over. The headers
