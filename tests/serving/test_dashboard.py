@@ -50,9 +50,7 @@ def encode(ending: str) -> bytes:
     if ending == "json":
         return json.dumps(ROWS).encode()
     if ending == "xlsx":
-        return make_workbook(
-            people=[list(frame.columns), *frame.astype(object).where(frame.notna(), None).to_numpy().tolist()]
-        )
+        return make_workbook(people=[[*ROWS[0]], *([*row.values()] for row in ROWS)])
     if ending == "csv.gz":
         return gzip.compress(encode("csv"))
     if ending.endswith("zip"):

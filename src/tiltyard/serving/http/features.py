@@ -26,12 +26,13 @@ def describe_features(manifest: Manifest) -> list[Feature]:
     features = []
     for column in InputColumns(manifest.columns):
         known = typed.get(column.name)
+        categories = (known.categories if known else None) or ()
         is_number = known is not None and known.kind == "number"
         features.append(
             Feature(
                 name=column.name,
                 type=column.kind,
-                values=list(known.categories) if known and 0 < len(known.categories or ()) <= MOST_CATEGORIES else None,
+                values=list(categories) if 0 < len(categories) <= MOST_CATEGORIES else None,
                 minimum=known.minimum if known and is_number else None,
                 maximum=known.maximum if known and is_number else None,
                 example=_find_usual(column, [row.get(column.name) for row in manifest.samples.inputs]),
