@@ -50,7 +50,8 @@ def encode(ending: str) -> bytes:
     if ending == "json":
         return json.dumps(ROWS).encode()
     if ending == "xlsx":
-        return make_workbook(people=[[*ROWS[0]], *([*row.values()] for row in ROWS)])
+        table = [list(frame.columns), *(list(row.values()) for row in ROWS)]
+        return make_workbook(people=table)
     if ending == "csv.gz":
         return gzip.compress(encode("csv"))
     if ending.endswith("zip"):
