@@ -393,6 +393,8 @@ def test_the_rows_that_init_tells_are_those_that_training_has(tmp_path: Path) ->
         (lambda fee: f"-${40 * fee:,.2f}", {"thousands": ","}),
         (lambda fee: f"{40 * fee:_.2f} €".replace(".", ",").replace("_", "."), {"decimal": ",", "thousands": "."}),
         (lambda fee: f"£{fee}", {}),
+        (lambda fee: f"{fee} EUR", {}),
+        (lambda fee: f"CHF {40 * fee:,.2f}", {"thousands": ","}),
     ],
 )
 def test_numbers_with_a_sign_are_numbers(
@@ -415,6 +417,7 @@ def test_numbers_with_a_sign_are_numbers(
     [
         (["5 %", "7", "9 %"], "data.mixed-signs", "without a sign"),
         (["$5", "€7", "£2"], "data.mixed-signs", "'$', '€', '£'"),
+        (["5 EUR", "7 USD", "2 EUR"], "data.mixed-signs", "'EUR', 'USD'"),
         (["5 %"] * 9 + ["7 %"] * 9 + ["open"], "data.marked-numbers", "--gap 'open'"),
         (["5"] * 3 + ["7"] * 3 + ["?"], "data.marked-numbers", "--gap '?'"),
     ],

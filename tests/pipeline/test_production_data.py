@@ -11,6 +11,7 @@ import pytest
 
 from tiltyard.data import load_dataset, split_dataset
 from tiltyard.data.content_hash import content_keys
+from tiltyard.data.load_dataset import read_dataset
 from tiltyard.ledger import Label, Prediction
 from tiltyard.ledger.sql.retention import redact_input
 from tiltyard.pipeline.training.production_data import (
@@ -206,3 +207,49 @@ def test_labels_teach_by_what_they_mean(tmp_path: Path, ledger: MemoryLedger) ->
     found = gather_production_data(project, ledger)
     assert found.dataset.labels.to_list()[40:] == ["TRUE", "TRUE", "FALSE"]
     assert found.unknown_label == {"maybe": 1}
+
+
+@pytest.mark.parametrize("sign", ["%", "EUR"])
+@pytest.mark.parametrize("bare", [1, 7])
+def test_a_file_may_drop_the_sign_of_a_column(tmp_path: Path, ledger: MemoryLedger, sign: str, bare: int) -> None:
+    """Where a later file lacks the sign of some or all numbers, they are the same, and so are recorded ones with it."""
+    about = {"name": "people", "task": "tabular-classification", "model": "people"}
+    section = {"source": "people.csv"}
+    project = Project.model_validate({"project": about, "data": section, "root": tmp_path})
+    rows = pd.DataFrame({"rate": [f"{n % 9}.5 {sign}" for n in range(40)], "label": ["quiet", "loud"] * 20})
+    rows.to_csv(tmp_path / "people.csv", index=False)
+    first = load_dataset(project)
+    shorter = [cell.partition(" ")[0] if place % bare == 0 else cell for place, cell in enumerate(rows["rate"])]
+    rows.assign(rate=shorter).to_csv(tmp_path / "people.csv", index=False)
+    later = read_dataset(project, first.schema)
+    assert later.schema == first.schema
+    [said] = [found.message for found in later.findings if found.code == "data.number-sign"]
+    assert "'0.5' lacks it" in said
+    assert later.fingerprint == first.fingerprint
+    record_prediction(ledger, "loud", project="people", input={"rate": f"3.5 {sign}"})
+    record_prediction(ledger, "quiet", project="people", input={"rate": 4})
+    found = gather_production_data(project, ledger, base=later)
+    assert (found.added, found.unreadable) == (2, 0)
+    found.dataset.frame.astype({"rate": str}).to_csv(tmp_path / "people.csv", index=False)
+    again = read_dataset(project, found.dataset.schema)
+    assert isinstance(again.inputs, pd.DataFrame)
+    assert again.inputs["rate"].tolist() == found.dataset.inputs["rate"].tolist()
+
+
+def test_a_column_of_other_signs_or_codes_does_not_keep_a_sign(tmp_path: Path) -> None:
+    """Another sign, a word or a code among the numbers is not the same column of numbers."""
+    about = {"name": "people", "task": "tabular-classification", "model": "people"}
+    project = Project.model_validate({"project": about, "data": {"source": "people.csv"}, "root": tmp_path})
+    rows = pd.DataFrame({"rate": [f"{n % 9}.5 %" for n in range(40)], "label": ["quiet", "loud"] * 20})
+    rows.to_csv(tmp_path / "people.csv", index=False)
+    schema = load_dataset(project).schema
+    for cells, kind, sign in (
+        (["5 EUR"], "number", "EUR"),
+        (["5 %", "many"], "category", ""),
+        (["007"], "category", ""),
+    ):
+        rows.assign(rate=(cells * 40)[:40]).to_csv(tmp_path / "people.csv", index=False)
+        later = read_dataset(project, schema).schema
+        assert later is not None
+        [column] = later.columns
+        assert (column.kind, column.sign) == (kind, sign)

@@ -23,7 +23,7 @@ from tests.serving.fake_registry import FakeRegistry
 from tests.serving.fakes import TestLedger
 from tiltyard.serving.auth import KeyFile, NewKey
 
-ROWS = [
+ROWS: list[dict[str, Any]] = [
     {"age": 31, "income": 40.5, "town": "York", "member": True},
     {"age": 62, "income": None, "town": "Hull", "member": False},
     {"age": 44, "income": 28.0, "town": None, "member": True},
@@ -50,7 +50,7 @@ def encode(ending: str) -> bytes:
     if ending == "json":
         return json.dumps(ROWS).encode()
     if ending == "xlsx":
-        table = [list(frame.columns), *(list(row.values()) for row in ROWS)]
+        table: list[list[object]] = [[*frame.columns], *(list(row.values()) for row in ROWS)]
         return make_workbook(people=table)
     if ending == "csv.gz":
         return gzip.compress(encode("csv"))

@@ -47,6 +47,7 @@ SPELLINGS: dict[str, tuple[tuple[Any, ...], ...]] = {
     "region": (("NA", " NA"), ("EU", "EU "), (None, "")),
     "zone": (("1", 1, 1.0, "1.0", "1.00"), (2, "2", 2.0)),
     "rate": (("12.5 %", "12.5%", " 12.50 %", 12.5, "12.5"), ("3.0 %", 3, "3%", "3"), (None, "", "NA")),
+    "price": (("12.5 EUR", "EUR 12.5", "12.50EUR", 12.5, "12.5"), ("-3.0 EUR", "EUR -3", -3), (None, "", "NA")),
     "since": (
         ("2026-01-05", " 2026-01-05 ", "2026-01-05T00:00:00", "2026-01-05 00:00:00.0+00:00", "2026-01-05T00:00Z"),
         ("2027-03-01", "2027-03-01T00"),
@@ -72,6 +73,7 @@ def training_file(folder: Path) -> Path:
                 "region": ("EU", "NA", "AF")[number % 3] if number % 13 else "",
                 "zone": ("1", "2", "x")[number % 3],
                 "rate": f"{number % 9 * 2.5:.1f} %" if number % 7 else "",
+                "price": f"{number % 8 * 2.5 - 5:.1f} EUR" if number % 5 else "",
                 "since": "" if number % 19 == 4 else f"2026-{1 + number % 12:02}-{1 + number % 28:02}",
                 "cost": f"{'-' if number % 2 else ''}${number % 24 * 55.5:,.2f}",
                 "y": "yes" if (number % 3 == 0) ^ (number % 10 == 0) else "no",

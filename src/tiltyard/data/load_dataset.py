@@ -68,7 +68,7 @@ def read_dataset(project: Project, split_schema: TableSchema | None = None) -> D
         found += describe_big_integers(features)
         for name in project.serving.unknown_columns:
             _find_column(features, name, "serving.unknown_columns")
-        schema = infer_schema(features, rules)
+        schema = infer_schema(features, rules, split_schema)
         found += [*describe_unread_dates(features, schema), *describe_number_signs(features, schema)]
         inputs = conform_frame(features, schema)
     dataset = Dataset(

@@ -61,15 +61,20 @@ def describe_number_signs(features: pd.DataFrame, schema: TableSchema) -> list[F
 
 
 def _describe_sign(column: TypedColumn, cells: pd.Series, rules: ReadingRules) -> Finding:
-    example = next(word for word in write_down(cells).distinct if guess_sign(word))
-    number = parse_number(example, rules, column.sign)
+    words = write_down(cells, rules.gap_words).distinct
+    example = next((word for word in words if guess_sign(word)), "")
+    bare = next((word for word in words if not guess_sign(word)), "")
+    message = f"'{column.name}' holds numbers with '{column.sign}', as in the version before"
+    if example:
+        number = parse_number(example, rules, column.sign)
+        message = f"'{column.name}' holds numbers with '{column.sign}': '{example}' is read as {number:.10g}"
     return Finding(
         "data.number-sign",
         "info",
         column.name,
         "Numbers with a sign",
-        f"'{column.name}' holds numbers with '{column.sign}': '{example}' is read as {number:.10g}.",
-        evidence={"sign": column.sign, "cell": example},
+        message + (f". '{bare}' lacks it, and is taken for the same kind of number." if bare else "."),
+        evidence={"sign": column.sign, "cell": example or bare},
         next_step="Nothing; in requests and files such a number may come with the sign or without it.",
     )
 

@@ -11,8 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tiltyard.data.conform.dates import Moments, read_moments
-from tiltyard.data.conform.kinds import decide_kind
+from tiltyard.data.conform.kinds import KindDecision, decide_kind
 from tiltyard.data.conform.labels import factorise_cells
+from tiltyard.data.conform.number_texts import drop_sign
 from tiltyard.data.conform.rows import CellError, CellReader, make_cell_reader
 from tiltyard.data.conform.rules import USUAL_RULES, ReadingRules
 from tiltyard.data.conform.schema import (
@@ -23,7 +24,7 @@ from tiltyard.data.conform.schema import (
     TableSchema,
     TypedColumn,
 )
-from tiltyard.data.conform.written import read_booleans, read_numbers
+from tiltyard.data.conform.written import numbers_of_words, read_booleans, read_numbers
 from tiltyard.errors import DataError
 from tiltyard.formatting import format_count
 from tiltyard.suggest import nearest
@@ -37,14 +38,25 @@ _DATE_STEP = (
 _NESTED_STEP = "Leave the column out (data.ignore), or write its parts into separate columns."
 
 
-def infer_schema(frame: pd.DataFrame, rules: ReadingRules = USUAL_RULES) -> TableSchema:
+def infer_schema(
+    frame: pd.DataFrame, rules: ReadingRules = USUAL_RULES, before: TableSchema | None = None
+) -> TableSchema:
     """The kinds of a frame's columns.
+
+    Args:
+        frame: n rows.
+        rules: how their cells are read.
+        before: the schema of an earlier version: a column whose numbers had a sign keeps it where some or all of them
+            are written without it now.
 
     Raises:
         DataError: two columns have the same name (``data.column-twice``).
     """
+    signs = {column.name: column.sign for column in before.columns} if before is not None else {}
     columns = _columns_by_name(frame).items()
-    return TableSchema(tuple(_infer_column(name, column, rules) for name, column in columns), rules)
+    return TableSchema(
+        tuple(_infer_column(name, column, rules, signs.get(name, "")) for name, column in columns), rules
+    )
 
 
 def narrow_schema(schema: TableSchema, rows: pd.DataFrame) -> TableSchema:
@@ -133,8 +145,10 @@ def _read_or_keep(read: CellReader, cell: Any, keep: Callable[[Any], Any] = lamb
         return keep(cell)
 
 
-def _infer_column(name: str, column: pd.Series, rules: ReadingRules) -> TypedColumn:
+def _infer_column(name: str, column: pd.Series, rules: ReadingRules, sign: str = "") -> TypedColumn:
     decided = decide_kind(column, rules)
+    if sign and _keeps_sign(decided, sign, rules):
+        decided = KindDecision("number", sign=sign)
     words = decided.words
     kind: SchemaKind = "category" if decided.kind == "text" else decided.kind
     if kind == "time" and pd.api.types.is_timedelta64_dtype(column.dtype):
@@ -157,6 +171,16 @@ def _infer_column(name: str, column: pd.Series, rules: ReadingRules) -> TypedCol
         categories=tuple(sorted(words.distinct)) if few else None,
         value_words=decided.value_words,
     )
+
+
+def _keeps_sign(decided: KindDecision, sign: str, rules: ReadingRules) -> bool:
+    """Whether a column of numbers that had a sign is still one of numbers, each with that sign or without any."""
+    if decided.kind == "number":
+        return not decided.sign
+    if decided.kind != "category" or decided.words is None:
+        return False
+    numbers = numbers_of_words([drop_sign(word, sign) for word in decided.words.distinct], rules)
+    return numbers is not None and not np.isnan(numbers).any()
 
 
 def _narrow_column(column: TypedColumn, values: pd.Series) -> TypedColumn:

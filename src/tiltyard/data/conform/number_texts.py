@@ -1,4 +1,4 @@
-"""What a number looks like in text: its decimal and thousands separators, and the sign of percent or of a currency."""
+"""What a number looks like in text: its separators, and the sign of percent or of a currency, or a currency's code."""
 
 from __future__ import annotations
 
@@ -8,6 +8,17 @@ from collections.abc import Collection, Iterable
 from functools import lru_cache
 
 _PARTS = "%‰"  # signs that only follow a number
+# ISO 4217 without ALL and TOP, which are words of English as well.
+_CURRENCIES = (
+    "AED|AFN|AMD|AOA|ARS|AUD|AWG|AZN|BAM|BBD|BDT|BGN|BHD|BIF|BMD|BND|BOB|BRL|BSD|BTN|BWP|BYN|BZD|CAD|CDF|CHF|CLF|"
+    "CLP|CNH|CNY|COP|CRC|CUP|CVE|CZK|DJF|DKK|DOP|DZD|EGP|ERN|ETB|EUR|FJD|FKP|GBP|GEL|GHS|GIP|GMD|GNF|GTQ|GYD|HKD|"
+    "HNL|HRK|HTG|HUF|IDR|ILS|INR|IQD|IRR|ISK|JMD|JOD|JPY|KES|KGS|KHR|KMF|KPW|KRW|KWD|KYD|KZT|LAK|LBP|LKR|LRD|LSL|"
+    "LYD|MAD|MDL|MGA|MKD|MMK|MNT|MOP|MRU|MUR|MVR|MWK|MXN|MYR|MZN|NAD|NGN|NIO|NOK|NPR|NZD|OMR|PAB|PEN|PGK|PHP|PKR|"
+    "PLN|PYG|QAR|RMB|RON|RSD|RUB|RWF|SAR|SBD|SCR|SDG|SEK|SGD|SHP|SLE|SOS|SRD|SSP|STN|SVC|SYP|SZL|THB|TJS|TMT|TND|"
+    "TRY|TTD|TWD|TZS|UAH|UGX|USD|UYU|UZS|VED|VES|VND|VUV|WST|XAF|XCD|XCG|XOF|XPF|YER|ZAR|ZMW|ZWG"
+)
+_CODE = re.compile(rf"[+-]?\s*({_CURRENCIES})\s*[+-]?[\d.,].*|.*[\d.,]\s*({_CURRENCIES})", re.ASCII)
+_LONGEST = 60  # characters of a number with such a code
 _EXPONENT = r"(?:[eE][+-]?\d+)?"
 _INFINITY = r"[iI][nN][fF](?:[iI][nN][iI][tT][yY])?"
 
@@ -41,7 +52,7 @@ def number_pattern(decimal: str, thousands: str | None, *, point: bool = False) 
 
 
 def find_sign(words: Iterable[str], gaps: Collection[str] = ("",)) -> str:
-    """The sign of percent or of a currency that each of some texts begins or ends with; empty where there is none.
+    """The sign, or code of a currency, that each of some texts begins or ends with; empty where there is none.
 
     The rest of a text need not be a number.
 
@@ -74,7 +85,11 @@ def drop_sign(text: str, sign: str) -> str:
 
 
 def guess_sign(word: str) -> str:
-    """The sign of percent or of a currency that a text begins or ends with; empty where there is none."""
+    """The sign of percent or of a currency, or its code, that a text begins or ends with; empty where there is none."""
+    if word[-1:].isdigit() and word[:1].isdigit():
+        return ""
+    if len(word) <= _LONGEST and (code := _CODE.fullmatch(word)):
+        return code[1] or code[2]
     for character in (word[-1:], word.lstrip("+- ")[:1]):
         if character and (character in _PARTS or unicodedata.category(character) == "Sc"):
             return character
