@@ -73,7 +73,7 @@ def _describe_sign(column: TypedColumn, cells: pd.Series, rules: ReadingRules) -
         "info",
         column.name,
         "Numbers with a sign",
-        message + (f". '{bare}' lacks it, and is taken for the same kind of number." if bare else "."),
+        message + (f". '{bare}' lacks it, and is read as the same kind of number." if bare else "."),
         evidence={"sign": column.sign, "cell": example or bare},
         next_step="Nothing; in requests and files such a number may come with the sign or without it.",
     )
