@@ -29,6 +29,7 @@ ALPHA = 0.05
 ALLOWED = 0.02
 REQUESTS, EVERY = 20_000, 20
 RUNS = 600
+RETRIES = 200  # of one input on which the model fails, by a caller that does not give up
 FIRST = 3  # requests until the first run, in lives in which the loop runs early
 FOUND_WITHIN = {0.05: 700, 0.2: 60, 1.0: 60}
 SLOW_WITHIN = {0.2: 120, 1.0: 60}
@@ -46,7 +47,8 @@ Failed = NDArray[np.bool_]
 
 def measure(scale: float) -> list[Row]:
     """The rows of this topic."""
-    return [*_measure_false(scaled(RUNS, scale)), *_measure_found(scaled(RUNS, scale)), *_measure_slow(scale)]
+    runs = scaled(RUNS, scale)
+    return [*_measure_false(runs), *_measure_retries(runs), *_measure_found(runs), *_measure_slow(scale)]
 
 
 def find_errors_now(failed: Failed, ends: NDArray[np.intp], full: Failed | None = None) -> int | None:
@@ -55,7 +57,8 @@ def find_errors_now(failed: Failed, ends: NDArray[np.intp], full: Failed | None 
     Args:
         failed: whether the model failed, for n requests in their order.
         ends: after how many requests each run takes place, rising.
-        full: whether each request found the queue full instead; None for none.
+        full: whether each request does not count, because it found the queue full or repeats a failing input; None for
+            none.
     """
     full = np.zeros_like(failed) if full is None else full
     sums = {
@@ -106,6 +109,23 @@ def _measure_false(runs: int) -> list[Row]:
         make_row(queue, None, counts["full before"], runs, "before"),
         make_row(queue, 0.0, counts["full now"], runs, "now"),
     ]
+
+
+def _measure_retries(runs: int) -> list[Row]:
+    """A version that fails for 1 % of 5,000 requests, half of what is accepted, and a caller that repeats one input."""
+    random, ends, requests = np.random.default_rng(4), np.arange(EVERY, 5001, EVERY), 5000
+    now = before = 0
+    for _ in show_progress(range(runs), "errors: one input again and again"):
+        failed = random.random(requests) < ALLOWED / 2
+        start = int(random.integers(0, requests - RETRIES))
+        again = np.zeros(requests, dtype=bool)
+        again[start : start + RETRIES] = True
+        now += find_errors_now(failed | again, ends, again) is not None
+        before += find_errors_before(failed | again, ends) is not None
+    name = (
+        f"a version that fails for {ALLOWED / 2:.0%} rolled back where one caller sends a failing input {RETRIES} times"
+    )
+    return [make_row(name, None, before, runs, "before"), make_row(name, ALPHA, now, runs, "now")]
 
 
 def _measure_found(runs: int) -> list[Row]:
