@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 from tiltyard.formatting import number_repeats
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 MAX_INCHES = 12.0
 LINE = 0.18  # inches that a line of text takes with some room
 
 _LONGEST = 32
+_GAP = 0.05  # inches between a name and its line
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,37 @@ def new_figure(width: float, height: float, margins: Margins) -> Figure:
         top=1 - margins.top / whole_height,
     )
     return figure
+
+
+def draw_lying_bars(axes: Axes, lengths: Sequence[float], colour: str) -> None:
+    """Bars from zero to the right, the first at the top, as one shape: a tenth of the time of a shape for each.
+
+    Args:
+        axes: where to.
+        lengths: n numbers, of either sign.
+        colour: of all bars.
+    """
+    from matplotlib.collections import PolyCollection  # noqa: PLC0415
+
+    corners = [
+        ((0.0, line - 0.4), (length, line - 0.4), (length, line + 0.4), (0.0, line + 0.4))
+        for line, length in enumerate(lengths)
+    ]
+    bars = PolyCollection(corners, facecolors=colour)
+    bars.sticky_edges.x.append(0.0)
+    axes.add_collection(bars)
+    axes.autoscale_view()
+    axes.set_ylim(len(lengths) - 0.5, -0.5)
+
+
+def name_lines(axes: Axes, names: Sequence[str]) -> None:
+    """Write a name in front of each line 0, 1, …; a tick for each takes four times as long."""
+    from matplotlib.transforms import ScaledTranslation  # noqa: PLC0415
+
+    axes.set_yticks([])
+    before = axes.get_yaxis_transform() + ScaledTranslation(-_GAP, 0, axes.figure.dpi_scale_trans)
+    for line, name in enumerate(names):
+        axes.text(0, line, name, transform=before, ha="right", va="center", clip_on=False)
 
 
 def measure_labels(labels: Iterable[str]) -> float:

@@ -54,4 +54,5 @@ def _draw(axes: Any, title: str, one: Reliability) -> None:
     axes.scatter(predicted, observed, s=[8 + 60 * math.sqrt(part.rows / most) for part in one.bins], color=BLUE)
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
+    axes.locator_params(nbins=4)
     axes.set_title(f"{title}: error {one.error:.3f}", fontsize="medium")

@@ -68,6 +68,7 @@ def plot_per_class(evaluation: Evaluation) -> Figure:
         for label in axes.get_xticklabels():
             label.set(ha="right", rotation_mode="anchor")
     axes.set_ylim(0, 1)
+    axes.locator_params("y", nbins=4)
     axes.legend(loc="lower right")
     return figure
 
@@ -98,6 +99,8 @@ def plot_reliability(labels: Labels, probabilities: Probabilities, classes: tupl
     lower.set_xlabel("confidence")
     lower.set_ylabel("rows")
     lower.set_xlim(0, 1)
+    lower.locator_params("x", nbins=4)
+    upper.locator_params("y", nbins=4)
     return figure
 
 

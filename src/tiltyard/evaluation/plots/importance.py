@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tiltyard.charts.matplotlib_figure import LINE, Margins, format_labels, measure_labels, new_figure
+from tiltyard.charts.colours import BLUE
+from tiltyard.charts.matplotlib_figure import (
+    LINE,
+    Margins,
+    draw_lying_bars,
+    format_labels,
+    measure_labels,
+    name_lines,
+    new_figure,
+)
 from tiltyard.evaluation.importance import FeatureWeight, Importance
 
 if TYPE_CHECKING:
@@ -38,8 +47,14 @@ def plot_importance(importance: Importance) -> Figure:
 
 
 def _draw(axes: Any, features: Sequence[FeatureWeight], names: Sequence[str]) -> None:
-    positions = range(len(features))
-    deviations = [feature.deviation or 0.0 for feature in features]
-    axes.barh(positions, [feature.value for feature in features], xerr=deviations if any(deviations) else None)
-    axes.set_yticks(positions, names)
-    axes.invert_yaxis()
+    draw_lying_bars(axes, [feature.value for feature in features], BLUE)
+    if any(feature.deviation for feature in features):
+        spreads = [(feature.value, feature.deviation or 0.0) for feature in features]
+        axes.hlines(
+            range(len(features)),
+            [value - spread for value, spread in spreads],
+            [value + spread for value, spread in spreads],
+            colors="black",
+        )
+    axes.locator_params("x", nbins=4)
+    name_lines(axes, names)
