@@ -77,7 +77,14 @@ PRELOAD = (
 )
 
 # Of the workers of pytest: its plugins, and what many modules of tests import.
-OF_TESTS = ("hypothesis.strategies", "pytest", "pytest_cov.plugin", "schemathesis.pytest.plugin", "xdist.remote")
+OF_TESTS = (
+    "hypothesis.strategies",
+    "pytest",
+    "pytest_cov.plugin",
+    "river",
+    "schemathesis.pytest.plugin",
+    "xdist.remote",
+)
 
 _COMMAND = """#!{python}
 import os, signal, sys

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import importlib.util
 import json
 import os
@@ -15,6 +17,7 @@ import pytest
 import skops.io
 from sklearn.datasets import load_breast_cancer
 from sklearn.model_selection import StratifiedKFold, cross_val_score
+from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from tiltyard.data import load_dataset
@@ -68,12 +71,17 @@ def table(rows: int = 300, seed: int = 0) -> tuple[pd.DataFrame, pd.Series]:
     return conform_frame(raw, infer_schema(raw)), labels
 
 
+@functools.cache
+def learnt(name: str) -> Pipeline:
+    """The recipe fitted to ``table()``, for tests that only predict with it."""
+    return TABULAR[name][1](0).fit(*table())
+
+
 @EVERY
 def test_a_recipe_learns_from_every_kind_of_column(name: str) -> None:
     """Probabilities of all labels sum to one, and the labels are predicted far better than by the most frequent one."""
-    frame, labels = table()
     later, truth = table(seed=1)
-    pipeline = TABULAR[name][1](0).fit(frame, labels)
+    pipeline = learnt(name)
     probabilities = pipeline.predict_proba(later)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1)
     assert pipeline.classes_.tolist() == ["high", "low", "middle"]
@@ -91,9 +99,8 @@ def test_the_same_seed_gives_the_same_model(name: str) -> None:
 @EVERY
 def test_gaps_and_unseen_categories_are_predicted_in_every_column(name: str) -> None:
     """Each column may be missing, and each category new, in columns where training saw neither."""
-    frame, labels = table()
-    dtypes = infer_schema(frame).dtypes
-    scorer = SklearnScorer(TABULAR[name][1](0).fit(frame, labels), "tabular-classification", dtypes)
+    dtypes = infer_schema(table()[0]).dtypes
+    scorer = SklearnScorer(learnt(name), "tabular-classification", dtypes)
     row = {
         "age": 30,
         "income": 41.5,
@@ -119,8 +126,8 @@ def row_of(column: str, row: dict[str, object]) -> int:
 @EVERY
 def test_json_rows_are_predicted_like_the_frame_they_came_from(name: str) -> None:
     """Values that went through JSON give the probabilities of the training frame."""
-    frame, labels = table()
-    pipeline = TABULAR[name][1](0).fit(frame, labels)
+    frame, _ = table()
+    pipeline = learnt(name)
     scorer = SklearnScorer(pipeline, "tabular-classification", infer_schema(frame).dtypes)
     rows = [
         {column: None if pd.isna(value) else value for column, value in zip(frame.columns, values, strict=True)}
@@ -135,8 +142,8 @@ def test_json_rows_are_predicted_like_the_frame_they_came_from(name: str) -> Non
 @EVERY
 def test_a_stored_model_needs_few_types_and_predicts_as_before(name: str) -> None:
     """skops stores the recipe with nothing of ours in it, and the loaded model predicts alike."""
-    frame, labels = table()
-    pipeline = drop_unused_dates(TABULAR[name][1](0).fit(frame, labels))
+    frame, _ = table()
+    pipeline = drop_unused_dates(copy.deepcopy(learnt(name)))
     stored = skops.io.dumps(pipeline)
     needed = set(skops.io.get_untrusted_types(data=stored))
     assert needed <= NEEDED_TYPES
