@@ -81,7 +81,7 @@ OF_TESTS = (
     "hypothesis.strategies",
     "pytest",
     "pytest_cov.plugin",
-    "river",
+    "river.drift",
     "schemathesis.pytest.plugin",
     "xdist.remote",
 )
