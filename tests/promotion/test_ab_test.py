@@ -147,3 +147,23 @@ def test_without_a_challenger_in_the_project_nothing_is_evaluated(tmp_path: Path
     with pytest.raises(UsageError, match="No challenger predicts") as caught:
         evaluate_ab_test(project(None), MemoryRegistry(), MemoryLedger(), "ann")
     assert "mode" in caught.value.next_step
+
+
+@pytest.mark.parametrize(("group", "decision"), [(None, "challenger wins"), ("film", "go on")])
+def test_a_group_in_shadow_is_one_unit(tmp_path: Path, group: str | None, decision: str) -> None:
+    """Where the project names groups, many inputs about three films say little of other films."""
+    plain = project({"mode": "shadow"})
+    ours = plain.model_copy(update={"split": plain.split.model_copy(update={"group": group})})
+    ledger, versions = MemoryLedger(), registry(tmp_path, ours.model_name)
+    served = [
+        make_prediction(project=ours.model_name, label="a", input={"text": "Fine.", "@group": number % 3})
+        for number in range(120)
+    ]
+    hidden = [
+        make_prediction(project=ours.model_name, version="2", route="shadow", label="b", key=row.id) for row in served
+    ]
+    ledger.record([*served, *hidden])
+    ledger.record_labels([Label(row.id, "b" if number % 3 else "a", NOW, "test") for number, row in enumerate(served)])
+    verdict = evaluate_ab_test(ours, versions, ledger, "ann").verdict
+    assert verdict.decision == decision
+    assert verdict.champion_units == (3 if group else 120)

@@ -173,9 +173,19 @@ class LiveOutcomes(Protocol):
         """
 
     def list_shadow_units(
-        self, model_name: str, challenger: str, *, since: datetime | None = None, became: Became = NO_RARE_CLASSES
+        self,
+        model_name: str,
+        challenger: str,
+        *,
+        since: datetime | None = None,
+        became: Became = NO_RARE_CLASSES,
+        group_key: str | None = None,
     ) -> Sequence[ShadowOutcome]:
-        """Of the rows of ``count_shadow`` those that have a unit, in the order in which their first labels came."""
+        """Of the rows of ``count_shadow`` those that have a unit, in the order in which their first labels came.
+
+        With a ``group_key``, the unit of an input that names its group under this key is the group: like a caller it
+        may come again, and all its rows are one unit, whichever requests they were sent in.
+        """
 
     def list_split(
         self, model_name: str, challenger: str, *, since: datetime | None = None, became: Became = NO_RARE_CLASSES

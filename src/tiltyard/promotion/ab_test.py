@@ -21,7 +21,7 @@ from tiltyard.jsonable import to_json_object
 from tiltyard.ledger import Event, ShadowOutcome, SplitOutcome
 from tiltyard.ledger.ports import Ledger
 from tiltyard.ledger.rare_class_events import read_rare_classes
-from tiltyard.ledger.records import CALLER
+from tiltyard.ledger.records import CALLER, TEXT_GROUP
 from tiltyard.project import Project
 from tiltyard.project.serving import ChallengerOptions
 from tiltyard.registry.alias_history import read_alias_history
@@ -110,7 +110,9 @@ def _evaluate_labels(
     since = _champion_since(ledger, name, champion)
     became = read_rare_classes(ledger, name).became
     if options.mode == "shadow":
-        pairs = ledger.outcomes.list_shadow_units(name, challenger, since=since, became=became)
+        pairs = ledger.outcomes.list_shadow_units(
+            name, challenger, since=since, became=became, group_key=_find_group_key(project)
+        )
         found = ledger.outcomes.count_shadow(name, challenger, since=since, became=became)
         counts = (found.both_right, found.only_champion_right, found.only_challenger_right, found.both_wrong)
         if not pairs:
@@ -125,6 +127,12 @@ def _evaluate_labels(
         units=_read_units(rows),
         alpha=alpha,
     )
+
+
+def _find_group_key(project: Project) -> str | None:
+    """Under which key of a recorded input its group stands; for tables only if the column is a feature."""
+    column = project.split.group
+    return TEXT_GROUP if column is not None and project.project.task == "text-classification" else column
 
 
 def _read_units(rows: Sequence[ShadowOutcome] | Sequence[SplitOutcome]) -> UnitRows:

@@ -18,7 +18,7 @@ from tiltyard.ledger import (
 )
 from tiltyard.ledger.codec import RequestRow, decode_request, encode_requests
 from tiltyard.ledger.ports import NO_RARE_CLASSES, Became
-from tiltyard.ledger.sql.outcomes import count_outcomes, match_shadow_units, match_split
+from tiltyard.ledger.sql.outcomes import count_outcomes, match_shadow_units, match_split, name_unit
 
 
 class MemoryOutcomes:
@@ -48,20 +48,31 @@ class MemoryOutcomes:
         return ShadowOutcomes(counted[True, True], counted[True, False], counted[False, True], counted[False, False])
 
     def list_shadow_units(
-        self, model_name: str, challenger: str, *, since: datetime | None = None, became: Became = NO_RARE_CLASSES
+        self,
+        model_name: str,
+        challenger: str,
+        *,
+        since: datetime | None = None,
+        became: Became = NO_RARE_CLASSES,
+        group_key: str | None = None,
     ) -> list[ShadowOutcome]:
         """The rows of units that both predicted; see ``LiveOutcomes.list_shadow_units``."""
         made = {row.id: row for row in self._predictions(project=model_name, route="champion")}
         pairs = [
             (made[str(shadow.key)], shadow)
             for shadow in self._predictions(project=model_name, version=challenger, route="shadow", since=since)
-            if shadow.key in made and made[shadow.key].unit is not None
+            if shadow.key in made
         ]
         truth = {row.id: label.label for row, label in self._select_sampled(project=model_name, route="champion")}
         first = self._first_labels()
         known = sorted((pair for pair in pairs if pair[0].id in truth), key=lambda pair: first[pair[0].id])
-        rows = [(str(mine.unit), mine.label, theirs.label, truth[mine.id]) for mine, theirs in known]
-        return match_shadow_units(rows, Counter(str(mine.unit) for mine, _ in pairs), became)
+        units = [name_unit(mine.unit, mine.input, model_name, group_key) for mine, _ in known]
+        rows = [
+            (unit, mine.label, theirs.label, truth[mine.id])
+            for unit, (mine, theirs) in zip(units, known, strict=True)
+            if unit is not None
+        ]
+        return match_shadow_units(rows, Counter(str(mine.unit) for mine, _ in pairs if mine.unit is not None), became)
 
     def list_split(
         self, model_name: str, challenger: str, *, since: datetime | None = None, became: Became = NO_RARE_CLASSES

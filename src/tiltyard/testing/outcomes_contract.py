@@ -103,6 +103,19 @@ class OutcomesContract:
         ]
         assert ledger.outcomes.count_shadow("films", "2") == ShadowOutcomes(0, 2, 1, 0)
 
+    def test_shadows_of_a_group_are_one_unit(self, ledger: Ledger) -> None:
+        """With a key of groups, rows that name the same group share a unit, in whichever requests they came."""
+        sent = [({"@group": 7}, LOW), ({"@group": " 7"}, None), ({"@group": "b"}, LOW), ({}, LOW), ({}, None)]
+        rows = [make_prediction(label="a", unit=unit, input={"text": '"@group"', **group}) for group, unit in sent]
+        shadows = [make_prediction(route="shadow", version="2", label="b", key=row.id) for row in rows]
+        ledger.record([*rows, *shadows])
+        ledger.record_labels([Label(row.id, "a", NOON, "test") for row in rows])
+        found = list(ledger.outcomes.list_shadow_units("films", "2", group_key="@group"))
+        assert [one.unit == found[0].unit for one in found] == [True, True, False, False]
+        assert [one.unit[0] for one in found] == ["c", "c", "c", "r"]
+        assert [one.rows for one in found[:3]] == [2, 2, 1]
+        assert [one.unit for one in ledger.outcomes.list_shadow_units("films", "2")] == [LOW] * 3
+
     def test_labels_that_were_chosen_do_not_count(self, ledger: Ledger) -> None:
         """Only labels that chance chose, or nobody, say which version is right more often."""
         served = [make_prediction(label="a", unit=LOW) for _ in range(3)]

@@ -6,23 +6,25 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import ScalarSelect, and_, func, select
+from sqlalchemy import ScalarSelect, and_, case, func, null, or_, select
 
 from tiltyard.aliases import CHAMPION
 from tiltyard.ledger.ports import NO_RARE_CLASSES, Became
 from tiltyard.ledger.records import (
+    CALLER,
     SHADOW,
     Assignment,
     ShadowOutcome,
     ShadowOutcomes,
     SplitOutcome,
     is_in_share,
+    make_unit,
 )
 from tiltyard.ledger.sql.database import Database
 from tiltyard.ledger.sql.filters import newest_label, time_conditions
 from tiltyard.ledger.sql.label_requests import is_sampled
 from tiltyard.ledger.sql.schema import labels, predictions
-from tiltyard.ledger.storable import check_text
+from tiltyard.ledger.storable import check_text, decode_json, encode_json
 
 
 class SqlOutcomes:
@@ -60,35 +62,48 @@ class SqlOutcomes:
         return ShadowOutcomes(found[True, True], found[True, False], found[False, True], found[False, False])
 
     def list_shadow_units(
-        self, model_name: str, challenger: str, *, since: datetime | None = None, became: Became = NO_RARE_CLASSES
+        self,
+        model_name: str,
+        challenger: str,
+        *,
+        since: datetime | None = None,
+        became: Became = NO_RARE_CLASSES,
+        group_key: str | None = None,
     ) -> list[ShadowOutcome]:
         """The rows of units that both predicted; see ``LiveOutcomes.list_shadow_units``."""
-        shadow, unit = predictions.alias("shadow"), predictions.c.unit
+        shadow, unit, content = predictions.alias("shadow"), predictions.c.unit, predictions.c.input
         both = (
             shadow.c.project == check_text("project", model_name),
             shadow.c.version == check_text("challenger", challenger),
             shadow.c.route == SHADOW,
             predictions.c.project == model_name,
             predictions.c.route == CHAMPION,
-            unit.is_not(None),
             *time_conditions(shadow.c.at_us, since, None),
         )
+        # The key as JSON writes it; what else has these letters is sorted out after reading.
+        grouped = None if group_key is None else content.contains(encode_json(group_key), autoescape=True)
+        listed = unit.is_not(None) if grouped is None else or_(unit.is_not(None), grouped)
+        sent = null() if grouped is None else case((grouped, content), else_=null())
         with self._database.read(snapshot=True) as connection:
             rows = connection.execute(
-                select(unit, predictions.c.label, shadow.c.label, labels.c.label)
+                select(unit, predictions.c.label, shadow.c.label, labels.c.label, sent)
                 .join_from(shadow, predictions, predictions.c.id == shadow.c.key)
                 .join(labels, and_(labels.c.prediction_id == predictions.c.id, newest_label()))
-                .where(*both, is_sampled())
+                .where(*both, listed, is_sampled())
                 .order_by(_first_label())
             ).all()
             sizes = connection.execute(
                 select(unit, func.count())
                 .join_from(shadow, predictions, predictions.c.id == shadow.c.key)
-                .where(*both)
+                .where(*both, unit.is_not(None))
                 .group_by(unit)
             ).all()
+        found = [
+            (name_unit(one, decode_json(raw) if raw else {}, model_name, group_key), str(mine), str(theirs), str(label))
+            for one, mine, theirs, label, raw in rows
+        ]
         return match_shadow_units(
-            [(str(unit), str(mine), str(theirs), str(label)) for unit, mine, theirs, label in rows],
+            [(one, *said) for one, *said in found if one is not None],
             {str(unit): int(count) for unit, count in sizes},
             became,
         )
@@ -132,6 +147,23 @@ def _first_label() -> ScalarSelect[int]:
     )
 
 
+def name_unit(unit: str | None, content: object, model_name: str, group_key: str | None) -> str | None:
+    """The unit of a row: its group where the input names one, else what it shares with other rows of its request.
+
+    Args:
+        unit: the unit of its request.
+        content: the input as it was recorded.
+        model_name: the registered model.
+        group_key: see ``LiveOutcomes.list_shadow_units``.
+    """
+    if group_key is None or not isinstance(content, Mapping) or group_key not in content:
+        return unit
+    from tiltyard.data.conform.labels import is_label_gap, write_label  # noqa: PLC0415 - as below
+
+    group = content[group_key]
+    return unit if is_label_gap(group) else make_unit(CALLER, model_name, f"{group_key}\0{write_label(group)}")
+
+
 def match_split(
     rows: Sequence[tuple[str, str, str, str]], sizes: Mapping[str, int], became: Became = NO_RARE_CLASSES
 ) -> list[SplitOutcome]:
@@ -161,7 +193,8 @@ def match_shadow_units(
 
     Args:
         rows: the unit, the champion's class, the challenger's and the label of each.
-        sizes: how many rows each unit has, labelled or not.
+        sizes: how many rows each unit has, labelled or not; of groups, which may go on for ever, only the labelled
+            ones count.
         became: as of ``LiveOutcomes.count_shadow``; rows whose labels are not counted are left out of ``sizes`` too.
     """
     from tiltyard.data.conform.labels import match_labels  # noqa: PLC0415 - it brings pandas, which a server does without
@@ -171,8 +204,9 @@ def match_shadow_units(
     challenger = match_labels([theirs for _, _, theirs, _ in rows], labels_, became)
     pairs = list(zip(champion, challenger, strict=True))
     left_out = Counter(unit for (unit, *_), pair in zip(rows, pairs, strict=True) if pair == (None, None))
+    labelled = Counter(unit for unit, *_ in rows)
     return [
-        ShadowOutcome(unit, bool(mine), bool(theirs), sizes[unit] - left_out[unit])
+        ShadowOutcome(unit, bool(mine), bool(theirs), sizes.get(unit, labelled[unit]) - left_out[unit])
         for (unit, *_), (mine, theirs) in zip(rows, pairs, strict=True)
         if (mine, theirs) != (None, None)
     ]
