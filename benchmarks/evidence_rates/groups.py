@@ -1,4 +1,4 @@
-"""Rows that belong together: false promotions, first champions, slices and intervals, by rows and by groups.
+"""Rows that belong together: false promotions, first champions, slices, shadows and intervals, by rows and by groups.
 
 Test rows of 10 to 200 groups of 1 to 50 rows, of equal or of very different sizes. Labels resemble each other within a
 group, and so does what each version gets right: a version is good or bad at a group as a whole. "Before" takes each
@@ -26,6 +26,7 @@ from tiltyard.evaluation import (
     label_predictions,
 )
 from tiltyard.evaluation.intervals import share_interval
+from tiltyard.evaluation.sequential_test import PairedRows, UnitRows, evaluate_shadow, evaluate_shadow_units
 from tiltyard.project import PromotionSection
 from tiltyard.promotion.gates import guess_gate
 
@@ -52,6 +53,7 @@ def measure(scale: float) -> list[Row]:
         *_measure_uneven(scaled(2_000, scale)),
         *_measure_first_champions(scaled(1_000, scale)),
         *_measure_slices(scaled(1_000, scale)),
+        *_measure_shadow(scaled(500, scale)),
         *_measure_coverage(scaled(2_000, scale), scaled(1_000, scale)),
         *_measure_power(scaled(1_000, scale)),
     ]
@@ -193,6 +195,34 @@ def _measure_slices(runs: int) -> list[Row]:
         return refused
 
     name = f"groups of up to {LARGEST} rows: a false refusal by a slice"
+    hits = _count(runs, name, run)
+    return [make_row(name, ALPHA, hit, runs, build) for hit, build in zip(hits, BUILDS, strict=True)]
+
+
+def _measure_shadow(runs: int) -> list[Row]:
+    """Two versions predict in shadow; groups come again and again, and the labels are evaluated 12 times."""
+
+    def run(random: np.random.Generator, _number: int) -> list[bool]:
+        groups = draw_groups(random)
+        champion, challenger = draw_pair(random, groups)
+        order = random.permutation(len(groups))
+        right, theirs = ((one.truth == one.predicted_codes)[order] for one in (champion, challenger))
+        groups = groups[order]
+        wins = [False, False]
+        for rows in np.unique(np.linspace(len(order) / 12, len(order), 12).astype(int)):
+            mine, other = right[:rows], theirs[:rows]
+            pairs = ((mine & other), (mine & ~other), (~mine & other), (~mine & ~other))
+            counts = tuple(int(np.sum(one)) for one in pairs)
+            wins[0] |= evaluate_shadow(*counts, alpha=ALPHA).decision == "challenger wins"
+            lead = other.astype(np.int64) - mine
+            units = UnitRows.from_names([f"c{group}" for group in groups[:rows]], [1] * int(rows), "c")
+            found = evaluate_shadow_units(
+                (counts[0], counts[1], counts[2], counts[3]), PairedRows(lead, units), alpha=ALPHA
+            )
+            wins[1] |= found.decision == "challenger wins"
+        return wins
+
+    name = f"groups of up to {LARGEST} rows: a false win in shadow, at any of 12 evaluations"
     hits = _count(runs, name, run)
     return [make_row(name, ALPHA, hit, runs, build) for hit, build in zip(hits, BUILDS, strict=True)]
 

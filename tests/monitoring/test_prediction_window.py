@@ -61,3 +61,27 @@ def test_a_label_that_the_version_does_not_know_is_never_wrong() -> None:
         assert to_json_object(performance)["unknown_labels"] == {"postive": 4}
         assert "'postive' (4)" in performance.caveat
     assert measure_performance(windows[0].between(NOON, NOON + 20 * HOUR)).caveat == ""
+
+
+def test_intervals_are_of_the_groups_that_texts_were_sent_with() -> None:
+    """Labelled predictions of four films say about as much as four rows; a text without a group is by itself."""
+    widths = []
+    for films in (4, 80):
+        ledger = MemoryLedger()
+        rows = [
+            make_prediction(
+                label="negative" if n % 4 else "positive",
+                input={"text": "Fine.", "@group": n % films},
+                at=NOON + n * HOUR,
+            )
+            for n in range(79)
+        ]
+        rows.append(make_prediction(label="negative", input={"text": "Fine."}, at=NOON + 79 * HOUR))
+        ledger.record(rows)
+        ledger.record_labels([Label(row.id, "negative", row.at + HOUR, "new") for row in rows])
+        window = read_prediction_window(ledger, "films")
+        assert window.labelled_predictions().cluster_count == (5 if films == 4 else None)
+        interval = measure_performance(window).figures["accuracy"].interval
+        assert interval is not None
+        widths.append(interval.high - interval.low)
+    assert widths[0] > 3 * widths[1]

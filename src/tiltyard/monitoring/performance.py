@@ -22,8 +22,8 @@ from tiltyard.evaluation import (
     group_columns,
     newcombe,
     select_columns,
-    wilson,
 )
+from tiltyard.evaluation.intervals import share_interval
 from tiltyard.jsonable import json_form
 from tiltyard.ledger.records import input_text
 from tiltyard.monitoring.prediction_window import REPRESENTATIVE, PredictionWindow
@@ -122,8 +122,8 @@ class Performance:
 def measure_performance(window: PredictionWindow, metric: str = "accuracy", positive: str | None = None) -> Performance:
     """The performance of a window's predictions, with intervals.
 
-    Accuracy has Wilson's interval, the other metrics of ``HEADLINE`` and the project's own the bootstrap's. The rest
-    have none.
+    Accuracy has Wilson's interval, the other metrics of ``HEADLINE`` and the project's own the bootstrap's; of texts
+    that were sent with their groups, they are of groups. The rest have none.
 
     Args:
         window: the predictions.
@@ -168,7 +168,7 @@ def measure_metric(metric: Metric, labelled: LabelledPredictions, *, with_interv
     if not with_interval:
         return Figure(value, None)
     if metric.name == "accuracy":
-        return Figure(value, wilson(float(np.sum(labelled.truth == labelled.predicted_codes)), len(labelled)))
+        return Figure(value, share_interval(labelled.truth == labelled.predicted_codes, labelled.clusters))
     return Figure(value, bootstrap(metric, labelled))
 
 

@@ -11,10 +11,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from tiltyard.data.conform.labels import LabelCodec, order_classes
+from tiltyard.data.conform.labels import LabelCodec, order_classes, write_label
 from tiltyard.evaluation import LabelledPredictions, label_predictions
 from tiltyard.ledger import Label, Ledger, Prediction
 from tiltyard.ledger.label_intake import RecordedLabels, read_recorded_labels
+from tiltyard.ledger.records import TEXT_GROUP
 
 MOST_ROWS = 100_000
 """Predictions of a window that are read one by one: the newest. Counts cover all of them."""
@@ -129,6 +130,8 @@ class PredictionWindow:
     def labelled_predictions(self, positive: str | None = None) -> LabelledPredictions:
         """The predictions that have a label, with it; there must be at least one.
 
+        Texts that were sent with a group belong together with the others of the group.
+
         Args:
             positive: the label that counts as positive; ignored where it does not occur.
         """
@@ -136,7 +139,8 @@ class PredictionWindow:
         labels = self.labels()
         probabilities = self.probabilities[known] if self.has_probabilities else None
         used = LabelCodec.from_classes({*self.classes, *labels.tolist()}).find_class(positive)
-        return label_predictions(labels, self.predicted[known], probabilities, self.classes, used)
+        clusters = _name_groups([row for row in self.predictions if row.id in self.truth])
+        return label_predictions(labels, self.predicted[known], probabilities, self.classes, used, clusters=clusters)
 
     def take(self, mask: NDArray[np.bool_]) -> PredictionWindow:
         """The predictions where ``mask`` (n booleans) is true."""
@@ -269,6 +273,18 @@ def _split_sample(
         return pairs, {}
     chosen = {row.id: label for row, label in pairs if not label.is_sample}
     return [pair for pair in pairs if pair[0].id not in chosen], chosen
+
+
+def _name_groups(rows: Sequence[Prediction]) -> NDArray[np.str_] | None:
+    """The group that each row was sent with, and its id where it names none; None where no row names one."""
+    groups = [row.input.get(TEXT_GROUP) for row in rows]
+    if all(group is None for group in groups):
+        return None
+    names = [
+        f"row {row.id}" if group is None else f"group {write_label(group)}"
+        for row, group in zip(rows, groups, strict=True)
+    ]
+    return np.asarray(names, dtype=str)
 
 
 def _restrict_labels(labels: Mapping[str, Label], rows: Sequence[Prediction]) -> dict[str, Label]:
