@@ -193,7 +193,7 @@ def match_shadow_units(
 
     Args:
         rows: the unit, the champion's class, the challenger's and the label of each.
-        sizes: how many rows each unit has, labelled or not; of groups, which may go on for ever, only the labelled
+        sizes: how many rows each unit has, labelled or not; of groups, which may come again at any time, only the labelled
             ones count.
         became: as of ``LiveOutcomes.count_shadow``; rows whose labels are not counted are left out of ``sizes`` too.
     """
