@@ -193,8 +193,8 @@ def match_shadow_units(
 
     Args:
         rows: the unit, the champion's class, the challenger's and the label of each.
-        sizes: how many rows each unit has, labelled or not; of groups, which may come again at any time, only the labelled
-            ones count.
+        sizes: how many rows each unit has, labelled or not; of groups, which may come again at any time, only the
+            labelled ones count.
         became: as of ``LiveOutcomes.count_shadow``; rows whose labels are not counted are left out of ``sizes`` too.
     """
     from tiltyard.data.conform.labels import match_labels  # noqa: PLC0415 - it brings pandas, which a server does without
