@@ -105,7 +105,13 @@ class OutcomesContract:
 
     def test_shadows_of_a_group_are_one_unit(self, ledger: Ledger) -> None:
         """With a key of groups, rows that name the same group share a unit, in whichever requests they came."""
-        sent = [({"@group": 7}, LOW), ({"@group": " 7"}, None), ({"@group": "b"}, LOW), ({}, LOW), ({}, None)]
+        sent: list[tuple[dict[str, object], str | None]] = [
+            ({"@group": 7}, LOW),
+            ({"@group": " 7"}, None),
+            ({"@group": "b"}, LOW),
+            ({}, LOW),
+            ({}, None),
+        ]
         rows = [make_prediction(label="a", unit=unit, input={"text": '"@group"', **group}) for group, unit in sent]
         shadows = [make_prediction(route="shadow", version="2", label="b", key=row.id) for row in rows]
         ledger.record([*rows, *shadows])

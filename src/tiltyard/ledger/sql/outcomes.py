@@ -103,7 +103,7 @@ class SqlOutcomes:
             for one, mine, theirs, label, raw in rows
         ]
         return match_shadow_units(
-            [(one, *said) for one, *said in found if one is not None],
+            [(one, mine, theirs, label) for one, mine, theirs, label in found if one is not None],
             {str(unit): int(count) for unit, count in sizes},
             became,
         )
