@@ -53,7 +53,7 @@ def measure(scale: float) -> list[Row]:
         *_measure_uneven(scaled(2_000, scale)),
         *_measure_first_champions(scaled(1_000, scale)),
         *_measure_slices(scaled(1_000, scale)),
-        *_measure_shadow(scaled(500, scale)),
+        *_measure_shadow(scaled(400, scale)),
         *_measure_coverage(scaled(2_000, scale), scaled(1_000, scale)),
         *_measure_power(scaled(1_000, scale)),
     ]

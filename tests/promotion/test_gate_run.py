@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,14 @@ import pytest
 
 from tests.films import Films
 from tests.project_env import ProjectEnv
+from tiltyard.data import Dataset, load_dataset, split_dataset
 from tiltyard.ledger import SqlLedger
 from tiltyard.pipeline import Workspace
 from tiltyard.project import Project
 from tiltyard.promotion.challenge import PromotionResult
-from tiltyard.registry import MlflowRegistry
+from tiltyard.promotion.gate_run import evaluate_gates
+from tiltyard.promotion.offline_predictions import PredictedRows, find_clusters
+from tiltyard.registry import MlflowRegistry, VersionInfo
 from tiltyard.registry.lineage import read_lineage
 
 PROJECT = """
@@ -133,3 +136,69 @@ def test_labels_follow_schema_and_recipe_and_lineage_names_the_parent(loans: Loa
     assert lineage.parameters["candidate"] == "logreg"
     assert set(lineage.environment) >= {"python", "scikit-learn"}
     assert loans.workspace.registry.get_version("loans-classifier", version="2.0.1").version == "3"
+
+
+@dataclass(frozen=True)
+class Grouped:
+    """The project of tables with ``split.group``, its champion, and a challenger that is right about every test row."""
+
+    project: Project
+    champion: VersionInfo
+    test: Dataset
+    challenger: PredictedRows
+
+    @property
+    def groups(self) -> int:
+        """Groups on the test side."""
+        return int(self.test.frame["age"].nunique())
+
+
+@pytest.fixture(scope="module")
+def grouped(loans: Loans) -> Grouped:
+    project = loans.env.project
+    test = split_dataset(load_dataset(project), project.split).test
+    truth = test.labels.to_numpy(dtype=str)
+    sure = np.where(truth == "yes", 0.9, 0.1)
+    return Grouped(
+        project.model_copy(
+            update={
+                "split": project.split.model_copy(update={"group": "age"}),
+                "data": project.data.model_copy(update={"slices": ("paid",)}),
+                "promotion": project.promotion.model_copy(update={"rule": "significant"}),
+            }
+        ),
+        loans.measured.version,
+        test,
+        PredictedRows(truth, np.column_stack([1 - sure, sure]), ("no", "yes")),
+    )
+
+
+def test_every_comparison_is_of_groups(loans: Loans, grouped: Grouped) -> None:
+    """With ``split.group`` first champions, challengers and slices are compared by groups, as verdicts say."""
+    challenger = replace(grouped.champion, version="9")
+    gates = {
+        gate.code: gate
+        for champion in (None, grouped.champion)
+        for gate in evaluate_gates(
+            loans.workspace, grouped.project, challenger, champion, grouped.challenger, grouped.test
+        ).gates
+    }
+    assert 10 < grouped.groups < len(grouped.test)
+    assert gates["gate.first"].evidence["method"].endswith("by groups")
+    assert gates["gate.significant"].evidence["method"] == "exact exchange of groups"
+    for code in ("gate.first", "gate.significant"):
+        assert gates[code].evidence["groups"] == grouped.groups
+        assert f"{len(grouped.test):,} rows of {grouped.groups} groups" in gates[code].message
+    slices = gates["gate.slices"].evidence["slices"]
+    assert slices
+    assert all(part["groups"] > 1 for part in slices)
+
+
+def test_groups_are_those_that_the_project_names(loans: Loans, grouped: Grouped) -> None:
+    """Without ``split.group`` each row is by itself, and with it a row without a name is a separate group."""
+    assert find_clusters(grouped.test, loans.env.project) is None
+    found = find_clusters(grouped.test, grouped.project)
+    alone = find_clusters(replace(grouped.test, frame=grouped.test.frame.assign(age=None)), grouped.project)
+    assert found is not None
+    assert alone is not None
+    assert (len(np.unique(found)), len(np.unique(alone))) == (grouped.groups, len(grouped.test))
