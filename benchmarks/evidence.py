@@ -20,11 +20,12 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.evidence_rates import chains, errors, groups, live
+from benchmarks.evidence_rates import chains, drift, errors, groups, live
 from benchmarks.evidence_rates.rows import Row
 
 TOPICS: Mapping[str, Callable[[float], list[Row]]] = {
     "chains": chains.measure,
+    "drift": drift.measure,
     "errors": errors.measure,
     "groups": groups.measure,
     "live": live.measure,

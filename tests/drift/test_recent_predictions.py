@@ -57,7 +57,7 @@ def test_small_windows_keep_the_rate_of_false_alarms(rows: int) -> None:
 
 
 def test_the_reference_of_the_version_comes_first() -> None:
-    """Lines of the champion are compared with its training, lines of another version with the older half."""
+    """Lines of the champion are compared with its training, and so are the inputs of other versions' lines."""
     training = make_frame(400, 7)
     profile = build_reference(Rows(training, np.array(["yes"] * 400, object), np.full(400, 0.9)))
     recent = RecentPredictions(make_lines(make_frame(80, 1, moved=30), "3"), lambda: VersionReference("3", profile))
@@ -65,7 +65,25 @@ def test_the_reference_of_the_version_comes_first() -> None:
     assert (found["compared_with"], found["predictions"]) == ("the training of version 3", 80)
     assert found["features"]["age"]["drift_detected"]
     other = RecentPredictions(make_lines(make_frame(80, 1), "2"), lambda: VersionReference("3", profile))
-    assert detect_drift(other)["compared_with"] == "the older half of the predictions"
+    inputs = detect_drift(other)
+    assert inputs["compared_with"] == "the training of version 3, by inputs alone: other versions predicted"
+    assert set(inputs["features"]) == {"age", "job"}
+    assert detect_drift(RecentPredictions(make_lines(make_frame(80, 1)), lambda: None))["compared_with"] == (
+        "the older half of the predictions"
+    )
+
+
+def test_traffic_that_is_all_foreign_is_drift() -> None:
+    """Where all recent inputs are foreign their halves are alike: the champion's training shows it, for any version."""
+    profile = build_reference(Rows(make_frame(400, 7), np.array(["yes"] * 400, object), np.full(400, 0.9)))
+    for version in ("3", "unknown"):
+        lines = make_lines(make_frame(120, 1, moved=40), version)
+        recent = RecentPredictions(lines, lambda: VersionReference("3", profile))
+        assert detect_drift(recent)["drift_detected"]
+        assert detect_drift(recent[:60])["drift_detected"]
+        halves = detect_drift(list(recent))
+        assert halves["status"] == "clear"
+        assert "cannot show drift that all of the predictions share" in halves["message"]
 
 
 def test_waiting_is_advised_only_where_it_helps() -> None:

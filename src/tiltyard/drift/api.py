@@ -19,6 +19,7 @@ from tiltyard.drift.detectors.suite import DriftTest
 from tiltyard.drift.findings import DriftEvaluation, evaluate_drift
 from tiltyard.drift.options import DriftOptions
 from tiltyard.drift.profiles import Reference, Rows, build_reference, profile_rows, rows_frame
+from tiltyard.drift.profiles.dependence import Dependence
 from tiltyard.drift.profiles.rows import Inputs
 from tiltyard.drift.recent_predictions import RecentPredictions, VersionReference, detectable_shift
 from tiltyard.drift.result_types import DriftDetection
@@ -37,6 +38,9 @@ LEAST_ROWS = 30
 """Fewest predictions of a side: from here on the tests keep the rate of false alarms (``tests/drift``)."""
 
 
+_OLDER_HALF = "the older half of the predictions"
+
+
 def detect_drift(
     recent_predictions: Sequence[PredictionLine] | pd.DataFrame,
     reference: Reference | Sequence[PredictionLine] | None = None,
@@ -51,8 +55,9 @@ def detect_drift(
         recent_predictions: lines of the prediction log, as ``PredictionCollector.get_recent_predictions`` gives them;
             lines with predictions and without inputs are compared by their predictions.
         reference: what is normal: a version's reference profile, or earlier lines; default: the profile of the
-            champion's training where the lines come from a collector and the champion made enough of them; else the
-            older half of the predictions, to which the newer half is compared.
+            champion's training where the lines come from a collector: with its predictions if it made enough of the
+            lines, else with the inputs of all lines alone; without a champion the older half of the predictions, to
+            which the newer half is compared. That half cannot show drift that all lines share.
         drift_threshold: least effect that is called drift.
         min_rows: fewest predictions on either side.
         false_alarm_rate: accepted probability of an alarm where nothing drifted.
@@ -68,12 +73,12 @@ def detect_drift(
     lines, compared_with, schema = _sort_lines(recent_predictions), "the reference given", None
     own = None if reference is not None else _find_version_reference(recent_predictions, lines, min_rows)
     if own is not None:
-        reference, schema, compared_with = own.profile, own.schema, f"the training of version {own.version}"
-        lines = [line for line in lines if line.get("model_version") == own.version]
+        reference, schema = own.profile, own.schema
+        lines, compared_with = _choose_lines(lines, own.version, min_rows)
     elif reference is None:
         half = len(lines) // 2
         reference, lines = lines[:half], lines[half:]
-        compared_with = "the older half of the predictions"
+        compared_with = _OLDER_HALF
     if isinstance(reference, Reference):
         known = reference
     elif len(reference):
@@ -83,23 +88,44 @@ def detect_drift(
     rows = _read_lines(lines, known.layout.columns, schema)
     evaluation = evaluate_drift(known, profile_rows(known.layout, rows), options)
     found: DriftDetection = {**describe_drift(evaluation, compared_with), "predictions": len(lines)}
-    if compared_with == "the older half of the predictions" and min(len(lines), known.profile.rows) < min_rows:
+    if compared_with == _OLDER_HALF and min(len(lines), known.profile.rows) < min_rows:
         found["next_step"] = (
             f"Give at least {2 * min_rows} predictions, such as get_recent_predictions(limit={20 * min_rows}); "
             "if no more are recorded yet, wait for them."
         )
+    if compared_with == _OLDER_HALF and evaluation.verdict.status == "clear":
+        found["message"] += " The older half cannot show drift that all of the predictions share."
     return show_as("Drift of predictions", _tell_power(found, evaluation, options, known.profile.rows))
 
 
 def _find_version_reference(
     recent: Sequence[PredictionLine] | pd.DataFrame, lines: Sequence[PredictionLine], min_rows: int
 ) -> VersionReference | None:
+    """The champion's reference, where the lines know it and are enough, with its predictions or with inputs."""
     if not isinstance(recent, RecentPredictions) or len(lines) < min_rows:
         return None
     found: VersionReference | None = recent.find_reference()
-    if found is None or sum(line.get("model_version") == found.version for line in lines) < min_rows:
+    if found is None:
         return None
-    return found
+    has_inputs = all({"text", "features"} & line.keys() for line in lines)
+    return found if has_inputs or _count_lines(lines, found.version) >= min_rows else None
+
+
+def _choose_lines(lines: list[PredictionLine], version: str, min_rows: int) -> tuple[list[PredictionLine], str]:
+    """The lines to compare with the training of a version: those that it predicted, if they are enough.
+
+    Else all of them, without their predictions, which are another version's.
+    """
+    if _count_lines(lines, version) >= min_rows:
+        return [line for line in lines if line.get("model_version") == version], f"the training of version {version}"
+    inputs: list[PredictionLine] = [
+        {name: line[name] for name in ("text", "features") if name in line} for line in lines
+    ]
+    return inputs, f"the training of version {version}, by inputs alone: other versions predicted"
+
+
+def _count_lines(lines: Sequence[PredictionLine], version: str) -> int:
+    return sum(line.get("model_version") == version for line in lines)
 
 
 def _tell_power(
@@ -126,11 +152,15 @@ class DriftRequest:
         threshold: least effect that is called drift.
         section: the project's ``[monitoring]``, for the rest; default: its defaults.
         domain_classifier: also train a classifier to tell the two apart: slower, and sees what single columns hide.
+        dependence: how alike rows of one group or period are, by the champion's training; None where it is not known.
+        hours: hours of the current rows; None where they are not known.
     """
 
     threshold: float = DriftOptions.threshold
     section: MonitoringSection | None = None
     domain_classifier: bool = False
+    dependence: Dependence | None = None
+    hours: float | None = None
 
     @property
     def options(self) -> DriftOptions:
@@ -170,7 +200,13 @@ def detect_data_drift(
         UsageError: the threshold is not above 0 and below 1.
     """
     before, after = _read_both(reference_data, current, schema, rules)
-    found = compare_tables(before, after, request.options, domain_classifier=request.domain_classifier)
+    found = compare_tables(
+        before,
+        after,
+        request.options,
+        domain_classifier=request.domain_classifier,
+        alike=(request.dependence, request.hours),
+    )
     detection: DriftDetection = {
         **describe_drift(found.evaluation, "the reference given"),
         "predictions": after.rows,

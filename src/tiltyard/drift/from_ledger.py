@@ -17,6 +17,7 @@ from tiltyard.drift.options import DriftOptions
 from tiltyard.drift.profiles import Layout, Profile, Reference, Rows, profile_rows, rows_frame
 from tiltyard.drift.profiles.categories import CategoryCounts
 from tiltyard.drift.profiles.schema import LABEL
+from tiltyard.drift.seasons import explain_by_season
 from tiltyard.errors import ArtifactError
 from tiltyard.findings import could_not_judge
 from tiltyard.ledger import HourCount, HourProfile, Ledger, Prediction
@@ -76,8 +77,13 @@ def find_drift(
         unread = could_not_judge(VERDICT, WHOLE, error.message, error.next_step)
         return DriftEvaluation((unread,)).between(since, until)
     seen = window_profile(ledger, reference.layout, source, (since, until))
-    hours = (until - since) / HOUR
-    return evaluate_drift(reference, seen, options, hours=hours).between(since, until)
+    evaluation = evaluate_drift(reference, seen, options, hours=(until - since) / HOUR)
+
+    def read_profile(period: tuple[datetime, datetime]) -> Profile:
+        return window_profile(ledger, reference.layout, source, period)
+
+    explained = explain_by_season(evaluation, reference, seen, (since, until), read_profile, options or DriftOptions())
+    return explained.between(since, until)
 
 
 def window_profile(

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any, TypeVar
+from typing import Any, SupportsIndex, TypeVar, overload
 
 from tiltyard.data.conform.schema import TableSchema
 from tiltyard.drift.profiles import Reference
@@ -42,6 +42,18 @@ class RecentPredictions(list[Line]):
     def __init__(self, lines: Iterable[Line], find_reference: Callable[[], VersionReference | None]) -> None:
         super().__init__(lines)
         self.find_reference = find_reference
+
+    @overload
+    def __getitem__(self, place: SupportsIndex, /) -> Line: ...
+
+    @overload
+    def __getitem__(self, place: slice, /) -> RecentPredictions[Line]: ...
+
+    def __getitem__(self, place: SupportsIndex | slice, /) -> Line | RecentPredictions[Line]:
+        """A line; or some, which know the reference too."""
+        if isinstance(place, slice):
+            return RecentPredictions(super().__getitem__(place), self.find_reference)
+        return super().__getitem__(place)
 
 
 def detectable_shift(rows: int, reference_rows: int, tests: int, false_alarm_rate: float) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from tiltyard.drift.findings import WHOLE, DriftEvaluation, evaluate_drift
 from tiltyard.drift.options import DriftOptions
 from tiltyard.drift.profiles import Reference, build_reference, profile_rows
 from tiltyard.drift.profiles.categories import category_name
+from tiltyard.drift.profiles.dependence import Dependence
 
 _KNOWN_VALUES = 0.5  # share of a window's numbers that must be known as words for the kind to count as the same
 
@@ -40,12 +41,18 @@ class TableDrift:
 
 
 def compare_tables(
-    before: Table, after: Table, options: DriftOptions, *, domain_classifier: bool = False
+    before: Table,
+    after: Table,
+    options: DriftOptions,
+    *,
+    domain_classifier: bool = False,
+    alike: tuple[Dependence | None, float | None] = (None, None),
 ) -> TableDrift:
     """How the current table differs from the reference; columns whose role is ``other`` are left out of both.
 
     The reference decides what a column holds. A column that holds another kind of values now is drift by itself, and
-    a column that the current table lacks is missing in all of its rows.
+    a column that the current table lacks is missing in all of its rows. ``alike`` says how alike rows of one group or
+    period are, and the hours of the current rows, as far as they are known.
     """
     known = {column.name: column for column in before.columns if column.role != "other"}
     current = {column.name: column for column in after.columns if column.role != "other"}
@@ -74,6 +81,7 @@ def compare_tables(
         options,
         [test for test in further if test.subject not in options.ignore],
         domain_classifier=domain_classifier,
+        alike=alike,
     )
     return TableDrift(
         evaluation,
@@ -106,7 +114,7 @@ def is_incomparable(column: Column) -> bool:
     return column.role != "label" and (column.kind == "time" or column.identifier)
 
 
-def _compare(
+def _compare(  # noqa: PLR0913 - all that a comparison depends on
     before: pd.DataFrame,
     after: pd.DataFrame,
     texts: list[str],
@@ -114,13 +122,15 @@ def _compare(
     further: Iterable[DriftTest] = (),
     *,
     domain_classifier: bool,
+    alike: tuple[Dependence | None, float | None] = (None, None),
 ) -> DriftEvaluation:
     reference = build_reference(before, texts=texts) if len(before) else Reference.empty()
+    reference = replace(reference, dependence=alike[0])
     tests = [*further]
     enough = min(len(before), len(after)) >= max(options.min_rows, LEAST_ROWS)
     if domain_classifier and enough and len(before.columns):
         tests.append(_test_domain(before, after, texts, options))
-    return evaluate_drift(reference, profile_rows(reference.layout, after), options, tests)
+    return evaluate_drift(reference, profile_rows(reference.layout, after), options, tests, hours=alike[1])
 
 
 def _test_domain(before: pd.DataFrame, after: pd.DataFrame, texts: list[str], options: DriftOptions) -> DriftTest:

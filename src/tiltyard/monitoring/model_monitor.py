@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -27,7 +28,7 @@ from tiltyard.monitoring.prediction_window import PredictionWindow, read_predict
 from tiltyard.monitoring.report import render_html, render_markdown
 from tiltyard.monitoring.report.rendering import write_page
 from tiltyard.monitoring.result_types import DashboardData, DegradationReport, PerformanceMetrics
-from tiltyard.monitoring.run import detect_champion_drift
+from tiltyard.monitoring.run import detect_champion_drift, find_dependence
 from tiltyard.monitoring.summary import Summary, SummaryQuery, build_summary
 from tiltyard.project import Project, load_project
 from tiltyard.registry import Registry
@@ -244,7 +245,8 @@ class ModelMonitor(LedgerClient):
 
         Args:
             reference_data: undrifted data: a frame of features, or a series or list of texts; default: the profile of
-                its training that the champion carries, with which its predictions are compared too.
+                its training that the champion carries, with which its predictions are compared too. How alike rows of
+                one group or period are comes from the champion's training in both cases.
             drift_threshold: least effect that is called drift, such as 0.1: a tenth of the rows moved.
             window_hours: hours whose inputs are compared.
             domain_classifier: also train a classifier to tell the two apart; slower, needs ``reference_data``.
@@ -261,6 +263,7 @@ class ModelMonitor(LedgerClient):
         inputs = [row.input for row in window.predictions if not is_redacted(row.input)]
         schema = self.champion.table_schema if self.champion else None
         own = ReadingRules.from_section(self._project.data) if self._project else USUAL_RULES
+        request = replace(request, dependence=find_dependence(self.champion), hours=window_hours)
         return detect_data_drift(reference_data, inputs, request, schema, schema.rules if schema else own)
 
     def get_monitoring_dashboard_data(self, hours: float = 24) -> DashboardData:

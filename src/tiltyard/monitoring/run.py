@@ -18,7 +18,10 @@ from tiltyard.drift import (
 )
 from tiltyard.drift.extrapolation import measure_extrapolation
 from tiltyard.drift.profiles import FILE as PROFILE
+from tiltyard.drift.profiles import Reference
+from tiltyard.drift.profiles.dependence import Dependence
 from tiltyard.drift.result_types import DriftDetection
+from tiltyard.errors import ArtifactError
 from tiltyard.evaluation import SliceReport
 from tiltyard.findings import SEVERITIES, Finding
 from tiltyard.jsonable import to_json_object
@@ -235,6 +238,15 @@ def detect_champion_drift(
     )
     reference = f"the training of {model_name}" + (f" version {monitored.version}" if monitored else "")
     return describe_drift(evaluation, reference)
+
+
+def find_dependence(monitored: MonitoredVersion | None) -> Dependence | None:
+    """How alike rows of one group or period are, by a version's training; None where that is not known."""
+    content = None if monitored is None else monitored.attachment(PROFILE)
+    try:
+        return None if content is None else Reference.from_bytes(content).dependence
+    except ArtifactError:
+        return None  # of another format
 
 
 def _find_drift(

@@ -1,0 +1,90 @@
+"""Changes that come back: a window that is like the same hours of a day, a week or a year before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from tiltyard.drift.findings import DriftEvaluation, evaluate_drift
+from tiltyard.drift.options import DriftOptions
+from tiltyard.drift.profiles import Profile, Reference
+from tiltyard.findings import Finding
+
+Period = tuple[datetime, datetime]
+
+_SEASONS = {"day": timedelta(days=1), "week": timedelta(days=7), "year": timedelta(days=364)}
+_LONGEST_PART = 0.5  # of a season, that a window may cover
+
+
+def explain_by_season(
+    evaluation: DriftEvaluation,
+    reference: Reference,
+    window: Profile,
+    period: Period,
+    read_profile: Callable[[Period], Profile],
+    options: DriftOptions,
+) -> DriftEvaluation:
+    """The evaluation, with what earlier windows of the same model say of it.
+
+    Drift is a season where the same hours a day, a week or a year (52 weeks) before do not differ from the window, and
+    those halfway between do: it went and came back. Then it is information, no alarm. Where nothing drifted and the
+    window before did, the change has gone back.
+
+    Args:
+        evaluation: of the window against the reference.
+        reference: with the dependence of its rows, which is taken to be that of earlier windows too.
+        window: the window's profile.
+        period: its begin and end.
+        read_profile: gives the profile of an earlier period.
+        options: how drift is decided.
+    """
+    hours = (period[1] - period[0]) / timedelta(hours=1)
+
+    def differs(earlier: Period, *, training: bool = False) -> bool | None:
+        """Whether the window differs from an earlier one, or that one from the training; None where it is unknown."""
+        past = read_profile(earlier)
+        known = reference if training else replace(reference, profile=past)
+        verdict = evaluate_drift(known, past if training else window, options, hours=hours).verdict
+        return None if verdict.status == "could_not_judge" else verdict.is_found
+
+    if evaluation.verdict.status == "clear":
+        before = period[0] - (period[1] - period[0]), period[0]
+        return _add_note(evaluation, _GONE_BACK) if differs(before, training=True) else evaluation
+    if not evaluation.drifted:
+        return evaluation
+    for season, lag in _list_seasons(period):
+        if differs(_shift(period, lag)) is False and differs(_shift(period, lag / 2)):
+            return _as_season(evaluation, season)
+    return evaluation
+
+
+_GONE_BACK = "The window before this one had drifted: that change has gone back."
+
+
+def _list_seasons(period: Period) -> Iterator[tuple[str, timedelta]]:
+    length = period[1] - period[0]
+    return ((season, lag) for season, lag in _SEASONS.items() if length <= lag * _LONGEST_PART)
+
+
+def _shift(period: Period, lag: timedelta) -> Period:
+    return period[0] - lag, period[1] - lag
+
+
+def _as_season(evaluation: DriftEvaluation, season: str) -> DriftEvaluation:
+    note = f"The same hours a {season} before were like these, and those halfway between were not: it is a season."
+    noted = _add_note(evaluation, note, season)
+    findings = tuple(_lower(found) if found.is_found else found for found in noted.findings)
+    return replace(noted, findings=findings)
+
+
+def _lower(found: Finding) -> Finding:
+    step = "Train on rows of all seasons, so that this one is expected: tiltyard retrain"
+    return replace(found, severity="info", next_step=step)
+
+
+def _add_note(evaluation: DriftEvaluation, note: str, season: str | None = None) -> DriftEvaluation:
+    verdict, *others = evaluation.findings
+    evidence = verdict.evidence if season is None else {**verdict.evidence, "season": season}
+    noted = replace(verdict, message=f"{verdict.message} {note}", evidence=evidence)
+    return replace(evaluation, findings=(noted, *others))
