@@ -204,7 +204,7 @@ def _monitor_market(stream: pd.DataFrame) -> dict[str, int]:
 
 
 def _measure_films(scale: float) -> list[Row]:
-    """A model of reviews of four fifths of the films, asked about reviews of the others, and about other texts."""
+    """A model of reviews of four fifths of the films, on reviews of the others and on other texts."""
     reviews, sentences = _find_data("imdb/train.parquet"), _find_data("rt_polarity/rt-polarity.pos")
     if reviews is None or sentences is None:
         return []
