@@ -187,7 +187,7 @@ def _permute(stream: pd.DataFrame, size: int, random: np.random.Generator) -> pd
 def _monitor_market(stream: pd.DataFrame, *, seasons: bool = False) -> list[dict[str, int]]:
     """Of each week after the first fifth, whether each build raises an alarm, and the row at its ``end``.
 
-    With ``seasons``, drift of a season is no alarm; earlier windows are those of the same version.
+    With ``seasons``, drift of a season does not count; earlier windows are those of the same version.
     """
     from sklearn.tree import DecisionTreeClassifier  # noqa: PLC0415
 

@@ -17,6 +17,7 @@ from tiltyard.drift.detectors.result import CategoryDetector, NumberDetector, Te
 from tiltyard.drift.detectors.vocabulary import TermShift
 from tiltyard.drift.options import DriftOptions
 from tiltyard.drift.profiles import Profile, Reference
+from tiltyard.drift.profiles.dependence import EffectiveRows
 from tiltyard.drift.profiles.schema import CONFIDENCE, LABEL, PREDICTION, RESIDUAL, SPREAD
 from tiltyard.drift.profiles.texts import MEASURES
 
@@ -220,13 +221,18 @@ class _Suite:
         yield self._weigh(test, outcome, f"terms:{name}")
 
     def _test_share(self, name: str, kind: str, before: tuple[int, int], now: tuple[int, int]) -> Iterator[DriftTest]:
+        key = f"{kind}:{name}"
         for test in compare_shares(self.options, display_name(name), f"drift.{kind}", before, now):
-            yield self._weigh(test, ShareOfRows().compare(before, now), f"{kind}:{name}")
+            alike = self._find_worth(test, key) is not None
+            yield self._weigh(test, ShareOfRows().compare(before, now), key) if alike else test
+
+    def _find_worth(self, test: DriftTest, key: str) -> EffectiveRows | None:
+        dependence = self.reference.dependence
+        return None if dependence is None else dependence.effective_rows(key, *test.rows, self.hours)
 
     def _weigh(self, test: DriftTest, outcome: TestResult, key: str) -> DriftTest:
         """The test with the p-value of as many independent rows as its rows are worth."""
-        dependence = self.reference.dependence
-        worth = None if dependence is None else dependence.effective_rows(key, *test.rows, self.hours)
+        worth = self._find_worth(test, key)
         if worth is None:
             return test
         details = (
