@@ -14,6 +14,8 @@ from tiltyard.project import Project
 from tiltyard.promotion.offline_predictions import PredictedRows
 
 _FEWEST_GROUPS = 20
+_LEAST_SHARING = 1.25  # rows a value
+_LARGEST_SHARE = 0.02  # of all rows, that the group of a row has on average
 _MOST_GUESSES = 3
 _HOUR = 3_600_000_000  # in microseconds
 
@@ -48,8 +50,9 @@ def build_reference_profile(split: Split, predictions: PredictedRows, project: P
 def find_group_columns(rows: Dataset, project: Project) -> tuple[str, ...]:
     """The columns whose values name groups of rows: that of ``split.group``, else guesses, three at most.
 
-    A guess is a column that the model does not read, of words or whole numbers, with 20 values at least and two rows
-    or more of most of them. Where rows of one value are as different as any others, it changes nothing.
+    A guess is a column that the model does not read, of words or whole numbers, with 20 values at least, 1.25 rows of a
+    value, and groups of 2 % of the rows at most. Where rows of one value are as different as any others, it changes
+    nothing.
     """
     if project.split.group is not None:
         return (project.split.group,)
@@ -75,5 +78,8 @@ def order_rows(rows: Dataset, groups: tuple[str, ...], time: str | None) -> RowO
 def _names_groups(column: pd.Series) -> bool:
     if pd.api.types.is_float_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype):
         return False
-    counts = column.value_counts(dropna=True)
-    return len(counts) >= _FEWEST_GROUPS and float((counts >= 2).mean()) > 0.5
+    sizes = column.value_counts(dropna=True).to_numpy(np.float64)
+    if len(sizes) < _FEWEST_GROUPS or sizes.sum() <= _LEAST_SHARING * len(sizes):
+        return False
+    # Large parts, such as countries, are no groups that come and go.
+    return float((sizes**2).sum() / sizes.sum()) <= max(_LARGEST_SHARE * len(column), 1.0)
