@@ -81,5 +81,5 @@ def _names_groups(column: pd.Series) -> bool:
     sizes = column.value_counts(dropna=True).to_numpy(np.float64)
     if len(sizes) < _FEWEST_GROUPS or sizes.sum() <= _LEAST_SHARING * len(sizes):
         return False
-    # Large parts, such as countries, are no groups that come and go.
+    # Large parts, such as countries, are not groups that come and go.
     return float((sizes**2).sum() / sizes.sum()) <= max(_LARGEST_SHARE * len(column), 1.0)
