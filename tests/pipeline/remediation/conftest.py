@@ -127,12 +127,14 @@ class ModelEnv:
         evidence = {"champion": before}
         self.ledger.append(Event("promoted", f"{MODEL}/{version}", datetime.now(UTC), "ada", evidence=evidence))
 
-    def label(self, count: int, *, version: str = "1", says: str = "bad", truth: str = "good") -> None:
+    def label(
+        self, count: int, *, version: str = "1", says: str = "bad", truth: str = "good", unit: str | None = None
+    ) -> None:
         now = datetime.now(UTC)
         rows = [
             make_prediction(
                 project=MODEL, version=version, at=now, label=says, input={"text": f"a warm and funny film, {n}"},
-                probabilities={"bad": 0.5, "good": 0.5},
+                probabilities={"bad": 0.5, "good": 0.5}, unit=unit,
             )
             for n in range(count)
         ]  # fmt: skip

@@ -41,6 +41,14 @@ def test_worse_on_labels(replaced: ModelEnv) -> None:
     assert (worse.evidence["only_previous"], worse.evidence["only_champion"]) == (12, 0)
 
 
+def test_rows_of_one_request_are_one_piece_of_evidence(replaced: ModelEnv) -> None:
+    """A single request or caller with many rows on which the new version is wrong does not bring the previous back."""
+    replaced.label(100, version="3", unit="r0000000000000001")
+    replaced.label(150, version="3", unit="c0000000000000002")
+    worse = watch(replaced)["champion.worse"]
+    assert (worse.status, worse.evidence["only_previous"]) == ("clear", 250)
+
+
 def test_labels_that_were_chosen_are_no_evidence(replaced: ModelEnv) -> None:
     """On predictions that were chosen since the new version was uncertain, the previous one has an advantage."""
     replaced.label(12, version="3")

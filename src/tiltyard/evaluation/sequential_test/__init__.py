@@ -7,7 +7,12 @@ between two evaluations. Rows of one request or one caller resemble each other: 
 """
 
 from tiltyard.evaluation.sequential_test.mixture import compute_paired_evidence, compute_rate_evidence
-from tiltyard.evaluation.sequential_test.shadow import PairedRows, evaluate_shadow, evaluate_shadow_units
+from tiltyard.evaluation.sequential_test.shadow import (
+    PairedRows,
+    compute_paired_unit_evidence,
+    evaluate_shadow,
+    evaluate_shadow_units,
+)
 from tiltyard.evaluation.sequential_test.split import compute_split_evidence, evaluate_split
 from tiltyard.evaluation.sequential_test.units import UnitRows
 from tiltyard.evaluation.sequential_test.verdict import Decision, LiveVerdict
@@ -18,6 +23,7 @@ __all__ = [
     "PairedRows",
     "UnitRows",
     "compute_paired_evidence",
+    "compute_paired_unit_evidence",
     "compute_rate_evidence",
     "compute_split_evidence",
     "evaluate_shadow",

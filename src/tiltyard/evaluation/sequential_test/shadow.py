@@ -106,6 +106,11 @@ def evaluate_shadow_units(
     return _make_verdict(counts, evidence, alpha, min_gain)
 
 
+def compute_paired_unit_evidence(units: PairedRows) -> float:
+    """Evidence that the challenger is right more often than the champion, by units; see ``evaluate_shadow_units``."""
+    return bounded_exp(_log_evidence(_Paired(0, 0, 0, units.lead, units.units), 0.0))
+
+
 class _Evidence(NamedTuple):
     """Evidence for the challenger and against it, the bounds of its gain, and the number of units."""
 

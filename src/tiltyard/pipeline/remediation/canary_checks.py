@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import islice, tee
 from typing import Any
 
+import numpy as np
+
 from tiltyard.data.conform.labels import match_labels
 from tiltyard.errors import InputError, TiltyardError
-from tiltyard.evaluation.sequential_test import compute_paired_evidence
+from tiltyard.evaluation.sequential_test import (
+    PairedRows,
+    UnitRows,
+    compute_paired_evidence,
+    compute_paired_unit_evidence,
+)
 from tiltyard.findings import Finding, could_not_judge
 from tiltyard.ledger import Label, Prediction
 from tiltyard.ledger.label_intake import read_recorded_labels
 from tiltyard.ledger.rare_class_events import read_rare_classes
+from tiltyard.ledger.records import CALLER
 from tiltyard.pipeline.remediation.history import History, advise_rollback
 from tiltyard.pipeline.remediation.service_checks import ERRORS, SLOW, check_errors, check_latency
 from tiltyard.pipeline.remediation.service_tally import ServiceTally
@@ -88,15 +98,17 @@ def _check_accuracy(
     # As they came: a class that one version merged with others may be a class of the other version.
     came = {row.id: label.label for row, label in newest}
     compared = [
-        (row.label, theirs, came[row.id]) for (row, _), theirs in zip(pairs, predictions, strict=True) if theirs
+        (row.label, theirs, came[row.id], row.unit)
+        for (row, _), theirs in zip(pairs, predictions, strict=True)
+        if theirs
     ]
-    rows, labels = len(compared), [label for _, _, label in compared]
+    rows, labels = len(compared), [label for _, _, label, _ in compared]
     became = read_rare_classes(workspace.ledger, project.model_name).became
-    right_new = match_labels([mine for mine, _, _ in compared], labels, became)
-    right_before = match_labels([theirs for _, theirs, _ in compared], labels, became)
-    only_new = sum(bool(new) and not before for new, before in zip(right_new, right_before, strict=True))
-    only_before = sum(bool(before) and not new for new, before in zip(right_new, right_before, strict=True))
-    evidence = compute_paired_evidence(only_before, only_new)
+    right_new = match_labels([mine for mine, _, _, _ in compared], labels, became)
+    right_before = match_labels([theirs for _, theirs, _, _ in compared], labels, became)
+    leads = [bool(before) - bool(new) for new, before in zip(right_new, right_before, strict=True)]
+    only_new, only_before = leads.count(-1), leads.count(1)
+    evidence = _weigh_evidence(leads, [unit for *_, unit in compared])
     limit = 1.0 / project.promotion.alpha
     worse = evidence >= limit
     return Finding(
@@ -113,6 +125,25 @@ def _check_accuracy(
         status="found" if worse else "clear",
         next_step=advise_rollback(history) if worse else "",
     )
+
+
+def _weigh_evidence(leads: Sequence[int], units: Sequence[str | None]) -> float:
+    """Evidence for the previous version: rows of one request or caller are one piece of it, not one each.
+
+    Args:
+        leads: of each row 1 where the previous version alone is right, -1 where the new one alone is, else 0.
+        units: what the row shares with others; None: it is by itself.
+    """
+    single = [lead for lead, unit in zip(leads, units, strict=True) if unit is None]
+    evidence = compute_paired_evidence(single.count(1), single.count(-1))
+    shared = [(lead, unit) for lead, unit in zip(leads, units, strict=True) if unit is not None]
+    if not shared:
+        return evidence
+    names = [unit for _, unit in shared]
+    sizes = Counter(names)
+    rows = UnitRows.from_names(names, [sizes[name] for name in names], CALLER)
+    together = compute_paired_unit_evidence(PairedRows(np.array([lead for lead, _ in shared], dtype=np.int64), rows))
+    return min(evidence * together, sys.float_info.max)
 
 
 def _explain_no_labels(chosen: int, window: tuple[datetime, datetime]) -> Finding:
