@@ -9,7 +9,7 @@ from pathlib import Path
 
 import tiltyard
 
-FOLDERS = ("cli", "data", "pipeline/project_draft", "validation")
+FOLDERS = ("cli", "console", "data", "models", "pipeline", "registry", "serving", "validation")
 SOURCE = Path(tiltyard.__file__).parent
 COUNTS = re.compile(r"(.*_)?(count|rows|cells|total)")
 PLURAL = re.compile(r" (?:[a-z]+ ){0,2}?(?!was\b|is\b|has\b|as\b|this\b|less\b|times\b|across\b)[a-z]{2,}s\b")

@@ -15,6 +15,7 @@ import pytest
 from tests.films import Films
 from tiltyard.cli.main import main
 from tiltyard.data import Dataset, load_dataset, split_dataset
+from tiltyard.data.sources import detect_layout
 from tiltyard.project import load_project
 
 RANDOM = np.random.default_rng(4)
@@ -67,6 +68,17 @@ DIALECTS: dict[str, Callable[[], bytes]] = {
     "no-header-semicolons.csv": lambda: write_csv(header=False, sep=";", decimal=","),
     "no-header.data": lambda: write_csv(SIMPLE, header=False, sep="|"),
 }
+
+
+@pytest.mark.parametrize(("stated", "says"), [(",", "--sep says ','"), (";", ""), (None, "")])
+def test_a_separator_line_that_contradicts_sep_is_named(tmp_path: Path, stated: str | None, says: str) -> None:
+    """A first line `sep=;` counts; where --sep says otherwise, that is said with the way out."""
+    file = tmp_path / "rows.csv"
+    file.write_bytes(b"sep=;\n" + write_csv(sep=";", decimal=","))
+    layout = detect_layout(file, {"separator": stated})
+    assert layout.options["separator"] == ";"
+    [said] = [one for one in layout.notices if one.startswith("The first line says")]
+    assert (says in said, "--sep" in said) == (True, bool(says))
 
 
 def init(root: Path, name: str, content: bytes) -> Dataset:

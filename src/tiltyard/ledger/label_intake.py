@@ -11,6 +11,7 @@ from typing import Literal
 from tiltyard.data.conform.cells import normalise_text
 from tiltyard.data.conform.labels import MERGED, LabelCodec, is_label_gap, write_label
 from tiltyard.errors import UnavailableError
+from tiltyard.formatting import format_count
 from tiltyard.ledger.ports import Ledger
 from tiltyard.ledger.rare_class_events import RareClasses, read_rare_classes
 from tiltyard.ledger.records import Label, NamedPrediction, Prediction
@@ -216,8 +217,10 @@ def _choose_prediction(item: ReportedLabel, found: _Found) -> NamedPrediction | 
     times = ", ".join(f"{row.at:%Y-%m-%d %H:%M:%S}" for row in candidates[:_MOST_TIMES])
     more = ", …" if len(candidates) > _MOST_TIMES else ""
     why = "all after the label's time" if item.at is not None else "and the label has no time"
+    named = format_count(len(candidates), "prediction")
     return CheckedLabel(
-        "ambiguous", reason=f"The key '{item.key}' names {len(candidates)} predictions ({times}{more} UTC), {why}."
+        "ambiguous",
+        reason=f"The key '{item.key}' names {named} ({times}{more} UTC), {why}.",
     )
 
 

@@ -13,6 +13,7 @@ from scipy.special import bdtr
 from tiltyard.errors import UsageError
 from tiltyard.evaluation import METRICS, Interval, LabelledPredictions, Metric, get_metric, newcombe
 from tiltyard.evaluation.resampling.row_kinds import bootstrap_draws
+from tiltyard.formatting import choose_form, format_count
 from tiltyard.monitoring.performance import measure_metric
 
 Verdict = Literal["degraded", "holds", "could_not_judge"]
@@ -84,7 +85,8 @@ def evaluate_degradation(
     metrics = {name: get_metric(name) for name in named}
     rows = 0 if labelled is None else len(labelled)
     if labelled is None or rows < min_rows:
-        why = f"{rows} labelled predictions are too few for a verdict; {min_rows} are needed."
+        why = f"{format_count(rows, 'labelled prediction')} {choose_form(rows, 'is', 'are')} too few for a verdict; "
+        why += f"{min_rows} are needed."
         return tuple(
             Degradation(name, "could_not_judge", value, None, None, None, allowed, None, why)
             for name, value in named.items()

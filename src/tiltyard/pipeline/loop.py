@@ -10,6 +10,7 @@ from typing import Any
 
 from tiltyard.errors import TiltyardError
 from tiltyard.findings import Finding, could_not_judge
+from tiltyard.formatting import format_count
 from tiltyard.jsonable import to_json_object
 from tiltyard.ledger import FindingRecord
 from tiltyard.ledger.model_events import ModelEvents
@@ -135,7 +136,7 @@ class Loop:
         extra = runner.run(
             "watch-champion",
             lambda: self._check_operations(result, moment, events),
-            lambda records: f"{len(records)} things watched",
+            lambda records: f"{format_count(len(records), 'thing')} watched",
         )
         return result, (*result.records(), *extra)
 

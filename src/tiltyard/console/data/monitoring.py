@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from tiltyard.formatting import format_count
 from tiltyard.ledger import FindingRecord, Ledger
 from tiltyard.monitoring.monitored_version import MonitoredVersion
 from tiltyard.monitoring.summary import Summary, SummaryQuery, build_summary
@@ -56,7 +57,7 @@ def champion_health(latest: tuple[FindingRecord, ...]) -> ChampionHealth:
     """The overall state from the latest finding on each subject."""
     found = [record for record in latest if record.status == "found" and record.severity != "info"]
     if any(record.severity == "error" for record in found):
-        return ChampionHealth("act", f"{len(found)} open findings, some need action.")
+        return ChampionHealth("act", f"{format_count(len(found), 'open finding')}, some need action.")
     if found:
         return ChampionHealth("attention", f"{len(found)} open finding{'s' if len(found) > 1 else ''}.")
     if any(record.status == "clear" for record in latest):

@@ -14,6 +14,7 @@ from typing import Any
 from tiltyard.console.sources import ChampionScorer
 from tiltyard.data.input_rows import read_input_rows
 from tiltyard.errors import InputError, NotFoundError
+from tiltyard.formatting import format_count
 from tiltyard.project import Project
 from tiltyard.scoring import InputWarning, UnknownPolicy, Warnings, score_inputs
 
@@ -130,7 +131,7 @@ def inputs_from_file(project: Project, name: str | None, content: str | None) ->
         raise InputError("The file is incomplete.", next_step="Upload it again.") from None
     if len(raw) > MAX_BYTES:
         raise InputError(
-            f"The file has {len(raw):,} bytes; the maximum is {MAX_BYTES:,}.",
+            f"The file has {format_count(len(raw), 'byte')}; the maximum is {MAX_BYTES:,}.",
             next_step="Use tiltyard predict --file, or the server's /predict/batch.",
         )
     lines_of_text = project.task == "text-classification" and Path(project.data.source).suffix.lower() != ".txt"
@@ -175,7 +176,7 @@ def _check_count(items: Sequence[Any]) -> Sequence[Any]:
         raise InputError("There is no input.", next_step="Give at least one input.")
     if len(items) > MAX_ROWS:
         raise InputError(
-            f"{len(items):,} inputs are too many for a page; the maximum is {MAX_ROWS:,}.",
+            f"{format_count(len(items), 'input')} are too many for a page; the maximum is {MAX_ROWS:,}.",
             next_step="Use tiltyard predict --file, or the server's /predict/batch.",
         )
     return items

@@ -10,6 +10,7 @@ from dash import dcc, html
 
 from tiltyard.console import figures
 from tiltyard.errors import TiltyardError
+from tiltyard.formatting import format_count
 
 _MAX_BARS = 12
 
@@ -69,7 +70,7 @@ def proportion_bars(caption: str, counts: Mapping[str, int], colors: Mapping[str
     ordered = sorted(counts.items(), key=lambda pair: -pair[1])
     if len(ordered) > _MAX_BARS:
         rest = ordered[_MAX_BARS - 1 :]
-        ordered = [*ordered[: _MAX_BARS - 1], (f"{len(rest)} others", sum(count for _, count in rest))]
+        ordered = [*ordered[: _MAX_BARS - 1], (f"{format_count(len(rest), 'other')}", sum(count for _, count in rest))]
     rows = [
         (
             html.Strong(name),

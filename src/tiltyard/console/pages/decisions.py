@@ -11,6 +11,7 @@ from tiltyard.console.data import DecisionsView, decisions_view, gates_of
 from tiltyard.console.data.decisions import decision_title
 from tiltyard.console.pages import components
 from tiltyard.console.pages.page import Page, PageData, Placeholder, Slots
+from tiltyard.formatting import format_count
 from tiltyard.ledger import Event
 
 REFRESH_SECONDS = 10.0
@@ -55,7 +56,9 @@ def draw_decisions(view: DecisionsView, model: str) -> Slots | Placeholder:
 
 def _chain(view: DecisionsView) -> html.Section:
     if not view.broken:
-        text = f"{view.total:,} decisions. The whole chain is verified every {REFRESH_SECONDS:.0f} seconds."
+        text = (
+            f"{format_count(view.total, 'decision')}. The whole chain is verified every {REFRESH_SECONDS:.0f} seconds."
+        )
         return html.Section([components.badge("Chain whole", "good"), html.Span(text)], className="card chain")
     return html.Section(
         [

@@ -11,6 +11,7 @@ from tiltyard.console.data.monitoring import PERIODS, champion_health, monitorin
 from tiltyard.console.pages import components
 from tiltyard.console.pages.page import Page, PageData, Placeholder, Slots
 from tiltyard.findings import SEVERITIES
+from tiltyard.formatting import format_count
 from tiltyard.ledger import FindingRecord
 from tiltyard.monitoring.estimates.cbpe import BLIND_SPOT
 from tiltyard.monitoring.performance import Figure
@@ -161,8 +162,8 @@ def _describe_performance(summary: Summary) -> list[Any]:
     check = summary.estimate.check if summary.estimate else None
     if check is not None and check.contradicts:
         words.append(
-            f"The labels contradict the estimate: {check.accuracy:.1%} on {check.rows:,} labelled predictions, "
-            f"{check.estimated.value:.1%} expected."
+            f"The labels contradict the estimate: {check.accuracy:.1%} on "
+            f"{format_count(check.rows, 'labelled prediction')}, {check.estimated.value:.1%} expected."
         )
     if summary.estimate is not None and summary.estimate.reason:
         words.append(f"No estimate: {summary.estimate.reason}")

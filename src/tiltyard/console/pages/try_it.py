@@ -20,6 +20,7 @@ from tiltyard.console.data.try_it import (
 from tiltyard.console.pages import components
 from tiltyard.console.pages.page import Page, PageData, Placeholder, Slots
 from tiltyard.errors import TiltyardError
+from tiltyard.formatting import format_count
 from tiltyard.ledger.records import full_text
 from tiltyard.scoring import UnknownPolicy
 
@@ -106,7 +107,7 @@ def draw_try_it(predictions: Sequence[TrialPrediction], version: str) -> Slots:
         PROBABILITIES: figures.probabilities_figure(mean),
         f"{PROBABILITIES}-words": "The probability of each label."
         if one
-        else f"The mean probability of each label, over {total:,} inputs.",
+        else f"The mean probability of each label, over {format_count(total, 'input')}.",
         PREDICTIONS: components.table(
             "Predictions",
             (("Input", "input"), ("Label", ""), ("Confidence", "number")),

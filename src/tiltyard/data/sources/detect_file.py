@@ -169,8 +169,11 @@ def _detect_dialect(sample: str, kind: str, options: dict[str, Any], *, header: 
     line = find_separator_line(sample)
     if line is not None:
         sample = sample[len(line[1]) :]
+        stated = options.get("separator")
         options["separator"] = line[0]
-        notices.append(f"The first line says that cells are separated by {line[0]!r}.")
+        notice = f"The first line says that cells are separated by {line[0]!r}"
+        other = f", and --sep says {stated!r}. The line counts; remove it for --sep to count."
+        notices.append(notice + ("." if stated in (None, line[0]) else other))
     dialect, records = _choose_dialect(sample, kind, options.get("separator"))
     if not records:
         return notices

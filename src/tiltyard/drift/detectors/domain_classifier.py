@@ -14,6 +14,7 @@ from tiltyard.data.conform.written import kind_of_dtype
 from tiltyard.drift.detectors.result import TestResult
 from tiltyard.drift.profiles.rows import Inputs
 from tiltyard.errors import DataError
+from tiltyard.formatting import format_count
 
 LEAST_ROWS = 50
 """Rows of a side below which a classifier learns too little to say anything."""
@@ -100,7 +101,7 @@ class DomainClassifier:
         for side, rows in (("reference", reference), ("window", window)):
             if len(rows) < least:
                 raise DataError(
-                    f"The {side} has {len(rows)} rows; a domain classifier needs {least} at least.",
+                    f"The {side} has {format_count(len(rows), 'row')}; a domain classifier needs {least} at least.",
                     next_step="Wait for more rows, or compare profiles.",
                 )
         before, after = self._draw(reference), self._draw(window)

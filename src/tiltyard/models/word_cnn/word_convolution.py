@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d
 
+from tiltyard.formatting import format_count
 from tiltyard.models.tfidf.compiled_vocabulary import CompiledVocabulary
 from tiltyard.models.tfidf.terms import Terms
 from tiltyard.models.tfidf.token_ids import Tokens, compile_words, learn_tokens, read_tokens
@@ -203,7 +204,7 @@ def select_counted_rows(X: Iterable[object], y: Any, sample_weight: Any) -> tupl
     texts, labels = list(X), column_or_1d(y)
     check_classification_targets(labels)
     if len(texts) != len(labels):
-        raise ValueError(f"There are {len(texts)} texts and {len(labels)} labels.")
+        raise ValueError(f"There are {format_count(len(texts), 'text')} and {format_count(len(labels), 'label')}.")
     weights: Floats = _check_sample_weight(
         sample_weight, np.zeros((len(labels), 1)), dtype=np.float64, ensure_non_negative=True
     )

@@ -12,6 +12,7 @@ import pandas as pd
 from tiltyard.data.conform.labels import LabelCodec, is_label_gap
 from tiltyard.data.conform.table_like import read_table_like
 from tiltyard.errors import InputError, UsageError
+from tiltyard.formatting import format_count
 
 _FEATURES = "Give a text, a mapping of features by name, a Series, a table of one row, or one value for each feature."
 
@@ -118,7 +119,8 @@ def _read_row(given: Any, names: Sequence[str]) -> dict[str, Any]:
         raise InputError(error.message, next_step=_FEATURES, field="features", code="prediction.features") from None
     if len(frame) != 1 or not len(frame.columns):
         raise InputError(
-            f"features holds {len(frame)} rows of {len(frame.columns)} values, and one prediction has one row.",
+            f"features holds {format_count(len(frame), 'row')} of {format_count(len(frame.columns), 'value')}, and one "
+            "prediction has one row.",
             next_step="Log each prediction by itself: call log_prediction once for each row.",
             field="features",
             code="prediction.features",
@@ -146,7 +148,7 @@ def _unwrap(given: Any, field: str) -> Any:
         values = np.asarray(given, dtype=object).ravel()
         if len(values) != 1:
             raise InputError(
-                f"{field} holds {len(values)} values, and one prediction has one.",
+                f"{field} holds {format_count(len(values), 'value')}, and one prediction has one.",
                 next_step="Log each prediction by itself: call log_prediction once for each row.",
                 field=field,
                 code="prediction.several",

@@ -25,6 +25,7 @@ from tiltyard.data.conform.labels import LabelCodec, order_classes
 from tiltyard.drift.extrapolation import NO_EXTRAPOLATION, Extrapolation
 from tiltyard.evaluation import METRICS, Interval, LabelledPredictions, Metric
 from tiltyard.evaluation.intervals import CONFIDENCE
+from tiltyard.formatting import choose_form, format_count
 from tiltyard.jsonable import json_form
 from tiltyard.monitoring.estimates.calibration import Calibration
 from tiltyard.monitoring.estimates.estimate_limits import find_broken_basis, widen_figures
@@ -259,7 +260,8 @@ def _find_obstacle(window: PredictionWindow, basis: CbpeBasis) -> str:
     if len(held_out) < FEWEST_CALIBRATION_ROWS:
         return f"{len(held_out)} held-out rows are too few to calibrate on; {FEWEST_CALIBRATION_ROWS} are needed."
     if len(window) < basis.min_rows:
-        return f"{len(window)} predictions are too few for an estimate; {basis.min_rows} are needed."
+        few = choose_form(len(window), "is", "are")
+        return f"{format_count(len(window), 'prediction')} {few} too few for an estimate; {basis.min_rows} are needed."
     if any(set(row.probabilities) != classes for row in window.predictions):
         return "Not every prediction was recorded with the probability of every label of the version."
     return "" if window.known.all() else find_broken_basis(basis.extrapolation)

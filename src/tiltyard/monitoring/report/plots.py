@@ -10,6 +10,7 @@ from tiltyard.charts.axes import HEIGHT, WIDTH, BinChart, TimeChart, ValueAxis
 from tiltyard.charts.colours import BLUE, COLOURS, GREY, ORANGE
 from tiltyard.charts.svg import STYLE, draw_legend, draw_svg
 from tiltyard.charts.svg_bars import draw_limits
+from tiltyard.formatting import format_count
 from tiltyard.ledger import FindingRecord
 from tiltyard.monitoring.performance import Figure
 from tiltyard.monitoring.summary import CONFIDENCE_BINS, Summary
@@ -55,7 +56,7 @@ def _plot_predictions(summary: Summary) -> Plot | None:
     most = max(part.stats.total for part in summary.buckets)
     chart = _chart_buckets(summary, ValueAxis(0, most * 1.05))
     bars = [chart.draw_bar((part.since, part.until), 0, part.stats.total, BLUE) for part in summary.buckets]
-    caption = f"{summary.stats.total:,} predictions; at most {most:,} in {_format_step(summary)}."
+    caption = f"{format_count(summary.stats.total, 'prediction')}; at most {most:,} in {_format_step(summary)}."
     title = "Predictions over time"
     return Plot("predictions", title, _draw([*chart.draw_axes(), *bars], title), "", caption)
 

@@ -14,6 +14,7 @@ from tiltyard.charts.svg import PAGE_STYLES
 from tiltyard.errors import UnavailableError, UsageError
 from tiltyard.evaluation import METRICS
 from tiltyard.files import write_atomically
+from tiltyard.formatting import format_count
 from tiltyard.jsonable import to_jsonable
 from tiltyard.ledger import FindingRecord
 from tiltyard.monitoring.estimates.cbpe import BLIND_SPOT
@@ -216,7 +217,7 @@ def _describe_contradiction(summary: Summary) -> str:
     if check is None or not check.contradicts:
         return ""
     return (
-        f"The labels contradict the estimate: on {check.rows:,} labelled predictions the accuracy is "
+        f"The labels contradict the estimate: on {format_count(check.rows, 'labelled prediction')} the accuracy is "
         f"{check.accuracy:.4f}; the estimate is {check.estimated.value:.4f} ({_format_interval(check.estimated)})."
     )
 

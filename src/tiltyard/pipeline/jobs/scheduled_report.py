@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from tiltyard.formatting import format_count
 from tiltyard.ledger import Event
 from tiltyard.monitoring.report import write_report
 from tiltyard.pipeline.jobs.monitoring_run import summarise_period
@@ -43,6 +44,8 @@ def report_if_due(project: Project, workspace: Workspace, now: datetime) -> Path
     except BaseException:
         schedule.retry_soon(lease, now, RETRY)
         raise
-    reason = f"A report on the last {days:g} days, {summary.stats.total:,} predictions: {FOLDER}/{file.name}"
+    reason = (
+        f"A report on the last {days:g} days, {format_count(summary.stats.total, 'prediction')}: {FOLDER}/{file.name}"
+    )
     workspace.ledger.append(Event("reviewed", project.model_name, now, workspace.actor, reason, {"days": days}))
     return file

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from tiltyard.data.snapshots.inventory import StoredSnapshot, delete_snapshot, list_snapshots
+from tiltyard.formatting import choose_form, format_count
 from tiltyard.jsonable import to_json_object
 from tiltyard.ledger import Event
 from tiltyard.project import Project
@@ -85,7 +86,8 @@ def prune_snapshots(project: Project, store: str, uses: list[SnapshotUse], works
     finally:
         if gone:
             size = sum(rows.bytes for rows in gone)
-            reason = f"{len(gone):,} snapshots that no version needs were removed ({size:,} bytes)."
+            reason = f"{format_count(len(gone), 'snapshot')} that no version needs "
+            reason += f"{choose_form(len(gone), 'was', 'were')} removed ({size:,} bytes)."
             evidence = {"store": store, "snapshots": [rows.name for rows in gone], "bytes": size}
             event = Event(PRUNED, project.model_name, datetime.now(UTC), workspace.actor, reason, evidence)
             workspace.ledger.append(event)

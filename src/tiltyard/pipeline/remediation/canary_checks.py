@@ -20,6 +20,7 @@ from tiltyard.evaluation.sequential_test import (
     compute_paired_unit_evidence,
 )
 from tiltyard.findings import Finding, could_not_judge
+from tiltyard.formatting import format_count
 from tiltyard.ledger import Label, Prediction
 from tiltyard.ledger.label_intake import read_recorded_labels
 from tiltyard.ledger.rare_class_events import read_rare_classes
@@ -117,7 +118,8 @@ def _check_accuracy(
         "accuracy",
         score=evidence,
         limit=limit,
-        message=f"Of {rows:,} labelled predictions, version {history.aliases.previous_champion} alone would have been "
+        message=f"Of {format_count(rows, 'labelled prediction')}, version {history.aliases.previous_champion}"
+        f" alone would have been "
         f"right on {only_before:,} and version {history.champion} alone was on {only_new:,}.",
         evidence={"e_value": evidence, "rows": rows, "only_previous": only_before, "only_champion": only_new},
         since=since,

@@ -20,7 +20,7 @@ from tiltyard.data.inference.continuous_labels import refuse_continuous_labels
 from tiltyard.data.set_aside import keep_complete_rows
 from tiltyard.errors import DataError, UsageError
 from tiltyard.findings import Finding
-from tiltyard.formatting import join_names
+from tiltyard.formatting import choose_form, format_count, join_names
 from tiltyard.project import Project
 
 LABEL = "label"
@@ -165,7 +165,8 @@ def _read_labels(side: Side, rows: int, gaps: Sequence[str]) -> pd.Series:
     labels = labels.reset_index(drop=True)
     if len(labels) != rows:
         raise UsageError(
-            f"There are {rows:,} rows of inputs (X_{side.name}) and {len(labels):,} labels ({what}).",
+            f"There {choose_form(rows, 'is', 'are')} {format_count(rows, 'row')} of inputs (X_{side.name}) and "
+            f"{format_count(len(labels), 'label')} ({what}).",
             next_step="Give one label a row.",
             code="data.lengths-differ",
         )

@@ -26,6 +26,7 @@ from tiltyard.data.groups import find_row_groups, key_groups
 from tiltyard.data.load_dataset import read_dataset
 from tiltyard.data.rare_classes import settle_rare_classes
 from tiltyard.errors import DataError
+from tiltyard.formatting import format_count
 from tiltyard.ledger import Label, Ledger, Prediction
 from tiltyard.ledger.records import TEXT_GROUP
 from tiltyard.ledger.sql.retention import is_redacted
@@ -223,7 +224,7 @@ def _join_rows(base: Dataset, taken: _Taken, project: Project) -> Dataset:
         inputs=inputs,
         labels=pd.concat([base.labels, labels], ignore_index=True),
         frame=_stack_rows(base.frame, new),
-        source=f"{base.source} and {len(taken.pairs):,} labelled predictions",
+        source=f"{base.source} and {format_count(len(taken.pairs), 'labelled prediction')}",
         row_digests=np.concatenate([base.row_digests, row_digests(taken.inputs, labels)]),
         findings=base.findings,
         schema=base.schema,

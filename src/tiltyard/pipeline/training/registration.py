@@ -7,6 +7,7 @@ import json
 import platform
 from collections.abc import Mapping
 
+from tiltyard.formatting import format_count
 from tiltyard.jsonable import to_json_object
 from tiltyard.ledger.rare_class_events import MERGED_CLASSES, SET_ASIDE
 from tiltyard.models.custom_candidates import custom_source
@@ -48,7 +49,7 @@ def register_version(
     info = workspace.registry.register_model(
         recorded.model_uri,
         project.model_name,
-        f"{candidate.title}; trained on {len(train):,} rows of {train.source}",
+        f"{candidate.title}; trained on {format_count(len(train), 'row')} of {train.source}",
         tags={
             "tiltyard.candidate": candidate.name,
             DATA_TAG: train.fingerprint,

@@ -8,6 +8,7 @@ from typing import Any
 
 from tiltyard.data import Dataset, Split, load_dataset, split_dataset
 from tiltyard.evaluation import get_metric
+from tiltyard.formatting import format_count
 from tiltyard.jsonable import to_json_object
 from tiltyard.models import Candidate, select_candidates
 from tiltyard.pipeline.orchestration.runner import Runner
@@ -233,7 +234,7 @@ def _fit_and_evaluate(
 
 
 def _describe_data(dataset: Dataset) -> str:
-    return f"{len(dataset):,} rows, {len(dataset.classes)} labels, from {dataset.source}"
+    return f"{format_count(len(dataset), 'row')}, {format_count(len(dataset.classes), 'label')}, from {dataset.source}"
 
 
 def _describe_split(split: Split) -> str:

@@ -11,6 +11,7 @@ import msgspec
 
 from tiltyard.data.conform.rows import CellError
 from tiltyard.errors import InputError
+from tiltyard.formatting import format_count
 from tiltyard.project import ServingSection, Task
 from tiltyard.scoring import InputProblem, Warnings, list_problems
 from tiltyard.scoring.input_errors import UNKNOWN_COLUMN
@@ -209,7 +210,7 @@ def check_inputs(request: PredictionRequest, shape: InputShape) -> None:
     inputs = request.inputs
     if len(inputs) > shape.max_inputs:
         raise RequestError(
-            f"The request holds {len(inputs)} inputs, and at most {shape.max_inputs} are accepted.",
+            f"The request holds {format_count(len(inputs), 'input')}, and at most {shape.max_inputs} are accepted.",
             status=413,
             code="request.too-many",
             next_step=f"Send at most {shape.max_inputs} inputs at once.",
@@ -269,7 +270,11 @@ def _find_misnamed(content: Mapping[str, Any], fields: Sequence[str], path: str 
 def _text_problem(value: Any, longest: int) -> str:
     if not isinstance(value, str):
         return f"has to be a text, and is {describe_value(value)}"
-    return f"is {len(value)} characters long, and at most {longest} are accepted" if len(value) > longest else ""
+    return (
+        f"is {format_count(len(value), 'character')} long, and at most {longest} are accepted"
+        if len(value) > longest
+        else ""
+    )
 
 
 def _row_problem(value: Any) -> str:

@@ -19,6 +19,7 @@ from tiltyard.data.input_rows import detect_input_rows
 from tiltyard.data.sources.files import COMPRESSED, SourceFile
 from tiltyard.data.sources.formats import FORMATS, UNREADABLE
 from tiltyard.errors import DataError, MissingExtraError
+from tiltyard.formatting import format_count
 from tiltyard.ledger.records import Prediction
 from tiltyard.scoring import InputProblem, Warnings
 from tiltyard.scoring.table.columns import InputColumns
@@ -211,7 +212,7 @@ def _too_large() -> RequestError:
 
 def _too_many_rows(count: int) -> RequestError:
     return RequestError(
-        f"The file has {count:,} rows, and at most {MOST_ROWS:,} are accepted.",
+        f"The file has {format_count(count, 'row')}, and at most {MOST_ROWS:,} are accepted.",
         status=413,
         code="request.too-many",
         next_step="Divide the file, or use: tiltyard predict --file FILE",

@@ -22,6 +22,7 @@ from tiltyard.data.sources.delimited.dialect import (
     has_trailing_cell,
     read_records,
 )
+from tiltyard.formatting import format_count
 from tiltyard.scoring import InputProblem
 from tiltyard.scoring.input_errors import advise_names
 from tiltyard.scoring.table.columns import InputColumns
@@ -128,7 +129,9 @@ def parse_invocation_csv(body: bytes, columns: InputColumns | TextColumns, separ
     for number, record in enumerate(records[1:], start=1):
         cells = record.cells[:-1] if surplus else record.cells
         if len(cells) != len(names):
-            message = f"has {len(cells)} cells, and {len(names)} are named (line {record.line} of the body)"
+            message = (
+                f"has {format_count(len(cells), 'cell')}, and {len(names)} are named (line {record.line} of the body)"
+            )
             problems.append(FieldProblem(f"row {number}", message))
             continue
         rows.append({name: _read_cell(cell, name, columns) for name, cell in zip(names, cells, strict=True)})

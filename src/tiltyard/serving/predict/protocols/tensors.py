@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from tiltyard.formatting import format_count
+
 # Little-endian, row by row, as the extension has it.
 DTYPES: dict[str, str] = {
     "BOOL": "?",
@@ -46,7 +48,7 @@ def tensor_from_json(datatype: str, data: Any, count: int, *, base64_coded: bool
     """
     values = _flat(data)
     if len(values) != count:
-        raise TensorError(f"has {len(values)} elements, and its shape has {count}")
+        raise TensorError(f"has {format_count(len(values), 'element')}, and its shape has {count}")
     if datatype == BYTES:
         return [_text_of(value, base64_coded=base64_coded) for value in values]
     return [_number(value, datatype) for value in values]
@@ -62,7 +64,9 @@ def tensor_from_binary(datatype: str, data: bytes, count: int) -> list[Any]:
         return _texts(data, count)
     dtype = np.dtype(DTYPES[datatype])
     if len(data) != count * dtype.itemsize:
-        raise TensorError(f"has {len(data)} bytes of data, and its shape and datatype need {count * dtype.itemsize}")
+        raise TensorError(
+            f"has {format_count(len(data), 'byte')} of data, and its shape and datatype need {count * dtype.itemsize}"
+        )
     values: list[Any] = np.frombuffer(data, dtype).tolist()
     return [None if math.isnan(value) else value for value in values] if datatype.startswith("FP") else values
 
@@ -136,5 +140,5 @@ def _texts(data: bytes, count: int) -> list[Any]:
             raise TensorError(f"holds an element {len(values)} that is not UTF-8") from None
         place += size
     if len(values) != count:
-        raise TensorError(f"has {len(values)} elements, and its shape has {count}")
+        raise TensorError(f"has {format_count(len(values), 'element')}, and its shape has {count}")
     return values

@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
+from tiltyard.formatting import format_count
 from tiltyard.ledger.records import Prediction
 from tiltyard.scoring import InputProblem, Warnings
 from tiltyard.scoring.input_errors import advise_names
@@ -107,7 +108,11 @@ def read_inference(body: bytes, header_length: int | None, columns: InputColumns
     """
     if header_length is not None and header_length > len(body):
         raise invalid_fields(
-            [FieldProblem("Inference-Header-Content-Length", f"is more than the body's {len(body)} bytes")]
+            [
+                FieldProblem(
+                    "Inference-Header-Content-Length", f"is more than the body's {format_count(len(body), 'byte')}"
+                )
+            ]
         )
     split = len(body) if header_length is None else header_length
     request = parse_json(body[:split], InferenceRequest)
@@ -224,7 +229,9 @@ def _tensor_values(tensors: Sequence[InputTensor], tail: memoryview) -> list[lis
             named = tensor.name[:_LONGEST_NAME] or f"inputs[{position}]"
             raise invalid_fields([FieldProblem(named, str(error))]) from None
     if place != len(tail):
-        raise invalid_fields([FieldProblem("inputs", f"name {place} of the {len(tail)} bytes behind the JSON")])
+        raise invalid_fields(
+            [FieldProblem("inputs", f"name {place} of the {format_count(len(tail), 'byte')} behind the JSON")]
+        )
     return values
 
 
