@@ -11,10 +11,12 @@ from tests.pipeline.remediation.conftest import MODEL, ModelEnv
 from tiltyard.errors import UsageError
 from tiltyard.ledger import FindingRecord, new_id
 from tiltyard.notifications.alerts import read_alerts
+from tiltyard.pipeline.jobs.monitoring_run import run_monitoring
 from tiltyard.pipeline.remediation.closed_findings import find_closed
 from tiltyard.pipeline.remediation.history import Action, History, advise_rollback, read_history
 from tiltyard.promotion.rollback import roll_back
 from tiltyard.registry.alias_history import AliasHistory
+from tiltyard.testing import make_prediction
 
 
 def make(
@@ -112,3 +114,21 @@ def test_no_advice_goes_back_to_what_was_retrained_away(model_env: ModelEnv) -> 
     assert History([retrained], known.aliases).rollback_target is None
     assert "No earlier version" in advise_rollback(History([retrained], known.aliases))
     assert History([], AliasHistory()).rollback_target is None
+
+
+def test_a_monitoring_run_advises_only_a_rollback_that_helps(rolled_back: ModelEnv) -> None:
+    """What a run finds names the version to go back to, and no rollback where every earlier one was rolled back."""
+    now = datetime.now(UTC)
+    rows = [make_prediction(project=MODEL, version="2", at=now, latency_ms=50.0) for _ in range(5)]
+    rolled_back.ledger.record(rows)
+    project = rolled_back.project()
+    project = project.model_copy(update={"monitoring": project.monitoring.model_copy(update={"max_latency_ms": 1.0})})
+    workspace = rolled_back.responder()._workspace
+
+    def find_step() -> str:
+        result = run_monitoring(project, workspace, until=now + timedelta(minutes=1), record=False)
+        return next(one.next_step for one in result.alarms if one.code == "operations.latency")
+
+    assert "tiltyard rollback --to 1" in find_step()
+    roll_back(workspace, MODEL, to="1", reason="slow")
+    assert "rollback" not in find_step()
