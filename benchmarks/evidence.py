@@ -20,7 +20,7 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.evidence_rates import chains, drift, errors, groups, live
+from benchmarks.evidence_rates import chains, drift, errors, groups, labels, live
 from benchmarks.evidence_rates.rows import Row
 
 TOPICS: Mapping[str, Callable[[float], list[Row]]] = {
@@ -28,6 +28,7 @@ TOPICS: Mapping[str, Callable[[float], list[Row]]] = {
     "drift": drift.measure,
     "errors": errors.measure,
     "groups": groups.measure,
+    "labels": labels.measure,
     "live": live.measure,
 }
 

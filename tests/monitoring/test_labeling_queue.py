@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
@@ -23,6 +25,8 @@ from tiltyard.monitoring.labels.labeling_queue import (
     mix_reasons,
     select_predictions_to_label,
 )
+from tiltyard.monitoring.labels.sample_check import check_label_sample
+from tiltyard.monitoring.prediction_window import PredictionWindow
 from tiltyard.testing import NOON, MemoryLedger, make_prediction
 
 
@@ -163,3 +167,15 @@ def write_project(folder: Path, more: str = "") -> list[str]:
     with SqlLedger.open(f"sqlite:///{folder}/.tiltyard/ledger.db") as ledger:
         ledger.record(make_labelled_predictions(40)[0])
     return ["--project", str(folder)]
+
+
+def test_labels_that_chance_chose_are_seldom_said_to_be_none() -> None:
+    """Where chance decides which predictions get a label, a finding that they are not like the rest is rare."""
+    found = 0
+    for seed in range(40):
+        rows, labels = make_labelled_predictions(150, seed)
+        picked = set(np.random.default_rng(seed).choice(150, 70, replace=False).tolist())
+        truth = {label.prediction_id: label for n, label in enumerate(labels) if n in picked}
+        window = PredictionWindow("films", rows[0].at, rows[-1].at + timedelta(hours=9), tuple(rows), truth)
+        found += any(one.is_found for one in check_label_sample(window, truth, (), 0.05))
+    assert found <= 5

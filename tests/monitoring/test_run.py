@@ -8,9 +8,10 @@ from datetime import timedelta
 import pytest
 
 from tests.monitoring.sample_predictions import make_labelled_predictions, make_monitored_version
-from tiltyard.ledger import Label
+from tiltyard.ledger import RANDOM, Label, Prediction
 from tiltyard.monitoring.degradation import evaluate_degradation
 from tiltyard.monitoring.labels.labeling_queue import QueueOptions, mix_reasons, select_predictions_to_label
+from tiltyard.monitoring.labels.sample_check import NOT_A_SAMPLE
 from tiltyard.monitoring.prediction_window import read_prediction_window
 from tiltyard.monitoring.run import MonitoringResult, evaluate_period
 from tiltyard.project import Project
@@ -197,3 +198,63 @@ def test_all_labels_count_where_nearly_all_predictions_have_one(films: Project) 
     seen = evaluate_period(films, ledger, make_monitored_version(), until=UNTIL)
     assert seen.performance is not None
     assert (seen.performance.chosen_labels, seen.performance.labelled >= 590) == (0, True)
+
+
+def pick_labels(rows: list[Prediction], labels: list[Label], how: str) -> list[Label]:
+    """About half of the labels: at random, of the surest, of one class, or of the oldest predictions."""
+    truth = {label.prediction_id: label for label in labels}
+    if how == "random":
+        return [label for n, label in enumerate(labels) if n * 7919 % 11 < 5]
+    if how == "age":
+        return labels[: len(labels) // 2]
+    if how == "class":
+        return [truth[row.id] for n, row in enumerate(rows) if row.label == "positive" or n % 8 == 0]
+    surest = sorted(rows, key=lambda row: -row.confidence)
+    return [truth[row.id] for row in surest[: len(rows) // 2]]
+
+
+@pytest.mark.parametrize(
+    ("how", "what"), [("random", ""), ("confidence", "confidence"), ("class", "class"), ("age", "age")]
+)
+def test_organic_labels_of_some_cases_only_are_found(films: Project, how: str, what: str) -> None:
+    """Labels that come for sure, for positive or for old cases only are said to be no sample, with the figures."""
+    rows, labels = make_labelled_predictions(800, label_lag=timedelta(minutes=1))
+    ledger = MemoryLedger()
+    ledger.record(rows)
+    ledger.record_labels(pick_labels(rows, labels, how))
+    seen = evaluate_period(films, ledger, make_monitored_version(), until=UNTIL)
+    (found,) = [one for one in seen.findings if one.code == NOT_A_SAMPLE]
+    assert found.subject == "organic"
+    assert found.status == ("found" if what else "clear")
+    assert (not what) or what in {one["what"] for one in found.evidence["differences"]}
+    assert f"{found.evidence['labelled']} labelled predictions" in found.message
+
+
+def test_labels_that_are_only_late_are_a_sample(films: Project) -> None:
+    """Predictions too young to have a label are not counted as cases without one."""
+    rows, labels = make_labelled_predictions(1200, label_lag=timedelta(minutes=10))
+    ledger = MemoryLedger()
+    ledger.record(rows)
+    until = rows[-1].at + timedelta(seconds=1)
+    ledger.record_labels([label for n, label in enumerate(labels) if label.at < until and n * 7919 % 11 < 6])
+    seen = evaluate_period(films, ledger, make_monitored_version(), until=until)
+    assert [one.status for one in seen.findings if one.code == NOT_A_SAMPLE] == ["clear"]
+
+
+def test_random_requests_whose_hard_cases_stay_open_are_found(films: Project) -> None:
+    """A random queue of which only the sure cases were labelled is found; one without any label says nothing."""
+    rows, labels = make_labelled_predictions(800)
+    ledger = MemoryLedger()
+    ledger.record(rows)
+    drawn = select_predictions_to_label(ledger, "films", QueueOptions(300, {RANDOM: 1.0}))
+    ledger.label_requests.record(drawn.requests)
+    assert not [
+        one
+        for one in evaluate_period(films, ledger, make_monitored_version(), until=UNTIL).findings
+        if one.code == NOT_A_SAMPLE
+    ]
+    listed = [one.prediction for one in drawn.candidates]
+    ledger.record_labels(pick_labels(listed, labels, "confidence"))
+    seen = evaluate_period(films, ledger, make_monitored_version(), until=UNTIL)
+    (found,) = [one for one in seen.findings if one.code == NOT_A_SAMPLE]
+    assert (found.subject, found.status, found.severity) == ("random", "found", "warning")

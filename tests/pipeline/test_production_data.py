@@ -12,7 +12,7 @@ import pytest
 from tiltyard.data import load_dataset, split_dataset
 from tiltyard.data.content_hash import content_keys
 from tiltyard.data.load_dataset import read_dataset
-from tiltyard.ledger import Label, Prediction
+from tiltyard.ledger import Label, LabelRequest, Prediction
 from tiltyard.ledger.sql.retention import redact_input
 from tiltyard.pipeline.training.production_data import (
     count_new_labels,
@@ -95,6 +95,41 @@ def test_rows_land_on_the_side_that_their_content_says(films: Project, ledger: M
     assert not np.isin(content_keys(after.test.inputs), content_keys(after.train.inputs)).any()
 
 
+def request_labels(ledger: MemoryLedger, rows: list[Prediction], reason: str) -> None:
+    """Requests for the labels of these predictions."""
+    chance = 0.5 if reason == "random" else None
+    ledger.label_requests.record([LabelRequest(reason, row.id, NOON, reason, chance) for row in rows])
+
+
+def test_rows_that_a_queue_chose_are_trained_on_and_test_nothing(films: Project, ledger: MemoryLedger) -> None:
+    """Predictions that were chosen because they are hard are training rows only; random ones are on both sides."""
+    rows = [record_prediction(ledger, "positive", input={"text": f"brand new {n}"}) for n in range(60)]
+    request_labels(ledger, rows[:30], "uncertain")
+    request_labels(ledger, rows[30:45], "random")
+    record_prediction(ledger, "positive", input={"text": REVIEWS[0][0]})
+    found = gather_production_data(films, ledger)
+    split = split_dataset(found.dataset, films.split)
+    hard = {str(row.input["text"]) for row in rows[:30]}
+    assert not hard & set(split.test.inputs)
+    assert 0 < len(hard & set(split.train.inputs)) == 30 - found.chosen < 30
+    others = {str(row.input["text"]) for row in rows[30:]}
+    assert others < {*split.test.inputs, *split.train.inputs}
+    assert others & set(split.test.inputs)
+    assert f"{found.chosen} not used as test rows" in found.summary
+    assert found.dataset.source.endswith(f" and {found.added} labelled predictions")
+
+
+def test_a_base_row_tests_whatever_a_queue_chose(films: Project, ledger: MemoryLedger) -> None:
+    """A correction of a base row that a queue brought leaves the row on its side."""
+    split = split_dataset(load_dataset(films), films.split)
+    text, label = split.test.inputs.iloc[0], split.test.labels.iloc[0]
+    other = next(one for one in ("positive", "negative") if one != label)
+    request_labels(ledger, [record_prediction(ledger, other, input={"text": text})], "uncertain")
+    found = gather_production_data(films, ledger)
+    assert (found.corrected, found.chosen) == (1, 0)
+    assert text in set(split_dataset(found.dataset, films.split).test.inputs)
+
+
 def test_the_newest_label_of_a_text_counts(films: Project, ledger: MemoryLedger) -> None:
     """Of corrected labels and of repeated texts the newest label makes the row; a base row said otherwise gives way."""
     first = record_prediction(ledger, "positive", input={"text": "Twice asked"})
@@ -159,6 +194,12 @@ def test_a_split_by_time_or_column_knows_the_new_rows(tmp_path: Path, films: Pro
     timed = Project.model_validate(whole | {"split": {"by": "time"}})
     split = split_dataset(gather_production_data(timed, ledger).dataset, timed.split, "seen")
     assert set(split.test.inputs) >= {f"brand new {n}" for n in range(8)}
+    hard = [row for row in ledger.predictions() if row.input["text"] in {"brand new 6", "brand new 7"}]
+    request_labels(ledger, hard, "uncertain")
+    found = gather_production_data(timed, ledger)
+    assert (found.added, found.chosen) == (6, 2)
+    assert set(split_dataset(found.dataset, timed.split, "seen").test.inputs) >= {f"brand new {n}" for n in range(6)}
+    request_labels(ledger, hard, "random")
     sided = Project.model_validate(whole | {"split": {"by": "column:side"}})
     split = split_dataset(gather_production_data(sided, ledger).dataset, sided.split)
     assert len(split.train) + len(split.test) == 48

@@ -31,6 +31,7 @@ from tiltyard.monitoring import findings_from_run
 from tiltyard.monitoring.change_detection import change_findings
 from tiltyard.monitoring.degradation import Degradation, evaluate_degradation
 from tiltyard.monitoring.estimates.cbpe import CbpeBasis, Estimate, estimate_performance
+from tiltyard.monitoring.labels.sample_check import check_label_sample
 from tiltyard.monitoring.monitored_version import MonitoredVersion
 from tiltyard.monitoring.operations import Operations, summarise_operations
 from tiltyard.monitoring.performance import (
@@ -40,6 +41,7 @@ from tiltyard.monitoring.performance import (
     performance_by_version,
 )
 from tiltyard.monitoring.prediction_window import (
+    LabelledSample,
     PredictionWindow,
     read_labelled_predictions,
     read_labelled_window,
@@ -218,9 +220,21 @@ def _evaluate_champion(
     findings += findings_from_run.degradation_findings(degradations, performance)
     findings += findings_from_run.estimate_findings(estimate, monitored, metric, limits)
     findings += findings_from_run.slice_findings(slices, performance)
+    findings += _check_labels(ledger, labelled, pairs, limits.false_alarm_rate)
     if limits.detect_changes:
         findings += change_findings(pairs.recorded.pairs, limits)
     return _ChampionEvaluation(performance, degradations, estimate, slices, tuple(findings))
+
+
+def _check_labels(
+    ledger: Ledger, window: PredictionWindow, labelled: LabelledSample, false_alarm_rate: float
+) -> list[Finding]:
+    """Whether the labels that count represent the predictions of their period."""
+    if not window.known.any() or window.known.all():
+        return []
+    truth = {row.id: label for row, label in labelled.recorded.pairs}
+    requests = ledger.label_requests.select(model_name=window.model_name)
+    return check_label_sample(window, truth, requests, false_alarm_rate)
 
 
 def detect_champion_drift(

@@ -25,6 +25,7 @@ from tiltyard.data.content_hash import content_keys, row_digests, uniform_hash
 from tiltyard.data.groups import find_row_groups, key_groups
 from tiltyard.data.load_dataset import read_dataset
 from tiltyard.data.rare_classes import settle_rare_classes
+from tiltyard.data.split import find_test_rows
 from tiltyard.errors import DataError
 from tiltyard.formatting import format_count
 from tiltyard.ledger import Label, Ledger, Prediction
@@ -46,6 +47,8 @@ class ProductionData:
         redacted: predictions left out because their input was redacted.
         unknown_label: predictions left out because the base data knows no such label, by label.
         unreadable: predictions left out because their input does not fit the columns of the base data.
+        chosen: predictions left out of the test side because a labelling queue chose them, since they are hard:
+            a model that they test looks worse than it is.
     """
 
     dataset: Dataset
@@ -55,6 +58,7 @@ class ProductionData:
     redacted: int
     unknown_label: dict[str, int]
     unreadable: int
+    chosen: int = 0
 
     @property
     def summary(self) -> str:
@@ -63,7 +67,9 @@ class ProductionData:
         text = f"{self.added:,} labelled predictions added"
         if self.corrected:
             text += f", {self.corrected:,} labels corrected"
-        return text + (f", {left_out:,} left out" if left_out else "")
+        if left_out:
+            text += f", {left_out:,} left out"
+        return text + (f", {self.chosen:,} not used as test rows since a queue chose them" if self.chosen else "")
 
 
 def gather_production_data(
@@ -74,7 +80,8 @@ def gather_production_data(
     The newest label of a prediction counts. Predictions for the same text are one row, with the newest label; where
     that contradicts the base data, it takes the place of the base row's. Equal rows of a table are separate
     observations, unless they carry the same caller's key. Predictions of shadows are left out: the champion predicted
-    the same inputs. Whether a class is rare is decided on all rows together.
+    the same inputs. Whether a class is rare is decided on all rows together. Predictions that were chosen for labelling
+    because they are hard are training rows only: those on the test side are left out.
 
     Args:
         project: names the base data, the columns and the split.
@@ -98,14 +105,16 @@ def gather_production_data(
         else _as_table(base.inputs, base.schema or infer_schema(base.inputs), kept)
     )
     corrections = taken.corrections
+    joined, chosen = _leave_out_chosen(_join_rows(base, taken, project), taken, project) if taken.pairs else (base, 0)
     return ProductionData(
-        dataset=settle_rare_classes(_join_rows(base, taken, project) if taken.pairs else base, project),
-        added=len(taken.pairs),
+        dataset=settle_rare_classes(joined, project),
+        added=len(taken.pairs) - chosen,
         corrected=0 if corrections is None else int(corrections.sum()),
         repeated=taken.repeated,
         redacted=redacted,
         unknown_label=unknown,
         unreadable=taken.unreadable,
+        chosen=chosen,
     )
 
 
@@ -138,6 +147,7 @@ class _Taken:
         inputs: what a model sees of them, as the base data has it.
         repeated: how many were left out as repeated.
         unreadable: how many do not fit the base data's columns.
+        chosen: which of them a labelling queue chose because they are hard.
         corrections: the base rows whose label a newer one replaces.
     """
 
@@ -145,6 +155,7 @@ class _Taken:
     inputs: pd.Series | pd.DataFrame
     repeated: int
     unreadable: int
+    chosen: NDArray[np.bool_]
     corrections: np.ndarray | None = None
 
 
@@ -162,12 +173,16 @@ def _as_texts(base: Dataset, inputs: pd.Series, pairs: Sequence[tuple[Prediction
     wrong = held & (said != base.labels.to_numpy(dtype=object))
     # What the base data says already is not a new row; of what it says otherwise the newer label counts.
     agreed = {int(key) for key in base_keys[held & ~wrong]} - {int(key) for key in base_keys[wrong]}
-    chosen = sorted(place for key, place in newest.items() if key not in agreed)
+    used = sorted(place for key, place in newest.items() if key not in agreed)
+    # A text of the base data is there whatever a queue chose.
+    sampled = {int(key) for key, (_, label) in zip(keys, readable, strict=True) if label.is_sample}
+    sampled |= set(base_keys.tolist())
     return _Taken(
-        pairs=[readable[place] for place in chosen],
-        inputs=texts.iloc[chosen].reset_index(drop=True),
-        repeated=len(readable) - len(chosen),
+        pairs=[readable[place] for place in used],
+        inputs=texts.iloc[used].reset_index(drop=True),
+        repeated=len(readable) - len(used),
         unreadable=len(pairs) - len(readable),
+        chosen=np.array([int(keys[place]) not in sampled for place in used], dtype=np.bool_),
         corrections=wrong,
     )
 
@@ -181,7 +196,8 @@ def _as_table(base: pd.DataFrame, schema: TableSchema, pairs: Sequence[tuple[Pre
     fits = _select_conforming(frame, schema)
     readable = [pair for pair, fit in zip(once, fits, strict=True) if fit]
     inputs = conform_frame(frame[fits].reset_index(drop=True), schema) if readable else base.iloc[:0]
-    return _Taken(readable, inputs, len(pairs) - len(once), len(once) - len(readable))
+    chosen = np.array([not label.is_sample for _, label in readable], dtype=np.bool_)
+    return _Taken(readable, inputs, len(pairs) - len(once), len(once) - len(readable), chosen)
 
 
 def _feature_frame(rows: Iterable[Prediction], columns: list[Any]) -> pd.DataFrame:
@@ -224,13 +240,31 @@ def _join_rows(base: Dataset, taken: _Taken, project: Project) -> Dataset:
         inputs=inputs,
         labels=pd.concat([base.labels, labels], ignore_index=True),
         frame=_stack_rows(base.frame, new),
-        source=f"{base.source} and {format_count(len(taken.pairs), 'labelled prediction')}",
+        source=base.source,
         row_digests=np.concatenate([base.row_digests, row_digests(taken.inputs, labels)]),
         findings=base.findings,
         schema=base.schema,
         rules=base.rules,
         split_schema=base.split_schema,
     )
+
+
+def _leave_out_chosen(joined: Dataset, taken: _Taken, project: Project) -> tuple[Dataset, int]:
+    """The rows without those that a queue chose and that would be test rows; and how many these were.
+
+    By time, other rows become the newest share then, so that it is repeated. What is left out is trained on once newer
+    rows are there.
+    """
+    chosen = np.concatenate([np.zeros(len(joined) - len(taken.pairs), dtype=np.bool_), taken.chosen])
+    before = len(joined)
+    while chosen.any():
+        left_out = chosen & find_test_rows(joined, project.split, project.data.time)
+        if not left_out.any():
+            break
+        joined, chosen = joined.take(~left_out), chosen[~left_out]
+    left_out_rows = before - len(joined)
+    added = len(taken.pairs) - left_out_rows
+    return replace(joined, source=f"{joined.source} and {format_count(added, 'labelled prediction')}"), left_out_rows
 
 
 def _place_on_a_side(new: pd.DataFrame, base: Dataset, taken: _Taken, project: Project) -> None:
