@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -57,6 +58,13 @@ def make_labelled_predictions(
     ]
     labels = [Label(row.id, str(label), row.at + label_lag, "test") for row, label in zip(made, truth, strict=True)]
     return made, labels
+
+
+def number_predictions(rows: list[Prediction], labels: list[Label]) -> tuple[list[Prediction], list[Label]]:
+    """The same with ids that are the same in every run, by which chance draws the rows of a labelling queue."""
+    ids = {row.id: f"{n:06}" for n, row in enumerate(rows)}
+    numbered = [replace(label, prediction_id=ids[label.prediction_id]) for label in labels]
+    return [replace(row, id=ids[row.id]) for row in rows], numbered
 
 
 def make_holdout(rows: int = 1000, seed: int = 99) -> HoldoutPredictions:

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from tests.monitoring.sample_predictions import make_labelled_predictions
+from tests.monitoring.sample_predictions import make_labelled_predictions, number_predictions
 from tiltyard.cli.main import cli
 from tiltyard.errors import UsageError
 from tiltyard.ledger import RANDOM, Prediction, SqlLedger
@@ -33,11 +33,11 @@ from tiltyard.testing import NOON, MemoryLedger, make_prediction
 def test_the_queue_holds_the_uncertain_the_unfamiliar_and_some_at_random() -> None:
     """Each reason gets its share, the worst cases first, labelled and redacted ones never, copies only by chance."""
     ledger = MemoryLedger()
-    rows, labels = make_labelled_predictions(200)
+    rows, labels = number_predictions(*make_labelled_predictions(200))
     odd = make_prediction(
-        at=NOON, input={"text": "zygote quark xylophone"}, probabilities={"negative": 0.01, "positive": 0.99}
+        at=NOON, id="odd7", input={"text": "zygote quark xylophone"}, probabilities={"negative": 0.01, "positive": 0.99}
     )
-    copy = make_prediction(at=NOON, input=odd.input, probabilities=odd.probabilities)
+    copy = make_prediction(at=NOON, id="copy7", input=odd.input, probabilities=odd.probabilities)
     gone = make_prediction(at=NOON, input=redact_input("asked"), probabilities={"negative": 0.5, "positive": 0.5})
     ledger.record([*rows, odd, copy, gone])
     ledger.record_labels(labels[:50])
@@ -111,7 +111,7 @@ def drawn_first(rows: list[Prediction], size: int) -> set[str]:
 def test_earlier_queues_do_not_deplete_the_random_sample() -> None:
     """The random rows are those that chance puts first among all, whatever earlier queues chose and got labelled."""
     ledger = MemoryLedger()
-    rows, labels = make_labelled_predictions(300)
+    rows, labels = number_predictions(*make_labelled_predictions(300))
     truth = {label.prediction_id: label for label in labels}
     ledger.record(rows)
     for _ in range(5):

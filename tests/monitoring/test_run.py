@@ -7,7 +7,11 @@ from datetime import timedelta
 
 import pytest
 
-from tests.monitoring.sample_predictions import make_labelled_predictions, make_monitored_version
+from tests.monitoring.sample_predictions import (
+    make_labelled_predictions,
+    make_monitored_version,
+    number_predictions,
+)
 from tiltyard.ledger import RANDOM, Label, Prediction
 from tiltyard.monitoring.degradation import evaluate_degradation
 from tiltyard.monitoring.labels.labeling_queue import QueueOptions, mix_reasons, select_predictions_to_label
@@ -135,7 +139,7 @@ def test_findings_in_the_ledger_are_those_of_the_run(films: Project) -> None:
 def label_by_queue(ledger: MemoryLedger, labels: list[Label], size: int, share: float = 0.5) -> None:
     """Make a queue of uncertain and random predictions, and report the labels of those that it lists."""
     truth = {label.prediction_id: label for label in labels}
-    queue = select_predictions_to_label(ledger, "films", QueueOptions(size, mix_reasons(share, 1.0, 0.0)))
+    queue = select_predictions_to_label(ledger, "films", QueueOptions(size, mix_reasons(share, 1.0, 0.0), seed=1))
     ledger.label_requests.record(queue.requests)
     ledger.record_labels([truth[one.prediction.id] for one in queue.candidates])
 
@@ -143,7 +147,7 @@ def label_by_queue(ledger: MemoryLedger, labels: list[Label], size: int, share: 
 @pytest.mark.parametrize("organic", [0, 100])
 def test_labels_of_a_queue_do_not_accuse_a_healthy_champion(films: Project, organic: int) -> None:
     """Of a queue only the random labels count, next to organic ones: a model as good as at training stays clear."""
-    rows, labels = make_labelled_predictions(2000)
+    rows, labels = number_predictions(*make_labelled_predictions(2000))
     ledger = MemoryLedger()
     ledger.record(rows)
     ledger.record_labels(labels[:organic])
@@ -166,7 +170,7 @@ def test_labels_of_a_queue_do_not_accuse_a_healthy_champion(films: Project, orga
 
 def test_decay_is_found_on_the_random_labels_of_a_queue(films: Project) -> None:
     """The random labels of a queue are enough to find that a champion became worse."""
-    rows, labels = make_labelled_predictions(2000, truthful=0.2)
+    rows, labels = number_predictions(*make_labelled_predictions(2000, truthful=0.2))
     ledger = MemoryLedger()
     ledger.record(rows)
     label_by_queue(ledger, labels, 400)
@@ -175,7 +179,7 @@ def test_decay_is_found_on_the_random_labels_of_a_queue(films: Project) -> None:
 
 def test_labels_that_were_all_chosen_give_no_verdict(films: Project) -> None:
     """Without a random or an organic label there is no verdict, and the next step is a random queue."""
-    rows, labels = make_labelled_predictions(2000)
+    rows, labels = number_predictions(*make_labelled_predictions(2000))
     ledger = MemoryLedger()
     ledger.record(rows)
     label_by_queue(ledger, labels, 400, share=0.0)
@@ -190,7 +194,7 @@ def test_labels_that_were_all_chosen_give_no_verdict(films: Project) -> None:
 
 def test_all_labels_count_where_nearly_all_predictions_have_one(films: Project) -> None:
     """Where nearly every prediction has a label, all of them count, also those that a queue had chosen."""
-    rows, labels = make_labelled_predictions(600)
+    rows, labels = number_predictions(*make_labelled_predictions(600))
     ledger = MemoryLedger()
     ledger.record(rows)
     label_by_queue(ledger, labels, 200, share=0.0)
@@ -218,7 +222,7 @@ def pick_labels(rows: list[Prediction], labels: list[Label], how: str) -> list[L
 )
 def test_organic_labels_of_some_cases_only_are_found(films: Project, how: str, what: str) -> None:
     """Labels that come for sure, for positive or for old cases only are said to be no sample, with the figures."""
-    rows, labels = make_labelled_predictions(800, label_lag=timedelta(minutes=1))
+    rows, labels = number_predictions(*make_labelled_predictions(800, label_lag=timedelta(minutes=1)))
     ledger = MemoryLedger()
     ledger.record(rows)
     ledger.record_labels(pick_labels(rows, labels, how))
@@ -232,7 +236,7 @@ def test_organic_labels_of_some_cases_only_are_found(films: Project, how: str, w
 
 def test_labels_that_are_only_late_are_a_sample(films: Project) -> None:
     """Predictions too young to have a label are not counted as cases without one."""
-    rows, labels = make_labelled_predictions(1200, label_lag=timedelta(minutes=10))
+    rows, labels = number_predictions(*make_labelled_predictions(1200, label_lag=timedelta(minutes=10)))
     ledger = MemoryLedger()
     ledger.record(rows)
     until = rows[-1].at + timedelta(seconds=1)
@@ -243,7 +247,7 @@ def test_labels_that_are_only_late_are_a_sample(films: Project) -> None:
 
 def test_random_requests_whose_hard_cases_stay_open_are_found(films: Project) -> None:
     """A random queue of which only the sure cases were labelled is found; one without any label says nothing."""
-    rows, labels = make_labelled_predictions(800)
+    rows, labels = number_predictions(*make_labelled_predictions(800))
     ledger = MemoryLedger()
     ledger.record(rows)
     drawn = select_predictions_to_label(ledger, "films", QueueOptions(300, {RANDOM: 1.0}))
