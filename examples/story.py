@@ -66,6 +66,7 @@ min_new_labels = 150
 cooldown_minutes = 0
 """
 AT_ONCE = 200
+ROWS_OF_A_REQUEST = 10  # rows of one request may depend on each other: evidence counts requests
 LABELS_AT_ONCE = 5000
 
 Rows = list[tuple[str, str]]
@@ -163,8 +164,8 @@ class ExampleProject:
     def predict(self, rows: Rows) -> list[dict[str, Any]]:
         """Send texts as users do, and return the predictions."""
         predictions: list[dict[str, Any]] = []
-        for start in range(0, len(rows), AT_ONCE):
-            texts = [text for text, _ in rows[start : start + AT_ONCE]]
+        for start in range(0, len(rows), ROWS_OF_A_REQUEST):
+            texts = [text for text, _ in rows[start : start + ROWS_OF_A_REQUEST]]
             predictions += self.post("/predict/batch", {"texts": texts})["predictions"]
         return predictions
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -29,6 +30,24 @@ def monitored(moved: dict[float, float]) -> DriftEvaluation:
         )
     window = NOON, NOON + HOUR
     return find_drift(ledger, REFERENCE, PredictionSource("films", "1"), window, DriftOptions())
+
+
+def test_a_pilot_of_few_rows_makes_no_season() -> None:
+    """Few rows of the same hour a day before, which had not drifted, do not show that today's drift comes back."""
+    rng, ledger = np.random.default_rng(1), MemoryLedger()
+    for before, shift, rows in ((0, 0.6, 150), (24, 0.0, 10), (12, 0.0, 150)):
+        start = NOON - before * HOUR
+        amounts = rng.normal(shift, 1, rows)
+        ledger.record(
+            [
+                make_prediction(at=start + timedelta(seconds=place), input={"amount": float(amount)})
+                for place, amount in enumerate(amounts)
+            ]
+        )
+    options = replace(DriftOptions(), min_rows=10)
+    verdict = find_drift(ledger, REFERENCE, PredictionSource("films", "1"), (NOON, NOON + HOUR), options).verdict
+    assert verdict.severity == "error"
+    assert "season" not in verdict.evidence
 
 
 @pytest.mark.parametrize(("season", "lag"), [("day", 24), ("week", 168), ("year", 8736)])

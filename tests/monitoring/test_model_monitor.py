@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,10 @@ import pytest
 from tests.monitoring.sample_predictions import make_labelled_predictions
 from tiltyard.data.conform.schema import TableSchema, TypedColumn
 from tiltyard.errors import InputError, NotFoundError, ProjectError, UsageError
+from tiltyard.evaluation import label_predictions
 from tiltyard.ledger import SqlLedger
 from tiltyard.monitoring import ModelMonitor, PredictionCollector
+from tiltyard.monitoring.degradation import evaluate_degradation
 from tiltyard.monitoring.monitored_version import MonitoredVersion
 from tiltyard.testing import MemoryLedger
 
@@ -240,3 +243,17 @@ def test_a_report_in_html_has_its_plots_and_the_figures_of_the_markdown(tmp_path
     for words in ("Predictions", "300", "200", "Accuracy", "may not represent the rest"):
         assert words in text
         assert words in page
+
+
+def test_a_loss_by_few_groups_is_chance() -> None:
+    """Rows of one group are not independent evidence of a loss: what is degraded by rows may hold by groups."""
+    right = np.repeat(np.arange(20) % 4 != 0, 30)
+    rows = label_predictions(np.full(600, "a"), np.where(right, "a", "b"), None, ("a", "b"))
+    alone = evaluate_degradation(rows, {"accuracy": 0.83}, baseline_rows=2000)[0]
+    together = evaluate_degradation(
+        replace(rows, clusters=np.repeat(np.arange(20), 30)), {"accuracy": 0.83}, baseline_rows=2000
+    )[0]
+    assert alone.verdict == "degraded"
+    assert together.verdict == "holds"
+    assert together.p_value is not None
+    assert together.p_value > 0.1

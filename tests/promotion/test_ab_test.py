@@ -110,6 +110,20 @@ def test_split_traffic_is_evaluated_by_each_version_s_own_rows(tmp_path: Path) -
     assert (found.verdict.challenger, found.verdict.mode) == (1.0, "split")
 
 
+def test_rows_of_a_time_without_a_draw_decide_nothing(tmp_path: Path) -> None:
+    """While all traffic was the challenger's no side was drawn: such rows are passed over, and the test continues."""
+    ours = project({"mode": "split", "share": 0.5})
+    ledger, versions = MemoryLedger(), registry(tmp_path, ours.model_name)
+    for number in range(10):
+        drawn = in_split(number, theirs=True)
+        if number >= 5:
+            drawn["assignment"] = Assignment("2", 1.0).encode()
+        made = make_prediction(project=ours.model_name, version="2", route="challenger", label="good", **drawn)
+        ledger.record([made])
+        ledger.record_labels([Label(made.id, "good", NOW + timedelta(seconds=number), "test")])
+    assert evaluate_ab_test(ours, versions, ledger, "ann").verdict.challenger_rows == 5
+
+
 def test_the_record_is_that_of_these_very_two(tmp_path: Path) -> None:
     """What was decided about a version counts against the champion of that challenge alone, and the latest counts."""
     ours = project({"mode": "shadow"})

@@ -67,6 +67,14 @@ def write_zip(members: dict[str, bytes]) -> bytes:
     return content.getvalue()
 
 
+def lock_zip(content: bytes) -> bytes:
+    """The archive with the mark of a password on its member."""
+    locked = bytearray(content)
+    locked[6] |= 1
+    locked[content.index(b"PK\x01\x02") + 8] |= 1
+    return bytes(locked)
+
+
 def send(client: httpx.Client, content: bytes, name: str, **query: str) -> httpx.Response:
     return client.post("/predict/file", params={"name": name, **query}, content=content)
 
@@ -160,6 +168,10 @@ def test_a_file_with_a_wrong_row_is_refused_whole(client: httpx.Client, ledger: 
         (write_zip({"a.csv": b"1\n" * 40_000_000}), "a.zip", 413, "64 MiB"),
         (write_zip({"xl/workbook.xml": b"1\n" * 40_000_000}), "a.xlsx", 413, "64 MiB"),
         (b"age\n" + b"1\n" * 10_001, "a.csv", 413, "10,001 rows"),
+        (b"age\n" + b"1\n" * 200_000, "a.csv", 413, "200,000 lines"),
+        (gzip.compress(b"[" + b'{"age":1},' * 200_001 + b"{}]"), "a.json.gz", 413, "200,000 lines"),
+        (lock_zip(write_zip({"a.csv": b"age\n"})), "a.zip", 422, "cannot be unpacked"),
+        (lock_zip(write_zip({"xl/workbook.xml": b"age\n"})), "a.xlsx", 422, "cannot be unpacked"),
         (b"x" * (8 * 1024 * 1024 + 1), "a.csv", 413, "8388608"),
     ],
 )

@@ -54,7 +54,9 @@ def explain_by_season(
     if not evaluation.drifted:
         return evaluation
     for season, lag in _list_seasons(period):
-        if differs(_shift(period, lag)) is False and differs(_shift(period, lag / 2)):
+        before = _shift(period, lag)
+        # That those hours had drifted too is what makes it a season: too few rows then do not show likeness.
+        if differs(before) is False and differs(before, training=True) and differs(_shift(period, lag / 2)):
             return _as_season(evaluation, season)
     return evaluation
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -43,7 +43,7 @@ class Rate:
     rows: int
     interval: Interval
     could_judge: bool
-    _worth: EffectiveSample | None = None
+    _worth: EffectiveSample | None = field(default=None, compare=False, repr=False)
 
     def count_effective(self, confidence: float) -> float:
         """So many rows by themselves would tell the rate as well, in an interval of that confidence."""

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiltyard.findings import Finding, could_not_judge
+from tiltyard.formatting import choose_form, format_count
 from tiltyard.jsonable import to_json_object
 from tiltyard.ledger import Label, Prediction
 from tiltyard.monitoring.findings_from_run import GET_LABELS
@@ -98,7 +99,8 @@ def change_findings(labelled: Sequence[tuple[Prediction, Label]], limits: Monito
         limits: the project's ``[monitoring]``.
     """
     if len(labelled) < limits.min_rows:
-        why = f"{len(labelled):,} labelled predictions are too few to find a change; {limits.min_rows:,} are needed."
+        few = f"{format_count(len(labelled), 'labelled prediction')} {choose_form(len(labelled), 'is', 'are')} too few"
+        why = f"{few} to find a change; {limits.min_rows:,} are needed."
         return [could_not_judge(CHANGE, "accuracy", why, GET_LABELS)]
     errors = np.fromiter((row.label != label.label for row, label in labelled), np.bool_, len(labelled))
     rise = detect_error_rise(errors, limits.false_alarm_rate)

@@ -12,7 +12,8 @@ from scipy.special import bdtr
 
 from tiltyard.errors import UsageError
 from tiltyard.evaluation import METRICS, Interval, LabelledPredictions, Metric, get_metric, newcombe
-from tiltyard.evaluation.resampling.row_kinds import bootstrap_draws
+from tiltyard.evaluation.resampling.by_group import EffectiveSample, cluster_sizes, effective_share_size, widen_share
+from tiltyard.evaluation.resampling.row_kinds import distinct_predictions
 from tiltyard.formatting import choose_form, format_count
 from tiltyard.monitoring.performance import measure_metric
 
@@ -20,6 +21,8 @@ Verdict = Literal["degraded", "holds", "could_not_judge"]
 
 ALPHA = 0.05
 RESAMPLES = 1000
+EXACT_ROWS = 10**12
+"""Rows of a baseline that counts as exact."""
 
 # Spellings of the requirements' examples.
 _SYNONYMS = {"f1_score": "f1", "auc": "roc_auc"}
@@ -142,30 +145,36 @@ def _compute_p_value(
     metric: Metric, labelled: LabelledPredictions, baseline: float, baseline_rows: int | None
 ) -> float:
     if metric.name == "accuracy":
-        hits, rows = int(np.sum(labelled.truth == labelled.predicted_codes)), len(labelled)
-        if baseline_rows is None:
-            return float(bdtr(hits, rows, min(1.0, max(0.0, baseline))))
-        return _p_value_of_difference(hits, rows, baseline, baseline_rows)
+        right = labelled.truth == labelled.predicted_codes
+        if baseline_rows is None and labelled.clusters is None:
+            return float(bdtr(int(np.sum(right)), len(labelled), min(1.0, max(0.0, baseline))))
+        # A baseline whose rows are not known counts as exact.
+        rows = EXACT_ROWS if baseline_rows is None else baseline_rows
+        return _p_value_of_difference(
+            float(np.mean(right)), effective_share_size(right, labelled.clusters), baseline, rows
+        )
+    kept, kinds = distinct_predictions(metric, labelled)
     drawn = np.concatenate(
-        [
-            metric.weighted(labelled, weights)
-            for weights in bootstrap_draws(np.ones(len(labelled), dtype=np.int64), RESAMPLES, np.random.default_rng(0))
-        ]
+        [metric.weighted(kept, weights) for weights in kinds.draw(RESAMPLES, np.random.default_rng(0))]
     )
     drawn = drawn[~np.isnan(drawn)]
     not_worse = drawn >= baseline if metric.bigger_is_better else drawn <= baseline
-    return float((1 + np.sum(not_worse)) / (1 + len(drawn)))
+    p_value = float((1 + np.sum(not_worse)) / (1 + len(drawn)))
+    return p_value if labelled.clusters is None else widen_share(p_value, cluster_sizes(labelled.clusters))
 
 
-def _p_value_of_difference(hits: int, rows: int, baseline: float, baseline_rows: int) -> float:
+def _p_value_of_difference(share: float, worth: EffectiveSample, baseline: float, baseline_rows: int) -> float:
     """One-sided p-value: the smallest level at which Newcombe's interval of the difference excludes 0."""
     then = baseline * baseline_rows
-    if hits / rows >= baseline:
+    if share >= baseline:
         return 1.0
     low, high = 1e-6, 0.5
     for _ in range(40):
         middle = math.sqrt(low * high)
-        interval = newcombe(hits, rows, then, baseline_rows, 1 - 2 * middle)
+        rows = worth.at(1 - 2 * middle)
+        if not rows:
+            return 1.0
+        interval = newcombe(share * rows, rows, then, baseline_rows, 1 - 2 * middle)
         low, high = (low, middle) if interval.high < 0 else (middle, high)
     return high
 

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from tiltyard.evaluation import METRICS, SliceReport
 from tiltyard.findings import Finding, could_not_judge
+from tiltyard.formatting import format_count
 from tiltyard.jsonable import to_json_object
 from tiltyard.monitoring.degradation import Degradation
 from tiltyard.monitoring.estimates.cbpe import BLIND_SPOT, Estimate
@@ -188,7 +189,7 @@ def operations_findings(
                 subject="predictions",
                 severity="info",
                 score=float(operations.predictions),
-                message=f"There are {operations.predictions:,} predictions in this window.",
+                message=f"{format_count(operations.predictions, 'prediction')} in this window.",
                 since=since,
                 until=until,
                 status="clear",

@@ -25,7 +25,7 @@ from tiltyard.pipeline.remediation.canary_checks import check_new_champion
 from tiltyard.pipeline.remediation.closed_findings import find_closed
 from tiltyard.pipeline.remediation.history import History
 from tiltyard.pipeline.remediation.metrics_scraper import MetricsScraper
-from tiltyard.pipeline.remediation.operational_checks import check_approvals, check_processes, count_hung_requests
+from tiltyard.pipeline.remediation.operational_checks import check_approvals, check_processes, count_hung_calls
 from tiltyard.pipeline.remediation.responder import Remediation, Responder
 from tiltyard.pipeline.remediation.service_checks import ERRORS, check_service
 from tiltyard.pipeline.remediation.service_tally import Scrape, ServiceTally, read_tally, update_tally
@@ -178,7 +178,7 @@ class Loop:
             now=moment,
             previous=history.aliases.previous_champion,
             returned=period.version in earlier,
-            hangs=count_hung_requests(events.read(), period.version, period.since),
+            hangs=count_hung_calls(events.read(), period.version, period.since),
         )
         return update_tally(read_tally(self._workspace.ledger, self._project.model_name), scrape)
 

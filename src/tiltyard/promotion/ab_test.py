@@ -119,7 +119,10 @@ def _evaluate_labels(
             return evaluate_shadow(*counts, alpha=alpha)
         lead = np.array([pair.challenger_right - pair.champion_right for pair in pairs], dtype=np.int64)
         return evaluate_shadow_units(counts, PairedRows(lead, _read_units(pairs)), alpha=alpha)
-    rows = ledger.outcomes.list_split(name, challenger, since=since, became=became)
+    # While all or no traffic was the challenger's, no side was drawn.
+    rows = [
+        row for row in ledger.outcomes.list_split(name, challenger, since=since, became=became) if 0 < row.share < 1
+    ]
     return evaluate_split(
         np.array([row.of_challenger for row in rows], dtype=bool),
         np.array([row.right for row in rows], dtype=bool),

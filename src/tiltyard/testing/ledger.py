@@ -58,7 +58,7 @@ class MemoryLedger(ClosedByWith):
         self._events: list[dict[str, Any]] = []
         self._found = MemoryFindings()
         self._profile_store = MemoryProfiles(self.predictions)
-        self._requests = MemoryLabelRequests(self.prediction)
+        self._requests = MemoryLabelRequests(self.prediction, lambda: {row[0] for row in self._labels})
         self.retention = MemoryRetention(self._lock, self._predictions, self._labels, self._forget)
         self._live = MemoryOutcomes(self.predictions, self.labelled_predictions, self._first_labels)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from datetime import datetime
 
 from tiltyard.ledger import (
@@ -18,6 +18,7 @@ from tiltyard.ledger import (
 )
 from tiltyard.ledger.codec import RequestRow, decode_request, encode_requests
 from tiltyard.ledger.ports import NO_RARE_CLASSES, Became
+from tiltyard.ledger.records import LABELLED_DRAW
 from tiltyard.ledger.sql.outcomes import count_outcomes, match_shadow_units, match_split, name_unit
 
 
@@ -97,8 +98,8 @@ class MemoryOutcomes:
 class MemoryLabelRequests:
     """``LabelRequests`` for tests."""
 
-    def __init__(self, find: Callable[[str], Prediction | None]) -> None:
-        self._find = find
+    def __init__(self, find: Callable[[str], Prediction | None], labelled: Callable[[], Collection[str]]) -> None:
+        self._find, self._labelled = find, labelled
         self._requests: dict[tuple[str, str], RequestRow] = {}
 
     def record(self, requests: Sequence[LabelRequest]) -> None:
@@ -118,7 +119,18 @@ class MemoryLabelRequests:
     def reason(self, prediction_id: str) -> str | None:
         """The reason of a label of this prediction; None without a request."""
         found = [row for row in self._requests.values() if row[0] == prediction_id]
-        return min(((row[3] != RANDOM, row[2], row[1], row[3]) for row in found), default=(None,))[-1]
+        return min(
+            ((not self._counts_as_random(row, found), row[2], row[1], row[3]) for row in found), default=(None,)
+        )[-1]
+
+    def _counts_as_random(self, row: RequestRow, of_prediction: Sequence[RequestRow]) -> bool:
+        if row[3] != RANDOM:
+            return False
+        if not any(one[3] != RANDOM and one[2] < row[2] for one in of_prediction):
+            return True
+        drawn = [one[0] for one in self._requests.values() if one[1] == row[1] and one[3] == RANDOM]
+        known = self._labelled()
+        return sum(id_ in known for id_ in drawn) >= LABELLED_DRAW * len(drawn)
 
     def forget(self, ids: Set[str]) -> None:
         """Remove the requests for these predictions."""

@@ -136,9 +136,34 @@ class OutcomesContract:
         assert list(ledger.outcomes.list_shadow_units("films", "2")) == [ShadowOutcome(LOW, True, False, 3)] * 2
         assert list(ledger.outcomes.list_split("films", "2")) == [SplitOutcome(LOW, True, 0.5, False, 3)] * 2
 
+    def test_redacted_rows_of_a_request_still_belong_together(self, ledger: Ledger) -> None:
+        """A redacted batch is one unit under another name, and not as many independent rows."""
+        rows = [make_prediction(label="a", unit=unit) for unit in (LOW, LOW, HIGH)]
+        ledger.record([*rows, *(make_prediction(route="shadow", version="2", label="b", key=row.id) for row in rows)])
+        ledger.record_labels([Label(row.id, "a", NOON, "test") for row in rows])
+        ledger.retention.redact([row.id for row in rows], "requested")
+        units = [one.unit for one in ledger.outcomes.list_shadow_units("films", "2")]
+        assert len(units) == 3
+        assert units[0] == units[1] != units[2]
+        assert not {LOW, HIGH} & set(units)
+        assert [unit[0] for unit in units] == ["r", "r", "c"]
+
 
 class RequestsContract:
     """Requests for labels."""
+
+    def test_hard_labels_are_no_sample_before_a_later_draw_is_labelled(self, ledger: Ledger) -> None:
+        """A random queue without labels does not turn what an earlier queue chose into a sample."""
+        rows = [make_prediction() for _ in range(20)]
+        ledger.record(rows)
+        ledger.record_labels([Label(rows[0].id, "a", NOON, "s")])
+        later = NOON + _MINUTE
+        ledger.label_requests.record([LabelRequest("q1", rows[0].id, NOON, "uncertain")])
+        ledger.label_requests.record([LabelRequest("q2", row.id, later, "random", 1.0) for row in rows])
+        reasons = {label.prediction_id: label.reason for label in ledger.labels()}
+        assert reasons == {rows[0].id: "uncertain"}
+        ledger.record_labels([Label(row.id, "a", later, "s") for row in rows[1:19]])
+        assert {label.reason for label in ledger.labels()} == {"random"}
 
     def test_a_label_has_the_reason_of_its_request(self, ledger: Ledger) -> None:
         """A label is organic, or has the reason of the first request for it, of which a random one goes before all."""

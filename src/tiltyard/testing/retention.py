@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence, Set
 from threading import RLock
 
 from tiltyard.ledger.codec import LabelRow, PredictionRow
-from tiltyard.ledger.sql.retention import redact_input
+from tiltyard.ledger.sql.retention import redact_input, rename_unit
 from tiltyard.ledger.storable import check_text, encode_json
 
 _ID, _ROUTE, _KEY, _INPUT, _UNIT, _ASSIGNMENT = 0, 4, 8, 10, 11, 12
@@ -41,6 +41,7 @@ class MemoryRetention:
     def redact(self, ids: Sequence[str], reason: str) -> int:
         """Remove inputs and keys; see ``Retention.redact``."""
         marker = encode_json(redact_input(check_text("reason", reason)))
+        names: dict[str, str] = {}
         with self._lock:
             meant = self._matching(ids)
             self._forget(set(), {at for _, at, *_ in map(self._predictions.__getitem__, meant)})
@@ -48,7 +49,8 @@ class MemoryRetention:
                 row = list(self._predictions[id_])
                 row[_INPUT] = marker
                 if id_ in ids:
-                    row[_KEY] = row[_UNIT] = row[_ASSIGNMENT] = None
+                    row[_KEY] = row[_ASSIGNMENT] = None
+                    row[_UNIT] = rename_unit(str(row[_UNIT]), names) if row[_UNIT] else None
                 self._predictions[id_] = tuple(row)  # type: ignore[assignment]
         return len(meant)
 

@@ -18,7 +18,7 @@ from tiltyard.pipeline.remediation.operational_checks import (
     RESTARTED,
     check_approvals,
     check_processes,
-    count_hung_requests,
+    count_hung_calls,
 )
 from tiltyard.promotion.approval import approve_version, decline_version
 from tiltyard.testing import NOON
@@ -49,8 +49,8 @@ def test_programs_that_were_started_again_are_found() -> None:
     assert (clear.severity, clear.status) == ("info", "clear")
 
 
-def test_requests_of_calls_that_did_not_return_are_counted_by_version() -> None:
-    """Only hangs in a model call name a version, and only those of the version since it is champion count."""
+def test_calls_that_did_not_return_are_counted_by_version() -> None:
+    """Only hangs in a model call name a version, and each counts once, however many requests waited for it."""
     hung = {"part": "worker 0", "requests": 3}
     events = [
         Event("worker-hung", MODEL, NOON - HOUR, "ada", "", {**hung, "version": "2"}),
@@ -58,7 +58,7 @@ def test_requests_of_calls_that_did_not_return_are_counted_by_version() -> None:
         Event("worker-hung", MODEL, NOON, "ada", "", {**hung, "version": "1"}),
         fallen("worker-hung", "worker 1", 5),
     ]
-    assert count_hung_requests(events, "2", NOON) == 3
+    assert count_hung_calls(events, "2", NOON) == 1
 
 
 def test_a_program_that_hung_is_an_alert_until_it_was_well_for_long(model_env: ModelEnv) -> None:

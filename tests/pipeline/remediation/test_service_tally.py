@@ -83,3 +83,11 @@ def test_the_first_scrape_knows_no_interval_of_the_service() -> None:
     assert not any(first.latest_service.values())
     second = update_tally(first, scrape(count("a", 10, overload=95), count("b", 1, overload=2)))
     assert second.latest_service["overload"] == 7
+
+
+def test_repeats_count_where_nothing_works() -> None:
+    """Traffic of few different inputs, all of which fail, does not wait; one that is predicted changes that."""
+    broken = count("a", 0, 12, model_error_repeated=900)
+    assert (tally(scrape(broken)).failures, tally(scrape(broken)).requests) == (912, 912)
+    assert tally(scrape(count("a", 1, 12, model_error_repeated=900))).failures == 12
+    assert tally(scrape(count("a", 0, 2, model_error_repeated=900))).failures == 2

@@ -17,7 +17,11 @@ _CURRENCIES = (
     "PLN|PYG|QAR|RMB|RON|RSD|RUB|RWF|SAR|SBD|SCR|SDG|SEK|SGD|SHP|SLE|SOS|SRD|SSP|STN|SVC|SYP|SZL|THB|TJS|TMT|TND|"
     "TRY|TTD|TWD|TZS|UAH|UGX|USD|UYU|UZS|VED|VES|VND|VUV|WST|XAF|XCD|XCG|XOF|XPF|YER|ZAR|ZMW|ZWG"
 )
-_CODE = re.compile(rf"[+-]?\s*({_CURRENCIES})\s*[+-]?[\d.,].*|.*[\d.,]\s*({_CURRENCIES})", re.ASCII)
+# Next to digits without a separator the letters of a currency are as likely the beginning of another code: COP21, SEK1.
+_CODE = re.compile(
+    rf"[+-]?\s*({_CURRENCIES})(?:\s+[+-]?[\d.,].*|[+-]?\d*[.,]\d.*)|.*[\d.,]\s+({_CURRENCIES})|.*[.,]\d+({_CURRENCIES})",
+    re.ASCII,
+)
 _LONGEST = 60  # characters of a number with such a code
 _EXPONENT = r"(?:[eE][+-]?\d+)?"
 _INFINITY = r"[iI][nN][fF](?:[iI][nN][iI][tT][yY])?"
@@ -89,7 +93,7 @@ def guess_sign(word: str) -> str:
     if word[-1:].isdigit() and word[:1].isdigit():
         return ""
     if len(word) <= _LONGEST and (code := _CODE.fullmatch(word)):
-        return code[1] or code[2]
+        return code[1] or code[2] or code[3]
     for character in (word[-1:], word.lstrip("+- ")[:1]):
         if character and (character in _PARTS or unicodedata.category(character) == "Sc"):
             return character

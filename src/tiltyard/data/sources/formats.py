@@ -49,7 +49,17 @@ FORMATS = {
 _VAGUE_ENDINGS = (".data", ".txt")
 _START_BYTES = 256
 
-UNREADABLE = (ValueError, OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, ArrowException)
+# An archive with a password is a RuntimeError, one that is packed in an unknown way a NotImplementedError.
+UNREADABLE = (
+    ValueError,
+    OSError,
+    EOFError,
+    RuntimeError,
+    zlib.error,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+    ArrowException,
+)
 """What libraries raise for bytes that are not what they should be."""
 
 

@@ -7,11 +7,11 @@ from datetime import datetime
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, ScalarSelect, Select, exists, or_, select
+from sqlalchemy import ColumnElement, Row, ScalarSelect, Select, and_, case, exists, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tiltyard.ledger.codec import decode_request, encode_requests
-from tiltyard.ledger.records import RANDOM, LabelRequest
+from tiltyard.ledger.records import LABELLED_DRAW, RANDOM, LabelRequest
 from tiltyard.ledger.sql.database import Database
 from tiltyard.ledger.sql.filters import fetch_pages, time_conditions
 from tiltyard.ledger.sql.schema import label_requests, labels, predictions
@@ -52,15 +52,16 @@ class SqlLabelRequests:
 
 
 def label_reason() -> ScalarSelect[str]:
-    """The reason of the request for the label at hand: ``random`` if there is one, else the first one's; NULL for none.
+    """The reason of the request for the label at hand: ``random`` if one counts, else the first one's; NULL for none.
 
-    A prediction that was drawn at random belongs to the sample, also where an earlier queue had chosen it as uncertain.
+    A prediction that was drawn at random belongs to the sample. One that an earlier queue had chosen as hard belongs to
+    it only once nearly all of its draw are labelled: until then the sample would consist of the hard ones.
     """
     column = label_requests.c
     return (
         select(column.reason)
         .where(column.prediction_id == labels.c.prediction_id)
-        .order_by(column.reason != RANDOM, column.at_us, column.queue_id)
+        .order_by(~_counts_as_random(), column.at_us, column.queue_id)
         .limit(1)
         .correlate(labels)
         .scalar_subquery()
@@ -70,4 +71,25 @@ def label_reason() -> ScalarSelect[str]:
 def is_sampled() -> ColumnElement[bool]:
     """That the label at hand was not requested, or was requested at random."""
     request = exists().where(label_requests.c.prediction_id == labels.c.prediction_id)
-    return or_(~request, request.where(label_requests.c.reason == RANDOM))
+    return or_(~request, request.where(_counts_as_random()))
+
+
+def _counts_as_random() -> ColumnElement[bool]:
+    """That a request is a random one, and no earlier queue chose its prediction, or its draw is labelled."""
+    column, earlier = label_requests.c, label_requests.alias("earlier")
+    chosen_before = exists().where(
+        earlier.c.prediction_id == column.prediction_id, earlier.c.reason != RANDOM, earlier.c.at_us < column.at_us
+    )
+    return and_(column.reason == RANDOM, or_(~chosen_before, column.queue_id.in_(_labelled_draws())))
+
+
+def _labelled_draws() -> Select[tuple[str]]:
+    """The queues of which nearly all random predictions have a label."""
+    drawn, known = label_requests.alias("drawn"), labels.alias("known")
+    has_label = exists().where(known.c.prediction_id == drawn.c.prediction_id)
+    return (
+        select(drawn.c.queue_id)
+        .where(drawn.c.reason == RANDOM)
+        .group_by(drawn.c.queue_id)
+        .having(func.sum(case((has_label, 1), else_=0)) >= LABELLED_DRAW * func.count())
+    )

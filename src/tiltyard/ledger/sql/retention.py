@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any
@@ -48,16 +49,18 @@ class SqlRetention:
     def redact(self, ids: Sequence[str], reason: str) -> int:
         """Remove inputs and keys; see ``Retention.redact``."""
         marker = encode_json(redact_input(check_text("reason", reason)))
-        changed = 0
+        changed, names = 0, dict[str, str]()
         for batch in _split_into_batches(ids):
             with self._database.write() as connection:
                 self._prepare_removal(connection, batch)
                 shadowed = update(predictions).where(predictions.c.key.in_(batch), predictions.c.route == "shadow")
                 changed += connection.execute(shadowed.values(input=marker)).rowcount
                 matching = update(predictions).where(predictions.c.id.in_(batch))
-                changed += connection.execute(
-                    matching.values(input=marker, key=None, unit=None, assignment=None)
-                ).rowcount
+                changed += connection.execute(matching.values(input=marker, key=None, assignment=None)).rowcount
+                column = predictions.c.unit
+                found = select(column).where(predictions.c.id.in_(batch), column.is_not(None)).distinct()
+                for unit in connection.scalars(found).all():
+                    connection.execute(matching.where(column == unit).values(unit=rename_unit(unit, names)))
         self._truncate_log()
         return changed
 
@@ -77,6 +80,16 @@ class SqlRetention:
             return
         with closing(self._database.engine.raw_connection()) as connection:
             connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def rename_unit(unit: str, names: dict[str, str]) -> str:
+    """A random name for the unit of redacted rows, the same for all of them: they still depend on each other.
+
+    Args:
+        unit: the unit as it was recorded, a digest.
+        names: the names that were given so far; a new one is added.
+    """
+    return names.setdefault(unit, f"{unit[0]}{secrets.token_hex((len(unit) - 1) // 2)}")
 
 
 def _forget_profiles(connection: Connection, ids: Sequence[str]) -> None:

@@ -69,7 +69,9 @@ def check_label_sample(
     """
     first: dict[str, LabelRequest] = {}
     for request in requests:
-        first.setdefault(request.prediction_id, request)
+        # A random request goes before an earlier one, as in the ledger.
+        if request.prediction_id not in first or (request.reason == RANDOM != first[request.prediction_id].reason):
+            first[request.prediction_id] = request
     drawn = {id_: request for id_, request in first.items() if request.reason == RANDOM}
     rows = window.predictions
     organic = np.array([row.id not in first for row in rows], dtype=np.bool_)

@@ -44,8 +44,10 @@ def check_processes(events: Iterable[Event], since: datetime, until: datetime) -
     )
 
 
-def count_hung_requests(events: Iterable[Event], version: str, since: datetime) -> int:
-    """Requests during which a version's model did not return, so that their worker was ended.
+def count_hung_calls(events: Iterable[Event], version: str, since: datetime) -> int:
+    """Calls of a version's model that did not return, so that their worker was ended.
+
+    However many requests waited for a call, they have one cause, so it counts once.
 
     Args:
         events: the ledger's events about the model.
@@ -53,7 +55,7 @@ def count_hung_requests(events: Iterable[Event], version: str, since: datetime) 
         since: since when they count.
     """
     return sum(
-        int(event.evidence.get("requests", 0))
+        1
         for event in events
         if event.kind == "worker-hung" and event.at >= since and event.evidence.get("version") == version
     )

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tiltyard.ledger.ports import Ledger
 from tiltyard.pipeline.remediation.metrics_scraper import Calls, WorkerCounts
-from tiltyard.processes.request_counts import MODEL_ERROR, MODEL_TIMEOUT, PREDICTED, STORAGE
+from tiltyard.processes.request_counts import MODEL_ERROR, MODEL_TIMEOUT, PREDICTED, REPEATED_ERROR, STORAGE
 
 FAILURES = "operations.failures"
 """The code of the finding that keeps the tally."""
@@ -25,6 +25,8 @@ FAILURES = "operations.failures"
 # A worker beyond these is forgotten, the one that was seen longest ago first; its counts stay in the totals.
 MOST_WORKERS = 200
 HANGS = "hangs"
+FEWEST_DIFFERENT = 10
+"""Different failing inputs from which on repeats count, if no request is predicted at all."""
 """The key under which model calls that did not return are counted; the ledger's events tell of them."""
 
 Counts = dict[str, int]
@@ -94,17 +96,28 @@ class ServiceTally(_Value):
 
     @property
     def failures(self) -> int:
-        """Different inputs on which the model failed, and requests during which it did not return.
+        """Different inputs on which the model failed, and calls that did not return; see ``requests`` for repeats."""
+        return self._different + self._repeated
 
-        Workers each remember the inputs on which they failed; one that several of them met counts once.
-        """
+    @property
+    def _repeated(self) -> int:
+        nothing_works = not self.outcomes[PREDICTED] and self._different >= FEWEST_DIFFERENT
+        return self.outcomes[REPEATED_ERROR] if nothing_works else 0
+
+    @property
+    def _different(self) -> int:
+        """Workers each remember the inputs on which they failed; one that several of them met counts once."""
         lists = [set(one.inputs) for one in self.workers.values() if one.inputs]
         again = sum(map(len, lists)) - len(set().union(*lists))
         return max(0, self.outcomes[MODEL_ERROR] - again) + self.outcomes[MODEL_TIMEOUT]
 
     @property
     def requests(self) -> int:
-        """Requests for which the model predicted or failed: what its failures are a share of."""
+        """Requests for which the model predicted or failed: what its failures are a share of.
+
+        Where it failed on at least ten different inputs and never predicted, repeated ones count too: traffic of few
+        different inputs does not hide that nothing works.
+        """
         return self.failures + self.outcomes[PREDICTED] + self.outcomes[STORAGE]
 
 
@@ -130,7 +143,7 @@ class Scrape:
         now: the time of the scrape.
         previous: the champion before; None for none.
         returned: whether the version was champion earlier, too.
-        hangs: requests since then during which the model did not return.
+        hangs: calls of the model since then that did not return.
     """
 
     workers: Sequence[WorkerCounts]

@@ -30,8 +30,11 @@ from tiltyard.serving.problem_details import RequestError
 MOST_ROWS = 10_000
 MOST_BYTES = 8 * 1024 * 1024
 MOST_UNPACKED = 64 * 1024 * 1024
+# More than the lines of the most rows, since a cell may hold line breaks; counted before anything is made of them.
+MOST_LINES = 20 * MOST_ROWS
 _BLOCK = 1 << 18
 _WORKBOOKS = (".xlsx", ".xlsm", ".xlsb", ".ods")  # ZIP archives themselves
+_BINARY = (*_WORKBOOKS, ".parquet", ".pq")
 # A spreadsheet takes a cell that begins so for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -55,6 +58,8 @@ def read_upload(content: bytes, name: str, columns: InputColumns | TextColumns) 
     content, ending = _unpack(content, name)
     if not content.strip():
         raise _refuse_file("The file is empty.", "Send a file with at least one row.")
+    if ending not in _BINARY and max(content.count(mark) for mark in (b"\n", b"\r", b"{")) > MOST_LINES:
+        raise _too_many_lines()
     if isinstance(columns, TextColumns) and ending == ".txt":
         lines = content.decode("utf-8-sig", "replace").splitlines()
         rows: list[Row] = [{columns.name: line} for line in lines if line.strip()]
@@ -206,6 +211,15 @@ def _too_large() -> RequestError:
         f"The file unpacks to more than {MOST_UNPACKED >> 20} MiB.",
         status=413,
         code="request.too-large",
+        next_step="Divide the file, or use: tiltyard predict --file FILE",
+    )
+
+
+def _too_many_lines() -> RequestError:
+    return RequestError(
+        f"The file has more than {MOST_LINES:,} lines, and at most {MOST_ROWS:,} rows are accepted.",
+        status=413,
+        code="request.too-many",
         next_step="Divide the file, or use: tiltyard predict --file FILE",
     )
 
