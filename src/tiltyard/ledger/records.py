@@ -101,8 +101,6 @@ ORGANIC = "organic"
 
 RANDOM = "random"
 """The reason of a request for the label of a prediction that was drawn at random."""
-LABELLED_DRAW = 0.95
-"""Share of a random draw that must have a label before predictions count that an earlier queue chose as hard."""
 
 
 @dataclass(frozen=True, slots=True)

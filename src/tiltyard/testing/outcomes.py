@@ -18,7 +18,7 @@ from tiltyard.ledger import (
 )
 from tiltyard.ledger.codec import RequestRow, decode_request, encode_requests
 from tiltyard.ledger.ports import NO_RARE_CLASSES, Became
-from tiltyard.ledger.records import LABELLED_DRAW
+from tiltyard.ledger.sql.label_requests import LABELLED_DRAW
 from tiltyard.ledger.sql.outcomes import count_outcomes, match_shadow_units, match_split, name_unit
 
 

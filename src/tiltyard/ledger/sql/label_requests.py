@@ -11,12 +11,14 @@ from sqlalchemy import ColumnElement, Row, ScalarSelect, Select, and_, case, exi
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tiltyard.ledger.codec import decode_request, encode_requests
-from tiltyard.ledger.records import LABELLED_DRAW, RANDOM, LabelRequest
+from tiltyard.ledger.records import RANDOM, LabelRequest
 from tiltyard.ledger.sql.database import Database
 from tiltyard.ledger.sql.filters import fetch_pages, time_conditions
 from tiltyard.ledger.sql.schema import label_requests, labels, predictions
 from tiltyard.ledger.storable import check_text
 
+LABELLED_DRAW = 0.95
+"""Share of a random draw that must have a label before predictions count that an earlier queue chose as hard."""
 _REQUEST = tuple(label_requests.columns)
 
 
