@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -14,7 +15,7 @@ import httpx
 import pytest
 
 from tests.serving.conftest import Start
-from tests.serving.fake_registry import FakeRegistry
+from tests.serving.fake_registry import MODEL, FakeRegistry
 from tests.serving.fakes import TestLedger, WordScorer
 from tests.serving.scraping import value
 from tiltyard.errors import UnavailableError
@@ -157,3 +158,57 @@ def test_a_wrong_request_and_a_full_disk_are_not_the_models_errors(
     for outcome in ("predicted", "refused", "storage"):
         assert value(text, "tiltyard_outcomes_total", version="1", decision="champion", outcome=outcome) == 1, outcome
     assert value(text, "tiltyard_outcomes_total", outcome="model-error") == 0
+
+
+def test_without_a_model_every_route_counts_the_request(start: Start) -> None:
+    """Where no version is loaded, a request is counted as that, whichever protocol it speaks."""
+    server = start()
+    bodies: dict[str, Any] = {
+        "/predict": {"text": "a warm film"},
+        "/invocations": {"inputs": ["a warm film"]},
+        f"/v2/models/{MODEL}/infer": {
+            "inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": ["a warm film"]}]
+        },
+    }
+    with httpx.Client(base_url=server.url) as client:
+        for count, (path, body) in enumerate(bodies.items(), 1):
+            assert client.post(path, json=body).status_code == 503, path
+            text = client.get("/metrics").text
+            assert value(text, "tiltyard_outcomes_total", outcome="no-model") == count, path
+
+
+class HangingScorer(WordScorer):
+    """Does not return from texts that are held, until they are let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held, self.calls = {"first": Event(), "second": Event()}, 0
+
+    def score(self, inputs: Sequence[Mapping[str, Any]]) -> Scores:
+        self.calls += 1
+        for item in inputs:
+            if item["text"] in self.held:
+                self.held[item["text"]].wait(30)
+        return super().score(inputs)
+
+
+def test_a_call_that_hangs_names_the_version_that_it_asks() -> None:
+    """In a batch that champion and challenger share, the champion's call under way is the champion's."""
+
+    async def story() -> None:
+        stand = Stand(challenger=WordScorer())
+        stand.scorer = hanging = HangingScorer()  # type: ignore[assignment]
+        tickets = [
+            stand.batcher.submit([{"text": text}], share=share, unit="ada")
+            for text, share in (("first", None), ("good", 1.0), ("second", None))
+        ]
+        hanging.held["first"].set()
+        while hanging.calls < 2:
+            await asyncio.sleep(0.01)
+        assert stand.batcher.call_under_way == ("1", 1)
+        hanging.held["second"].set()
+        assert [(await ticket.result())[0].version for ticket in tickets] == ["1", "2", "1"]
+        await stand.batcher.close()
+        assert stand.batcher.call_under_way == ("", 0)
+
+    run(story)

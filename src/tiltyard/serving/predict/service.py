@@ -7,11 +7,11 @@ response is written, and in nothing else.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
+from types import TracebackType
 from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect
@@ -96,6 +96,7 @@ class PredictionService:
         self._instrumentation = instrumentation
         self._shapes: dict[tuple[Task, bool], InputShape] = {}
         self._watch = _ClientWatch()
+        self.refusals = RefusalCount(models, instrumentation)
 
     def shape(self, *, many: bool) -> InputShape:
         """What the version in service takes.
@@ -117,7 +118,7 @@ class PredictionService:
             UnavailableError: there is no version to predict with.
             starlette.requests.ClientDisconnect: the client went away.
         """
-        with self._count_refusals():
+        with self.refusals:
             shape = self.shape(many=many)
             check_media_type(head)
             body = await read_body(head, receive, shape.max_body)
@@ -125,7 +126,8 @@ class PredictionService:
 
     async def read_body(self, head: RequestHead, receive: Receive) -> bytes:
         """Read a body of another protocol, up to the size of a list of inputs; see ``read_inputs`` for the errors."""
-        return await read_body(head, receive, self.shape(many=True).max_body)
+        with self.refusals:
+            return await read_body(head, receive, self.shape(many=True).max_body)
 
     def submit_whole(self, head: RequestHead, body: bytes | bytearray) -> Ticket:
         """Submit the input of a request whose plain body has arrived in full; the fast path of ``predict``.
@@ -134,7 +136,7 @@ class PredictionService:
             RequestError: the body is too large, not JSON, or not what the route takes.
             UnavailableError: there is no version to predict with, or the queue is full.
         """
-        with self._count_refusals():
+        with self.refusals:
             shape = self.shape(many=False)
             check_media_type(head)
             if len(body) > shape.max_body:
@@ -172,12 +174,12 @@ class PredictionService:
             UnavailableError: there is no version to predict with, the queue is full, or the ledger cannot record.
             starlette.requests.ClientDisconnect: the client went away.
         """
-        with self._count_refusals():
+        with self.refusals:
             check_inputs(request, self.shape(many=True))
             keys = head.prediction_keys(len(request.inputs), many=request.many)
 
         def submit(ids: Sequence[str] = ()) -> Ticket:
-            with self._count_refusals():
+            with self.refusals:
                 return self._traffic_split.submit(
                     head,
                     request.inputs,
@@ -213,21 +215,10 @@ class PredictionService:
             RequestError: it is not of the protocol, or not for this model.
         """
         try:
-            with self._count_refusals():
+            with self.refusals:
                 return parse()
         except RequestError as error:
             self._instrumentation.metrics.count_refused(error.refused)
-            raise
-
-    @contextlib.contextmanager
-    def _count_refusals(self) -> Generator[None]:
-        """Count a request that is turned away here, before the model gets it."""
-        try:
-            yield
-        except TiltyardError as error:
-            current = self._models.current
-            version, route = ("", "") if current is None else (current.info.version, current.alias)
-            self._instrumentation.metrics.count_outcomes(Counter({(version, route, name_refusal(error)): 1}))
             raise
 
     async def find_warnings(self, request: PredictionRequest) -> Warnings | None:
@@ -278,7 +269,8 @@ class PredictionService:
         """Predict a request with an idempotency key: its first predictions, if it was sent before."""
         idempotent = IdempotentRequest(self._models.served.model_name, caller_id, key, request.inputs)
         try:
-            found = await self._idempotency.find(idempotent)
+            with self.refusals:
+                found = await self._idempotency.find(idempotent)
             if len(found) == len(request.inputs):
                 return PredictionResult(list(found.values()), True, await self._find_warnings_again(request))
             try:
@@ -297,6 +289,24 @@ class PredictionService:
             return await self._score_again(replace(request, ignores_columns=True))
         except TiltyardError:
             return None  # another version is in service by now
+
+
+class RefusalCount:
+    """Counts a request that is turned away within ``with``, before the model gets it; one object serves all of them."""
+
+    def __init__(self, models: ModelManager, instrumentation: Instrumentation) -> None:
+        self._models, self._instrumentation = models, instrumentation
+
+    def __enter__(self) -> None:
+        """Nothing is set up: thousands of requests a second come by."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, TiltyardError):
+            current = self._models.current
+            version, route = ("", "") if current is None else (current.info.version, current.alias)
+            self._instrumentation.metrics.count_outcomes(Counter({(version, route, name_refusal(error)): 1}))
 
 
 def _caller_id(scope: Scope) -> str:

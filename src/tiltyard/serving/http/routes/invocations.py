@@ -46,9 +46,10 @@ def invocation_routes(components: ServerComponents) -> APIRouter:
     async def invocations(request: Request) -> InvocationResponse:
         """Predict inputs as `mlflow models serve` takes them: `dataframe_split`, `dataframe_records`, `instances`,
         `inputs`, or CSV with a line of names."""
-        current = components.models.require()
         head = RequestHead.from_headers(request.scope["headers"])
-        media_type = check_media_type(head, JSON, CSV)
+        with components.predictions.refusals:
+            current = components.models.require()
+            media_type = check_media_type(head, JSON, CSV)
         content = await components.predictions.read_body(head, request.receive)
         columns, separator = current.known_columns, current.manifest.separator
         inputs = components.predictions.parse(

@@ -196,9 +196,10 @@ def _ready_response(components: ServerComponents, name: str, version: str | None
 
 
 async def _infer(components: ServerComponents, request: Request, name: str, version: str | None = None) -> Response:
-    current = _requested_version(components, name, version)
     head = RequestHead.from_headers(request.scope["headers"])
-    length = _header_length(request, head)
+    with components.predictions.refusals:
+        current = _requested_version(components, name, version)
+        length = _header_length(request, head)
     content = await components.predictions.read_body(head, request.receive)
     columns = current.known_columns
     inference = components.predictions.parse(lambda: read_inference(content, length, columns))

@@ -100,7 +100,7 @@ class Batcher:
         self._limits = limits
         self._challenger = challenger
         self._outcomes = OutcomeCounter(outcomes)
-        self._scoring: Sequence[BatchPart] = ()
+        self._call = ("", 0)
         self._parts: deque[BatchPart] = deque()
         self._waiting = 0
         self._batches = 0
@@ -131,9 +131,8 @@ class Batcher:
     @property
     def call_under_way(self) -> tuple[str, int]:
         """The version and the requests of the model call that is under way; no version between calls."""
-        parts = self._scoring if self._scoring_since is not None else ()
-        version = next((part.version for part in parts if part.version is not None), None)
-        return ("", 0) if version is None else (version.info.version, len(parts))
+        call = self._call
+        return ("", 0) if self._scoring_since is None else call
 
     def submit(
         self,
@@ -292,7 +291,7 @@ class Batcher:
         except UnavailableError as error:
             self._outcomes.count_failures(batch, NO_MODEL)
             return [error] * len(batch)
-        self._scoring, self._scoring_since = batch, perf_counter()
+        self._call, self._scoring_since = ("", 0), perf_counter()
         try:
             outcomes = self._predict_batch(batch, version)
         finally:
@@ -322,11 +321,11 @@ class Batcher:
 
     def _predict_parts(self, parts: Sequence[BatchPart], version: ServedVersion) -> list[Outcome]:
         """A version's predictions for parts, and the time that they took."""
-        began = perf_counter()
+        if not parts:
+            return []
+        self._call, began = (version.info.version, len(parts)), perf_counter()
         outcomes = predict_parts(parts, version, self._limits.unknown)
-        inputs = sum(len(part.inputs) for part in parts)
-        if inputs:
-            self._outcomes.time_call(version, inputs, outcomes, perf_counter() - began)
+        self._outcomes.time_call(version, parts, outcomes, perf_counter() - began)
         return outcomes
 
 

@@ -105,16 +105,21 @@ class OutcomeCounter:
         if self._log is None:
             return
         counts: Counter[OutcomeKey] = Counter()
+        version, route, together = "", "", 0
         for part, before, after in zip(parts, predicted, sent, strict=True):
             if isinstance(after, list) and part.request is None and not part.cancelled:
-                # Nearly all are of this kind, and thousands a second.
+                # Nearly all are of this kind, and thousands a second: those of one version are counted together.
                 row: PredictionRow = after[0]
-                counts[row.version, row.route, PREDICTED] += 1
+                if row.version is not version or row.route is not route:
+                    counts[version, route, PREDICTED] += together
+                    version, route, together = row.version, row.route, 0
+                together += 1
                 continue
             outcome = self._find_outcome(part, before, after)
             if part.request is None or part.request.should_count(good=outcome == PREDICTED):
                 counts[(*_name_version(part.version, before), outcome)] += 1
-        self._log.count_outcomes(counts)
+        counts[version, route, PREDICTED] += together
+        self._log.count_outcomes(+counts)
 
     def count_failures(self, parts: Iterable[CountablePart], outcome: str) -> None:
         """Count requests that all ended in the same way."""
@@ -138,9 +143,12 @@ class OutcomeCounter:
         if counts:
             self._log.count_outcomes(counts)
 
-    def time_call(self, version: ServedVersion, inputs: int, outcomes: Sequence[Any], seconds: float) -> None:
+    def time_call(
+        self, version: ServedVersion, parts: Sequence[CountablePart], outcomes: Sequence[Any], seconds: float
+    ) -> None:
         """Count the time of a model call; one with an error is left out, for then inputs are scored more than once."""
-        if self._log is not None and all(isinstance(outcome, list) for outcome in outcomes):
+        if self._log is not None and set(map(type, outcomes)) == {list}:
+            inputs = sum([len(part.inputs) for part in parts])
             self._log.time_model(version.info.version, size_class(inputs), seconds)
 
     def _find_outcome(self, part: CountablePart, before: Any, after: Any) -> str:
