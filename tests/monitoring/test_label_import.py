@@ -123,6 +123,10 @@ def test_an_import_that_stored_nothing_fails(tmp_path: Path, monkeypatch: pytest
     refused = CliRunner().invoke(cli, ["feedback", "import", "wrong.csv"])
     assert isinstance(refused.exception, DataError)
     assert "'postive' (1)" in refused.output
+    written(tmp_path / "empty.csv", [{"prediction_id": row.id, "label": "", "verdict": "positive"}])
+    empty = CliRunner().invoke(cli, ["feedback", "import", "empty.csv"]).exception
+    assert isinstance(empty, DataError)
+    assert empty.next_step.startswith("Fill in its column 'label'")
     row_of_file = {"prediction_id": f" {row.id}", "verdict": "positive", "labelled_at": "2026-01-02T03:00:00"}
     written(tmp_path / "right.csv", [row_of_file])
     assert [CliRunner().invoke(cli, ["feedback", "import", "right.csv"]).exit_code for _ in range(2)] == [0, 0]

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from tiltyard.evaluation.labelled_predictions import Codes, LabelledPredictions
 from tiltyard.evaluation.metrics import Metric
-from tiltyard.evaluation.resampling.by_group import cluster_sizes, effective_share_size, widen_level
+from tiltyard.evaluation.resampling.by_group import cluster_sizes, count_alike, effective_share_size, widen_level
 from tiltyard.evaluation.resampling.row_kinds import distinct_predictions
 
 CONFIDENCE = 0.95
-# The ends of an interval for few groups are rare draws.
-_MORE_FOR_GROUPS = 5
+# The ends of an interval for few groups are rare draws; of this many groups they hardly are.
+_MORE_FOR_GROUPS, _FEW_GROUPS = 5, 100
 
 # More rows than this are not drawn at once, of a metric of probabilities: it would take seconds a slice.
 MOST_DRAWN = 20_000
@@ -105,8 +105,9 @@ def bootstrap(metric: Metric, labelled: LabelledPredictions, *, resamples: int =
     if labelled.clusters is not None:
         if labelled.cluster_count == 1:
             return None
-        level = widen_level(level, cluster_sizes(labelled.clusters))
-        resamples *= _MORE_FOR_GROUPS
+        sizes = cluster_sizes(labelled.clusters)
+        level = widen_level(level, sizes)
+        resamples *= _MORE_FOR_GROUPS if count_alike(sizes) < _FEW_GROUPS else 1
     if metric.needs_probabilities and len(labelled) > MOST_DRAWN:
         labelled, shrink = _draw_part(labelled, random)
         centre = metric.compute(labelled)

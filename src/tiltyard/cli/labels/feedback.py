@@ -102,7 +102,9 @@ def import_labels_command(
     if report.nothing_new:
         raise DataError(
             f"None of the {format_count(report.rows, 'row')} of {file} was stored.",
-            next_step="Compare its ids, keys and labels with: tiltyard predictions export",
+            next_step=f"Fill in its column '{label_column}', or name the one that holds the labels: --label-column NAME"
+            if report.unlabelled == report.rows and label_column in frame
+            else "Compare its ids, keys and labels with: tiltyard predictions export",
             code="feedback.nothing-stored",
         )
 
