@@ -69,10 +69,14 @@ words: $(READY) ## check the words of pages, messages, docstrings and comments, 
 docs: $(READY) ## build the documentation site into site/; broken links fail
 	$(BIN)/zensical build --clean --strict
 
-lock: $(READY) ## resolve the dependencies into requirements/
-	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade \
+# Pins stay as they are where they still fit. UPGRADE=1 takes the newest of all, UPGRADE="mlflow pandas" of these.
+UPGRADE ?=
+NEWER := $(if $(UPGRADE),$(if $(filter-out 1,$(UPGRADE)),$(UPGRADE:%=--upgrade-package %),--upgrade))
+
+lock: $(READY) ## resolve the dependencies into requirements/; pins move only with UPGRADE=1 or UPGRADE="NAME …"
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 $(NEWER) \
 		--generate-hashes --no-emit-index-url --no-header --quiet -o requirements/dev.txt
-	echo "uv" | $(BIN)/uv pip compile - --universal --python-version 3.11 --upgrade \
+	echo "uv" | $(BIN)/uv pip compile - --universal --python-version 3.11 $(NEWER) \
 		--generate-hashes --no-emit-index-url --no-header --quiet -o requirements/uv.txt
 	@# What the image holds and what builds it: the same versions, without what only developers need.
 	$(BIN)/uv pip compile pyproject.toml --extra all --universal --python-version 3.11 -c requirements/dev.txt \

@@ -38,6 +38,19 @@ def test_every_command_takes_json(name: str) -> None:
         assert "--json" in [option for parameter in leaf.params for option in parameter.opts], leaf.name
 
 
+NEED_A_FILE = {"train": "trains it", "init": "writes it", "deploy": "workers read it", "snapshot": "stores its rows"}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_about_a_model_takes_its_name_instead_of_a_project_file(name: str) -> None:
+    """Whatever looks for a project file takes --model-name too, but for what is about the file itself."""
+    module, attribute = COMMANDS[name][0].split(":")
+    for leaf in _leaves(getattr(importlib.import_module(module), attribute)):
+        options = {option for parameter in leaf.params for option in parameter.opts}
+        if "--project" in options and leaf.name not in NEED_A_FILE:
+            assert "--model-name" in options, leaf.name
+
+
 def test_the_help_imports_nothing_heavy() -> None:
     """`tiltyard --help` appears at once, because it imports no heavy library."""
     probe = (

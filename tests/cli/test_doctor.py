@@ -12,7 +12,7 @@ import pytest
 
 from tests.films import make_films
 from tiltyard.cli.main import main
-from tiltyard.ledger import Label, SqlLedger
+from tiltyard.ledger import Event, Label, SqlLedger
 from tiltyard.testing import make_finding, make_prediction
 
 
@@ -102,7 +102,7 @@ def test_a_password_is_never_shown(root: Path, capsys: pytest.CaptureFixture[str
     assert "s3cret" not in json.dumps(found)
 
 
-@pytest.mark.requirement("R-REG-03", "R-REG-10", "R-REG-14", "R-REG-15")
+@pytest.mark.requirement("R-REG-03", "R-REG-10", "R-REG-14", "R-REG-15", "R-REG-22")
 def test_versions_are_listed_shown_and_aliased(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """list-versions, model-info and set-alias as the requirements call them."""
     name = ("--model-name", "films-classifier", "--project", str(root))
@@ -112,6 +112,15 @@ def test_versions_are_listed_shown_and_aliased(root: Path, capsys: pytest.Captur
     assert (code, given["before"]) == (0, None)
     _, info = run_json(capsys, "model-info", "--alias", "challenger", "--project", str(root))
     assert (info["version"], info["aliases"]) == ("1", ["challenger", "champion"])
+    assert len(info["run_id"]) == 32
+    assert datetime.fromisoformat(info["created_at"]) <= datetime.now(UTC)
+    assert {"accuracy", "precision", "recall"} <= info["metrics"].keys()
+    assert {path.name for path in Path(info["source"].removeprefix("file://")).iterdir()} >= {"MLmodel", "model.skops"}
+    with SqlLedger.open(f"sqlite:///{root}/.tiltyard/ledger.db") as ledger:
+        where = {"host": "shop-1", "alias": "champion"}
+        ledger.append(Event("served", "films-classifier/1", datetime.now(UTC), "server", evidence=where))
+    _, info = run_json(capsys, "model-info", "--project", str(root))
+    assert [(one["host"], one["alias"]) for one in info["deployments"]] == [("shop-1", "champion")]
     code, refused = run_json(capsys, "set-alias", *name, "--version", "7", "--alias", "challenger")
     assert code == 1
     assert "7" in refused["error"]["message"]

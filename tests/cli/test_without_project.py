@@ -11,9 +11,11 @@ import pandas as pd
 import pytest
 from sklearn.ensemble import RandomForestClassifier
 
-from tiltyard import ModelMonitor
+from tiltyard import ModelMonitor, app_wiring, wiring
 from tiltyard.cli.main import main
+from tiltyard.cli.versions.find_project import describe_model
 from tiltyard.pipeline.mlops_pipeline import MLOpsPipeline
+from tiltyard.pipeline.remediation import find_basis
 from tiltyard.settings import Settings
 
 NAME = "personality_model"
@@ -57,12 +59,12 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
 
 def test_a_version_is_promoted_and_used_by_its_name(run: Run, folder: Path) -> None:
     """Each command works on a registered model without a project file; those that use limits say whose they are."""
-    code, refused, _ = run("promote", "1", "--model-name", NAME)
-    assert (code, refused["error"]["code"]) == (2, "promotion.no-rows")
-    code, won, said = run("promote", "1", "--model-name", NAME, "--data", "test.csv", "--label", "Personality")
+    code, won, said = run("promote", "1", "--model-name", NAME)
     assert (code, won["promoted"]) == (0, True)
     assert f"No project file for {NAME}: limits and gates are the defaults" in said
-    assert run("promote", "2", "--force", "--reason", "a trial")[1]["gates"] == "not run"
+    given = ("--data", "test.csv", "--label", "Personality")
+    assert run("promote", "2", *given)[1]["status"].startswith("Not promoted")
+    assert run("promote", "2", "--force", "--reason", "a trial")[1]["forced"] == "a trial"
     assert run("rollback", "--model-name", NAME, "--reason", "back")[1]["champion"] == "1"
     assert run("set-alias", "--version", "2", "--alias", "challenger")[1]["model"] == NAME
     assert [one["version"] for one in run("list-versions")[1]] == ["2", "1"]
@@ -84,6 +86,40 @@ def test_a_version_is_promoted_and_used_by_its_name(run: Run, folder: Path) -> N
     assert code == 0, [check for check in doctor["checks"] if check["state"] == "wrong"]
     assert NAME in checks["project file"]["found"]
     assert "version 1" in checks["champion"]["found"]
+
+
+def test_a_version_is_evaluated_and_its_data_checked_on_the_rows_that_its_training_kept(run: Run) -> None:
+    """Without a project file the test rows are those that the caller held out; a file takes their place."""
+    code, kept, _ = run("evaluate", "--model-name", NAME, "--version", "2")
+    assert (code, kept["rows"], kept["left_out"]) == (0, 40, 0)
+    code, given, _ = run("evaluate", "--version", "2", "--data", "test.csv")
+    assert (code, given["rows"]) == (0, 40)
+    assert given["metrics"] == kept["metrics"] == kept["metrics_at_training"]
+    code, checked, _ = run("validate", "--model-name", NAME)
+    assert (code, checked["data"]["rows"]) == (0, 120)
+    assert (checked["split"]["sizes"]["train"], checked["split"]["sizes"]["test"]) == (80, 40)
+    assert run("validate", "--data", "test.csv", "--label", "Personality")[1]["data"]["rows"] == 40
+    code, wrong, _ = run("validate", "--data", "test.csv", "--label", "Persona")
+    assert (code, wrong["error"]["next_step"]) == (1, "Name the column: --label COLUMN.")
+
+
+def test_rows_that_are_gone_are_said_with_the_one_next_step(run: Run, folder: Path) -> None:
+    """Each command that needs labelled rows says why there are none, and what to do."""
+    kept, away = folder / ".tiltyard" / "snapshots", folder / "away"
+    kept.rename(away)
+    try:
+        for words, step in (
+            (("evaluate", "--version", "1"), "Name labelled rows: --data FILE."),
+            (("validate",), "Name labelled rows: --data FILE."),
+            (("promote", "2"), "Give rows: --data FILE. Or promote it without the gates: --force --reason WHY."),
+            (("retrain",), f"Make a project file: tiltyard init DATA_FILE --model-name {NAME}"),
+        ):
+            code, refused, _ = run(*words, "--model-name", NAME)
+            assert (code, refused["error"]["next_step"]) == (2, step)
+            assert refused["error"]["code"] in ("project.no-rows", "promotion.no-rows")
+        assert run("promote", "2", "--force", "--reason", "a trial")[1]["gates"] == "not run"
+    finally:
+        away.rename(kept)
 
 
 @pytest.mark.requirement("R-PRED-03", "R-PRED-06")
@@ -136,3 +172,27 @@ def test_a_folder_without_anything_says_how_to_begin(
     assert "tiltyard init DATA_FILE" in said
     assert "--model-name NAME" in said
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_version_is_trained_again_on_kept_rows_and_labels_of_production(run: Run, folder: Path) -> None:
+    """The estimator that Python brought is fitted to the kept rows, on their sides, and to the labels since.
+
+    The next retraining begins with the same rows again: a version of a retraining holds the labels already.
+    """
+    run("promote", "1", "--force", "--reason", "a trial")
+    with ModelMonitor(NAME) as monitor:
+        for alone, truth in ((0.5, "Extrovert"), (10.5, "Introvert")):
+            monitor.log_prediction(truth, {"Time_spent_Alone": alone, "Stage_fear": "Yes"}, 0.9, actual=truth)
+    code, done, _ = run("retrain", "--model-name", NAME, "--reason", "a trial")
+    assert code in (0, 3), done
+    trained = done["actions"][-1]["outcomes"]["train-version"]["version"]
+    assert run("model-info", "--version", trained)[1]["description"].startswith("RandomForestClassifier")
+    run("promote", trained, "--force", "--reason", "a trial")
+    assert run("validate", "--model-name", NAME)[1]["data"]["rows"] == 122
+    settings = Settings.load(folder)
+    with wiring.open_ledger(settings) as ledger:
+        project = describe_model(settings, NAME, quiet=True)
+        workspace = app_wiring.open_workspace(settings, ledger, project)
+        basis = find_basis(project, wiring.open_tracker(project, settings), workspace)
+    assert (len(basis.read()), basis.recipes[0].name) == (120, "RandomForestClassifier")
+    assert run("loop", "--once", "--model-name", NAME)[1]["version"] == trained

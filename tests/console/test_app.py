@@ -75,14 +75,15 @@ def test_versions_are_shown_with_their_metrics(
     serve: Serve, registry: MemoryRegistry, ledger: MemoryLedger, add_version: AddVersion
 ) -> None:
     """A version is a row with its aliases, metrics, recipe, time and run, and a point of the plot."""
-    add_version(accuracy=0.8125)
-    add_version("champion", accuracy=0.875)
+    add_version(accuracy=0.8125, precision=0.75, recall=0.5)
+    add_version("champion", accuracy=0.875, precision=0.625, recall=1.0)
     shown = serve(registry, ledger).render("versions")
     table = json.dumps(shown["versions-all"])
     for word in ("v1", "v2", "champion", "0.8125", "0.8750", "-0.0625", "tfidf-logreg", "2026-03-01 12:02", "a1b2c3d4"):
         assert word in table
     traces = {trace["name"]: trace for trace in shown["versions-metrics"]["figure"]["data"]}
     assert traces["Accuracy"]["y"] == [0.8125, 0.875]
+    assert (traces["Precision"]["y"], traces["Recall"]["y"]) == ([0.75, 0.625], [0.5, 1.0])
     assert traces["Champion"]["x"] == ["v2"]
 
 

@@ -51,6 +51,17 @@ def test_lint_is_clean_here_and_finds_a_mistake(tmp_path: Path) -> None:
     assert {"F401", "E501"} <= set(found.stdout.split())
 
 
+def test_lock_moves_pins_on_request_only() -> None:
+    """``make lock`` keeps the pins that fit; UPGRADE=1 takes the newest of all packages, a list of names only of these.
+
+    A pin moves only with another range, or on purpose.
+    """
+    assert "--upgrade" not in read_plan("lock")
+    assert read_plan("lock", "UPGRADE=1").count(" --upgrade ") == 2
+    named = read_plan("lock", "UPGRADE=mlflow pandas")
+    assert named.count("--upgrade-package mlflow --upgrade-package pandas ") == 2
+
+
 @pytest.mark.requirement("R-CI-03", "R-CI-04")
 def test_check_and_coverage_run_every_test() -> None:
     """``make check`` lints, types and tests; ``make coverage`` writes coverage.xml; pytest collects all of tests/."""

@@ -136,6 +136,15 @@ def test_domain_classifier_keeps_its_rate() -> None:
         classifier.compare(frame(60, 0), pd.DataFrame({"z": range(60)}))
 
 
+@pytest.mark.requirement("R-MON-15")
+def test_the_domain_classifier_draws_a_sample_of_many_rows() -> None:
+    """Of large sides so many rows are drawn as are allowed, the same ones again with the same seed."""
+    many = frame(400, 0), frame(300, 1, moved=8)
+    drawn = [DomainClassifier(folds=2, most_rows=60).separate(*many) for _ in range(2)]
+    assert drawn[0] == drawn[1]
+    assert (drawn[0].rows, drawn[0].auc > 0.6) == (120, True)
+
+
 def test_the_monitor_compares_recent_inputs_with_a_frame() -> None:
     """The monitor compares the inputs of the last hours with a frame, or with the training of the champion."""
     ledger = MemoryLedger()

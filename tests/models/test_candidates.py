@@ -84,7 +84,7 @@ def test_logistic_regression_is_scikit_learns_over_weighted_tfidf() -> None:
     np.testing.assert_allclose(ours.predict_proba(inputs)[:, 1], plain.predict_proba(weighted)[:, 1], atol=2e-3)
 
 
-@pytest.mark.requirement("R-TRAIN-05")
+@pytest.mark.requirement("R-TRAIN-05", "R-TRAIN-08")
 def test_the_forest_is_scikit_learns() -> None:
     """``random-forest`` ends in scikit-learn's RandomForestClassifier, with the seed of the training."""
     forest = get_candidate("random-forest", "tabular-classification").build(7)[-1]

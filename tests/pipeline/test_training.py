@@ -79,6 +79,10 @@ def test_a_run_keeps_files_that_other_tools_can_read(
     assert int(np.sum(confusion["matrix"])) == len(outcome.trial.split.test)
     assert "macro avg" in artifact(project_env, run, "classification_report.txt").read_text("utf-8")
     assert json.loads(artifact(project_env, run, "validation/findings.json").read_text("utf-8"))["data"]["passed"]
+    (model,) = run.outputs.model_outputs  # where MLflow 3 keeps the model of a run
+    assert model.model_id in str(outcome.version.source)
+    package = read_package(project_env.workspace.registry.fetch(outcome.version, project_env.workspace.cache))
+    assert "tfidf" in package.pipeline.named_steps
     for name in ("confusion_matrix", "per_class", "reliability"):
         assert artifact(project_env, run, f"plots/{name}.png").read_bytes().startswith(b"\x89PNG")
 
@@ -119,7 +123,7 @@ def test_a_version_predicts_as_it_did_at_training(project_env: ProjectEnv, outco
 
 @pytest.mark.requirement("R-TRAIN-08")
 def test_the_same_data_and_seed_give_the_same_version(project_env: ProjectEnv, outcome: TrainingOutcome) -> None:
-    """A training can be repeated: the same rows in another order give the same split and the same predictions."""
+    """A training can be repeated: the same rows and seed give the same split and the same predictions."""
     again = project_env.train()
     assert again.trial.split.test.fingerprint == outcome.trial.split.test.fingerprint
     assert np.allclose(again.trial.predictions.probabilities, outcome.trial.predictions.probabilities, atol=1e-12)

@@ -49,7 +49,7 @@ def three_versions(fresh_store: Path, package: str, tmp_path_factory: pytest.Tem
         patch.setenv("TILTYARD_ACTOR", "grace")
         registry = ModelRegistry(settings=made)
         for _ in range(3):
-            registry.register_model(package, "films")
+            registry.register_model(package, "films", "films of the last year")
     return made.state
 
 
@@ -225,10 +225,11 @@ def test_archived_ends_when_a_version_goes_up_again(registry: ModelRegistry) -> 
 
 @pytest.mark.requirement("R-REG-02")
 def test_every_registered_version_has_lineage_a_label_and_a_record(registry: ModelRegistry) -> None:
-    """A version that a caller registers has its lineage, the next semantic label, and an event in the ledger."""
+    """A version that a caller registers has its description, lineage, the next semantic label, and an event."""
     registry.promote_model("films", "1", "Production")
     first, *_, newest = reversed(registry.list_versions("films"))
     assert (first.label, newest.label) == ("1.0.0", "1.0.2")
+    assert {info.description for info in registry.list_versions("films")} == {"films of the last year"}
     lineage = read_lineage(newest)
     assert lineage is not None
     assert (lineage.data["fingerprint"], lineage.parent) == ("0" * 32, "2")

@@ -57,6 +57,8 @@ def test_mlflow_itself_loads_a_package(name: str, tmp_path: Path) -> None:
     package(tmp_path / "model", given.model, given.inputs)
     expected = given.model.predict(given.inputs)
     assert np.array_equal(mlflow.sklearn.load_model(str(tmp_path / "model")).predict(given.inputs), expected)
+    assert {"MLmodel", "requirements.txt"} <= {file.name for file in (tmp_path / "model").iterdir()}
+    assert "scikit-learn==" in (tmp_path / "model" / "requirements.txt").read_text("utf-8")
     function = mlflow.pyfunc.load_model(str(tmp_path / "model"))
     assert np.array_equal(function.predict(given.inputs), expected)
     assert function.metadata.signature is not None

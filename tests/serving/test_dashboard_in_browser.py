@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.serving.conftest import Start
@@ -30,17 +31,32 @@ def page() -> Iterator[Any]:
         browser.close()
 
 
-@pytest.mark.requirement("R-SERVE-09", "R-DASH-07", "R-DASH-10", "R-DASH-11", "R-DASH-13")
+@pytest.mark.requirement("R-SERVE-09", "R-DASH-07", "R-DASH-10", "R-DASH-11", "R-DASH-12", "R-DASH-13")
+@pytest.mark.requirement("R-DASH-14", "R-DASH-16")
 def test_the_dashboard_predicts_an_example_and_a_file_and_lists_them(
     start: Start, registry: FakeRegistry, table_package: Path, page: Any
 ) -> None:
-    """The example can be sent as it stands, a file comes back scored, the history finds its rows; /docs works."""
+    """The example can be sent as it stands, JSON and a file too; the history finds rows and refreshes; /docs works."""
     registry.point_alias("champion", registry.add(table_package))
     url = start().url
     page.goto(url)
     page.click("#send")
     page.wait_for_selector("#history-rows tr")
     assert page.inner_text("#label") in ("low", "middle", "high")
+
+    bars = page.locator("#probabilities .bar span")
+    playwright.expect(bars).to_have_count(3)
+    widths = [bar.bounding_box()["width"] for bar in bars.all()]
+    assert widths == sorted(widths, reverse=True)
+    assert widths[0] > widths[-1]
+
+    page.check("input[value=json]")
+    page.fill("#json", '{"age": 31, "income": 40.5, "town": "Leeds", "member": true}')
+    page.click("#send")
+    playwright.expect(page.locator("#history-rows tr")).to_have_count(2)
+    page.fill("#json", "{oops")
+    page.click("#send")
+    assert "JSON" in page.inner_text("#error")
 
     page.check("input[value=file]")
     content = b"age,income,town,member\n31,40.5,York,True\n62,,Hull,False\n"
@@ -56,6 +72,13 @@ def test_the_dashboard_predicts_an_example_and_a_file_and_lists_them(
     # On a narrow screen prediction and confidence of a row are next to each other, and not beyond the edge.
     assert not page.evaluate("(box => box.scrollWidth > box.clientWidth)(document.getElementById('history'))")
     assert not page.evaluate("document.documentElement.scrollWidth > innerWidth")
+
+    page.clock.install()
+    page.goto(url)
+    playwright.expect(page.locator("#history-rows tr")).to_have_count(4)
+    httpx.post(f"{url}/predict", json={"features": {"age": 1, "income": 1, "town": "Bath", "member": True}}, timeout=30)
+    page.clock.fast_forward(5_000)
+    playwright.expect(page.locator("#history-rows tr")).to_have_count(5)
 
     page.goto(f"{url}/docs")
     page.wait_for_selector("#swagger-ui .opblock")

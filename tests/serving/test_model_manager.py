@@ -9,6 +9,7 @@ from tests.serving.fake_registry import MODEL, FakeRegistry, changed_file, other
 from tests.serving.fakes import TestLedger
 from tiltyard.errors import ArtifactError, UnavailableError
 from tiltyard.ledger.records import Event
+from tiltyard.project import ServingSection
 from tiltyard.registry.package.version_loader import VersionLoader
 from tiltyard.serving.model.manager import ModelManager, ServedAlias
 
@@ -45,6 +46,20 @@ def good(host: Host, text_package: Path) -> str:
     version = host.registry.add(text_package)
     host.registry.point_alias("champion", version)
     return version
+
+
+@pytest.mark.requirement("R-SERVE-13", "R-SERVE-16")
+def test_a_version_is_loaded_once_while_its_alias_stays(host: Host, good: str, other_text_package: Path) -> None:
+    """Looking again, every 60 seconds by default, loads nothing; only another champion is loaded, once."""
+    assert ServingSection().reload_seconds == 60
+    live = host.started()
+    version = live.require()
+    assert not live.refresh().changed
+    assert live.require() is version
+    host.registry.point_alias("champion", host.registry.add(other_text_package))
+    assert live.refresh().changed
+    assert (version.info.version, live.require().info.version) == (good, "2")
+    assert len(host.events("served")) == 2
 
 
 @pytest.mark.requirement("R-SERVE-16")

@@ -49,6 +49,7 @@ def test_the_report_reads_as_the_dictionary_that_is_documented() -> None:
         results["nonsense"]
 
 
+@pytest.mark.requirement("R-DATA-08")
 def test_the_score_is_the_product_of_its_parts() -> None:
     """The score is 100 times the product of parts that are each explained and from 0 to 1."""
     validator = DataValidator()
@@ -61,6 +62,7 @@ def test_the_score_is_the_product_of_its_parts() -> None:
     assert report.score_parts["completeness"] == pytest.approx(1 - 52 / 360)
 
 
+@pytest.mark.requirement("R-DATA-08")
 def test_worse_data_scores_lower() -> None:
     """Each flaw that is put in lowers the score."""
     good = frame().assign(word=["a", "b", "c"] * 40, number=RANDOM.normal(size=120))

@@ -166,6 +166,7 @@ def _require_both_sides(split: Split, rows: int, groups: RowGroups | None) -> No
             raise DataError(
                 f"Of {format_count(rows, 'row')}{parts} none falls on the {side} side.",
                 next_step=f"Add {'rows' if groups is None else 'groups'}, or change [split] in the project file.",
+                code=f"data.no-{side}-rows",
                 rows=rows,
             )
     if len(split.train.classes) < 2:

@@ -33,6 +33,7 @@ from tiltyard.project import PROJECT_FILE, Task, is_date_order
 _FIRST_ROWS = 5
 _OPTIONS = (
     click.option("--name", default=None, help="Name of the project.  [default: from the folder's name]"),
+    click.option("--model-name", default=None, help="Registered model to continue.  [default: NAME-classifier]"),
     click.option("--label", default=None, help="Column of the label.  [default: guessed]"),
     click.option("--text", default=None, help="Column of the text.  [default: guessed]"),
     click.option("--task", type=click.Choice(get_args(Task)), default=None, help="Task.  [default: guessed]"),
@@ -151,7 +152,7 @@ def _build_request(data: Path, output: Path, stated: dict[str, Any], *, header: 
     )
     layout = {key: stated[key] for key in ("format", "encoding", "decimal", "sheet")}
     layout |= {"separator": separator, "gaps": stated["gaps"] or None}
-    request = DraftRequest(data, output, name=stated["name"], named=named, layout=layout)
+    request = DraftRequest(data, output, name=stated["name"], model=stated["model_name"], named=named, layout=layout)
     others = {key: stated[key] for key in ("positive", "metric", "group", "sensitive")}
     order = stated["date_order"]
     if order is not None and not is_date_order(order):

@@ -8,9 +8,10 @@ from pathlib import Path
 import click
 
 from tiltyard import app_wiring, wiring
-from tiltyard.cli.options import json_option, project_option
+from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json, print_line, print_table
 from tiltyard.cli.time_options import Duration
+from tiltyard.cli.versions.find_project import find_project
 from tiltyard.data import load_dataset
 from tiltyard.data.snapshots.snapshot import take_snapshot
 from tiltyard.formatting import format_count
@@ -54,11 +55,12 @@ def snapshot_command(project_path: Path | None, store: str | None, as_json: bool
 
 @click.command()
 @project_option
+@model_option
 @_store_option
 @json_option
-def snapshots_command(project_path: Path | None, store: str | None, as_json: bool) -> None:
+def snapshots_command(project_path: Path | None, model_name: str | None, store: str | None, as_json: bool) -> None:
     """List the snapshots, and the versions that were trained on them."""
-    project = load_project(project_path)
+    project = find_project(project_path, model_name)
     place = store or wiring.load_settings(project).snapshot_store
     uses = _find_uses(project, place)
     if as_json:
@@ -72,6 +74,7 @@ def snapshots_command(project_path: Path | None, store: str | None, as_json: boo
 
 @click.command("prune")
 @project_option
+@model_option
 @_store_option
 @click.option(
     "--older-than",
@@ -84,14 +87,14 @@ def snapshots_command(project_path: Path | None, store: str | None, as_json: boo
 @click.option("--yes", is_flag=True, help="Delete them; without it they are only listed.")
 @json_option
 def prune_snapshots_command(
-    project_path: Path | None, store: str | None, age: timedelta, yes: bool, as_json: bool
+    project_path: Path | None, model_name: str | None, store: str | None, age: timedelta, yes: bool, as_json: bool
 ) -> None:
     """Delete the snapshots that no registered version needs; without --yes they are only listed.
 
     The training data of every version of every model in this registry stays, whatever its age. Do not prune a store
     that several registries share: each registry knows only its own versions.
     """
-    project = load_project(project_path)
+    project = find_project(project_path, model_name)
     settings = wiring.load_settings(project)
     place = store or settings.snapshot_store
     chosen = unused_snapshots(_find_uses(project, place), age, datetime.now(UTC))

@@ -11,16 +11,18 @@ import click
 
 from tiltyard import wiring
 from tiltyard.cli.main import EXIT_NO
-from tiltyard.cli.options import json_option, project_option
+from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json, print_line, print_table
-from tiltyard.data import Dataset, load_dataset, split_dataset
+from tiltyard.cli.versions.find_project import find_project
+from tiltyard.cli.versions.labelled_rows import NamedRows, data_options, read_data
+from tiltyard.data import Dataset
 from tiltyard.data.conform.gaps import list_gap_decisions
 from tiltyard.data.load_dataset import read_rows
 from tiltyard.data.snapshots.snapshot import find_snapshot
 from tiltyard.errors import UsageError
 from tiltyard.formatting import format_count
 from tiltyard.pipeline import DataCheck, drift_from_previous, drift_over_time, validate_data
-from tiltyard.project import Project, load_project
+from tiltyard.project import Project
 from tiltyard.validation import DriftReport, rows_for_table
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{32}")
@@ -28,6 +30,8 @@ _FINGERPRINT = re.compile(r"[0-9a-f]{32}")
 
 @click.command()
 @project_option
+@model_option
+@data_options
 @click.option("--report", type=click.Path(path_type=Path), default=None, help="HTML page to write.")
 @click.option(
     "--against",
@@ -40,21 +44,33 @@ _FINGERPRINT = re.compile(r"[0-9a-f]{32}")
 )
 @json_option
 def validate_command(
-    project_path: Path | None, report: Path | None, against: str | None, periods: int | None, as_json: bool
+    project_path: Path | None,
+    model_name: str | None,
+    rows: Path | None,
+    label: str | None,
+    text: str | None,
+    report: Path | None,
+    against: str | None,
+    periods: int | None,
+    as_json: bool,
 ) -> int:
     """Check the data against the project's limits, and write a report.
 
     With --against or --periods the report also shows drift. The report is written to
     .tiltyard/reports/validation.html unless --report names another file. Exit code 3 when the data breaks a limit of
     [validation].
+
+    Without a project file the data is --data, or what the training of the champion (or the newest version) kept, and
+    the limits are the defaults.
     """
-    project = load_project(project_path)
-    dataset = load_dataset(project)
-    split = split_dataset(dataset, project.split, project.data.time)
+    project = find_project(project_path, model_name)
+    settings = wiring.load_settings(project)
+    known = read_data(project, settings, NamedRows(rows, label, text))
+    project, dataset = known.project, known.dataset
     validation = replace(
-        validate_data(dataset, split, project), drift=_measure_drift(dataset, project, against, periods)
+        validate_data(dataset, known.split(), project), drift=_measure_drift(dataset, project, against, periods)
     )
-    page = report or wiring.load_settings(project).state / "reports" / "validation.html"
+    page = report or settings.state / "reports" / "validation.html"
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(validation.html(), encoding="utf-8")
     if as_json:

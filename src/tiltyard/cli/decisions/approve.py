@@ -7,25 +7,29 @@ from pathlib import Path
 import click
 
 from tiltyard import app_wiring, wiring
-from tiltyard.cli.options import json_option, project_option
+from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json, print_table
+from tiltyard.cli.versions.find_project import find_project
 from tiltyard.errors import UsageError
 from tiltyard.pipeline import ApprovalRequest, Workspace, approve_version, decline_version, pending_approvals
-from tiltyard.project import Project, load_project
+from tiltyard.project import Project
 
 
 @click.command()
 @click.argument("version", required=False)
 @project_option
+@model_option
 @click.option("--reason", default="", help="Why; recorded with the decision.")
 @click.option("--decline", is_flag=True, help="Decline the version instead.")
 @json_option
-def approve_command(version: str | None, project_path: Path | None, reason: str, decline: bool, as_json: bool) -> None:
+def approve_command(
+    version: str | None, project_path: Path | None, model_name: str | None, reason: str, decline: bool, as_json: bool
+) -> None:
     """Approve a version that passed the gates; without a version, list the pending ones.
 
     TILTYARD_ACTOR names the person who approves; without it, the user of this process is recorded.
     """
-    project = load_project(project_path)
+    project = find_project(project_path, model_name, quiet=True)
     settings = wiring.load_settings(project)
     with wiring.open_ledger(settings) as ledger:
         if version is None:

@@ -12,25 +12,21 @@ from tiltyard.cli.main import EXIT_NO
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json, print_table
 from tiltyard.cli.versions.find_project import find_project
-from tiltyard.data import Dataset, load_dataset, split_dataset
-from tiltyard.errors import UsageError
+from tiltyard.cli.versions.labelled_rows import NamedRows, data_options, read_test_data
+from tiltyard.data import Dataset
+from tiltyard.errors import DataError, ProjectError, UsageError
 from tiltyard.pipeline import Workspace, point_alias, promote_version
 from tiltyard.project import Project
 from tiltyard.promotion.gates import COLUMNS, verdict_markdown, verdict_rows
+from tiltyard.registry import VersionInfo
+from tiltyard.settings import Settings
 
 
 @click.command()
 @click.argument("version")
 @project_option
 @model_option
-@click.option(
-    "--data",
-    "rows",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    default=None,
-    help="Labelled rows for the gates.  [default: the test rows of the project]",
-)
-@click.option("--label", default=None, help="Column of the label in --data.  [default: the project's, or as trained]")
+@data_options
 @click.option("--force", is_flag=True, help="Promote the version even if gates refuse it; needs --reason.")
 @click.option("--reason", default="", help="Why the gates are overruled; recorded with the decision and who made it.")
 @click.option("--markdown", is_flag=True, help="Print the verdict as Markdown, for a pull request.")
@@ -41,6 +37,7 @@ def promote_command(
     model_name: str | None,
     rows: Path | None,
     label: str | None,
+    text: str | None,
     force: bool,
     reason: str,
     markdown: bool,
@@ -52,7 +49,8 @@ def promote_command(
     compared with guessing on the same rows. Exit code 3 when the gates refuse the version.
 
     With --force --reason the version becomes champion even so; the decision keeps the verdict, who and why. Without a
-    project file and without --data no gate can be run: --force --reason promotes the version, and the record says so.
+    project file the rows are all of --data, or the test rows that the version's training kept; where there are none, no
+    gate can be run: --force --reason promotes the version, and the record says so.
     """
     if force and not reason.strip():
         raise UsageError(
@@ -64,10 +62,11 @@ def promote_command(
     settings = wiring.load_settings(project)
     with wiring.open_ledger(settings) as ledger:
         workspace = app_wiring.open_workspace(settings, ledger, project)
-        test = _load_test_rows(project, rows, label, workspace)
-        if test is None:
-            return _promote_without_gates(workspace, project, version, reason if force else "", as_json=as_json)
-        outcome = promote_version(workspace, project, version, test, force=reason if force else "")
+        info = workspace.registry.get_version(project.model_name, version=version)
+        known = _find_rows(workspace, project, settings, info, NamedRows(rows, label, text))
+        if known is None:
+            return _promote_without_gates(workspace, info, reason if force else "", as_json=as_json)
+        outcome = promote_version(workspace, known[0], version, known[1], force=reason if force else "")
     if as_json:
         print_json(outcome.to_dict())
     elif markdown:
@@ -79,25 +78,28 @@ def promote_command(
     return 0 if outcome.promoted else EXIT_NO
 
 
-def _load_test_rows(project: Project, rows: Path | None, label: str | None, workspace: Workspace) -> Dataset | None:
-    """The rows for the gates: all of the file, or the project's test rows; None where neither is known."""
-    if rows is not None:
-        given = {"source": str(rows.resolve()), "label": label or project.data.label}
-        return load_dataset(project.model_copy(update={"data": project.data.model_copy(update=given)}))
-    if not project.has_rows:
+def _find_rows(
+    workspace: Workspace, project: Project, settings: Settings, info: VersionInfo, named: NamedRows
+) -> tuple[Project, Dataset] | None:
+    """The rows for the gates, and the project that they belong to; None where none are known."""
+    try:
+        known = read_test_data(workspace, project, settings, info, named)
+        return known.project, known.find_test_rows()
+    except (ProjectError, DataError) as error:
+        # A training from Python may have kept no row that it did not train on.
+        if error.code not in ("project.no-rows", "data.no-test-rows") or project.has_rows or named.file is not None:
+            raise
         return None
-    dataset = load_dataset(project, workspace.find_split_schema(project.model_name))
-    return split_dataset(dataset, project.split, project.data.time).test
 
 
-def _promote_without_gates(workspace: Workspace, project: Project, version: str, why: str, *, as_json: bool) -> int:
+def _promote_without_gates(workspace: Workspace, info: VersionInfo, why: str, *, as_json: bool) -> int:
     if not why:
         raise UsageError(
-            f"There are no labelled rows for the gates: {project.model_name} has no project file.",
+            f"There are no labelled rows for the gates: {info.name} has no project file, and version {info.version} "
+            "does not say which test rows its training had.",
             next_step="Give rows: --data FILE. Or promote it without the gates: --force --reason WHY.",
             code="promotion.no-rows",
         )
-    info = workspace.registry.get_version(project.model_name, version=version)
     workspace.load(info)  # the gates may be left out, the check of its files may not
     before = point_alias(workspace, info.name, version=info.version, alias=CHAMPION, reason=why)
     if as_json:

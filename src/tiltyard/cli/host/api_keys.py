@@ -11,12 +11,13 @@ from typing import Any
 import click
 
 from tiltyard import wiring
-from tiltyard.cli.options import json_option, project_option
+from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, format_time, print_json, print_table
 from tiltyard.cli.time_options import Duration
+from tiltyard.cli.versions.find_project import find_project
 from tiltyard.errors import UsageError
 from tiltyard.ledger import Event
-from tiltyard.project import Project, load_project
+from tiltyard.project import Project
 from tiltyard.serving.auth.keyfile import KeyFile
 from tiltyard.serving.auth.keys import SCOPES, ApiKey, ApiScope, NewKey
 from tiltyard.settings import Settings
@@ -54,6 +55,7 @@ def api_group() -> None:
     help="Maximum requests per second.  [default: the project's rate_limit]",
 )
 @project_option
+@model_option
 @json_option
 def new_command(
     scopes: tuple[ApiScope, ...],
@@ -61,6 +63,7 @@ def new_command(
     lifetime: timedelta | None,
     rate_limit: float | None,
     project_path: Path | None,
+    model_name: str | None,
     as_json: bool,
 ) -> None:
     """Create a key and print it once: only its digest is stored.
@@ -68,7 +71,7 @@ def new_command(
     Scopes: predict (predictions and explanations), feedback (labels), read (totals and metrics), admin (everything).
     To replace a key without downtime, create another one, distribute it, then revoke the first.
     """
-    project = load_project(project_path)
+    project = find_project(project_path, model_name, quiet=True)
     settings = wiring.load_settings(project)
     expires_at = datetime.now(UTC) + lifetime if lifetime else None
     created = NewKey.generate(
@@ -104,14 +107,20 @@ class _NamedKey(click.ParamType[tuple[str, tuple[ApiScope, ...]]]):
 @api_group.command()
 @click.argument("named", metavar="NAME=SCOPE[,SCOPE]…", nargs=-1, required=True, type=_NamedKey())
 @project_option
+@model_option
 @json_option
-def add_command(named: tuple[tuple[str, tuple[ApiScope, ...]], ...], project_path: Path | None, as_json: bool) -> None:
+def add_command(
+    named: tuple[tuple[str, tuple[ApiScope, ...]], ...],
+    project_path: Path | None,
+    model_name: str | None,
+    as_json: bool,
+) -> None:
     """Import keys that were created elsewhere, each from the environment variable NAME.
 
     Use it on hosts that receive their secrets from outside, such as containers. A key that was imported before is not
     changed; a key that was revoked here is not imported again.
     """
-    project = load_project(project_path)
+    project = find_project(project_path, model_name, quiet=True)
     settings = wiring.load_settings(project)
     keys = [_from_environment(variable, scopes) for variable, scopes in named]
     with wiring.open_ledger(settings) as ledger:
@@ -127,10 +136,11 @@ def add_command(named: tuple[tuple[str, tuple[ApiScope, ...]], ...], project_pat
 
 @api_group.command("list")
 @project_option
+@model_option
 @json_option
-def list_keys_command(project_path: Path | None, as_json: bool) -> None:
+def list_keys_command(project_path: Path | None, model_name: str | None, as_json: bool) -> None:
     """List all keys, revoked ones included, without the keys themselves."""
-    keys = KeyFile(_load_settings(project_path).api_key_file).read()
+    keys = KeyFile(_load_settings(project_path, model_name).api_key_file).read()
     if as_json:
         print_json([_describe_key(key) for key in keys])
         return
@@ -158,10 +168,11 @@ def list_keys_command(project_path: Path | None, as_json: bool) -> None:
 @api_group.command()
 @click.argument("key_id")
 @project_option
+@model_option
 @json_option
-def revoke_command(key_id: str, project_path: Path | None, as_json: bool) -> None:
+def revoke_command(key_id: str, project_path: Path | None, model_name: str | None, as_json: bool) -> None:
     """Revoke a key by its id; running servers refuse it within a second."""
-    project = load_project(project_path)
+    project = find_project(project_path, model_name, quiet=True)
     settings = wiring.load_settings(project)
     with wiring.open_ledger(settings) as ledger:
         key = KeyFile(settings.api_key_file).revoke(key_id)
@@ -197,8 +208,8 @@ def _from_environment(variable: str, scopes: tuple[ApiScope, ...]) -> ApiKey:
     return NewKey.from_token(token, scopes, name=variable, made_by=wiring.current_actor()).key
 
 
-def _load_settings(project_path: Path | None) -> Settings:
-    return wiring.load_settings(load_project(project_path))
+def _load_settings(project_path: Path | None, model_name: str | None) -> Settings:
+    return wiring.load_settings(find_project(project_path, model_name, quiet=True))
 
 
 def _describe_key(key: ApiKey) -> dict[str, Any]:

@@ -12,10 +12,10 @@ import click
 
 from tiltyard import wiring
 from tiltyard.cli.host.api_keys import api_group
-from tiltyard.cli.options import json_option, project_option
+from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json
+from tiltyard.cli.versions.find_project import find_project
 from tiltyard.errors import UsageError
-from tiltyard.project import load_project
 from tiltyard.registry.package.signing import SIGNING_KEY, TRUSTED_KEYS, new_signer
 
 ONLY_OWNER = 0o600
@@ -65,13 +65,14 @@ def generate_command(file: Path | None, as_json: bool) -> None:
 @keys_group.command("seal")
 @click.argument("version")
 @project_option
+@model_option
 @json_option
-def seal_version_command(version: str, project_path: Path | None, as_json: bool) -> None:
+def seal_version_command(version: str, project_path: Path | None, model_name: str | None, as_json: bool) -> None:
     """Bind a version that this host has signed to its name and number.
 
     Registration seals a version; use this command for versions that were registered elsewhere or earlier.
     """
-    project = load_project(project_path)
+    project = find_project(project_path, model_name, quiet=True)
     registry = wiring.open_registry(wiring.load_settings(project))
     info = registry.seal(registry.get_version(project.model_name, version=version))
     if info is None:

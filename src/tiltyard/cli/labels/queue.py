@@ -14,10 +14,11 @@ import pandas as pd
 from tiltyard import wiring
 from tiltyard.cli.current_ledger import open_current_ledger
 from tiltyard.cli.labels.feedback import import_labels_command
-from tiltyard.cli.options import json_option, project_option
+from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json, print_line, print_table
-from tiltyard.data import load_dataset
-from tiltyard.errors import DataError, UsageError
+from tiltyard.cli.versions.find_project import find_project
+from tiltyard.cli.versions.labelled_rows import NamedRows, read_data
+from tiltyard.errors import DataError, ProjectError, UsageError
 from tiltyard.ledger import RANDOM
 from tiltyard.monitoring.labels.labeling_queue import (
     DEFAULT_MIX,
@@ -28,7 +29,7 @@ from tiltyard.monitoring.labels.labeling_queue import (
     mix_reasons,
     select_predictions_to_label,
 )
-from tiltyard.project import Project, load_project
+from tiltyard.project import Project
 
 _INPUT_WIDTH = 60
 
@@ -40,6 +41,7 @@ def label_group() -> None:
 
 @label_group.command()
 @project_option
+@model_option
 @click.option("--size", type=click.IntRange(min=1), default=100, show_default=True, help="How many to choose.")
 @click.option("--to", "target", type=click.Path(path_type=Path), default=None, help="File to write: .csv or .jsonl.")
 @click.option(
@@ -69,6 +71,7 @@ def label_group() -> None:
 @json_option
 def queue_command(
     project_path: Path | None,
+    model_name: str | None,
     size: int,
     target: Path | None,
     uncertain: float,
@@ -89,7 +92,7 @@ def queue_command(
     if target is not None and target.suffix not in (".csv", ".jsonl"):
         raise UsageError(f"{target} ends in {target.suffix!r}.", next_step="Name a .csv or a .jsonl file.")
     since = None if days is None else datetime.now(UTC) - timedelta(days=days)
-    project = load_project(project_path)
+    project = find_project(project_path, model_name)
     mix = mix_reasons(project.labels.random_share if random_share is None else random_share, uncertain, drifted)
     reference, problem = _load_reference(project) if mix[DRIFTED] > 0 else (None, "")
     with open_current_ledger(wiring.load_settings(project)) as ledger:
@@ -121,8 +124,8 @@ label_group.add_command(import_labels_command)
 def _load_reference(project: Project) -> tuple[pd.Series | pd.DataFrame | None, str]:
     """The inputs of the training data, or why they cannot be loaded."""
     try:
-        return load_dataset(project).inputs, ""
-    except DataError as error:
+        return read_data(project, wiring.load_settings(project), NamedRows()).dataset.inputs, ""
+    except (DataError, ProjectError) as error:
         return None, error.message
 
 

@@ -10,11 +10,11 @@ import click
 
 from tiltyard import app_wiring, wiring
 from tiltyard.cli.main import EXIT_FAILED
-from tiltyard.cli.options import json_option, project_option
+from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, format_time, print_json, print_table
+from tiltyard.cli.versions.find_project import find_project
 from tiltyard.errors import NotFoundError
 from tiltyard.ledger import DeliveryState, OutboxItem
-from tiltyard.project import load_project
 
 
 @click.group()
@@ -24,6 +24,7 @@ def outbox_group() -> None:
 
 @outbox_group.command("list")
 @project_option
+@model_option
 @click.option(
     "--state",
     type=click.Choice(["waiting", "sent", "given-up"]),
@@ -32,9 +33,11 @@ def outbox_group() -> None:
 )
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Maximum number.")
 @json_option
-def list_notifications_command(project_path: Path | None, state: str | None, limit: int, as_json: bool) -> None:
+def list_notifications_command(
+    project_path: Path | None, model_name: str | None, state: str | None, limit: int, as_json: bool
+) -> None:
     """List notifications about alerts and decisions, newest first, with destination and state."""
-    project = load_project(project_path)
+    project = find_project(project_path, model_name, quiet=True)
     with wiring.open_ledger(wiring.load_settings(project)) as ledger:
         found = ledger.outbox.items(cast(DeliveryState | None, state), limit=limit)
     if as_json:
@@ -59,13 +62,14 @@ def _describe_state(parcel: OutboxItem) -> str:
 
 @outbox_group.command()
 @project_option
+@model_option
 @json_option
-def send_command(project_path: Path | None, as_json: bool) -> int:
+def send_command(project_path: Path | None, model_name: str | None, as_json: bool) -> int:
     """Send due notifications once; `tiltyard up` sends them continuously.
 
     Exit code 1 when a notification could not be delivered.
     """
-    project = load_project(project_path)
+    project = find_project(project_path, model_name, quiet=True)
     settings = wiring.load_settings(project)
     with wiring.open_ledger(settings) as ledger:
         done = app_wiring.build_dispatcher(project, settings, ledger).run()
@@ -78,11 +82,12 @@ def send_command(project_path: Path | None, as_json: bool) -> int:
 
 @outbox_group.command()
 @project_option
+@model_option
 @click.argument("ids", nargs=-1)
 @json_option
-def retry_command(project_path: Path | None, ids: tuple[str, ...], as_json: bool) -> None:
+def retry_command(project_path: Path | None, model_name: str | None, ids: tuple[str, ...], as_json: bool) -> None:
     """Make pending and given-up notifications due now: the named ones, or all."""
-    project = load_project(project_path)
+    project = find_project(project_path, model_name, quiet=True)
     with wiring.open_ledger(wiring.load_settings(project)) as ledger:
         count = ledger.outbox.retry(datetime.now(UTC), ids or None)
     if ids and not count:

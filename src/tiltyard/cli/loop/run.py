@@ -9,14 +9,14 @@ import click
 
 from tiltyard import app_wiring, wiring
 from tiltyard.cli.current_ledger import open_current_ledger
-from tiltyard.cli.options import json_option, project_option
+from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import Terminal, console, format_time, print_json, print_line
 from tiltyard.cli.progress import ConsoleRunner
+from tiltyard.cli.versions.find_project import find_project
 from tiltyard.errors import TiltyardError
 from tiltyard.pipeline.loop import LoopIteration
 from tiltyard.processes.heartbeat import Heartbeat
 from tiltyard.processes.stop_signal import stop_on_signal
-from tiltyard.project import load_project
 
 # Retraining may use every core; the server that predicts comes first.
 NICENESS = 10
@@ -24,16 +24,19 @@ NICENESS = 10
 
 @click.command()
 @project_option
+@model_option
 @click.option("--once", is_flag=True, help="Run one iteration now, and send pending notifications.")
 @click.option("--server", default=None, help="Server whose metrics are read, such as http://127.0.0.1:8000.")
 @json_option
-def loop_command(project_path: Path | None, once: bool, server: str | None, as_json: bool) -> None:
+def loop_command(
+    project_path: Path | None, model_name: str | None, once: bool, server: str | None, as_json: bool
+) -> None:
     """Monitor the champion on a schedule, act on findings, and send notifications.
 
     `tiltyard up` runs this loop together with a server and the console. Several loops may run: only one at a time works
     on a model.
     """
-    project = load_project(project_path)
+    project = find_project(project_path, model_name)
     settings = wiring.load_settings(project)
     progress = Terminal(stderr=True) if as_json else console
     # The supervisor of this process needs a heartbeat from the start, also during a long step.

@@ -17,9 +17,10 @@ import click
 
 from tiltyard import wiring
 from tiltyard.cli.current_ledger import open_current_ledger
-from tiltyard.cli.options import json_option, project_option
+from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console as terminal
 from tiltyard.cli.output import print_json, print_line
+from tiltyard.cli.versions.find_project import find_project
 from tiltyard.console.run import require_console
 from tiltyard.errors import MissingExtraError, UnavailableError
 from tiltyard.formatting import format_count
@@ -29,7 +30,7 @@ from tiltyard.processes.heartbeat import HEARTBEAT
 from tiltyard.processes.process_group import launch_group
 from tiltyard.processes.stop_signal import stop_on_signal
 from tiltyard.processes.supervisor import ManagedProcess, ProcessExit, Supervisor
-from tiltyard.project import Project, load_project
+from tiltyard.project import Project
 from tiltyard.serving.auth import NewKey
 
 DIED, HUNG = "part-died", "part-hung"
@@ -46,6 +47,7 @@ HTTP_SECONDS = 180.0
 
 @click.command()
 @project_option
+@model_option
 @click.option("--host", default=None, help="Address of the server.  [default: the project's, 127.0.0.1]")
 @click.option("--port", type=click.IntRange(0, 65535), default=None, help="Port of the server; 0 takes any free one.")
 @click.option("--workers", type=click.IntRange(1), default=None, help="Processes that serve requests.  [default: one]")
@@ -56,6 +58,7 @@ HTTP_SECONDS = 180.0
 @json_option
 def up_command(
     project_path: Path | None,
+    model_name: str | None,
     host: str | None,
     port: int | None,
     workers: int | None,
@@ -67,13 +70,14 @@ def up_command(
 
     A program that dies or hangs is restarted, and the restart is recorded. Ctrl-C stops all three.
     """
-    project = load_project(project_path)
+    project = find_project(project_path, model_name)
     settings = wiring.load_settings(project)
     host = host or project.serving.host
     port = _free_port(host, project.serving.port if port is None else port, "--port")
     with_console = not no_console and _has_console(as_json=as_json)
     console_port = _free_port("127.0.0.1", console_port, "--console-port") if with_console else 0
     project_options = [] if project_path is None else ["--project", str(project_path)]
+    project_options += [] if model_name is None else ["--model-name", model_name]
     worker_options = [] if workers is None else ["--workers", str(workers)]
     output = _Output(project, as_json=as_json)
     with tempfile.TemporaryDirectory(prefix="tiltyard-up-") as folder, open_current_ledger(settings) as ledger:

@@ -9,11 +9,11 @@ import click
 from tiltyard import app_wiring, wiring
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json, print_table
-from tiltyard.data import load_dataset, split_dataset
+from tiltyard.cli.versions.find_project import find_project
+from tiltyard.cli.versions.labelled_rows import NamedRows, data_options, read_test_data
 from tiltyard.evaluation import FairnessReport, Interval, SliceReport
 from tiltyard.formatting import format_count
 from tiltyard.pipeline import VersionEvaluation, evaluate_version
-from tiltyard.project import load_project
 
 
 @click.command()
@@ -21,24 +21,31 @@ from tiltyard.project import load_project
 @model_option
 @click.option("--version", default=None, help="A version number.")
 @click.option("--alias", default=None, help="An alias.  [default: champion]")
+@data_options
 @json_option
 def evaluate_command(
-    project_path: Path | None, model_name: str | None, version: str | None, alias: str | None, as_json: bool
+    project_path: Path | None,
+    model_name: str | None,
+    version: str | None,
+    alias: str | None,
+    rows: Path | None,
+    label: str | None,
+    text: str | None,
+    as_json: bool,
 ) -> None:
     """Evaluate a version on the current test rows: metrics, slices and fairness.
 
-    Rows that the version was trained on are left out. Nothing is recorded.
+    Rows that the version was trained on are left out. Nothing is recorded. Without a project file the rows are all of
+    --data, or the test rows that the version's training kept.
     """
-    project = load_project(project_path)
+    project = find_project(project_path, model_name)
     settings = wiring.load_settings(project)
     with wiring.open_ledger(settings) as ledger:
         workspace = app_wiring.open_workspace(settings, ledger)
         chosen = None if version else (alias or "champion")
-        info = workspace.registry.get_version(model_name or project.model_name, version=version, alias=chosen)
-        test = split_dataset(
-            load_dataset(project, workspace.find_split_schema(info.name)), project.split, project.data.time
-        ).test
-        report = evaluate_version(workspace, project, info, test)
+        info = workspace.registry.get_version(project.model_name, version=version, alias=chosen)
+        known = read_test_data(workspace, project, settings, info, NamedRows(rows, label, text))
+        report = evaluate_version(workspace, known.project, info, known.find_test_rows())
     if as_json:
         print_json(report.to_dict())
         return

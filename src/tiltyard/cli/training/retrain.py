@@ -9,28 +9,36 @@ import click
 from tiltyard import app_wiring, wiring
 from tiltyard.cli.current_ledger import open_current_ledger
 from tiltyard.cli.main import EXIT_FAILED, EXIT_NO
-from tiltyard.cli.options import json_option, project_option
+from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import Terminal, console, print_json
 from tiltyard.cli.progress import ConsoleRunner
+from tiltyard.cli.versions.find_project import find_project
 from tiltyard.errors import UnavailableError
-from tiltyard.pipeline.remediation import Remediation
-from tiltyard.project import load_project
+from tiltyard.pipeline.remediation import Remediation, find_basis
 
 
 @click.command()
 @project_option
+@model_option
 @click.option("--reason", default="started by hand", show_default=True, help="Why; recorded with the decision.")
 @json_option
-def retrain_command(project_path: Path | None, reason: str, as_json: bool) -> int:
+def retrain_command(project_path: Path | None, model_name: str | None, reason: str, as_json: bool) -> int:
     """Train a version with the labels from production; it becomes champion if it wins.
 
     The new version is the challenger first, then goes through the same gates as any other. An interrupted
     remediation is finished before. Exit code 3 when the new version is not promoted, or not yet.
+
+    Without a project file the base data is what the champion's training kept, and an estimator that Python code brought
+    is fitted again.
     """
-    project = load_project(project_path)
+    project = find_project(project_path, model_name)
     settings = wiring.load_settings(project)
     progress = Terminal(stderr=True) if as_json else console
     with open_current_ledger(settings) as ledger:
+        if not project.has_rows:
+            # Refused before anything is planned: what is planned is recorded, and resumed until it ends.
+            workspace = app_wiring.open_workspace(settings, ledger, project)
+            find_basis(project, wiring.open_tracker(project, settings), workspace)
         flows = app_wiring.build_flow_runner(project, settings, ConsoleRunner(progress))
         responder = app_wiring.build_responder(project, settings, ledger, flows.runner)
         response = flows.run(

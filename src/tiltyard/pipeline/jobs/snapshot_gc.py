@@ -11,6 +11,7 @@ from tiltyard.data.snapshots.inventory import StoredSnapshot, delete_snapshot, l
 from tiltyard.formatting import choose_form, format_count
 from tiltyard.jsonable import to_json_object
 from tiltyard.ledger import Event
+from tiltyard.pipeline.training.dataframes import plain_name
 from tiltyard.project import Project
 from tiltyard.promotion.context import Workspace
 from tiltyard.registry import ExperimentTracker
@@ -57,7 +58,8 @@ def snapshot_uses(project: Project, store: str, tracker: ExperimentTracker, work
             params = tracker.run_params(info.run_id) if info.run_id else None
             if params and "snapshot" in params:
                 needed.setdefault(_place(params["snapshot"]), []).append(f"{info.name} {info.version}")
-    return [SnapshotUse(rows, tuple(needed.get(_place(rows.name), ()))) for rows in list_snapshots(store, project.name)]
+    found = list_snapshots(store, plain_name(project.name))
+    return [SnapshotUse(rows, tuple(needed.get(_place(rows.name), ()))) for rows in found]
 
 
 def unused_snapshots(uses: list[SnapshotUse], older_than: timedelta, now: datetime) -> list[SnapshotUse]:

@@ -29,6 +29,7 @@ class DraftRequest:
         data: the data file or folder.
         output: where the project file will stand.
         name: the project's name; None: from the folder's name.
+        model: the registered model; None: by the project's name.
         named: columns and task that are known.
         positive: the positive class; None: chosen.
         metric: the metric; None: proposed by the shares of the classes.
@@ -42,6 +43,7 @@ class DraftRequest:
     data: Path
     output: Path
     name: str | None = None
+    model: str | None = None
     named: NamedColumns = field(default_factory=NamedColumns)
     positive: str | None = None
     metric: str | None = None

@@ -35,6 +35,7 @@ def write_project(
         "# Addresses and secrets belong in the environment, never in this file. See: tiltyard doctor",
         "[project]",
         _write_key("name", request.name or _name_project(request.output)),
+        *([] if request.model is None else [_write_key("model", request.model)]),
         _write_key("task", guess.task),
         "",
         "[data]",

@@ -7,7 +7,7 @@ from tiltyard.pipeline.remediation.history import Action, History, read_history
 from tiltyard.pipeline.remediation.metrics_scraper import MetricsScraper
 from tiltyard.pipeline.remediation.policy import Decision, Situation, decide
 from tiltyard.pipeline.remediation.responder import Remediation, Responder
-from tiltyard.pipeline.remediation.retraining import ProjectTrainer
+from tiltyard.pipeline.remediation.retraining import ProjectTrainer, TrainingBasis, find_basis
 
 __all__ = [
     "AbTestEvaluator",
@@ -22,8 +22,10 @@ __all__ = [
     "Responder",
     "Situation",
     "Trainer",
+    "TrainingBasis",
     "check_new_champion",
     "decide",
+    "find_basis",
     "make_ab_test_wait",
     "read_history",
 ]

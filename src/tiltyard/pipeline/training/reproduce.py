@@ -22,6 +22,7 @@ from tiltyard.errors import DataError, NotFoundError, TiltyardError, UsageError
 from tiltyard.formatting import join_names
 from tiltyard.jsonable import to_jsonable
 from tiltyard.models import Candidate, Choice, custom_source, get_candidate
+from tiltyard.pipeline.training.dataframes import plain_name
 from tiltyard.pipeline.training.keep_rows import KeptRows
 from tiltyard.project import Project
 from tiltyard.promotion.context import Workspace
@@ -200,7 +201,7 @@ def _locate_snapshot(kept: Mapping[str, Any], project: Project, workspace: Works
     uri = str(kept["uri"])
     if "://" in uri or Path(uri).is_file():
         return uri
-    moved = f"{workspace.snapshots}/{project.name}/{Path(uri).name}"
+    moved = f"{workspace.snapshots}/{plain_name(project.name)}/{Path(uri).name}"
     if workspace.snapshots is not None and ("://" in moved or Path(moved).is_file()):
         return moved
     raise DataError(

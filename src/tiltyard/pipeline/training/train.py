@@ -83,6 +83,7 @@ class TrainingRequest:
     Attributes:
         promote: whether the version shall try to become champion.
         candidates: recipes to try instead of the project's; none means the project's.
+        recipes: the same as objects, for one that no name leads to, such as a copy of a version's estimator.
         accept_data: train even where the data breaks the limits of the project; findings are recorded either way.
         from_version: number or alias of a version to train again, from the rows that it saw and as it was trained.
         load: reads the rows; default: the project's source.
@@ -91,6 +92,7 @@ class TrainingRequest:
 
     promote: bool = False
     candidates: tuple[str, ...] = ()
+    recipes: tuple[Candidate, ...] = ()
     accept_data: bool = False
     from_version: str | None = None
     load: Callable[[], Dataset] | None = None
@@ -185,7 +187,9 @@ def _make_plan(project: Project, tracker: ExperimentTracker, workspace: Workspac
         project = again.project
     for name in (project.training.metric, *project.promotion.floors):
         get_metric(name)  # a misspelt metric is reported before the work, not after
-    recipes = select_candidates(request.candidates or project.training.candidates, project.task, project.root)
+    recipes: Sequence[Candidate] = request.recipes or select_candidates(
+        request.candidates or project.training.candidates, project.task, project.root
+    )
     if again is not None:
         recipes = [again.candidate]
     check_mitigation(recipes, project)

@@ -1,0 +1,155 @@
+"""Where a command finds labelled rows: a file that it names, the project's source, or the rows that a training kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tiltyard import app_wiring, wiring
+from tiltyard.data import Dataset, Split, load_dataset, split_dataset
+from tiltyard.data.load_dataset import find_section
+from tiltyard.data.rare_classes import settle_rare_classes
+from tiltyard.errors import DataError, ProjectError
+from tiltyard.pipeline import Workspace
+from tiltyard.pipeline.kept_training import load_kept_training
+from tiltyard.project import DataSection, Project
+from tiltyard.registry import VersionInfo
+from tiltyard.settings import Settings
+
+
+def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--data``, ``--label`` and ``--text``: labelled rows of a file, with or without a project file."""
+    options = (
+        click.option(
+            "--data",
+            "rows",
+            type=click.Path(path_type=Path, exists=True, dir_okay=False),
+            default=None,
+            help="Labelled rows.  [default: those of the project, else those that the version's training kept]",
+        ),
+        click.option("--label", default=None, help="Column of the label in --data.  [default: as trained]"),
+        click.option("--text", default=None, help="Column of the text in --data.  [default: as trained]"),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@dataclass(frozen=True)
+class NamedRows:
+    """What a command says about its rows.
+
+    Attributes:
+        file: the file of ``--data``; None where it names none.
+        label: the column of ``--label``.
+        text: the column of ``--text``.
+    """
+
+    file: Path | None = None
+    label: str | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True)
+class LabelledRows:
+    """Labelled rows, and the project that they belong to.
+
+    Attributes:
+        project: says how they are split and treated.
+        dataset: the rows.
+        given: whether they are the rows of ``--data``.
+    """
+
+    project: Project
+    dataset: Dataset
+    given: bool
+
+    def split(self) -> Split:
+        """Their two sides, by the project's rule."""
+        return split_dataset(self.dataset, self.project.split, self.project.data.time)
+
+    def find_test_rows(self) -> Dataset:
+        """Their test side; of the rows of ``--data`` all, since the command names them as test rows."""
+        return self.dataset if self.given else self.split().test
+
+
+def read_test_data(
+    workspace: Workspace, project: Project, settings: Settings, info: VersionInfo, named: NamedRows
+) -> LabelledRows:
+    """The rows to evaluate a version on: those of ``--data``, of the project file, or those that its training kept.
+
+    Args:
+        workspace: where the version is registered.
+        project: the project of a file, or the one that a registered model implies.
+        settings: of this host.
+        info: the version.
+        named: what the command says about its rows.
+
+    Raises:
+        ProjectError: no rows are known (``project.no-rows``).
+        DataError: the rows cannot be read, or have not the columns.
+    """
+    if named.file is not None:
+        return _read_file(project, named.file, named)
+    if project.has_rows:
+        return LabelledRows(project, load_dataset(project, workspace.find_split_schema(info.name)), given=False)
+    return _read_kept(workspace, project, settings, info)
+
+
+def read_data(project: Project, settings: Settings, named: NamedRows) -> LabelledRows:
+    """The rows to check: those of ``--data``, of the project file, or those that the model's training kept.
+
+    Without a project file that is the training of the champion; without a champion, of the newest version.
+
+    Raises:
+        ProjectError: no rows are known (``project.no-rows``).
+        DataError: the rows cannot be read, or have not the columns.
+        UnavailableError: there is no project file, and the registry cannot be reached.
+    """
+    if named.file is not None:
+        return _read_file(project, named.file, named)
+    if project.has_rows:
+        return LabelledRows(project, load_dataset(project), given=False)
+    with wiring.open_ledger(settings) as ledger:
+        workspace = app_wiring.open_workspace(settings, ledger, project)
+        champion = workspace.registry.champion(project.model_name)
+        info = champion or workspace.registry.list_versions(project.model_name)[0]
+        return _read_kept(workspace, project, settings, info)
+
+
+def _read_kept(workspace: Workspace, project: Project, settings: Settings, info: VersionInfo) -> LabelledRows:
+    try:
+        kept = load_kept_training(project, info, wiring.open_tracker(project, settings), workspace)
+    except ProjectError as error:
+        raise ProjectError(error.message, next_step="Name labelled rows: --data FILE.", code=error.code) from None
+    return LabelledRows(kept.project, settle_rare_classes(kept.read_dataset(), kept.project), given=False)
+
+
+def _read_file(project: Project, file: Path, named: NamedRows) -> LabelledRows:
+    chosen = {"label": named.label, "text": named.text}
+    section = find_section(project, str(file.resolve()), Path())
+    section = section.model_copy(update={key: name for key, name in chosen.items() if name is not None})
+    named_project = project.model_copy(update={"data": section})
+    try:
+        return LabelledRows(named_project, load_dataset(named_project), given=True)
+    except DataError as error:
+        step = _find_step(error, section, implied=not project.has_rows)
+        if step is None:
+            raise
+        raise DataError(error.message, next_step=step, code=error.code, **error.fields) from None
+
+
+def _find_step(error: DataError, section: DataSection, *, implied: bool) -> str | None:
+    """The option that names a missing column; None where the error says the right thing already."""
+    column = error.fields.get("column")
+    if error.code != "data.column-missing":
+        return None
+    if column == section.label:
+        return "Name the column: --label COLUMN."
+    if column == section.text:
+        return "Name the column: --text COLUMN."
+    return "Add the column, which the model reads, or name another file." if implied else None

@@ -1,0 +1,106 @@
+"""The rows and the estimator of a registered model that has no project file: those that its training kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+
+from tiltyard.data import Dataset
+from tiltyard.data.groups import find_row_groups
+from tiltyard.data.load_dataset import read_dataset
+from tiltyard.errors import DataError, NotFoundError, ProjectError
+from tiltyard.models import CANDIDATES, Candidate, get_candidate
+from tiltyard.models.custom_candidates import is_custom
+from tiltyard.pipeline.training.reproduce import load_kept_project
+from tiltyard.project import Project
+from tiltyard.promotion.context import Workspace
+from tiltyard.promotion.offline_predictions import find_unseen_rows
+from tiltyard.registry import ExperimentTracker, Package, VersionInfo
+
+SIDE = "tiltyard_side"
+"""The column that says on which side of the split a kept row was."""
+
+
+@dataclass(frozen=True)
+class KeptTraining:
+    """What the training of a version kept.
+
+    Attributes:
+        version: the version.
+        package: its files.
+        project: the sections that decided about data and training then, the kept rows as the source, and a split into
+            the sides on which they were.
+    """
+
+    version: VersionInfo
+    package: Package
+    project: Project
+
+    def read_dataset(self) -> Dataset:
+        """The kept rows with all their classes; the frame has the column ``SIDE``."""
+        rows = read_dataset(self.project)
+        side = np.where(self._find_test_rows(rows), "test", "train")
+        return replace(rows, frame=rows.frame.assign(**{SIDE: side}))
+
+    def find_candidate(self) -> Candidate:
+        """The recipe of the version; of an estimator that Python code brought, an unfitted copy of it."""
+        [name] = self.project.training.candidates
+        if name in CANDIDATES or is_custom(name):
+            return get_candidate(name, self.project.task, self.project.root)
+        pipeline = self.package.pipeline
+        return Candidate(name, name, self.project.task, lambda _seed: clone(pipeline))
+
+    def _find_test_rows(self, rows: Dataset) -> NDArray[np.bool_]:
+        """The rows that the version was not trained on; a group with one that it was trained on is a training group."""
+        unseen = find_unseen_rows(self.package, self.version, rows)
+        if self.project.split.group is None:
+            return unseen
+        keys = find_row_groups(rows, self.project.split.group).keys
+        return np.asarray(~np.isin(keys, keys[~unseen]), dtype=np.bool_)
+
+
+def load_kept_training(
+    project: Project, info: VersionInfo, tracker: ExperimentTracker, workspace: Workspace
+) -> KeptTraining:
+    """What the training of a version kept, for a project that does not name its rows.
+
+    Args:
+        project: the project that the registered model implies.
+        info: the version.
+        tracker: where its run was recorded.
+        workspace: where it is registered.
+
+    Raises:
+        ProjectError: its rows were not kept, or are gone (``project.no-rows``).
+        UsageError: what its run says cannot be used any more.
+        ArtifactError: its files are damaged or unsafe.
+    """
+    try:
+        _, then = load_kept_project(project, info, tracker, workspace)
+    except (NotFoundError, DataError) as error:
+        raise ProjectError(
+            f"No project file names labelled rows of {project.model_name}, and version {info.version} does not say "
+            f"where those of its training are: {error.message}",
+            next_step=f"Make a project file: tiltyard init DATA_FILE --model-name {project.model_name}",
+            code="project.no-rows",
+        ) from None
+    package = workspace.load(info)
+    return KeptTraining(info, package, _split_as_then(then, project, package))
+
+
+def _split_as_then(then: Project, now: Project, package: Package) -> Project:
+    """The project of that time, with the model's present name and a split into the sides of that time."""
+    data: dict[str, Any] = {}
+    if then.task == "tabular-classification" and then.data.features is None:
+        data["features"] = tuple(package.manifest.columns)  # all others: the label, and the side from now on
+    return then.model_copy(
+        update={
+            "project": then.project.model_copy(update={"model": now.model_name}),
+            "data": then.data.model_copy(update=data),
+            "split": then.split.model_copy(update={"by": f"column:{SIDE}"}),
+        }
+    )
