@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from tiltyard.drift import DriftOptions, evaluate_drift
 from tiltyard.drift.profiles import Profile, Reference, Rows, build_reference, profile_rows, texts
 from tiltyard.drift.profiles.rows import RowOrder
+from tiltyard.drift.profiles.seasons.row_hours import RowHours
 from tiltyard.drift.seasons import explain_by_season
 
 RATE = 0.05
@@ -209,19 +210,22 @@ def _monitor_market(stream: pd.DataFrame, *, seasons: bool = False) -> list[dict
     both = _both_references(replace(take(0, teach), predictions=None, confidences=None), take(teach, begin))
     now = both["now"]
 
-    def read_profile(period: tuple[datetime, datetime]) -> Profile:
+    def read_window(period: tuple[datetime, datetime]) -> tuple[Profile, RowHours | None]:
         start, stop = (int((at - MARKET_START) / timedelta(minutes=30)) for at in period)
-        return profile_rows(now.layout, take(start, stop)) if start >= begin else Profile.empty(now.layout)
+        if start < begin:
+            return Profile.empty(now.layout), None
+        return profile_rows(now.layout, take(start, stop)), RowHours.from_clock(hours[start:stop])
 
     found = []
     for start in range(begin, len(stream) - WEEK + 1, WEEK):
         week = take(start, start + WEEK)
         seen = profile_rows(now.layout, week)
-        evaluation = evaluate_drift(now, seen, hours=WEEK / 2)
+        came = RowHours.from_clock(hours[start : start + WEEK])
+        evaluation = evaluate_drift(now, seen, hours=came)
         if seasons:
             at = MARKET_START + start * timedelta(minutes=30)
             period = at, at + timedelta(days=7)
-            evaluation = explain_by_season(evaluation, now, seen, period, read_profile, DriftOptions())
+            evaluation = explain_by_season(evaluation, now, (seen, came), period, read_window, DriftOptions())
         before = _alarms(both["before"], week)
         found.append({"end": start + WEEK, "before": before, "now": evaluation.verdict.severity == "error"})
     return found
@@ -303,8 +307,8 @@ def _both_references(rows: Rows, held_out: Rows | None = None) -> dict[str, Refe
     return {"before": build_reference(replace(rows, order=NO_ORDER), apart), "now": build_reference(rows, held_out)}
 
 
-def _alarms(reference: Reference, window: Rows, hours: float | None = None) -> bool:
-    return evaluate_drift(reference, profile_rows(reference.layout, window), hours=hours).drifted
+def _alarms(reference: Reference, window: Rows) -> bool:
+    return evaluate_drift(reference, profile_rows(reference.layout, window)).drifted
 
 
 def _find_data(name: str) -> Path | None:

@@ -12,6 +12,8 @@ from tiltyard.drift import DriftRequest, detect_data_drift, evaluate_drift
 from tiltyard.drift.profiles import Profile, Reference, Rows, build_reference, profile_rows
 from tiltyard.drift.profiles.blocks import compare_blocks, partition_groups, partition_periods
 from tiltyard.drift.profiles.rows import RowOrder
+from tiltyard.drift.profiles.seasons.row_hours import RowHours
+from tiltyard.drift.tables import ComparedOrder
 
 DAY = 40
 
@@ -183,12 +185,13 @@ def test_words_of_one_subject_stay_unseen() -> None:
 def test_a_frame_and_a_profile_of_the_same_rows_agree() -> None:
     """Rows are drift against the training's frame where they are against its profile, with the same blocks."""
     rng = np.random.default_rng(12)
-    request = DriftRequest(dependence=IN_BLOCKS.dependence, hours=168.0)
+    a_week = RowHours.from_clock(np.arange(168.0))
+    request = DriftRequest(order=ComparedOrder(dependence=IN_BLOCKS.dependence, hours=a_week))
     verdicts = []
     for shift in (0.0, 0.0, 0.0, 2.0):
         week = days(rng, 7, 0.6)
         week["amount"] += shift
-        by_profile = evaluate_drift(IN_BLOCKS, profile_rows(IN_BLOCKS.layout, week), hours=168.0).drifted
+        by_profile = evaluate_drift(IN_BLOCKS, profile_rows(IN_BLOCKS.layout, week), hours=a_week).drifted
         verdicts.append((by_profile, detect_data_drift(ALIKE, week, request)["drift_detected"]))
     assert verdicts == [(False, False)] * 3 + [(True, True)]
     assert any(detect_data_drift(ALIKE, days(rng, 7, 0.6))["drift_detected"] for _ in range(6))

@@ -12,7 +12,8 @@ import pytest
 from tiltyard.data import Dataset, Split
 from tiltyard.drift import evaluate_drift
 from tiltyard.drift.profiles import Rows, profile_rows
-from tiltyard.pipeline.training.reference_profile import build_reference_profile, find_group_columns
+from tiltyard.drift.row_order import find_group_columns
+from tiltyard.pipeline.training.reference_profile import build_reference_profile
 from tiltyard.project import Project
 from tiltyard.promotion.offline_predictions import PredictedRows
 
@@ -63,8 +64,8 @@ def test_groups_and_times_of_a_training() -> None:
         "label": side.labels,
     }
     train = replace(side, inputs=inputs, frame=inputs.assign(**unread))
-    assert find_group_columns(train, _project()) == ("film",)
-    assert find_group_columns(train, _project(group="stars")) == ("stars",)
+    assert find_group_columns(train.frame, {"amount", "shop"}, _project()) == ("film",)
+    assert find_group_columns(train.frame, {"amount", "shop"}, _project(group="stars")) == ("stars",)
     predictions = PredictedRows(np.full(600, "yes"), np.full((600, 2), 0.5), ("no", "yes"))
     known = build_reference_profile(Split(train, train), predictions, _project()).dependence
     assert known is not None

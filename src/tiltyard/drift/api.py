@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, cast
 
 import numpy as np
@@ -17,13 +18,14 @@ from tiltyard.data.conform.table_like import has_no_names, read_table_like, read
 from tiltyard.data.read_table import read_table, unite_spellings
 from tiltyard.drift.detectors.suite import DriftTest
 from tiltyard.drift.findings import DriftEvaluation, evaluate_drift
+from tiltyard.drift.given_reference import are_texts
 from tiltyard.drift.options import DriftOptions
 from tiltyard.drift.profiles import Reference, Rows, build_reference, profile_rows, rows_frame
-from tiltyard.drift.profiles.dependence import Dependence
 from tiltyard.drift.profiles.rows import Inputs
+from tiltyard.drift.profiles.seasons.row_hours import RowHours
 from tiltyard.drift.recent_predictions import RecentPredictions, VersionReference, detectable_shift
 from tiltyard.drift.result_types import DriftDetection
-from tiltyard.drift.tables import compare_tables
+from tiltyard.drift.tables import NO_ORDER, ComparedOrder, compare_tables
 from tiltyard.errors import InputError, UsageError
 from tiltyard.formatting import format_percent
 from tiltyard.jsonable import to_jsonable
@@ -45,9 +47,9 @@ def detect_drift(
     recent_predictions: Sequence[PredictionLine] | pd.DataFrame,
     reference: Reference | Sequence[PredictionLine] | None = None,
     *,
-    drift_threshold: float = DriftOptions.threshold,
+    drift_threshold: float | None = None,
     min_rows: int = LEAST_ROWS,
-    false_alarm_rate: float = DriftOptions.false_alarm_rate,
+    false_alarm_rate: float | None = None,
 ) -> DriftDetection:
     """Whether predictions drifted: their inputs, labels and confidence.
 
@@ -58,9 +60,10 @@ def detect_drift(
             champion's training where the lines come from a collector: with its predictions if it made enough of the
             lines, else with the inputs of all lines alone; without a champion the older half of the predictions, to
             which the newer half is compared. That half cannot show drift that all lines share.
-        drift_threshold: least effect that is called drift.
+        drift_threshold: least effect that is called drift; default: that of the champion's project, else 0.1.
         min_rows: fewest predictions on either side.
-        false_alarm_rate: accepted probability of an alarm where nothing drifted.
+        false_alarm_rate: accepted probability of an alarm where nothing drifted; default: that of the project, else
+            0.05.
 
     Returns:
         Whether they drifted, or why that could not be said. ``detectable_shift`` is the least shift of a share of rows
@@ -69,9 +72,9 @@ def detect_drift(
     Raises:
         InputError: a line is not a prediction.
     """
-    options = DriftOptions(false_alarm_rate=false_alarm_rate, threshold=drift_threshold, min_rows=min_rows)
     lines, compared_with, schema = _sort_lines(recent_predictions), "the reference given", None
     own = None if reference is not None else _find_version_reference(recent_predictions, lines, min_rows)
+    options = _choose_options(own, drift_threshold, min_rows, false_alarm_rate)
     if own is not None:
         reference, schema = own.profile, own.schema
         lines, compared_with = _choose_lines(lines, own.version, min_rows)
@@ -86,7 +89,8 @@ def detect_drift(
     else:
         known = Reference.empty()
     rows = _read_lines(lines, known.layout.columns, schema)
-    evaluation = evaluate_drift(known, profile_rows(known.layout, rows), options)
+    hours = RowHours.from_moments(map(_read_moment, lines))
+    evaluation = evaluate_drift(known, profile_rows(known.layout, rows), options, hours=hours)
     found: DriftDetection = {**describe_drift(evaluation, compared_with), "predictions": len(lines)}
     if compared_with == _OLDER_HALF and min(len(lines), known.profile.rows) < min_rows:
         found["next_step"] = (
@@ -95,7 +99,26 @@ def detect_drift(
         )
     if compared_with == _OLDER_HALF and evaluation.verdict.status == "clear":
         found["message"] += " The older half cannot show drift that all of the predictions share."
-    return show_as("Drift of predictions", _tell_power(found, evaluation, options, known.profile.rows))
+    return show_as("Drift of predictions", tell_power(found, evaluation, options, known.profile.rows))
+
+
+def _choose_options(
+    own: VersionReference | None, threshold: float | None, min_rows: int, false_alarm_rate: float | None
+) -> DriftOptions:
+    """How drift is decided: as the project of the champion says, but for what the caller gives."""
+    options = replace((own.options if own else None) or DriftOptions(), min_rows=min_rows)
+    if threshold is not None:
+        options = replace(options, threshold=threshold)
+    return options if false_alarm_rate is None else replace(options, false_alarm_rate=false_alarm_rate)
+
+
+def _read_moment(line: PredictionLine) -> datetime | None:
+    """When a prediction was made; None where the line has no time with a zone."""
+    try:
+        at = datetime.fromisoformat(str(line.get("timestamp")))
+    except ValueError:
+        return None
+    return at if at.tzinfo is not None else None
 
 
 def _find_version_reference(
@@ -128,7 +151,7 @@ def _count_lines(lines: Sequence[PredictionLine], version: str) -> int:
     return sum(line.get("model_version") == version for line in lines)
 
 
-def _tell_power(
+def tell_power(
     found: DriftDetection, evaluation: DriftEvaluation, options: DriftOptions, reference_rows: int
 ) -> DriftDetection:
     """Add how small a shift the comparison would have found, which "no drift" needs to be understood."""
@@ -149,18 +172,16 @@ class DriftRequest:
     """What a search for drift needs to know.
 
     Attributes:
-        threshold: least effect that is called drift.
-        section: the project's ``[monitoring]``, for the rest; default: its defaults.
+        threshold: least effect that is called drift; None for that of the section.
+        section: the project's ``[monitoring]``; default: its defaults.
         domain_classifier: also train a classifier to tell the two apart: slower, and sees what single columns hide.
-        dependence: how alike rows of one group or period are, by the champion's training; None where it is not known.
-        hours: hours of the current rows; None where they are not known.
+        order: what is known of the groups and times of the rows.
     """
 
-    threshold: float = DriftOptions.threshold
+    threshold: float | None = None
     section: MonitoringSection | None = None
     domain_classifier: bool = False
-    dependence: Dependence | None = None
-    hours: float | None = None
+    order: ComparedOrder = NO_ORDER
 
     @property
     def options(self) -> DriftOptions:
@@ -169,9 +190,12 @@ class DriftRequest:
         Raises:
             UsageError: the threshold is not above 0 and below 1.
         """
+        options = DriftOptions.from_section(self.section or MonitoringSection())
+        if self.threshold is None:
+            return options
         if not 0 < self.threshold < 1:
             raise UsageError(f"drift_threshold = {self.threshold} is not between 0 and 1.", next_step="Give 0.1, say.")
-        return replace(DriftOptions.from_section(self.section or MonitoringSection()), threshold=self.threshold)
+        return replace(options, threshold=self.threshold)
 
 
 def detect_data_drift(
@@ -205,7 +229,7 @@ def detect_data_drift(
         after,
         request.options,
         domain_classifier=request.domain_classifier,
-        alike=(request.dependence, request.hours),
+        order=request.order,
     )
     detection: DriftDetection = {
         **describe_drift(found.evaluation, "the reference given"),
@@ -213,7 +237,7 @@ def detect_data_drift(
         "not_sent": list(found.lost),
         "not_compared": list(found.not_compared),
     }
-    return show_as("Drift of data", _tell_power(detection, found.evaluation, request.options, before.rows))
+    return show_as("Drift of data", tell_power(detection, found.evaluation, request.options, before.rows))
 
 
 def describe_drift(evaluation: DriftEvaluation, compared_with: str) -> DriftDetection:
@@ -251,7 +275,7 @@ def _describe_test(test: DriftTest) -> dict[str, Any]:
 
 
 def _read_both(reference: Any, current: Any, schema: TableSchema | None, rules: ReadingRules) -> tuple[Table, Table]:
-    if _are_texts(reference):
+    if are_texts(reference):
         texts = [row.get("text") if isinstance(row, Mapping) else row for row in current]
         before = pd.DataFrame({"text": pd.Series(list(reference), dtype=object)})
         after = pd.DataFrame({"text": pd.Series(texts, dtype=object)})
@@ -272,12 +296,6 @@ def _read_both(reference: Any, current: Any, schema: TableSchema | None, rules: 
 
 def _as_matrix(given: Any) -> Any:
     return given.to_numpy(dtype=object) if isinstance(given, pd.DataFrame) else given
-
-
-def _are_texts(given: Any) -> bool:
-    if isinstance(given, pd.Series):
-        return True
-    return isinstance(given, list | tuple | np.ndarray) and len(given) > 0 and isinstance(given[0], str)
 
 
 def _read_sent(before: pd.DataFrame, rows: Sequence[Mapping[str, Any]], schema: TableSchema) -> pd.DataFrame:

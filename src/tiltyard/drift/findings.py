@@ -9,6 +9,7 @@ from datetime import datetime
 from tiltyard.drift.detectors.suite import DriftTest, UntestedSubject, compare_profiles, decide_tests
 from tiltyard.drift.options import DriftOptions
 from tiltyard.drift.profiles import Profile, Reference
+from tiltyard.drift.profiles.seasons.row_hours import RowHours
 from tiltyard.errors import UsageError
 from tiltyard.findings import Finding, could_not_judge
 from tiltyard.formatting import format_percent
@@ -72,14 +73,14 @@ def evaluate_drift(
     options: DriftOptions | None = None,
     further: Sequence[DriftTest] = (),
     *,
-    hours: float | None = None,
+    hours: RowHours | None = None,
 ) -> DriftEvaluation:
     """Compare a window's profile against the reference.
 
     A test finds drift when it is significant after the correction for all tests of the comparison, so that
     at most ``false_alarm_rate`` of comparisons of undrifted rows find any; and when its effect is at least the limit,
     so that a window of millions does not find trifles. ``further`` tests of the same rows, beyond profiles, are
-    corrected and decided with the others. ``hours`` is the length of the window, where that is known.
+    corrected and decided with the others. ``hours`` says when the window's rows came, where that is known.
 
     Raises:
         UsageError: the profile follows another layout than the reference's.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -12,11 +12,13 @@ import numpy as np
 
 from tiltyard.data.conform.frames import read_sent_rows
 from tiltyard.data.conform.schema import TableSchema
+from tiltyard.drift.detectors.suite import DriftTest
 from tiltyard.drift.findings import VERDICT, WHOLE, DriftEvaluation, evaluate_drift, evaluate_without_reference
 from tiltyard.drift.options import DriftOptions
 from tiltyard.drift.profiles import Layout, Profile, Reference, Rows, profile_rows, rows_frame
 from tiltyard.drift.profiles.categories import CategoryCounts
 from tiltyard.drift.profiles.schema import LABEL
+from tiltyard.drift.profiles.seasons.row_hours import RowHours
 from tiltyard.drift.seasons import explain_by_season
 from tiltyard.errors import ArtifactError
 from tiltyard.findings import could_not_judge
@@ -76,20 +78,43 @@ def find_drift(
         # Of another format: everything else is monitored all the same.
         unread = could_not_judge(VERDICT, WHOLE, error.message, error.next_step)
         return DriftEvaluation((unread,)).between(since, until)
-    seen = window_profile(ledger, reference.layout, source, (since, until))
-    evaluation = evaluate_drift(reference, seen, options, hours=(until - since) / HOUR)
+    return compare_window(ledger, reference, source, window, options)
 
-    def read_profile(period: tuple[datetime, datetime]) -> Profile:
-        return window_profile(ledger, reference.layout, source, period)
 
-    explained = explain_by_season(evaluation, reference, seen, (since, until), read_profile, options or DriftOptions())
+def compare_window(
+    ledger: Ledger,
+    reference: Reference,
+    source: PredictionSource,
+    window: tuple[datetime, datetime],
+    options: DriftOptions | None = None,
+    further: Sequence[DriftTest] = (),
+) -> DriftEvaluation:
+    """Compare the inputs that a version received in a window with a reference of its layout; see ``find_drift``.
+
+    ``further`` tests of the same rows, beyond profiles, are corrected and decided with the others.
+    """
+    since, until = _floor_to_hour(window[0]), window[1]
+    seen = read_window(ledger, reference.layout, source, (since, until))
+    evaluation = evaluate_drift(reference, seen[0], options, further, hours=seen[1])
+
+    def read_earlier(period: tuple[datetime, datetime]) -> tuple[Profile, RowHours | None]:
+        return read_window(ledger, reference.layout, source, period)
+
+    explained = explain_by_season(evaluation, reference, seen, (since, until), read_earlier, options or DriftOptions())
     return explained.between(since, until)
 
 
 def window_profile(
     ledger: Ledger, layout: Layout, source: PredictionSource, window: tuple[datetime, datetime]
 ) -> Profile:
-    """The profile of a version's predictions in a window, and of the labels that are known of them.
+    """The profile of a version's predictions in a window; see ``read_window``."""
+    return read_window(ledger, layout, source, window)[0]
+
+
+def read_window(
+    ledger: Ledger, layout: Layout, source: PredictionSource, window: tuple[datetime, datetime]
+) -> tuple[Profile, RowHours | None]:
+    """The profile of a version's predictions in a window and of the labels that are known of them, and their hours.
 
     Past hours come from the profiles in the ledger, where their number of rows and newest id still hold; others (late
     rows, another layout, the current hour) are profiled now. Costs a count of the window's rows, and the reading of
@@ -121,7 +146,8 @@ def window_profile(
         if end == count.hour + HOUR and read.count == count.rows:
             fresh.append(_make_hour_profile(source, count, made))
     ledger.profiles.store(fresh)
-    return _add_labels(ledger, layout, source, (since, until), total)
+    hours = RowHours.from_counts({count.hour: count.rows for count in counts})
+    return _add_labels(ledger, layout, source, (since, until), total), hours
 
 
 def profile_predictions(

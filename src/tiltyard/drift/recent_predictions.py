@@ -9,6 +9,7 @@ from statistics import NormalDist
 from typing import Any, SupportsIndex, TypeVar, overload
 
 from tiltyard.data.conform.schema import TableSchema
+from tiltyard.drift.options import DriftOptions
 from tiltyard.drift.profiles import Reference
 
 POWER = 0.8
@@ -24,11 +25,13 @@ class VersionReference:
         version: the registry version.
         profile: the profile of its training.
         schema: how it reads the cells of its rows; None for texts, and where that is not known.
+        options: how its project decides about drift; None where that is not known.
     """
 
     version: str
     profile: Reference
     schema: TableSchema | None = None
+    options: DriftOptions | None = None
 
 
 class RecentPredictions(list[Line]):

@@ -9,9 +9,12 @@ from datetime import datetime, timedelta
 from tiltyard.drift.findings import DriftEvaluation, evaluate_drift
 from tiltyard.drift.options import DriftOptions
 from tiltyard.drift.profiles import Profile, Reference
+from tiltyard.drift.profiles.seasons.row_hours import RowHours
 from tiltyard.findings import Finding
 
 Period = tuple[datetime, datetime]
+Sent = tuple[Profile, RowHours | None]
+"""The profile of a window, and when its rows came."""
 
 _SEASONS = {"day": timedelta(days=1), "week": timedelta(days=7), "year": timedelta(days=364)}
 _LONGEST_PART = 0.5  # of a season, that a window may cover
@@ -20,9 +23,9 @@ _LONGEST_PART = 0.5  # of a season, that a window may cover
 def explain_by_season(
     evaluation: DriftEvaluation,
     reference: Reference,
-    window: Profile,
+    window: Sent,
     period: Period,
-    read_profile: Callable[[Period], Profile],
+    read_window: Callable[[Period], Sent],
     options: DriftOptions,
 ) -> DriftEvaluation:
     """The evaluation, with what earlier windows of the same model say of it.
@@ -34,18 +37,18 @@ def explain_by_season(
     Args:
         evaluation: of the window against the reference.
         reference: with the dependence of its rows, which is taken to be that of earlier windows too.
-        window: the window's profile.
+        window: the window's profile, and when its rows came.
         period: its begin and end.
-        read_profile: gives the profile of an earlier period.
+        read_window: gives those of an earlier period.
         options: how drift is decided.
     """
-    hours = (period[1] - period[0]) / timedelta(hours=1)
 
     def differs(earlier: Period, *, training: bool = False) -> bool | None:
         """Whether the window differs from an earlier one, or that one from the training; None where it is unknown."""
-        past = read_profile(earlier)
-        known = reference if training else replace(reference, profile=past)
-        verdict = evaluate_drift(known, past if training else window, options, hours=hours).verdict
+        past = read_window(earlier)
+        known = reference if training else replace(reference, profile=past[0])
+        compared, hours = past if training else window
+        verdict = evaluate_drift(known, compared, options, hours=hours).verdict
         return None if verdict.status == "could_not_judge" else verdict.is_found
 
     if evaluation.verdict.status == "clear":

@@ -17,8 +17,28 @@ from tiltyard.drift.options import DriftOptions
 from tiltyard.drift.profiles import Reference, build_reference, profile_rows
 from tiltyard.drift.profiles.categories import category_name
 from tiltyard.drift.profiles.dependence import Dependence
+from tiltyard.drift.profiles.rows import RowOrder, Rows
+from tiltyard.drift.profiles.seasons.row_hours import RowHours
 
 _KNOWN_VALUES = 0.5  # share of a window's numbers that must be known as words for the kind to count as the same
+
+
+@dataclass(frozen=True)
+class ComparedOrder:
+    """What is known of the rows of two tables beyond their cells.
+
+    Attributes:
+        order: the groups and times of the reference's rows, by which it is measured how alike rows are.
+        dependence: how alike they are, where a version's training has measured it.
+        hours: when the current rows came.
+    """
+
+    order: RowOrder = field(default_factory=RowOrder)
+    dependence: Dependence | None = None
+    hours: RowHours | None = None
+
+
+NO_ORDER = ComparedOrder()
 
 
 @dataclass(frozen=True)
@@ -46,13 +66,13 @@ def compare_tables(
     options: DriftOptions,
     *,
     domain_classifier: bool = False,
-    alike: tuple[Dependence | None, float | None] = (None, None),
+    order: ComparedOrder = NO_ORDER,
 ) -> TableDrift:
     """How the current table differs from the reference; columns whose role is ``other`` are left out of both.
 
     The reference decides what a column holds. A column that holds another kind of values now is drift by itself, and
-    a column that the current table lacks is missing in all of its rows. ``alike`` says how alike rows of one group or
-    period are, and the hours of the current rows, as far as they are known.
+    a column that the current table lacks is missing in all of its rows. ``order`` says what is known of groups and
+    times.
     """
     known = {column.name: column for column in before.columns if column.role != "other"}
     current = {column.name: column for column in after.columns if column.role != "other"}
@@ -81,7 +101,7 @@ def compare_tables(
         options,
         [test for test in further if test.subject not in options.ignore],
         domain_classifier=domain_classifier,
-        alike=alike,
+        order=order,
     )
     return TableDrift(
         evaluation,
@@ -122,18 +142,21 @@ def _compare(  # noqa: PLR0913 - all that a comparison depends on
     further: Iterable[DriftTest] = (),
     *,
     domain_classifier: bool,
-    alike: tuple[Dependence | None, float | None] = (None, None),
+    order: ComparedOrder = NO_ORDER,
 ) -> DriftEvaluation:
-    reference = build_reference(before, texts=texts) if len(before) else Reference.empty()
-    reference = replace(reference, dependence=alike[0])
+    rows = Rows(before, order=order.order)
+    reference = build_reference(rows, texts=texts) if len(before) else Reference.empty()
+    if order.dependence is not None:
+        reference = replace(reference, dependence=order.dependence)
     tests = [*further]
     enough = min(len(before), len(after)) >= max(options.min_rows, LEAST_ROWS)
     if domain_classifier and enough and len(before.columns):
-        tests.append(_test_domain(before, after, texts, options))
-    return evaluate_drift(reference, profile_rows(reference.layout, after), options, tests, hours=alike[1])
+        tests.append(separate_sides(before, after, texts, options))
+    return evaluate_drift(reference, profile_rows(reference.layout, after), options, tests, hours=order.hours)
 
 
-def _test_domain(before: pd.DataFrame, after: pd.DataFrame, texts: list[str], options: DriftOptions) -> DriftTest:
+def separate_sides(before: pd.DataFrame, after: pd.DataFrame, texts: list[str], options: DriftOptions) -> DriftTest:
+    """Whether a classifier tells two frames of the same columns apart; ``texts`` names those that hold texts."""
     found = DomainClassifier().separate(before, after, texts)
     details = (("auc", found.auc), ("interval", list(found.interval)), ("classifier_rows", found.rows))
     return DriftTest(

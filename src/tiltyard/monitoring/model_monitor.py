@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
 from tiltyard.data.conform.labels import LabelCodec, is_label_gap
-from tiltyard.data.conform.rules import USUAL_RULES, ReadingRules
-from tiltyard.drift import DriftRequest, detect_data_drift
+from tiltyard.drift import DriftRequest, PredictionSource
+from tiltyard.drift.profiles import FILE as PROFILE
+from tiltyard.drift.recent_window import RecentWindow
 from tiltyard.drift.result_types import DriftDetection
 from tiltyard.errors import InputError, NotFoundError, ProjectError, UsageError
 from tiltyard.jsonable import to_json_object, to_jsonable
 from tiltyard.ledger import Ledger, Prediction, new_id
 from tiltyard.ledger.label_intake import ReportedLabel, check_labels, normalise_key
 from tiltyard.ledger.rare_class_events import read_rare_classes
-from tiltyard.ledger.sql.retention import is_redacted
 from tiltyard.monitoring.collection.logged_values import read_confidence, read_features, read_latency, read_logged_label
 from tiltyard.monitoring.degradation import evaluate_degradation
 from tiltyard.monitoring.ledger_client import LedgerClient
@@ -28,7 +27,6 @@ from tiltyard.monitoring.prediction_window import PredictionWindow, read_predict
 from tiltyard.monitoring.report import render_html, render_markdown
 from tiltyard.monitoring.report.rendering import write_page
 from tiltyard.monitoring.result_types import DashboardData, DegradationReport, PerformanceMetrics
-from tiltyard.monitoring.run import detect_champion_drift, find_dependence
 from tiltyard.monitoring.summary import Summary, SummaryQuery, build_summary
 from tiltyard.project import Project, load_project
 from tiltyard.registry import Registry
@@ -236,7 +234,7 @@ class ModelMonitor(LedgerClient):
     def detect_data_drift(
         self,
         reference_data: Any = None,
-        drift_threshold: float = 0.1,
+        drift_threshold: float | None = None,
         *,
         window_hours: float = 24,
         domain_classifier: bool = False,
@@ -245,26 +243,30 @@ class ModelMonitor(LedgerClient):
 
         Args:
             reference_data: undrifted data: a frame of features, or a series or list of texts; default: the profile of
-                its training that the champion carries, with which its predictions are compared too. How alike rows of
-                one group or period are comes from the champion's training in both cases.
-            drift_threshold: least effect that is called drift, such as 0.1: a tenth of the rows moved.
+                its training that the champion carries. Rows that are like those of the training give the same verdict,
+                by the same tests: predictions and confidence are compared in both cases. Of rows that differ from the
+                training only the inputs are. Without a champion, the inputs of all versions are compared.
+            drift_threshold: least effect that is called drift, such as 0.1: a tenth of the rows moved; default: that of
+                the project, else 0.1.
             window_hours: hours whose inputs are compared.
             domain_classifier: also train a classifier to tell the two apart; slower, needs ``reference_data``.
 
         Raises:
-            UsageError: the threshold or the window cannot be used.
+            UsageError: the threshold, the window or the reference cannot be used.
         """
         request = DriftRequest(drift_threshold, self._project.monitoring if self._project else None, domain_classifier)
-        since, until = _window_until_now(window_hours)
-        if reference_data is None:
-            found = detect_champion_drift(self.ledger, self.model_name, self.champion, (since, until), request)
-            return show_as(f"Drift of {self.model_name}", found)
-        window = read_prediction_window(self.ledger, self.model_name, since=since, until=until)
-        inputs = [row.input for row in window.predictions if not is_redacted(row.input)]
-        schema = self.champion.table_schema if self.champion else None
-        own = ReadingRules.from_section(self._project.data) if self._project else USUAL_RULES
-        request = replace(request, dependence=find_dependence(self.champion), hours=window_hours)
-        return detect_data_drift(reference_data, inputs, request, schema, schema.rules if schema else own)
+        window, champion = _window_until_now(window_hours), self.champion
+        recent = RecentWindow(
+            self.ledger,
+            PredictionSource(champion.model_name, champion.version, schema=champion.table_schema) if champion else None,
+            champion.attachment(PROFILE) if champion else None,
+            window,
+            self.model_name,
+            self._project,
+        )
+        given = reference_data is not None
+        found = recent.compare_with_rows(reference_data, request) if given else recent.compare_with_training(request)
+        return show_as(f"Drift of {self.model_name}", found)
 
     def get_monitoring_dashboard_data(self, hours: float = 24) -> DashboardData:
         """All figures of the last hours, as JSON-ready data.

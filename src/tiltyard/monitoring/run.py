@@ -10,18 +10,11 @@ from typing import Any
 from tiltyard.drift import (
     DriftEvaluation,
     DriftOptions,
-    DriftRequest,
     PredictionSource,
-    describe_drift,
-    evaluate_without_reference,
     find_drift,
 )
 from tiltyard.drift.extrapolation import measure_extrapolation
 from tiltyard.drift.profiles import FILE as PROFILE
-from tiltyard.drift.profiles import Reference
-from tiltyard.drift.profiles.dependence import Dependence
-from tiltyard.drift.result_types import DriftDetection
-from tiltyard.errors import ArtifactError
 from tiltyard.evaluation import SliceReport
 from tiltyard.findings import SEVERITIES, Finding
 from tiltyard.jsonable import to_json_object
@@ -235,32 +228,6 @@ def _check_labels(
     truth = {row.id: label for row, label in labelled.recorded.pairs}
     requests = ledger.label_requests.select(model_name=window.model_name)
     return check_label_sample(window, truth, requests, false_alarm_rate)
-
-
-def detect_champion_drift(
-    ledger: Ledger,
-    model_name: str,
-    monitored: MonitoredVersion | None,
-    window: tuple[datetime, datetime],
-    request: DriftRequest,
-) -> DriftDetection:
-    """Drift of a champion's inputs and predictions from the profile of its training, as a dictionary."""
-    evaluation = (
-        evaluate_without_reference(None)
-        if monitored is None
-        else _find_drift(ledger, monitored, window, request.options)
-    )
-    reference = f"the training of {model_name}" + (f" version {monitored.version}" if monitored else "")
-    return describe_drift(evaluation, reference)
-
-
-def find_dependence(monitored: MonitoredVersion | None) -> Dependence | None:
-    """How alike rows of one group or period are, by a version's training; None where that is not known."""
-    content = None if monitored is None else monitored.attachment(PROFILE)
-    try:
-        return None if content is None else Reference.from_bytes(content).dependence
-    except ArtifactError:
-        return None  # of another format
 
 
 def _find_drift(

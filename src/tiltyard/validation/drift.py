@@ -21,8 +21,10 @@ from tiltyard.data.row_times import TIME_STEP, read_row_times
 from tiltyard.drift import DriftOptions
 from tiltyard.drift.detectors.suite import DriftTest
 from tiltyard.drift.profiles.categories import category_name
+from tiltyard.drift.profiles.seasons.row_hours import RowHours
 from tiltyard.drift.profiles.texts import MEASURES
-from tiltyard.drift.tables import TableDrift, compare_tables, is_incomparable
+from tiltyard.drift.row_order import find_group_columns, order_rows
+from tiltyard.drift.tables import NO_ORDER, ComparedOrder, TableDrift, compare_tables, is_incomparable
 from tiltyard.errors import UsageError
 from tiltyard.formatting import format_count, format_number, quote_excerpt
 from tiltyard.project import Project, ValidationSection
@@ -44,7 +46,24 @@ def drift_options(project: Project | None, limits: ValidationSection) -> DriftOp
     return replace(options, threshold=min(options.threshold, limits.max_drift))
 
 
-def measure_drift(
+def order_datasets(
+    reference: pd.DataFrame, current: pd.DataFrame, roles: Roles, project: Project | None, rules: ReadingRules
+) -> ComparedOrder:
+    """Which rows belong together, by the groups and the time that the project names, or that columns show.
+
+    A training finds them alike, so that two datasets are compared as predictions are with the training.
+    """
+    if project is None:
+        return NO_ORDER
+    inputs = {str(name) for name in reference.columns if roles.find_role(str(name)) in ("feature", "text")}
+    groups = find_group_columns(reference, inputs, project)
+    order = order_rows(reference, reference, groups, project.data.time, rules)
+    times = order_rows(current, current, (), project.data.time, rules)
+    clock = times.times if times.clock else None
+    return ComparedOrder(order, hours=None if clock is None else RowHours.from_clock(clock))
+
+
+def measure_drift(  # noqa: PLR0913 - all that a comparison depends on
     reference: Named,
     current: Named,
     roles: Roles,
@@ -52,8 +71,11 @@ def measure_drift(
     *,
     adversarial: bool,
     rules: ReadingRules = USUAL_RULES,
+    order: ComparedOrder = NO_ORDER,
 ) -> dict[str, Any]:
     """Measures between two datasets, each a name and its rows, whose cells are read by the rules.
+
+    ``order`` says which rows belong together: see ``order_datasets``.
 
     Returns:
         ``reference`` and ``current`` (name and rows), ``judged``, ``drift_detected``, ``columns`` (lost, new),
@@ -61,7 +83,7 @@ def measure_drift(
         ``new_values`` by column, ``told_apart``, and ``pictures``: shares in the same bins, by column.
     """
     before, after = (unite_spellings(read_table(frame, name, roles, rules)) for name, frame in (reference, current))
-    found = compare_tables(before, after, options, domain_classifier=adversarial)
+    found = compare_tables(before, after, options, domain_classifier=adversarial, order=order)
     current_columns = {column.name: column for column in after.columns}
     pairs = [
         (column, current_columns[column.name])

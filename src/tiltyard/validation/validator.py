@@ -18,7 +18,7 @@ from tiltyard.errors import NotFoundError, UsageError
 from tiltyard.findings import Finding
 from tiltyard.project import Project, ValidationSection
 from tiltyard.suggest import nearest
-from tiltyard.validation.drift import cut_by_time, drift_options, measure_drift
+from tiltyard.validation.drift import cut_by_time, drift_options, measure_drift, order_datasets
 from tiltyard.validation.drift_findings import DriftReport
 from tiltyard.validation.label_choice import USUAL_LABEL, choose_roles
 from tiltyard.validation.results import SplitReport, ValidationReport
@@ -189,7 +189,13 @@ class DataValidator:
         roles, options = self._roles(pair[0], None, None), drift_options(self._project, self._limits)
         with np.errstate(over="ignore", invalid="ignore"):
             measured = measure_drift(
-                (names[0], pair[0]), (names[1], pair[1]), roles, options, adversarial=adversarial, rules=self._rules
+                (names[0], pair[0]),
+                (names[1], pair[1]),
+                roles,
+                options,
+                adversarial=adversarial,
+                rules=self._rules,
+                order=order_datasets(*pair, roles, self._project, self._rules),
             )
         return DriftReport((measured,), self._limits)
 
@@ -210,8 +216,8 @@ class DataValidator:
         time = time or (self._project.data.time if self._project else None)
         roles, options = self._roles(df, None, None), drift_options(self._project, self._limits)
         parts = cut_by_time(df, time, periods, self._rules)
-        (first, reference), *later = parts
-        reference = reference.drop(columns=[time])
+        (first, first_rows), *later = parts
+        reference = first_rows.drop(columns=[time])
         with np.errstate(over="ignore", invalid="ignore"):
             measured = [
                 measure_drift(
@@ -221,6 +227,7 @@ class DataValidator:
                     options,
                     adversarial=adversarial,
                     rules=self._rules,
+                    order=order_datasets(first_rows, rows, roles, self._project, self._rules),
                 )
                 for name, rows in later
             ]

@@ -19,6 +19,7 @@ from tiltyard.drift.options import DriftOptions
 from tiltyard.drift.profiles import Profile, Reference
 from tiltyard.drift.profiles.dependence import EffectiveRows
 from tiltyard.drift.profiles.schema import CONFIDENCE, LABEL, PREDICTION, RESIDUAL, SPREAD
+from tiltyard.drift.profiles.seasons.row_hours import RowHours
 from tiltyard.drift.profiles.texts import MEASURES
 
 NUMBER_DETECTORS: dict[str, NumberDetector] = {
@@ -93,12 +94,12 @@ class UntestedSubject:
 
 
 def compare_profiles(
-    reference: Reference, window: Profile, options: DriftOptions, hours: float | None = None
+    reference: Reference, window: Profile, options: DriftOptions, hours: RowHours | None = None
 ) -> tuple[tuple[DriftTest, ...], tuple[UntestedSubject, ...]]:
     """All tests of a window against the reference, not yet corrected for their number; and what had too few rows.
 
     Where the reference knows how alike rows of one group or period are, so many rows count as their information is
-    worth. ``hours`` is the length of the window, where that is known.
+    worth. ``hours`` says when the window's rows came, where that is known.
     """
     made: list[DriftTest] = []
     left: list[UntestedSubject] = []
@@ -134,7 +135,7 @@ class _Suite:
     reference: Reference
     window: Profile
     options: DriftOptions
-    hours: float | None
+    hours: RowHours | None
 
     def run(self) -> Iterator[DriftTest | UntestedSubject]:
         layout = self.reference.layout
@@ -228,7 +229,11 @@ class _Suite:
 
     def _find_worth(self, test: DriftTest, key: str) -> EffectiveRows | None:
         dependence = self.reference.dependence
-        return None if dependence is None else dependence.effective_rows(key, *test.rows, self.hours)
+        return (
+            None
+            if dependence is None
+            else dependence.effective_rows(key, *test.rows, None if self.hours is None else self.hours.span)
+        )
 
     def _weigh(self, test: DriftTest, outcome: TestResult, key: str) -> DriftTest:
         """The test with the p-value of as many independent rows as its rows are worth."""

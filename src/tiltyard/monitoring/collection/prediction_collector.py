@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, cast
 
-from tiltyard.drift import detect_drift
+from tiltyard.drift import DriftOptions, detect_drift
 from tiltyard.drift.profiles import FILE as PROFILE
 from tiltyard.drift.profiles import Reference
 from tiltyard.drift.recent_predictions import RecentPredictions, VersionReference
@@ -85,9 +85,9 @@ class PredictionCollector(LedgerClient):
             profile = Reference.from_bytes(content)
         except ArtifactError:
             return None  # of another format: the older predictions are a reference too
-        return VersionReference(champion.version, profile, champion.table_schema)
+        return VersionReference(champion.version, profile, champion.table_schema, _read_options(champion.model_name))
 
-    def detect_drift(self, limit: int = 1000, *, drift_threshold: float = 0.1) -> DriftDetection:
+    def detect_drift(self, limit: int = 1000, *, drift_threshold: float | None = None) -> DriftDetection:
         """Whether the latest predictions drifted; see ``tiltyard.detect_drift``.
 
         Raises:
@@ -143,3 +143,12 @@ class PredictionCollector(LedgerClient):
             return Settings.load(find_project_file().parent)
         except ProjectError:
             return Settings.load()
+
+
+def _read_options(model_name: str) -> DriftOptions | None:
+    """How the project in the working folder or above it decides about drift; None where it is another model's."""
+    try:
+        project = load_project()
+    except ProjectError:
+        return None
+    return DriftOptions.from_section(project.monitoring) if project.model_name == model_name else None
