@@ -146,7 +146,7 @@ def test_rows_unlike_the_training_are_compared_by_inputs() -> None:
 
 
 def test_columns_that_the_version_does_not_read_are_no_drift() -> None:
-    """The label and other columns of the training's table, which callers never send, are no lost columns."""
+    """The label and other columns of the training's table, which callers never send, are not missed."""
     table = TRAIN[0].assign(label=TRAIN[1], row=np.arange(len(TRAIN[0])))
     found = open_window(record(draw(np.random.default_rng(8), 7))).compare_with_rows(table, DriftRequest())
     assert (found["status"], found["not_sent"], found["not_compared"]) == ("clear", [], ["label", "row"])
@@ -184,7 +184,7 @@ def test_without_predictions_of_the_champion_inputs_of_all_are_compared() -> Non
 
 
 def test_a_classifier_compares_the_rows_of_the_champion() -> None:
-    """With a domain classifier, the version's columns of both sides are told apart or not."""
+    """With a domain classifier, the version's columns of both sides are distinguished or not."""
     window = open_window(record(move("age", 20.0)(draw(np.random.default_rng(11), 3))))
     found = window.compare_with_rows(TRAIN[0][:400], DriftRequest(domain_classifier=True))
     assert found["features"]["rows"]["drift_detected"]

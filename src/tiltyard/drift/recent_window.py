@@ -99,7 +99,7 @@ class RecentWindow:
             return None  # of another format
 
     def _is_enough(self, source: PredictionSource, options: DriftOptions) -> bool:
-        """Whether the champion itself made enough of the predictions, or nobody else made any."""
+        """Whether the champion itself made enough of the predictions, or all of them."""
         stats = self.ledger.prediction_stats(self.model_name, *self.window)
         mine = stats.by_version.get(source.version, 0)
         return mine >= options.min_rows or mine == stats.total

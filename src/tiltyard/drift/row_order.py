@@ -46,7 +46,7 @@ def order_rows(
 
     Args:
         frame: n rows with the columns of groups and time.
-        inputs: the n inputs, by which a row without a group's name is told from others.
+        inputs: the n inputs, by which a row without a group's name is distinguished.
         groups: the columns of groups; those that the frame lacks are left out.
         time: the column of the time.
         rules: how its cells are read.
