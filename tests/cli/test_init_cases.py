@@ -405,11 +405,14 @@ def test_numbers_with_a_sign_are_numbers(
     found = run_init(tmp_path, "rows.csv", content)
     assert (found["read_as"], found["guess"]["label"]) == (read_as, "y")
     [said] = [one for one in found["findings"] if one["code"] == "data.number-sign"]
-    dataset = load_dataset(load_project(tmp_path / "tiltyard.toml"))
+    project = load_project(tmp_path / "tiltyard.toml")
+    dataset = load_dataset(project)
     assert isinstance(dataset.inputs, pd.DataFrame)
     assert dataset.inputs["rate"].dtype == np.float64
     assert dataset.inputs["rate"].isna().sum() == 1
     assert f"is read as {dataset.inputs['rate'][0]:.10g}." in said["message"]
+    checked = validate_data(dataset, split_dataset(dataset, project.split, project.data.time), project).findings
+    assert ("data.numbers-as-text", "rate") not in {(one.code, one.subject) for one in checked}
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,8 @@ def test_a_named_column_that_is_missing_is_refused() -> None:
         ({"fee": FEE, "digit": np.arange(ROWS) % 10}, "digit"),
         ({"helped": AGE % 9, "Score": 1 + AGE % 5, "Time": 10**9 + AGE, "shown": FEE}, "Score"),
         ({"school": RANDOM.choice(["GP", "MS"], ROWS), "age": AGE, "G3": AGE % 20}, "G3"),
+        ({"left": TWO.astype(str), "age": AGE, "discount": [f"{age % 30} %" for age in AGE]}, "left"),
+        ({"plan": PLAN, "age": AGE, "y": TWO, "price": [f"{5 * (age % 9)} EUR" for age in AGE]}, "y"),
     ],
 )
 def test_the_label_is_found_by_name_place_and_values(columns: dict[str, object], label: str) -> None:

@@ -11,6 +11,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from tiltyard.data.conform.number_texts import find_sign
+from tiltyard.data.conform.rules import GAP_WORDS
 from tiltyard.data.conform.written import ColumnKind
 from tiltyard.data.content_hash import Hashes
 
@@ -127,6 +129,11 @@ class Column:
     def as_words(self) -> bool:
         """Whether numbers are written as text."""
         return self.kind == "number" and self.coded
+
+    @cached_property
+    def sign(self) -> str:
+        """The sign of percent or of a currency that all of its numbers have; empty where there is none."""
+        return find_sign((str(value).strip() for value in self.distinct), GAP_WORDS) if self.as_words else ""
 
 
 @dataclass(frozen=True, eq=False)

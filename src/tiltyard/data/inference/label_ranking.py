@@ -126,6 +126,8 @@ def _weigh_values(facts: ColumnFacts) -> list[tuple[float, str]]:
     weighed = [(-10.0 * facts.missing_share, f"{format_percent(facts.missing_share)} of its cells are empty")]
     few = 2.0 if facts.different == 2 else 1.5 if facts.different <= 10 else 0.5 if facts.different <= 50 else -1.0
     weighed.append((few, f"it has {facts.different} values"))
+    if facts.column.sign:
+        weighed.append((-6.0, f"its numbers have the sign '{facts.column.sign}', and measure a quantity"))
     if facts.kind in ("category", "boolean"):
         weighed.append((1.0, ""))
         if facts.sample and all(word in GAP_WORDS for word in facts.sample):

@@ -101,7 +101,8 @@ def _measure_column(column: Column, rows: int, settled: Collection[tuple[str, st
 
 def _word_facts(column: Column, present: int, settled: Collection[tuple[str, str]]) -> dict[str, Any]:
     facts: dict[str, Any] = {}
-    if column.numeric and column.kind in ("number", "category"):
+    # Numbers that all have one sign are read over it, which another finding says.
+    if column.numeric and column.kind in ("number", "category") and not column.sign:
         facts["numbers_as_text"] = _numbers_as_text(column, present)
     if column.kind == "category" and len(column.distinct) <= _MOST_CATEGORIES:
         facts.update(_stand_in_words(column, settled))
