@@ -13,11 +13,13 @@ from tiltyard.evaluation.sequential_test import (
     LiveVerdict,
     PairedRows,
     UnitRows,
+    compute_paired_evidence,
     compute_split_evidence,
     evaluate_shadow,
     evaluate_shadow_units,
     evaluate_split,
 )
+from tiltyard.evaluation.sequential_test.power import count_pairs_needed, count_units_needed
 from tiltyard.evaluation.sequential_test.units import ANALYSES
 
 Sides = NDArray[np.bool_]
@@ -219,3 +221,52 @@ def test_shadowed_units_find_the_better_one_and_single_rows_count_as_before() ->
     assert one.decision == "go on"
     alone = PairedRows(np.zeros(2, dtype=np.int64), make_batches(2))
     assert evaluate_shadow_units((52, 4, 15, 3), alone).e_value == pytest.approx(evaluate_shadow(50, 4, 15, 3).e_value)
+
+
+@pytest.mark.parametrize("batch", [1, 20])
+def test_the_units_that_a_split_still_needs_find_the_gain(batch: int) -> None:
+    """With as many requests as are named for a gain, it is found in about four of five tests, and not with a third."""
+    random, gain, alike = np.random.default_rng(8), 0.08, 0.2
+    weight = batch / (1 + (batch - 1) * alike)
+    needed = count_units_needed(gain, weight / (0.8 * 0.2), alpha=0.05, side=0.25, largest_side=0.5)
+    found = {needed // 3: 0, needed: 0}
+    for requests, _ in product(found, range(40)):
+        theirs = random.random(requests) < 0.5
+        likely = random.beta(0.76 * (1 / alike - 1), 0.24 * (1 / alike - 1), requests)
+        likely = np.where(theirs, likely + gain / 0.24 * (1 - likely), likely)
+        right = random.random(requests * batch) < np.repeat(likely, batch)
+        units = make_batches(*[batch] * requests)
+        found[requests] += compute_split_evidence(np.repeat(theirs, batch), right, share=0.5, units=units) >= 20
+    assert found[needed // 3] < 20
+    assert found[needed] >= 28
+
+
+def test_the_rows_that_a_shadow_still_needs_find_the_gain() -> None:
+    """With as many labelled rows as are named for a gain, it is found in about four of five tests."""
+    random, gain, apart = np.random.default_rng(3), 0.04, 0.12
+    needed = count_pairs_needed(gain, apart, alpha=0.05)
+    won, lost, _ = random.multinomial(needed, [apart / 2 + gain / 2, apart / 2 - gain / 2, 1 - apart], 400).T
+    found = sum(compute_paired_evidence(int(w), int(n)) >= 20 for w, n in zip(won, lost, strict=True))
+    assert 0.72 <= found / 400 <= 0.88
+
+
+def test_a_verdict_that_goes_on_names_what_it_lacks() -> None:
+    """How many requests a gain of one point takes, and how many more that is; batches of doubtful value take more."""
+    random = np.random.default_rng(5)
+    theirs, right = random.random(600) < 0.5, random.random(600) < 0.8
+    alone = evaluate_split(theirs, right, share=0.5)
+    assert alone.units_needed is not None
+    assert (
+        f"takes about {alone.units_needed:,} requests and callers, {alone.units_needed - 600:,} more" in alone.summary
+    )
+    shadow = evaluate_shadow(500, 30, 30, 40)
+    assert shadow.units_needed is not None
+    assert shadow.units_needed < alone.units_needed
+    lead = np.repeat(random.integers(-1, 2, 30), 20)
+    batches = evaluate_shadow_units((200, 200, 200, 0), PairedRows(lead, make_batches(*[20] * 30)))
+    rows = evaluate_shadow(200, 200, 200, 0)
+    assert batches.units_needed is not None
+    assert rows.units_needed is not None
+    assert 0.5 * rows.units_needed < batches.units_needed < 1.5 * rows.units_needed  # a batch says what one row says
+    assert evaluate_split(theirs[:0], right[:0], share=0.5).units_needed is None
+    assert "takes" not in evaluate_shadow(40, 2, 40, 10).summary

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, fields
-from datetime import UTC
+from datetime import UTC, timedelta
+from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import numpy as np
+import sqlalchemy
 
 from tiltyard.findings import Finding
-from tiltyard.ledger import new_id
+from tiltyard.ledger import SqlLedger, new_id
 from tiltyard.ledger.records import finding_record
-from tiltyard.testing import NOON, MemoryLedger
+from tiltyard.testing import NOON, MemoryLedger, make_finding
 
 
 def test_ids_rise_and_are_of_version_7() -> None:
@@ -40,6 +43,26 @@ def test_a_recorded_finding_is_the_finding() -> None:
     stored = {one.name for one in fields(Finding)} - {"title"}  # a title follows from the code
     assert {name: getattr(record, name) for name in stored} == {name: asdict(found)[name] for name in stored}
     assert (record.project, record.version, record.at.tzinfo) == ("films", "1", UTC)
+
+
+def test_the_latest_findings_are_ranked_without_their_evidence(tmp_path: Path) -> None:
+    """Evidence may be long: the ledger looks for the newest findings without it, and reads that of the few it found."""
+    statements: list[str] = []
+
+    def note(*seen: Any) -> None:
+        statements.append(seen[2])
+
+    with SqlLedger.open(f"sqlite:///{tmp_path}/ledger.db") as ledger:
+        ledger.findings.record([make_finding(at=NOON + timedelta(hours=hour)) for hour in range(3)])
+        sqlalchemy.event.listen(sqlalchemy.Engine, "before_cursor_execute", note)
+        try:
+            (latest,) = ledger.findings.latest(project="films")
+        finally:
+            sqlalchemy.event.remove(sqlalchemy.Engine, "before_cursor_execute", note)
+    assert (latest.at, latest.evidence) == (NOON + timedelta(hours=2), {"rows": 3})
+    [ranking] = [part.partition(")")[0] for part in statements[-1].split("(SELECT")[1:]]
+    assert "row_number" in ranking
+    assert "evidence" not in statements[-1].split("(SELECT")[1]
 
 
 def test_evidence_with_numpy_values_is_json() -> None:

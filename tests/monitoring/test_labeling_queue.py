@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from click.testing import CliRunner
 from tests.monitoring.sample_predictions import make_labelled_predictions, number_predictions
 from tiltyard.cli.main import cli
 from tiltyard.errors import UsageError
-from tiltyard.ledger import RANDOM, Prediction, SqlLedger
+from tiltyard.ledger import RANDOM, LabelRequest, Prediction, SqlLedger
 from tiltyard.ledger.sql.retention import redact_input
 from tiltyard.monitoring.labels.labeling_queue import (
     DRIFTED,
@@ -151,10 +152,30 @@ def test_the_random_share_is_of_the_whole_queue(
 def test_a_queue_without_chance_is_possible_and_says_so(tmp_path: Path) -> None:
     """A project may do without random rows; the command then says what the labels are not good for."""
     project = write_project(tmp_path, "[labels]\nrandom_share = 0\n")
-    done = CliRunner().invoke(cli, ["label", "queue", *project, "--drifted", "0"], catch_exceptions=False)
+    queue = ["label", "queue", *project, "--drifted", "0"]
+    done = CliRunner().invoke(cli, [*queue, "--to", str(tmp_path / "q.csv")], catch_exceptions=False)
     assert "No prediction was drawn at random" in done.output
     with SqlLedger.open(f"sqlite:///{tmp_path}/.tiltyard/ledger.db") as ledger:
         assert {one.reason for one in ledger.label_requests.select()} == {UNCERTAIN}
+
+
+def test_a_list_on_the_screen_requests_nothing(tmp_path: Path) -> None:
+    """What is only looked at takes no labels away; what is written down, or handed to a program, is a request."""
+    project = write_project(tmp_path)
+    queue = ["label", "queue", *project, "--drifted", "0", "--size", "5"]
+
+    def count_requests() -> int:
+        with SqlLedger.open(f"sqlite:///{tmp_path}/.tiltyard/ledger.db") as ledger:
+            return len(list(ledger.label_requests.select()))
+
+    shown = CliRunner().invoke(cli, queue, catch_exceptions=False)
+    assert "requests no labels" in shown.output
+    assert count_requests() == 0
+    unwritable = tmp_path / "r.csv" / "queue.csv"
+    assert CliRunner().invoke(cli, [*queue, "--to", str(unwritable)]).exit_code != 0
+    printed = json.loads(CliRunner().invoke(cli, [*queue, "--json"], catch_exceptions=False).stdout)
+    assert (printed["recorded"], len(printed["queue"])) == (True, 5)
+    assert count_requests() >= 5
 
 
 def write_project(folder: Path, more: str = "") -> list[str]:
@@ -167,6 +188,19 @@ def write_project(folder: Path, more: str = "") -> list[str]:
     with SqlLedger.open(f"sqlite:///{folder}/.tiltyard/ledger.db") as ledger:
         ledger.record(make_labelled_predictions(40)[0])
     return ["--project", str(folder)]
+
+
+def test_rows_that_had_a_label_when_they_were_drawn_are_not_compared() -> None:
+    """Labels that came by themselves, of some cases only, do not make a draw out of which nothing came back unlike."""
+    rows, labels = make_labelled_predictions(300)
+    drawn_at = max(label.at for label in labels) + timedelta(hours=1)
+    requests = [LabelRequest("q", row.id, drawn_at, RANDOM, 1.0) for row in rows]
+    came = {row.id: label for row, label in zip(rows, labels, strict=True) if row.label == "positive"}
+    window = PredictionWindow("films", rows[0].at, drawn_at, tuple(rows), came)
+    assert check_label_sample(window, came, requests, 0.05) == []
+    later = {id_: replace(label, at=drawn_at + timedelta(hours=1)) for id_, label in came.items()}
+    [found] = check_label_sample(replace(window, truth=later), later, requests, 0.05)
+    assert (found.subject, found.is_found) == (RANDOM, True)
 
 
 def test_labels_that_chance_chose_are_seldom_said_to_be_none() -> None:

@@ -163,6 +163,22 @@ def test_without_a_challenger_in_the_project_nothing_is_evaluated(tmp_path: Path
     assert "mode" in caught.value.next_step
 
 
+def test_rows_of_an_earlier_build_are_left_out_and_reported(tmp_path: Path) -> None:
+    """Rows of which the requests are not known decide nothing: they may all be of one batch."""
+    ours = project({"mode": "shadow"})
+    ledger, versions = MemoryLedger(), registry(tmp_path, ours.model_name)
+    served = [make_prediction(project=ours.model_name, label="a") for _ in range(120)]
+    hidden = [
+        make_prediction(project=ours.model_name, version="2", route="shadow", label="b", key=row.id, unit=None)
+        for row in served
+    ]
+    ledger.record([*served, *hidden])
+    ledger.record_labels([Label(row.id, "b", NOW, "test") for row in served])
+    verdict = evaluate_ab_test(ours, versions, ledger, "ann").verdict
+    assert (verdict.decision, verdict.challenger_rows, verdict.left_out) == ("go on", 0, 120)
+    assert "120 labelled rows of an earlier build are left out" in verdict.summary
+
+
 @pytest.mark.parametrize(("group", "decision"), [(None, "challenger wins"), ("film", "go on")])
 def test_a_group_in_shadow_is_one_unit(tmp_path: Path, group: str | None, decision: str) -> None:
     """Where the project names groups, many inputs about three films say little of other films."""

@@ -19,6 +19,7 @@ from tests.serving.fake_registry import MODEL, FakeRegistry
 from tests.serving.fakes import TestLedger, WordScorer
 from tests.serving.scraping import value
 from tiltyard.errors import UnavailableError
+from tiltyard.processes.model_calls import ModelCalls
 from tiltyard.scoring import Scores
 from tiltyard.serving.model.served_version import ServedVersion
 from tiltyard.serving.predict.batching.batcher import Batcher, BatchLimits
@@ -196,7 +197,8 @@ def test_a_call_that_hangs_names_the_version_that_it_asks() -> None:
     """In a batch that champion and challenger share, the champion's call under way is the champion's."""
 
     async def story() -> None:
-        stand = Stand(challenger=WordScorer())
+        stand, calls = Stand(challenger=WordScorer()), ModelCalls()
+        stand.batcher.calls = calls.slot("batch")
         stand.scorer = hanging = HangingScorer()  # type: ignore[assignment]
         tickets = [
             stand.batcher.submit([{"text": text}], share=share, unit="ada")
@@ -205,10 +207,11 @@ def test_a_call_that_hangs_names_the_version_that_it_asks() -> None:
         hanging.held["first"].set()
         while hanging.calls < 2:
             await asyncio.sleep(0.01)
-        assert stand.batcher.call_under_way == ("1", 1)
+        call = calls.under_way()["batch"]
+        assert (call.version, call.requests) == ("1", 1)
         hanging.held["second"].set()
         assert [(await ticket.result())[0].version for ticket in tickets] == ["1", "2", "1"]
         await stand.batcher.close()
-        assert stand.batcher.call_under_way == ("", 0)
+        assert calls.under_way() == {}
 
     run(story)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.serving.conftest import Start
 from tests.serving.fake_registry import MODEL, FakeRegistry
 from tests.serving.fakes import TestLedger
-from tiltyard.ledger import Prediction
+from tiltyard.ledger import Label, Prediction
 from tiltyard.project import Project
 from tiltyard.promotion.ab_test import live_comparison
 from tiltyard.serving.predict.shadow import assigned_to_challenger
@@ -57,6 +57,10 @@ def test_the_shadow_predicts_the_same_inputs_and_no_client_sees_it(
         row, shadowed = ledger.prediction(response["prediction_id"]), shadow[response["prediction_id"]]
         assert row is not None
         assert (shadowed.input, shadowed.version, row.route) == (row.input, "2", "champion")
+    ledger.record_labels([Label(row.id, row.label, row.at, "test") for row in by_route(ledger, "champion")])
+    known = ledger.outcomes.count_shadow(MODEL, "2")
+    assert known.unknown == 0
+    assert sum((known.both_right, known.only_champion_right, known.only_challenger_right, known.both_wrong)) == 3
 
 
 def test_health_leaves_the_shadow_out_after_a_restart(pair: FakeRegistry, start: Start, ledger: TestLedger) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from tests.serving.hanging_model import HangingClassifier
 from tiltyard.ledger import SqlLedger
 from tiltyard.processes.health_checks import Watchdog
 from tiltyard.processes.ipc import IpcChannel
+from tiltyard.processes.model_calls import ModelCalls, open_shared_memory
 from tiltyard.project import ServingSection
 from tiltyard.serving.process.liveness import LivenessProbe
 from tiltyard.serving.process.remote_registry import VERSION_INFO
@@ -48,7 +50,8 @@ class RunningWorker:
         self, root: Path, registry: FakeRegistry, trusted: Sequence[str] = TRUSTED, *, fresh: bool = False
     ) -> None:
         ours, theirs = socket.socketpair()
-        listener = socket.create_server(("127.0.0.1", 0))
+        listener, memory = socket.create_server(("127.0.0.1", 0)), open_shared_memory()
+        self.calls = ModelCalls.attach(memory)
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         config = WorkerConfig(
             root=root,
@@ -60,12 +63,14 @@ class RunningWorker:
             workers=1,
             listener=listener.fileno(),
             ledger="direct",
+            calls=memory,
         )
         environ = environment() | {"TILTYARD_TRUSTED_TYPES": json.dumps(list(trusted))}
         with theirs, listener:
             command = [sys.executable, "-m", "tiltyard.serving.process.worker", str(theirs.fileno())]
-            passed = [theirs.fileno(), listener.fileno()]
+            passed = [theirs.fileno(), listener.fileno(), memory]
             self.process = fork_server.popen(command, pass_fds=passed, env=environ, fresh=fresh)
+        os.close(memory)
         self.listening = threading.Event()
         handlers: dict[str, Any] = {
             "get_version": lambda **what: VERSION_INFO.dump_python(registry.get_version(**what), mode="json"),
@@ -113,8 +118,9 @@ def test_a_worker_serves_what_its_supervisor_fetches_and_ends_with_it(
     assert worker.process.wait(30) == 0
 
 
-def test_a_model_that_does_not_return_is_seen(tmp_path: Path, registry: FakeRegistry) -> None:
-    """The worker's event loop responds; that its model sleeps in a call is seen by its seconds, with its version."""
+@pytest.fixture
+def hanging_worker(tmp_path: Path, registry: FakeRegistry) -> Iterator[RunningWorker]:
+    """A worker whose model hangs on some inputs."""
     texts = pd.Series(["a warm film", "a cold film"])
     hanging = make_pipeline(HangingClassifier()).fit(texts, ["good", "bad"])
     trusted = (*TRUSTED, hanging_model.TYPE)
@@ -122,7 +128,31 @@ def test_a_model_that_does_not_return_is_seen(tmp_path: Path, registry: FakeRegi
         "champion", registry.add(package(tmp_path / "hanging", hanging, "text-classification", texts, trusted))
     )
     with SqlLedger.open(f"sqlite:///{tmp_path / '.tiltyard' / 'ledger.db'}"):
-        worker = RunningWorker(tmp_path, registry, trusted)
+        running = RunningWorker(tmp_path, registry, trusted)
+    yield running
+    running.end()
+
+
+def test_a_model_that_holds_the_interpreter_is_seen(hanging_worker: RunningWorker) -> None:
+    """The worker responds to nothing any more; in which version's call it hangs is known from shared memory."""
+    worker, hung = hanging_worker, threading.Event()
+    probe = LivenessProbe(worker.channel, 0.6, lambda: True, worker.calls)
+    watchdog = Watchdog(probe.health_checks(), lambda _failure: hung.set())
+    with httpx.Client(base_url=worker.url, timeout=30) as client:
+        assert client.post("/predict", json={"text": "a warm film"}).status_code == 200
+        assert worker.channel.call("ping", seconds=30) == 0.0
+        assert worker.calls.under_way() == {}
+        with pytest.raises(httpx.ReadTimeout):
+            client.post("/predict", json={"text": hanging_model.HOLD}, timeout=0.3)
+    watchdog.start()
+    assert hung.wait(30)
+    watchdog.stop()
+    assert probe.hung_call == ("1", 1)
+
+
+def test_a_model_that_does_not_return_is_seen(hanging_worker: RunningWorker) -> None:
+    """The worker's event loop responds; that its model sleeps in a call is seen by its seconds, with its version."""
+    worker = hanging_worker
     failures: dict[str, list[str]] = {"patient": [], "strict": []}
     hung = threading.Event()
 
@@ -130,8 +160,9 @@ def test_a_model_that_does_not_return_is_seen(tmp_path: Path, registry: FakeRegi
         failures["strict"].append(failure)
         hung.set()
 
-    patient = Watchdog(LivenessProbe(worker.channel, 600, lambda: True).health_checks(), failures["patient"].append)
-    probe = LivenessProbe(worker.channel, 1.5, lambda: True)
+    slow = LivenessProbe(worker.channel, 600, lambda: True, worker.calls)
+    patient = Watchdog(slow.health_checks(), failures["patient"].append)
+    probe = LivenessProbe(worker.channel, 1.5, lambda: True, worker.calls)
     strict = Watchdog(probe.health_checks(), report)
     try:
         with httpx.Client(base_url=worker.url, timeout=30) as client:
@@ -148,7 +179,6 @@ def test_a_model_that_does_not_return_is_seen(tmp_path: Path, registry: FakeRegi
     finally:
         for watchdog in (patient, strict):
             watchdog.stop()
-        worker.end()
 
 
 def test_a_worker_is_pinged_once_it_listens() -> None:
@@ -157,7 +187,7 @@ def test_a_worker_is_pinged_once_it_listens() -> None:
     channel, listening = IpcChannel(ours, {}), threading.Event()
     channel.start()
     with theirs:
-        listens, responds, returns = LivenessProbe(channel, 0.1, listening.is_set).health_checks()
+        listens, responds, returns = LivenessProbe(channel, 0.1, listening.is_set, ModelCalls()).health_checks()
         assert (listens.probe(), responds.probe(), returns.probe()) == (False, True, True)
         listening.set()
         assert (listens.probe(), responds.probe(), returns.probe()) == (True, False, True)
@@ -174,7 +204,7 @@ def test_a_worker_that_hangs_as_soon_as_it_listens_is_found() -> None:
         hung.set()
 
     channel.start()
-    watchdog = Watchdog(LivenessProbe(channel, 0.1, lambda: True).health_checks(), report)
+    watchdog = Watchdog(LivenessProbe(channel, 0.1, lambda: True, ModelCalls()).health_checks(), report)
     with theirs:
         watchdog.start()
         assert hung.wait(10)

@@ -124,8 +124,16 @@ class Retention(Protocol):
             How many predictions are gone.
         """
 
-    def redact(self, ids: Sequence[str], reason: str) -> int:
+    def redact(self, ids: Sequence[str], reason: str, group_key: str | None = None) -> int:
         """Put a marker in the place of inputs, and remove the callers' keys; predictions and labels stay.
+
+        Which of these rows belong together stays known too: units and groups get random names, the same for all rows
+        of one unit or group in this call.
+
+        Args:
+            ids: the predictions.
+            reason: why; it is what the marker holds.
+            group_key: under which key a table's input names its group, as of ``LiveOutcomes.list_shadow_units``.
 
         Returns:
             How many predictions were changed.
@@ -162,7 +170,8 @@ class LiveOutcomes(Protocol):
 
         Labels that were requested for another reason than ``random`` do not count.
 
-        A row of the route ``shadow`` carries the id of the champion's prediction as its key.
+        A row of the route ``shadow`` carries the id of the champion's prediction as its key. Rows of which it is not
+        known with which others they came (neither row has a unit) are counted apart, and listed nowhere.
 
         Args:
             model_name: name of the registered model.

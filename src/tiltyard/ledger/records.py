@@ -15,7 +15,8 @@ from tiltyard.jsonable import to_json_object
 
 SHADOW = "shadow"
 """The route of predictions that a challenger makes unseen: callers do not receive them."""
-
+KNOWN_UNIT = "known"
+"""The unit of such a row if that of the champion's row is recorded (where it has none it is a request by itself)."""
 
 TEXT_GROUP = "@group"
 """Key of a text's input under which the group that its caller sent is recorded; no model reads it."""
@@ -308,12 +309,13 @@ class HourProfile:
 
 @dataclass(frozen=True, slots=True)
 class ShadowOutcomes:
-    """Labelled inputs that two versions predicted, by which of them was right."""
+    """Labelled inputs that two versions predicted, by which was right; of ``unknown`` no request was recorded."""
 
     both_right: int = 0
     only_champion_right: int = 0
     only_challenger_right: int = 0
     both_wrong: int = 0
+    unknown: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,8 @@ from tiltyard.pipeline.remediation.metrics_scraper import MetricsScraper
 from tiltyard.pipeline.remediation.operational_checks import check_approvals, check_processes, count_hung_calls
 from tiltyard.pipeline.remediation.responder import Remediation, Responder
 from tiltyard.pipeline.remediation.service_checks import ERRORS, check_service
-from tiltyard.pipeline.remediation.service_tally import Scrape, ServiceTally, read_tally, update_tally
+from tiltyard.pipeline.remediation.service_tally import Scrape, ServiceTally, update_tally
+from tiltyard.pipeline.remediation.tally_records import COMPLETE_EVERY, read_tally
 from tiltyard.project import Project
 
 SHORTEST_TICK, LONGEST_TICK = 0.1, 5.0
@@ -180,7 +181,8 @@ class Loop:
             returned=period.version in earlier,
             hangs=count_hung_calls(events.read(), period.version, period.since),
         )
-        return update_tally(read_tally(self._workspace.ledger, self._project.model_name), scrape)
+        before = read_tally(self._workspace.ledger, self._project.model_name)
+        return update_tally(before, scrape, complete_every=COMPLETE_EVERY)
 
     def run(
         self,

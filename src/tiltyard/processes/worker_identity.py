@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from tiltyard.processes.model_calls import ModelCalls
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,12 +17,14 @@ class WorkerIdentity:
         worker: the number of this worker among those that share the port, from 0.
         metrics_folder: where the workers leave their counts for each other; None for a single worker.
         server: names the server for as long as it runs, the same in all its workers; empty: a new name.
+        calls: where it notes the model calls that are under way, for its supervisor.
     """
 
     root: Path | None = None
     worker: int = 0
     metrics_folder: Path | None = None
     server: str = ""
+    calls: ModelCalls = field(default_factory=ModelCalls, compare=False, repr=False)
 
 
 SINGLE_PROCESS = WorkerIdentity()

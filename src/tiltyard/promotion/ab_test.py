@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -111,14 +111,15 @@ def _evaluate_labels(
     became = read_rare_classes(ledger, name).became
     if options.mode == "shadow":
         pairs = ledger.outcomes.list_shadow_units(
-            name, challenger, since=since, became=became, group_key=_find_group_key(project)
+            name, challenger, since=since, became=became, group_key=find_group_key(project)
         )
         found = ledger.outcomes.count_shadow(name, challenger, since=since, became=became)
         counts = (found.both_right, found.only_champion_right, found.only_challenger_right, found.both_wrong)
         if not pairs:
-            return evaluate_shadow(*counts, alpha=alpha)
+            return replace(evaluate_shadow(*counts, alpha=alpha), left_out=found.unknown)
         lead = np.array([pair.challenger_right - pair.champion_right for pair in pairs], dtype=np.int64)
-        return evaluate_shadow_units(counts, PairedRows(lead, _read_units(pairs)), alpha=alpha)
+        verdict = evaluate_shadow_units(counts, PairedRows(lead, _read_units(pairs)), alpha=alpha)
+        return replace(verdict, left_out=found.unknown)
     # While all or no traffic was the challenger's, no side was drawn.
     rows = [
         row for row in ledger.outcomes.list_split(name, challenger, since=since, became=became) if 0 < row.share < 1
@@ -132,7 +133,7 @@ def _evaluate_labels(
     )
 
 
-def _find_group_key(project: Project) -> str | None:
+def find_group_key(project: Project) -> str | None:
     """Under which key of a recorded input its group stands; for tables only if the column is a feature."""
     column = project.split.group
     return TEXT_GROUP if column is not None and project.project.task == "text-classification" else column

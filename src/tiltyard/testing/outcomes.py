@@ -19,7 +19,7 @@ from tiltyard.ledger import (
 from tiltyard.ledger.codec import RequestRow, decode_request, encode_requests
 from tiltyard.ledger.ports import NO_RARE_CLASSES, Became
 from tiltyard.ledger.sql.label_requests import LABELLED_DRAW
-from tiltyard.ledger.sql.outcomes import count_outcomes, match_shadow_units, match_split, name_unit
+from tiltyard.ledger.sql.outcomes import count_outcomes, match_shadow_units, match_split, name_unit, sum_shadow
 
 
 class MemoryOutcomes:
@@ -40,13 +40,12 @@ class MemoryOutcomes:
     ) -> ShadowOutcomes:
         """Which version was right on inputs that both predicted; see ``LiveOutcomes.count_shadow``."""
         known = {row.id: (row, label) for row, label in self._select_sampled(project=model_name, route="champion")}
-        groups: list[tuple[str, str, str, int]] = []
+        groups: dict[bool, list[tuple[str, str, str, int]]] = {True: [], False: []}
         for shadow in self._predictions(project=model_name, version=challenger, route="shadow", since=since):
             if shadow.key in known:
                 champion, label = known[shadow.key]
-                groups.append((champion.label, shadow.label, label.label, 1))
-        counted = count_outcomes(groups, became)
-        return ShadowOutcomes(counted[True, True], counted[True, False], counted[False, True], counted[False, False])
+                groups[_has_known_unit(champion, shadow)].append((champion.label, shadow.label, label.label, 1))
+        return sum_shadow(count_outcomes(groups[True], became), count_outcomes(groups[False], became).total())
 
     def list_shadow_units(
         self,
@@ -62,7 +61,7 @@ class MemoryOutcomes:
         pairs = [
             (made[str(shadow.key)], shadow)
             for shadow in self._predictions(project=model_name, version=challenger, route="shadow", since=since)
-            if shadow.key in made
+            if shadow.key in made and _has_known_unit(made[str(shadow.key)], shadow)
         ]
         truth = {row.id: label.label for row, label in self._select_sampled(project=model_name, route="champion")}
         first = self._first_labels()
@@ -93,6 +92,10 @@ class MemoryOutcomes:
 
     def _select_sampled(self, **filters: object) -> Iterator[tuple[Prediction, Label]]:
         return (pair for pair in self._labelled(**filters) if pair[1].is_sample)
+
+
+def _has_known_unit(champion: Prediction, shadow: Prediction) -> bool:
+    return champion.unit is not None or shadow.unit is not None
 
 
 class MemoryLabelRequests:

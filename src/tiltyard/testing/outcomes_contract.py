@@ -9,7 +9,17 @@ from typing import Any
 import pytest
 
 from tiltyard.errors import InputError
-from tiltyard.ledger import Assignment, Label, LabelRequest, Ledger, ShadowOutcome, ShadowOutcomes, SplitOutcome
+from tiltyard.ledger import (
+    Assignment,
+    Label,
+    LabelRequest,
+    Ledger,
+    ShadowOutcome,
+    ShadowOutcomes,
+    SplitOutcome,
+    is_redacted,
+)
+from tiltyard.ledger.records import KNOWN_UNIT
 from tiltyard.testing.records import NOON, make_prediction
 
 _MINUTE = timedelta(minutes=1)
@@ -147,6 +157,36 @@ class OutcomesContract:
         assert units[0] == units[1] != units[2]
         assert not {LOW, HIGH} & set(units)
         assert [unit[0] for unit in units] == ["r", "r", "c"]
+
+    @pytest.mark.parametrize("group_key", ["@group", "film"])
+    def test_redacted_rows_of_a_group_still_belong_together(self, ledger: Ledger, group_key: str) -> None:
+        """What a redaction leaves of a group is a name that says nothing, the same for all of its rows."""
+        groups: list[Any] = ["Ada", "Ada ", 7, None]
+        inputs = [{"text": "I am Ada.", group_key: group} for group in groups]
+        rows = [make_prediction(label="a", unit=LOW, input=content) for content in inputs]
+        ledger.record([*rows, *(make_prediction(route="shadow", version="2", label="b", key=row.id) for row in rows)])
+        ledger.record_labels([Label(row.id, "a", NOON, "test") for row in rows])
+        ledger.retention.redact([row.id for row in rows], "requested", group_key)
+        units = [one.unit for one in ledger.outcomes.list_shadow_units("films", "2", group_key=group_key)]
+        assert units[0] == units[1]
+        assert len({*units}) == 3
+        assert [unit[0] for unit in units] == ["c", "c", "c", "r"]
+        kept = [row.input for row in ledger.predictions(route="champion")]
+        assert all(is_redacted(content) for content in kept)
+        assert "Ada" not in str(kept)
+        assert "7" not in [content.get(group_key) for content in kept]
+
+    def test_shadows_of_which_no_request_is_known_are_counted_apart(self, ledger: Ledger) -> None:
+        """Earlier builds did not record which rows came together: such rows are no requests by themselves."""
+        rows = [make_prediction(label="a", unit=unit) for unit in (None, None, LOW, None)]
+        shadows = [
+            make_prediction(route="shadow", version="2", label="b", key=row.id, unit=unit)
+            for row, unit in zip(rows, (None, None, None, KNOWN_UNIT), strict=True)
+        ]
+        ledger.record([*rows, *shadows])
+        ledger.record_labels([Label(row.id, "a", NOON, "test") for row in rows])
+        assert ledger.outcomes.count_shadow("films", "2") == ShadowOutcomes(0, 2, 0, 0, unknown=2)
+        assert len(ledger.outcomes.list_shadow_units("films", "2", group_key="text")) == 2
 
 
 class RequestsContract:

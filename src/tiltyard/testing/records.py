@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tiltyard.ledger import Event, FindingRecord, Prediction, new_id
+from tiltyard.ledger.records import KNOWN_UNIT, SHADOW
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -24,6 +25,8 @@ def make_prediction(**changes: Any) -> Prediction:
         "probabilities": {"negative": 0.25, "positive": 0.75},
         "latency_ms": 1.5,
     }
+    if changes.get("route") == SHADOW:
+        fields["unit"] = KNOWN_UNIT
     return Prediction(**(fields | changes))
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence, Set
 from threading import RLock
 
 from tiltyard.ledger.codec import LabelRow, PredictionRow
-from tiltyard.ledger.sql.retention import redact_input, rename_unit
-from tiltyard.ledger.storable import check_text, encode_json
+from tiltyard.ledger.sql.retention import GroupNames, redact_input, rename_unit
+from tiltyard.ledger.storable import check_text, decode_json, encode_json
 
 _ID, _ROUTE, _KEY, _INPUT, _UNIT, _ASSIGNMENT = 0, 4, 8, 10, 11, 12
 
@@ -38,16 +38,17 @@ class MemoryRetention:
                 del self._labels[row]
         return len(gone)
 
-    def redact(self, ids: Sequence[str], reason: str) -> int:
+    def redact(self, ids: Sequence[str], reason: str, group_key: str | None = None) -> int:
         """Remove inputs and keys; see ``Retention.redact``."""
         marker = encode_json(redact_input(check_text("reason", reason)))
-        names: dict[str, str] = {}
+        names, groups = dict[str, str](), GroupNames(group_key)
         with self._lock:
             meant = self._matching(ids)
             self._forget(set(), {at for _, at, *_ in map(self._predictions.__getitem__, meant)})
             for id_ in meant:
                 row = list(self._predictions[id_])
-                row[_INPUT] = marker
+                group = groups.rename(decode_json(str(row[_INPUT]))) if id_ in ids else {}
+                row[_INPUT] = encode_json(redact_input(reason, group)) if group else marker
                 if id_ in ids:
                     row[_KEY] = row[_ASSIGNMENT] = None
                     row[_UNIT] = rename_unit(str(row[_UNIT]), names) if row[_UNIT] else None

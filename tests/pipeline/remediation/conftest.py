@@ -128,12 +128,20 @@ class ModelEnv:
         self.ledger.append(Event("promoted", f"{MODEL}/{version}", datetime.now(UTC), "ada", evidence=evidence))
 
     def label(
-        self, count: int, *, version: str = "1", says: str = "bad", truth: str = "good", unit: str | None = None
+        self,
+        count: int,
+        *,
+        version: str = "1",
+        says: str = "bad",
+        truth: str = "good",
+        unit: str | None = None,
+        groups: int = 0,
     ) -> None:
         now = datetime.now(UTC)
         rows = [
             make_prediction(
-                project=MODEL, version=version, at=now, label=says, input={"text": f"a warm and funny film, {n}"},
+                project=MODEL, version=version, at=now, label=says,
+                input={"text": f"a warm and funny film, {n}"} | ({"@group": n % groups} if groups else {}),
                 probabilities={"bad": 0.5, "good": 0.5}, unit=unit,
             )
             for n in range(count)

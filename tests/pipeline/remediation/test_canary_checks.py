@@ -15,10 +15,14 @@ from tiltyard.pipeline.remediation.canary_checks import check_new_champion
 from tiltyard.pipeline.remediation.service_tally import ServiceTally
 
 
-def watch(model_env: ModelEnv, tally: ServiceTally | None = None, *, hours: float = 0) -> dict[str, Finding]:
+def watch(
+    model_env: ModelEnv, tally: ServiceTally | None = None, *, hours: float = 0, group: str | None = None
+) -> dict[str, Finding]:
     responder = model_env.responder()
     now = datetime.now(UTC) + timedelta(hours=hours)
-    found = check_new_champion(model_env.project(), responder._workspace, responder.history(), now, tally)
+    project = model_env.project()
+    project = project.model_copy(update={"split": project.split.model_copy(update={"group": group})})
+    found = check_new_champion(project, responder._workspace, responder.history(), now, tally)
     return {finding.code: finding for finding in found}
 
 
@@ -46,7 +50,19 @@ def test_rows_of_one_request_are_one_piece_of_evidence(replaced: ModelEnv) -> No
     replaced.label(100, version="3", unit="r0000000000000001")
     replaced.label(150, version="3", unit="c0000000000000002")
     worse = watch(replaced)["champion.worse"]
-    assert (worse.status, worse.evidence["only_previous"]) == ("clear", 250)
+    assert (worse.status, worse.evidence["only_previous"], worse.evidence["units"]) == ("clear", 250, 2)
+    assert "250 labelled predictions of 2 requests, callers or groups" in worse.message
+    more = worse.evidence["units_needed"] - 2
+    assert f"{more:,} more." in worse.message
+
+
+def test_a_request_of_many_groups_is_many_pieces_of_evidence(replaced: ModelEnv) -> None:
+    """Where the project says what belongs together, a batch of unrelated rows counts by these; else it is one piece."""
+    replaced.label(120, version="3", unit="r0000000000000001", groups=60)
+    assert watch(replaced)["champion.worse"].evidence["units"] == 1
+    by_group = watch(replaced, group="film")["champion.worse"]
+    assert (by_group.status, by_group.evidence["units"]) == ("found", 60)
+    assert "of 60 requests, callers or groups" in by_group.message
 
 
 def test_labels_that_were_chosen_are_no_evidence(replaced: ModelEnv) -> None:

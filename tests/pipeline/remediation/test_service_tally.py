@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -83,6 +84,30 @@ def test_the_first_scrape_knows_no_interval_of_the_service() -> None:
     assert not any(first.latest_service.values())
     second = update_tally(first, scrape(count("a", 10, overload=95), count("b", 1, overload=2)))
     assert second.latest_service["overload"] == 7
+
+
+def test_inputs_of_an_earlier_time_as_champion_hide_no_failure_of_this_one() -> None:
+    """An input on which two workers failed before, and other ones now: each new one counts, and no old one."""
+    old, new = frozenset({"d00d", "cafe"}), frozenset({"beef"})
+    before = scrape(*(count(name, 5, 2, inputs=old) for name in "abc"), minutes=2, returned=True)
+    after = scrape(count("a", 5, 3, inputs=old | new), count("b", 5, 2, inputs=old), minutes=3, returned=True)
+    assert tally(before, after).failures == 1
+    again = scrape(*(count(name, 5, 3, inputs=old | new) for name in "abc"), minutes=4, returned=True)
+    assert tally(before, after, again).failures == 1
+
+
+def test_an_input_that_forgotten_workers_met_still_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that falls again and again meets the same poisoned input at each start."""
+    monkeypatch.setattr(service_tally, "MOST_WORKERS", 3)
+    starts = [scrape(count(f"w{n}", 2, 1, inputs=frozenset({"d00d"})), minutes=n) for n in range(12)]
+    assert tally(*starts).failures == 1
+
+
+def test_more_workers_than_are_remembered_are_not_counted_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers that all respond are all kept: one that is forgotten would be counted as new by the next scrape."""
+    monkeypatch.setattr(service_tally, "MOST_WORKERS", 3)
+    all_of_them = [count(name, 10, 1) for name in "abcdef"]
+    assert tally(scrape(*all_of_them), scrape(*all_of_them, hangs=1), scrape(*all_of_them, hangs=1)).failures == 7
 
 
 def test_repeats_count_where_nothing_works() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +20,7 @@ from tiltyard.cli.output import console, print_json, print_line, print_table
 from tiltyard.cli.versions.find_project import find_project
 from tiltyard.cli.versions.labelled_rows import NamedRows, read_data
 from tiltyard.errors import DataError, ProjectError, UsageError
+from tiltyard.files import write_atomically
 from tiltyard.ledger import RANDOM
 from tiltyard.monitoring.labels.labeling_queue import (
     DEFAULT_MIX,
@@ -86,8 +88,9 @@ def queue_command(
 
     --to writes them to a file with an empty column 'label'. Fill it in, then import it with: tiltyard label import FILE
 
-    The ledger records why each was chosen. All labels are trained on; only random ones, and labels that were not
-    requested, say how good a model is.
+    The ledger records why each was chosen, once they are written to a file or printed as JSON; a list on the screen
+    requests nothing. All labels are trained on; only random ones, and labels that were not requested, say how good a
+    model is.
     """
     if target is not None and target.suffix not in (".csv", ".jsonl"):
         raise UsageError(f"{target} ends in {target.suffix!r}.", next_step="Name a .csv or a .jsonl file.")
@@ -100,11 +103,16 @@ def queue_command(
             ledger, project.model_name, QueueOptions(size, mix, since, seed), reference
         )
         rows = [one.to_row(project.data.text, show_prediction=show_predictions) for one in chosen.candidates]
+        recorded = target is not None or as_json
+        if recorded:
+            # First of all: labels of a file whose reasons are not recorded would count as if nobody had chosen them.
+            ledger.label_requests.record(chosen.requests)
         if target is not None:
-            _write(rows, target)
-        ledger.label_requests.record(chosen.requests)
+            write_atomically(target, _format(rows, target.suffix))
     if as_json:
-        print_json({"file": str(target) if target else None, "not_judged": problem, "queue": rows})
+        print_json(
+            {"file": str(target) if target else None, "recorded": recorded, "not_judged": problem, "queue": rows}
+        )
         return
     if problem:
         print_line("[yellow]No prediction was chosen as unfamiliar: {}[/yellow]", problem)
@@ -116,6 +124,8 @@ def queue_command(
         return
     columns = ("Prediction", "Why", *(("Score", "Predicted", "Confidence") if show_predictions else ()), "Input")
     print_table("Worth labelling", columns, (_to_cells(one, show_predictions) for one in chosen.candidates))
+    if rows:
+        print_line("This list requests no labels. To have them labelled, write them to a file: --to FILE")
 
 
 label_group.add_command(import_labels_command)
@@ -129,16 +139,16 @@ def _load_reference(project: Project) -> tuple[pd.Series | pd.DataFrame | None, 
         return None, error.message
 
 
-def _write(rows: list[dict[str, Any]], target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
+def _format(rows: list[dict[str, Any]], suffix: str) -> str:
+    """The content of a file of rows to label, as CSV or JSON lines."""
+    if suffix == ".jsonl":
+        return "".join(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows)
     names = [*dict.fromkeys(name for row in rows for name in row if name != "label"), "label"]
-    with target.open("w", encoding="utf-8", newline="") as file:
-        if target.suffix == ".jsonl":
-            file.writelines(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows)
-            return
-        writer = csv.DictWriter(file, names)
-        writer.writeheader()
-        writer.writerows(rows)
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, names)
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def _to_cells(candidate: LabelCandidate, show_prediction: bool) -> tuple[object, ...]:

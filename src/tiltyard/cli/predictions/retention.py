@@ -21,6 +21,7 @@ from tiltyard.pipeline.jobs.prediction_retention import (
     prune,
     remove_predictions,
 )
+from tiltyard.promotion.ab_test import find_group_key
 
 
 @click.command("prune")
@@ -86,7 +87,10 @@ def erase_command(
         if found and not yes:
             action = "Redact" if redact else "Erase"
             click.confirm(f"{action} {format_count(len(found), 'prediction')} permanently?", abort=True)
-        changed = remove_predictions(ledger, project.model_name, found, request, subject.named_by) if found else 0
+        group_key = find_group_key(project)
+        changed = (
+            remove_predictions(ledger, project.model_name, found, request, subject.named_by, group_key) if found else 0
+        )
     if as_json:
         print_json({request.act: changed, "named_by": subject.named_by})
         return

@@ -10,6 +10,7 @@ from tiltyard.evaluation.sequential_test.mixture import compute_paired_evidence,
 from tiltyard.evaluation.sequential_test.shadow import (
     PairedRows,
     compute_paired_unit_evidence,
+    count_paired_units_needed,
     evaluate_shadow,
     evaluate_shadow_units,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "compute_paired_unit_evidence",
     "compute_rate_evidence",
     "compute_split_evidence",
+    "count_paired_units_needed",
     "evaluate_shadow",
     "evaluate_shadow_units",
     "evaluate_split",

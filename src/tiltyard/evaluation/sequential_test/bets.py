@@ -14,9 +14,12 @@ MOST_LOST = 0.9
 """Most that a bet can lose of what is left."""
 
 _WEIGHTS = np.array([1.0, 1.0, 1.0, 1.0, 1.5, 2.0, 2.0])
-_LOG_WEIGHTS = np.log(_WEIGHTS / _WEIGHTS.sum())
-# The largest bet is on a unit whose value is so many standard deviations from the forecast.
-_DEVIATIONS = 2.5
+LOG_WEIGHTS = np.log(_WEIGHTS / _WEIGHTS.sum())
+"""Log of the weight of the bets on each gain."""
+
+DEVIATIONS = 2.5
+"""The largest bet is on a unit whose value is so many standard deviations from the forecast."""
+
 _HALVINGS = 14
 
 
@@ -40,9 +43,9 @@ def log_evidence(
     """
     if not len(surprise):
         return 0.0
-    limit = most / (_DEVIATIONS * np.sqrt(information))
+    limit = most / (DEVIATIONS * np.sqrt(information))
     won = [float(np.sum(np.log1p(side * np.clip(np.minimum(gain, limit) * surprise, -most, most)))) for gain in GAINS]
-    return float(np.logaddexp.reduce(np.array(won) + _LOG_WEIGHTS))
+    return float(np.logaddexp.reduce(np.array(won) + LOG_WEIGHTS))
 
 
 def sum_before(values: NDArray[np.float64]) -> NDArray[np.float64]:

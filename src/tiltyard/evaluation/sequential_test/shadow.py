@@ -15,8 +15,9 @@ from tiltyard.evaluation.sequential_test.mixture import (
     lower_rate_bound,
     upper_rate_bound,
 )
-from tiltyard.evaluation.sequential_test.units import UnitRows, UnitTotals, add_evidence
-from tiltyard.evaluation.sequential_test.verdict import LiveVerdict, bounded_exp, check_options, choose_decision
+from tiltyard.evaluation.sequential_test.power import count_pairs_needed, count_units_needed
+from tiltyard.evaluation.sequential_test.units import UnitRows, UnitTotals, add_evidence, log_cost, total_units
+from tiltyard.evaluation.sequential_test.verdict import GAIN, LiveVerdict, bounded_exp, check_options, choose_decision
 
 # Sizes of bets for which the mixture is summed up.
 _NODES = 64
@@ -66,6 +67,7 @@ def evaluate_shadow(
         -_difference_bound(only_champion_right, only_challenger_right, rows, alpha),
         _difference_bound(only_challenger_right, only_champion_right, rows, alpha),
         rows,
+        count_pairs_needed(GAIN, (only_champion_right + only_challenger_right) / rows, alpha=alpha) if rows else None,
     )
     return _make_verdict(counts, evidence, alpha, min_gain)
 
@@ -102,8 +104,25 @@ def evaluate_shadow_units(
         -find_upper_bound(lambda gain: _log_evidence(mine, -gain), -observed, alpha),
         find_upper_bound(lambda gain: _log_evidence(theirs, -gain), observed, alpha),
         won + lost + even + len(np.unique(units.units.unit)),
+        _count_needed(mine, alpha) if rows else None,
     )
     return _make_verdict(counts, evidence, alpha, min_gain)
+
+
+def count_paired_units_needed(lead: NDArray[np.int64], units: UnitRows | None, gain: float, *, alpha: float) -> int:
+    """How many units like these find a true gain of one of two versions that predict the same rows.
+
+    Args:
+        lead: of n rows, at least one: 1 where one version alone is right, -1 where the other is, else 0.
+        units: the unit of each row; None: each row is one.
+        gain: the true gain of accuracy, above 0.
+        alpha: level of the test.
+    """
+    if units is None:
+        return count_pairs_needed(gain, float(np.mean(lead != 0)), alpha=alpha)
+    totals = total_units(units, lead.astype(np.float64))
+    spread = (float(np.sum(totals.total**2 / totals.rows)) + _PRIOR_SPREAD) / (len(totals.rows) + 1)
+    return count_units_needed(gain, float(np.mean(totals.rows)) / spread, alpha=alpha, cost=log_cost(units))
 
 
 def compute_paired_unit_evidence(units: PairedRows) -> float:
@@ -112,13 +131,14 @@ def compute_paired_unit_evidence(units: PairedRows) -> float:
 
 
 class _Evidence(NamedTuple):
-    """Evidence for the challenger and against it, the bounds of its gain, and the number of units."""
+    """Evidence for the challenger and against it, the bounds of its gain, the units, and how many find a gain."""
 
     e_value: float
     against: float
     low: float
     high: float
     units: int
+    needed: int | None
 
 
 def _make_verdict(counts: tuple[int, int, int, int], evidence: _Evidence, alpha: float, min_gain: float) -> LiveVerdict:
@@ -138,6 +158,7 @@ def _make_verdict(counts: tuple[int, int, int, int], evidence: _Evidence, alpha:
         high=evidence.high,
         champion_units=evidence.units,
         challenger_units=evidence.units,
+        units_needed=evidence.needed,
     )
 
 
@@ -168,6 +189,20 @@ def _log_single_rows(rows: _Paired, gain: float) -> float:
     size = np.cos((np.arange(_NODES) + 0.5) / _NODES * np.pi / 2) / (1 + abs(gain))
     won, lost, even = np.log1p(size * (1 - gain)), np.log1p(-size * (1 + gain)), np.log1p(-size * gain)
     return float(np.logaddexp.reduce(rows.won * won + rows.lost * lost + rows.even * even) - np.log(_NODES))
+
+
+def _count_needed(rows: _Paired, alpha: float) -> int:
+    """How many units find a true gain of one point, of those that are a request by themselves and of the others."""
+    alone = np.repeat(np.array([1, -1, 0], dtype=np.int64), [rows.won, rows.lost, rows.even])
+    if not len(rows.lead):
+        return count_paired_units_needed(alone, None, GAIN, alpha=alpha)
+    first = int(rows.units.unit.max()) + 1
+    units = UnitRows(
+        np.concatenate([rows.units.unit, first + np.arange(len(alone))]),
+        np.concatenate([rows.units.is_caller, np.zeros(len(alone), dtype=bool)]),
+        np.concatenate([rows.units.size, np.ones(len(alone), dtype=np.int64)]),
+    )
+    return count_paired_units_needed(np.concatenate([rows.lead, alone]), units, GAIN, alpha=alpha)
 
 
 def _difference_bound(mine: int, others: int, rows: int, alpha: float) -> float:

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from tiltyard.errors import UsageError
 from tiltyard.evaluation.sequential_test.bets import MOST_LOST, find_upper_bound, log_evidence, sum_before
-from tiltyard.evaluation.sequential_test.units import UnitRows, UnitTotals, add_evidence
-from tiltyard.evaluation.sequential_test.verdict import LiveVerdict, bounded_exp, check_options, choose_decision
+from tiltyard.evaluation.sequential_test.power import count_units_needed
+from tiltyard.evaluation.sequential_test.units import UnitRows, UnitTotals, add_evidence, log_cost, total_units
+from tiltyard.evaluation.sequential_test.verdict import GAIN, LiveVerdict, bounded_exp, check_options, choose_decision
 
 # Before anything is known: as if so many pairs of rows of one unit had been seen, as alike as this.
 _PRIOR_PAIRS, _PRIOR_ALIKE = 20.0, 0.2
@@ -83,6 +84,7 @@ def evaluate_split(
         high=high,
         champion_units=len(np.unique(rows.units.unit[~rows.theirs])),
         challenger_units=len(np.unique(rows.units.unit[rows.theirs])),
+        units_needed=_count_needed(rows, alpha) if champion_rows and challenger_rows else None,
     )
 
 
@@ -144,6 +146,23 @@ def _log_evidence(rows: _SplitRows, gain: float) -> float:
         return log_evidence(surprise, weight / forecast.spread, theirs - share, most)
 
     return add_evidence(rows.units, rows.right - gain * rows.theirs, evidence)
+
+
+def _count_needed(rows: _SplitRows, alpha: float) -> int:
+    """How many units like these find a true gain of one point."""
+    units = total_units(rows.units, rows.right.astype(np.float64))
+    # What all units together say of a further one.
+    forecast = _forecast(units.follow_by_one(), np.append(rows.theirs[units.first], False))
+    share = float(np.mean(rows.shares))
+    weight = units.rows / (1 + (units.rows - 1) * forecast.alike[-1])
+    return count_units_needed(
+        GAIN,
+        float(np.mean(weight)) / float(forecast.spread[-1]),
+        alpha=alpha,
+        side=share * (1 - share),
+        largest_side=max(share, 1 - share),
+        cost=log_cost(rows.units),
+    )
 
 
 class _Forecast(NamedTuple):

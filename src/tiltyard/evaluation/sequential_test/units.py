@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -65,6 +66,10 @@ class UnitTotals:
     rows: NDArray[np.float64]
     total: NDArray[np.float64]
 
+    def follow_by_one(self) -> UnitTotals:
+        """The same units, and one more of a single row, of which the others let expect something."""
+        return UnitTotals(np.append(self.first, 0), np.append(self.rows, 1.0), np.append(self.total, 0.0))
+
 
 Evidence = Callable[[UnitTotals], float]
 """Log of the evidence of units, each of which counts once."""
@@ -91,6 +96,25 @@ def add_evidence(rows: UnitRows, values: NDArray[np.float64], evidence: Evidence
     if np.any(rows.is_caller):
         found += _evaluate_callers(rows, values, evidence)
     return found
+
+
+def total_units(rows: UnitRows, values: NDArray[np.float64]) -> UnitTotals:
+    """All units with their labelled rows so far, also requests whose labels are not complete."""
+    _, first, unit = np.unique(rows.unit, return_index=True, return_inverse=True)
+    total = np.bincount(unit, weights=values, minlength=len(first))
+    return UnitTotals(first, np.bincount(unit, minlength=len(first)).astype(float), total.astype(np.float64))
+
+
+def log_cost(rows: UnitRows) -> float:
+    """By how much the evidence is smaller because callers are analysed several times, as a log; 0 for requests."""
+    if not rows.is_caller.any():
+        return 0.0
+    return math.log(ANALYSES / (1 - _choose_reserve(int(np.argmax(rows.is_caller)))))
+
+
+def _choose_reserve(before: int) -> float:
+    """What is kept for no bet at all: callers who come to a test of requests, after such rows, cannot ruin it."""
+    return 0.5 if before else 1.0 / (ANALYSES + 1)
 
 
 def _close_requests(rows: UnitRows, values: NDArray[np.float64]) -> UnitTotals:
@@ -121,8 +145,7 @@ def _evaluate_callers(rows: UnitRows, values: NDArray[np.float64], evidence: Evi
     unit, values = rows.unit[places], values[places]
     _, first, unit = np.unique(unit, return_index=True, return_inverse=True)
     order = np.argsort(first)
-    # Some evidence is kept for no bet at all, so that callers who come to a test of requests cannot ruin it.
-    reserve = 0.5 if places[0] > 0 else 1.0 / (ANALYSES + 1)
+    reserve = _choose_reserve(int(places[0]))
     analyses = [round(FIRST_ANALYSIS * GROWTH**number) for number in range(ANALYSES)]
     found = [np.log(reserve)]
     for rows_then in analyses:

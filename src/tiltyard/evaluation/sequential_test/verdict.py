@@ -9,6 +9,9 @@ from typing import Literal
 from tiltyard.errors import UsageError
 from tiltyard.jsonable import json_form
 
+GAIN = 0.01
+"""The gain of accuracy for which verdicts name the number of units."""
+
 Decision = Literal["challenger wins", "champion holds", "go on"]
 
 
@@ -31,6 +34,9 @@ class LiveVerdict:
         high: its upper end.
         champion_units: requests and callers of the champion's labelled rows; 0 where they are not known.
         challenger_units: of the challenger's.
+        units_needed: about so many requests and callers like these, those that there are included, find a true gain
+            of 0.01 in four of five tests; None where nothing is known of them yet.
+        left_out: labelled rows that do not count because an earlier build did not record which request they came in.
     """
 
     decision: Decision
@@ -46,6 +52,8 @@ class LiveVerdict:
     high: float
     champion_units: int = 0
     challenger_units: int = 0
+    units_needed: int | None = None
+    left_out: int = 0
 
     @property
     def difference(self) -> float | None:
@@ -56,12 +64,29 @@ class LiveVerdict:
     def summary(self) -> str:
         """One line for people."""
         if self.champion is None or self.challenger is None or self.difference is None:
-            return f"{self.decision}: no labels yet for {'the champion' if self.champion is None else 'the challenger'}"
+            whose = "the champion" if self.champion is None else "the challenger"
+            return f"{self.decision}: no labels yet for {whose}{self._left_out}"
         return (
             f"{self.decision}: accuracy {self.challenger:.4f} against {self.champion:.4f} on {self._sample} "
             f"(difference {self.difference:+.4f}, between {self.low:+.4f} and {self.high:+.4f}; "
-            f"evidence {self.e_value:.3g} of {1 / self.alpha:g})"
+            f"evidence {self.e_value:.3g} of {1 / self.alpha:g}{self._lacking}){self._left_out}"
         )
+
+    @property
+    def _lacking(self) -> str:
+        """What a test that goes on needs to find a gain of one point."""
+        if self.decision != "go on" or self.units_needed is None:
+            return ""
+        there = self.champion_units + (self.challenger_units if self.mode == "split" else 0)
+        text = f"; a gain of {GAIN:g} takes about {self.units_needed:,} requests and callers"
+        more = self.units_needed - there
+        return f"{text}, {more:,} more than now" if more > 0 else f"{text}, which there are"
+
+    @property
+    def _left_out(self) -> str:
+        if not self.left_out:
+            return ""
+        return f"; {self.left_out:,} labelled rows of an earlier build are left out: their requests are not known"
 
     @property
     def _sample(self) -> str:

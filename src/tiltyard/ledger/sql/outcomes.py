@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import ScalarSelect, and_, case, func, null, or_, select
+from sqlalchemy import ColumnElement, FromClause, ScalarSelect, and_, case, func, null, or_, select
 
 from tiltyard.aliases import CHAMPION
 from tiltyard.ledger.ports import NO_RARE_CLASSES, Became
@@ -38,7 +38,7 @@ class SqlOutcomes:
     ) -> ShadowOutcomes:
         """Which version was right on inputs that both predicted; see ``LiveOutcomes.count_shadow``."""
         shadow = predictions.alias("shadow")
-        said = (predictions.c.label, shadow.c.label, labels.c.label)
+        said = (predictions.c.label, shadow.c.label, labels.c.label, case((_has_known_unit(shadow), 1), else_=0))
         query = (
             select(*said, func.count())
             .join_from(shadow, predictions, predictions.c.id == shadow.c.key)
@@ -56,10 +56,10 @@ class SqlOutcomes:
         )
         with self._database.read() as connection:
             rows = connection.execute(query).all()
-        found = count_outcomes(
-            [(str(mine), str(theirs), str(label), int(count)) for mine, theirs, label, count in rows], became
-        )
-        return ShadowOutcomes(found[True, True], found[True, False], found[False, True], found[False, False])
+        of_known: list[list[tuple[str, str, str, int]]] = [[], []]
+        for mine, theirs, label, is_known, count in rows:
+            of_known[is_known].append((str(mine), str(theirs), str(label), int(count)))
+        return sum_shadow(count_outcomes(of_known[1], became), count_outcomes(of_known[0], became).total())
 
     def list_shadow_units(
         self,
@@ -78,6 +78,7 @@ class SqlOutcomes:
             shadow.c.route == SHADOW,
             predictions.c.project == model_name,
             predictions.c.route == CHAMPION,
+            _has_known_unit(shadow),
             *time_conditions(shadow.c.at_us, since, None),
         )
         # The key as JSON writes it; what else has these letters is sorted out after reading.
@@ -145,6 +146,18 @@ def _first_label() -> ScalarSelect[int]:
         .correlate(predictions)
         .scalar_subquery()
     )
+
+
+def _has_known_unit(shadow: FromClause) -> ColumnElement[bool]:
+    """That it is known with which other rows the champion's row came; builds before units did not record it."""
+    return or_(shadow.c.unit.is_not(None), predictions.c.unit.is_not(None))
+
+
+def sum_shadow(counted: Mapping[tuple[bool, bool], int], unknown: int) -> ShadowOutcomes:
+    """The outcomes of ``LiveOutcomes.count_shadow``, by whether champion and challenger were right."""
+    pairs = ((True, True), (True, False), (False, True), (False, False))
+    both, champion, challenger, neither = (counted.get(pair, 0) for pair in pairs)
+    return ShadowOutcomes(both, champion, challenger, neither, unknown)
 
 
 def name_unit(unit: str | None, content: object, model_name: str, group_key: str | None) -> str | None:

@@ -5,22 +5,24 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, or_, select, update
 
+from tiltyard.ledger.records import TEXT_GROUP
 from tiltyard.ledger.sql.database import Database
 from tiltyard.ledger.sql.profiles import HOUR_US
 from tiltyard.ledger.sql.schema import label_requests, labels, predictions, profiles
-from tiltyard.ledger.storable import check_text, encode_json
+from tiltyard.ledger.storable import check_text, decode_json, encode_json
 
 REDACTED = "tiltyard:redacted"
 _AT_ONCE = 500
 
 
-def redact_input(reason: str) -> dict[str, Any]:
-    """The marker in the place of an input."""
-    return {REDACTED: reason}
+def redact_input(reason: str, group: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:
+    """The marker in the place of an input; with its group's new name, if it has a group."""
+    return {REDACTED: reason, **group}
 
 
 def is_redacted(content: Mapping[str, Any]) -> bool:
@@ -46,13 +48,14 @@ class SqlRetention:
         self._truncate_log()
         return gone
 
-    def redact(self, ids: Sequence[str], reason: str) -> int:
+    def redact(self, ids: Sequence[str], reason: str, group_key: str | None = None) -> int:
         """Remove inputs and keys; see ``Retention.redact``."""
         marker = encode_json(redact_input(check_text("reason", reason)))
-        changed, names = 0, dict[str, str]()
+        changed, names, groups = 0, dict[str, str](), GroupNames(group_key)
         for batch in _split_into_batches(ids):
             with self._database.write() as connection:
                 self._prepare_removal(connection, batch)
+                grouped = _list_grouped(connection, batch, groups)
                 shadowed = update(predictions).where(predictions.c.key.in_(batch), predictions.c.route == "shadow")
                 changed += connection.execute(shadowed.values(input=marker)).rowcount
                 matching = update(predictions).where(predictions.c.id.in_(batch))
@@ -61,6 +64,9 @@ class SqlRetention:
                 found = select(column).where(predictions.c.id.in_(batch), column.is_not(None)).distinct()
                 for unit in connection.scalars(found).all():
                     connection.execute(matching.where(column == unit).values(unit=rename_unit(unit, names)))
+                for id_, group in grouped.items():
+                    named = encode_json(redact_input(reason, group))
+                    connection.execute(update(predictions).where(predictions.c.id == id_).values(input=named))
         self._truncate_log()
         return changed
 
@@ -90,6 +96,41 @@ def rename_unit(unit: str, names: dict[str, str]) -> str:
         names: the names that were given so far; a new one is added.
     """
     return names.setdefault(unit, f"{unit[0]}{secrets.token_hex((len(unit) - 1) // 2)}")
+
+
+class GroupNames:
+    """Random names for the groups of redacted inputs, the same for all rows of a group in one redaction.
+
+    Rows of a group still depend on each other when nothing else of them is left. The name says nothing of the group,
+    and does not link them to rows of it that are kept, or that another redaction removes.
+
+    Args:
+        group_key: under which key a table's input names its group; that of a text is looked for in any case.
+    """
+
+    def __init__(self, group_key: str | None) -> None:
+        self.keys = tuple(dict.fromkeys([TEXT_GROUP, *([] if group_key is None else [group_key])]))
+        self._names: dict[tuple[str, str], str] = {}
+
+    def rename(self, content: Mapping[str, Any]) -> dict[str, str]:
+        """The group of an input under its new name, by its key; empty where the input names none."""
+        from tiltyard.data.conform.labels import is_label_gap, write_label  # noqa: PLC0415 - it brings pandas
+
+        found = {}
+        for key in self.keys:
+            group = content.get(key)
+            if not is_label_gap(group):
+                found[key] = self._names.setdefault((key, write_label(group)), secrets.token_hex(8))
+        return found
+
+
+def _list_grouped(connection: Connection, ids: Sequence[str], groups: GroupNames) -> dict[str, dict[str, str]]:
+    """The groups of those of these predictions whose inputs name one, under their new names."""
+    content = predictions.c.input
+    named = or_(*(content.contains(encode_json(key), autoescape=True) for key in groups.keys))
+    rows = connection.execute(select(predictions.c.id, content).where(predictions.c.id.in_(ids), named)).all()
+    found = {str(id_): groups.rename(decode_json(raw)) for id_, raw in rows}
+    return {id_: group for id_, group in found.items() if group}
 
 
 def _forget_profiles(connection: Connection, ids: Sequence[str]) -> None:

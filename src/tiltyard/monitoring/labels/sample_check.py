@@ -1,8 +1,10 @@
 """Whether the labelled predictions are like the others: labels that come for some cases only mislead.
 
 Two groups are checked apart: predictions whose label nobody requested, and those that a labelling queue drew at random,
-of which some may never get a label. In each, the labelled predictions are compared with those without a label: what was
-predicted, how confident it was, and when it was made. Predictions that are too young to have a label are left out.
+of which some may never get a label; not those of them that had a label when they were drawn: nobody was to label these,
+and they do not show for which cases labels come back. In each, the labelled predictions are compared with those without
+a label: what was predicted, how confident it was, and when it was made. Predictions that are too young to have a label
+are left out.
 """
 
 from __future__ import annotations
@@ -72,7 +74,11 @@ def check_label_sample(
         # A random request goes before an earlier one, as in the ledger.
         if request.prediction_id not in first or (request.reason == RANDOM != first[request.prediction_id].reason):
             first[request.prediction_id] = request
-    drawn = {id_: request for id_, request in first.items() if request.reason == RANDOM}
+    drawn = {
+        id_: request
+        for id_, request in first.items()
+        if request.reason == RANDOM and not (id_ in truth and truth[id_].at < request.at)
+    }
     rows = window.predictions
     organic = np.array([row.id not in first for row in rows], dtype=np.bool_)
     # A queue without any label yet says nothing.

@@ -76,16 +76,21 @@ class RetentionRequest:
 
 
 def remove_predictions(
-    ledger: Ledger, model: str, rows: Sequence[Prediction], order: RetentionRequest, named_by: str
+    ledger: Ledger,
+    model: str,
+    rows: Sequence[Prediction],
+    order: RetentionRequest,
+    named_by: str,
+    group_key: str | None = None,
 ) -> int:
     """Erase or redact predictions, and append the event; how many were changed, those of shadows included.
 
     The event says by what they were named and how many they were, but neither the name nor the content: the chain of
-    events keeps all its content for ever.
+    events keeps all its content for ever. ``group_key`` is that of ``Retention.redact``.
     """
     ids = [row.id for row in rows]
     erase = order.act == "erased"
-    changed = ledger.retention.erase(ids) if erase else ledger.retention.redact(ids, order.reason)
+    changed = ledger.retention.erase(ids) if erase else ledger.retention.redact(ids, order.reason, group_key)
     _append(ledger, model, order, {"predictions": changed, "named_by": named_by})
     return changed
 

@@ -18,17 +18,20 @@ from tiltyard.evaluation.sequential_test import (
     UnitRows,
     compute_paired_evidence,
     compute_paired_unit_evidence,
+    count_paired_units_needed,
 )
 from tiltyard.findings import Finding, could_not_judge
 from tiltyard.formatting import format_count
 from tiltyard.ledger import Label, Prediction
 from tiltyard.ledger.label_intake import read_recorded_labels
 from tiltyard.ledger.rare_class_events import read_rare_classes
-from tiltyard.ledger.records import CALLER
+from tiltyard.ledger.records import CALLER, REQUEST
+from tiltyard.ledger.sql.outcomes import name_unit
 from tiltyard.pipeline.remediation.history import History, advise_rollback
 from tiltyard.pipeline.remediation.service_checks import ERRORS, SLOW, check_errors, check_latency
 from tiltyard.pipeline.remediation.service_tally import ServiceTally
 from tiltyard.project import Project
+from tiltyard.promotion.ab_test import find_group_key
 from tiltyard.promotion.context import Workspace
 from tiltyard.registry.alias_history import ROLLED_BACK
 from tiltyard.scoring import SklearnScorer
@@ -37,6 +40,8 @@ WORSE = "champion.worse"
 WATCHED = (ERRORS, SLOW, WORSE)
 
 MOST_PREDICTIONS = 2000
+LOSS = 0.05
+"""The loss of accuracy for which a finding names how much it takes to show it."""
 
 
 def check_new_champion(
@@ -98,8 +103,10 @@ def _check_accuracy(
         return could_not_judge(WORSE, "accuracy", why, error.next_step, window=window)
     # As they came: a class that one version merged with others may be a class of the other version.
     came = {row.id: label.label for row, label in newest}
+    group_key = find_group_key(project)
     compared = [
-        (row.label, theirs, came[row.id], row.unit)
+        # Rows of one request that are of several groups are as many units: the project knows what belongs together.
+        (row.label, theirs, came[row.id], name_unit(row.unit, row.input, project.model_name, group_key))
         for (row, _), theirs in zip(pairs, predictions, strict=True)
         if theirs
     ]
@@ -109,19 +116,30 @@ def _check_accuracy(
     right_before = match_labels([theirs for _, theirs, _, _ in compared], labels, became)
     leads = [bool(before) - bool(new) for new, before in zip(right_new, right_before, strict=True)]
     only_new, only_before = leads.count(-1), leads.count(1)
-    evidence = _weigh_evidence(leads, [unit for *_, unit in compared])
-    limit = 1.0 / project.promotion.alpha
+    units = [unit for *_, unit in compared]
+    evidence, limit = _weigh_evidence(leads, units), 1.0 / project.promotion.alpha
     worse = evidence >= limit
+    judged_by = units.count(None) + len({*units} - {None})
+    needed = _count_needed(leads, units, project.promotion.alpha) if compared else None
     return Finding(
         WORSE,
         "error" if worse else "info",
         "accuracy",
         score=evidence,
         limit=limit,
-        message=f"Of {format_count(rows, 'labelled prediction')}, version {history.aliases.previous_champion}"
-        f" alone would have been "
-        f"right on {only_before:,} and version {history.champion} alone was on {only_new:,}.",
-        evidence={"e_value": evidence, "rows": rows, "only_previous": only_before, "only_champion": only_new},
+        message=f"Of {format_count(rows, 'labelled prediction')}"
+        + (f" of {judged_by:,} requests, callers or groups" if judged_by < rows else "")
+        + f", version {history.aliases.previous_champion} alone would have been "
+        f"right on {only_before:,} and version {history.champion} alone was on {only_new:,}."
+        + ("" if worse or needed is None else _describe_needed(judged_by, needed)),
+        evidence={
+            "e_value": evidence,
+            "rows": rows,
+            "units": judged_by,
+            "units_needed": needed,
+            "only_previous": only_before,
+            "only_champion": only_new,
+        },
         since=since,
         until=now,
         status="found" if worse else "clear",
@@ -146,6 +164,22 @@ def _weigh_evidence(leads: Sequence[int], units: Sequence[str | None]) -> float:
     rows = UnitRows.from_names(names, [sizes[name] for name in names], CALLER)
     together = compute_paired_unit_evidence(PairedRows(np.array([lead for lead, _ in shared], dtype=np.int64), rows))
     return min(evidence * together, sys.float_info.max)
+
+
+def _count_needed(leads: Sequence[int], units: Sequence[str | None], alpha: float) -> int:
+    """How many requests, callers or groups like these show a true loss of ``LOSS``."""
+    lead = np.array(leads, dtype=np.int64)
+    if not any(units):
+        return count_paired_units_needed(lead, None, LOSS, alpha=alpha)
+    names = [f"{REQUEST}{place}" if unit is None else unit for place, unit in enumerate(units)]
+    sizes = Counter(names)
+    rows = UnitRows.from_names(names, [sizes[name] for name in names], CALLER)
+    return count_paired_units_needed(lead, rows, LOSS, alpha=alpha)
+
+
+def _describe_needed(judged_by: int, needed: int) -> str:
+    text = f" To show a true loss of {LOSS:g} takes about {needed:,} requests, callers or groups like these"
+    return f"{text}: {needed - judged_by:,} more." if needed > judged_by else f"{text}, which there are."
 
 
 def _explain_no_labels(chosen: int, window: tuple[datetime, datetime]) -> Finding:

@@ -13,7 +13,8 @@ from datetime import datetime
 from tiltyard.evaluation.sequential_test import compute_rate_evidence
 from tiltyard.findings import Finding, could_not_judge
 from tiltyard.pipeline.remediation.metrics_scraper import Calls
-from tiltyard.pipeline.remediation.service_tally import FAILURES, ServiceTally
+from tiltyard.pipeline.remediation.service_tally import ServiceTally
+from tiltyard.pipeline.remediation.tally_records import FAILURES, encode_tally
 from tiltyard.processes.request_counts import (
     INTERNAL,
     MODEL_ERROR,
@@ -164,7 +165,7 @@ def check_service(project: Project, tally: ServiceTally, now: datetime) -> Findi
         score=worst / requests if requests else 0.0,
         limit=limit,
         message=message,
-        evidence={"outcomes": dict(latest), "tally": tally.model_dump(mode="json")},
+        evidence={"outcomes": dict(latest), "tally": encode_tally(tally)},
         until=now,
         status="found" if found else "clear" if requests else "could_not_judge",
         next_step=" ".join(_SERVICE[name][1] for name in found),

@@ -2,8 +2,8 @@
 
 A worker counts from its start on, and every start has its own key. Counts of different keys are added and never
 subtracted from each other, so neither a restart nor a second server behind the same address makes requests appear or
-disappear. What was counted is kept with a finding of each run in the ledger: a loop that starts again continues from
-there.
+disappear. What was counted is kept with a finding of each run in the ledger (``tally_records``): a loop that starts
+again continues from there.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tiltyard.ledger.ports import Ledger
 from tiltyard.pipeline.remediation.metrics_scraper import Calls, WorkerCounts
 from tiltyard.processes.request_counts import MODEL_ERROR, MODEL_TIMEOUT, PREDICTED, REPEATED_ERROR, STORAGE
 
-FAILURES = "operations.failures"
-"""The code of the finding that keeps the tally."""
-
 # A worker beyond these is forgotten, the one that was seen longest ago first; its counts stay in the totals.
 MOST_WORKERS = 200
+# So many different inputs of forgotten workers are remembered.
+MOST_INPUTS = 1000
+# The time at which a worker was last seen is written this often, in seconds, where nothing else of it changes.
+SEEN_EVERY = 3600.0
 HANGS = "hangs"
+"""The key under which model calls that did not return are counted; the ledger's events tell of them."""
 FEWEST_DIFFERENT = 10
 """Different failing inputs from which on repeats count, if no request is predicted at all."""
-"""The key under which model calls that did not return are counted; the ledger's events tell of them."""
 
 Counts = dict[str, int]
 CallCounts = dict[str, dict[str, int]]
@@ -47,7 +47,8 @@ class WorkerTally(_Value):
         outcomes: those of the champion's version by outcome.
         base_calls: model calls that are not about this time as champion.
         calls: the version's model calls.
-        inputs: the first inputs on which the version failed.
+        base_inputs: those of the first inputs on which the version failed that are not about this time as champion.
+        inputs: the others.
     """
 
     seen: float = 0.0
@@ -56,7 +57,12 @@ class WorkerTally(_Value):
     outcomes: Counts = Field(default_factory=dict)
     base_calls: CallCounts = Field(default_factory=dict)
     calls: CallCounts = Field(default_factory=dict)
+    base_inputs: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
+
+    def differs(self, other: WorkerTally) -> bool:
+        """Whether it counted anything else; or it was seen long after the other."""
+        return self.seen - other.seen >= SEEN_EVERY or self.model_copy(update={"seen": other.seen}) != other
 
 
 class ServiceTally(_Value):
@@ -68,10 +74,15 @@ class ServiceTally(_Value):
         workers: by key, what each start of a worker counted.
         gone: outcomes of workers that were forgotten.
         gone_calls: their model calls.
+        gone_listed: how many failing inputs they listed.
+        gone_inputs: these inputs, each once; at most 1,000.
         previous_calls: model calls of the champion before, by size and bound.
         latest: outcomes of the champion's version since the scrape before.
         latest_calls: its model calls since the scrape before.
         latest_service: all outcomes since the scrape before.
+        changed: the workers of which the latest scrape found anything new.
+        forgotten: the workers that it forgot.
+        runs_since_complete: records of changes since the latest complete one; 0 where the next one is complete.
     """
 
     version: str
@@ -79,10 +90,15 @@ class ServiceTally(_Value):
     workers: dict[str, WorkerTally] = Field(default_factory=dict)
     gone: Counts = Field(default_factory=dict)
     gone_calls: CallCounts = Field(default_factory=dict)
+    gone_listed: int = 0
+    gone_inputs: tuple[str, ...] = ()
     previous_calls: CallCounts = Field(default_factory=dict)
     latest: Counts = Field(default_factory=dict)
     latest_calls: CallCounts = Field(default_factory=dict)
     latest_service: Counts = Field(default_factory=dict)
+    changed: tuple[str, ...] = ()
+    forgotten: tuple[str, ...] = ()
+    runs_since_complete: int = 0
 
     @property
     def outcomes(self) -> Counter[str]:
@@ -108,7 +124,7 @@ class ServiceTally(_Value):
     def _different(self) -> int:
         """Workers each remember the inputs on which they failed; one that several of them met counts once."""
         lists = [set(one.inputs) for one in self.workers.values() if one.inputs]
-        again = sum(map(len, lists)) - len(set().union(*lists))
+        again = self.gone_listed + sum(map(len, lists)) - len(set(self.gone_inputs).union(*lists))
         return max(0, self.outcomes[MODEL_ERROR] - again) + self.outcomes[MODEL_TIMEOUT]
 
     @property
@@ -119,17 +135,6 @@ class ServiceTally(_Value):
         different inputs does not hide that nothing works.
         """
         return self.failures + self.outcomes[PREDICTED] + self.outcomes[STORAGE]
-
-
-def read_tally(ledger: Ledger, model_name: str) -> ServiceTally | None:
-    """The tally of the latest scrape; None where there is none.
-
-    Raises:
-        UnavailableError: the ledger cannot be reached.
-    """
-    newest = ledger.findings.select(project=model_name, code=FAILURES, newest_first=True, limit=1)
-    kept = next((found.evidence.get("tally") for found in newest), None)
-    return ServiceTally.model_validate(kept) if isinstance(kept, Mapping) else None
 
 
 @dataclass(frozen=True)
@@ -155,8 +160,14 @@ class Scrape:
     hangs: int = 0
 
 
-def update_tally(tally: ServiceTally | None, scrape: Scrape) -> ServiceTally:
-    """The tally after a scrape; ``tally`` is that of the scrape before, None for none."""
+def update_tally(tally: ServiceTally | None, scrape: Scrape, *, complete_every: int = 1) -> ServiceTally:
+    """The tally after a scrape.
+
+    Args:
+        tally: that of the scrape before; None for none.
+        scrape: the scrape.
+        complete_every: of so many records of the tally one is complete.
+    """
     before = _begin_tally(tally, scrape)
     services = {} if tally is None else {key: one.service for key, one in tally.workers.items()}
     workers = {key: one for key, one in before.workers.items() if key != HANGS}
@@ -173,17 +184,26 @@ def update_tally(tally: ServiceTally | None, scrape: Scrape) -> ServiceTally:
         counted = before.workers.get(HANGS, WorkerTally()).outcomes.get(MODEL_TIMEOUT, 0)
         workers[HANGS] = WorkerTally(seen=scrape.now.timestamp(), outcomes={MODEL_TIMEOUT: scrape.hangs})
         latest[MODEL_TIMEOUT] += max(0, scrape.hangs - counted)
-    kept, gone = _forget_oldest(workers)
+    kept = _keep_latest(workers, max(MOST_WORKERS, len(scrape.workers) + 1))
+    gone = [one for key, one in workers.items() if key not in kept]
+    gone_inputs = set(before.gone_inputs).union(*(one.inputs for one in gone))
+    changed = [key for key, one in kept.items() if key not in before.workers or one.differs(before.workers[key])]
     return before.model_copy(
         update={
-            "workers": kept,
+            # Where nothing else changed, the time at which a worker was seen stays as it is in the ledger.
+            "workers": {key: one if key in changed else before.workers[key] for key, one in kept.items()},
             "gone": dict(_sum_counts([before.gone, *(_less(one.outcomes, one.base) for one in gone)])),
             "gone_calls": _sum_calls([before.gone_calls, *(_calls_less(one.calls, one.base_calls) for one in gone)]),
+            "gone_listed": before.gone_listed + sum(len(one.inputs) for one in gone),
+            "gone_inputs": tuple(sorted(gone_inputs)[:MOST_INPUTS]),
             "previous_calls": before.previous_calls
             or _sum_calls(worker.calls.get(scrape.previous or "", {}) for worker in scrape.workers),
             "latest": dict(latest),
             "latest_calls": _sum_calls(latest_calls),
             "latest_service": dict(latest_service),
+            "changed": tuple(sorted(changed)),
+            "forgotten": tuple(sorted(before.workers.keys() - kept.keys())),
+            "runs_since_complete": 0 if before is not tally else (before.runs_since_complete + 1) % complete_every,
         }
     )
 
@@ -201,7 +221,10 @@ def _tally_worker(known: WorkerTally | None, worker: WorkerCounts, scrape: Scrap
     calls = {size: dict(bounds) for size, bounds in worker.calls.get(scrape.version, {}).items()}
     # What a worker counted in an earlier time of the version as champion is not about this one.
     from_earlier = known is None and scrape.returned and worker.started < scrape.since.timestamp()
-    base, base_calls = (outcomes, calls) if from_earlier else ({}, {})
+    failed = frozenset(worker.failed_inputs.get(scrape.version, ()))
+    base, base_calls, base_inputs = (outcomes, calls, failed) if from_earlier else ({}, {}, frozenset[str]())
+    if known:
+        base_inputs = frozenset(known.base_inputs)
     return WorkerTally(
         seen=scrape.now.timestamp(),
         service=dict(worker.service),
@@ -209,14 +232,14 @@ def _tally_worker(known: WorkerTally | None, worker: WorkerCounts, scrape: Scrap
         outcomes=outcomes,
         base_calls=known.base_calls if known else base_calls,
         calls=calls,
-        inputs=tuple(sorted(worker.failed_inputs.get(scrape.version, ()))),
+        base_inputs=tuple(sorted(base_inputs)),
+        inputs=tuple(sorted(failed - base_inputs)),
     )
 
 
-def _forget_oldest(workers: Mapping[str, WorkerTally]) -> tuple[dict[str, WorkerTally], list[WorkerTally]]:
-    """The workers to keep, and those that are forgotten."""
-    newest_first = sorted(workers.items(), key=lambda item: item[1].seen, reverse=True)
-    return dict(newest_first[:MOST_WORKERS]), [one for _, one in newest_first[MOST_WORKERS:]]
+def _keep_latest(workers: Mapping[str, WorkerTally], most: int) -> dict[str, WorkerTally]:
+    """The workers that were seen last, at most so many; of several seen at one time always the same."""
+    return dict(sorted(workers.items(), key=lambda item: (item[1].seen, item[0]), reverse=True)[:most])
 
 
 def _less(counts: Mapping[str, int], base: Mapping[str, int]) -> Counts:

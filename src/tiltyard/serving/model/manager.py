@@ -19,6 +19,7 @@ from typing import Any
 from tiltyard.aliases import CHAMPION
 from tiltyard.errors import ArtifactError, NotFoundError, TiltyardError, UnavailableError
 from tiltyard.ledger.records import Event
+from tiltyard.processes.model_calls import CallSlot, ModelCalls
 from tiltyard.project import Task
 from tiltyard.registry.outside_changes import UNEXPLAINED
 from tiltyard.registry.package.packaging import Package
@@ -70,6 +71,7 @@ class ModelManager:
 
     Attributes:
         challenger: the manager of the challenger, or None; it is refreshed whenever this one is.
+        calls: where it is noted that a version is being tried; at first nowhere that others see.
 
     Args:
         served: what is to be served.
@@ -95,6 +97,7 @@ class ModelManager:
         self._on_change = on_change
         self.challenger: ModelManager | None = None
         self._follows_removal = follows_removal
+        self.calls: CallSlot = ModelCalls().slot("other")
         self._loader = loader
         self._record_event = record_event
         self._champion_check = champion_check if served.alias == CHAMPION else None
@@ -112,6 +115,7 @@ class ModelManager:
             self._record_event,
             follows_removal=True,
         )
+        self.challenger.calls = self.calls
 
     @property
     def cache(self) -> Path:
@@ -232,8 +236,9 @@ class ModelManager:
                 next_step="Set the alias to a version of this project.",
                 code="artifact.other-task",
             )
-        scorer = make_scorer(package)
-        evidence = smoke_test(scorer, package.manifest)
+        with self.calls.call(info.version):
+            scorer = make_scorer(package)
+            evidence = smoke_test(scorer, package.manifest)
         version = ServedVersion(scorer, info, package.manifest, self.served.alias, package.folder, _now(), evidence)
         return version, evidence
 

@@ -11,6 +11,7 @@ from tiltyard.ledger.codec import PredictionRow
 from tiltyard.ledger.ports import Ledger
 from tiltyard.ledger.records import new_id
 from tiltyard.ledger.spools.spool import Lag, SpooledLedger
+from tiltyard.processes.model_calls import ModelCalls
 from tiltyard.processes.worker_identity import SINGLE_PROCESS, WorkerIdentity
 from tiltyard.project import ServingSection
 from tiltyard.scoring import UnknownPolicy
@@ -42,6 +43,7 @@ class ServerComponents:
         instrumentation: counts every request and batch.
         worker_metrics: metrics of this process and the other workers.
         shadow: predicts with the challenger, for no client; None where that is not wanted.
+        calls: the model calls that are under way.
         started: when it began, on the monotonic clock, in seconds.
     """
 
@@ -54,6 +56,7 @@ class ServerComponents:
     instrumentation: Instrumentation
     worker_metrics: MultiprocessMetrics
     shadow: Shadow | None
+    calls: ModelCalls
     started: float = field(default_factory=monotonic)
 
     @classmethod
@@ -84,7 +87,8 @@ class ServerComponents:
 
         shadow = None
         if options.challenger is not None and options.challenger.mode == "shadow":
-            shadow = Shadow(models.current_challenger, ledger, options.challenger.share_or_default)
+            share = options.challenger.share_or_default
+            shadow = Shadow(models.current_challenger, ledger, share, identity.calls.slot("shadow"))
 
         batcher = Batcher(
             current,
@@ -99,6 +103,7 @@ class ServerComponents:
             challenger=models.current_challenger,
             outcomes=metrics,
         )
+        batcher.calls = identity.calls.slot("batch")
         predictions = PredictionService(
             models,
             batcher,
@@ -108,7 +113,18 @@ class ServerComponents:
             instrumentation,
         )
         worker_metrics = MultiprocessMetrics(metrics.registry, identity.worker, identity.metrics_folder)
-        return cls(models, ledger, batcher, predictions, statistics, options, instrumentation, worker_metrics, shadow)
+        return cls(
+            models,
+            ledger,
+            batcher,
+            predictions,
+            statistics,
+            options,
+            instrumentation,
+            worker_metrics,
+            shadow,
+            identity.calls,
+        )
 
 
 def _measure_gauges(models: ModelManager, batcher: Batcher, ledger: Ledger) -> Gauges:

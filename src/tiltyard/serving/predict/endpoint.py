@@ -57,11 +57,6 @@ class PredictEndpoint:
         """How long the model call that is under way has taken so far; 0 between calls."""
         return self._batcher.scoring_seconds
 
-    @property
-    def call_under_way(self) -> tuple[str, int]:
-        """The version and the requests of the model call that is under way; no version between calls."""
-        return self._batcher.call_under_way
-
     def __contains__(self, scope: Scope) -> bool:
         """Whether a request belongs to this endpoint."""
         return scope["type"] == "http" and scope["path"] in PATHS and scope["method"] == "POST"

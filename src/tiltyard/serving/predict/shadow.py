@@ -14,8 +14,9 @@ from typing import Any
 from tiltyard.errors import TiltyardError
 from tiltyard.ledger.codec import PredictionRow
 from tiltyard.ledger.ports import Ledger
-from tiltyard.ledger.records import REQUEST, SHADOW, is_in_share, make_unit
+from tiltyard.ledger.records import KNOWN_UNIT, REQUEST, SHADOW, is_in_share, make_unit
 from tiltyard.ledger.storable import decode_json
+from tiltyard.processes.model_calls import CallSlot, ModelCalls
 from tiltyard.scoring import score_groups
 from tiltyard.serving.model.served_version import ServedVersion
 from tiltyard.serving.predict.batching.prediction_rows import make_rows
@@ -41,7 +42,7 @@ class _Repeated:
     accepted: float
     keys: Sequence[str]
     ids: Sequence[str] = ()
-    unit: str | None = None
+    unit: str | None = KNOWN_UNIT
     assignment: str | None = None
 
 
@@ -54,12 +55,20 @@ class Shadow:
         current: the challenger, or None where there is none.
         ledger: where both predictions are recorded.
         share: share of the inputs that are predicted twice, by their prediction's id.
+        calls: where the model call that is under way is noted; default: nowhere that others see.
     """
 
-    def __init__(self, current: Callable[[], ServedVersion | None], ledger: Ledger, share: float) -> None:
+    def __init__(
+        self,
+        current: Callable[[], ServedVersion | None],
+        ledger: Ledger,
+        share: float,
+        calls: CallSlot | None = None,
+    ) -> None:
         self._current = current
         self._ledger = ledger
         self._share = share
+        self._calls = ModelCalls().slot("shadow") if calls is None else calls
         self._waiting: queue.Queue[PredictionRow | None] = queue.Queue(MOST_WAITING)
         self._thread = Thread(target=self._run, name="tiltyard-shadow", daemon=True)
 
@@ -115,7 +124,8 @@ class Shadow:
         if not pairs:
             return
         began = perf_counter()
-        scored = score_groups(version.scorer, [inputs for _, inputs in pairs])
+        with self._calls.call(version.info.version):
+            scored = score_groups(version.scorer, [inputs for _, inputs in pairs])
         made: list[PredictionRow] = []
         for (row, inputs), scores in zip(pairs, scored, strict=True):
             # An input that the challenger cannot score lacks its prediction; the client's is not touched.

@@ -73,6 +73,7 @@ class HttpServer:
             champion_check=dependencies.champion_check,
             on_change=dependencies.on_change,
         )
+        self._manager.calls = dependencies.identity.calls.slot("other")
         if options.challenger is not None:
             self._manager.add_challenger()
         self._server: _Server | None = None
@@ -107,11 +108,6 @@ class HttpServer:
         self._stopped = True
         if self._server is not None:
             self._server.should_exit = True
-
-    @property
-    def call_under_way(self) -> tuple[str, int]:
-        """The version and the requests of the model call that is under way; no version between calls."""
-        return ("", 0) if self._endpoint is None else self._endpoint.call_under_way
 
     @property
     def version(self) -> str | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from time import monotonic
 
 from tiltyard.errors import TiltyardError
 from tiltyard.processes.health_checks import HealthCheck
 from tiltyard.processes.ipc import IpcChannel
+from tiltyard.processes.model_calls import ModelCall, ModelCalls
 
 MISSES = 3
 """After so many pings in a row without a reply, a worker hangs."""
@@ -24,19 +25,31 @@ class LivenessProbe:
         channel: the channel to the worker, which replies to ``ping`` with the seconds of the model call under way.
         hang_seconds: about how long it may give no reply, and a model call may take.
         is_listening: whether the worker takes requests yet.
-
-    Attributes:
-        hung_call: the version and the requests of the model call that did not return; None where none hung.
+        calls: where the worker notes its model calls: it can be read even if the worker responds to nothing.
     """
 
-    def __init__(self, channel: IpcChannel, hang_seconds: float, is_listening: Callable[[], bool]) -> None:
+    def __init__(
+        self, channel: IpcChannel, hang_seconds: float, is_listening: Callable[[], bool], calls: ModelCalls
+    ) -> None:
         self._channel = channel
         self._hang_seconds = hang_seconds
         self._timeout = hang_seconds / MISSES
         self._is_listening = is_listening
         self._scoring_seconds = 0.0
         self._probed = False
-        self.hung_call: tuple[str, int] | None = None
+        self._calls = calls
+        self._silent_since: float | None = None
+        self._silent_call: tuple[str, int] | None = None
+        self._long_call: tuple[str, int] | None = None
+
+    @property
+    def hung_call(self) -> tuple[str, int] | None:
+        """The version and the requests of the model call in which it hangs; None for none, or where it may be others.
+
+        A worker that gives no reply at all hangs in the call that has been under way since before it fell silent: the
+        call holds the interpreter. Where the challenger, too, is called in the shadow, it may be either of them.
+        """
+        return self._long_call or self._silent_call
 
     def health_checks(self) -> list[HealthCheck]:
         """The checks for the supervisor."""
@@ -66,14 +79,23 @@ class LivenessProbe:
         try:
             self._scoring_seconds = float(self._channel.call("ping", seconds=self._timeout))
         except TiltyardError:
+            silent_since = self._silent_since = self._silent_since or monotonic()
+            since_then = [call for call in self._calls.under_way().values() if call.since <= silent_since]
+            self._silent_call = _name_call(since_then)
             return False
+        self._silent_since = self._silent_call = None
         return True
 
     def _returns(self) -> bool:
         """Decide by the latest ping: the model call under way has not taken too long."""
         if self._scoring_seconds < self._hang_seconds:
             return True
-        with contextlib.suppress(TiltyardError):
-            version, requests = self._channel.call("call_under_way", seconds=self._timeout)
-            self.hung_call = (str(version), int(requests)) if version else None
+        batch = self._calls.under_way().get("batch")
+        self._long_call = None if batch is None else _name_call([batch])
         return False
+
+
+def _name_call(calls: Collection[ModelCall]) -> tuple[str, int] | None:
+    """The one version that is called, and for how many requests; None for none or several."""
+    versions = {call.version for call in calls}
+    return (versions.pop(), max(call.requests for call in calls)) if len(versions) == 1 else None

@@ -13,6 +13,7 @@ import sys
 from tiltyard.errors import TiltyardError
 from tiltyard.ledger.ports import Ledger
 from tiltyard.processes.ipc import IpcChannel
+from tiltyard.processes.model_calls import ModelCalls
 from tiltyard.processes.worker_identity import WorkerIdentity
 from tiltyard.registry.package.signing import host_keys
 from tiltyard.registry.package.version_loader import VersionLoader
@@ -41,8 +42,7 @@ def run_worker(descriptor: int) -> int:
     connection = socket.socket(fileno=descriptor)
     config = WorkerConfig.model_validate_json(_read_first_line(connection))
     worker = _Worker()
-    handlers = {"refresh": worker.refresh, "ping": worker.ping, "call_under_way": worker.call_under_way}
-    handlers |= {"modules": _list_modules}
+    handlers = {"refresh": worker.refresh, "ping": worker.ping, "modules": _list_modules}
     channel = IpcChannel(connection, handlers, worker.end, peer="supervisor of the server")
     channel.start()
     try:
@@ -70,6 +70,7 @@ def run_worker(descriptor: int) -> int:
                     config.number,
                     settings.state / "metrics" if config.workers > 1 else None,
                     config.server,
+                    ModelCalls() if config.calls is None else ModelCalls.attach(config.calls),
                 ),
                 lambda: _refresh_others(channel),
             )
@@ -103,10 +104,6 @@ class _Worker:
         Before there is a server it returns at once.
         """
         return 0.0 if self.server is None else self.server.ping(PING_SECONDS)
-
-    def call_under_way(self) -> tuple[str, int]:
-        """The version and the requests of the model call that is under way; no version between calls."""
-        return ("", 0) if self.server is None else self.server.call_under_way
 
     def end(self) -> None:
         """The supervisor is gone, and nothing else would ever end this process."""

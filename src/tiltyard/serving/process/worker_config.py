@@ -28,6 +28,7 @@ class WorkerConfig(BaseModel):
         ledger: ``direct`` into the ledger, or through its own ``spool``.
         insecure_open: whether it may listen beyond loopback without API keys.
         server: names the server for as long as it runs, the same for all its workers.
+        calls: descriptor of the shared memory in which it notes the model calls under way; None for none.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -43,3 +44,4 @@ class WorkerConfig(BaseModel):
     ledger: Literal["direct", "spool"]
     insecure_open: bool = False
     server: str = ""
+    calls: int | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from collections.abc import Callable, Mapping
 from tiltyard.errors import TiltyardError
 from tiltyard.processes.health_checks import HealthCheck
 from tiltyard.processes.ipc import Handler, IpcChannel
+from tiltyard.processes.model_calls import ModelCalls, open_shared_memory
 from tiltyard.processes.supervisor import ManagedProcess
 from tiltyard.serving.process.liveness import LivenessProbe
 from tiltyard.serving.process.worker_config import WorkerConfig
@@ -41,10 +43,11 @@ class WorkerHandle:
         self._handlers = handlers
         self._channel: IpcChannel | None = None
         self._probe: LivenessProbe | None = None
+        self._calls = ModelCalls()
 
     @property
     def hung_call(self) -> tuple[str, int] | None:
-        """The version and the requests of the model call for which it was ended; None where that was not why."""
+        """The version and the requests of the model call in which it hung; None where that is not known."""
         return None if self._probe is None else self._probe.hung_call
 
     def as_managed(self) -> ManagedProcess:
@@ -68,24 +71,29 @@ class WorkerHandle:
 
     def _launch(self) -> subprocess.Popen[bytes]:
         ours, theirs = socket.socketpair()
-        listener = self._config.listener
-        passed = [theirs.fileno(), *([listener] if listener is not None else [])]
+        listener, memory = self._config.listener, open_shared_memory()
+        passed = [theirs.fileno(), memory, *([listener] if listener is not None else [])]
         command = [sys.executable, "-m", "tiltyard.serving.process.worker", str(theirs.fileno())]
         with theirs:
             try:
+                self._calls = ModelCalls.attach(memory)
                 process = subprocess.Popen(command, pass_fds=passed, stdin=subprocess.DEVNULL)  # noqa: S603
             except OSError:
                 ours.close()
                 raise
+            finally:
+                os.close(memory)
         self.listening = False
         self._channel = IpcChannel(ours, self._handlers(self), peer=self.name)
-        ours.sendall(self._config.model_dump_json().encode() + b"\n")
+        config = self._config.model_copy(update={"calls": memory})
+        ours.sendall(config.model_dump_json().encode() + b"\n")
         self._channel.start()
         return process
 
     def _health_checks(self) -> list[HealthCheck]:
         assert self._channel is not None  # noqa: S101 - it was launched
-        self._probe = LivenessProbe(self._channel, self._config.options.hang_seconds, lambda: self.listening)
+        hang_seconds = self._config.options.hang_seconds
+        self._probe = LivenessProbe(self._channel, hang_seconds, lambda: self.listening, self._calls)
         return self._probe.health_checks()
 
     def _close_channel(self) -> None:

@@ -63,8 +63,12 @@ def explain_routes(components: ServerComponents) -> APIRouter:
         to_explain = await components.predictions.read_inputs(head, request.receive, many=False)
         found = await components.predictions.find_warnings(to_explain)
         warnings = [] if found is None else list_unknown_values(found)[0]
+        calls, number = components.calls.slot("other"), version.info.version
         try:
-            [explanation] = await asyncio.to_thread(explain, version.scorer, to_explain.inputs, most=top, label=label)
+            with calls.call(number, 1):
+                [explanation] = await asyncio.to_thread(
+                    explain, version.scorer, to_explain.inputs, most=top, label=label
+                )
         except InputError as error:
             raise components.predictions.refuse(error, to_explain.name_field) from None
         return ExplanationResponse(**to_json_object(explanation), model_version=version.info.version, warnings=warnings)

@@ -21,6 +21,7 @@ from tiltyard.errors import UnavailableError
 from tiltyard.ledger.codec import PredictionRow
 from tiltyard.ledger.ports import Ledger
 from tiltyard.ledger.records import Prediction
+from tiltyard.processes.model_calls import CallSlot, ModelCalls
 from tiltyard.processes.request_counts import CLIENT_GONE, INTERNAL, NO_MODEL
 from tiltyard.scoring import UnknownPolicy
 from tiltyard.serving.model.served_version import ServedVersion
@@ -83,6 +84,9 @@ class Batcher:
         on_recorded: called with each batch's rows once they are durable, on the batcher's thread.
         challenger: returns the challenger, if there is one.
         outcomes: counts what became of each request, and the time of model calls; None for no counts.
+
+    Attributes:
+        calls: where the model call that is under way is noted; at first nowhere that others see.
     """
 
     def __init__(
@@ -100,7 +104,7 @@ class Batcher:
         self._limits = limits
         self._challenger = challenger
         self._outcomes = OutcomeCounter(outcomes)
-        self._call = ("", 0)
+        self.calls: CallSlot = ModelCalls().slot("batch")
         self._parts: deque[BatchPart] = deque()
         self._waiting = 0
         self._batches = 0
@@ -127,12 +131,6 @@ class Batcher:
         """How long the model call that is under way has taken so far; 0 between calls. From any thread."""
         since = self._scoring_since
         return 0.0 if since is None else perf_counter() - since
-
-    @property
-    def call_under_way(self) -> tuple[str, int]:
-        """The version and the requests of the model call that is under way; no version between calls."""
-        call = self._call
-        return ("", 0) if self._scoring_since is None else call
 
     def submit(
         self,
@@ -291,12 +289,13 @@ class Batcher:
         except UnavailableError as error:
             self._outcomes.count_failures(batch, NO_MODEL)
             return [error] * len(batch)
-        self._call, self._scoring_since = ("", 0), perf_counter()
+        self._scoring_since = perf_counter()
         try:
             outcomes = self._predict_batch(batch, version)
         finally:
             # The ledger may be away for long; only a model call that does not end means that the model hangs.
             self._scoring_since = None
+            self.calls.end()
         sent = self._writer.record(batch, outcomes)
         self._outcomes.count_parts(batch, outcomes, sent)
         return sent
@@ -323,7 +322,8 @@ class Batcher:
         """A version's predictions for parts, and the time that they took."""
         if not parts:
             return []
-        self._call, began = (version.info.version, len(parts)), perf_counter()
+        self.calls.begin(version.info.version, len(parts))
+        began = perf_counter()
         outcomes = predict_parts(parts, version, self._limits.unknown)
         self._outcomes.time_call(version, parts, outcomes, perf_counter() - began)
         return outcomes
