@@ -72,7 +72,7 @@ def test_a_call_that_began_after_the_silence_is_not_why() -> None:
 
 
 def test_of_two_versions_either_may_be_the_one_that_hangs() -> None:
-    """While the challenger predicts in the shadow, nobody knows which of the two holds the interpreter."""
+    """While the challenger predicts in the shadow, either of the two may hold the interpreter."""
     worker = SilentWorker()
     worker.slot("batch").begin("2", 4)
     worker.slot("shadow").begin("3", 0)

@@ -177,7 +177,7 @@ class OutcomesContract:
         assert "7" not in [content.get(group_key) for content in kept]
 
     def test_shadows_of_which_no_request_is_known_are_counted_apart(self, ledger: Ledger) -> None:
-        """Earlier builds did not record which rows came together: such rows are no requests by themselves."""
+        """Earlier builds did not record which rows came together: they may all be of one batch."""
         rows = [make_prediction(label="a", unit=unit) for unit in (None, None, LOW, None)]
         shadows = [
             make_prediction(route="shadow", version="2", label="b", key=row.id, unit=unit)

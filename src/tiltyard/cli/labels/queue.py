@@ -105,7 +105,7 @@ def queue_command(
         rows = [one.to_row(project.data.text, show_prediction=show_predictions) for one in chosen.candidates]
         recorded = target is not None or as_json
         if recorded:
-            # First of all: labels of a file whose reasons are not recorded would count as if nobody had chosen them.
+            # First of all: labels of a file whose reasons are not recorded would count as organic.
             ledger.label_requests.record(chosen.requests)
         if target is not None:
             write_atomically(target, _format(rows, target.suffix))

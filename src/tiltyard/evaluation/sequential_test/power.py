@@ -1,4 +1,4 @@
-"""How many units it takes until a live test finds a true gain: what a test that goes on still lacks."""
+"""How many units it takes until a live test finds a true gain: what an undecided test still lacks."""
 
 from __future__ import annotations
 

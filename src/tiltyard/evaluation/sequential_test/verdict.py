@@ -74,7 +74,7 @@ class LiveVerdict:
 
     @property
     def _lacking(self) -> str:
-        """What a test that goes on needs to find a gain of one point."""
+        """What an undecided test needs to find a gain of one point."""
         if self.decision != "go on" or self.units_needed is None:
             return ""
         there = self.champion_units + (self.challenger_units if self.mode == "split" else 0)

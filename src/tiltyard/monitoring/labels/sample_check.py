@@ -1,7 +1,7 @@
 """Whether the labelled predictions are like the others: labels that come for some cases only mislead.
 
 Two groups are checked apart: predictions whose label nobody requested, and those that a labelling queue drew at random,
-of which some may never get a label; not those of them that had a label when they were drawn: nobody was to label these,
+of which some may never get a label; not those of them that had a label when they were drawn: the queue left these out,
 and they do not show for which cases labels come back. In each, the labelled predictions are compared with those without
 a label: what was predicted, how confident it was, and when it was made. Predictions that are too young to have a label
 are left out.

@@ -119,7 +119,7 @@ def _check_accuracy(
     units = [unit for *_, unit in compared]
     evidence, limit = _weigh_evidence(leads, units), 1.0 / project.promotion.alpha
     worse = evidence >= limit
-    judged_by = units.count(None) + len({*units} - {None})
+    evaluated = units.count(None) + len({*units} - {None})
     needed = _count_needed(leads, units, project.promotion.alpha) if compared else None
     return Finding(
         WORSE,
@@ -128,14 +128,14 @@ def _check_accuracy(
         score=evidence,
         limit=limit,
         message=f"Of {format_count(rows, 'labelled prediction')}"
-        + (f" of {judged_by:,} requests, callers or groups" if judged_by < rows else "")
+        + (f" of {evaluated:,} requests, callers or groups" if evaluated < rows else "")
         + f", version {history.aliases.previous_champion} alone would have been "
         f"right on {only_before:,} and version {history.champion} alone was on {only_new:,}."
-        + ("" if worse or needed is None else _describe_needed(judged_by, needed)),
+        + ("" if worse or needed is None else _describe_needed(evaluated, needed)),
         evidence={
             "e_value": evidence,
             "rows": rows,
-            "units": judged_by,
+            "units": evaluated,
             "units_needed": needed,
             "only_previous": only_before,
             "only_champion": only_new,
@@ -177,9 +177,9 @@ def _count_needed(leads: Sequence[int], units: Sequence[str | None], alpha: floa
     return count_paired_units_needed(lead, rows, LOSS, alpha=alpha)
 
 
-def _describe_needed(judged_by: int, needed: int) -> str:
+def _describe_needed(evaluated: int, needed: int) -> str:
     text = f" To show a true loss of {LOSS:g} takes about {needed:,} requests, callers or groups like these"
-    return f"{text}: {needed - judged_by:,} more." if needed > judged_by else f"{text}, which there are."
+    return f"{text}: {needed - evaluated:,} more." if needed > evaluated else f"{text}, which there are."
 
 
 def _explain_no_labels(chosen: int, window: tuple[datetime, datetime]) -> Finding:
