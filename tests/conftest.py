@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests import fork_server
+from tests.pgbouncer import pgbouncer
 from tests.postgres import postgres
 from tests.prefect_server import prefect_server
 
 if TYPE_CHECKING:
     from tests.project_env import ProjectEnv
 
-__all__ = ["postgres", "prefect_server"]
+__all__ = ["pgbouncer", "postgres", "prefect_server"]
 
 pytest.register_assert_rewrite("tiltyard.testing.ledger_contract")
 

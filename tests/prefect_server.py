@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,16 @@ class PrefectServer:
         found: list[dict[str, Any]] = response.json()
         return found
 
+    def wait_for(self, what: str, found: Callable[[dict[str, Any]], bool], seconds: float = PATIENCE) -> dict[str, Any]:
+        """The first of a kind that fits, as soon as there is one."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            for one in self.all(what):
+                if found(one):
+                    return one
+            time.sleep(0.1)
+        raise AssertionError(f"There is none:\n{(self.home / 'server.log').read_text()[-4000:]}")
+
     @property
     def environment(self) -> dict[str, str]:
         """For programs that are to use it."""
@@ -56,6 +66,8 @@ IDLE = {
         f"PREFECT_SERVER_SERVICES_{service}_ENABLED": "false"
         for service in ("CANCELLATION_CLEANUP", "FOREMAN", "LATE_RUNS", "PAUSE_EXPIRATIONS", "REPOSSESSOR", "TRIGGERS")
     },
+    # The scheduler looks for new deployments at once.
+    "PREFECT_SERVER_SERVICES_SCHEDULER_RECENT_DEPLOYMENTS_LOOP_SECONDS": "0.5",
 }
 
 

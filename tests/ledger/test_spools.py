@@ -89,7 +89,7 @@ def test_shipped_twice_is_there_once(tmp_path: Path, spool: SpooledLedger) -> No
             super().record_rows(rows)  # type: ignore[arg-type]
             self.die()
 
-        def append(self, event: Event, notices: object = ()) -> Event:
+        def append(self, event: Event, notices: object = (), *, lease: object = None) -> Event:
             done = super().append(event)
             self.die()
             return done

@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
+import httpx
 import pytest
 from click.testing import CliRunner
 
 from tests import fork_server
 from tests.films import Films, environment, make_films
 from tests.prefect_server import PrefectServer
+from tiltyard.cli.host.doctor_prefect import describe_schedule
 from tiltyard.cli.loop.prefect import prefect_group
 from tiltyard.errors import UnavailableError, UsageError
 from tiltyard.pipeline import QuietRunner
-from tiltyard.pipeline.orchestration.prefect_flows import PrefectFlows
+from tiltyard.pipeline.orchestration.prefect_flows import PrefectFlows, at
+from tiltyard.pipeline.orchestration.prefect_missed import SKIPPED, cover_missed_runs
+from tiltyard.pipeline.orchestration.prefect_schedules import read_schedules
 
 STEPS = ["load-data", "split-data", "train-model", "evaluate-model", "log-mlflow", "register-model"]
 
@@ -96,24 +107,110 @@ def test_a_step_whose_service_was_away_is_tried_again(prefect_server: PrefectSer
 def test_each_use_case_is_deployed_once(
     prefect_server: PrefectServer, films: Films, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """tiltyard prefect deploy makes a deployment for each use case, scheduled by the project; twice makes no more."""
-    monkeypatch.setenv("PREFECT_API_URL", prefect_server.api_url)
-    for _ in range(2):
-        result = CliRunner().invoke(
-            prefect_group,
-            ["deploy", "--project", str(films.root), "--json"],
-            standalone_mode=False,
-            catch_exceptions=False,
-        )
-        report = json.loads(result.output)
+    """tiltyard prefect deploy makes a deployment for each use case, and the server's scheduler makes its runs.
+
+    Deployed again, there are no more of them, and they count from the same moment.
+    """
+    report = deploy(prefect_server, films, monkeypatch)
     names = ["sentiment-training/scheduled", "sentiment-monitoring/scheduled", "sentiment-response/scheduled"]
     assert [one["name"] for one in report["deployments"]] == names
     kept = [one for one in prefect_server.all("deployments") if "sentiment" in one["tags"]]
     assert len(kept) == 3
-    intervals = {one["entrypoint"].rpartition(".")[2]: one["schedules"] for one in kept}
-    assert intervals["monitoring"][0]["schedule"]["interval"] == 3600
-    assert intervals["training"] == []
+    by_kind = {one["entrypoint"].rpartition(".")[2]: one for one in kept}
+    monitoring = by_kind["monitoring"]
+    assert monitoring["schedules"][0]["schedule"]["interval"] == 3600
+    assert by_kind["training"]["schedules"] == []
     assert {one["work_pool_name"] for one in kept} == {"tiltyard"}
+    run = prefect_server.wait_for("flow_runs", lambda one: one["deployment_id"] == monitoring["id"], 60)
+    assert (run["auto_scheduled"], run["state_type"]) == (True, "SCHEDULED")
+    deploy(prefect_server, films, monkeypatch)
+    (again,) = [one for one in prefect_server.all("deployments") if one["id"] == monitoring["id"]]
+    anchors = [one["schedules"][0]["schedule"]["anchor_date"] for one in (monitoring, again)]
+    assert anchors[0] == anchors[1]
+    assert len([one for one in prefect_server.all("deployments") if "sentiment" in one["tags"]]) == 3
+
+
+@pytest.mark.parametrize("off", ["schedule", "deployment"])
+def test_what_an_operator_switched_off_stays_off(
+    prefect_server: PrefectServer, films: Films, monkeypatch: pytest.MonkeyPatch, off: str
+) -> None:
+    """A schedule or a deployment that is off is off after the next deploy, which says so; doctor does too."""
+    deploy(prefect_server, films, monkeypatch)
+    deployment = find_deployment(prefect_server, "monitoring")
+    address = f"{prefect_server.api_url}/deployments/{deployment['id']}"
+
+    def switch(on: bool) -> None:
+        schedule = find_deployment(prefect_server, "monitoring")["schedules"][0]["id"]
+        body = {"active": on} if off == "schedule" else {"paused": not on}
+        path = f"/schedules/{schedule}" if off == "schedule" else ""
+        httpx.patch(address + path, json=body).raise_for_status()
+
+    switch(False)
+    report = deploy(prefect_server, films, monkeypatch)
+    assert [one["active"] for one in report["deployments"]] == [True, False, True]
+    (state,) = read_schedules(_project(films), prefect_server.api_url)
+    assert (state.active, state.is_overdue(datetime.now(UTC) + timedelta(days=9))) == (False, False)
+    assert "switched off" in describe_schedule(state, datetime.now(UTC)).found
+    switch(True)
+    report = deploy(prefect_server, films, monkeypatch)
+    assert [one["active"] for one in report["deployments"]] == [True, True, True]
+
+
+def test_doctor_sees_a_schedule_without_runs(
+    prefect_server: PrefectServer, films: Films, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After two intervals without a run, doctor says so, and whether the scheduler or a worker is missing."""
+    deploy(prefect_server, films, monkeypatch)
+    (state,) = read_schedules(_project(films), prefect_server.api_url)
+    now = datetime.now(UTC)
+    assert (state.name, state.every, state.pool) == ("sentiment-monitoring/scheduled", timedelta(hours=1), "tiltyard")
+    assert describe_schedule(state, now).state == "ok"
+    late = describe_schedule(state, now + timedelta(hours=2, minutes=1))
+    assert late.state == "wrong"
+    assert "has had no run for 2 intervals" in late.found
+    assert "its service Scheduler" in late.next_step
+    waiting = describe_schedule(replace(state, waiting=3), now + timedelta(hours=3))
+    assert "3 runs that are due wait for a worker" in waiting.found
+    assert "prefect worker start --pool tiltyard" in waiting.next_step
+    ran = replace(state, last_run=now + timedelta(hours=2))
+    assert describe_schedule(ran, now + timedelta(hours=3)).state == "ok"
+
+
+def test_missed_runs_are_one(prefect_server: PrefectServer, films: Films, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first run that begins cancels those that are due; one that was taken already has nothing to do."""
+    deploy(prefect_server, films, monkeypatch)
+    deployment = find_deployment(prefect_server, "monitoring")
+    now = datetime.now(UTC)
+    missed = [_schedule_run(prefect_server, deployment, now - timedelta(hours=hours)) for hours in (4, 3, 2, 1)]
+    later = _schedule_run(prefect_server, deployment, now + timedelta(hours=1))
+    by_hand = _create_run(prefect_server, deployment["id"])
+
+    from prefect import flow
+    from prefect.client.orchestration import get_client
+    from prefect.flow_engine import run_flow
+    from prefect.states import Completed
+
+    @flow(name="sentiment-monitoring")
+    def monitoring(project: str = "") -> Any:
+        del project
+        covered = cover_missed_runs()
+        return Completed(name=SKIPPED, message=covered) if covered else "looked"
+
+    def state_of(id_: str) -> str:
+        (found,) = [one for one in prefect_server.all("flow_runs") if one["id"] == id_]
+        return str(found["state_name"])
+
+    with at(prefect_server.api_url), get_client(sync_client=True) as client:
+
+        def run(id_: str) -> Any:
+            return run_flow(monitoring, flow_run=client.read_flow_run(UUID(id_)), return_type="state")
+
+        assert run(missed[1]).name == "Completed"
+        assert [state_of(one) for one in missed] == ["Cancelled", "Completed", "Cancelled", "Cancelled"]
+        assert (state_of(later), state_of(by_hand)) == ("Scheduled", "Scheduled")
+        taken = _schedule_run(prefect_server, deployment, now - timedelta(minutes=30))
+        assert run(taken).name == SKIPPED
+        assert run(by_hand).name == "Completed"
 
 
 def test_a_server_that_is_away(films: Films, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,6 +228,41 @@ def test_a_server_that_is_away(films: Films, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.proof
+def test_the_scheduler_makes_a_run_and_a_worker_does_it(
+    prefect_server: PrefectServer, films: Films, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a schedule of some seconds, the real scheduler makes runs and a real worker monitors, by itself."""
+    file = films.root / "tiltyard.toml"
+    before = file.read_text()
+    file.write_text(f"{before}\n[monitoring]\nevery_minutes = 0.1\n")
+    try:
+        deploy(prefect_server, films, monkeypatch)
+        deployment = find_deployment(prefect_server, "monitoring")
+        command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "tiltyard"]
+        worker = subprocess.Popen(
+            command, cwd=Path(films.root), env={**environment(), **prefect_server.environment}, start_new_session=True
+        )
+        try:
+            run = prefect_server.wait_for(
+                "flow_runs",
+                lambda one: (
+                    one["deployment_id"] == deployment["id"]
+                    and one["auto_scheduled"]
+                    and one["state_name"] == "Completed"
+                ),
+                240,
+            )
+        finally:
+            os.killpg(worker.pid, signal.SIGTERM)
+            worker.wait(60)
+        assert run["work_pool_name"] == "tiltyard"
+        (state,) = read_schedules(_project(films), prefect_server.api_url)
+        assert state.last_run is not None
+    finally:
+        file.write_text(before)
+
+
+@pytest.mark.proof
 def test_a_worker_runs_the_deployments(prefect_server: PrefectServer, films: Films) -> None:
     """A Prefect worker of the pool trains, looks and retrains by the deployments alone."""
     run_with(prefect_server, films, "prefect", "deploy")
@@ -145,9 +277,41 @@ def test_a_worker_runs_the_deployments(prefect_server: PrefectServer, films: Fil
         assert _ended(prefect_server, started) == "COMPLETED", kind
 
 
-def _create_run(server: PrefectServer, deployment: str) -> str:
-    import httpx
+def deploy(server: PrefectServer, films: Films, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Run tiltyard prefect deploy; its JSON."""
+    monkeypatch.setenv("PREFECT_API_URL", server.api_url)
+    words = ["deploy", "--project", str(films.root), "--json"]
+    result = CliRunner().invoke(prefect_group, words, standalone_mode=False, catch_exceptions=False)
+    report: dict[str, Any] = json.loads(result.output)
+    return report
 
+
+def find_deployment(server: PrefectServer, kind: str) -> dict[str, Any]:
+    (found,) = [one for one in server.all("deployments") if "sentiment" in one["tags"] and kind in one["entrypoint"]]
+    return found
+
+
+def _schedule_run(server: PrefectServer, deployment: dict[str, Any], at_time: datetime) -> str:
+    """A run as Prefect's scheduler makes it, which is made for a time."""
+    body = {
+        "flow_id": deployment["flow_id"],
+        "deployment_id": deployment["id"],
+        "state": {"type": "SCHEDULED", "state_details": {"scheduled_time": at_time.isoformat()}},
+    }
+    for _ in range(20):
+        response = httpx.post(f"{server.api_url}/flow_runs/", json=body)
+        if response.status_code != 503:  # its services use the same SQLite file
+            break
+        time.sleep(0.2)
+    response.raise_for_status()
+    id_ = str(response.json()["id"])
+    with closing(sqlite3.connect(server.home / "prefect.db", timeout=30)) as database, database:
+        changed = database.execute("UPDATE flow_run SET auto_scheduled = 1 WHERE id = ?", (id_,)).rowcount
+    assert changed == 1, "the API makes no such runs"
+    return id_
+
+
+def _create_run(server: PrefectServer, deployment: str) -> str:
     response = httpx.post(
         f"{server.api_url}/deployments/{deployment}/create_flow_run", json={"state": {"type": "SCHEDULED"}}
     )

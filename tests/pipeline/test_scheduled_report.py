@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,23 +28,29 @@ def set_up(model_env: ModelEnv, folder: Path, days: float | None) -> tuple[Proje
     return project.model_copy(update={"root": folder, "monitoring": section}), responder._workspace, responder
 
 
+def report_at(workspace: Any, project: Any, now: datetime) -> Path | None:
+    """What is written at a time, here and by the ledger's clock."""
+    workspace.ledger.leases.clock = lambda: now
+    return report_if_due(project, workspace, now)
+
+
 @pytest.mark.requirement("R-MON-11")
 def test_a_report_a_week(tmp_path: Path) -> None:
     """The first review is due at once, the next after so many days; each is a file and an event."""
     model_env = ModelEnv(tmp_path / "model_env")
     project, workspace, _ = set_up(model_env, tmp_path, 7)
-    first = report_if_due(project, workspace, NOON)
+    first = report_at(workspace, project, NOON)
     assert first == tmp_path / "reports" / f"monitoring-{NOON:%Y-%m-%d}.html"
     assert "<html" in first.read_text(encoding="utf-8")
-    assert report_if_due(project, workspace, NOON + timedelta(days=6)) is None
-    assert report_if_due(project, workspace, NOON + timedelta(days=7.1)) != first
+    assert report_at(workspace, project, NOON + timedelta(days=6)) is None
+    assert report_at(workspace, project, NOON + timedelta(days=7.1)) != first
     assert len(list((tmp_path / "reports").iterdir())) == model_env.kinds(MODEL).count("reviewed") == 2
 
 
 def test_none_unless_required(tmp_path: Path) -> None:
     """Without ``report_days`` nothing is written."""
     project, workspace, _ = set_up(ModelEnv(tmp_path / "model_env"), tmp_path, None)
-    assert report_if_due(project, workspace, NOON) is None
+    assert report_at(workspace, project, NOON) is None
     assert not (tmp_path / "reports").exists()
 
 
@@ -53,10 +59,10 @@ def test_what_fails_is_due_again_soon(tmp_path: Path, monkeypatch: pytest.Monkey
     project, workspace, _ = set_up(ModelEnv(tmp_path / "model_env"), tmp_path, 7)
     (tmp_path / "reports").write_text("in the way", encoding="utf-8")
     with pytest.raises(UnavailableError, match="cannot be written"):
-        report_if_due(project, workspace, NOON)
-    assert report_if_due(project, workspace, NOON + timedelta(minutes=1)) is None
+        report_at(workspace, project, NOON)
+    assert report_at(workspace, project, NOON + timedelta(minutes=1)) is None
     (tmp_path / "reports").unlink()
-    assert report_if_due(project, workspace, NOON + scheduled_report.RETRY + timedelta(seconds=1)) is not None
+    assert report_at(workspace, project, NOON + scheduled_report.RETRY + timedelta(seconds=1)) is not None
 
 
 @pytest.mark.requirement("R-MON-11")

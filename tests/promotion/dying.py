@@ -64,8 +64,8 @@ class DyingLedger:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._ledger, name)
 
-    def append(self, event: Event, *more: Any) -> Event:
-        made = self._ledger.append(event, *more)
+    def append(self, event: Event, *more: Any, **options: Any) -> Event:
+        made = self._ledger.append(event, *more, **options)
         if self._moment == DIES_AFTER.get(event.kind):
             die()
         return made

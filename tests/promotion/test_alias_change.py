@@ -7,8 +7,9 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from tests.promotion.dying import MOMENTS, NAME, approving, promotion, workspace
 from tiltyard.errors import UnavailableError
 from tiltyard.ledger import Event, SqlLedger
 from tiltyard.pipeline import Workspace, approve_version, champion_at, pending_approvals, recover_alias_changes
-from tiltyard.promotion.alias_change import ChampionChangedError, move_alias
+from tiltyard.promotion.alias_change import HOLD, ChampionChangedError, move_alias
 from tiltyard.promotion.manual_change import point_alias, remove_alias
 from tiltyard.registry import MlflowRegistry, VersionInfo
 from tiltyard.registry.alias_history import unfinished_changes
@@ -263,6 +264,107 @@ def test_a_real_database_that_goes_away_in_the_middle(postgres: PostgresServer, 
         check_whole(back)
         move_alias(back, promotion("2", "1"))
         assert named(back) == {"champion": "2", "previous": "1"}
+
+
+class Pausing(MemoryRegistry):
+    """A registry in front of which a process is paused just before it sets the champion, until others have acted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meanwhile: Callable[[], object] | None = None
+
+    def set_alias(self, name: str, alias: str, version: str) -> None:
+        meanwhile, self.meanwhile = (self.meanwhile, None) if alias == "champion" else (None, self.meanwhile)
+        if meanwhile is not None:
+            meanwhile()
+        super().set_alias(name, alias, version)
+
+
+@pytest.fixture
+def paused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Workspace, Pausing, SimpleNamespace]:
+    """A model whose first version is champion, and a clock of the ledger that a test moves."""
+    registry, ledger, clock = Pausing(), MemoryLedger(), SimpleNamespace(now=datetime(2026, 3, 1, tzinfo=UTC))
+    ledger.leases.clock = lambda: clock.now
+    write_example_package(tmp_path / "model")
+    for _ in range(3):
+        registry.register_model(str(tmp_path / "model"), NAME)
+    workspace = Workspace(registry, ledger, tmp_path / "cache", (), "tester")
+    move_alias(workspace, promotion("1", None))
+    return workspace, registry, clock
+
+
+def test_a_decider_that_was_paused_does_not_overwrite_a_newer_champion(
+    paused: tuple[Workspace, Pausing, SimpleNamespace],
+) -> None:
+    """One that sets the alias after its lease ran out and another decided gives it back, and says so."""
+    workspace, registry, clock = paused
+
+    def another_decides() -> None:
+        clock.now += HOLD + timedelta(seconds=1)
+        move_alias(workspace, promotion("3", "1"))
+
+    registry.meanwhile = another_decides
+    with pytest.raises(UnavailableError, match="another process has taken over") as refused:
+        move_alias(workspace, promotion("2", "1"))
+    assert refused.value.code == "promotion.lost-turn"
+    assert named(workspace) == {"champion": "3", "previous": "1"}
+    assert [event.subject for event in decisions(workspace) if event.kind == "promoted"] == [f"{NAME}/1", f"{NAME}/3"]
+    assert record_outside_changes(registry, workspace.ledger, NAME, "test") == []
+    check_whole(workspace)
+
+
+def test_what_a_decider_did_late_is_undone_after_its_death(
+    paused: tuple[Workspace, Pausing, SimpleNamespace],
+) -> None:
+    """One that dies right after it set the alias too late leaves no champion without a decision to the next one."""
+    workspace, registry, clock = paused
+
+    class Death(BaseException):
+        pass
+
+    def another_decides() -> None:
+        clock.now += HOLD + timedelta(seconds=1)
+        move_alias(workspace, promotion("3", "1"))
+        registry.set_alias(NAME, "champion", "2")  # what the paused one does next, before it dies
+        raise Death
+
+    registry.meanwhile = another_decides
+    with pytest.raises(Death):
+        move_alias(workspace, promotion("2", "1"))
+    assert named(workspace)["champion"] == "2"
+    assert record_outside_changes(registry, workspace.ledger, NAME, "loop") == [], "it is nobody's wish"
+    clock.now += HOLD + timedelta(seconds=1)
+    (undone,) = recover_alias_changes(workspace, NAME)
+    assert undone.outcome == "undone"
+    assert "paused" in undone.message
+    assert named(workspace) == {"champion": "3", "previous": "1"}
+    check_whole(workspace)
+    assert recover_alias_changes(workspace, NAME) == []
+    registry.set_alias(NAME, "champion", "2")  # a person wants it, in MLflow: that is noticed, and stays
+    assert recover_alias_changes(workspace, NAME) == []
+    (noted,) = record_outside_changes(registry, workspace.ledger, NAME, "loop")
+    assert noted.subject == f"{NAME}/2"
+
+
+def test_an_alias_that_a_late_process_overwrote_meanwhile_is_set_again(
+    paused: tuple[Workspace, Pausing, SimpleNamespace],
+) -> None:
+    """The holder of the lease reads the alias after it has set it, and sets it again where it names another version."""
+    workspace, registry, _ = paused
+    overwritten = []
+    delete_tag = registry.delete_tag
+
+    def late(name: str, version: str, key: str) -> None:
+        delete_tag(name, version, key)
+        if not overwritten:
+            overwritten.append(version)
+            registry.set_alias(NAME, "champion", "2")
+
+    registry.delete_tag = late  # type: ignore[method-assign]
+    move_alias(workspace, promotion("3", "1"))
+    assert overwritten == ["3"]
+    assert named(workspace) == {"champion": "3", "previous": "1"}
+    check_whole(workspace)
 
 
 def test_recovery_leaves_an_alias_that_somebody_else_moved(memory: tuple[Workspace, Breaking]) -> None:

@@ -1,8 +1,8 @@
 """The durable record of predictions, labels and decisions."""
 
 from tiltyard.ledger.export import ExportFormat, export_predictions, to_log_line
-from tiltyard.ledger.lease_guard import LeaseGuard, LeaseLostError, hold_lease
-from tiltyard.ledger.leases import Lease, Leases
+from tiltyard.ledger.lease_guard import LeaseGuard, hold_lease
+from tiltyard.ledger.leases import Lease, LeaseLostError, Leases
 from tiltyard.ledger.model_events import ModelEvents
 from tiltyard.ledger.outbox_records import DeliveryState, Notice, Outbox, OutboxItem
 from tiltyard.ledger.ports import (

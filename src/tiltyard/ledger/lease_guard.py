@@ -6,10 +6,10 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
-from tiltyard.errors import TiltyardError, UnavailableError
-from tiltyard.ledger.leases import Lease, Leases
+from tiltyard.errors import UnavailableError
+from tiltyard.ledger.leases import Lease, LeaseLostError, Leases
 from tiltyard.ledger.process_identity import current_holder, is_gone
 
 HOLD = timedelta(minutes=2)
@@ -17,25 +17,25 @@ HOLD = timedelta(minutes=2)
 _PAUSE_SECONDS = 0.1
 
 
-class LeaseLostError(TiltyardError):
-    """Another process has taken over; this one must stop."""
-
-    code = "response.lease-lost"
-
-
 class LeaseGuard:
     """A lease that a thread keeps alive.
+
+    Attributes:
+        lease: the lease, on whose turn what is done may depend (``Ledger.append``).
 
     Args:
         leases: the ledger's.
         lease: the lease, just acquired.
         hold: how long it lasts without being renewed.
+        acquired_at: when it was requested, by this process's clock that only rises; default: now.
     """
 
-    def __init__(self, leases: Leases, lease: Lease, hold: timedelta = HOLD) -> None:
-        self._leases, self._lease, self._hold = leases, lease, hold
+    def __init__(self, leases: Leases, lease: Lease, hold: timedelta = HOLD, acquired_at: float | None = None) -> None:
+        self.lease = lease
+        self._leases, self._hold = leases, hold
         self._ended = threading.Event()
-        self._until = datetime.now(UTC) + hold
+        # From before the request on: it ends here before it can end in the database.
+        self._until = (time.monotonic() if acquired_at is None else acquired_at) + hold.total_seconds()
         self._lost = False
         self._thread = threading.Thread(target=self._keep_alive, name="lease-guard", daemon=True)
         self._thread.start()
@@ -46,11 +46,8 @@ class LeaseGuard:
         Raises:
             LeaseLostError: it is not, or the ledger was unreachable for longer than the lease lasts.
         """
-        if self._lost or datetime.now(UTC) >= self._until:
-            raise LeaseLostError(
-                f"Another process has taken over {self._lease.name}.",
-                next_step="Nothing: the other process continues the work.",
-            )
+        if self._lost or time.monotonic() >= self._until:
+            raise self.lease.lost_error()
 
     def renew(self) -> None:
         """Ask the ledger whether the lease is still ours, and extend it; just before an effect that only one may have.
@@ -59,9 +56,9 @@ class LeaseGuard:
             LeaseLostError: it is not.
             UnavailableError: the ledger is away.
         """
-        now = datetime.now(UTC)
-        if self._leases.renew(self._lease, now, self._hold):
-            self._until = now + self._hold
+        now = time.monotonic()
+        if self._leases.renew(self.lease, self._hold):
+            self._until = now + self._hold.total_seconds()
         else:
             self._lost = True
         self.check()
@@ -72,7 +69,7 @@ class LeaseGuard:
         self._thread.join()
         if not self._lost:
             with suppress(UnavailableError):
-                self._leases.release(self._lease)
+                self._leases.release(self.lease)
 
     def _keep_alive(self) -> None:
         while not self._ended.wait(self._hold.total_seconds() / 4):
@@ -99,15 +96,17 @@ def hold_lease(
     Raises:
         UnavailableError: the ledger is away.
     """
-    deadline = time.monotonic() + patience_seconds
-    while (lease := leases.acquire(name, current_holder(), datetime.now(UTC), hold, is_gone)) is None:
+    requested_at = time.monotonic()
+    deadline = requested_at + patience_seconds
+    while (lease := leases.acquire(name, current_holder(), hold, is_gone)) is None:
         if time.monotonic() >= deadline:
             break
         time.sleep(_PAUSE_SECONDS)
+        requested_at = time.monotonic()
     if lease is None:
         yield None
         return
-    guard = LeaseGuard(leases, lease, hold)
+    guard = LeaseGuard(leases, lease, hold, requested_at)
     try:
         yield guard
     finally:

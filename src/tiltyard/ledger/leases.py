@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Protocol
+
+from tiltyard.errors import TiltyardError
+
+
+class LeaseLostError(TiltyardError):
+    """Another process has taken over; this one must stop."""
+
+    code = "response.lease-lost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +30,12 @@ class Lease:
     holder: str
     turn: int
 
+    def lost_error(self) -> LeaseLostError:
+        """The error of a process that had this lease, and whose turn is over."""
+        return LeaseLostError(
+            f"Another process has taken over {self.name}.", next_step="Nothing: the other process continues the work."
+        )
+
 
 def assume_alive(holder: str) -> bool:
     """Where nothing is known of a holder, it counts as alive."""
@@ -30,25 +44,20 @@ def assume_alive(holder: str) -> bool:
 
 
 class Leases(Protocol):
-    """Leases by name. Hosts that share them should have clocks that agree within seconds.
+    """Leases by name. Time is what the database says it is: nothing depends on the clocks of the hosts that share it.
 
     Must be safe to use from several threads and processes.
     """
 
     def acquire(
-        self,
-        name: str,
-        holder: str,
-        now: datetime,
-        hold: timedelta,
-        is_dead: Callable[[str], bool] = assume_alive,
+        self, name: str, holder: str, hold: timedelta, is_dead: Callable[[str], bool] = assume_alive
     ) -> Lease | None:
         """Take a lease for ``hold``; None while another has it.
 
         ``is_dead`` says whether a holder is known to be gone, so that its lease need not run out.
         """
 
-    def renew(self, lease: Lease, now: datetime, hold: timedelta) -> bool:
+    def renew(self, lease: Lease, hold: timedelta) -> bool:
         """Hold it for ``hold`` from now; False if another holder has it by now, or it was released."""
 
     def release(self, lease: Lease) -> None:

@@ -8,7 +8,7 @@ from types import MappingProxyType, TracebackType
 from typing import Protocol, Self, TypedDict, Unpack
 
 from tiltyard.ledger.codec import PredictionRow
-from tiltyard.ledger.leases import Leases
+from tiltyard.ledger.leases import Lease, Leases
 from tiltyard.ledger.outbox_records import Notice, Outbox
 from tiltyard.ledger.records import (
     Event,
@@ -322,15 +322,17 @@ class Ledger(Protocol):
     def leases(self) -> Leases:
         """The leases of work that only one process may do at a time; they close with the ledger."""
 
-    def append(self, event: Event, notices: Sequence[Notice] = ()) -> Event:
+    def append(self, event: Event, notices: Sequence[Notice] = (), *, lease: Lease | None = None) -> Event:
         """Add a decision to the end of the chain; returns it with its sequence and digest.
 
-        The notifications go into the outbox in the same transaction: both happen or neither.
+        The notifications go into the outbox in the same transaction: both happen or neither. With ``lease``, nothing is
+        appended once another holder has it: that is decided in the same transaction too.
 
         Atomic, also among processes: sequences rise by one, and each digest covers its predecessor's.
 
         Raises:
             InputError: the event or a notification cannot be stored.
+            LeaseLostError: another holder has the lease by now, or it was released.
         """
 
     def events(

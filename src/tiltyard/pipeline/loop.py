@@ -217,13 +217,13 @@ class Loop:
 
     def _monitor_if_due(self, schedule: Schedule, on_pass: Callable[[LoopIteration], None]) -> None:
         now = datetime.now(UTC)
-        lease = schedule.begin(now)
+        lease = schedule.begin()
         if lease is None:
             return
         try:
             iteration = self.once(now)
         except BaseException:
-            schedule.retry_soon(lease, now, RETRY)
+            schedule.retry_soon(lease, RETRY)
             raise
         on_pass(iteration)
 

@@ -6,9 +6,9 @@ uses it. ``outside_changes`` compares the registry with it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from tiltyard.aliases import CHAMPION, PREVIOUS
 from tiltyard.ledger import Event, Ledger
@@ -21,6 +21,10 @@ CHANGED_OUTSIDE = "alias-changed-outside"
 
 BEGUN = "succession-begun"
 ENDED = "succession-ended"
+UNDONE = "undone"
+"""How a change ended that a paused process carried out after another had withdrawn it."""
+LATE = timedelta(days=1)
+"""For so long after it began, a change may still be carried out by a process that was paused."""
 
 # Events by which a ledger shows that it keeps the decisions about a model. A server's own events are not among them:
 # its ledger may be another one.
@@ -147,13 +151,62 @@ def unfinished_changes(ledger: Ledger, name: str) -> list[Event]:
     Raises:
         UnavailableError: the ledger cannot be reached.
     """
+    return read_begun_changes(ledger, name)[0]
+
+
+def read_begun_changes(ledger: Ledger, name: str) -> tuple[list[Event], list[Event]]:
+    """The alias changes that were begun and not ended, and those that may still be carried out late; oldest first.
+
+    A change is late where another process ended it, after the lease had run out, while the one that had begun it was
+    perhaps only paused: that one may yet move the alias. It is forgotten once it was undone, or after a day.
+
+    Raises:
+        UnavailableError: the ledger cannot be reached.
+    """
     open_: dict[int, Event] = {}
+    late: dict[int, Event] = {}
+    newest: datetime | None = None
     for event in ledger.events(subject=alias_change_subject(name)):
+        newest = event.at
         if event.kind == BEGUN:
             open_[event.sequence] = event
         elif event.kind == ENDED:
-            open_.pop(int(event.evidence.get("begun", 0)), None)
-    return list(open_.values())
+            number = int(event.evidence.get("begun", 0))
+            begun = open_.pop(number, None)
+            if begun is not None and event.evidence.get("late"):
+                late[number] = begun
+            elif event.evidence.get("outcome") == UNDONE:
+                late.pop(number, None)
+    now = max(datetime.now(UTC), newest) if newest is not None else None
+    return list(open_.values()), [begun for begun in late.values() if now is not None and now - begun.at < LATE]
+
+
+def find_late_writes(
+    late: Sequence[Event], history: AliasHistory, found: Mapping[str, str]
+) -> list[tuple[Event, str, str | None]]:
+    """Aliases that name what a late change wanted, and not what was decided.
+
+    Args:
+        late: the late changes (``read_begun_changes``).
+        history: what the decisions made of the aliases.
+        found: what each alias names in the registry.
+
+    Returns:
+        For each: the event with which the change had begun, the alias, and the version that it is to name.
+    """
+    writes = []
+    for begun in late:
+        wanted = begun.evidence
+        aims = {wanted["alias"]: (wanted["version"], wanted["before"])}
+        if wanted["alias"] == CHAMPION and wanted["version"] is not None and wanted["before"] is not None:
+            aims[PREVIOUS] = (wanted["before"], wanted["previous"])
+        for alias, (version, before) in aims.items():
+            record = history.aliases.get(alias)
+            decided = before if record is None else record.version
+            # One that was moved outside Tiltyard since is somebody's wish.
+            if found.get(alias) == version != decided and not (record is not None and record.outside):
+                writes.append((begun, alias, decided))
+    return writes
 
 
 def _extend(champions: list[ChampionPeriod], version: str | None, event: Event) -> None:

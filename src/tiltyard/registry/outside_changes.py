@@ -14,7 +14,14 @@ from tiltyard.aliases import CHAMPION
 from tiltyard.findings import Finding
 from tiltyard.ledger import Event, Ledger
 from tiltyard.ledger.model_events import ModelEvents
-from tiltyard.registry.alias_history import CHANGED_OUTSIDE, keeps_decisions, read_alias_history, unfinished_changes
+from tiltyard.registry.alias_history import (
+    CHANGED_OUTSIDE,
+    find_late_writes,
+    keeps_decisions,
+    read_alias_history,
+    read_begun_changes,
+    unfinished_changes,
+)
 from tiltyard.registry.ports import Registry, VersionInfo
 
 UNEXPLAINED = "champion.unexplained"
@@ -60,8 +67,9 @@ def record_outside_changes(
 ) -> list[Event]:
     """Compare the registry's aliases with the decisions, and record what was changed outside Tiltyard.
 
-    A change that is under way or was interrupted is left alone: its recovery records it. So is a model of which the
-    registry has no version: it may be another registry than that of the decisions (``missing_champion``).
+    A change that is under way or was interrupted is left alone: its recovery records it. So is one that a process made
+    late, which the next decision undoes, and a model of which the registry has no version: it may be another registry
+    than that of the decisions (``missing_champion``).
 
     Args:
         registry: the registry.
@@ -83,7 +91,10 @@ def record_outside_changes(
     # Registry and ledger are read one after the other: what a decision changed in between differs only once.
     if found and (unfinished_changes(ledger, name) or _read_mismatches(registry, known, name) != found):
         return []
-    return [ledger.append(_outside_event(mismatch, name, noticed_by)) for mismatch in found]
+    late = _late_aliases(ledger, known, name, found)
+    return [
+        ledger.append(_outside_event(mismatch, name, noticed_by)) for mismatch in found if mismatch.alias not in late
+    ]
 
 
 def unexplained_champion(events: Iterable[Event], info: VersionInfo, pending: Iterable[Event] = ()) -> Finding | None:
@@ -155,6 +166,15 @@ def missing_champion(events: Iterable[Event], registry: Registry, name: str) -> 
     return Finding(
         "champion.missing", "error", name, "The champion is gone", message, evidence=evidence, next_step=step
     )
+
+
+def _late_aliases(ledger: Ledger, events: ModelEvents, name: str, found: Iterable[AliasMismatch]) -> set[str]:
+    late = read_begun_changes(ledger, name)[1]
+    if not late:
+        return set()
+    named = {mismatch.alias: mismatch.found for mismatch in found if mismatch.found is not None}
+    writes = find_late_writes(late, read_alias_history(events.read(), name), named)
+    return {alias for _, alias, _ in writes}
 
 
 def _read_mismatches(registry: Registry, events: ModelEvents, name: str) -> tuple[AliasMismatch, ...]:

@@ -15,6 +15,7 @@ from tiltyard.ledger import (
     Label,
     LabelReceipt,
     LabelRequests,
+    Lease,
     LiveOutcomes,
     NamedPrediction,
     Notice,
@@ -170,10 +171,12 @@ class MemoryLedger(ClosedByWith):
         rows = self._all_labels() if superseded else self._counting()
         return (self._decode(row) for row in rows if row[0] in of_project and row[1] in window)
 
-    def append(self, event: Event, notices: Sequence[Notice] = ()) -> Event:
+    def append(self, event: Event, notices: Sequence[Notice] = (), *, lease: Lease | None = None) -> Event:
         """Add a decision to the end of the chain; see ``Ledger.append``."""
         row = encode_event(event)
         with self._lock:
+            if lease is not None:
+                self.leases.require_turn(lease)
             self.outbox.enqueue(notices)
             row["sequence"] = len(self._events) + 1
             row["digest"] = link(self._events[-1]["digest"] if self._events else "", row)

@@ -12,7 +12,7 @@ from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import console, print_json, print_table
 from tiltyard.errors import UsageError
 from tiltyard.jsonable import to_jsonable
-from tiltyard.pipeline.orchestration.prefect_deployments import POOL, deploy
+from tiltyard.pipeline.orchestration.prefect_deployments import POOL, PrefectDeployment, deploy
 from tiltyard.pipeline.orchestration.runner import FlowKind
 from tiltyard.project import load_project
 
@@ -55,6 +55,12 @@ def deploy_command(project_path: Path | None, train_every_hours: float | None, p
     print_table(
         "Deployments",
         ("Name", "Every", "Id"),
-        ((one.name, str(one.every) if one.every else "when started", one.id) for one in deployments),
+        ((one.name, _describe_interval(one), one.id) for one in deployments),
     )
     console.print(f"Start a worker: prefect worker start --pool {pool}")
+
+
+def _describe_interval(deployment: PrefectDeployment) -> str:
+    if deployment.every is None:
+        return "when started"
+    return str(deployment.every) if deployment.active else f"{deployment.every} (switched off in Prefect)"

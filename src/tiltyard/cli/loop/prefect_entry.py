@@ -5,20 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 
 from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
 
 from tiltyard import app_wiring, wiring
 from tiltyard.cli.current_ledger import open_current_ledger
 from tiltyard.cli.output import Terminal
 from tiltyard.cli.progress import ConsoleRunner
 from tiltyard.pipeline import TrainingRequest, train
+from tiltyard.pipeline.orchestration.prefect_missed import SKIPPED, cover_missed_runs
 from tiltyard.project import load_project
 
 _terminal = Terminal()
 
 
 @flow(name="training")  # type: ignore[untyped-decorator]
-def training(project: str) -> str:
-    """Train a version and promote it if it wins."""
+def training(project: str) -> str | State[None]:
+    """Train a version and promote it if it wins. Runs that were missed are one."""
+    if covered := cover_missed_runs():
+        return Completed(name=SKIPPED, message=covered)
     described = load_project(Path(project))
     settings = wiring.load_settings(described)
     flows = app_wiring.build_flow_runner(described, settings, ConsoleRunner(_terminal))
@@ -34,8 +39,10 @@ def training(project: str) -> str:
 
 
 @flow(name="monitoring")  # type: ignore[untyped-decorator]
-def monitoring(project: str) -> str:
-    """Run one iteration of the control loop, and send notifications."""
+def monitoring(project: str) -> str | State[None]:
+    """Run one iteration of the control loop, and send notifications. Runs that were missed are one."""
+    if covered := cover_missed_runs():
+        return Completed(name=SKIPPED, message=covered)
     described = load_project(Path(project))
     settings = wiring.load_settings(described)
     with open_current_ledger(settings) as ledger:

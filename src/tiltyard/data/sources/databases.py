@@ -69,7 +69,10 @@ def _require_one_question(section: DataSection) -> None:
 def _open_engine(location: Location, root: Path) -> Engine:
     url = _parse_url(location, root)
     backend = url.get_backend_name()
-    limits = {"connect_timeout": CONNECT_SECONDS} if backend in TAKES_CONNECT_TIMEOUT else {}
+    limits: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS} if backend in TAKES_CONNECT_TIMEOUT else {}
+    if url.get_driver_name() == "psycopg":
+        # Behind a pooler in transaction mode a prepared statement may be another connection's.
+        limits["prepare_threshold"] = None
     try:
         return create_engine(url, connect_args=limits, poolclass=NullPool)
     except NoSuchModuleError:
@@ -80,7 +83,7 @@ def _open_engine(location: Location, root: Path) -> Engine:
             code="data.source-unknown",
         ) from None
     except ImportError as error:
-        if backend == "postgresql" and "psycopg" in str(error):
+        if backend == "postgresql" and (getattr(error, "name", None) or "").startswith("psycopg"):
             raise MissingExtraError("Reading from PostgreSQL", "postgres") from None
         raise DataError(
             f"Reading from {url.drivername} needs a Python package that is not installed: {location.reason(error)}.",

@@ -21,7 +21,7 @@ from typing import Any, Unpack
 from tiltyard.closing import ClosedByWith
 from tiltyard.errors import UnavailableError
 from tiltyard.ledger.codec import NAMED_COLUMNS, PredictionRow, decode_named, decode_prediction
-from tiltyard.ledger.leases import Leases
+from tiltyard.ledger.leases import Lease, Leases
 from tiltyard.ledger.outbox_records import Notice, Outbox
 from tiltyard.ledger.ports import (
     FindingLog,
@@ -251,16 +251,18 @@ class SpooledLedger(ClosedByWith):
         """Labels that were shipped; see ``Ledger.labels``."""
         return self._central.get().labels(model_name=model_name, since=since, until=until, superseded=superseded)
 
-    def append(self, event: Event, notices: Sequence[Notice] = ()) -> Event:
+    def append(self, event: Event, notices: Sequence[Notice] = (), *, lease: Lease | None = None) -> Event:
         """Add a decision to the central chain; while that is unreachable, keep it in the spool (sequence 0, no digest).
 
         Raises:
-            UnavailableError: it is unreachable, and there are notices, which only it can send.
+            UnavailableError: it is unreachable, and there are notices, which only it can send, or a lease, which only
+                it knows.
+            LeaseLostError: another holder has the lease by now.
         """
         try:
-            return self._central.get().append(event, notices)
+            return self._central.get().append(event, notices, lease=lease)
         except UnavailableError:
-            if notices:
+            if notices or lease is not None:
                 raise
             self._own.append(event)
             return event

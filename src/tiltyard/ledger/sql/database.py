@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -14,8 +16,10 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from tiltyard.errors import InputError, MissingExtraError, TiltyardError, UnavailableError, UsageError
+from tiltyard.errors import MissingExtraError, UnavailableError, UsageError
+from tiltyard.ledger.sql.errors import describe_database_error, is_locked
 
+_SETTING = re.compile(r"^(-c|--)")
 BUSY_SECONDS = 5.0
 """How long to wait for another process's transaction, or for a server to accept a connection."""
 
@@ -85,7 +89,7 @@ class Database:
             try:
                 yield
             except sqlite3.Error as error:
-                raise _describe_trouble(error, self.redacted_url) from error
+                raise describe_database_error(error, self.redacted_url) from error
 
     def raw_sqlite(self) -> sqlite3.Connection:
         """A new connection to the SQLite file, outside of the pool, in autocommit; the caller closes it.
@@ -100,7 +104,7 @@ class Database:
             connection: sqlite3.Connection = sqlite3.connect(arguments[0], **options)
             _set_up_sqlite(connection, None)
         except sqlite3.Error as error:
-            raise _describe_trouble(error, self.redacted_url) from error
+            raise describe_database_error(error, self.redacted_url) from error
         return connection
 
     def close(self) -> None:
@@ -118,7 +122,7 @@ class Database:
                 code="ledger.busy",
             ) from error
         except DBAPIError as error:
-            raise _describe_trouble(error, self.redacted_url) from error
+            raise describe_database_error(error, self.redacted_url) from error
 
 
 def _parse_url(url: str) -> URL:
@@ -172,7 +176,7 @@ def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:
             mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
             break
         except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > deadline:
+            if not is_locked(error) or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
     if mode != "wal":
@@ -190,40 +194,47 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _postgres_engine(url: URL) -> Engine:
-    arguments = {} if "connect_timeout" in url.query else {"connect_timeout": int(BUSY_SECONDS)}
+    """An engine that works through a pooler in transaction mode, such as PgBouncer, too.
+
+    There the next transaction may be on another connection of the server: a statement that was prepared is not known
+    there, or another one has its name; and a setting of the session is gone, or somebody else's.
+    """
+    url, settings = split_settings(url)
+    arguments: dict[str, Any] = {"prepare_threshold": None}
+    if "connect_timeout" not in url.query:
+        arguments["connect_timeout"] = int(BUSY_SECONDS)
     try:
-        return create_engine(url, connect_args=arguments, pool_pre_ping=True)
+        engine = create_engine(url, connect_args=arguments, pool_pre_ping=True)
     except ModuleNotFoundError:
         raise MissingExtraError("A ledger in PostgreSQL", "postgres") from None
+    if settings:
+        event.listen(engine, "begin", partial(_set_for_transaction, settings))
+    return engine
 
 
-_TROUBLES = (
-    (("is locked", "deadlock detected", "lock timeout"), "ledger.busy", "is in use by another process for too long",
-     "Try again; if it lasts, find the process that holds a transaction open."),
-    (("disk is full", "no space left"), "ledger.full", "has no room left", "Free some disk space."),
-    (("malformed", "not a database"), "ledger.damaged", "is damaged",
-     "Move the file away and restore it from a copy; what can be read is saved by: sqlite3 FILE .recover"),
-    (("readonly", "read-only", "permission denied"), "ledger.read-only", "may not be written",
-     "Give this user the right to write there, or choose another place with TILTYARD_LEDGER."),
-    (("no such table", "no such column", "does not exist"), "ledger.damaged", "lacks a table, a column or itself",
-     "Check that TILTYARD_LEDGER names the right database, or restore it from a copy."),
-)  # fmt: skip
+def split_settings(url: URL) -> tuple[URL, dict[str, str]]:
+    """Settings that a PostgreSQL URL has in ``options``, as ``-c search_path=NAME``, and the URL without them.
+
+    They are made in each transaction, where a pooler that does not know them cannot lose them.
+    """
+    options = url.query.get("options")
+    if not isinstance(options, str):
+        return url, {}
+    # As the server reads it: white space separates, and a backslash takes the next character as it is.
+    words = iter([re.sub(r"\\(.)", r"\1", word) for word in re.findall(r"(?:\\.|\S)+", options)])
+    settings: dict[str, str] = {}
+    others: list[str] = []
+    for word in words:
+        given = _SETTING.sub("", next(words, "") if word == "-c" else word)
+        name, equals, value = given.partition("=")
+        if equals and (word == "-c" or given != word):
+            settings[name.replace("-", "_")] = value
+        else:
+            others.append(word)
+    left = url.difference_update_query(["options"])
+    return (left.update_query_dict({"options": " ".join(others)}) if others else left), settings
 
 
-def _describe_trouble(error: Exception, redacted_url: str) -> TiltyardError:
-    text = str(error.orig if isinstance(error, DBAPIError) else error).strip()
-    first_line = text.partition("\n")[0]
-    for signs, code, trouble, next_step in _TROUBLES:
-        if any(sign in text.lower() for sign in signs):
-            return UnavailableError(
-                f"The ledger {redacted_url} {trouble}: {first_line}.", next_step=next_step, code=code
-            )
-    if type(error).__name__ == "DataError":
-        return InputError(
-            f"The ledger refused a value: {first_line}.", next_step="Correct the value; nothing was stored."
-        )
-    return UnavailableError(
-        f"The ledger {redacted_url} cannot be reached or used: {first_line}.",
-        next_step="Check that the database runs and that TILTYARD_LEDGER names it.",
-        code="ledger.away",
-    )
+def _set_for_transaction(settings: Mapping[str, str], connection: Connection) -> None:
+    for name, value in settings.items():
+        connection.exec_driver_sql("SELECT set_config(%s, %s, true)", (name, value))

@@ -24,6 +24,7 @@ from tiltyard.ledger.codec import (
     encode_labels,
     encode_predictions,
 )
+from tiltyard.ledger.leases import Lease
 from tiltyard.ledger.outbox_records import Notice
 from tiltyard.ledger.ports import FindingLog, HourProfiles, LabelRequests, LiveOutcomes, PredictionFilter
 from tiltyard.ledger.prediction_stats import StatsTally, combine_tallies
@@ -40,7 +41,7 @@ from tiltyard.ledger.sql.filters import (
 )
 from tiltyard.ledger.sql.findings import SqlFindings
 from tiltyard.ledger.sql.label_requests import SqlLabelRequests, label_reason
-from tiltyard.ledger.sql.leases import SqlLeases
+from tiltyard.ledger.sql.leases import SqlLeases, require_turn
 from tiltyard.ledger.sql.migration import migrate_to_newest
 from tiltyard.ledger.sql.outbox import SqlOutbox, encode_notices, insert_notices
 from tiltyard.ledger.sql.outcomes import SqlOutcomes
@@ -229,10 +230,12 @@ class SqlLedger(ClosedByWith):
         rows = fetch_pages(self._fetch, query, (labels.c.at_us, labels.c.sequence))
         return (decode_label(row[:4], row.reason) for row in rows)
 
-    def append(self, event: Event, notices: Sequence[Notice] = ()) -> Event:
+    def append(self, event: Event, notices: Sequence[Notice] = (), *, lease: Lease | None = None) -> Event:
         """Add a decision to the end of the chain; see ``Ledger.append``."""
         row, leaving = encode_event(event), encode_notices(notices)
         with self._database.write() as connection:
+            if lease is not None:
+                require_turn(connection, lease)
             # Among processes, writers queue here: on this row in PostgreSQL, on the file in SQLite.
             ends = connection.execute(select(chain.c.sequence, chain.c.digest).with_for_update()).all()
             last = connection.scalar(select(func.max(events.c.sequence))) or 0

@@ -34,7 +34,7 @@ def report_if_due(project: Project, workspace: Workspace, now: datetime) -> Path
     if days is None:
         return None
     schedule = Schedule(workspace.ledger.leases, f"report/{project.model_name}", timedelta(days=days), workspace.actor)
-    lease = schedule.begin(now)
+    lease = schedule.begin()
     if lease is None:
         return None
     target = project.root / FOLDER / f"monitoring-{now.astimezone(UTC):%Y-%m-%d}.html"
@@ -42,7 +42,7 @@ def report_if_due(project: Project, workspace: Workspace, now: datetime) -> Path
         summary = summarise_period(project, workspace, hours=24 * days, until=now)
         file = write_report(summary, target)[0]
     except BaseException:
-        schedule.retry_soon(lease, now, RETRY)
+        schedule.retry_soon(lease, RETRY)
         raise
     reason = (
         f"A report on the last {days:g} days, {format_count(summary.stats.total, 'prediction')}: {FOLDER}/{file.name}"

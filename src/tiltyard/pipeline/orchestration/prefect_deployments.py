@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from tiltyard.jsonable import json_form
 from tiltyard.pipeline.orchestration.prefect_flows import at, check_prefect, flow_name, require_prefect
@@ -15,6 +16,8 @@ from tiltyard.project import Project
 
 POOL = "tiltyard"
 DEPLOYMENT = "scheduled"
+ANCHOR = datetime(2026, 1, 1, tzinfo=UTC)
+"""Schedules count their intervals from here, whenever and however often a deployment is made."""
 
 
 @json_form(also=("every_minutes",), without=("every",))
@@ -26,11 +29,13 @@ class PrefectDeployment:
         name: ``FLOW/DEPLOYMENT``, as Prefect shows it.
         id: Prefect's id.
         every: how often it runs; None where nobody but a person starts it.
+        active: False where an operator switched it off in Prefect; it stays off.
     """
 
     name: str
     id: str
     every: timedelta | None
+    active: bool = True
 
     @property
     def every_minutes(self) -> float | None:
@@ -47,6 +52,8 @@ def deploy(
     pool: str = POOL,
 ) -> list[PrefectDeployment]:
     """Make or renew a deployment for each use case, and the pool of workers that runs them.
+
+    What an operator switched off, a deployment or its schedule, stays off.
 
     Args:
         project: the project; it must lie at the same place on the hosts of the workers.
@@ -74,8 +81,7 @@ async def _deploy(
     project: Project, entrypoints: Mapping[FlowKind, str], every: Mapping[FlowKind, timedelta | None], pool: str
 ) -> list[PrefectDeployment]:
     from prefect.client.orchestration import get_client  # noqa: PLC0415
-    from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCreate  # noqa: PLC0415
-    from prefect.client.schemas.schedules import IntervalSchedule  # noqa: PLC0415
+    from prefect.client.schemas.actions import WorkPoolCreate  # noqa: PLC0415
     from prefect.exceptions import ObjectNotFound  # noqa: PLC0415
 
     root = str(Path(project.root).resolve())
@@ -87,15 +93,12 @@ async def _deploy(
             await client.create_work_pool(WorkPoolCreate(name=pool, type="process"))
         for kind, entrypoint in entrypoints.items():
             name, pause = flow_name(project, kind), every[kind]
-            schedules = (
-                []
-                if pause is None
-                else [DeploymentScheduleCreate(schedule=IntervalSchedule(interval=pause), active=True)]
-            )
+            earlier = await _read_deployment(client, f"{name}/{DEPLOYMENT}")
             id_ = await client.create_deployment(
                 flow_id=await client.create_flow_from_name(name),
                 name=DEPLOYMENT,
-                schedules=schedules,
+                schedules=_make_schedules(pause, earlier),
+                paused=earlier is not None and earlier.paused,
                 parameters={"project": root},
                 entrypoint=entrypoint,
                 work_pool_name=pool,
@@ -106,5 +109,30 @@ async def _deploy(
                 description=f"tiltyard: {kind} of {project.name}",
                 enforce_parameter_schema=False,
             )
-            made.append(PrefectDeployment(f"{name}/{DEPLOYMENT}", str(id_), pause))
+            on = pause is None or earlier is None or _is_on(earlier)
+            made.append(PrefectDeployment(f"{name}/{DEPLOYMENT}", str(id_), pause, on))
     return made
+
+
+async def _read_deployment(client: Any, name: str) -> Any | None:
+    from prefect.exceptions import ObjectNotFound  # noqa: PLC0415
+
+    try:
+        return await client.read_deployment_by_name(name)
+    except ObjectNotFound:
+        return None
+
+
+def _is_on(deployment: Any) -> bool:
+    """Whether neither the deployment nor its schedule was switched off; one without a schedule is on."""
+    return not deployment.paused and all(one.active for one in deployment.schedules)
+
+
+def _make_schedules(every: timedelta | None, earlier: Any | None) -> list[Any]:
+    from prefect.client.schemas.actions import DeploymentScheduleCreate  # noqa: PLC0415
+    from prefect.client.schemas.schedules import IntervalSchedule  # noqa: PLC0415
+
+    if every is None:
+        return []
+    active = earlier is None or all(one.active for one in earlier.schedules)
+    return [DeploymentScheduleCreate(schedule=IntervalSchedule(interval=every, anchor_date=ANCHOR), active=active)]

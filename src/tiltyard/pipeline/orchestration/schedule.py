@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from tiltyard.ledger import Lease, Leases
 
@@ -24,10 +24,10 @@ class Schedule:
     every: timedelta
     holder: str
 
-    def begin(self, now: datetime) -> Lease | None:
+    def begin(self) -> Lease | None:
         """The right to run it now; None while it is not due, here or anywhere."""
-        return self.leases.acquire(f"schedule/{self.name}", self.holder, now, self.every)
+        return self.leases.acquire(f"schedule/{self.name}", self.holder, self.every)
 
-    def retry_soon(self, lease: Lease, now: datetime, again: timedelta) -> None:
+    def retry_soon(self, lease: Lease, again: timedelta) -> None:
         """Make it due again soon, after a run that failed."""
-        self.leases.renew(lease, now, min(again, self.every))
+        self.leases.renew(lease, min(again, self.every))

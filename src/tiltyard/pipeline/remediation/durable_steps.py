@@ -14,7 +14,7 @@ from typing import Any
 
 from tiltyard.errors import TiltyardError, UnavailableError
 from tiltyard.ledger import Event, Ledger, new_id
-from tiltyard.ledger.lease_guard import LeaseLostError
+from tiltyard.ledger.leases import LeaseLostError
 from tiltyard.pipeline.remediation.history import (
     FINISHED,
     PLANNED,

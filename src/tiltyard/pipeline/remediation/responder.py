@@ -11,7 +11,8 @@ from tiltyard.aliases import PREVIOUS
 from tiltyard.errors import NotFoundError
 from tiltyard.jsonable import to_json_object
 from tiltyard.ledger import FindingRecord
-from tiltyard.ledger.lease_guard import LeaseGuard, LeaseLostError, hold_lease
+from tiltyard.ledger.lease_guard import LeaseGuard, hold_lease
+from tiltyard.ledger.leases import LeaseLostError
 from tiltyard.ledger.model_events import ModelEvents
 from tiltyard.notifications.alerts import Alert, IncidentUpdate, note_action, update_alerts
 from tiltyard.pipeline.remediation.actions import ActionContext, summarise_label_request

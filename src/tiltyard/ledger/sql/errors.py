@@ -1,0 +1,134 @@
+"""What a database's error means, by its code: never by the words of a driver's message, which are the database's own.
+
+Sources: PostgreSQL's documentation, appendix A (SQLSTATE; a class is its first two characters); SQLite's "Result and
+Error Codes". An error without a code, as of a connection that was never made, says no more than its own text.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+
+from sqlalchemy.exc import DBAPIError
+
+from tiltyard.errors import InputError, TiltyardError, UnavailableError
+
+
+@dataclass(frozen=True)
+class _Trouble:
+    code: str
+    what: str
+    next_step: str
+
+
+_BUSY = _Trouble(
+    "ledger.busy",
+    "is in use by another process for too long",
+    "Try again; if it lasts, find the process that holds a transaction open.",
+)
+_FULL = _Trouble("ledger.full", "has no room left", "Free some disk space.")
+_DAMAGED = _Trouble(
+    "ledger.damaged",
+    "is damaged",
+    "Move the file away and restore it from a copy; what can be read is saved by: sqlite3 FILE .recover",
+)
+_DAMAGED_SERVER = _Trouble("ledger.damaged", "is damaged", "Restore the database from a copy.")
+_READ_ONLY = _Trouble(
+    "ledger.read-only",
+    "may not be written",
+    "Give this user the right to write there, or choose another place with TILTYARD_LEDGER.",
+)
+_LACKING = _Trouble(
+    "ledger.damaged",
+    "lacks a table, a column or itself",
+    "Check that TILTYARD_LEDGER names the right database, or restore it from a copy.",
+)
+_MIXED = _Trouble(
+    "ledger.away",
+    "mixes up statements of several connections",
+    "Something between here and PostgreSQL shares connections. PgBouncer in transaction mode is supported; prepared "
+    "statements that another program makes need its setting max_prepared_statements.",
+)
+_AWAY = _Trouble(
+    "ledger.away", "cannot be reached or used", "Check that the database runs and that TILTYARD_LEDGER names it."
+)
+
+# A whole SQLSTATE goes before its class.
+_POSTGRES = {
+    "55P03": _BUSY,  # lock_not_available
+    "57014": _BUSY,  # query_canceled, by statement_timeout above all
+    "25P03": _BUSY,  # idle_in_transaction_session_timeout
+    "25P04": _BUSY,  # transaction_timeout
+    "40": _BUSY,  # transaction rollback: deadlock, serialization
+    "53300": _BUSY,  # too_many_connections
+    "53100": _FULL,  # disk_full
+    "XX001": _DAMAGED_SERVER,  # data_corrupted
+    "XX002": _DAMAGED_SERVER,  # index_corrupted
+    "42501": _READ_ONLY,  # insufficient_privilege
+    "25006": _READ_ONLY,  # read_only_sql_transaction
+    "42P01": _LACKING,  # undefined_table
+    "42703": _LACKING,  # undefined_column
+    "3D000": _LACKING,  # invalid_catalog_name: no such database
+    "3F000": _LACKING,  # invalid_schema_name
+    "26000": _MIXED,  # invalid_sql_statement_name
+    "42P05": _MIXED,  # duplicate_prepared_statement
+}
+_SQLITE = {
+    sqlite3.SQLITE_BUSY: _BUSY,
+    sqlite3.SQLITE_LOCKED: _BUSY,
+    sqlite3.SQLITE_FULL: _FULL,
+    sqlite3.SQLITE_CORRUPT: _DAMAGED,
+    sqlite3.SQLITE_NOTADB: _DAMAGED,
+    sqlite3.SQLITE_READONLY: _READ_ONLY,
+    sqlite3.SQLITE_PERM: _READ_ONLY,
+    sqlite3.SQLITE_AUTH: _READ_ONLY,
+    # Our statements are fixed: where SQLite cannot compile one, a table or a column is not there.
+    sqlite3.SQLITE_ERROR: _LACKING,
+    sqlite3.SQLITE_SCHEMA: _LACKING,
+}
+
+
+def describe_database_error(error: Exception, redacted_url: str) -> TiltyardError:
+    """The error for people: what is wrong with the ledger, and what to do.
+
+    Args:
+        error: SQLAlchemy's or the driver's own.
+        redacted_url: the ledger's URL without its password.
+
+    Returns:
+        An ``InputError`` where the database refused a value, else an ``UnavailableError``.
+    """
+    original = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    first_line = str(original).strip().partition("\n")[0]
+    if _refuses_value(original):
+        return InputError(
+            f"The ledger refused a value: {first_line}.", next_step="Correct the value; nothing was stored."
+        )
+    trouble = _find_trouble(original)
+    return UnavailableError(
+        f"The ledger {redacted_url} {trouble.what}: {first_line}.", next_step=trouble.next_step, code=trouble.code
+    )
+
+
+def is_locked(error: Exception) -> bool:
+    """Whether SQLite failed because another connection holds a lock."""
+    return _sqlite_code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def _find_trouble(original: BaseException) -> _Trouble:
+    state = getattr(original, "sqlstate", None)
+    if state:
+        return _POSTGRES.get(state) or _POSTGRES.get(state[:2]) or _AWAY
+    return _SQLITE.get(_sqlite_code(original), _AWAY)
+
+
+def _refuses_value(original: BaseException) -> bool:
+    state = getattr(original, "sqlstate", None)
+    # Class 22 is "data exception". A driver that refuses a value by itself has no code, but a class of errors for it.
+    return state.startswith("22") if state else type(original).__name__ == "DataError"
+
+
+def _sqlite_code(original: BaseException) -> int:
+    """The primary result code, the low byte of an extended one; -1 where there is none."""
+    code = getattr(original, "sqlite_errorcode", None)
+    return -1 if code is None else int(code) & 0xFF
