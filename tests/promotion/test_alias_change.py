@@ -351,7 +351,7 @@ def test_an_alias_that_a_late_process_overwrote_meanwhile_is_set_again(
 ) -> None:
     """The holder of the lease reads the alias after it has set it, and sets it again where it names another version."""
     workspace, registry, _ = paused
-    overwritten = []
+    overwritten: list[str] = []
     delete_tag = registry.delete_tag
 
     def late(name: str, version: str, key: str) -> None:

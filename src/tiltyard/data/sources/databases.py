@@ -70,7 +70,7 @@ def _open_engine(location: Location, root: Path) -> Engine:
     url = _parse_url(location, root)
     backend = url.get_backend_name()
     limits: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS} if backend in TAKES_CONNECT_TIMEOUT else {}
-    if url.get_driver_name() == "psycopg":
+    if url.drivername == "postgresql+psycopg":
         # Behind a pooler in transaction mode a prepared statement may be another connection's.
         limits["prepare_threshold"] = None
     try:
