@@ -86,10 +86,18 @@ def test_document_is_openapi(url: str) -> None:
         ("/v2", "get"),
         ("/v2/health/live", "get"),
         ("/v2/health/ready", "get"),
+        ("/v2/repository/index", "post"),
+        ("/v2/models/stats", "get"),
         *(
             (f"/v2/models/{{name}}{version}{end}", method)
             for version in ("", "/versions/{version}")
-            for end, method in (("", "get"), ("/ready", "get"), ("/infer", "post"))
+            for end, method in (
+                ("", "get"),
+                ("/ready", "get"),
+                ("/config", "get"),
+                ("/stats", "get"),
+                ("/infer", "post"),
+            )
         ),
     }
 

@@ -172,6 +172,66 @@ def test_wrong_rows_are_named_by_column(towns: ServerUnderTest) -> None:
     assert infer(towns, inputs=[*good[:3], longer]).json()["errors"][0]["field"] == "member.shape"
 
 
+def test_every_error_has_the_protocols_field(films: ServerUnderTest) -> None:
+    """An unknown path, another method and an empty body have ``error``, which NVIDIA's client reads."""
+    for method, path in (
+        ("GET", "/v2/no/such/path"),
+        ("DELETE", f"/v2/models/{MODEL}"),
+        ("GET", "/v2/models/another/config"),
+        ("POST", f"/v2/models/{MODEL}/infer"),
+    ):
+        response = films.client.request(method, path)
+        assert response.status_code >= 400
+        assert response.json()["error"] == response.json()["detail"], path
+        assert int(response.headers["content-length"]) == len(response.content)
+    assert "error" not in films.client.get("/no/such/path").json()
+    with triton(films) as client, pytest.raises(InferenceServerException) as caught:
+        client.get_trace_settings()
+    assert "decoding" not in str(caught.value)
+    assert caught.value.status() == "404"
+
+
+def test_configuration_index_and_statistics_respond(films: ServerUnderTest, towns: ServerUnderTest) -> None:
+    """The client reads the model's configuration, what the repository has, and how much was predicted."""
+    with triton(films) as client:
+        before = client.get_inference_statistics(MODEL)["model_stats"][0]["inference_count"]
+        client.infer(MODEL, [texts(binary=True)])
+        for stats in (
+            client.get_inference_statistics(),
+            client.get_inference_statistics(MODEL),
+            client.get_inference_statistics(MODEL, "1"),
+        ):
+            (model,) = stats["model_stats"]
+            assert (model["name"], model["version"]) == (MODEL, "1")
+            assert model["inference_count"] == before + len(TEXTS) == model["inference_stats"]["success"]["count"]
+            assert model["inference_stats"]["success"]["ns"] > 0
+        assert client.get_model_repository_index() == [{"name": MODEL, "version": "1", "state": "READY", "reason": ""}]
+        config = client.get_model_config(MODEL)
+        assert config == client.get_model_config(MODEL, "1")
+    assert (config["name"], config["max_batch_size"]) == (MODEL, 0)
+    assert config["input"] == [{"name": "text", "data_type": "TYPE_STRING", "dims": [-1]}]
+    with triton(towns) as client:
+        kinds = {tensor["name"]: tensor["data_type"] for tensor in client.get_model_config(MODEL)["input"]}
+    assert kinds == {"age": "TYPE_FP64", "income": "TYPE_FP64", "town": "TYPE_STRING", "member": "TYPE_BOOL"}
+
+
+@pytest.mark.parametrize("packing", ["gzip", "deflate"])
+def test_packed_requests_are_taken(films: ServerUnderTest, packing: str) -> None:
+    """The client may compress its requests."""
+    with triton(films) as client:
+        result = client.infer(MODEL, [texts(binary=True)], request_compression_algorithm=packing)
+    assert result.as_numpy("label").shape == (len(TEXTS),)
+
+
+def test_probes_may_use_head(films: ServerUnderTest) -> None:
+    """HEAD has GET's status and headers, and no body."""
+    for path in ("/health", "/ping", "/v2/health/ready", "/v2/health/live", "/metrics"):
+        got, head = films.client.get(path), films.client.head(path)
+        assert (head.status_code, head.content) == (got.status_code, b""), path
+        assert head.headers.get("content-type") == got.headers.get("content-type")
+    assert films.client.head("/predict").status_code == 405
+
+
 def test_errors_reach_the_client(films: ServerUnderTest) -> None:
     """The client raises what the server says: another model, another version, truncated bytes."""
     with triton(films) as client:

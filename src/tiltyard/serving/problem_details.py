@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
+from starlette.types import Message, Send
 
 from tiltyard.errors import (
     ArtifactError,
@@ -208,6 +209,46 @@ def from_error(error: TiltyardError) -> Response:
     if isinstance(error, RequestError):
         headers |= error.headers
     return problem(status, error.message, code=error.code, next_step=error.next_step, errors=errors, headers=headers)
+
+
+def is_protocol_v2(path: str) -> bool:
+    """Whether a path is one of the Open Inference Protocol V2, known or not."""
+    return path == "/v2" or path.startswith("/v2/")
+
+
+def add_error_field(send: Send) -> Send:
+    """A ``send`` whose problem documents also carry ``error``, which is where clients of the protocol V2 look."""
+    start: Message | None = None
+    parts: list[bytes] = []
+
+    async def send_problem(message: Message) -> None:
+        nonlocal start
+        if message["type"] == "http.response.start":
+            headers = message.get("headers", ())
+            if any(
+                name.lower() == b"content-type" and value.startswith(MEDIA_TYPE.encode()) for name, value in headers
+            ):
+                start = message
+                return
+        if start is None or message["type"] != "http.response.body":
+            await send(message)
+            return
+        parts.append(message.get("body", b""))
+        if message.get("more_body"):
+            return
+        body = _with_error_field(b"".join(parts))
+        others = [pair for pair in start["headers"] if pair[0].lower() != b"content-length"]
+        await send({**start, "headers": [*others, (b"content-length", b"%d" % len(body))]})
+        await send({"type": "http.response.body", "body": body})
+
+    return send_problem
+
+
+def _with_error_field(body: bytes) -> bytes:
+    if not body:  # the response to a HEAD request
+        return body
+    content = msgspec.json.decode(body)
+    return msgspec.json.encode({"error": content["detail"], **content})
 
 
 def from_unknown_error(scope: Mapping[str, Any], error: Exception) -> Response:

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tiltyard.serving.auth.caller import CALLER
 from tiltyard.serving.auth.guard import Guard
-from tiltyard.serving.problem_details import RequestError, from_error
+from tiltyard.serving.problem_details import RequestError, add_error_field, from_error, is_protocol_v2
 from tiltyard.serving.telemetry import Instrumentation
 
 HEADERS: tuple[tuple[bytes, bytes], ...] = (
@@ -47,6 +47,11 @@ class _AuthMiddleware:
             return
 
         began, status = perf_counter(), 500
+        if scope["method"] == "HEAD":
+            # As GET; uvicorn sends no body after the head.
+            scope = {**scope, "method": "GET"}
+        if is_protocol_v2(scope["path"]):
+            send = add_error_field(send)
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from fastapi.routing import APIRoute
 from pydantic import Field
 
 from tiltyard._version import __version__
-from tiltyard.errors import TiltyardError
 from tiltyard.serving.http.openapi import body_of, problem_responses
+from tiltyard.serving.http.routes.v2_management import requested_version, v2_management_routes
 from tiltyard.serving.http.schemas import ResponseModel, UnknownValue
 from tiltyard.serving.model.served_version import ServedVersion
 from tiltyard.serving.predict.components import ServerComponents
@@ -22,11 +19,10 @@ from tiltyard.serving.predict.protocols.v2 import (
     output_metadata,
     output_tensors,
     read_inference,
-    unknown_model,
     write_response,
 )
 from tiltyard.serving.predict.requests import JSON, RequestHead, check_media_type
-from tiltyard.serving.problem_details import RequestError, from_error
+from tiltyard.serving.problem_details import RequestError
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 
@@ -98,8 +94,10 @@ class InferenceResponse(ResponseModel):
 
 def v2_routes(components: ServerComponents) -> APIRouter:
     """The routes of the protocol."""
-    router = APIRouter(tags=["Open Inference Protocol V2"], prefix="/v2", route_class=_V2Route)
+    router = APIRouter(tags=["Open Inference Protocol V2"], prefix="/v2")
     _add_server_routes(router, components)
+    # Before the routes of a model, one of which would take "stats" for a name.
+    router.include_router(v2_management_routes(components))
     _add_model_routes(router, components)
     return router
 
@@ -148,12 +146,12 @@ def _add_model_routes(router: APIRouter, components: ServerComponents) -> None:
     @router.get(path, **metadata_options)
     async def metadata(name: str) -> ModelMetadata:
         """Name, version and tensors of the version in service."""
-        return _metadata(_requested_version(components, name))
+        return _metadata(requested_version(components, name))
 
     @router.get(versioned, **metadata_options)
     async def version_metadata(name: str, version: str) -> ModelMetadata:
         """Name, version and tensors of that version, if it is in service."""
-        return _metadata(_requested_version(components, name, version))
+        return _metadata(requested_version(components, name, version))
 
     @router.get(f"{path}/ready", **ready_options)
     async def ready(name: str) -> Response:
@@ -191,14 +189,14 @@ def _metadata(current: ServedVersion) -> ModelMetadata:
 
 def _ready_response(components: ServerComponents, name: str, version: str | None = None) -> Response:
     if name != components.models.served.model_name or components.models.current is not None:
-        _requested_version(components, name, version)
+        requested_version(components, name, version)
     return _state_response(components, components.models.current is not None)
 
 
 async def _infer(components: ServerComponents, request: Request, name: str, version: str | None = None) -> Response:
     head = RequestHead.from_headers(request.scope["headers"])
     with components.predictions.refusals:
-        current = _requested_version(components, name, version)
+        current = requested_version(components, name, version)
         length = _header_length(request, head)
     content = await components.predictions.read_body(head, request.receive)
     columns = current.known_columns
@@ -216,44 +214,10 @@ async def _infer(components: ServerComponents, request: Request, name: str, vers
     return Response(body, headers={HEADER_LENGTH: str(length)}, media_type="application/octet-stream")
 
 
-class _V2Route(APIRoute):
-    """A route whose errors carry what the protocol calls ``error``, besides all that problem documents have."""
-
-    def get_route_handler(self) -> Callable[[Request], Awaitable[Any]]:  # type: ignore[override]
-        handle = super().get_route_handler()
-
-        async def respond(request: Request) -> Response:
-            try:
-                return await handle(request)
-            except TiltyardError as error:
-                found = from_error(error)
-                content = json.loads(bytes(found.body))
-                headers = {name: value for name, value in found.headers.items() if not name.startswith("content-")}
-                body = json.dumps({"error": content["detail"], **content})
-                return Response(body, found.status_code, headers, found.media_type)
-
-        return respond
-
-
 def _state_response(components: ServerComponents, ready: bool) -> Response:
     state = ServerState(name=components.models.served.model_name, ready=ready)
     headers = {} if ready else {"Retry-After": "5"}
     return Response(state.model_dump_json(), 200 if ready else 503, headers, "application/json")
-
-
-def _requested_version(components: ServerComponents, name: str, version: str | None = None) -> ServedVersion:
-    """The version in service, if it is the one that the request names."""
-    if name != components.models.served.model_name:
-        raise unknown_model(name, components.models.served.model_name)
-    current = components.models.require()
-    if version not in (None, current.info.version):
-        raise RequestError(
-            f"Version {version!r:.40} of {name} is not in service here.",
-            status=404,
-            code="model.unknown",
-            next_step=f"Name version {current.info.version}, or no version.",
-        )
-    return current
 
 
 def _header_length(request: Request, head: RequestHead) -> int | None:
