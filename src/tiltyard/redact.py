@@ -7,7 +7,10 @@ import re
 # Up to the last @ before the path: what stands before it is a user, and perhaps a password.
 _URL_WITH_USER = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#]*@")
 _AUTHORITY = re.compile(r"[^/?#]*")
-_PASSWORD_IN_QUERY = re.compile(r"([?&](?:password|token|sig)=)[^&\s'\"]*")
+# Any parameter whose name says that its value is secret: password, sslpassword, api_key, X-Amz-Signature, AccessKeyId …
+_PASSWORD_IN_QUERY = re.compile(
+    r"([?&;][\w.%-]*?(?:pass|pwd|secret|token|sig|key|auth|cred)[\w.%-]*=)[^&;\s'\"<>]*", re.IGNORECASE
+)
 
 
 def without_password(url: str) -> str:

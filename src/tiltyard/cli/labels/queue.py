@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +17,7 @@ from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json, print_line, print_table
 from tiltyard.cli.versions.find_project import find_project
 from tiltyard.cli.versions.labelled_rows import NamedRows, read_data
+from tiltyard.csv_export import write_csv
 from tiltyard.errors import DataError, ProjectError, UsageError
 from tiltyard.files import write_atomically
 from tiltyard.ledger import RANDOM
@@ -144,11 +143,7 @@ def _format(rows: list[dict[str, Any]], suffix: str) -> str:
     if suffix == ".jsonl":
         return "".join(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows)
     names = [*dict.fromkeys(name for row in rows for name in row if name != "label"), "label"]
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, names)
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    return write_csv(names, ([row.get(name, "") for name in names] for row in rows))
 
 
 def _to_cells(candidate: LabelCandidate, show_prediction: bool) -> tuple[object, ...]:

@@ -21,6 +21,7 @@ from tiltyard.data.sources.location import Location
 from tiltyard.data.sources.storage import SCHEMES, open_storage, storage_error
 from tiltyard.errors import DataError
 from tiltyard.files import sync
+from tiltyard.redact import without_password
 
 METADATA_KEY = b"tiltyard"
 
@@ -276,5 +277,7 @@ def _read_description(stream: IO[bytes]) -> dict[str, Any] | None:
 
 def _removal_error(uri: str, why: str) -> DataError:
     return DataError(
-        f"{uri} cannot be removed: {why}.", next_step="Remove it with the tools of its store.", code="data.not-removed"
+        f"{without_password(uri)} cannot be removed: {why}.",
+        next_step="Remove it with the tools of its store.",
+        code="data.not-removed",
     )

@@ -18,6 +18,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from tiltyard.errors import MissingExtraError, UnavailableError, UsageError
 from tiltyard.ledger.sql.errors import describe_database_error, is_locked
+from tiltyard.redact import without_password
 
 _SETTING = re.compile(r"^(-c|--)")
 BUSY_SECONDS = 5.0
@@ -29,7 +30,7 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.redacted_url = engine.url.render_as_string(hide_password=True)
+        self.redacted_url = without_password(engine.url.render_as_string(hide_password=True))
         self._write_engine = engine.execution_options(tiltyard_writes=True)
         # SQLite's transactions always see one moment.
         self._snapshot_engine = (

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy.exc import DBAPIError
 
 from tiltyard.errors import InputError, TiltyardError, UnavailableError
+from tiltyard.redact import without_passwords
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def describe_database_error(error: Exception, redacted_url: str) -> TiltyardErro
         An ``InputError`` where the database refused a value, else an ``UnavailableError``.
     """
     original = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    first_line = str(original).strip().partition("\n")[0]
+    first_line = without_passwords(str(original).strip().partition("\n")[0])
     if _refuses_value(original):
         return InputError(
             f"The ledger refused a value: {first_line}.", next_step="Correct the value; nothing was stored."

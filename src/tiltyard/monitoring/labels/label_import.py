@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from tiltyard.csv_export import restore_cell
 from tiltyard.data.conform.dates import parse_instant
 from tiltyard.data.conform.labels import is_label_gap, point_decimals, write_label
 from tiltyard.data.sources import detect_layout, read_source
@@ -144,6 +145,9 @@ def read_labels(path: Path, columns: LabelColumns = LabelColumns()) -> pd.DataFr
     section = DataSection(source=path.name, label=columns.label, **layout.options)
     verbatim = (columns.id, columns.key, columns.label, columns.label_in_project or columns.label)
     frame = read_source(section, path.resolve().parent, verbatim=verbatim)
+    for name in {*verbatim} & {str(column) for column in frame.columns}:
+        # As `label queue` writes a text that a spreadsheet would take for a formula.
+        frame[name] = frame[name].map(lambda cell: restore_cell(cell) if isinstance(cell, str) else cell)
     known = [str(name) for name in frame.columns]
     if columns.at == AT_COLUMN and AT_COLUMN not in known and AT_FIELD in known:
         frame = frame.rename(columns={AT_FIELD: AT_COLUMN})

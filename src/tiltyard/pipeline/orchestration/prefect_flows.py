@@ -11,6 +11,7 @@ import httpx
 from tiltyard.errors import MissingExtraError, UnavailableError
 from tiltyard.pipeline.orchestration.runner import FlowKind, Runner
 from tiltyard.project import Project
+from tiltyard.redact import without_password
 
 Result = TypeVar("Result")
 
@@ -144,7 +145,7 @@ def check_prefect(api_url: str) -> None:
         healthy = False
     if not healthy:
         raise UnavailableError(
-            f"The Prefect server at {api_url} does not respond.",
+            f"The Prefect server at {without_password(api_url)} does not respond.",
             next_step="Start it (prefect server start), correct PREFECT_API_URL, or unset it to run without Prefect.",
             code="prefect.away",
         )

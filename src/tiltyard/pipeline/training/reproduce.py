@@ -26,6 +26,7 @@ from tiltyard.pipeline.training.dataframes import plain_name
 from tiltyard.pipeline.training.keep_rows import KeptRows
 from tiltyard.project import Project
 from tiltyard.promotion.context import Workspace
+from tiltyard.redact import without_password
 from tiltyard.registry import ExperimentTracker, VersionInfo
 from tiltyard.registry.semantic_version import is_label
 
@@ -205,7 +206,7 @@ def _locate_snapshot(kept: Mapping[str, Any], project: Project, workspace: Works
     if workspace.snapshots is not None and ("://" in moved or Path(moved).is_file()):
         return moved
     raise DataError(
-        f"The snapshot {uri} is not there.",
+        f"The snapshot {without_password(uri)} is not there.",
         next_step="Copy it back, or name its store in TILTYARD_SNAPSHOTS.",
         code="data.no-snapshot",
     )

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from tiltyard.errors import ArtifactError, NotFoundError, UsageError
+from tiltyard.redact import without_password
 from tiltyard.registry.ports import VersionInfo
 
 
@@ -52,7 +53,7 @@ def resolve_model_uri(client: Any, model_uri: str) -> ModelSource:
         folder = Path(model_uri)
         if not folder.is_dir():
             raise NotFoundError(
-                f"There is no model at '{model_uri}'.",
+                f"There is no model at '{without_password(model_uri)}'.",
                 next_step="Give a folder, models:/m-ID (a logged model) or runs:/RUN_ID/PATH.",
                 code="model.missing",
             )

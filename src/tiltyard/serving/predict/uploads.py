@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import tempfile
 import zipfile
@@ -15,6 +14,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 from pyarrow import ArrowException
 
+from tiltyard.csv_export import write_csv
 from tiltyard.data.input_rows import detect_input_rows
 from tiltyard.data.sources.files import COMPRESSED, SourceFile
 from tiltyard.data.sources.formats import FORMATS, UNREADABLE
@@ -36,7 +36,6 @@ _BLOCK = 1 << 18
 _WORKBOOKS = (".xlsx", ".xlsm", ".xlsb", ".ods")  # ZIP archives themselves
 _BINARY = (*_WORKBOOKS, ".parquet", ".pq")
 # A spreadsheet takes a cell that begins so for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 _JSON_TYPES = (str, bool, int, float)
 
@@ -83,22 +82,20 @@ def write_scored(rows: Sequence[Row], predictions: Sequence[Prediction], warning
     classes = list(predictions[0].probabilities)
     added = [field, "confidence", *(f"probability_{name}" for name in classes), "model_version", "prediction_id"]
     added += ["warnings"] if warnings is not None else []
-    out = io.StringIO(newline="")
-    writer = csv.writer(out)
-    writer.writerow([*map(_write_cell, own), *_name_added(added, own)])
+    table: list[list[object]] = []
     for place, (row, item) in enumerate(zip(rows, predictions, strict=True)):
         shares = [item.probabilities.get(name, "") for name in classes]
-        cells = [_write_cell(row.get(name)) for name in own]
-        cells += [_write_cell(item.label), item.confidence, *shares, item.version, item.id]
+        cells: list[object] = [row.get(name) for name in own]
+        cells += [item.label, item.confidence, *shares, item.version, item.id]
         if warnings is not None:
             cells.append("; ".join(f"'{found.field}' {found.message}" for found in warnings[place]))
-        writer.writerow(cells)
-    return out.getvalue()
+        table.append(cells)
+    return write_csv([*own, *_name_added(added, own)], table)
 
 
 def _name_added(added: Sequence[str], own: Sequence[str]) -> list[str]:
     """The names of the new columns; one that the file has already gets an ending."""
-    return [f"{name}_tiltyard" if name in own else _write_cell(name) for name in added]
+    return [f"{name}_tiltyard" if name in own else name for name in added]
 
 
 def _unpack(content: bytes, name: str) -> tuple[bytes, str]:
@@ -175,17 +172,6 @@ def _write_json(cell: Any, is_feature: bool) -> Any:
         # Of a feature, bytes are for the scorer to refuse by name.
         return cell.hex() if isinstance(cell, bytes) and not is_feature else cell
     return str(cell)
-
-
-def _write_cell(cell: Any) -> Any:
-    """A cell that a spreadsheet shows as it is, and does not compute."""
-    if isinstance(cell, str) and cell.startswith(_FORMULA) and not _is_number(cell):
-        return f"'{cell}"
-    return "" if cell is None else cell
-
-
-def _is_number(cell: str) -> bool:
-    return cell[1:2].isdigit() and cell[0] in "+-" and set(cell[1:]) <= set("0123456789.,eE+-")
 
 
 def _name_field(problem: InputProblem) -> str:
