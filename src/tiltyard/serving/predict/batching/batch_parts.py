@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from tiltyard.ledger.codec import PredictionRow
@@ -20,9 +21,8 @@ from tiltyard.serving.predict.batching.prediction_rows import make_rows, make_si
 Inputs = Sequence[Mapping[str, Any]]
 
 
-@dataclass(slots=True, eq=False)
-class BatchPart:
-    """The inputs of one request that go into one batch.
+class BatchPart(msgspec.Struct, eq=False):
+    """The inputs of one request that go into one batch; a struct, since one is made for each request.
 
     Attributes:
         inputs: the inputs.

@@ -176,21 +176,23 @@ class Batcher:
         loop = asyncio.get_running_loop()
         size = self._limits.max_batch
         now = perf_counter()
-        parts = [
-            BatchPart(
-                inputs[start : start + size],
-                start,
-                now,
-                loop.create_future(),
-                keys[start : start + size],
-                ids[start : start + size],
-                unit,
-                share,
-                ignores_columns,
-            )
-            for start in range(0, len(inputs), size)
-        ]
-        if len(parts) > 1:
+        if len(inputs) <= size:
+            parts = [BatchPart(inputs, 0, now, loop.create_future(), keys, ids, unit, share, ignores_columns)]
+        else:
+            parts = [
+                BatchPart(
+                    inputs[start : start + size],
+                    start,
+                    now,
+                    loop.create_future(),
+                    keys[start : start + size],
+                    ids[start : start + size],
+                    unit,
+                    share,
+                    ignores_columns,
+                )
+                for start in range(0, len(inputs), size)
+            ]
             request = RequestParts(len(parts))
             for part in parts:
                 part.request = request

@@ -59,11 +59,13 @@ class Ticket:
     @property
     def recorded(self) -> bool:
         """Whether all of it is in the ledger, once the rows are there."""
-        return all(part.recorded for part in self._parts)
+        return False not in [part.recorded for part in self._parts]  # most have one: a generator would take longer
 
     @property
     def warnings(self) -> Warnings | None:
         """The warnings of each input, once the rows are there; None for none."""
+        if len(self._parts) == 1:
+            return self._parts[0].warnings
         if all(part.warnings is None for part in self._parts):
             return None
         return [found for part in self._parts for found in part.warnings or [()] * len(part.inputs)]
