@@ -114,7 +114,7 @@ def test_every_kind_of_problem_is_explained(start: Start) -> None:
     url = start().url
     docs = Parts(httpx.get(f"{url}/reference").text)
     assert set(docs.ids) >= EXPLAINED
-    assert "location.replace(`/reference#${anchor}`)" in httpx.get(f"{url}/pages/docs.js").text
+    assert "location.replace(`reference#${anchor}`)" in httpx.get(f"{url}/pages/docs.js").text
     for response in (
         httpx.post(f"{url}/predict", json={"text": "a"}),
         httpx.get(f"{url}/nowhere"),

@@ -73,6 +73,10 @@ class ServingSection(Section):
         default="quiet",
         description="Log on standard error: each request as text or JSON, or only warnings.",
     )
+    trusted_proxies: tuple[str, ...] = Field(
+        default=(),
+        description="Addresses or networks of proxies in front, whose X-Forwarded-For and X-Forwarded-Prefix count.",
+    )
     rate_limit: float | None = Field(
         default=None, gt=0, description="Most requests a second of one caller (API key, or address); beyond, 429."
     )

@@ -19,6 +19,7 @@ from tiltyard.cli.host.doctor_decisions import Check, check_decisions
 from tiltyard.cli.host.doctor_labels import check_label_times
 from tiltyard.cli.host.doctor_mlflow import check_mlflow_variables
 from tiltyard.cli.host.doctor_prefect import check_prefect_schedules
+from tiltyard.cli.host.doctor_proxies import check_proxies
 from tiltyard.cli.main import EXIT_FAILED
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json, print_line
@@ -108,6 +109,7 @@ def _check_project(path: Path | None, model_name: str | None, *, repair: bool) -
     yield from _run_check("api keys", lambda: describe_api_keys(settings))
     yield from _run_check("champion", lambda: _describe_champion(project, settings))
     yield from check_prefect_schedules(project, settings)
+    yield from check_proxies(project, settings)
 
 
 def _run_check(name: str, describe: Callable[[], str]) -> Iterator[Check]:

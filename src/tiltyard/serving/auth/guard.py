@@ -13,6 +13,7 @@ from tiltyard.project import ServingSection
 from tiltyard.serving.auth import cross_site
 from tiltyard.serving.auth.caller import Caller, identify_by_key, restrict_anonymous, trust_anonymous
 from tiltyard.serving.auth.cross_site import check_host_header, check_same_site, is_loopback
+from tiltyard.serving.auth.forwarded import FORWARDED_FOR, TrustedProxies
 from tiltyard.serving.auth.key_reloader import KeyReloader
 from tiltyard.serving.auth.keys import KeySet, read_own_key
 from tiltyard.serving.auth.rate_limit import RateLimiter
@@ -22,7 +23,7 @@ from tiltyard.serving.problem_details import RequestError
 AsgiScope = Mapping[str, Any]
 
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="tiltyard"'}
-_HEADERS_READ = cross_site.HEADERS_READ | {b"authorization", b"x-api-key"}
+_HEADERS_READ = cross_site.HEADERS_READ | {b"authorization", b"x-api-key", FORWARDED_FOR}
 
 
 class Guard:
@@ -46,9 +47,10 @@ class Guard:
         rate: requests a second of one caller, 0 for no limit; a key's own limit goes before it.
         burst: requests that may come at once; default: those of a second, and at least 1.
         workers: processes that share the work; each lets its share pass.
+        proxies: the proxies whose word about the caller's address counts; default: none.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one for each thing that guards
         self,
         keys: KeyReloader,
         *,
@@ -57,7 +59,9 @@ class Guard:
         rate: float = 0.0,
         burst: int | None = None,
         workers: int = 1,
+        proxies: TrustedProxies | None = None,
     ) -> None:
+        self.proxies = proxies or TrustedProxies()
         self._keys = keys
         self._open_without_keys = open_without_keys
         self._only_loopback = only_loopback
@@ -91,6 +95,8 @@ class Guard:
         """
         headers = {name: value for name, value in scope["headers"] if name in _HEADERS_READ}
         address = (scope.get("client") or ("",))[0]
+        if FORWARDED_FOR in headers:
+            address = self.proxies.find_caller(address, scope["headers"])
         required = required_scope(scope["path"])
         keys = self._keys.current()
         if self._open_without_keys and not keys:
@@ -165,6 +171,7 @@ def guard_for(
         rate=options.rate_limit or 0.0,
         burst=options.rate_burst,
         workers=workers,
+        proxies=TrustedProxies(options.trusted_proxies),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from time import perf_counter
 
 from fastapi import FastAPI
@@ -47,14 +48,15 @@ class _AuthMiddleware:
             return
 
         began, status = perf_counter(), 500
-        if scope["method"] == "HEAD":
-            # As GET; uvicorn sends no body after the head.
-            scope = {**scope, "method": "GET"}
+        probing = scope["method"] == "OPTIONS"
+        scope = self._prepare(scope)
         if is_protocol_v2(scope["path"]):
             send = add_error_field(send)
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
+            if probing:
+                message = _to_options_response(message, status)
             if message["type"] == "http.response.start":
                 headers = list(message.get("headers", ()))
                 status = message["status"]
@@ -70,6 +72,29 @@ class _AuthMiddleware:
             await self._app(scope, receive, send_with_headers)
         finally:
             self._instrumentation.report_request(scope, _route_path(scope), status, began)
+
+    def _prepare(self, scope: Scope) -> Scope:
+        """The scope as the routes take it: without a proxy's prefix, and HEAD as GET."""
+        prefix = self._guard.proxies.find_prefix((scope.get("client") or ("",))[0], scope["headers"])
+        if prefix:
+            # Most proxies take the prefix away; where one does not, it is taken away here.
+            path = scope["path"]
+            within = path == prefix or path.startswith(f"{prefix}/")
+            scope = {**scope, "root_path": prefix, "path": (path[len(prefix) :] or "/") if within else path}
+        if scope["method"] == "HEAD":
+            # uvicorn sends no body after the head.
+            scope = {**scope, "method": "GET"}
+        return scope
+
+
+def _to_options_response(message: Message, status: int) -> Message:
+    """What a route accepts is the response to OPTIONS, and not an error: 204 with Allow in place of 405."""
+    if message["type"] == "http.response.start" and message["status"] == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = [pair for pair in message["headers"] if pair[0].lower() == b"allow"]
+        return {**message, "status": HTTPStatus.NO_CONTENT.value, "headers": allowed}
+    if message["type"] == "http.response.body" and status == HTTPStatus.NO_CONTENT:
+        return {**message, "body": b""}
+    return message
 
 
 def _route_path(scope: Scope) -> str:

@@ -55,21 +55,21 @@ _FRAMES = {
     "index.html": _Frame(
         "Tiltyard",
         ("main", "the form"),
-        (("/docs", "API"), ("/reference", "Reference"), ("/health", "Health")),
+        (("docs", "API"), ("reference", "Reference"), ("health", "Health")),
         ("page.js", "results.js", "history.js", "index.js"),
         status='<span id="status" class="pill" role="status">connecting to the server …</span>',
     ),
     "docs.html": _Frame(
         "Swagger UI · Tiltyard",
         ("swagger-ui", "the routes"),
-        (("/", "Predict"), ("/reference", "Reference and errors"), ("/openapi.json", "openapi.json")),
+        (("./", "Predict"), ("reference", "Reference and errors"), ("openapi.json", "openapi.json")),
         ("swagger-ui-bundle.js", "docs.js"),
         styles=("swagger-ui.css",),
     ),
     "reference.html": _Frame(
         "API reference · Tiltyard",
         ("main", "the routes"),
-        (("/", "Predict"), ("/docs", "Swagger UI"), ("/openapi.json", "openapi.json"), ("/health", "Health")),
+        (("./", "Predict"), ("docs", "Swagger UI"), ("openapi.json", "openapi.json"), ("health", "Health")),
         ("reference.js",),
     ),
 }
@@ -90,8 +90,8 @@ def build_page(name: str) -> str:
     """A page in its frame: ``index.html``, ``docs.html`` or ``reference.html``."""
     frame = _FRAMES[name]
     main = _read_template(name).substitute(key_form=_indent(_read_template("key_form.html").template, 2))
-    scripts = [f'<script src="/pages/{script}" defer></script>' for script in ("key.js", *frame.scripts)]
-    styles = [f'<link rel="stylesheet" href="/pages/{style}">' for style in ("style.css", *frame.styles)]
+    scripts = [f'<script src="pages/{script}" defer></script>' for script in ("key.js", *frame.scripts)]
+    styles = [f'<link rel="stylesheet" href="pages/{style}">' for style in ("style.css", *frame.styles)]
     return _read_template("base.html").substitute(
         title=frame.title,
         styles=_indent("\n".join(styles), 2),

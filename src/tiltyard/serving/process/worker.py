@@ -18,6 +18,7 @@ from tiltyard.processes.worker_identity import WorkerIdentity
 from tiltyard.registry.package.signing import host_keys
 from tiltyard.registry.package.version_loader import VersionLoader
 from tiltyard.serving.auth import guard_for
+from tiltyard.serving.auth.forwarded import note_untrusted_proxy
 from tiltyard.serving.model.manager import ServedAlias
 from tiltyard.serving.process.http_server import HttpServer, ServerDependencies
 from tiltyard.serving.process.remote_registry import FIRST_LOOKUP_SECONDS, LOOKUP_SECONDS, RemoteRegistry
@@ -57,6 +58,7 @@ def run_worker(descriptor: int) -> int:
             insecure_open=config.insecure_open,
             own_key=settings.own_key,
         )
+        guard.proxies.on_untrusted = lambda address: note_untrusted_proxy(settings.state, address)
         listener = _open_listener(config)
         with contextlib.closing(listener), _open_ledger(config, settings) as ledger:
             served_before = _has_served(settings, config)

@@ -5,7 +5,7 @@ const get = (id) => document.getElementById(id);
 /** Errors name their kind as /docs#code, which the reference explains; Swagger UI's own anchors begin with a slash. */
 function leaveForReference() {
   const anchor = location.hash.slice(1);
-  if (anchor && !anchor.startsWith("/") && anchor !== "swagger-ui") location.replace(`/reference#${anchor}`);
+  if (anchor && !anchor.startsWith("/") && anchor !== "swagger-ui") location.replace(`reference#${anchor}`);
 }
 
 function followColours(dark) {
@@ -15,7 +15,7 @@ function followColours(dark) {
 async function start() {
   let response;
   try {
-    response = await fetchWithKey("/openapi.json", { cache: "no-store" });
+    response = await fetchWithKey("openapi.json", { cache: "no-store" });
   } catch {
     get("failure").textContent = "The server does not respond.";
     return;

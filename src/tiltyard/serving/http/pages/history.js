@@ -11,7 +11,7 @@ async function refreshHistory() {
   if (get("label-filter").value) query.set("label", get("label-filter").value);
   let content;
   try {
-    const response = await fetchWithKey(`/predictions?${query}`, { cache: "no-store" });
+    const response = await fetchWithKey(`predictions?${query}`, { cache: "no-store" });
     content = await response.json();
     if (mine !== asked) return; // a later search is on its way
     if (!response.ok) {

@@ -7,7 +7,7 @@ let model = null;
 async function refresh() {
   let health;
   try {
-    const response = await fetchWithKey("/health", { cache: "no-store" });
+    const response = await fetchWithKey("health", { cache: "no-store" });
     health = await response.json();
   } catch {
     health = {
@@ -38,7 +38,7 @@ async function refresh() {
 
 async function loadModel() {
   try {
-    const response = await fetchWithKey("/model-info", { cache: "no-store" });
+    const response = await fetchWithKey("model-info", { cache: "no-store" });
     if (!response.ok) return;
     const before = model;
     model = await response.json();
@@ -177,11 +177,11 @@ async function predictNow() {
     const file = get("file").files[0];
     if (!file) throw new Error("Choose a file first.");
     const query = new URLSearchParams({ name: file.name, output: "json" });
-    return [await post(`/predict/file?${query}`, file, "application/octet-stream"), showFile];
+    return [await post(`predict/file?${query}`, file, "application/octet-stream"), showFile];
   }
   const input = mode() === "json" ? jsonRequest() : formRequest();
   const many = "instances" in input || "texts" in input;
-  const response = await post(many ? "/predict/batch" : "/predict", JSON.stringify(input), "application/json");
+  const response = await post(many ? "predict/batch" : "predict", JSON.stringify(input), "application/json");
   return [response, many ? (found) => showMany(found.predictions) : showPrediction];
 }
 

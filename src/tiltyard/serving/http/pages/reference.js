@@ -185,7 +185,7 @@ function route(method, path, operation) {
 
 async function load() {
   try {
-    api = await (await fetchWithKey("/openapi.json", { cache: "no-store" })).json();
+    api = await (await fetchWithKey("openapi.json", { cache: "no-store" })).json();
   } catch {
     get("failure").textContent = "The server does not respond.";
     return;

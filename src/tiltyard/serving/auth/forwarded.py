@@ -1,0 +1,120 @@
+"""What a trusted proxy says about the requests that it forwards: the caller's address, and the path's prefix.
+
+Anybody can send these headers. They count only where the connection comes from a proxy that ``trusted_proxies`` names;
+of a list of addresses, only those count that trusted proxies appended, read from its end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import re
+from collections.abc import Callable, Iterable, Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from pathlib import Path
+
+from tiltyard.errors import UsageError
+
+FORWARDED_FOR = b"x-forwarded-for"
+NOTE = "untrusted-proxy"
+"""File in a host's state folder: the address of a proxy that forwards requests and is not trusted."""
+_PREFIX = b"x-forwarded-prefix"
+_WHOLE_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
+_ADDRESS = re.compile(r"\[(?P<six>[^\]]+)\](?::\d+)?|(?P<four>[\d.]+)(?::\d+)?")
+
+log = logging.getLogger(__name__)
+
+
+class TrustedProxies:
+    """The proxies whose headers count.
+
+    Args:
+        networks: addresses or networks, such as ``10.0.0.0/8``.
+        on_untrusted: called with the address of the first proxy that is not trusted; may be set later.
+
+    Raises:
+        UsageError: one of them is neither.
+    """
+
+    def __init__(
+        self, networks: Sequence[str] = (), on_untrusted: Callable[[str], object] = lambda _address: None
+    ) -> None:
+        self._networks = [_read_network(text) for text in networks]
+        self.on_untrusted = on_untrusted
+        self._reported = False
+
+    def find_caller(self, address: str, headers: Iterable[tuple[bytes, bytes]]) -> str:
+        """The address of the caller of a request that was forwarded.
+
+        Args:
+            address: where the connection comes from.
+            headers: the request's, of which one names an address.
+        """
+        if not self.trusts(address):
+            self._report(address)
+            return address
+        sent = b",".join(value for name, value in headers if name == FORWARDED_FOR)
+        for part in reversed(sent.decode("latin-1").split(",")):
+            found = _read_address(part.strip())
+            if found is None:
+                return address  # what stands before it is not known
+            address = found
+            if not self.trusts(found):
+                break
+        return address
+
+    def find_prefix(self, address: str, headers: Iterable[tuple[bytes, bytes]]) -> str:
+        """The prefix under which callers see the server, such as ``/films``; empty for none."""
+        if not self.trusts(address):
+            return ""
+        sent = next((value for name, value in headers if name == _PREFIX), b"")
+        prefix = sent.decode("latin-1").strip().rstrip("/")
+        return prefix if _WHOLE_PREFIX.fullmatch(prefix) else ""
+
+    def trusts(self, address: str) -> bool:
+        """Whether an address is a trusted proxy's."""
+        if not self._networks:
+            return False
+        try:
+            found = ip_address(address)
+        except ValueError:
+            return False
+        return any(found in network for network in self._networks)
+
+    def _report(self, address: str) -> None:
+        if self._reported:
+            return
+        self._reported = True
+        log.warning(
+            "Requests come through a proxy at %s that is not trusted: all of its callers share one rate limit. "
+            "Name it in [serving] trusted_proxies.",
+            address,
+        )
+        self.on_untrusted(address)
+
+
+def _read_network(text: str) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(text, strict=False)
+    except ValueError:
+        raise UsageError(
+            f"serving.trusted_proxies has {text!r}, which is neither an address nor a network.",
+            next_step='Write addresses or networks, such as trusted_proxies = ["10.0.0.0/8"].',
+            code="server.proxies",
+        ) from None
+
+
+def _read_address(text: str) -> str | None:
+    """An address of a list, without the port that some proxies write; None where it is none."""
+    matched = _ADDRESS.fullmatch(text)
+    plain = (matched["six"] or matched["four"]) if matched else text
+    try:
+        return str(ip_address(plain))
+    except ValueError:
+        return None
+
+
+def note_untrusted_proxy(state: Path, address: str) -> None:
+    """Leave the address of a proxy that is not trusted for ``tiltyard doctor``."""
+    with contextlib.suppress(OSError):
+        (state / NOTE).write_text(address, encoding="utf-8")
