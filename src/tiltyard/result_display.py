@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from typing import Any, TypeVar, cast
 
@@ -11,6 +11,7 @@ from tiltyard.formatting import format_count, format_number, join_names, shorten
 
 WIDTH = 110
 _WIDEST = 280
+_CELL = 60
 _MOST_ENTRIES = 8
 _MOST_FINDINGS = 6
 _MOST_INLINE = 6
@@ -62,6 +63,46 @@ class ResultDict(ShownResult, dict[str, Any]):
     def describe(self) -> tuple[str, Mapping[str, Any]]:
         """The title and all keys."""
         return self.title, self
+
+
+class ResultList(list[Result]):
+    """A list of results that prints a line for each, and that a notebook shows as one table.
+
+    Args:
+        title: what it is a list of.
+        items: results of one kind, which describe themselves by the same names.
+    """
+
+    def __init__(self, title: str, items: Iterable[Result]) -> None:
+        super().__init__(items)
+        self.title = title
+
+    def __reduce__(self) -> tuple[type[ResultList[Result]], tuple[str, list[Result]]]:
+        return ResultList, (self.title, list(self))
+
+    def __repr__(self) -> str:
+        names, rows = self._list_rows()
+        widths = [max(map(len, column)) for column in zip(names, *rows, strict=True)]
+        lines = [
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (names, *rows)
+        ]
+        title = f"{self.title}: {len(self)}"
+        return "\n".join([title, *(f"  {shorten_name(line.rstrip(), _WIDEST)}" for line in lines if self)])
+
+    def _repr_html_(self) -> str:
+        names, rows = self._list_rows()
+        head = "".join(f'<th style="text-align:left">{escape(name)}</th>' for name in names)
+        body = "".join(
+            "<tr>" + "".join(f'<td style="text-align:left">{escape(cell)}</td>' for cell in row) + "</tr>"
+            for row in rows
+        )
+        title = escape(f"{self.title}: {len(self)}")
+        return f"<table><caption>{title}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+    def _list_rows(self) -> tuple[list[str], list[list[str]]]:
+        facts = [item.describe()[1] for item in self if isinstance(item, ShownResult)]
+        names = list(dict.fromkeys(name for one in facts for name in one))
+        return names, [[shorten_name(shorten_value(one.get(name)), _CELL) for name in names] for one in facts]
 
 
 def show_as(title: str, content: Result) -> Result:

@@ -14,6 +14,7 @@ from sklearn.ensemble import RandomForestClassifier
 from tiltyard import ModelMonitor, app_wiring, wiring
 from tiltyard.cli.main import main
 from tiltyard.cli.versions.find_project import describe_model
+from tiltyard.console.sources import console_sources
 from tiltyard.pipeline.mlops_pipeline import MLOpsPipeline
 from tiltyard.pipeline.remediation import find_basis
 from tiltyard.settings import Settings
@@ -137,6 +138,18 @@ def test_recorded_predictions_are_counted_exported_and_labelled_by_the_models_na
     assert run("predictions", "prune", "--days", "1", "--model-name", NAME)[1]["erased"] == 0
     assert run("predictions", "erase", "--id", row["prediction_id"], "--reason", "a trial", "--yes")[0] == 0
     assert run("predictions", "stats")[1]["total_predictions"] == 0
+
+
+@pytest.mark.requirement("R-DASH-01", "R-DASH-06")
+def test_the_console_reads_the_runs_of_mlflow(folder: Path) -> None:
+    """The console's runs are those of the store, with the parameters and metrics that the trainings logged."""
+    settings = Settings.load(folder)
+    sources = console_sources(describe_model(settings, NAME), settings, wiring.open_registry(settings))
+    runs = sources.runs()
+    versions = wiring.open_registry(settings).list_versions(NAME)
+    assert set(runs["run_id"]) >= {info.run_id for info in versions}
+    assert set(runs["params.candidate"]) == {"RandomForestClassifier"}
+    assert runs["metrics.accuracy"].between(0.5, 1).all()
 
 
 def test_the_doctor_names_the_line_that_shows_mlflow_the_same_store(

@@ -257,3 +257,15 @@ def test_a_model_that_tiltyard_did_not_log_is_registered_with_a_warning(
     made = registry.register_model(str(tmp_path), "plain")
     assert made.label is None
     assert "cannot be served" in caplog.text
+
+
+def test_versions_and_models_print_shortly_and_are_tables_in_a_notebook(registry: ModelRegistry) -> None:
+    """A version prints a few lines, a list of them a line each; a notebook shows tables, and escapes what people wrote."""
+    version = registry.register_model(registry.get_version("films", version="1").source, "films", "<b>bold</b>")
+    assert str(version).splitlines()[:2] == ["films", f"  version      {version.version}"]
+    versions = registry.list_versions("films")
+    assert [line.split()[0] for line in str(versions).splitlines()] == ["Versions", "version", "4", "3", "2", "1"]
+    assert "champion" not in str(registry.list_models())
+    for shown in (version, versions, registry.list_models()):
+        assert "<table>" in shown._repr_html_()
+        assert "<b>bold" not in shown._repr_html_()

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from tiltyard.aliases import CHALLENGER, CHAMPION
+from tiltyard.result_display import ShownResult
 
 Stage = Literal["Production", "Staging", "Archived", "None"]
 
@@ -19,8 +20,8 @@ DATA_TAG = "tiltyard.data_fingerprint"
 ARCHIVED_TAG = "tiltyard.archived"
 
 
-@dataclass(frozen=True)
-class VersionInfo:
+@dataclass(frozen=True, repr=False)
+class VersionInfo(ShownResult):
     """A registered version.
 
     Attributes:
@@ -60,9 +61,22 @@ class VersionInfo:
         """Its semantic label, such as ``2.1.0``; None for a version that was registered without one."""
         return self.tags.get("tiltyard.label")
 
+    def describe(self) -> tuple[str, Mapping[str, Any]]:
+        """The model, and the version's number, names, metrics and origin."""
+        return self.name, {
+            "version": self.version,
+            "label": self.label,
+            "aliases": list(self.aliases),
+            "stage": self.stage,
+            "metrics": dict(self.metrics),
+            "registered": f"{self.created_at:%Y-%m-%d %H:%M:%S} UTC",
+            "run_id": self.run_id,
+            "description": self.description,
+        }
 
-@dataclass(frozen=True)
-class ModelInfo:
+
+@dataclass(frozen=True, repr=False)
+class ModelInfo(ShownResult):
     """A registered model.
 
     Attributes:
@@ -72,6 +86,10 @@ class ModelInfo:
 
     name: str
     aliases: Mapping[str, str] = field(default_factory=dict)
+
+    def describe(self) -> tuple[str, Mapping[str, Any]]:
+        """The model, and the version that each alias names."""
+        return "Registered model", {"name": self.name, "aliases": dict(self.aliases)}
 
 
 class Registry(Protocol):

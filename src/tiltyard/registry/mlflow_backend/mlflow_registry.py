@@ -23,6 +23,7 @@ from tiltyard.registry.package.version_seal import SEAL_TAG, seal
 from tiltyard.registry.ports import ModelInfo, VersionInfo
 from tiltyard.registry.semantic_version import is_label, is_number, version_by_label
 from tiltyard.registry.version_cache import fetch_version
+from tiltyard.result_display import ResultList
 from tiltyard.settings import Settings
 from tiltyard.suggest import nearest
 
@@ -136,7 +137,7 @@ class MlflowRegistry:
         infos = [
             ModelInfo(model.name, {alias: str(number) for alias, number in model.aliases.items()}) for model in found
         ]
-        return sorted(infos, key=lambda info: info.name)
+        return ResultList("Registered models", sorted(infos, key=lambda info: info.name))
 
     def list_versions(self, name: str) -> list[VersionInfo]:
         """All versions of a model, newest first; none if the model does not exist."""
@@ -144,7 +145,7 @@ class MlflowRegistry:
             aliases = self._aliases(name)
             found = _all(self._client.search_model_versions, filter_string=f"name = '{_quote_name(name)}'")
         infos = [_info(version, aliases.get(str(version.version), ())) for version in found]
-        return sorted(infos, key=lambda info: -int(info.version))
+        return ResultList(f"Versions of {name}", sorted(infos, key=lambda info: -int(info.version)))
 
     def get_version(self, name: str, *, version: str | int | None = None, alias: str | None = None) -> VersionInfo:
         """The version of that number or semantic label (``2.1.0``), or the one that an alias names.
