@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -260,12 +261,13 @@ def test_a_model_that_tiltyard_did_not_log_is_registered_with_a_warning(
 
 
 def test_versions_and_models_print_shortly_and_are_tables_in_a_notebook(registry: ModelRegistry) -> None:
-    """A version prints a few lines, a list of them a line each; a notebook shows tables, and escapes what people wrote."""
+    """A version prints a few lines, a list a line each; a notebook shows tables, and escapes what people wrote."""
     version = registry.register_model(registry.get_version("films", version="1").source, "films", "<b>bold</b>")
     assert str(version).splitlines()[:2] == ["films", f"  version      {version.version}"]
     versions = registry.list_versions("films")
     assert [line.split()[0] for line in str(versions).splitlines()] == ["Versions", "version", "4", "3", "2", "1"]
     assert "champion" not in str(registry.list_models())
+    shown: Any
     for shown in (version, versions, registry.list_models()):
         assert "<table>" in shown._repr_html_()
         assert "<b>bold" not in shown._repr_html_()

@@ -130,7 +130,7 @@ class MlflowRegistry:
         self.set_tag(info.name, info.version, SEAL_TAG, seal(signer, info.name, info.version, manifest))
         return self.get_version(info.name, version=info.version)
 
-    def list_models(self) -> list[ModelInfo]:
+    def list_models(self) -> ResultList[ModelInfo]:
         """All registered models, by name."""
         with self._errors():
             found = _all(self._client.search_registered_models)
@@ -139,7 +139,7 @@ class MlflowRegistry:
         ]
         return ResultList("Registered models", sorted(infos, key=lambda info: info.name))
 
-    def list_versions(self, name: str) -> list[VersionInfo]:
+    def list_versions(self, name: str) -> ResultList[VersionInfo]:
         """All versions of a model, newest first; none if the model does not exist."""
         with self._errors():
             aliases = self._aliases(name)
