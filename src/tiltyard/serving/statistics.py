@@ -1,81 +1,174 @@
-"""Totals of the predictions, counted as they happen, so that a health check costs nothing."""
+"""Totals of the predictions, counted as they happen, so that a health check costs little.
+
+Several workers share one total: each writes its own counts to a file every second, and the one that responds adds them
+up. A worker that takes another's place continues that one's counts. The ledger's history is counted up to one moment,
+which the first worker of a server notes for all.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections import Counter
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 from threading import Lock
 from typing import Any
+
+import msgspec
 
 from tiltyard.ledger.codec import PredictionRow
 from tiltyard.ledger.records import PredictionStats
 
+# Files of a server that ended are removed by a later one.
+_OLD_SECONDS = 3600.0
+
+
+class _Tally(msgspec.Struct):
+    """Counts that can be added up."""
+
+    labels: Counter[str] = msgspec.field(default_factory=Counter)
+    versions: Counter[str] = msgspec.field(default_factory=Counter)
+    total: int = 0
+    confidence_sum: float = 0.0
+    lowest: float | None = None
+    highest: float | None = None
+    latency_sum: float = 0.0
+    measured: int = 0
+
+    def add(self, other: _Tally) -> None:
+        self.labels.update(other.labels)
+        self.versions.update(other.versions)
+        self.total += other.total
+        self.confidence_sum += other.confidence_sum
+        self.lowest = min((x for x in (self.lowest, other.lowest) if x is not None), default=None)
+        self.highest = max((x for x in (self.highest, other.highest) if x is not None), default=None)
+        self.latency_sum += other.latency_sum
+        self.measured += other.measured
+
 
 class Statistics:
-    """Running totals over the predictions of one model: those of this process, and those before it.
+    """Running totals over the predictions of one model: those of this server, and those before it.
 
     Safe to use from several threads.
+
+    Args:
+        folder: where the workers leave their counts for each other; None for a single worker.
+        worker: this worker's number.
+        server: names the server, the same in all its workers.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path | None = None, worker: int = 0, server: str = "") -> None:
         self._lock = Lock()
-        self._labels: Counter[str] = Counter()
-        self._versions: Counter[str] = Counter()
-        self._total = 0
-        self._confidence_sum = 0.0
-        self._lowest: float | None = None
-        self._highest: float | None = None
-        self._latency_sum = 0.0
-        self._measured = 0
+        self._folder, self._server = folder, server
+        self._own_file = None if folder is None else folder / f"totals-{server}-{worker}.json"
+        self._own = _read_tally(self._own_file) or _Tally()
+        self._history = _Tally()
         self._complete = False
+
+    def begin(self, now: datetime) -> datetime:
+        """The moment up to which the ledger's history is to be counted: when the first worker of the server began."""
+        if self._folder is None:
+            return now
+        self._folder.mkdir(parents=True, exist_ok=True)
+        file = self._folder / f"totals-{self._server}.since"
+        try:
+            with file.open("x", encoding="utf-8") as new:
+                new.write(now.isoformat())
+            self._remove_old()
+        except FileExistsError:
+            with contextlib.suppress(ValueError, OSError):
+                return datetime.fromisoformat(file.read_text(encoding="utf-8")).astimezone(UTC)
+        return now
 
     def add(self, rows: Sequence[PredictionRow]) -> None:
         """Count predictions that were recorded just now; at least one."""
-        labels = Counter([row.label for row in rows])
-        versions = Counter([row.version for row in rows])
         confidences = [row.confidence for row in rows]
+        labels, versions = [row.label for row in rows], [row.version for row in rows]
         latency = sum([row.latency_ms for row in rows])
+        least, most, total = min(confidences), max(confidences), sum(confidences)
+        own = self._own
         with self._lock:
-            self._labels.update(labels)
-            self._versions.update(versions)
-            self._latency_sum += latency
-            self._measured += len(rows)
-            self._add_confidences(sum(confidences), min(confidences), max(confidences), len(rows))
+            own.labels.update(labels)
+            own.versions.update(versions)
+            own.latency_sum += latency
+            own.measured += len(rows)
+            own.total += len(rows)
+            own.confidence_sum += total
+            own.lowest = least if own.lowest is None or least < own.lowest else own.lowest
+            own.highest = most if own.highest is None or most > own.highest else own.highest
 
     def add_history(self, history: PredictionStats) -> None:
-        """Count what the ledger held before this process began."""
+        """Count what the ledger held before this server began."""
         with self._lock:
             self._complete = True
             if not history.total:
                 return
-            self._labels.update(history.by_label)
-            self._versions.update(history.by_version)
-            self._latency_sum += (history.mean_latency_ms or 0.0) * history.measured_latencies
-            self._measured += history.measured_latencies
-            self._add_confidences(
-                (history.mean_confidence or 0.0) * history.total,
-                history.min_confidence if history.min_confidence is not None else 1.0,
-                history.max_confidence if history.max_confidence is not None else 0.0,
-                history.total,
+            self._history.add(
+                _Tally(
+                    Counter(history.by_label),
+                    Counter(history.by_version),
+                    history.total,
+                    (history.mean_confidence or 0.0) * history.total,
+                    history.min_confidence,
+                    history.max_confidence,
+                    (history.mean_latency_ms or 0.0) * history.measured_latencies,
+                    history.measured_latencies,
+                )
             )
+
+    def write(self) -> None:
+        """Leave this worker's counts for the others; a no-op for a single worker."""
+        if self._own_file is not None:
+            with self._lock:
+                content = msgspec.json.encode(self._own)
+                partial = self._own_file.with_suffix(".part")
+                partial.write_bytes(content)
+                partial.replace(self._own_file)
 
     def to_dict(self) -> dict[str, Any]:
         """The totals as JSON-ready data; ``complete`` says whether the ledger's history is in them."""
+        together = _Tally()
         with self._lock:
-            count = self._total
-            return {
-                "total_predictions": count,
-                "by_label": dict(self._labels.most_common()),
-                "by_version": dict(self._versions.most_common()),
-                "mean_confidence": self._confidence_sum / count if count else None,
-                "min_confidence": self._lowest,
-                "max_confidence": self._highest,
-                "mean_latency_ms": self._latency_sum / self._measured if self._measured else None,
-                "complete": self._complete,
-            }
+            together.add(self._history)
+            together.add(self._own)
+            complete = self._complete
+        for other in self._read_others():
+            together.add(other)
+        count, measured = together.total, together.measured
+        return {
+            "total_predictions": count,
+            "by_label": dict(together.labels.most_common()),
+            "by_version": dict(together.versions.most_common()),
+            "mean_confidence": together.confidence_sum / count if count else None,
+            "min_confidence": together.lowest,
+            "max_confidence": together.highest,
+            "mean_latency_ms": together.latency_sum / measured if measured else None,
+            "complete": complete,
+        }
 
-    def _add_confidences(self, total: float, lowest: float, highest: float, count: int) -> None:
-        self._total += count
-        self._confidence_sum += total
-        self._lowest = lowest if self._lowest is None else min(self._lowest, lowest)
-        self._highest = highest if self._highest is None else max(self._highest, highest)
+    def _read_others(self) -> list[_Tally]:
+        if self._folder is None:
+            return []
+        with contextlib.suppress(OSError):
+            self.write()  # another worker is not to report less later
+        files = sorted(self._folder.glob(f"totals-{self._server}-*.json"))
+        return [tally for file in files if file != self._own_file and (tally := _read_tally(file)) is not None]
+
+    def _remove_old(self) -> None:
+        assert self._folder is not None  # noqa: S101 - the caller has one
+        for file in self._folder.glob("totals-*"):
+            with contextlib.suppress(OSError):
+                if self._server not in file.name and time.time() - file.stat().st_mtime > _OLD_SECONDS:
+                    file.unlink()
+
+
+def _read_tally(file: Path | None) -> _Tally | None:
+    if file is None:
+        return None
+    try:
+        fields = msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
+        return _Tally(**{**fields, "labels": Counter(fields["labels"]), "versions": Counter(fields["versions"])})
+    except (OSError, msgspec.DecodeError, KeyError, TypeError):
+        return None  # it is gone, or an earlier build's

@@ -99,7 +99,7 @@ def create_app(
 
 @contextlib.asynccontextmanager
 async def _run_background_work(components: ServerComponents) -> AsyncIterator[None]:
-    started = datetime.now(UTC)
+    started = components.statistics.begin(datetime.now(UTC))
     await asyncio.to_thread(components.models.refresh)
     watcher = AliasWatcher(components.models, components.options.reload_seconds)
     watcher.start()

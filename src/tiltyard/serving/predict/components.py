@@ -70,7 +70,7 @@ class ServerComponents:
             MissingExtraError: the environment names a collector of traces, and the extra ``otel`` is not installed.
         """
         model_name = models.served.model_name
-        statistics = Statistics()
+        statistics = Statistics(identity.metrics_folder, identity.worker, identity.server)
         metrics = Metrics(lambda: _measure_gauges(models, batcher, ledger), identity.server or new_id())
         user_metrics = load_user_metrics(options.metrics, identity.root, metrics.registry)
         instrumentation = Instrumentation(metrics, Traces.from_environment(model_name), user_metrics)
@@ -112,7 +112,9 @@ class ServerComponents:
             options,
             instrumentation,
         )
-        worker_metrics = MultiprocessMetrics(metrics.registry, identity.worker, identity.metrics_folder)
+        worker_metrics = MultiprocessMetrics(
+            metrics.registry, identity.worker, identity.metrics_folder, statistics.write
+        )
         return cls(
             models,
             ledger,

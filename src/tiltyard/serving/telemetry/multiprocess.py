@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Any
@@ -35,10 +35,18 @@ class MultiprocessMetrics:
         registry: this process's metrics.
         worker: this worker's number; one that takes another's place has its number.
         folder: where the workers write their counts; None for a single worker.
+        also: writes what else the workers share; called as often.
     """
 
-    def __init__(self, registry: CollectorRegistry, worker: int = 0, folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        worker: int = 0,
+        folder: Path | None = None,
+        also: Callable[[], object] = lambda: None,
+    ) -> None:
         self._registry = registry
+        self._also = also
         self._worker = str(worker)
         self._folder = folder
         self._lock = Lock()
@@ -60,6 +68,7 @@ class MultiprocessMetrics:
             self._thread.join()
             self._thread = None
         if self._folder is not None:
+            self._also()
             self._own_file(self._folder).unlink(missing_ok=True)
 
     def exposition(self, accept: str = "") -> tuple[bytes, str]:
@@ -83,6 +92,7 @@ class MultiprocessMetrics:
     def _write_regularly(self, folder: Path) -> None:
         while not self._ended.wait(WRITE_SECONDS):
             try:
+                self._also()
                 self._write(folder, _snapshot(self._registry))
             except Exception:
                 log.exception("The metrics of worker %s could not be written for the others", self._worker)
