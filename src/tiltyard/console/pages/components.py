@@ -13,6 +13,7 @@ from tiltyard.errors import TiltyardError
 from tiltyard.formatting import format_count
 
 _MAX_BARS = 12
+_WIDEST_FIGURE = 14
 
 
 def card(*content: Any, title: str) -> html.Section:
@@ -42,11 +43,15 @@ def facts(pairs: Sequence[tuple[str, Any, str]]) -> html.Dl:
     """Large figures in a row: name, value, and a remark below it."""
     return html.Dl(
         [
-            html.Div([html.Dt(name), html.Dd(value, className="figure"), html.Dd(remark, className="hint")])
+            html.Div([html.Dt(name), html.Dd(value, className=_figure_class(value)), html.Dd(remark, className="hint")])
             for name, value, remark in pairs
         ],
         className="facts",
     )
+
+
+def _figure_class(value: Any) -> str:
+    return "figure name" if isinstance(value, str) and len(value) > _WIDEST_FIGURE else "figure"
 
 
 def table(caption: str, heads: Sequence[tuple[str, str]], rows: Sequence[Sequence[Any]]) -> html.Div:

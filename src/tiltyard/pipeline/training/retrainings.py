@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from tiltyard.data import Dataset
+from tiltyard.evaluation.importance.change import FEWEST_RETRAININGS
 from tiltyard.models import Candidate
 from tiltyard.pipeline.training.bias_mitigation import fit_params
 from tiltyard.project import Project
@@ -18,10 +20,16 @@ RETRAININGS = 6
 MOST_ROWS = 4_000
 MOST_SECONDS = 30.0
 """If the retrainings would take longer together, by the time of the training itself, there are none."""
+LEAST_SECONDS = 3.0
+"""So much processor time they may take in any case; beyond it no more than the training itself took."""
 
 
 def plan_retrainings(
-    candidate: Candidate, train: Dataset, project: Project, seconds: float
+    candidate: Candidate,
+    train: Dataset,
+    project: Project,
+    seconds: float,
+    clock: Callable[[], float] = time.process_time,
 ) -> Callable[[], Iterator[Any]]:
     """Trainings of a candidate on halves of its training rows, drawn label by label.
 
@@ -33,17 +41,22 @@ def plan_retrainings(
         train: its n training rows; of more than 8,000 no half is drawn but 4,000, which differ more.
         project: names the seed and the mitigation.
         seconds: how long the training took.
+        clock: the processor time in seconds, which other programs do not change.
 
     Returns:
         A function that fits and returns 6 pipelines, one after the other; none where this would take more than half a
-        minute, and fewer where the candidate cannot be fitted on such rows.
+        minute; fewer where the candidate cannot be fitted on such rows, or where they and the caller's work between
+        them take longer than 3 seconds and than the training, but 3 at least.
     """
     rows = min(len(train) // 2, MOST_ROWS)
 
     def retrain() -> Iterator[Any]:
         if seconds * RETRAININGS * rows / len(train) > MOST_SECONDS:
             return
+        began, limit = clock(), max(LEAST_SECONDS, seconds)
         for number in range(RETRAININGS):
+            if number >= FEWEST_RETRAININGS and clock() - began > limit:
+                return
             seed = project.training.random_state + 1 + number
             drawn = train.take(_draw_rows(train.labels.to_numpy(dtype=str), rows, seed))
             pipeline = candidate.build(seed)
