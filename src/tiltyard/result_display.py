@@ -133,6 +133,9 @@ def _list_lines(facts: Mapping[str, Any]) -> Iterator[Line]:
             yield from ((f"  {key}", shorten_value(one)) for key, one in list(value.items())[:_MOST_ENTRIES])
             if len(value) > _MOST_ENTRIES:
                 yield "  …", f"and {len(value) - _MOST_ENTRIES} more"
+        elif _are_titled(value):
+            yield name, format_count(len(value), "entry", "entries")
+            yield from ((f"  {one['title']}", shorten_value(one["message"])) for one in value[:_MOST_ENTRIES])
         elif value != "":
             yield name, shorten_value(value)
 
@@ -156,6 +159,15 @@ def _list_findings(facts: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
 
 def _count_findings(count: int, severity: str) -> str:
     return format_count(count, severity) if severity in ("error", "warning") else f"{count} {severity}"
+
+
+def _are_titled(value: Any) -> bool:
+    """Whether it is a list of things with a title and a message, such as the gates of a verdict."""
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(one, Mapping) and {"title", "message"} <= one.keys() for one in value)
+    )
 
 
 def _are_findings(value: Any) -> bool:

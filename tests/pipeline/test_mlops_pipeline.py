@@ -74,7 +74,8 @@ def test_the_requirements_story(mlops: MLOpsPipeline, data: Any) -> None:
     promoted = mlops.promote_model(model_version="2", stage="Production")
     assert promoted["promoted"]
     assert promoted["verdict"]["gates"]
-    results: list[Any] = [validated, trained, promoted]
+    results: list[Any] = [validated, trained, promoted, promoted["verdict"]]
+    assert promoted["verdict"]["gates"][0]["message"] in str(promoted["verdict"])
     for result in results:
         assert len(repr(result).splitlines()) < 40
         assert "<table>" in result._repr_html_()

@@ -271,7 +271,7 @@ class MLOpsPipeline(ClosedByWith):
         if known is not None:
             project, test = known
             outcome = promote_version(workspace, project, version, test)
-            verdict = to_json_object(outcome.verdict)
+            verdict = show_as(f"Verdict on version {version}", to_json_object(outcome.verdict))
             return {**result, "promoted": outcome.promoted, "status": outcome.status, "verdict": verdict}
         why = request.reason or f"promoted to {request.stage} from Python, without test rows for the gates"
         if alias == CHAMPION and not request.force:
