@@ -27,7 +27,13 @@ from tiltyard.drift.profiles.categories import category_name, count_categories
 from tiltyard.drift.profiles.multivariate import JointLayout
 from tiltyard.drift.profiles.numbers import NumberCounts, NumberLayout
 from tiltyard.drift.profiles.schema import CONFIDENCE, LABEL, PREDICTION, RESIDUAL
-from tiltyard.drift.profiles.texts import TextLayout, encode_texts, read_texts
+from tiltyard.drift.profiles.texts import (
+    TextLayout,
+    _measure_overlap,
+    bucket_of_terms,
+    encode_texts,
+    read_texts,
+)
 from tiltyard.errors import ArtifactError, DataError, UsageError
 
 _law = settings(max_examples=30, deadline=None, database=None)
@@ -326,6 +332,26 @@ def test_a_word_is_the_same_in_any_text() -> None:
         assert terms.counts.max() == len(texts)
     measured, _ = read_texts(known, encode_texts(["filmé", "fílm", "wonderfuL1", "antidisestablishmentarianisms"]))
     assert measured[4].tolist() == [1.0] * 4
+
+
+@pytest.mark.parametrize("number", [60, 300], ids=["more words than texts", "more texts than words"])
+def test_the_overlap_of_words_is_that_of_pairs_of_texts(number: int) -> None:
+    """The mean square of the product of two different standardised texts, over the number of words."""
+    random = np.random.default_rng(5)
+    occurs = np.repeat(
+        random.random((number, 50)) < random.uniform(0.1, 0.9, 50), 2, axis=1
+    )  # each word has one that comes with it
+    owners, words = np.nonzero(occurs)
+    hashes = words.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    seen = np.zeros((number, 1024))
+    seen[owners, bucket_of_terms(hashes)] = 1
+    shares = seen.mean(axis=0)
+    common = (shares >= 0.05) & (shares <= 0.95)
+    standard = (seen[:, common] - shares[common]) / np.sqrt(shares[common] * (1 - shares[common]))
+    products = [float(standard[i] @ standard[j]) ** 2 for i in range(number) for j in range(number) if i != j]
+    found = _measure_overlap(hashes, owners, number)[0.05]
+    assert found == pytest.approx(np.mean(products) / common.sum(), rel=1e-4)
+    assert found > 1.2
 
 
 def test_broken_correlations_lie_off_the_plane() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -50,28 +51,37 @@ def render_validation_html(
         drift: of the dataset compared with another one or over time; its findings and the columns that differ too.
     """
     columns = report["distributions"]
-    environment = Environment(
+    page = (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            name=report.name,
+            made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+            summary=f"{format_count(report.rows, 'row')}, {format_count(len(columns), 'column')}",
+            passed=all(part.passes() for part in (report, split, drift) if part is not None),
+            score=f"{report.quality_score:.1f}",
+            parts=[(name, share, format_percent(share), PARTS[name]) for name, share in report.score_parts.items()],
+            findings=[_row(finding) for finding in report.findings],
+            split_findings=None if split is None else [_row(finding) for finding in split.findings],
+            drifts=[] if drift is None else [_drift(part, drift) for part in drift.comparisons],
+            classes=_classes(report["class_balance"]),
+            texts=[_text(name, facts, columns[name]) for name, facts in report["text"].items()],
+            cards=[_card(name, facts, report) for name, facts in list(columns.items())[:MOST_CARDS]],
+            left_out=max(0, len(columns) - MOST_CARDS),
+        )
+    )
+    return str(to_jsonable(page))
+
+
+@cache
+def _environment() -> Environment:
+    """Made once a process: it keeps the compiled pages, and compiling takes longer than all else in a report."""
+    return Environment(
         loader=FileSystemLoader([Path(__file__).parent, PAGE_STYLES]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
     )
-    page = environment.get_template("report.html.j2").render(
-        name=report.name,
-        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        summary=f"{format_count(report.rows, 'row')}, {format_count(len(columns), 'column')}",
-        passed=all(part.passes() for part in (report, split, drift) if part is not None),
-        score=f"{report.quality_score:.1f}",
-        parts=[(name, share, format_percent(share), PARTS[name]) for name, share in report.score_parts.items()],
-        findings=[_row(finding) for finding in report.findings],
-        split_findings=None if split is None else [_row(finding) for finding in split.findings],
-        drifts=[] if drift is None else [_drift(part, drift) for part in drift.comparisons],
-        classes=_classes(report["class_balance"]),
-        texts=[_text(name, facts, columns[name]) for name, facts in report["text"].items()],
-        cards=[_card(name, facts, report) for name, facts in list(columns.items())[:MOST_CARDS]],
-        left_out=max(0, len(columns) - MOST_CARDS),
-    )
-    return str(to_jsonable(page))
 
 
 def _row(finding: Finding) -> tuple[str, str, str, str, str]:

@@ -28,6 +28,7 @@ from tiltyard.data import load_dataset
 from tiltyard.errors import NotFoundError, TiltyardError
 from tiltyard.formatting import format_count
 from tiltyard.ledger.spools.spool import measure_lag
+from tiltyard.libraries import installed_version
 from tiltyard.project import Project
 from tiltyard.redact import without_password
 from tiltyard.registry.package.signing import SIGNING_KEY, TRUSTED_KEYS, key_file
@@ -71,7 +72,7 @@ def doctor_command(project_path: Path | None, model_name: str | None, repair: bo
 
 def _check_installation() -> Iterator[Check]:
     yield Check("tiltyard", "ok", f"{__version__} on Python {platform.python_version()}, {platform.system()}")
-    yield Check("libraries", "ok", ", ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES))
+    yield Check("libraries", "ok", ", ".join(f"{name} {installed_version(name)}" for name in LIBRARIES))
     missing = [extra for extra, library in EXTRAS.items() if not _is_installed(library)]
     if missing:
         yield Check(
@@ -221,7 +222,7 @@ def _disk(settings: Settings) -> Check:
 
 def _is_installed(library: str) -> bool:
     try:
-        importlib.metadata.version(library)
+        installed_version(library)
     except importlib.metadata.PackageNotFoundError:
         return False
     return True

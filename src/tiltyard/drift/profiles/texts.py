@@ -216,10 +216,16 @@ def _measure_overlap(hashes: NDArray[np.uint64], owners: NDArray[np.int64], text
         if common.sum() < 2 or len(chosen) < 50:
             continue
         standard = (occurs[:, common] - shares[common]) / np.sqrt(shares[common] * (1 - shares[common]))
-        products = (standard @ standard.T).astype(np.float64) ** 2
-        between = (products.sum() - np.trace(products)) / (len(chosen) * (len(chosen) - 1))
+        # The squares of all products of rows and those of all products of columns have the same sum.
+        products = standard @ standard.T if len(chosen) < common.sum() else standard.T @ standard
+        own = np.einsum("ij,ij->i", standard, standard)
+        between = (_sum_of_squares(products) - _sum_of_squares(own)) / (len(chosen) * (len(chosen) - 1))
         found[at] = float(max(between / common.sum(), 1.0))
     return found
+
+
+def _sum_of_squares(values: NDArray[np.float32]) -> float:
+    return float(np.square(values, dtype=np.float64).sum())
 
 
 def bucket_of_terms(hashes: NDArray[np.uint64]) -> NDArray[np.int64]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,9 @@ def select_reportable(findings: Sequence[FindingRecord]) -> list[FindingRecord]:
     ]
 
 
-def _render(template: str, summary: Summary, plots: Sequence[Any]) -> str:
+@cache
+def _environment() -> Environment:
+    """Made once a process: it keeps the compiled pages, and compiling takes longer than all else in a report."""
     environment = Environment(
         loader=FileSystemLoader([Path(__file__).parent, PAGE_STYLES]),
         autoescape=select_autoescape(("html.j2",), default=False),
@@ -103,30 +106,38 @@ def _render(template: str, summary: Summary, plots: Sequence[Any]) -> str:
         keep_trailing_newline=True,
     )
     environment.filters["cell"] = _escape_cell
+    return environment
+
+
+def _render(template: str, summary: Summary, plots: Sequence[Any]) -> str:
     latest_findings = sorted(map(_finding_row, summary.latest_findings), key=lambda row: _RANK[row["verdict"]])
-    page = environment.get_template(template).render(
-        model=summary.query.model_name,
-        since=_format_time(summary.since),
-        until=_format_time(summary.until),
-        version=summary.version,
-        state=_describe_state(summary),
-        facts=_key_figures(summary),
-        plots=plots,
-        metrics=_metric_rows(summary),
-        caveat=summary.performance.caveat,
-        blind_spot=BLIND_SPOT if summary.estimate and summary.estimate.figures else "",
-        no_estimate=summary.estimate.reason if summary.estimate else "",
-        contradiction=_describe_contradiction(summary),
-        by_version=_version_rows(summary),
-        slices=_slice_rows(summary),
-        evaluation=evaluation_tables(summary.evaluation) if summary.evaluation else [],
-        no_evaluation=NO_EVALUATION if summary.version and summary.evaluation is None else "",
-        latest_findings=latest_findings[:MOST_ROWS],
-        history=[_finding_row(record) for record in select_reportable(summary.findings)[:MOST_ROWS]],
-        events=[
-            (_format_time(event.at), event.kind, event.subject, event.actor, event.reason)
-            for event in summary.events[:MOST_ROWS]
-        ],
+    page = (
+        _environment()
+        .get_template(template)
+        .render(
+            model=summary.query.model_name,
+            since=_format_time(summary.since),
+            until=_format_time(summary.until),
+            version=summary.version,
+            state=_describe_state(summary),
+            facts=_key_figures(summary),
+            plots=plots,
+            metrics=_metric_rows(summary),
+            caveat=summary.performance.caveat,
+            blind_spot=BLIND_SPOT if summary.estimate and summary.estimate.figures else "",
+            no_estimate=summary.estimate.reason if summary.estimate else "",
+            contradiction=_describe_contradiction(summary),
+            by_version=_version_rows(summary),
+            slices=_slice_rows(summary),
+            evaluation=evaluation_tables(summary.evaluation) if summary.evaluation else [],
+            no_evaluation=NO_EVALUATION if summary.version and summary.evaluation is None else "",
+            latest_findings=latest_findings[:MOST_ROWS],
+            history=[_finding_row(record) for record in select_reportable(summary.findings)[:MOST_ROWS]],
+            events=[
+                (_format_time(event.at), event.kind, event.subject, event.actor, event.reason)
+                for event in summary.events[:MOST_ROWS]
+            ],
+        )
     )
     return str(to_jsonable(page))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import platform
 from collections.abc import Mapping
@@ -10,6 +9,7 @@ from collections.abc import Mapping
 from tiltyard.formatting import format_count
 from tiltyard.jsonable import to_json_object
 from tiltyard.ledger.rare_class_events import MERGED_CLASSES, SET_ASIDE
+from tiltyard.libraries import runtime_versions
 from tiltyard.models.custom_candidates import custom_source
 from tiltyard.pipeline.training.data_checks import DataCheck
 from tiltyard.pipeline.training.run_logging import LoggedRun, run_params
@@ -89,9 +89,8 @@ def version_origin(project: Project, trial: EvaluatedModel, parent: VersionInfo 
         code={"commit": commit, "dirty": dirty},
         parameters={name: str(value) for name, value in run_params(project, trial.split, trial.model).items()},
         environment={
-            "python": platform.python_version(),
+            **runtime_versions(LIBRARIES),
             "platform": f"{platform.system()} {platform.machine()}",
-            **{name: importlib.metadata.version(name) for name in LIBRARIES},
         },
         parent=parent.version if parent else None,
     )

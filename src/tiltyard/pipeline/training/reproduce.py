@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import json
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +19,7 @@ from tiltyard.data.content_hash import fingerprint, row_digests
 from tiltyard.errors import DataError, NotFoundError, TiltyardError, UsageError
 from tiltyard.formatting import join_names
 from tiltyard.jsonable import to_jsonable
+from tiltyard.libraries import runtime_versions
 from tiltyard.models import Candidate, Choice, custom_source, get_candidate
 from tiltyard.pipeline.training.dataframes import plain_name
 from tiltyard.pipeline.training.keep_rows import KeptRows
@@ -52,10 +51,7 @@ def describe_recipe(project: Project, candidate: Candidate, kept: KeptRows | Non
         "params": {name: _round_trip_json(value) for name, value in candidate.params.items()},
         "code": hashlib.sha256(source.read_bytes()).hexdigest() if source is not None else None,
         "snapshot": to_jsonable(kept),
-        "libraries": {
-            "python": platform.python_version(),
-            **{name: importlib.metadata.version(name) for name in _LIBRARIES},
-        },
+        "libraries": runtime_versions(_LIBRARIES),
     }
 
 

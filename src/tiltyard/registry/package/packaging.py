@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import io
-import platform
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -18,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiltyard.errors import ArtifactError, UsageError
+from tiltyard.libraries import installed_version, runtime_versions
 from tiltyard.registry.mlflow_env import quiet_mlflow
 from tiltyard.registry.package.holdout_predictions import HOLDOUT, UNREADABLE, HoldoutPredictions, unreadable
 from tiltyard.registry.package.manifest import (
@@ -143,10 +142,7 @@ def write_package(  # noqa: PLR0913 - what a version is made of
     manifest = Manifest(
         **dict(card),
         files=digests(folder),
-        libraries={
-            "python": platform.python_version(),
-            **{name: importlib.metadata.version(name) for name in LIBRARIES},
-        },
+        libraries=runtime_versions(LIBRARIES),
     )
     content = manifest.model_dump_json(indent=1).encode()
     (folder / MANIFEST).write_bytes(content)
@@ -218,7 +214,7 @@ def _save_mlflow_model(folder: Path, pipeline: Pipeline, card: VersionCard, trus
             skops_trusted_types=needed or None,
             signature=_signature(card),
             input_example=_example(card),
-            pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in _requirements(pipeline, card)],
+            pip_requirements=[f"{name}=={installed_version(name)}" for name in _requirements(pipeline, card)],
             metadata={"tiltyard": {"task": card.task, "candidate": card.candidate, "classes": list(card.classes)}},
         )
         shutil.move(written, model_file)

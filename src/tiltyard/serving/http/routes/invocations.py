@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version as installed
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
+from tiltyard.libraries import installed_version
 from tiltyard.serving.http.openapi import body_of, problem_responses
 from tiltyard.serving.http.schemas import ResponseModel, UnknownValue, list_unknown_values
 from tiltyard.serving.predict.components import ServerComponents
@@ -88,6 +88,6 @@ def invocation_routes(components: ServerComponents) -> APIRouter:
     )
     async def version() -> Response:
         """The version of MLflow that is installed here, as MLflow's own server reports it."""
-        return Response(installed("mlflow"), media_type="text/plain")
+        return Response(installed_version("mlflow"), media_type="text/plain")
 
     return router
