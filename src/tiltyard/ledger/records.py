@@ -30,8 +30,7 @@ def input_text(content: Mapping[str, Any]) -> str | None:
 
 def full_text(given: Mapping[str, Any]) -> str:
     """An input as one line: the text, or each feature with its value."""
-    text = input_text(given)
-    if text is not None:
+    if (text := input_text(given)) is not None:
         return " ".join(text.split())
     return ", ".join(f"{name} {'–' if value is None else value}" for name, value in given.items())
 
@@ -372,10 +371,7 @@ def make_unit(kind: str, model_name: str, key: str) -> str:
 
 
 def is_in_share(unit: str, share: float) -> bool:
-    """Whether a unit belongs to the challenger's share: its digest, as a number between 0 and 1, is below it.
-
-    The same in every process and at all times; a unit of a share is in any larger one.
-    """
+    """Whether a unit belongs to the challenger's share: its digest, as a number from 0 to 1, is below it."""
     return int(unit[-16:], 16) < share * 2**64
 
 
