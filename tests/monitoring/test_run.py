@@ -251,7 +251,8 @@ def test_random_requests_whose_hard_cases_stay_open_are_found(films: Project) ->
     ledger = MemoryLedger()
     ledger.record(rows)
     drawn = select_predictions_to_label(ledger, "films", QueueOptions(300, {RANDOM: 1.0}))
-    ledger.label_requests.record(drawn.requests)
+    # Drawn before the labels were determined, which are of the past here: else they would not be due to the queue.
+    ledger.label_requests.record([replace(request, at=rows[0].at) for request in drawn.requests])
     assert not [
         one
         for one in evaluate_period(films, ledger, make_monitored_version(), until=UNTIL).findings
