@@ -38,7 +38,7 @@ def test_ks_is_scipys_from_a_histogram() -> None:
     """From the histogram, the statistic is at most scipy's on the values, and nearly as large."""
     window = RNG.normal(0.2, 1.1, size=700)
     exact = stats.ks_2samp(BASE, window, method="asymp")
-    found = KolmogorovSmirnov().compare(histogram(BASE), histogram(window), LAYOUT.centres(), LAYOUT.scale)
+    found = KolmogorovSmirnov().compare(histogram(BASE), histogram(window), LAYOUT.centres, LAYOUT.scale)
     assert exact.statistic - 0.02 < found.effect <= exact.statistic + 1e-12
     assert found.p_value == pytest.approx(float(stats.kstwo.sf(found.effect, round(4000 * 700 / 4700))), rel=0.05)
 
@@ -47,7 +47,7 @@ def test_wasserstein_is_scipys_from_a_histogram() -> None:
     """From the histogram, the distance is scipy's on the values to a few hundredths of a standard deviation."""
     window = RNG.normal(0.5, 1, size=5000)
     exact = stats.wasserstein_distance(BASE, window) / LAYOUT.scale
-    found = Wasserstein().compare(histogram(BASE), histogram(window), LAYOUT.centres(), LAYOUT.scale)
+    found = Wasserstein().compare(histogram(BASE), histogram(window), LAYOUT.centres, LAYOUT.scale)
     assert found.effect == pytest.approx(exact, abs=0.05)
 
 
@@ -87,7 +87,7 @@ def test_false_alarms_of_number_detectors(
     shares = histogram(RNG.normal(size=100_000)) / 100_000
     reference, windows = rng.multinomial(5000, shares, count), rng.multinomial(rows, shares, count)
     alarms = sum(
-        detector.compare(before, now, LAYOUT.centres(), LAYOUT.scale).p_value <= 0.05
+        detector.compare(before, now, LAYOUT.centres, LAYOUT.scale).p_value <= 0.05
         for before, now in zip(reference, windows, strict=True)
     )
     assert alarms <= stats.binom.ppf(0.999, count, 0.05)

@@ -164,8 +164,9 @@ def _draw_divisions(both: Counts, m: int) -> Counts:
 
 
 def _cumulate(counts: Counts) -> Floats:
-    reached: Floats = np.cumsum(counts) / counts.sum()
-    return reached
+    reached = counts.cumsum()
+    shares: Floats = reached / reached[-1]
+    return shares
 
 
 def _gamma_tail(value: float, mean: float, variance: float) -> float:

@@ -122,8 +122,9 @@ def share_beyond(reference: Counts, window: Counts) -> float:
         reference: (b,) values in each bin.
         window: (b,) values in the same bins; both must hold some.
     """
-    before, now = np.cumsum(reference) / reference.sum(), np.cumsum(window) / window.sum()
-    low, high = int(np.searchsorted(before, RARE)), int(np.searchsorted(before, 1 - RARE))
+    before, now = reference.cumsum(), window.cumsum()
+    before, now = before / before[-1], now / now[-1]
+    low, high = before.searchsorted((RARE, 1 - RARE)).tolist()
     below = float(now[low - 1] - before[low - 1]) if low else 0.0
     above = float(before[high] - now[high])
     return max(below, 0.0) + max(above, 0.0)

@@ -170,7 +170,7 @@ class _Suite:
         if is_measure and name.endswith(UNKNOWN):
             # Fewer unknown words than before are not reported: rows of the training itself have none.
             detector = KolmogorovSmirnov(greater=True)
-        outcome = detector.compare(before.bins, now.bins, layout.centres(), layout.scale)
+        outcome = detector.compare(before.bins, now.bins, layout.centres, layout.scale)
         details = (
             ("mean", now.mean(layout)),
             ("reference_mean", before.mean(layout)),
@@ -224,8 +224,8 @@ class _Suite:
     def _test_share(self, name: str, kind: str, before: tuple[int, int], now: tuple[int, int]) -> Iterator[DriftTest]:
         key = f"{kind}:{name}"
         for test in compare_shares(self.options, display_name(name), f"drift.{kind}", before, now):
-            alike = self._find_worth(test, key) is not None
-            yield self._weigh(test, ShareOfRows().compare(before, now), key) if alike else test
+            worth = self._find_worth(test, key)
+            yield test if worth is None else _weigh_rows(test, ShareOfRows().compare(before, now), worth)
 
     def _find_worth(self, test: DriftTest, key: str) -> EffectiveRows | None:
         dependence = self.reference.dependence
@@ -238,15 +238,17 @@ class _Suite:
     def _weigh(self, test: DriftTest, outcome: TestResult, key: str) -> DriftTest:
         """The test with the p-value of as many independent rows as its rows are worth."""
         worth = self._find_worth(test, key)
-        if worth is None:
-            return test
-        details = (
-            *test.details,
-            ("independent_rows", round(worth.window, 1)),
-            ("blocks", worth.structure),
-            ("p_value_if_independent", test.p_value),
-        )
-        return replace(test, p_value=dependent_p_value(outcome, worth), details=details)
+        return test if worth is None else _weigh_rows(test, outcome, worth)
+
+
+def _weigh_rows(test: DriftTest, outcome: TestResult, worth: EffectiveRows) -> DriftTest:
+    details = (
+        *test.details,
+        ("independent_rows", round(worth.window, 1)),
+        ("blocks", worth.structure),
+        ("p_value_if_independent", test.p_value),
+    )
+    return replace(test, p_value=dependent_p_value(outcome, worth), details=details)
 
 
 def compare_shares(

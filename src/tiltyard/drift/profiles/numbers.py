@@ -81,6 +81,7 @@ class NumberLayout:
         bounds = (grid.centre, np.int64(grid.first), np.int64(grid.last), np.int64(grid.shift))
         return edges, grid.begins, bounds, (self.centre, self.steps, MOST)
 
+    @cached_property
     def centres(self) -> Floats:
         """A value that stands for each bin, float64 (b + 1,): its middle, or the edge of those that are open."""
         middles = (self.edges[1:] + self.edges[:-1]) / 2
@@ -133,7 +134,7 @@ class NumberCounts:
         missing, total, squares = int(counts[-1]), *sums.tolist()
         return cls(counts[:-1], missing - invalid, invalid, total, squares, low, high)
 
-    @property
+    @cached_property
     def present(self) -> int:
         """Values that are numbers."""
         return int(self.bins.sum())
@@ -180,11 +181,11 @@ class NumberCounts:
         present = self.present
         if not present:
             return float("nan")
-        reached = np.cumsum(self.bins)
-        place = int(np.searchsorted(reached, present / 2))
+        reached = self.bins.cumsum()
+        place = int(reached.searchsorted(present / 2))
         if place in (0, len(layout.edges)) or len(layout.edges) <= DISTINCT + 1:
             # Outside of the edges, only the extremes are known.
-            known = layout.centres()[place]
+            known = layout.centres[place]
             return float(min(max(known, self.low), self.high))
         left, right = layout.edges[place - 1], layout.edges[place]
         part = (present / 2 - (reached[place] - self.bins[place])) / self.bins[place]
