@@ -257,3 +257,13 @@ def test_a_loss_by_few_groups_is_chance() -> None:
     assert together.verdict == "holds"
     assert together.p_value is not None
     assert together.p_value > 0.1
+
+
+def test_a_loss_of_any_metric_by_six_groups_is_widened() -> None:
+    """Six groups vary by chance more than draws of them show: a p-value of 0.03 by the draws alone is 0.07."""
+    groups, place, truth = np.repeat(np.arange(6), 50), np.tile(np.arange(50) // 2, 6), np.tile(["a", "b"], 150)
+    right = place < 25 * np.array([0.9, 0.85, 0.8, 0.75, 0.7, 0.8])[groups]
+    rows = label_predictions(truth, np.where(right, truth, np.where(truth == "a", "b", "a")), None, ("a", "b"))
+    one = evaluate_degradation(replace(rows, clusters=groups), {"f1": 0.87}, baseline_rows=2000)[0]
+    assert one.verdict == "holds"
+    assert one.p_value == pytest.approx(0.07, abs=0.015)
