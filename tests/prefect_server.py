@@ -32,10 +32,18 @@ class PrefectServer:
 
     def all(self, what: str, **filters: Any) -> list[dict[str, Any]]:
         """Everything of a kind: ``flows``, ``flow_runs``, ``task_runs``, ``logs``, ``artifacts``, ``deployments``."""
-        response = httpx.post(f"{self.api_url}/{what}/filter", json=filters, timeout=30)
-        response.raise_for_status()
-        found: list[dict[str, Any]] = response.json()
+        found: list[dict[str, Any]] = self.request("POST", f"{what}/filter", filters).json()
         return found
+
+    def request(self, method: str, path: str, body: dict[str, Any]) -> httpx.Response:
+        """A response of its API; repeated, as Prefect's own clients do, while its database is busy (503)."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            response = httpx.request(method, f"{self.api_url}/{path}", json=body, timeout=30)
+            if response.status_code != httpx.codes.SERVICE_UNAVAILABLE or time.monotonic() > deadline:
+                response.raise_for_status()
+                return response
+            time.sleep(0.2)
 
     def wait_for(self, what: str, found: Callable[[dict[str, Any]], bool], seconds: float = PATIENCE) -> dict[str, Any]:
         """The first of a kind that fits, as soon as there is one."""

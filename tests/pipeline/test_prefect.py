@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import httpx
 import pytest
 from click.testing import CliRunner
 
@@ -137,13 +136,13 @@ def test_what_an_operator_switched_off_stays_off(
     """A schedule or a deployment that is off is off after the next deploy, which says so; doctor does too."""
     deploy(prefect_server, films, monkeypatch)
     deployment = find_deployment(prefect_server, "monitoring")
-    address = f"{prefect_server.api_url}/deployments/{deployment['id']}"
+    address = f"deployments/{deployment['id']}"
 
     def switch(on: bool) -> None:
         schedule = find_deployment(prefect_server, "monitoring")["schedules"][0]["id"]
         body = {"active": on} if off == "schedule" else {"paused": not on}
         path = f"/schedules/{schedule}" if off == "schedule" else ""
-        httpx.patch(address + path, json=body).raise_for_status()
+        prefect_server.request("PATCH", address + path, body)
 
     switch(False)
     report = deploy(prefect_server, films, monkeypatch)
@@ -298,13 +297,7 @@ def _schedule_run(server: PrefectServer, deployment: dict[str, Any], at_time: da
         "deployment_id": deployment["id"],
         "state": {"type": "SCHEDULED", "state_details": {"scheduled_time": at_time.isoformat()}},
     }
-    for _ in range(20):
-        response = httpx.post(f"{server.api_url}/flow_runs/", json=body)
-        if response.status_code != 503:  # its services use the same SQLite file
-            break
-        time.sleep(0.2)
-    response.raise_for_status()
-    id_ = str(response.json()["id"])
+    id_ = str(server.request("POST", "flow_runs/", body).json()["id"])
     with closing(sqlite3.connect(server.home / "prefect.db", timeout=30)) as database, database:
         changed = database.execute("UPDATE flow_run SET auto_scheduled = 1 WHERE id = ?", (id_,)).rowcount
     assert changed == 1, "the API makes no such runs"
@@ -312,11 +305,8 @@ def _schedule_run(server: PrefectServer, deployment: dict[str, Any], at_time: da
 
 
 def _create_run(server: PrefectServer, deployment: str) -> str:
-    response = httpx.post(
-        f"{server.api_url}/deployments/{deployment}/create_flow_run", json={"state": {"type": "SCHEDULED"}}
-    )
-    response.raise_for_status()
-    return str(response.json()["id"])
+    made = server.request("POST", f"deployments/{deployment}/create_flow_run", {"state": {"type": "SCHEDULED"}})
+    return str(made.json()["id"])
 
 
 def _ended(server: PrefectServer, run: str) -> str:
