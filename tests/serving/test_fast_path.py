@@ -23,8 +23,8 @@ from tests.serving.fakes import TestLedger
 from tests.serving.interfaces import ServerUnderTest, run_server
 from tests.serving.scraping import value
 from tiltyard.serving.auth import HEADERS
+from tiltyard.serving.connections.connection import BoundedConnection
 from tiltyard.serving.predict.fast_path import FastPathProtocol
-from tiltyard.serving.predict.header_limit import HeaderLimitProtocol
 
 PATIENCE = 20.0
 
@@ -39,13 +39,13 @@ def running(tmp_path_factory: pytest.TempPathFactory, text_package: Path) -> Ite
 def asgi_paths(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The paths of requests that uvicorn gave to the ASGI application."""
     paths: list[str] = []
-    before = HeaderLimitProtocol._start_asgi_task
+    before = BoundedConnection._start_asgi_task
 
     def noted(self: FastPathProtocol, cycle: Any, app: Any) -> None:
         paths.append(cycle.scope["path"])
         before(self, cycle, app)
 
-    monkeypatch.setattr(HeaderLimitProtocol, "_start_asgi_task", noted)
+    monkeypatch.setattr(BoundedConnection, "_start_asgi_task", noted)
     return paths
 
 
@@ -191,6 +191,19 @@ def test_requests_of_every_kind_get_their_responses_in_order(running: ServerUnde
         connection.sendall(b"".join(sent))
         statuses = [response.status for response, _ in read_responses(stream, len(sent))]
     assert statuses == [200, 200, 422, 200, 200, 200]
+
+
+@pytest.mark.parametrize("cut", [20, 120, 200, 260, 275, 1000])
+def test_an_offer_of_http_2_gets_its_prediction(running: ServerUnderTest, asgi_paths: list[str], cut: int) -> None:
+    """``curl --http2`` sends an offer with its first request; wherever that is cut, it is a request like any other."""
+    offer = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA")
+    sent = request("a good film", *offer) + request("bad")
+    with connected(running.port) as (connection, stream):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.sendall(sent[:cut])
+        connection.sendall(sent[cut:])
+        statuses = [response.status for response, _ in read_responses(stream, 2)]
+    assert (statuses, asgi_paths) == ([200, 200], [])
 
 
 def until(condition: Callable[[], bool]) -> None:

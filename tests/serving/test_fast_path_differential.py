@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tests.serving.interfaces import ROW, ServerUnderTest, run_server
 from tiltyard.serving.auth import KeyFile, NewKey
-from tiltyard.serving.predict.header_limit import HeaderLimitProtocol
+from tiltyard.serving.connections.connection import BoundedConnection
 
 JSON = {"Content-Type": "application/json"}
 # What differs for each request, on either path.
@@ -58,13 +58,13 @@ def sites(
 def asgi_paths(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The paths of requests that uvicorn gave to the ASGI application, errors of the fast path included."""
     paths: list[str] = []
-    start = HeaderLimitProtocol._start_asgi_task
+    start = BoundedConnection._start_asgi_task
 
-    def start_noted(self: HeaderLimitProtocol, cycle: Any, app: Any) -> None:
+    def start_noted(self: BoundedConnection, cycle: Any, app: Any) -> None:
         paths.append(cycle.scope["path"])
         start(self, cycle, app)
 
-    monkeypatch.setattr(HeaderLimitProtocol, "_start_asgi_task", start_noted)
+    monkeypatch.setattr(BoundedConnection, "_start_asgi_task", start_noted)
     return paths
 
 

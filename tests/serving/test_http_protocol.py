@@ -13,7 +13,7 @@ from tests.serving.interfaces import run_server
 from tiltyard.serving.predict.fast_path import FastPathProtocol
 from tiltyard.serving.predict.http_protocol import PLAIN_PROTOCOL, choose_http_protocol
 
-BUILT_ON_UVICORN = ("tiltyard.serving.predict.header_limit", "tiltyard.serving.predict.fast_path")
+BUILT_ON_UVICORN = ("tiltyard.serving.connections.connection", "tiltyard.serving.predict.fast_path")
 
 
 def install_other_uvicorn(monkeypatch: pytest.MonkeyPatch, old: str, new: str) -> None:

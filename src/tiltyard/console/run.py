@@ -16,6 +16,7 @@ from tiltyard.errors import MissingExtraError
 from tiltyard.ledger import Ledger
 from tiltyard.project import Project
 from tiltyard.registry import Registry
+from tiltyard.serving.connections.connection import BoundedConnection
 from tiltyard.serving.process.sockets import Address
 
 GRACE_SECONDS = 5
@@ -62,6 +63,7 @@ def run_console(
     # The application's lifespan would add a page for every address; ours are known.
     config = uvicorn.Config(
         app,
+        http=BoundedConnection,
         ws="none",
         lifespan="off",
         log_config=None,

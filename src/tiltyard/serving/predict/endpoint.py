@@ -65,7 +65,7 @@ class PredictEndpoint:
         """Serve a request; an error becomes its problem document."""
         began = perf_counter()
         try:
-            if self._check is not None:
+            if self._check is not None and CALLER not in scope:
                 scope[CALLER] = self._check(scope)
             body = await self._predict(scope, receive)
         except ClientDisconnect:
@@ -90,24 +90,34 @@ class PredictEndpoint:
         self._instrumentation.report_request(scope, scope["path"], response.status_code, began)
 
     def fits_fast_path(self, scope: Scope) -> bool:
-        """Whether ``submit``, ``response_body`` and ``response_head`` may serve a request: it has one input."""
+        """Whether ``admit``, ``submit`` and ``response_body`` may serve a request: it has one input."""
         return bool(scope["path"] == "/predict" and scope["method"] == "POST")
 
-    def submit(self, scope: Scope, body: bytes | bytearray) -> Ticket | None:
-        """Submit the input of a request whose body has arrived in full; its ticket's future has the outcome.
+    def admit(self, scope: Scope) -> RequestHead | None:
+        """Check the head of a request, before its body is kept.
 
         Returns:
             None, and nothing was done, where the request has to be served by the ASGI application: a repeatable one
             is looked up first, and a packed body is unpacked with its limit.
 
         Raises:
-            TiltyardError: the request is wrong, or cannot be served now.
+            TiltyardError: its caller may not send it, or a header is wrong.
         """
         head = RequestHead.from_headers(scope["headers"])
         if head.idempotency_key is not None or head.content_encoding is not None:
             return None
         if self._check is not None:
             scope[CALLER] = self._check(scope)
+        return head
+
+    def submit(self, head: RequestHead, body: bytes | bytearray) -> Ticket:
+        """Submit the input of a request that ``admit`` let through, whose body has arrived in full.
+
+        The future of its ticket has the outcome.
+
+        Raises:
+            TiltyardError: the request is wrong, or cannot be served now.
+        """
         return self._service.submit_whole(head, body)
 
     def response_body(self, scope: Scope, ticket: Ticket, done: asyncio.Future[list[PredictionRow]]) -> bytes:

@@ -12,8 +12,8 @@ from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
 
+from tiltyard.serving.connections.connection import BoundedConnection
 from tiltyard.serving.predict.endpoint import FastPathApp
-from tiltyard.serving.predict.header_limit import HeaderLimitProtocol
 
 if TYPE_CHECKING:
     from starlette.types import Scope
@@ -22,12 +22,13 @@ if TYPE_CHECKING:
     from tiltyard.ledger.codec import PredictionRow
     from tiltyard.serving.predict.batching.ticket import Ticket
     from tiltyard.serving.predict.endpoint import PredictEndpoint
+    from tiltyard.serving.predict.requests import RequestHead
 
 # A longer body is read piece by piece: from here on uvicorn makes the client wait.
 LARGEST_BODY = 64 * 1024
 
 
-class FastPathProtocol(HeaderLimitProtocol):
+class FastPathProtocol(BoundedConnection):
     """uvicorn's HTTP over httptools, with a shortcut to the application's predict endpoint."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -38,23 +39,23 @@ class FastPathProtocol(HeaderLimitProtocol):
         ordinary = not self.access_log and self.limit_concurrency is None and isinstance(app, FastPathApp)
         self._endpoint: PredictEndpoint | None = app.predict_endpoint if ordinary else None
         # The request whose body is awaited, and the one whose prediction is; a connection has one at a time.
-        self._incomplete: RequestResponseCycle | None = None
+        self._incomplete: tuple[RequestResponseCycle, RequestHead] | None = None
         self._ticket: Ticket | None = None
 
     def on_body(self, body: bytes) -> None:
         """Take bytes of the body; a request with too many of them leaves the fast path."""
         super().on_body(body)
         incomplete = self._incomplete
-        if incomplete is not None and len(incomplete.body) > LARGEST_BODY:
+        if incomplete is not None and len(incomplete[0].body) > LARGEST_BODY:
             self._incomplete = None
-            super()._start_asgi_task(incomplete, self.app)
+            super()._start_asgi_task(incomplete[0], self.app)
 
     def on_message_complete(self) -> None:
         """Submit the request, which has arrived in full."""
         super().on_message_complete()
-        complete, self._incomplete = self._incomplete, None
-        if complete is not None and self._endpoint is not None:
-            self._submit(self._endpoint, complete)
+        if self._between and self._incomplete is not None and self._endpoint is not None:
+            (cycle, head), self._incomplete = self._incomplete, None
+            self._submit(self._endpoint, cycle, head)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Withdraw what waits: its client left."""
@@ -69,20 +70,27 @@ class FastPathProtocol(HeaderLimitProtocol):
         endpoint, scope = self._endpoint, cast("Scope", cycle.scope)
         if endpoint is None or not endpoint.fits_fast_path(scope) or cycle.waiting_for_100_continue:
             super()._start_asgi_task(cycle, app)
-        elif cycle.more_body:
-            self._incomplete = cycle
-        else:
-            self._submit(endpoint, cycle)
-
-    def _submit(self, endpoint: PredictEndpoint, cycle: RequestResponseCycle) -> None:
+            return
         began = perf_counter()
         try:
-            ticket = endpoint.submit(cast("Scope", cycle.scope), cycle.body)
+            # Before its body is kept.
+            head = endpoint.admit(scope)
         except Exception as error:  # noqa: BLE001 - every error becomes a problem document
             super()._start_asgi_task(cycle, partial(endpoint.send_error, error, began))
             return
-        if ticket is None:
-            super()._start_asgi_task(cycle, self.app)
+        if head is None:
+            super()._start_asgi_task(cycle, app)
+        elif cycle.more_body:
+            self._incomplete = cycle, head
+        else:
+            self._submit(endpoint, cycle, head)
+
+    def _submit(self, endpoint: PredictEndpoint, cycle: RequestResponseCycle, head: RequestHead) -> None:
+        began = perf_counter()
+        try:
+            ticket = endpoint.submit(head, cycle.body)
+        except Exception as error:  # noqa: BLE001 - every error becomes a problem document
+            super()._start_asgi_task(cycle, partial(endpoint.send_error, error, began))
             return
         self._ticket = ticket
         ticket.future.add_done_callback(partial(self._respond, endpoint, cycle, ticket, began))

@@ -138,7 +138,10 @@ class _ProbeEndpoint:
     def fits_fast_path(self, scope: Any) -> bool:
         return bool(scope["method"] == "POST" and scope["path"] == "/predict")
 
-    def submit(self, _scope: Any, body: bytes | bytearray) -> _ProbeTicket:
+    def admit(self, scope: Any) -> Any:
+        return scope["headers"]
+
+    def submit(self, _head: Any, body: bytes | bytearray) -> _ProbeTicket:
         self.body = bytes(body)
         return _ProbeTicket(self._loop)
 

@@ -19,6 +19,7 @@ from tiltyard.processes.worker_identity import SINGLE_PROCESS, WorkerIdentity
 from tiltyard.project import ServingSection
 from tiltyard.registry.package.version_loader import VersionLoader
 from tiltyard.serving.auth import Guard
+from tiltyard.serving.connections.limits import IDLE_SECONDS
 from tiltyard.serving.http.app import create_app
 from tiltyard.serving.model.champion_check import ChampionCheck
 from tiltyard.serving.model.manager import ModelManager, Refresh, ServedAlias
@@ -96,6 +97,7 @@ class HttpServer:
             server_header=False,
             proxy_headers=False,
             backlog=BACKLOG,
+            timeout_keep_alive=IDLE_SECONDS,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
         host, port = listener.getsockname()[:2]
