@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Collection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from weakref import WeakKeyDictionary
 
 from tiltyard.serving.connections.limits import ConnectionLimits
@@ -13,11 +13,31 @@ from tiltyard.serving.connections.limits import ConnectionLimits
 if TYPE_CHECKING:
     from uvicorn.server import ServerState
 
-    from tiltyard.serving.connections.connection import BoundedConnection
-
 SWEEP_SECONDS = 1.0
 # Found by one pass over all connections, so that a flood of them does not cost such a pass for each.
 _CANDIDATES = 256
+
+
+class OpenConnection(Protocol):
+    """What is known of one connection."""
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it has no whole request that awaits its response."""
+
+    @property
+    def waits_since(self) -> float:
+        """When it began to wait, by the loop's clock."""
+
+    @property
+    def kept_bytes(self) -> int:
+        """How many bytes of requests it keeps that are not whole, or wait."""
+
+    def drop(self) -> None:
+        """End it now, without a word."""
+
+    def check_time(self, now: float) -> None:
+        """End it if its client is too slow."""
 
 
 class OpenConnections:
@@ -30,17 +50,17 @@ class OpenConnections:
     """
 
     def __init__(
-        self, connections: Collection[BoundedConnection], limits: ConnectionLimits, loop: asyncio.AbstractEventLoop
+        self, connections: Collection[OpenConnection], limits: ConnectionLimits, loop: asyncio.AbstractEventLoop
     ) -> None:
         self.limits = limits
         self.kept_bytes = 0
         self._connections = connections
         self._loop = loop
         self._armed = False
-        self._oldest: deque[tuple[float, BoundedConnection]] = deque()
-        self._oldest_keeping: deque[tuple[float, BoundedConnection]] = deque()
+        self._oldest: deque[tuple[float, OpenConnection]] = deque()
+        self._oldest_keeping: deque[tuple[float, OpenConnection]] = deque()
 
-    def admit(self, newcomer: BoundedConnection) -> bool:
+    def admit(self, newcomer: OpenConnection) -> bool:
         """Take one more connection, in the place of another if need be; whether there is room for it."""
         if not self._armed:
             self._armed = True
@@ -48,7 +68,7 @@ class OpenConnections:
         surplus = len(self._connections) - self.limits.connections
         return surplus <= 0 or self._drop_oldest(newcomer, self._oldest) or surplus <= self.limits.probes
 
-    def keep(self, difference: int, connection: BoundedConnection) -> None:
+    def keep(self, difference: int, connection: OpenConnection) -> None:
         """Note that a connection keeps more bytes than before, or fewer; over the limit, the oldest ones go."""
         self.kept_bytes += difference
         while difference > 0 and self.kept_bytes > self.limits.kept_bytes:
@@ -57,7 +77,7 @@ class OpenConnections:
                 return
 
     def _drop_oldest(
-        self, spared: BoundedConnection, oldest: deque[tuple[float, BoundedConnection]], *, keeping: bool = False
+        self, spared: OpenConnection, oldest: deque[tuple[float, OpenConnection]], *, keeping: bool = False
     ) -> bool:
         """Close the connection that has waited for longest without a whole request; whether there was one.
 
