@@ -19,10 +19,10 @@ import pandas as pd
 from tiltyard.drift.profiles import Rows, build_reference
 from tiltyard.models import CANDIDATES
 from tiltyard.models.tfidf import vectoriser
-from tiltyard.project import Task
 from tiltyard.scoring.explanations import explain
 from tiltyard.scoring.factory import compile_scorer
 from tiltyard.scoring.table.columns import InputColumns
+from tiltyard.tasks import Task
 
 # Where numba keeps the compiled kernels of one package; those of the others are made with them.
 _CACHE = Path(__file__).parents[1] / "src" / "tiltyard" / "scoring" / "table" / "__pycache__"

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tiltyard.data import Dataset
-from tiltyard.project import Task
+from tiltyard.tasks import Task
 
 REVIEWS = Path(__file__).parents[2] / "examples" / "sentiment" / "data" / "reviews.csv"
 

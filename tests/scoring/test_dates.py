@@ -15,12 +15,12 @@ from tiltyard.data.conform.rules import ReadingRules
 from tiltyard.errors import InputError
 from tiltyard.models import get_candidate
 from tiltyard.models.date_features import DateFeatures
-from tiltyard.project import Task
 from tiltyard.scoring.factory import compile_scorer
 from tiltyard.scoring.input_warnings import Warnings
 from tiltyard.scoring.scorer import Scorer
 from tiltyard.scoring.sklearn_scorer import SklearnScorer
 from tiltyard.scoring.table.columns import InputColumns
+from tiltyard.tasks import Task
 
 TASK: Task = "tabular-classification"
 

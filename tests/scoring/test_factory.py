@@ -14,11 +14,11 @@ from sklearn.pipeline import Pipeline, make_pipeline
 
 from tests.scoring.conftest import COLUMNS, table
 from tiltyard.models.tfidf.vectoriser import FastTfidfVectorizer
-from tiltyard.project import Task
 from tiltyard.promotion.offline_predictions import predict_dataset
 from tiltyard.registry import Manifest, Package, Samples
 from tiltyard.scoring import SklearnScorer, TableScorer, TextScorer, choose_scorer, make_scorer
 from tiltyard.scoring.explanations import explain
+from tiltyard.tasks import Task
 
 TEXTS = ["a warm film", "dull and slow", "what a waste", "I loved it"]
 

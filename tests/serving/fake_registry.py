@@ -15,9 +15,9 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from tiltyard.errors import NotFoundError
-from tiltyard.project import Task
 from tiltyard.registry import Samples, VersionCard, VersionInfo, write_package
 from tiltyard.registry.package.manifest import MANIFEST
+from tiltyard.tasks import Task
 from tiltyard.testing.registry import MemoryRegistry
 
 MODEL = "films-classifier"

@@ -17,6 +17,7 @@ from tiltyard.registry import Registry, VersionInfo
 from tiltyard.registry.package.stored_evaluation import StoredEvaluation
 from tiltyard.scoring import Scorer, make_scorer
 from tiltyard.settings import Settings
+from tiltyard.tasks import reads_text
 
 
 class ChampionScorer(Protocol):
@@ -111,7 +112,7 @@ def console_sources(project: Project, settings: Settings, registry: Registry) ->
 
 def form_columns(project: Project) -> Mapping[str, str]:
     """The features in the project file, with their kinds in its schema."""
-    if project.task == "text-classification":
+    if reads_text(project.task):
         return {}
     names: Sequence[str] = project.data.features or [
         name for name in project.columns if name not in project.columns_left_out
@@ -121,7 +122,7 @@ def form_columns(project: Project) -> Mapping[str, str]:
 
 def _champion_columns(project: Project, monitored: Callable[[], MonitoredVersion | None]) -> Mapping[str, str]:
     """The features that the champion reads, with their kinds; none for texts, and where no champion can be read."""
-    if project.task == "text-classification":
+    if reads_text(project.task):
         return {}
     try:
         champion = monitored()

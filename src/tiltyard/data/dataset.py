@@ -15,7 +15,7 @@ from tiltyard.data.conform.rules import USUAL_RULES, ReadingRules
 from tiltyard.data.conform.schema import TableSchema
 from tiltyard.data.content_hash import Hashes, content_keys, fingerprint
 from tiltyard.findings import Finding
-from tiltyard.project import Task
+from tiltyard.tasks import Task
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from tiltyard.errors import DataError
 from tiltyard.findings import Finding
 from tiltyard.project import DataSection, Project
 from tiltyard.suggest import nearest
+from tiltyard.tasks import reads_text
 
 
 def load_dataset(project: Project, split_schema: TableSchema | None = None) -> Dataset:
@@ -61,7 +62,7 @@ def read_dataset(project: Project, split_schema: TableSchema | None = None) -> D
     frame, labels = keep_complete_rows(frame, _read_labels(frame, section), section, found)
     labels = labels.astype(str).rename(section.label)
     inputs: pd.Series | pd.DataFrame
-    if project.task == "text-classification":
+    if reads_text(project.task):
         schema, inputs = None, _read_texts(frame, section)
     else:
         features = _select_features(frame, project)

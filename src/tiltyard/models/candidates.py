@@ -15,8 +15,8 @@ from tiltyard.models.custom_candidates import custom_builder, custom_space, is_c
 from tiltyard.models.search_space import Choice, FloatRange, IntegerRange, Space
 from tiltyard.models.tabular import TABULAR
 from tiltyard.models.text import TEXT
-from tiltyard.project import Task
 from tiltyard.suggest import nearest
+from tiltyard.tasks import Task, find_task, reads_text
 
 
 @dataclass(frozen=True)
@@ -71,18 +71,18 @@ _TABULAR_SPACES: dict[str, Space] = {
 
 CANDIDATES: dict[str, Candidate] = {
     **{
-        name: Candidate(name, title, "text-classification", build, space)
+        name: Candidate(name, title, find_task("text", "class"), build, space)
         for name, (title, build, space) in TEXT.items()
     },
     **{
-        name: Candidate(name, title, "tabular-classification", build, _TABULAR_SPACES.get(name, {}))
+        name: Candidate(name, title, find_task("table", "class"), build, _TABULAR_SPACES.get(name, {}))
         for name, (title, build) in TABULAR.items()
     },
 }
 
 DEFAULTS: dict[Task, str] = {
-    "text-classification": "tfidf-logreg",
-    "tabular-classification": "gradient-boosting",
+    find_task("text", "class"): "tfidf-logreg",
+    find_task("table", "class"): "gradient-boosting",
 }
 
 FEW_ROWS = 20_000
@@ -136,6 +136,6 @@ def limit_fitting_threads(candidates: Sequence[Candidate], rows: int) -> threadp
         limits["openmp"] = 1
     # Our text recipes leave vectors to BLAS, too short to share: fitting IMDB took 3.6 s of processor time on two
     # threads and 0.8 s on one, with the same weights. A custom recipe may multiply large matrices.
-    if all(candidate.name in CANDIDATES and candidate.task == "text-classification" for candidate in candidates):
+    if all(candidate.name in CANDIDATES and reads_text(candidate.task) for candidate in candidates):
         limits["blas"] = 1
     return threadpool_limits(limits)

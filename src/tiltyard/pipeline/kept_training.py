@@ -20,6 +20,7 @@ from tiltyard.project import Project
 from tiltyard.promotion.context import Workspace
 from tiltyard.promotion.offline_predictions import find_unseen_rows
 from tiltyard.registry import ExperimentTracker, Package, VersionInfo
+from tiltyard.tasks import reads_text
 
 SIDE = "tiltyard_side"
 """The column that says on which side of the split a kept row was."""
@@ -95,7 +96,7 @@ def load_kept_training(
 def _split_as_then(then: Project, now: Project, package: Package) -> Project:
     """The project of that time, with the model's present name and a split into the sides of that time."""
     data: dict[str, Any] = {}
-    if then.task == "tabular-classification" and then.data.features is None:
+    if not reads_text(then.task) and then.data.features is None:
         data["features"] = tuple(package.manifest.columns)  # all others: the label, and the side from now on
     return then.model_copy(
         update={

@@ -36,7 +36,7 @@ from tiltyard.pipeline.training.reproduce import load_kept_project
 from tiltyard.pipeline.training.run_logging import LoggedRun, log_run
 from tiltyard.pipeline.training.steps import EvaluatedModel, evaluate_model
 from tiltyard.pipeline.training.user_estimators import prepare_estimator
-from tiltyard.project import Project, Task, find_project_of
+from tiltyard.project import Project, find_project_of
 from tiltyard.promotion.context import NO_DESTINATIONS, Workspace, build_workspace
 from tiltyard.promotion.manual_change import is_decided, point_alias
 from tiltyard.promotion.model_registry import ModelRegistry
@@ -45,6 +45,7 @@ from tiltyard.promotion.rollback import promote_version
 from tiltyard.registry import ExperimentTracker, Package, VersionInfo
 from tiltyard.result_display import show_as
 from tiltyard.settings import Settings
+from tiltyard.tasks import Task, find_task, reads_text
 from tiltyard.validation import DataValidator
 from tiltyard.wiring import open_ledger
 
@@ -292,7 +293,7 @@ class MLOpsPipeline(ClosedByWith):
         return Project.model_validate(
             {
                 "project": {"name": plain_name(self.experiment_name), "task": task, "model": self.model_name},
-                "data": {"source": "memory", "label": label, "text": "text" if task == "text-classification" else None},
+                "data": {"source": "memory", "label": label, "text": "text" if reads_text(task) else None},
             }
         )
 
@@ -330,4 +331,4 @@ def _describe_training(
 
 
 def _task_of(inputs: pd.Series | pd.DataFrame) -> Task:
-    return "text-classification" if isinstance(inputs, pd.Series) else "tabular-classification"
+    return find_task("text" if isinstance(inputs, pd.Series) else "table", "class")

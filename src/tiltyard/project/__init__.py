@@ -1,7 +1,7 @@
 """One file describes a project: ``tiltyard.toml``, or ``[tool.tiltyard]`` in ``pyproject.toml``."""
 
 from tiltyard.project.alerts import AlertsSection, DestinationKind, DestinationSection
-from tiltyard.project.base import Section, Task
+from tiltyard.project.base import Section
 from tiltyard.project.data import ColumnSchema, ColumnType, DataSection, SplitSection, ValidationSection, is_date_order
 from tiltyard.project.load import PROJECT_FILE, find_project_file, find_project_of, load_project, parse_project
 from tiltyard.project.monitoring import MonitoringSection
@@ -32,7 +32,6 @@ __all__ = [
     "Section",
     "ServingSection",
     "SplitSection",
-    "Task",
     "TrainingSection",
     "ValidationSection",
     "find_project_file",

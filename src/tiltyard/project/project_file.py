@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import Field, model_validator
 
 from tiltyard.project.alerts import AlertsSection
-from tiltyard.project.base import ColumnName, Name, Section, Task
+from tiltyard.project.base import ColumnName, Name, Section
 from tiltyard.project.data import ColumnSchema, DataSection, SplitSection, ValidationSection
 from tiltyard.project.labels import LabelsSection
 from tiltyard.project.monitoring import MonitoringSection
@@ -16,6 +16,7 @@ from tiltyard.project.promotion import PromotionSection
 from tiltyard.project.response import ResponseSection
 from tiltyard.project.serving import ServingSection
 from tiltyard.project.training import TrainingSection
+from tiltyard.tasks import TASKS, Task, reads_text
 
 
 class ProjectSection(Section):
@@ -51,9 +52,9 @@ class Project(Section):
 
     @model_validator(mode="after")
     def _fits_task(self) -> Project:
-        if self.project.task == "text-classification" and self.data.text is None and self.data.format != "folder":
+        if reads_text(self.project.task) and self.data.text is None and self.data.format != "folder":
             raise ValueError('data.text: a text project names the column of its texts (text = "…")')
-        if self.data.text is not None and self.project.task != "text-classification":
+        if self.data.text is not None and not reads_text(self.project.task):
             raise ValueError("data.text: only a text-classification project has a text column")
         if self.training.mitigation != "none" and not self.data.sensitive:
             raise ValueError(f'training.mitigation: "{self.training.mitigation}" needs data.sensitive, the groups')
@@ -89,4 +90,4 @@ class Project(Section):
     @property
     def model_name(self) -> str:
         """Name of the registered model."""
-        return self.project.model or f"{self.project.name}-classifier"
+        return self.project.model or f"{self.project.name}-{TASKS[self.task].model_ending}"

@@ -26,6 +26,7 @@ from tiltyard.project import Project
 from tiltyard.project.serving import ChallengerOptions
 from tiltyard.registry.alias_history import read_alias_history
 from tiltyard.registry.ports import Registry
+from tiltyard.tasks import reads_text
 
 CHALLENGED = "challenged"
 
@@ -136,7 +137,7 @@ def _evaluate_labels(
 def find_group_key(project: Project) -> str | None:
     """Under which key of a recorded input its group stands; for tables only if the column is a feature."""
     column = project.split.group
-    return TEXT_GROUP if column is not None and project.project.task == "text-classification" else column
+    return TEXT_GROUP if column is not None and reads_text(project.project.task) else column
 
 
 def _read_units(rows: Sequence[ShadowOutcome] | Sequence[SplitOutcome]) -> UnitRows:

@@ -10,7 +10,6 @@ from sklearn.pipeline import Pipeline
 
 from tiltyard.data.conform.labels import order_classes
 from tiltyard.errors import TiltyardError
-from tiltyard.project import Task
 from tiltyard.registry.package.manifest import Samples, ScorerChoice
 from tiltyard.scoring.class_order import order_columns
 from tiltyard.scoring.explanations import explain
@@ -20,6 +19,7 @@ from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.scoring.table.table_scorer import compile_table_scorer
 from tiltyard.scoring.text.ensemble_scorer import compile_ensemble_scorer
 from tiltyard.scoring.text.text_scorer import compile_text_scorer
+from tiltyard.tasks import Task, reads_text
 
 if TYPE_CHECKING:
     from tiltyard.registry.package.packaging import Package
@@ -39,7 +39,7 @@ def compile_scorer(pipeline: Pipeline, task: Task, columns: InputColumns) -> Sco
     Raises:
         NotCompilableError: there is none, with the reason.
     """
-    if task == "text-classification":
+    if reads_text(task):
         return compile_ensemble_scorer(pipeline) or compile_text_scorer(pipeline)
     return compile_table_scorer(pipeline, columns)
 
@@ -77,7 +77,7 @@ def _warm_up(scorer: Scorer, task: Task, columns: InputColumns) -> None:
     """Compile what scores and explains, so that no request waits for it."""
     usual: dict[str, Any] = {"number": 0, "boolean": False}
     row = {column.name: usual.get(column.kind) for column in columns}
-    explain(scorer, [{"text": "Wärm up"} if task == "text-classification" else row])
+    explain(scorer, [{"text": "Wärm up"} if reads_text(task) else row])
 
 
 def _choose(

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
 from tiltyard.errors import ArtifactError
-from tiltyard.project import Task
 from tiltyard.scoring.input_errors import REFUSED_BY_MODEL, InputProblem, refuse_inputs
 from tiltyard.scoring.input_warnings import join_warnings
 from tiltyard.scoring.scorer import Scores
 from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.scoring.table.known_values import KnownValues
 from tiltyard.scoring.text.text_inputs import extract_texts
+from tiltyard.tasks import Task, reads_text
 
 
 class SklearnScorer:
@@ -49,7 +49,7 @@ class SklearnScorer:
             )
         self.reason = reason
         self._pipeline = pipeline
-        self._columns = None if task == "text-classification" else _read_columns(columns)
+        self._columns = None if reads_text(task) else _read_columns(columns)
         self._known = KnownValues(()) if self._columns is None else KnownValues.from_columns(self._columns)
         self._classes = tuple(str(label) for label in pipeline.classes_)
         # A model that was fitted on a matrix warns of every frame.

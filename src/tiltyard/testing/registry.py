@@ -19,6 +19,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from tiltyard.errors import NotFoundError, UnavailableError, UsageError
 from tiltyard.registry import Manifest, ModelInfo, Samples, VersionCard, VersionInfo, write_package
 from tiltyard.registry.semantic_version import version_by_label
+from tiltyard.tasks import find_task
 
 _START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 _RESERVED = re.compile(r"^(latest|v\d+)$", re.IGNORECASE)
@@ -189,7 +190,7 @@ def write_example_package(folder: Path, pipeline: Pipeline | None = None, **chan
     texts = [*_PRAISE, *_SCORN]
     card = VersionCard(
         model_name="films",
-        task="text-classification",
+        task=find_task("text", "class"),
         candidate="tfidf-logreg",
         classes=tuple(str(label) for label in pipeline.classes_),
         positive=None,

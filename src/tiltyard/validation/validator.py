@@ -18,6 +18,7 @@ from tiltyard.errors import NotFoundError, UsageError
 from tiltyard.findings import Finding
 from tiltyard.project import Project, ValidationSection
 from tiltyard.suggest import nearest
+from tiltyard.tasks import reads_text
 from tiltyard.validation.drift import cut_by_time, drift_options, measure_drift, order_datasets
 from tiltyard.validation.drift_findings import DriftReport
 from tiltyard.validation.label_choice import USUAL_LABEL, choose_roles
@@ -244,7 +245,7 @@ class DataValidator:
         if self._project is None:
             return Roles(label=label or (USUAL_LABEL if USUAL_LABEL in df.columns else None), text=text)
         data = self._project.data
-        of_text = self._project.task == "text-classification"
+        of_text = reads_text(self._project.task)
         return Roles(
             label=label or data.label,
             text=(text or data.text or "text") if of_text else None,

@@ -28,7 +28,8 @@ from tiltyard.pipeline.project_draft.draft import (
     refuse_draft,
 )
 from tiltyard.pipeline.project_draft.request import DraftRequest, FirstRead, ProjectDraft, read_data_file
-from tiltyard.project import PROJECT_FILE, Task, is_date_order
+from tiltyard.project import PROJECT_FILE, is_date_order
+from tiltyard.tasks import Task
 
 _FIRST_ROWS = 5
 _OPTIONS = (

@@ -18,8 +18,8 @@ from tiltyard.formatting import format_count, join_names, shorten_name
 from tiltyard.pipeline.project_draft.draft import guess_columns
 from tiltyard.pipeline.project_draft.draft_findings import describe_dates, describe_guess
 from tiltyard.pipeline.project_draft.request import DraftRequest, FirstRead, ProjectDraft, read_dates
-from tiltyard.project import Task
 from tiltyard.suggest import nearest
+from tiltyard.tasks import find_task
 
 _FIRST_ROWS = 5
 _MOST_COLUMNS = 8
@@ -57,7 +57,7 @@ def ask_about_columns(request: DraftRequest, read: FirstRead) -> tuple[DraftRequ
         )
         if text == guess.text:
             return request, read, guess
-        task: Task = "tabular-classification" if text == _NO_TEXT else "text-classification"
+        task = find_task("table" if text == _NO_TEXT else "text", "class")
         named = replace(request.named, text=None if text == _NO_TEXT else text, task=task)
         request = replace(request, named=named)
 

@@ -20,6 +20,7 @@ from tiltyard.project import Project
 from tiltyard.registry import Manifest
 from tiltyard.scoring import InputWarning, UnknownPolicy, Warnings, join_warnings, make_scorer, score_inputs
 from tiltyard.scoring.text.text_inputs import TextColumns
+from tiltyard.tasks import reads_text
 
 INPUT_WIDTH = 200  # characters of an input
 
@@ -118,7 +119,7 @@ def _pick_inputs(
     rows: list[Mapping[str, Any]] = []
     warnings: list[Sequence[InputWarning]] = []
     for one in given:
-        if one.named and project.task == "text-classification":
+        if one.named and reads_text(project.task):
             columns = TextColumns(manifest.text_column, frozenset(manifest.other_columns))
             texts, found = columns.pick_texts(one.rows)
             rows += texts

@@ -15,6 +15,7 @@ from tiltyard.data.sources.files import local_file
 from tiltyard.data.sources.formats import FORMATS, detect_format
 from tiltyard.errors import UsageError
 from tiltyard.project import Project
+from tiltyard.tasks import reads_text
 
 LINES = "lines"
 FILE_FORMATS = (LINES, "csv", "tsv", "json", "jsonl", "parquet", "excel")
@@ -85,12 +86,12 @@ def _detect_kind(project: Project, path: Path) -> str:
     vague = ending not in FORMATS or ending == ".txt"
     found = detect_format(local_file(path, path.name))
     own = PurePosixPath(project.data.source).suffix.lower()
-    texts = project.task == "text-classification" and not (ending and ending == own)
+    texts = reads_text(project.task) and not (ending and ending == own)
     return LINES if texts and vague and found == "csv" else found
 
 
 def _parse_input(project: Project, line: str, position: int) -> dict[str, Any]:
-    if project.task == "text-classification":
+    if reads_text(project.task):
         return {"text": line}
     try:
         row = json.loads(line)

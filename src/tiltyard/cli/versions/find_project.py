@@ -12,11 +12,12 @@ from tiltyard.project import Project, find_project_file, load_project
 from tiltyard.project.project_file import NO_ROWS
 from tiltyard.settings import Settings
 from tiltyard.suggest import nearest
+from tiltyard.tasks import find_task, reads_text
 
 if TYPE_CHECKING:
     from tiltyard.registry import Manifest, MlflowRegistry, VersionInfo
 
-TABLE = "tabular-classification"
+TABLE = find_task("table", "class")
 
 
 def find_project(path: Path | None, model_name: str | None = None, *, quiet: bool = False) -> Project:
@@ -115,7 +116,7 @@ def _make_project(root: Path, name: str, manifest: Manifest | None) -> Project:
         content["data"] |= {"positive": manifest.positive, "separator": manifest.separator}
         if len(manifest.other_columns) == 1:
             content["data"]["label"] = manifest.other_columns[0]
-        if manifest.task == TABLE:
+        if not reads_text(manifest.task):
             content["data"]["features"] = tuple(manifest.columns)
             content["schema"] = {column: {"type": _kind(dtype)} for column, dtype in manifest.columns.items()}
         else:

@@ -17,6 +17,7 @@ from tiltyard.errors import InputError, NotFoundError
 from tiltyard.formatting import format_count
 from tiltyard.project import Project
 from tiltyard.scoring import InputWarning, UnknownPolicy, Warnings, score_inputs
+from tiltyard.tasks import reads_text
 
 USUAL_POLICY = UnknownPolicy()
 MAX_ROWS = 1000
@@ -77,7 +78,7 @@ def inputs_from_form(project: Project, columns: Mapping[str, str], values: Seque
     Raises:
         InputError: the text is empty.
     """
-    if project.task == "text-classification":
+    if reads_text(project.task):
         text = str(values[0] or "") if values else ""
         if not text.strip():
             raise InputError("The text is empty.", next_step="Write a text into the field.", field="text")
@@ -134,7 +135,7 @@ def inputs_from_file(project: Project, name: str | None, content: str | None) ->
             f"The file has {format_count(len(raw), 'byte')}; the maximum is {MAX_BYTES:,}.",
             next_step="Use tiltyard predict --file, or the server's /predict/batch.",
         )
-    lines_of_text = project.task == "text-classification" and Path(project.data.source).suffix.lower() != ".txt"
+    lines_of_text = reads_text(project.task) and Path(project.data.source).suffix.lower() != ".txt"
     if ending == ".txt" and lines_of_text:
         lines = [line for line in raw.decode("utf-8", "replace").splitlines() if line.strip()]
         return [_read_item(project, line, place) for place, line in enumerate(_check_count(lines))]
@@ -145,7 +146,7 @@ def inputs_from_file(project: Project, name: str | None, content: str | None) ->
 
 
 def _read_row(project: Project, row: Mapping[str, Any], place: int) -> dict[str, Any]:
-    if project.task == "text-classification":
+    if reads_text(project.task):
         name = project.data.text or "text"
         value = row.get(name, row.get("text"))
         if not isinstance(value, str):
@@ -160,7 +161,7 @@ def _read_row(project: Project, row: Mapping[str, Any], place: int) -> dict[str,
 
 
 def _read_item(project: Project, item: Any, place: int) -> dict[str, Any]:
-    if project.task == "text-classification":
+    if reads_text(project.task):
         text = item.get("text") if isinstance(item, dict) else item
         if not isinstance(text, str):
             raise InputError(f"Input {place + 1} is not a text.", next_step='Write it like {"text": "I loved it"}.')

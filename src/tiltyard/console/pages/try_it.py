@@ -23,6 +23,7 @@ from tiltyard.errors import TiltyardError
 from tiltyard.formatting import format_count
 from tiltyard.ledger.records import full_text
 from tiltyard.scoring import UnknownPolicy
+from tiltyard.tasks import reads_text
 
 # The page changes only when the user sends an input.
 REFRESH_SECONDS = 3600.0
@@ -36,7 +37,7 @@ _MODES = {"form": "Form", "json": "JSON", "file": "File"}
 def trial_page(data: PageData) -> Page:
     """The page over the champion."""
     project, columns = data.project, data.sources.columns or {}
-    of_text = project.task == "text-classification"
+    of_text = reads_text(project.task)
     fields = ["trial-field-0"] if of_text else [f"trial-field-{place}" for place in range(len(columns))]
 
     def stamp(clicks: int | None, mode: str | None, _json: str | None, file: str | None, *_: Any) -> str:
@@ -167,7 +168,7 @@ def _controls(data: PageData, fields: Sequence[str]) -> tuple[Any, ...]:
 
 
 def _form(data: PageData, fields: Sequence[str]) -> list[Any]:
-    if data.project.task == "text-classification":
+    if reads_text(data.project.task):
         return [
             html.Label("Text", htmlFor=fields[0]),
             dcc.Textarea(id=fields[0], value="", className="wide", rows=4),
@@ -201,7 +202,7 @@ def _field(data: PageData, field: str, name: str, kind: str) -> Any:
 
 
 def _example(data: PageData) -> str:
-    if data.project.task == "text-classification":
+    if reads_text(data.project.task):
         return '{"text": "I loved every minute of it"}'
     columns = data.sources.columns or {}
     cells = ", ".join(f'"{name}": {"0" if kind in ("number", "integer") else "null"}' for name, kind in columns.items())

@@ -25,8 +25,8 @@ from tiltyard.data.inference.label_ranking import (
 from tiltyard.data.inference.marked_numbers import explain_few_words
 from tiltyard.errors import DataError, UsageError
 from tiltyard.formatting import join_names
-from tiltyard.project import Task
 from tiltyard.suggest import nearest
+from tiltyard.tasks import Task, find_task, reads_text
 
 TIME_NAMES = ("created_at", "timestamp", "time", "date", "datetime", "updated_at")
 RUNNERS_UP = 3
@@ -144,7 +144,7 @@ def infer_columns(
     classes = _count_classes(frame, found_label)
     others = [facts for facts in open_columns if facts.name != found_label]
     found_text = known.text or _choose_text(others, found_label, known)
-    task: Task = known.task or ("text-classification" if found_text else "tabular-classification")
+    task = known.task or find_task("text" if found_text else "table", "class")
     time = known.time or _find_time([facts for facts in others if facts.name != found_text])
     metric, why = choose_metric(classes)
     return InferredColumns(
@@ -189,10 +189,10 @@ def _require_columns(known: NamedColumns, names: Sequence[str]) -> None:
             f"The column '{meant[0]}' is named for two purposes.",
             next_step="Name another column as label or text, or do not ignore it.",
         )
-    if known.task == "tabular-classification" and known.text is not None:
+    if known.text is not None and known.task is not None and not reads_text(known.task):
         raise UsageError(
-            "A tabular-classification project has no text column.",
-            next_step="Leave --text out, or use --task text-classification.",
+            f"A {known.task} project has no text column.",
+            next_step=f"Leave --text out, or use --task {find_task('text', 'class')}.",
         )
 
 
@@ -240,10 +240,10 @@ def _count_classes(frame: pd.DataFrame, label: str) -> dict[str, int]:
 
 
 def _choose_text(others: Sequence[ColumnFacts], label: str, known: NamedColumns) -> str | None:
-    if known.task == "tabular-classification":
+    if known.task is not None and not reads_text(known.task):
         return None
     found = find_text(others, label)
-    if found is None and known.task == "text-classification":
+    if found is None and known.task is not None:
         words = [facts for facts in others if facts.kind in ("text", "category") and not facts.column.nested]
         if not words:
             raise DataError(

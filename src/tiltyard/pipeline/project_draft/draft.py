@@ -18,6 +18,7 @@ from tiltyard.pipeline.project_draft.request import DraftRequest, FirstRead, Pro
 from tiltyard.pipeline.project_draft.write_project import write_project, write_schema
 from tiltyard.pipeline.training.data_checks import DataCheck, validate_data
 from tiltyard.project import parse_project
+from tiltyard.tasks import reads_text
 from tiltyard.validation import infer_required_schema
 from tiltyard.validation.table.leakage import evaluate_leakage, measure_leakage
 
@@ -98,7 +99,7 @@ def draft_project(
         DataError: training could not read the rows, or nothing is left to learn from.
         ProjectError: what was stated does not fit together.
     """
-    if guess.task == "tabular-classification" and not guess.features:
+    if not reads_text(guess.task) and not guess.features:
         reasons = "; ".join(
             f"'{column.name}': {column.reason}" for column in guess.columns if column.role == "left out"
         )
@@ -145,7 +146,7 @@ def check_draft(draft: ProjectDraft) -> DataCheck:
 def find_leaks(draft: ProjectDraft) -> tuple[Finding, ...]:
     """The features that give the label away, as errors."""
     guess, limits = draft.guess, draft.project.validation
-    if guess.task == "text-classification":
+    if reads_text(guess.task):
         return ()
     rules = ReadingRules.from_section(draft.project.data)
     roles = Roles(guess.label, features=guess.features)

@@ -13,6 +13,7 @@ from tiltyard.data.inference.input_choice import NESTED
 from tiltyard.findings import Finding
 from tiltyard.formatting import choose_form, join_names, join_values
 from tiltyard.project.toml_values import write_toml_value
+from tiltyard.tasks import reads_text
 
 
 def describe_guess(guess: InferredColumns) -> list[Finding]:
@@ -48,7 +49,7 @@ def describe_dates(dates: DateOrder, guess: InferredColumns) -> list[Finding]:
         for name, cell in dates.columns.items()
         if name in named
     ]
-    if guess.task == "text-classification":
+    if reads_text(guess.task):
         return found
     return [
         *found,

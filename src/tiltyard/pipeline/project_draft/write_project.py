@@ -13,6 +13,7 @@ from tiltyard.models import CANDIDATES, DEFAULTS
 from tiltyard.pipeline.project_draft.request import DraftRequest, FirstRead
 from tiltyard.project import ColumnSchema, SplitSection
 from tiltyard.project.toml_values import quote_toml, write_toml_comment, write_toml_value
+from tiltyard.tasks import reads_text
 
 MEANINGS = {
     "format": "what the file is",
@@ -91,7 +92,7 @@ def _write_data(request: DraftRequest, read: FirstRead, guess: InferredColumns) 
         lines.append(_write_key("time", guess.time, "when a row was created"))
     if request.sensitive:
         lines.append(_write_key("sensitive", request.sensitive, "columns whose groups fairness compares"))
-    if guess.task == "tabular-classification" and guess.ignored:
+    if not reads_text(guess.task) and guess.ignored:
         lines.append("ignore = [      # columns that are never features")
         reasons = {column.name: column.reason for column in guess.columns}
         lines += [f"    {quote_toml(name)},{write_toml_comment(reasons[name])}" for name in guess.ignored]

@@ -28,6 +28,7 @@ from tiltyard.promotion.context import Workspace
 from tiltyard.redact import without_password
 from tiltyard.registry import ExperimentTracker, VersionInfo
 from tiltyard.registry.semantic_version import is_label
+from tiltyard.tasks import reads_text
 
 RECIPE = "recipe.json"
 REPRODUCES_TAG = "tiltyard.reproduces"
@@ -211,7 +212,7 @@ def _locate_snapshot(kept: Mapping[str, Any], project: Project, workspace: Works
 def _project_of(now: Project, recipe: Mapping[str, Any], uri: str, info: VersionInfo) -> Project:
     then = {name: recipe["project"][name] for name in _SECTIONS if name in recipe["project"]}
     data = {**then["data"], "source": uri, "format": "parquet", "query": None, "table": None}
-    if now.task == "text-classification" and data.get("text") is None:
+    if reads_text(now.task) and data.get("text") is None:
         data["text"] = "text"  # where a folder of texts puts them
     training = {**then["training"], "candidates": [recipe["candidate"]], "search": {}}
     rest = now.model_dump(by_alias=True, exclude={*_SECTIONS, "columns"})

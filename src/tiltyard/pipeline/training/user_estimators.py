@@ -21,8 +21,8 @@ from tiltyard.models.calibration import ensure_probabilities
 from tiltyard.models.preprocessing import drop_unused_dates, linear_preprocessor, tree_preprocessor
 from tiltyard.models.text import default_vectoriser
 from tiltyard.pipeline.training.steps import TrainedModel
-from tiltyard.project import Task
 from tiltyard.suggest import nearest
+from tiltyard.tasks import Task
 
 logger = logging.getLogger(__name__)
 

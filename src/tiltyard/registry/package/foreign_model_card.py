@@ -14,11 +14,11 @@ from tiltyard.data.conform.schema import TableSchema
 from tiltyard.data.conform.table_like import read_table_like
 from tiltyard.data.content_hash import Hashes, content_keys
 from tiltyard.errors import DataError, UsageError
-from tiltyard.project import Task
 from tiltyard.registry.package.foreign_columns import read_model_columns
 from tiltyard.registry.package.manifest import Samples, VersionCard
 from tiltyard.registry.package.object_graph import walk_objects
 from tiltyard.suggest import nearest
+from tiltyard.tasks import Task, find_task, reads_text
 
 # Classes whose input is a column of texts, by name: a model may come with its own vectoriser.
 _READS_TEXTS = ("CountVectorizer", "TfidfVectorizer", "HashingVectorizer")
@@ -52,9 +52,9 @@ def foreign_model_card(model: Any, name: str, example: Any = None) -> VersionCar
             code="model.no-probabilities",
         )
     task = _task_of(model)
-    rows = None if example is None or task == "text-classification" else read_table_like(example, "input_example")
-    schema = None if task == "text-classification" else read_model_columns(model, rows)
-    columns = {"text": "str"} if task == "text-classification" else schema.dtypes if schema else {}
+    rows = None if example is None or reads_text(task) else read_table_like(example, "input_example")
+    schema = None if reads_text(task) else read_model_columns(model, rows)
+    columns = {"text": "str"} if reads_text(task) else schema.dtypes if schema else {}
     return VersionCard(
         model_name=name,
         task=task,
@@ -84,7 +84,7 @@ def key_training_rows(card: VersionCard, rows: Any) -> Hashes:
     """
     if rows is None or not card.columns:
         return np.empty(0, dtype=np.uint64)
-    if card.task == "text-classification":
+    if reads_text(card.task):
         return content_keys(_read_texts(rows))
     table = read_table_like(rows, "training_data")
     missing = [name for name in card.columns if name not in table.columns]
@@ -133,4 +133,4 @@ def _task_of(model: Any) -> Task:
     if hasattr(first, "transformer_list"):  # a union of vectorisers reads what each of them reads
         first = next(walk_objects(first.transformer_list[0][1]))
     reads_texts = any(kind.__name__ in _READS_TEXTS for kind in type(first).__mro__)
-    return "text-classification" if reads_texts else "tabular-classification"
+    return find_task("text" if reads_texts else "table", "class")

@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from tiltyard.data.conform.schema import TableSchema
 from tiltyard.errors import ArtifactError
-from tiltyard.project import Task
 from tiltyard.registry.package.signing import NO_KEYS, SIGNATURE, KeyRing
+from tiltyard.tasks import Task, reads_text
 
 FOLDER = "tiltyard"
 MANIFEST = f"{FOLDER}/manifest.json"
@@ -122,7 +122,7 @@ class Manifest(VersionCard):
         inputs = self.samples.inputs
         if len(self.samples.probabilities) != len(inputs):
             raise ValueError("the samples have another number of predictions than of rows")
-        if self.task == "text-classification" and any(not isinstance(row.get("text"), str) for row in inputs):
+        if reads_text(self.task) and any(not isinstance(row.get("text"), str) for row in inputs):
             raise ValueError("a row of the samples has no text")
         return self
 

@@ -36,6 +36,7 @@ from tiltyard.registry.package.trusted_types import trusted_type_names
 from tiltyard.registry.package.version_seal import check_identity
 from tiltyard.registry.ports import VersionInfo
 from tiltyard.settings import Settings
+from tiltyard.tasks import reads_text
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -278,7 +279,7 @@ def _signature(card: VersionCard) -> Any:
     from mlflow.models.signature import ModelSignature  # noqa: PLC0415
     from mlflow.types.schema import AnyType, ColSpec, DataType, Schema, TensorSpec  # noqa: PLC0415
 
-    if card.task == "text-classification":
+    if reads_text(card.task):
         inputs = Schema([TensorSpec(np.dtype(str), (-1,))])
     elif card.columns:
         inputs = Schema([ColSpec(AnyType(), name, required=False) for name in card.columns])
@@ -293,6 +294,6 @@ def _example(card: VersionCard) -> Any:
     rows = card.samples.inputs[:2]
     if not rows:
         return None
-    if card.task == "text-classification":
+    if reads_text(card.task):
         return np.asarray([row["text"] for row in rows])
     return pd.DataFrame(rows, columns=list(card.columns))

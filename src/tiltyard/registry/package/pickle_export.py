@@ -18,6 +18,7 @@ from tiltyard.models.to_sklearn import to_sklearn_pipeline, to_sklearn_step
 from tiltyard.registry.package.manifest import Manifest, digest
 from tiltyard.registry.package.object_graph import walk_objects as parts_of
 from tiltyard.registry.package.packaging import Package
+from tiltyard.tasks import reads_text
 
 PROTOCOL = 4
 TOLERANCE = 1e-9
@@ -83,7 +84,7 @@ def export_pickles(package: Package, folder: Path, stem: str, metrics: Mapping[s
 def _parts(package: Package) -> tuple[Any, Any]:
     """What stands before the classifier of texts, and the classifier; for tables nothing, and the whole."""
     pipeline = package.pipeline
-    if package.manifest.task != "text-classification" or not isinstance(pipeline, Pipeline) or len(pipeline.steps) < 2:
+    if not reads_text(package.manifest.task) or not isinstance(pipeline, Pipeline) or len(pipeline.steps) < 2:
         return None, to_sklearn_pipeline(pipeline) if isinstance(pipeline, Pipeline) else to_sklearn_step(pipeline)
     first = pipeline.steps[:-1]
     before = to_sklearn_step(first[0][1]) if len(first) == 1 else to_sklearn_pipeline(Pipeline(first))
@@ -119,7 +120,7 @@ def _rows_of(package: Package) -> Any:
     samples = package.manifest.samples.inputs
     inputs: Any = (
         [row["text"] for row in samples]
-        if package.manifest.task == "text-classification"
+        if reads_text(package.manifest.task)
         else pd.DataFrame(samples, columns=list(package.manifest.columns)).infer_objects()
     )
     if isinstance(inputs, pd.DataFrame):
@@ -141,12 +142,12 @@ def _write_requirements(files: Sequence[str], manifest: Manifest, needs: Mapping
     ours = needs.get("tiltyard")
     called = (
         "predict_proba takes texts, transformed by the vectoriser where there is one."
-        if manifest.task == "text-classification"
+        if reads_text(manifest.task)
         else f"predict_proba takes a pandas DataFrame with the columns {', '.join(manifest.columns)}"
         + ("; dates as datetime64 or ISO 8601." if ours else ".")
     )
     libraries = manifest.libraries
-    named = ["scikit-learn", "numpy", "scipy", *(["pandas"] if manifest.task != "text-classification" else [])]
+    named = ["scikit-learn", "numpy", "scipy", *(["pandas"] if not reads_text(manifest.task) else [])]
     pinned = [name + (f"=={libraries[name]}" if libraries.get(name) else "") for name in (*named, *needs)]
     return "\n".join(
         [

@@ -12,6 +12,7 @@ from tiltyard.data.conform.schema import MOST_CATEGORIES
 from tiltyard.registry.package.manifest import Manifest
 from tiltyard.scoring.table.columns import InputColumn, InputColumns
 from tiltyard.serving.http.schemas import Feature
+from tiltyard.tasks import reads_text
 
 
 def describe_features(manifest: Manifest) -> list[Feature]:
@@ -20,7 +21,7 @@ def describe_features(manifest: Manifest) -> list[Feature]:
     The example of each is the median or the most frequent value of the test rows that the version carries, so that no
     single row of the data is shown.
     """
-    if manifest.task == "text-classification":
+    if reads_text(manifest.task):
         return []
     typed = {column.name: column for column in manifest.table_schema.columns} if manifest.table_schema else {}
     features = []

@@ -10,7 +10,6 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from tiltyard.project import Task
 from tiltyard.scoring.table.columns import InputColumns, InputKind
 from tiltyard.scoring.text.text_inputs import LONGEST_GROUP, TEXT
 from tiltyard.serving.auth import Guard
@@ -22,6 +21,7 @@ from tiltyard.serving.predict.inputs import GROUP, InputShape
 from tiltyard.serving.predict.protocols.v2 import input_metadata
 from tiltyard.serving.predict.requests import LONGEST_KEY, PREDICTION_KEY
 from tiltyard.serving.problem_details import MEDIA_TYPE
+from tiltyard.tasks import TASKS, reads_text
 
 REFERENCE = "#/components/schemas/{model}"
 _JSON_TYPES: dict[InputKind, list[str]] = {
@@ -178,9 +178,7 @@ def request_body(components: ServerComponents, *, many: bool) -> dict[str, Any]:
     """The request body of /predict or /predict/batch; where no task is known yet, either task's."""
     current = components.models.current
     columns = current.columns if current else None
-    tasks: list[Task] = (
-        [components.models.task] if components.models.task else ["text-classification", "tabular-classification"]
-    )
+    tasks = (components.models.task,) if components.models.task else tuple(TASKS)
     shapes = [InputShape.from_options(task, components.options, many=many) for task in tasks]
     schemas = [_body_schema(shape, columns) for shape in shapes]
     content = {
@@ -193,7 +191,7 @@ def request_body(components: ServerComponents, *, many: bool) -> dict[str, Any]:
 def _body_schema(shape: InputShape, columns: InputColumns | None) -> dict[str, Any]:
     if shape.key == TEXT:
         return _grouped_text_schema(shape)
-    if shape.task == "text-classification":
+    if reads_text(shape.task):
         item: dict[str, Any] = {"anyOf": [_text_schema(shape), _grouped_text_schema(shape)]}
     else:
         item = _row_schema(columns)
@@ -246,6 +244,6 @@ def _row_schema(columns: InputColumns | None) -> dict[str, Any]:
 
 def _example(shape: InputShape, columns: InputColumns | None) -> dict[str, Any]:
     item: Any = _TEXT
-    if shape.task != "text-classification":
+    if not reads_text(shape.task):
         item = {column.name: _EXAMPLES[column.kind] for column in columns or ()}
     return {shape.key: [item] if shape.many else item}

@@ -20,7 +20,6 @@ from tiltyard.aliases import CHAMPION
 from tiltyard.errors import ArtifactError, NotFoundError, TiltyardError, UnavailableError
 from tiltyard.ledger.records import Event
 from tiltyard.processes.model_calls import CallSlot, ModelCalls
-from tiltyard.project import Task
 from tiltyard.registry.outside_changes import UNEXPLAINED
 from tiltyard.registry.package.packaging import Package
 from tiltyard.registry.package.version_loader import VersionLoader
@@ -30,6 +29,7 @@ from tiltyard.serving.model.champion_check import ChampionCheck
 from tiltyard.serving.model.last_good import LastGood
 from tiltyard.serving.model.served_version import ServedVersion
 from tiltyard.serving.model.smoke_test import smoke_test
+from tiltyard.tasks import Task
 
 log = logging.getLogger(__name__)
 

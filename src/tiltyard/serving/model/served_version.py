@@ -13,6 +13,7 @@ from tiltyard.registry.ports import VersionInfo
 from tiltyard.scoring import Scorer
 from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.scoring.text.text_inputs import TextColumns
+from tiltyard.tasks import reads_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +42,7 @@ class ServedVersion:
     def columns(self) -> InputColumns | None:
         """The features that a table model knows; None for text."""
         return (
-            None
-            if self.manifest.task == "text-classification"
-            else InputColumns(self.manifest.columns, self.manifest.other_columns)
+            None if reads_text(self.manifest.task) else InputColumns(self.manifest.columns, self.manifest.other_columns)
         )
 
     @property

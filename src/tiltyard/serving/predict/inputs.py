@@ -12,7 +12,7 @@ import msgspec
 from tiltyard.data.conform.rows import CellError
 from tiltyard.errors import InputError
 from tiltyard.formatting import format_count
-from tiltyard.project import ServingSection, Task
+from tiltyard.project import ServingSection
 from tiltyard.scoring import InputProblem, Warnings, list_problems
 from tiltyard.scoring.input_errors import UNKNOWN_COLUMN
 from tiltyard.scoring.table.columns import InputColumns
@@ -21,6 +21,7 @@ from tiltyard.serving.field_errors import describe_value
 from tiltyard.serving.predict.requests import decode_json_body
 from tiltyard.serving.problem_details import MOST_FIELDS, FieldProblem, RequestError, invalid_fields
 from tiltyard.suggest import nearest
+from tiltyard.tasks import Task, reads_text
 
 # A character of a JSON string may take six bytes (\uXXXX), one outside of the basic plane twelve.
 _BYTES_PER_CHARACTER = 6
@@ -90,7 +91,7 @@ class InputShape:
     @property
     def key(self) -> str:
         """The one key of the request."""
-        if self.task == "text-classification":
+        if reads_text(self.task):
             return "texts" if self.many else "text"
         return "instances" if self.many else "features"
 
@@ -113,7 +114,7 @@ class InputShape:
     def name_field(self, problem: InputProblem) -> str:
         """Where in a body of this shape a field of an input stands, such as ``instances[3].age``."""
         path = f"{self.key}[{problem.position}]" if self.many else self.key
-        return path if self.task == "text-classification" or not problem.field else f"{path}.{problem.field}"
+        return path if reads_text(self.task) or not problem.field else f"{path}.{problem.field}"
 
 
 def decode_inputs(body: bytes | bytearray, shape: InputShape) -> list[Mapping[str, Any]]:
@@ -154,7 +155,7 @@ def parse_inputs(body: bytes | bytearray, shape: InputShape) -> list[Mapping[str
         raise invalid_fields([problem])
     if not items:
         raise invalid_fields([FieldProblem(shape.key, "is empty; send at least one input", f"Send {shape.example}.")])
-    is_text = shape.task == "text-classification"
+    is_text = reads_text(shape.task)
     inputs = _read_texts(items, shape) if is_text else [replace_nan(item) for item in items]
     check_inputs(PredictionRequest(inputs, shape.name_field, shape.many), shape)
     return inputs
@@ -217,7 +218,7 @@ def check_inputs(request: PredictionRequest, shape: InputShape) -> None:
         )
     if not inputs:
         raise invalid_fields([FieldProblem("", "the request holds no input; send at least one")])
-    is_text = shape.task == "text-classification"
+    is_text = reads_text(shape.task)
     problems = [
         FieldProblem(request.name_field(InputProblem(position, "text" if is_text else "", message)), message)
         for position, item in enumerate(inputs)

@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope
 from tiltyard.errors import InputError, TiltyardError
 from tiltyard.ledger.codec import PredictionRow, decode_prediction
 from tiltyard.ledger.records import Prediction
-from tiltyard.project import ServingSection, Task
+from tiltyard.project import ServingSection
 from tiltyard.scoring import UnknownPolicy, Warnings, join_warnings, score_inputs
 from tiltyard.serving.auth.caller import CALLER, Caller
 from tiltyard.serving.model.manager import ModelManager
@@ -40,6 +40,7 @@ from tiltyard.serving.predict.requests import RequestHead, check_media_type, rea
 from tiltyard.serving.predict.traffic_split import TrafficSplit
 from tiltyard.serving.problem_details import RequestError
 from tiltyard.serving.telemetry import PREDICTIONS, Instrumentation
+from tiltyard.tasks import Task
 
 Parsed = TypeVar("Parsed")
 

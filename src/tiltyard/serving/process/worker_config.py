@@ -7,7 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from tiltyard.project import ServingSection, Task
+from tiltyard.project import ServingSection
+from tiltyard.tasks import Task
 
 FAILED = 70
 """The exit code of a worker that reported why it cannot work."""

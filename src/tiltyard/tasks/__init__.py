@@ -1,0 +1,21 @@
+"""The tasks: what a model reads and what it predicts, described once."""
+
+from tiltyard.tasks.traits import (
+    TASKS,
+    Task,
+    TaskInput,
+    TaskTarget,
+    TaskTraits,
+    find_task,
+    reads_text,
+)
+
+__all__ = [
+    "TASKS",
+    "Task",
+    "TaskInput",
+    "TaskTarget",
+    "TaskTraits",
+    "find_task",
+    "reads_text",
+]
