@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from tiltyard.errors import UnavailableError
 from tiltyard.ledger.leases import Lease, LeaseLostError, Leases
-from tiltyard.ledger.process_identity import current_holder, is_gone
+from tiltyard.processes.process_identity import current_holder, is_gone
 
 HOLD = timedelta(minutes=2)
 """How long a lease lasts without a sign of life: longer than a ledger's hiccup."""

@@ -20,7 +20,7 @@ from typing import Any
 from tiltyard.aliases import CHAMPION, PREVIOUS
 from tiltyard.errors import TiltyardError, UnavailableError
 from tiltyard.ledger import Event, Lease, LeaseGuard, LeaseLostError, Notice, hold_lease
-from tiltyard.ledger.process_identity import current_holder, is_gone
+from tiltyard.processes.process_identity import current_holder, is_gone
 from tiltyard.promotion.context import Workspace
 from tiltyard.promotion.notifications import decision_notices
 from tiltyard.registry.alias_history import (

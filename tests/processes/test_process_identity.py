@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tiltyard.ledger.process_identity import _read_start_time, current_holder, is_gone
+from tiltyard.processes.process_identity import _read_start_time, current_holder, is_gone
 
 
 def holder_of(process: int, started: str) -> str:

@@ -33,7 +33,7 @@ def is_gone(holder: str) -> bool:
 def _host() -> str:
     """This host, and among containers with the same name this one: processes are numbered anew in each."""
     try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
         return f"{platform.node()}/{boot}/{Path('/proc/self/ns/pid').readlink()}"
     except OSError:
         return platform.node()
