@@ -16,6 +16,36 @@ from tiltyard.evaluation.metrics import Metric
 # Weights that are drawn at once; bounds the memory to some tens of MB.
 _DRAWN_AT_ONCE = 2_000_000
 _EXCHANGED_AT_ONCE = 1_000_000
+# A category of a multinomial draw costs as much as so many draws of one thing each.
+_MULTINOMIAL_COST = 8
+# A cell of a dense product costs about this part of an entry of a sparse one.
+_DENSE_CELLS = 10
+
+
+@dataclass(frozen=True)
+class KindsOfGroups:
+    """How many rows of each kind each group of rows that belong together has.
+
+    Attributes:
+        groups: how many there are.
+        table: (groups, kinds), dense or sparse; None where each row is one kind.
+        clusters: the group of each row, which is then the group of each kind.
+    """
+
+    groups: int
+    table: Any
+    clusters: Codes
+
+    def count(self, weights: Weights) -> Weights:
+        """Rows of each kind, (m, kinds), where each group counts so often, (m, groups)."""
+        return weights[:, self.clusters] if self.table is None else np.asarray(weights @ self.table)
+
+    def gather_alike(self) -> tuple[NDArray[np.float64], NDArray[np.int64]] | None:
+        """The different rows of the table, and how many groups have each; None where they are not much fewer."""
+        if self.table is None or not isinstance(self.table, np.ndarray):
+            return None
+        different, groups = np.unique(self.table, axis=0, return_counts=True)
+        return (different, groups) if len(different) * _MULTINOMIAL_COST <= self.groups else None
 
 
 @dataclass(frozen=True)
@@ -24,12 +54,11 @@ class RowKinds:
 
     Attributes:
         counts: rows of each kind.
-        by_group: (groups, kinds), the same for each group of rows that belong together; None where each row is by
-            itself.
+        by_group: the same for each group of rows that belong together; None where each row is by itself.
     """
 
     counts: NDArray[np.int64]
-    by_group: Any = None
+    by_group: KindsOfGroups | None = None
 
     @property
     def rows(self) -> int:
@@ -40,24 +69,30 @@ class RowKinds:
         """How often each kind is drawn, (m, kinds) at a time, until there were ``resamples`` draws.
 
         Rows are drawn with replacement, as many as there are; groups are drawn whole, as many as there are groups.
+        Groups with the same rows of each kind are drawn together, where there are many of them.
         """
         if self.by_group is None:
             yield from bootstrap_draws(self.counts, resamples, random)
             return
-        groups = self.by_group.shape[0]
-        for together in _share_out(resamples, _DRAWN_AT_ONCE // max(self.by_group.shape)):
-            drawn = random.multinomial(groups, np.full(groups, 1 / groups), size=together).astype(np.float64)
-            yield drawn @ self.by_group
+        alike = self.by_group.gather_alike()
+        if alike is not None:
+            different, groups = alike
+            for drawn in bootstrap_draws(groups, resamples, random):
+                yield drawn @ different
+            return
+        groups, kinds = self.by_group.groups, len(self.counts)
+        for together in _share_out(resamples, _DRAWN_AT_ONCE // max(groups, kinds)):
+            yield self.by_group.count(_draw_each(groups, together, random))
 
     def exchange(self, resamples: int, random: np.random.Generator) -> Iterator[Weights]:
         """How many rows of each kind change sides, (m, kinds) at a time; a group changes whole."""
-        groups = len(self.counts) if self.by_group is None else self.by_group.shape[0]
+        groups = len(self.counts) if self.by_group is None else self.by_group.groups
         for together in _share_out(resamples, _EXCHANGED_AT_ONCE // max(groups, len(self.counts))):
             if self.by_group is None:
                 yield _exchange_rows(self.counts, together, random)
             else:
                 sides = random.integers(0, 2, (together, groups), dtype=np.int8).astype(np.float64)
-                yield sides @ self.by_group
+                yield self.by_group.count(sides)
 
 
 def distinct_rows(
@@ -98,8 +133,13 @@ def bootstrap_draws(counts: NDArray[np.int64], resamples: int, random: np.random
         if kinds < rows:
             yield random.multinomial(rows, counts / rows, size=together).astype(np.float64)
         else:
-            chosen = random.integers(0, rows, (together, rows)) + rows * np.arange(together)[:, None]
-            yield np.bincount(chosen.ravel(), minlength=together * rows).reshape(together, rows).astype(np.float64)
+            yield _draw_each(rows, together, random)
+
+
+def _draw_each(number: int, draws: int, random: np.random.Generator) -> Weights:
+    """How often each of so many things is drawn with replacement, (draws, number); quicker than a multinomial draw."""
+    chosen = random.integers(0, number, (draws, number)) + number * np.arange(draws)[:, None]
+    return np.bincount(chosen.ravel(), minlength=draws * number).reshape(draws, number).astype(np.float64)
 
 
 def _exchange_rows(counts: NDArray[np.int64], draws: int, random: np.random.Generator) -> Weights:
@@ -110,20 +150,23 @@ def _exchange_rows(counts: NDArray[np.int64], draws: int, random: np.random.Gene
 
 def _each_row(labelled: LabelledPredictions) -> RowKinds:
     ones = np.ones(len(labelled), dtype=np.int64)
-    return RowKinds(ones, _cross(labelled.clusters, np.arange(len(labelled)), len(labelled)))
+    clusters = labelled.clusters
+    return RowKinds(ones, None if clusters is None else KindsOfGroups(int(clusters.max()) + 1, None, clusters))
 
 
 def _count_kinds(kinds: Codes, clusters: Codes | None) -> tuple[NDArray[np.intp], RowKinds]:
     _, first, places, counts = np.unique(kinds, return_index=True, return_inverse=True, return_counts=True)
-    return first, RowKinds(counts, _cross(clusters, places, len(counts)))
+    return first, RowKinds(counts, None if clusters is None else _cross(clusters, places, len(counts)))
 
 
-def _cross(clusters: Codes | None, places: Codes, kinds: int) -> Any:
-    """Rows of each group and kind, sparse: most groups have few kinds."""
-    if clusters is None:
-        return None
+def _cross(clusters: Codes, places: Codes, kinds: int) -> KindsOfGroups:
+    """Rows of each group and kind; sparse where most groups have few of many kinds."""
+    groups = int(clusters.max()) + 1
+    if groups * kinds <= _DENSE_CELLS * len(clusters):
+        counted = np.bincount(clusters * kinds + places, minlength=groups * kinds)
+        return KindsOfGroups(groups, counted.reshape(groups, kinds).astype(np.float64), clusters)
     cells = (np.ones(len(clusters)), (clusters, places))
-    return sparse.coo_array(cells, shape=(int(clusters.max()) + 1, kinds)).tocsr()
+    return KindsOfGroups(groups, sparse.coo_array(cells, shape=(groups, kinds)).tocsr(), clusters)
 
 
 def _share_out(draws: int, at_once: int) -> Iterator[int]:
