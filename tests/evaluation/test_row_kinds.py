@@ -30,7 +30,7 @@ def describe_as_table(table: object) -> RowKinds:
 def sum_kinds(weights: np.ndarray) -> np.ndarray:
     """Rows of each of the three kinds, where each row was a kind."""
     kinds = np.concatenate([np.repeat(np.arange(3), row) for row in SIZES])
-    return weights @ np.eye(3)[kinds]
+    return np.asarray(weights @ np.eye(3)[kinds])
 
 
 def check_law(found: np.ndarray, expected: Counter[tuple[int, ...]]) -> None:
@@ -113,7 +113,7 @@ def test_many_kinds_of_few_rows_are_counted_sparse_and_alike() -> None:
     labelled = label_predictions(truth, found, None, names.tolist(), clusters=clusters.tolist())
     _, kinds = distinct_predictions(get_metric("f1_macro"), labelled)
     assert kinds.by_group is not None
-    assert sparse.issparse(kinds.by_group.table)
+    assert isinstance(kinds.by_group.table, sparse.csr_array)
     dense = KindsOfGroups(kinds.by_group.groups, kinds.by_group.table.toarray(), kinds.by_group.clusters)
     weights = random.integers(0, 3, (7, kinds.by_group.groups)).astype(float)
     assert np.array_equal(dense.count(weights), kinds.by_group.count(weights))

@@ -76,8 +76,8 @@ class RowKinds:
             return
         alike = self.by_group.gather_alike()
         if alike is not None:
-            different, groups = alike
-            for drawn in bootstrap_draws(groups, resamples, random):
+            different, occurring = alike
+            for drawn in bootstrap_draws(occurring, resamples, random):
                 yield drawn @ different
             return
         groups, kinds = self.by_group.groups, len(self.counts)
