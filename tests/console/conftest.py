@@ -13,10 +13,12 @@ import httpx
 import pytest
 import uvicorn
 
+from tiltyard.console.sign_in import console_guard
 from tiltyard.console.sources import ConsoleSources
 from tiltyard.ledger import Ledger
 from tiltyard.project import Project
 from tiltyard.registry import Registry, VersionInfo
+from tiltyard.serving.auth import Guard
 from tiltyard.serving.process.sockets import bind
 from tiltyard.testing import MemoryLedger
 from tiltyard.testing.registry import MemoryRegistry
@@ -122,13 +124,18 @@ def serve(films: Project) -> Iterator[Serve]:
 
 @contextmanager
 def running(
-    project: Project, registry: Registry, ledger: Ledger, sources: ConsoleSources | None = None
+    project: Project,
+    registry: Registry,
+    ledger: Ledger,
+    sources: ConsoleSources | None = None,
+    guard: Guard | None = None,
 ) -> Iterator[Reader]:
-    """A console on a free port."""
+    """A console on a free port; with its own guard, or that of a host without keys."""
     from tiltyard.console.app import create_console
 
     with closing(bind("127.0.0.1", 0)) as listener:
-        app = create_console(project, registry, ledger, sources or ConsoleSources())
+        guard = guard or console_guard(project.serving, None, "127.0.0.1")
+        app = create_console(project, registry, ledger, sources or ConsoleSources(), guard)
         server = uvicorn.Server(uvicorn.Config(app, lifespan="off", ws="none", log_config=None))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

@@ -69,7 +69,12 @@ class ServerUnderTest:
 
 @contextmanager
 def run_server(
-    folder: Path, package: Path | None, api_keys: Path | None = None, **options: object
+    folder: Path,
+    package: Path | None,
+    api_keys: Path | None = None,
+    *,
+    insecure_open: bool = False,
+    **options: object,
 ) -> Iterator[ServerUnderTest]:
     """Serve a package, or nothing."""
     registry, ledger = FakeRegistry(folder / "registry"), TestLedger()
@@ -77,7 +82,7 @@ def run_server(
         registry.point_alias("champion", registry.add(package))
     serving = ServingSection.model_validate({"port": 0, "reload_seconds": 3600, **options})
     backends = ServerBackends(registry, ledger, folder / "cache", TRUSTED, api_keys=api_keys)
-    running = Running(ModelServer(MODEL, options=serving, backends=backends))
+    running = Running(ModelServer(MODEL, options=serving, backends=backends, insecure_open=insecure_open))
     try:
         with httpx.Client(base_url=running.url, timeout=30) as client:
             yield ServerUnderTest(client, ledger, running.port)

@@ -14,11 +14,13 @@ from fastapi.concurrency import run_in_threadpool
 
 from tiltyard.console.middleware import PagePaths, SecureHeaders
 from tiltyard.console.pages import Page, PageData, Placeholder, all_pages, components
+from tiltyard.console.sign_in import SIGN_OUT, Guarded
 from tiltyard.console.sources import ConsoleSources
 from tiltyard.errors import TiltyardError
 from tiltyard.ledger import Ledger
 from tiltyard.project import Project
 from tiltyard.registry import Registry
+from tiltyard.serving.auth import Guard
 
 ASSETS = Path(__file__).parent / "assets"
 
@@ -44,7 +46,11 @@ _INDEX = """<!doctype html>
 
 
 def create_console(
-    project: Project, registry: Registry, ledger: Ledger, sources: ConsoleSources = NO_SOURCES
+    project: Project,
+    registry: Registry,
+    ledger: Ledger,
+    sources: ConsoleSources = NO_SOURCES,
+    guard: Guard | None = None,
 ) -> FastAPI:
     """Build the console of a project.
 
@@ -53,7 +59,9 @@ def create_console(
         registry: its versions; only read.
         ledger: its predictions and decisions; only read, and left open.
         sources: its runs, and the champion's files and scorer.
+        guard: decides who may see it; default: everybody.
     """
+    guard = guard or Guard.open_to_all()
     # Without the addresses of FastAPI's own documentation pages, which load their scripts from elsewhere.
     server = FastAPI(title="Tiltyard console", openapi_url=None, docs_url=None, redoc_url=None)
     app = Dash(
@@ -71,16 +79,19 @@ def create_console(
     # Nothing here streams; without this the browser would try to open a missing web socket for ever.
     app.backend.websocket_capability = False
     pages = all_pages(PageData(project, registry, ledger, sources=sources))
-    app.layout = _shell(project)
+    app.layout = lambda: _shell(project, with_sign_out=not guard.is_open)
     _route(app, pages)
     for page in pages:
         _keep_fresh(app, page)
-    server.add_middleware(PagePaths, paths=frozenset(page.path for page in pages))
+    paths = frozenset(page.path for page in pages)
+    server.add_middleware(PagePaths, paths=paths)
+    server.add_middleware(Guarded, guard=guard, pages=paths)
     server.add_middleware(SecureHeaders, script_hashes=tuple(app.csp_hashes()))
     return server
 
 
-def _shell(project: Project) -> html.Div:
+def _shell(project: Project, *, with_sign_out: bool) -> html.Div:
+    sign_out = html.Form(html.Button("Sign out", type="submit"), action=SIGN_OUT, method="POST", className="sign-out")
     return html.Div(
         [
             dcc.Location(id="address"),
@@ -91,6 +102,7 @@ def _shell(project: Project) -> html.Div:
                         html.Span([html.Img(src="/assets/icon.svg", alt=""), "Tiltyard"], className="brand"),
                         html.Span(project.model_name, className="badge"),
                         html.Nav(id="menu", **{"aria-label": "Pages"}),
+                        *([sign_out] if with_sign_out else []),
                     ],
                     className="wrap",
                 )

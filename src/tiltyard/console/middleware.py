@@ -5,6 +5,8 @@ from __future__ import annotations
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tiltyard.serving.auth import HEADERS
+
 
 class PagePaths:
     """Serves the application's one document at every page's address."""
@@ -21,7 +23,7 @@ class PagePaths:
 
 
 class SecureHeaders:
-    """Adds headers that block other hosts' scripts and frames.
+    """Adds headers that block other hosts' scripts and frames, and keep pages out of caches.
 
     Args:
         app: the application.
@@ -34,9 +36,7 @@ class SecureHeaders:
             # Plots and components set inline styles, hence 'unsafe-inline' for styles alone.
             "Content-Security-Policy": "default-src 'none'; "
             f"script-src 'self' {' '.join(script_hashes)}; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-            "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-            "Referrer-Policy": "no-referrer",
-            "X-Content-Type-Options": "nosniff",
+            "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -44,7 +44,10 @@ class SecureHeaders:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(self._headers)
+                headers = MutableHeaders(scope=message)
+                headers.update(self._headers)
+                for name, value in HEADERS:
+                    headers.setdefault(name.decode(), value.decode())
             await send(message)
 
         await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)

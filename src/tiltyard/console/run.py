@@ -16,6 +16,7 @@ from tiltyard.errors import MissingExtraError
 from tiltyard.ledger import Ledger
 from tiltyard.project import Project
 from tiltyard.registry import Registry
+from tiltyard.serving.auth import Guard
 from tiltyard.serving.connections.connection import BoundedConnection
 from tiltyard.serving.process.sockets import Address
 
@@ -35,13 +36,15 @@ def require_console() -> None:
             raise MissingExtraError("The console", "console") from None
 
 
-def run_console(
+def run_console(  # noqa: PLR0913 - what it shows, where, and to whom
     project: Project,
     registry: Registry,
     ledger: Ledger,
     listener: socket.socket,
     on_listening: Callable[[Address], None] | None = None,
     sources: ConsoleSources | None = None,
+    *,
+    guard: Guard,
 ) -> None:
     """Show a project's console until SIGTERM or SIGINT.
 
@@ -52,6 +55,7 @@ def run_console(
         listener: a socket that listens; closed when this returns.
         on_listening: called with the address once the console serves there.
         sources: its runs, and the champion's files and scorer.
+        guard: decides who may see it.
 
     Raises:
         MissingExtraError: Dash is not installed.
@@ -59,7 +63,7 @@ def run_console(
     require_console()
     from tiltyard.console.app import create_console  # noqa: PLC0415 - Dash is an extra, and slow to import
 
-    app = create_console(project, registry, ledger, sources or ConsoleSources())
+    app = create_console(project, registry, ledger, sources or ConsoleSources(), guard)
     # The application's lifespan would add a page for every address; ours are known.
     config = uvicorn.Config(
         app,

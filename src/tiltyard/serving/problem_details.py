@@ -55,6 +55,7 @@ EXPLAINED = frozenset(
         "queue.full",
         "rate.limited",
         "registry.unavailable",
+        "request.forwarded",
         "request.key",
         "request.malformed",
         "request.media-type",

@@ -20,8 +20,9 @@ from tiltyard.serving.problem_details import RequestError
 
 @pytest.fixture(scope="module")
 def proxied(tmp_path_factory: pytest.TempPathFactory, text_package: Path) -> Iterator[ServerUnderTest]:
-    """A server that trusts the proxy on this host."""
-    with run_server(tmp_path_factory.mktemp("proxied"), text_package, trusted_proxies=["127.0.0.1"]) as running:
+    """A server that trusts the proxy on this host, and is open to all that comes through it."""
+    folder = tmp_path_factory.mktemp("proxied")
+    with run_server(folder, text_package, insecure_open=True, trusted_proxies=["127.0.0.1"]) as running:
         yield running
 
 
@@ -65,7 +66,7 @@ def test_without_trust_the_headers_do_not_count() -> None:
 def test_callers_behind_a_trusted_proxy_have_their_own_rates() -> None:
     """One caller that sends too many does not keep others out who come through the same proxy."""
     options = ServingSection(rate_limit=0.01, rate_burst=1, trusted_proxies=("10.0.0.2",))
-    guard = guard_for(options, None, host="127.0.0.1")
+    guard = guard_for(options, None, host="127.0.0.1", insecure_open=True)
 
     def ask(caller: str) -> str:
         headers = [(b"host", b"127.0.0.1"), *forwarded(caller)]

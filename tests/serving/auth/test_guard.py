@@ -164,7 +164,7 @@ def test_other_sites_cannot_use_an_open_server(file: KeyFile) -> None:
     for host in ("localhost", "localhost:8000", "127.0.0.1:8000", "[::1]:8000", "app.localhost:1"):
         assert guard.check(request("/predict", host=host))
     for host in ("rebound.example", "rebound.example:8000", "192.168.1.5", "localhost.example"):
-        assert refusal(guard, request("/predict", host=host)) == (403, "host.other")
+        assert refusal(guard, request("/predict", host=host)) == (421, "host.other")
     assert guard.check(request("/admin/reload", sec_fetch_site="same-origin", origin="http://127.0.0.1:8000"))
     assert guard.check(request("/admin/reload", origin="http://127.0.0.1:8000"))
     for headers in (
@@ -174,9 +174,49 @@ def test_other_sites_cannot_use_an_open_server(file: KeyFile) -> None:
         {"origin": "null"},
     ):
         assert refusal(guard, request("/admin/reload", **headers)) == (403, "site.other")
-        assert guard.check(request("/docs", method="GET", **headers))
+        # A link may be followed; a script, an image or a request of the other page is refused.
+        assert refusal(guard, request("/predictions", method="GET", sec_fetch_mode="no-cors", **headers))[0] == 403
+        if "sec_fetch_site" in headers:
+            assert guard.check(request("/docs", method="GET", sec_fetch_mode="navigate", **headers))
+    assert refusal(guard, request("/admin/reload", referer="http://evil.example/a"))[0] == 403
+    assert guard.check(request("/admin/reload", referer="http://127.0.0.1:8000/docs"))
     open_guard = guard_for(ServingSection(), file.path, host="0.0.0.0", insecure_open=True)
     assert open_guard.check(request("/predict", host="example.com"))
+
+
+SIGNS = {
+    "forwarded": "for=198.51.100.7",
+    "via": "1.1 proxy",
+    "x_forwarded_for": "198.51.100.7",
+    "x_forwarded_host": "films.example",
+    "x_forwarded_proto": "https",
+    "x_real_ip": "198.51.100.7",
+    "cf_connecting_ip": "198.51.100.7",
+    "cf_ray": "1",
+    "true_client_ip": "198.51.100.7",
+    "cdn_loop": "cdn",
+    "tailscale_user_login": "a@example.com",
+}
+
+
+@pytest.mark.parametrize("sign", SIGNS)
+def test_what_was_forwarded_needs_a_key(file: KeyFile, sign: str) -> None:
+    """An open server refuses what a proxy forwarded, a trusted one too; with a key or --insecure-open it passes."""
+    forwarded = {sign: SIGNS[sign]}
+    options = ServingSection(trusted_proxies=("127.0.0.1",))
+    guard = guard_for(options, file.path, host="127.0.0.1")
+    assert guard.check(request("/predict"))
+    for path in ("/predict", "/health", "/"):
+        with pytest.raises(RequestError) as caught:
+            guard.check(request(path, **forwarded))
+        assert (caught.value.status, caught.value.code) == (403, "request.forwarded")
+        assert "tiltyard keys api new" in caught.value.next_step
+    insecure = guard_for(options, file.path, host="127.0.0.1", insecure_open=True)
+    assert insecure.check(request("/predict", **forwarded))
+    made = make(file, ["predict"])
+    guard = guard_for(options, file.path, host="127.0.0.1")
+    assert guard.check(request("/predict", made.token, **forwarded))
+    assert refusal(guard, request("/predict", **forwarded)) == (401, "api-key.missing")
 
 
 def test_too_many_requests_wait(file: KeyFile) -> None:

@@ -12,6 +12,7 @@ from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json, print_line
 from tiltyard.cli.versions.find_project import find_project
 from tiltyard.console.run import require_console, run_console
+from tiltyard.console.sign_in import console_guard
 from tiltyard.console.sources import console_sources
 from tiltyard.serving.process.sockets import Address, bind
 
@@ -23,16 +24,20 @@ from tiltyard.serving.process.sockets import Address, bind
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8050, show_default=True, help="Port; 0 chooses a free one."
 )
+@click.option("--insecure-open", is_flag=True, help="Show everything to anyone who can reach the address.")
 @json_option
-def console_command(project_path: Path | None, model_name: str | None, host: str, port: int, as_json: bool) -> None:
+def console_command(
+    project_path: Path | None, model_name: str | None, host: str, port: int, insecure_open: bool, as_json: bool
+) -> None:
     """Open the console: versions, metrics and predictions as pages.
 
-    The console only reads. Anyone who can reach its address sees every recorded input: keep it on this machine, or put
-    a proxy with authentication in front of it.
+    The console only reads, and shows every recorded input. Once API keys have been created, a browser signs in with one
+    that has the scope read. On an address other than loopback the console does not start without a key.
     """
     project = find_project(project_path, model_name)
     require_console()
     settings = wiring.load_settings(project)
+    guard = console_guard(project.serving, settings.api_key_file, host, insecure_open=insecure_open)
 
     def announce(address: Address) -> None:
         if as_json:
@@ -45,6 +50,7 @@ def console_command(project_path: Path | None, model_name: str | None, host: str
     try:
         with open_current_ledger(settings) as ledger:
             registry = wiring.open_registry(settings)
-            run_console(project, registry, ledger, listener, announce, console_sources(project, settings, registry))
+            sources = console_sources(project, settings, registry)
+            run_console(project, registry, ledger, listener, announce, sources, guard=guard)
     finally:
         listener.close()

@@ -17,3 +17,11 @@ window.dash_clientside = Object.assign({}, window.dash_clientside, {
     },
   },
 });
+
+// A session that has ended, or whose key was revoked: back to where browsers sign in, instead of pages that stand still.
+const fetchAsBefore = window.fetch;
+window.fetch = async function (...request) {
+  const response = await fetchAsBefore.apply(this, request);
+  if (response.status === 401) window.location.assign("/sign-in?page=" + encodeURIComponent(window.location.pathname));
+  return response;
+};

@@ -5,6 +5,7 @@ from tiltyard.serving.auth.guard import Guard, guard_for
 from tiltyard.serving.auth.keyfile import KeyFile
 from tiltyard.serving.auth.keys import SCOPES, ApiKey, ApiScope, NewKey
 from tiltyard.serving.auth.middleware import HEADERS, auth_middleware
+from tiltyard.serving.auth.sign_ins import SignIns
 
 __all__ = [
     "CALLER",
@@ -16,6 +17,7 @@ __all__ = [
     "Guard",
     "KeyFile",
     "NewKey",
+    "SignIns",
     "auth_middleware",
     "guard_for",
 ]

@@ -1,4 +1,4 @@
-"""Protection against pages of other sites: what a browser on this host may send to a server without API keys.
+"""Protection against pages of other sites: what a browser on this host may send to what listens here.
 
 Pages of other sites can send requests to loopback (cross-site request forgery), and can have their own name resolve to
 127.0.0.1 (DNS rebinding).
@@ -9,11 +9,12 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 from functools import lru_cache
+from urllib.parse import urlsplit
 
 from tiltyard.serving.problem_details import RequestError
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-HEADERS_READ = frozenset({b"host", b"origin", b"sec-fetch-site"})
+HEADERS_READ = frozenset({b"host", b"origin", b"referer", b"sec-fetch-site", b"sec-fetch-mode"})
 """The headers that these checks read."""
 
 
@@ -21,37 +22,40 @@ def check_host_header(headers: Mapping[bytes, bytes]) -> None:
     """Refuse a request that names this host by anything but a loopback name, as DNS rebinding does.
 
     Raises:
-        RequestError: 403.
+        RequestError: 421 (RFC 9110, section 15.5.20).
     """
     host = headers.get(b"host", b"").decode("latin-1")
     if host and not _is_loopback_header(host):
         raise RequestError(
-            f"The request is for the host {host!r}, and this server is open to this machine alone.",
-            status=403,
+            f"The request is for the host {host!r}, and without API keys only this machine is served.",
+            status=421,
             code="host.other",
-            next_step="Use 127.0.0.1 or localhost, or make a key: tiltyard keys api new --scope predict",
+            next_step="Use 127.0.0.1 or localhost, or make a key: tiltyard keys api new --scope predict --scope read",
         )
 
 
 def check_same_site(method: str, headers: Mapping[bytes, bytes]) -> None:
-    """Refuse a request that changes something and comes from a page of another site.
+    """Refuse a request that comes from a page of another site; a link that somebody follows may.
 
     Raises:
         RequestError: 403.
     """
-    if method in _SAFE_METHODS:
-        return
     site = headers.get(b"sec-fetch-site")
     origin = headers.get(b"origin", b"").decode("latin-1")
+    referer = headers.get(b"referer", b"").decode("latin-1")
+    safe = method in _SAFE_METHODS
     if site is not None:
-        same = site in (b"same-origin", b"none")
-    else:
+        # What follows a link shows the page to the person alone; a script, an image or a frame is of the other page.
+        same = site in (b"same-origin", b"none") or (safe and headers.get(b"sec-fetch-mode") == b"navigate")
+    elif origin:
         # Browsers send either header; a page without an origin sends "null".
         host = headers.get(b"host", b"").decode("latin-1")
-        same = origin in ("", f"http://{host}", f"https://{host}")
+        same = origin in (f"http://{host}", f"https://{host}")
+    else:
+        same = safe or not referer or _host_of(referer) == headers.get(b"host", b"").decode("latin-1").lower()
     if not same:
         raise RequestError(
-            f"The request comes from a page of another site ({origin or 'unnamed'}).",
+            f"The request comes from a page of another site ({origin or _host_of(referer) or 'unnamed'}).",
             status=403,
             code="site.other",
             next_step="Send it from a program, or with an API key from your own server.",
@@ -75,3 +79,10 @@ def _is_loopback_header(host: str) -> bool:
     if host.startswith("["):
         return is_loopback(host.partition("]")[0] + "]")
     return is_loopback(host.rpartition(":")[0] or host)
+
+
+def _host_of(url: str) -> str:
+    try:
+        return urlsplit(url).netloc.lower()
+    except ValueError:
+        return "unnamed"

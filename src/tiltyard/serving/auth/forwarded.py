@@ -2,6 +2,9 @@
 
 Anybody can send these headers. They count only where the connection comes from a proxy that ``trusted_proxies`` names;
 of a list of addresses, only those count that trusted proxies appended, read from its end.
+
+What is open without API keys is open to this machine alone, and a proxy admits strangers: there, a request that shows
+that it was forwarded is refused, by a trusted proxy too.
 """
 
 from __future__ import annotations
@@ -14,11 +17,32 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 
 from tiltyard.errors import UsageError
+from tiltyard.serving.problem_details import RequestError
 
 FORWARDED_FOR = b"x-forwarded-for"
 NOTE = "untrusted-proxy"
 """File in a host's state folder: the address of a proxy that forwards requests and is not trusted."""
 _PREFIX = b"x-forwarded-prefix"
+_SIGNS = frozenset(
+    {
+        b"forwarded",  # RFC 7239
+        b"via",  # RFC 9110, section 7.6.3
+        b"x-real-ip",
+        b"x-client-ip",
+        b"x-cluster-client-ip",
+        b"x-proxyuser-ip",
+        b"x-original-forwarded-for",
+        b"x-original-host",
+        b"x-original-url",
+        b"x-amzn-trace-id",
+        b"true-client-ip",
+        b"client-ip",
+        b"cdn-loop",  # RFC 8586
+        b"fastly-client-ip",
+        b"fly-client-ip",
+    }
+)
+_FIRST_PARTS = (b"x-forwarded-", b"cf-", b"x-envoy-", b"x-azure-", b"x-appengine-", b"x-vercel-", b"tailscale-")
 _WHOLE_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 _ADDRESS = re.compile(r"\[(?P<six>[^\]]+)\](?::\d+)?|(?P<four>[\d.]+)(?::\d+)?")
 
@@ -91,6 +115,23 @@ class TrustedProxies:
             address,
         )
         self.on_untrusted(address)
+
+
+def check_not_forwarded(headers: Iterable[tuple[bytes, bytes]]) -> None:
+    """Refuse a request that a proxy, a tunnel or a content network says it forwarded.
+
+    Raises:
+        RequestError: 403.
+    """
+    for name, _ in headers:
+        if name in _SIGNS or name.startswith(_FIRST_PARTS):
+            raise RequestError(
+                f"The request was forwarded (it has the header {name.decode('latin-1')}), and without API keys only "
+                "this machine is served.",
+                status=403,
+                code="request.forwarded",
+                next_step="Make a key: tiltyard keys api new --scope predict (or admit everybody: --insecure-open)",
+            )
 
 
 def _read_network(text: str) -> IPv4Network | IPv6Network:

@@ -1,9 +1,12 @@
-"""The guard: authenticates the caller of each request, checks its scopes, and limits its rate."""
+"""The guard: authenticates the caller of each request, checks its scopes, and limits its rate.
+
+It is the same for all that listens: the server, and the console, which also admits browsers that signed in with a key.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,17 +16,18 @@ from tiltyard.project import ServingSection
 from tiltyard.serving.auth import cross_site
 from tiltyard.serving.auth.caller import Caller, identify_by_key, restrict_anonymous, trust_anonymous
 from tiltyard.serving.auth.cross_site import check_host_header, check_same_site, is_loopback
-from tiltyard.serving.auth.forwarded import FORWARDED_FOR, TrustedProxies
+from tiltyard.serving.auth.forwarded import FORWARDED_FOR, TrustedProxies, check_not_forwarded
 from tiltyard.serving.auth.key_reloader import KeyReloader
-from tiltyard.serving.auth.keys import KeySet, read_own_key
+from tiltyard.serving.auth.keys import ApiKey, ApiScope, KeySet, read_own_key
 from tiltyard.serving.auth.rate_limit import RateLimiter
 from tiltyard.serving.auth.scopes import RequiredScope, required_scope
+from tiltyard.serving.auth.sign_ins import SignIns
 from tiltyard.serving.problem_details import RequestError
 
 AsgiScope = Mapping[str, Any]
 
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="tiltyard"'}
-_HEADERS_READ = cross_site.HEADERS_READ | {b"authorization", b"x-api-key", FORWARDED_FOR}
+_HEADERS_READ = cross_site.HEADERS_READ | {b"authorization", b"x-api-key", b"cookie", FORWARDED_FOR}
 
 
 class Guard:
@@ -43,11 +47,14 @@ class Guard:
     Args:
         keys: the valid keys.
         open_without_keys: whether every caller may do everything as long as no key was ever made.
-        only_loopback: whether requests must name this host by a loopback name while it is open.
+        only_loopback: whether, while it is open, requests must name this host by a loopback name, and none may have
+            been forwarded.
         rate: requests a second of one caller, 0 for no limit; a key's own limit goes before it.
         burst: requests that may come at once; default: those of a second, and at least 1.
         workers: processes that share the work; each lets its share pass.
         proxies: the proxies whose word about the caller's address counts; default: none.
+        scope_of: the scope that a path requires; default: those of the server's routes.
+        sign_ins: the browsers that signed in with a key; default: none.
     """
 
     def __init__(  # noqa: PLR0913 - one for each thing that guards
@@ -60,6 +67,8 @@ class Guard:
         burst: int | None = None,
         workers: int = 1,
         proxies: TrustedProxies | None = None,
+        scope_of: Callable[[str], RequiredScope] = required_scope,
+        sign_ins: SignIns | None = None,
     ) -> None:
         self.proxies = proxies or TrustedProxies()
         self._keys = keys
@@ -68,6 +77,8 @@ class Guard:
         self._rate = rate
         self._burst = burst
         self._workers = workers
+        self._scope_of = scope_of
+        self.sign_ins = sign_ins
         self._rate_limiter = RateLimiter()
 
     @classmethod
@@ -90,30 +101,49 @@ class Guard:
             Its caller.
 
         Raises:
-            RequestError: 401 without a valid key; 403 where the key lacks the scope, or the request comes from a page
-                of another site; 429 where the caller sends too many.
+            RequestError: 401 without a valid key; 403 where the key lacks the scope, the request comes from a page
+                of another site, or was forwarded to what is open; 421 where it names another host; 429 where the
+                caller sends too many.
         """
         headers = {name: value for name, value in scope["headers"] if name in _HEADERS_READ}
         address = (scope.get("client") or ("",))[0]
         if FORWARDED_FOR in headers:
             address = self.proxies.find_caller(address, scope["headers"])
-        required = required_scope(scope["path"])
+        required = self._scope_of(scope["path"])
         keys = self._keys.current()
         if self._open_without_keys and not keys:
             if self._only_loopback:
                 check_host_header(headers)
+                check_not_forwarded(scope["headers"])
             check_same_site(scope["method"], headers)
             caller = trust_anonymous(address)
         else:
+            if self.sign_ins is not None:
+                # A browser sends what it signed in with by itself, also where another site asks it to.
+                check_same_site(scope["method"], headers)
             token = _read_token(headers)
-            if token is None:
-                if required == "public":
-                    return restrict_anonymous(address)
-                raise _unauthorised_error("The request carries no API key.", "api-key.missing")
-            caller = _authenticate(keys, token, address)
+            if token is not None:
+                caller = _authenticate(keys, token, address)
+            else:
+                key = self.sign_ins.find(scope, headers.get(b"cookie", b"")) if self.sign_ins else None
+                if key is None:
+                    if required == "public":
+                        return restrict_anonymous(address)
+                    raise _unauthorised_error("The request carries no API key.", "api-key.missing")
+                caller = _accept(keys.get(key), address)
             _check_scope(caller, required)
         if required != "public":
             self._check_rate(caller)
+        return caller
+
+    def authenticate(self, token: str, address: str, required: ApiScope) -> Caller:
+        """The caller who shows a key in another way than by a header, such as in a form.
+
+        Raises:
+            RequestError: 401 where the key is not valid, 403 where it lacks the scope.
+        """
+        caller = _authenticate(self._keys.current(), token, address)
+        _check_scope(caller, required)
         return caller
 
     def _check_rate(self, caller: Caller) -> None:
@@ -134,7 +164,7 @@ class Guard:
             )
 
 
-def guard_for(
+def guard_for(  # noqa: PLR0913 - as the guard itself
     options: ServingSection,
     file: Path | None,
     *,
@@ -142,8 +172,11 @@ def guard_for(
     workers: int = 1,
     insecure_open: bool = False,
     own_key: str | None = None,
+    scope_of: Callable[[str], RequiredScope] = required_scope,
+    sign_ins: SignIns | None = None,
+    needed: ApiScope = "predict",
 ) -> Guard:
-    """The guard of a server that is about to listen.
+    """The guard of a server, or of the console, that is about to listen.
 
     Args:
         options: the project's ``[serving]``.
@@ -152,6 +185,9 @@ def guard_for(
         workers: processes that share the work.
         insecure_open: whether it may listen beyond loopback without a key.
         own_key: the stored form of one key more, as JSON; it is for the program that started this server.
+        scope_of: the scope that a path requires; default: those of the server's routes.
+        sign_ins: the browsers that signed in with a key; default: none.
+        needed: a scope that its callers need, for the next step of the error.
 
     Raises:
         UsageError: it would be open to others without ``insecure_open``; or the file or ``own_key`` cannot be read.
@@ -160,8 +196,8 @@ def guard_for(
     loopback = is_loopback(host)
     if not (loopback or insecure_open or keys.current()):
         raise UsageError(
-            f"The server would listen on {host}, open to everybody who reaches it: there are no API keys.",
-            next_step="Make one: tiltyard keys api new --scope predict (or serve without keys: --insecure-open).",
+            f"It would listen on {host}, open to everybody who reaches it: there are no API keys.",
+            next_step=f"Make one: tiltyard keys api new --scope {needed} (or go without keys: --insecure-open).",
             code="server.open",
         )
     return Guard(
@@ -172,6 +208,8 @@ def guard_for(
         burst=options.rate_burst,
         workers=workers,
         proxies=TrustedProxies(options.trusted_proxies),
+        scope_of=scope_of,
+        sign_ins=sign_ins,
     )
 
 
@@ -187,7 +225,11 @@ def _read_token(headers: Mapping[bytes, bytes]) -> str | None:
 
 
 def _authenticate(keys: KeySet, token: str, address: str) -> Caller:
-    key = keys.find(token)
+    return _accept(keys.find(token), address)
+
+
+def _accept(key: ApiKey | None, address: str) -> Caller:
+    """The caller who has a key, which must be valid now."""
     if key is None:
         raise _unauthorised_error("This server does not know the API key.", "api-key.invalid")
     state = key.state(datetime.now(UTC))

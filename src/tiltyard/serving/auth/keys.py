@@ -133,6 +133,10 @@ class KeySet:
     def __len__(self) -> int:
         return self._count
 
+    def get(self, key_id: str) -> ApiKey | None:
+        """The key of an id, whatever its state."""
+        return self._keys.get(key_id)
+
     def find(self, token: str) -> ApiKey | None:
         """The key whose digest a token has, whatever its state; compared in constant time.
 

@@ -164,7 +164,7 @@ def _add_security(document: dict[str, Any], *, keys_needed: bool) -> None:
     for path, operations in document["paths"].items():
         need = required_scope(path)
         for operation in operations.values():
-            refusals = (401, 403, 431) if need == "public" else (401, 403, 429, 431)
+            refusals = (401, 403, 421, 431) if need == "public" else (401, 403, 421, 429, 431)
             for status, response in problem_responses(*refusals).items():
                 operation["responses"].setdefault(str(status), response)
             if need == "public" or not keys_needed:
