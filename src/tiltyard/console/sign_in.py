@@ -140,7 +140,7 @@ def _read_header(scope: Scope, wanted: bytes) -> bytes:
 
 
 async def _read_body(receive: Receive) -> bytes:
-    body = b""
+    body = bytearray()
     while True:
         message = await receive()
         body += message.get("body", b"")
@@ -152,4 +152,4 @@ async def _read_body(receive: Receive) -> bytes:
                 next_step="Send the API key alone.",
             )
         if not message.get("more_body"):
-            return body
+            return bytes(body)
