@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from tiltyard.cli.main import main
 from tiltyard.ledger import Event, SqlLedger
 from tiltyard.registry import MlflowRegistry
 from tiltyard.registry.alias_history import BEGUN, alias_change_subject
+from tiltyard.sqlite import open_sqlite
 
 APPROVED = PROJECT.replace('rule = "better"', 'rule = "better"\napproval = "required"')
 
@@ -45,9 +46,8 @@ def test_promotion_rollback_and_history_agree(tmp_path: Path, fresh_store: Path)
     assert films.call_json("history", "--anchor", whole["end"]) == {**whole, "noted": 3}
     odd = whole["end"].replace(":", ":0", 1)[:-1]
     assert films.call("history", "--anchor", odd, check=False).returncode == 3
-    with sqlite3.connect(films.root / ".tiltyard" / "ledger.db") as ledger:
+    with closing(open_sqlite(films.root / ".tiltyard" / "ledger.db")) as ledger:
         ledger.execute("UPDATE events SET reason = 'nothing happened' WHERE kind = 'rolled-back'")
-    ledger.close()
     tampered = films.call("history", "--verify", "--json", check=False)
     assert tampered.returncode == 3
     assert json.loads(tampered.stdout)["broken"]

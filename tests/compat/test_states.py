@@ -13,6 +13,7 @@ import sys
 import tarfile
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ import httpx
 import pytest
 
 from tests.films import Films, environment, serving
+from tiltyard.sqlite import open_sqlite
 
 pytestmark = pytest.mark.journey
 
@@ -47,10 +49,8 @@ class OldState:
 
     def recorded_ids(self) -> list[str]:
         """Ids of the predictions in the ledger, whatever the spools hold."""
-        with sqlite3.connect(self.project.root / ".tiltyard" / "ledger.db") as ledger:
-            ids = [str(id_) for (id_,) in ledger.execute("SELECT id FROM predictions")]
-        ledger.close()
-        return ids
+        with closing(open_sqlite(self.project.root / ".tiltyard" / "ledger.db")) as ledger:
+            return [str(id_) for (id_,) in ledger.execute("SELECT id FROM predictions")]
 
 
 def unpack(name: str, root: Path) -> OldState:

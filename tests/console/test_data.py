@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -29,6 +29,7 @@ from tiltyard.jsonable import to_json_object
 from tiltyard.ledger import SqlLedger
 from tiltyard.promotion.gates import GateResult, Verdict
 from tiltyard.registry import VersionInfo
+from tiltyard.sqlite import open_sqlite
 from tiltyard.testing import NOON, MemoryLedger, make_event, make_prediction
 from tiltyard.testing.registry import MemoryRegistry
 
@@ -234,9 +235,8 @@ def test_a_changed_decision_is_detected(tmp_path: Path) -> None:
     with SqlLedger.open(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
         ledger.append(make_event(reason="worse"))
         assert decisions_view(ledger, "films").broken == ()
-        with sqlite3.connect(tmp_path / "ledger.db") as database:
+        with closing(open_sqlite(tmp_path / "ledger.db")) as database:
             database.execute("UPDATE events SET reason = 'better'")
-        database.close()
         assert len(decisions_view(ledger, "films").broken) == 1
 
 

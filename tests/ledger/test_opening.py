@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -22,6 +21,7 @@ from tiltyard.errors import InputError, UnavailableError, UsageError
 from tiltyard.ledger import Label, LabelRequest, SqlLedger
 from tiltyard.ledger.sql.migration import MIGRATIONS
 from tiltyard.ledger.sql.schema import REVISION, VERSION_TABLE, metadata
+from tiltyard.sqlite import open_sqlite
 from tiltyard.testing import NOON, make_event, make_prediction
 
 
@@ -248,7 +248,7 @@ def test_a_ledger_that_is_locked(tmp_path: Path) -> None:
     """A ledger that another process keeps locked is reported as in use, and works again afterwards."""
     file = tmp_path / "ledger.db"
     with SqlLedger.open(f"sqlite:///{file}?timeout=0.05") as ledger:
-        other = sqlite3.connect(file, isolation_level=None)
+        other = open_sqlite(file)
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(UnavailableError) as refused:
             ledger.record([make_prediction()])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from contextlib import closing
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from tiltyard.errors import InputError, UnavailableError
 from tiltyard.ledger import Event, Label, Ledger, SqlLedger
 from tiltyard.ledger.spools.spool import SpooledLedger, measure_lag
 from tiltyard.ledger.spools.spool_shipper import REFUSED, Shipper, ship_folder
+from tiltyard.sqlite import open_sqlite
 from tiltyard.testing import MemoryLedger, make_prediction
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -67,11 +67,10 @@ def test_the_spool_of_an_earlier_build_is_shipped(tmp_path: Path, spool: Spooled
     made = make_prediction()
     with SqlLedger.open(f"sqlite:///{tmp_path}/spool/9.db") as gone:
         gone.record([made])
-    with closing(sqlite3.connect(tmp_path / "spool/9.db")) as file:
+    with closing(open_sqlite(tmp_path / "spool/9.db")) as file:
         file.execute("DROP INDEX predictions_by_unit")
         for column in ("unit", "assignment"):
             file.execute(f"ALTER TABLE predictions DROP COLUMN {column}")
-        file.commit()
     assert spool.prediction(made.id) == made
     assert ship_folder(tmp_path / "spool", switch.ledger) == 1
     assert list(switch.ledger.predictions()) == [made]

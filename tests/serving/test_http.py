@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -26,6 +25,7 @@ from tiltyard.errors import UnavailableError, UsageError
 from tiltyard.ledger.sql.store import SqlLedger
 from tiltyard.serving.process.sockets import bind
 from tiltyard.serving.server import ModelServer, ServerBackends
+from tiltyard.sqlite import open_sqlite
 
 PROBLEM = "application/problem+json"
 FORM = "application/x-www-form-urlencoded"
@@ -358,7 +358,7 @@ def test_locked_ledger_is_503_and_recovers(
     registry.point_alias("champion", registry.add(text_package))
     file = tmp_path / "ledger.db"
     running = start(ledger=SqlLedger.open(f"sqlite:///{file}?timeout=0.1"))
-    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as other:
+    with contextlib.closing(open_sqlite(file)) as other:
         other.execute("BEGIN IMMEDIATE")
         refused = httpx.post(f"{running.url}/predict", json={"text": "a"}, timeout=30)
         assert (refused.status_code, refused.json()["code"]) == (503, "ledger.unavailable")

@@ -10,6 +10,7 @@ from tiltyard.ledger.spools.spool import SpooledLedger, measure_lag
 from tiltyard.ledger.spools.spool_shipper import Shipper, ship_folder
 from tiltyard.ledger.sql.store import SqlLedger
 from tiltyard.settings import Settings
+from tiltyard.sqlite import claim_for_python
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ def open_ledger(settings: Settings) -> SqlLedger:
         UsageError: the URL cannot be understood, or names a database that is not supported.
         UnavailableError: the database cannot be reached, is damaged, or belongs to a newer Tiltyard.
     """
+    # MLflow opens its own file when it likes: where that is the ledger's too, the ledger takes the library of MLflow.
+    claim_for_python(settings.tracking_uri, settings.registry_uri)
     return SqlLedger.open(settings.ledger_url)
 
 

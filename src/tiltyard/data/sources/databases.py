@@ -32,6 +32,7 @@ from tiltyard.data.sources.memory import PEAK_OF_OBJECTS, MemoryBudget
 from tiltyard.errors import DataError, MissingExtraError
 from tiltyard.formatting import format_count
 from tiltyard.project import DataSection
+from tiltyard.sqlite import make_sqlite_engine
 from tiltyard.suggest import nearest
 
 CONNECT_SECONDS = 10
@@ -74,6 +75,8 @@ def _open_engine(location: Location, root: Path) -> Engine:
         # Behind a pooler in transaction mode a prepared statement may be another connection's.
         limits["prepare_threshold"] = None
     try:
+        if url.drivername in ("sqlite", "sqlite+pysqlite"):
+            return make_sqlite_engine(url, own=False, poolclass=NullPool)
         return create_engine(url, connect_args=limits, poolclass=NullPool)
     except NoSuchModuleError:
         raise DataError(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -35,6 +34,7 @@ from tiltyard.ledger.ports import (
 from tiltyard.ledger.records import SHADOW, Event, Label, LabelReceipt, NamedPrediction, Prediction, PredictionStats
 from tiltyard.ledger.sql.store import SqlLedger
 from tiltyard.ledger.storable import check_text, from_micros
+from tiltyard.sqlite import SQLITE_ERRORS, SqliteConnection, open_read_only
 
 log = logging.getLogger(__name__)
 
@@ -309,7 +309,7 @@ class SpooledLedger(ClosedByWith):
                 with closing(open_read_only(file)) as connection:
                     filled = query.replace("{columns}", stored_columns(connection))
                     rows: list[tuple[Any, ...]] = connection.execute(filled, arguments).fetchall()
-            except sqlite3.Error as error:
+            except SQLITE_ERRORS as error:
                 log.warning("The spool %s cannot be read: %s", file, error)
                 continue
             yield rows
@@ -320,15 +320,10 @@ def list_spools(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.db"))
 
 
-def stored_columns(spool: sqlite3.Connection) -> str:
+def stored_columns(spool: SqliteConnection) -> str:
     """The columns of a spool's predictions, for a query, in the order of ``PredictionRow``."""
     known = {str(row[1]) for row in spool.execute("PRAGMA table_info(predictions)")}
     return ", ".join("NULL" if name in _ADDED and name not in known else name for name in PredictionRow._fields)
-
-
-def open_read_only(file: Path) -> sqlite3.Connection:
-    """A read-only connection to a spool; the caller closes it."""
-    return sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=1.0)
 
 
 def measure_lag(folder: Path) -> Lag:
@@ -340,7 +335,7 @@ def measure_lag(folder: Path) -> Lag:
                 count, first = connection.execute("SELECT count(*), min(at_us) FROM predictions").fetchone()
                 for table in ("labels", "events"):
                     count += connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
-        except sqlite3.Error:
+        except SQLITE_ERRORS:
             unreadable.append(file)
             continue
         rows += count

@@ -7,7 +7,6 @@ import fcntl
 import json
 import logging
 import os
-import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -22,6 +21,7 @@ from tiltyard.ledger.codec import PredictionRow, decode_event, decode_label
 from tiltyard.ledger.ports import Ledger
 from tiltyard.ledger.records import Event
 from tiltyard.ledger.spools.spool import CentralLedger, list_spools, stored_columns
+from tiltyard.sqlite import SQLITE_ERRORS, SqliteConnection, open_sqlite
 
 AT_ONCE = 500
 PAUSE_SECONDS = 0.5
@@ -99,21 +99,18 @@ class Shipper:
         return False
 
 
-def _ship_file(file: Path, part: Callable[[sqlite3.Connection, Ledger, Path], int], central: Ledger) -> int:
+def _ship_file(file: Path, part: Callable[[SqliteConnection, Ledger, Path], int], central: Ledger) -> int:
     try:
-        connection = sqlite3.connect(file, timeout=5.0, isolation_level=None)
-        with closing(connection):
-            # A removal that a power cut undoes only means to ship again what is there already.
-            connection.execute("PRAGMA synchronous=OFF")
+        with closing(open_sqlite(file)) as connection:
             if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'predictions'").fetchone():
                 return 0  # its worker is still making it
             return part(connection, central, file.parent)
-    except sqlite3.Error as error:
+    except SQLITE_ERRORS as error:
         log.warning("The spool %s cannot be read now: %s", file, error)
         return 0
 
 
-def _ship_predictions(spool: sqlite3.Connection, central: Ledger, folder: Path) -> int:
+def _ship_predictions(spool: SqliteConnection, central: Ledger, folder: Path) -> int:
     moved = 0
     query = f"SELECT rowid, {stored_columns(spool)} FROM predictions ORDER BY rowid LIMIT {AT_ONCE}"  # noqa: S608 - our own names
     while stored := spool.execute(query).fetchall():
@@ -141,7 +138,7 @@ def _record_each(rows: Sequence[PredictionRow], central: Ledger, folder: Path) -
                 aside.write(json.dumps(row._asdict() | {"refused": error.message}) + "\n")
 
 
-def _ship_labels(spool: sqlite3.Connection, central: Ledger, _folder: Path) -> int:
+def _ship_labels(spool: SqliteConnection, central: Ledger, _folder: Path) -> int:
     moved, after = 0, 0
     query = (
         "SELECT sequence, prediction_id, at_us, label, source FROM labels WHERE sequence > ? ORDER BY sequence LIMIT ?"
@@ -161,11 +158,12 @@ def _ship_labels(spool: sqlite3.Connection, central: Ledger, _folder: Path) -> i
     return moved
 
 
-def _ship_events(spool: sqlite3.Connection, central: Ledger, _folder: Path) -> int:
-    spool.row_factory = sqlite3.Row
-    stored = spool.execute("SELECT * FROM events ORDER BY sequence").fetchall()
+def _ship_events(spool: SqliteConnection, central: Ledger, _folder: Path) -> int:
+    found = spool.execute("SELECT * FROM events ORDER BY sequence")
+    names = [str(column[0]) for column in found.description]
+    stored = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
     for row in stored:
-        event = decode_event(dict(row))
+        event = decode_event(row)
         if not _was_shipped(event, central):
             central.append(event)
         spool.execute("DELETE FROM events WHERE sequence = ?", (row["sequence"],))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
 from tiltyard.ledger.sql.database import Database
+from tiltyard.sqlite import SQLITE_ERRORS, SqliteConnection
 
 MOST_ROWS = 64
 """Rows of one statement: more would gain little, and each number of rows needs its own prepared statement."""
@@ -32,7 +32,7 @@ class RowInserter:
         self._head = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "  # noqa: S608 - our own names
         self._row = f"({', '.join('?' * len(columns))})"
         self._statements: dict[int, str] = {}
-        self._connection: sqlite3.Connection | None = None
+        self._connection: SqliteConnection | None = None
 
     def insert(self, rows: Sequence[Sequence[Any]]) -> None:
         """Insert all rows (at least one) in one transaction; durable when this returns.
@@ -53,7 +53,7 @@ class RowInserter:
                     self._step(connection, rows[start : start + MOST_ROWS])
                 connection.execute("COMMIT")
             except BaseException:
-                with contextlib.suppress(sqlite3.Error):
+                with contextlib.suppress(*SQLITE_ERRORS):
                     connection.execute("ROLLBACK")
                 raise
 
@@ -64,7 +64,7 @@ class RowInserter:
                 self._connection.close()
                 self._connection = None
 
-    def _step(self, connection: sqlite3.Connection, rows: Sequence[Sequence[Any]]) -> None:
+    def _step(self, connection: SqliteConnection, rows: Sequence[Sequence[Any]]) -> None:
         count = len(rows)
         statement = self._statements.get(count)
         if statement is None:

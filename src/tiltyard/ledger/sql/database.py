@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import sqlite3
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
@@ -17,12 +15,11 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from tiltyard.errors import MissingExtraError, UnavailableError, UsageError
-from tiltyard.ledger.sql.errors import describe_database_error, is_locked
+from tiltyard.ledger.sql.errors import describe_database_error
 from tiltyard.redact import without_password
+from tiltyard.sqlite import BUSY_SECONDS, SQLITE_ERRORS, SqliteConnection, make_sqlite_engine, open_outside_pool
 
 _SETTING = re.compile(r"^(-c|--)")
-BUSY_SECONDS = 5.0
-"""How long to wait for another process's transaction, or for a server to accept a connection."""
 
 
 class Database:
@@ -89,24 +86,19 @@ class Database:
         with self._turn:
             try:
                 yield
-            except sqlite3.Error as error:
+            except SQLITE_ERRORS as error:
                 raise describe_database_error(error, self.redacted_url) from error
 
-    def raw_sqlite(self) -> sqlite3.Connection:
+    def raw_sqlite(self) -> SqliteConnection:
         """A new connection to the SQLite file, outside of the pool, in autocommit; the caller closes it.
 
         Raises:
             UnavailableError: the file cannot be opened.
         """
-        arguments, parsed = self.engine.dialect.create_connect_args(self.engine.url)
-        options: dict[str, Any] = {"timeout": BUSY_SECONDS, **parsed}
-        options |= {"isolation_level": None, "check_same_thread": False}
         try:
-            connection: sqlite3.Connection = sqlite3.connect(arguments[0], **options)
-            _set_up_sqlite(connection, None)
-        except sqlite3.Error as error:
+            return open_outside_pool(self.engine, BUSY_SECONDS)
+        except SQLITE_ERRORS as error:
             raise describe_database_error(error, self.redacted_url) from error
-        return connection
 
     def close(self) -> None:
         """Close all connections that are idle."""
@@ -161,31 +153,9 @@ def _sqlite_engine(url: URL) -> Engine:
         ) from None
     arguments = {} if "timeout" in url.query else {"timeout": BUSY_SECONDS}
     # Without isolation_level, sqlite3 leaves transactions to us.
-    engine = create_engine(url, connect_args={**arguments, "isolation_level": None})
-    event.listen(engine, "connect", _set_up_sqlite)
+    engine = make_sqlite_engine(url, own=True, connect_args={**arguments, "isolation_level": None})
     event.listen(engine, "begin", _begin_sqlite)
     return engine
-
-
-def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:
-    # WAL lets readers and the writer work at the same time; FULL syncs every commit before it returns.
-    connection.execute("PRAGMA synchronous=FULL")
-    # The file remembers WAL. Turning it on takes the whole file, and SQLite does not wait for that itself.
-    deadline = time.monotonic() + BUSY_SECONDS
-    while True:
-        try:
-            mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
-            break
-        except sqlite3.OperationalError as error:
-            if not is_locked(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
-    if mode != "wal":
-        raise UnavailableError(
-            f"SQLite cannot keep a write-ahead log here (it says '{mode}').",
-            next_step="Keep the ledger on a local disk, or in PostgreSQL, with TILTYARD_LEDGER.",
-            code="ledger.away",
-        )
 
 
 def _begin_sqlite(connection: Connection) -> None:

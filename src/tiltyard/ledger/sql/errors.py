@@ -6,11 +6,11 @@ Error Codes". An error without a code, as of a connection that was never made, s
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
 
 from sqlalchemy.exc import DBAPIError
 
+from tiltyard import sqlite
 from tiltyard.errors import InputError, TiltyardError, UnavailableError
 from tiltyard.redact import without_passwords
 
@@ -75,17 +75,17 @@ _POSTGRES = {
     "42P05": _MIXED,  # duplicate_prepared_statement
 }
 _SQLITE = {
-    sqlite3.SQLITE_BUSY: _BUSY,
-    sqlite3.SQLITE_LOCKED: _BUSY,
-    sqlite3.SQLITE_FULL: _FULL,
-    sqlite3.SQLITE_CORRUPT: _DAMAGED,
-    sqlite3.SQLITE_NOTADB: _DAMAGED,
-    sqlite3.SQLITE_READONLY: _READ_ONLY,
-    sqlite3.SQLITE_PERM: _READ_ONLY,
-    sqlite3.SQLITE_AUTH: _READ_ONLY,
+    sqlite.BUSY: _BUSY,
+    sqlite.LOCKED: _BUSY,
+    sqlite.FULL: _FULL,
+    sqlite.DAMAGED: _DAMAGED,
+    sqlite.NOT_A_DATABASE: _DAMAGED,
+    sqlite.READ_ONLY: _READ_ONLY,
+    sqlite.NOT_PERMITTED: _READ_ONLY,
+    sqlite.DENIED: _READ_ONLY,
     # Our statements are fixed: where SQLite cannot compile one, a table or a column is not there.
-    sqlite3.SQLITE_ERROR: _LACKING,
-    sqlite3.SQLITE_SCHEMA: _LACKING,
+    sqlite.SQL_ERROR: _LACKING,
+    sqlite.SCHEMA_CHANGED: _LACKING,
 }
 
 
@@ -109,11 +109,6 @@ def describe_database_error(error: Exception, redacted_url: str) -> TiltyardErro
     return UnavailableError(
         f"The ledger {redacted_url} {trouble.what}: {first_line}.", next_step=trouble.next_step, code=trouble.code
     )
-
-
-def is_locked(error: Exception) -> bool:
-    """Whether SQLite failed because another connection holds a lock."""
-    return _sqlite_code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 def _find_trouble(original: BaseException) -> _Trouble:

@@ -14,8 +14,7 @@ from tiltyard.registry.mlflow_backend.artifact_store_errors import store_error
 from tiltyard.registry.mlflow_backend.mlflow_auth import auth_error
 from tiltyard.registry.mlflow_backend.relocation import relocate_artifacts
 from tiltyard.registry.mlflow_env import configure_mlflow
-
-SQLITE = "sqlite:///"
+from tiltyard.sqlite import SQLITE_ERRORS, claim_for_python, file_of_url
 
 
 def open_client(tracking_uri: str, registry_uri: str | None = None) -> Any:
@@ -26,16 +25,19 @@ def open_client(tracking_uri: str, registry_uri: str | None = None) -> Any:
 
     Raises:
         UnavailableError: the server or database cannot be reached.
+        UsageError: this process has MLflow's SQLite file open with another SQLite library.
     """
     configure_mlflow()
     with mlflow_errors(tracking_uri):
         from mlflow.tracking import MlflowClient  # noqa: PLC0415
 
-        with _lock_first_use(tracking_uri):
-            if tracking_uri.startswith(SQLITE):
-                relocate_artifacts(Path(tracking_uri.removeprefix(SQLITE)))
+        claim_for_python(tracking_uri, registry_uri)
+        file = file_of_url(tracking_uri)
+        with _lock_first_use(file):
+            if file is not None:
+                relocate_artifacts(file)
             client = MlflowClient(tracking_uri=tracking_uri, registry_uri=registry_uri or tracking_uri)
-            if tracking_uri.startswith(SQLITE):
+            if file is not None:
                 client.search_experiments(max_results=1)
         return client
 
@@ -81,8 +83,8 @@ def _translate_error(error: Exception, where: str) -> Exception:
         if code == "INVALID_PARAMETER_VALUE" and "not found" in text.lower():
             return NotFoundError(text, next_step="See what there is: tiltyard list-versions")
         return TiltyardError(f"MLflow refused: {text}", next_step="Check the name, version and alias.", code="mlflow")
-    if isinstance(error, OSError) or type(error).__module__.startswith(
-        ("requests", "urllib3", "sqlalchemy", "sqlite3")
+    if isinstance(error, (OSError, *SQLITE_ERRORS)) or type(error).__module__.startswith(
+        ("requests", "urllib3", "sqlalchemy")
     ):
         return _unavailable_error(where, _first_line(error))
     return error
@@ -105,11 +107,10 @@ def _first_line(error: Exception) -> str:
 
 
 @contextmanager
-def _lock_first_use(uri: str) -> Iterator[None]:
-    if not uri.startswith(SQLITE):
+def _lock_first_use(database: Path | None) -> Iterator[None]:
+    if database is None:
         yield
         return
-    database = Path(uri.removeprefix(SQLITE))
     database.parent.mkdir(parents=True, exist_ok=True)
     with database.with_name(database.name + ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -8,7 +8,6 @@ copy never touches the original.
 from __future__ import annotations
 
 import logging
-import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from tiltyard.errors import UnavailableError
+from tiltyard.sqlite import SQLITE_ERRORS, SqliteConnection, open_sqlite
 
 ARTIFACTS = "artifacts"
 """Name of the folder of artifacts next to the database."""
@@ -64,14 +64,18 @@ def relocate_artifacts(database: Path) -> tuple[Relocation, ...]:
     after = database.resolve().parent / ARTIFACTS
     if not database.is_file():
         return ()
-    with closing(sqlite3.connect(database, timeout=60.0, isolation_level=None)) as connection:
+    try:
+        connection = open_sqlite(database, timeout=60.0)
+    except SQLITE_ERRORS:  # no database: MLflow says so
+        return ()
+    with closing(connection):
         stored = [location for location in _read_locations(connection) if _find_path(location) not in (None, after)]
         moved = [location for location in stored if _is_own(connection, location, after)]
         if not moved:
             return ()
         try:
             found = tuple(_relocate(connection, location, after) for location in moved)
-        except sqlite3.OperationalError as error:
+        except SQLITE_ERRORS as error:
             raise UnavailableError(
                 f"This project was at {_find_path(moved[0])} before, and its database {database} cannot be corrected: "
                 f"{error}.",
@@ -86,16 +90,16 @@ def relocate_artifacts(database: Path) -> tuple[Relocation, ...]:
     return found
 
 
-def _read_locations(connection: sqlite3.Connection) -> list[str]:
+def _read_locations(connection: SqliteConnection) -> list[str]:
     try:
         return [
             str(row[0]) for row in connection.execute("SELECT DISTINCT artifact_location FROM experiments") if row[0]
         ]
-    except sqlite3.DatabaseError:  # no tables yet, or no database: MLflow says which
+    except SQLITE_ERRORS:  # no tables yet: MLflow makes them
         return []
 
 
-def _is_own(connection: sqlite3.Connection, location: str, after: Path) -> bool:
+def _is_own(connection: SqliteConnection, location: str, after: Path) -> bool:
     before = _find_path(location)
     if before is None or before.name != ARTIFACTS:
         return False
@@ -105,7 +109,7 @@ def _is_own(connection: sqlite3.Connection, location: str, after: Path) -> bool:
     return before.parent.name == after.parent.name and not before.exists()
 
 
-def _list_parts(connection: sqlite3.Connection, location: str) -> Iterator[str]:
+def _list_parts(connection: SqliteConnection, location: str) -> Iterator[str]:
     """Folders of runs and models, as paths below the folder of artifacts; the latest first."""
     prefix = location.rstrip("/") + "/"
     queries = (
@@ -118,7 +122,7 @@ def _list_parts(connection: sqlite3.Connection, location: str) -> Iterator[str]:
                 yield unquote(str(address).removeprefix(prefix))
 
 
-def _relocate(connection: sqlite3.Connection, location: str, after: Path) -> Relocation:
+def _relocate(connection: SqliteConnection, location: str, after: Path) -> Relocation:
     before = _find_path(location)
     assert before is not None  # noqa: S101 - only paths were chosen
     root = after.as_uri() if location.startswith("file:") else str(after)
@@ -141,7 +145,7 @@ def _relocate(connection: sqlite3.Connection, location: str, after: Path) -> Rel
     return Relocation(before, after, rows)
 
 
-def _relocate_others(connection: sqlite3.Connection, before: Path, after: Path) -> int:
+def _relocate_others(connection: SqliteConnection, before: Path, after: Path) -> int:
     """Versions that were registered from other folders of the project, and MLflow's own folder of the default
     experiment: they moved with it.
     """

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import sqlite3
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -24,6 +23,7 @@ from tiltyard.errors import UnavailableError
 from tiltyard.ledger.codec import PredictionRow, encode_predictions
 from tiltyard.ledger.ports import Ledger
 from tiltyard.serving.problem_details import RequestError
+from tiltyard.sqlite import SQLITE_ERRORS, SqliteConnection, open_sqlite
 
 LONGEST_KEY = 255
 KEPT_SECONDS = 24 * 3600
@@ -130,24 +130,28 @@ class Idempotency:
             found[position] = row
         return found
 
-    def _open(self) -> closing[sqlite3.Connection]:
+    def _open(self) -> closing[SqliteConnection]:
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            table = sqlite3.connect(self._file, timeout=5.0, isolation_level=None)
-            table.execute("PRAGMA journal_mode=WAL")
-            table.execute("PRAGMA synchronous=NORMAL")
+            # A claim that a power cut takes back lets its key be sent again; the ledger compares what came with it.
+            table = open_sqlite(self._file, synchronous="NORMAL", wal=True)
             table.execute(
                 "CREATE TABLE IF NOT EXISTS claims "
                 "(name BLOB PRIMARY KEY, digest BLOB NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID"
             )
-        except (OSError, sqlite3.Error) as error:
-            raise UnavailableError(
-                f"Idempotency keys cannot be looked up in {self._file}: {error}.",
-                next_step="Send the request again, or without the header Idempotency-Key.",
-                code="idempotency.unavailable",
-                retry_after=1,
-            ) from None
+        except OSError as error:
+            raise self._unavailable_error(error) from None
+        except SQLITE_ERRORS as error:
+            raise self._unavailable_error(error) from None
         return closing(table)
+
+    def _unavailable_error(self, why: Exception) -> UnavailableError:
+        return UnavailableError(
+            f"Idempotency keys cannot be looked up in {self._file}: {why}.",
+            next_step="Send the request again, or without the header Idempotency-Key.",
+            code="idempotency.unavailable",
+            retry_after=1,
+        )
 
 
 def _prediction_id(name: bytes, position: int) -> str:

@@ -1,0 +1,52 @@
+"""The one room in which SQLite files are opened: with which library, how durable, and never with two at once.
+
+Nothing else imports an SQLite module (``tests/sqlite/test_one_room.py``), so that no file that holds what was
+acknowledged is opened with settings that lose it in a power cut.
+"""
+
+from tiltyard.sqlite.connections import BUSY_SECONDS, SqliteConnection, is_locked_error, open_read_only, open_sqlite
+from tiltyard.sqlite.engines import make_sqlite_engine, open_outside_pool
+from tiltyard.sqlite.libraries import (
+    BUSY,
+    DAMAGED,
+    DENIED,
+    FULL,
+    LOCKED,
+    NOT_A_DATABASE,
+    NOT_PERMITTED,
+    READ_ONLY,
+    SCHEMA_CHANGED,
+    SQL_ERROR,
+    SQLITE_ERRORS,
+    SqliteLibrary,
+    default_library,
+    python_library,
+)
+from tiltyard.sqlite.openings import claim_for_python, file_of_url, library_of
+
+__all__ = [
+    "BUSY",
+    "BUSY_SECONDS",
+    "DAMAGED",
+    "DENIED",
+    "FULL",
+    "LOCKED",
+    "NOT_A_DATABASE",
+    "NOT_PERMITTED",
+    "READ_ONLY",
+    "SCHEMA_CHANGED",
+    "SQLITE_ERRORS",
+    "SQL_ERROR",
+    "SqliteConnection",
+    "SqliteLibrary",
+    "claim_for_python",
+    "default_library",
+    "file_of_url",
+    "is_locked_error",
+    "library_of",
+    "make_sqlite_engine",
+    "open_outside_pool",
+    "open_read_only",
+    "open_sqlite",
+    "python_library",
+]
