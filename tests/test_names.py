@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 
 def check(*files: Path) -> tuple[int, list[str]]:
     command = [sys.executable, "docs/check_names.py", *map(str, files)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=600)
     assert not done.stderr
     return done.returncode, done.stdout.splitlines()
 

@@ -21,7 +21,7 @@ def test_a_public_name_is_the_thing_of_its_part(name: str) -> None:
 def test_the_package_itself_imports_nothing_heavy() -> None:
     """A name costs its import only when it is used."""
     probe = "import sys, tiltyard; assert not {'numpy', 'pandas', 'mlflow', 'sklearn'} & set(sys.modules)"
-    assert subprocess.run([sys.executable, "-c", probe], timeout=60, check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", probe], timeout=600, check=False).returncode == 0
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

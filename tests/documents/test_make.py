@@ -18,7 +18,7 @@ def read_plan(target: str, *words: str) -> str:
     """The commands that make would run for a target, one after the other (``make --dry-run``)."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "PYTEST"))}
     command = ["make", "--dry-run", *words, target]
-    done = subprocess.run(command, cwd=ROOT, env=clean, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(command, cwd=ROOT, env=clean, capture_output=True, text=True, check=True, timeout=600)
     return done.stdout
 
 

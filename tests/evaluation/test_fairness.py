@@ -173,7 +173,7 @@ try:
 except MissingExtraError as error:
     print(error.next_step)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=600)
     assert done.stdout == "Install them with: pip install 'tiltyard[fairness]'\n"
 
 
