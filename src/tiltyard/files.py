@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -24,7 +25,7 @@ def write_atomically(path: Path, content: bytes | str, *, owner_only: bool = Fal
     Raises:
         OSError: it cannot be written; the old content stays.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     # mkstemp makes a file that only its owner can read.
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     temporary = Path(name)
@@ -40,6 +41,54 @@ def write_atomically(path: Path, content: bytes | str, *, owner_only: bool = Fal
         temporary.unlink(missing_ok=True)
         raise
     sync(path.parent)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it, where they are missing; a power cut does not take them away again.
+
+    A file in a folder survives only if the name of the folder does: syncing the file, or the folder, is not enough.
+
+    Args:
+        path: the folder.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    missing = []
+    while not path.is_dir():
+        missing.append(path)
+        path = path.parent
+    # The process that made it may have died before it synced its name. A folder above that we cannot read is not ours.
+    with suppress(PermissionError):
+        sync(path.parent)
+    for folder in reversed(missing):
+        folder.mkdir(exist_ok=True)
+        sync(folder.parent)
+
+
+def move_folder(source: Path, target: Path) -> None:
+    """Move a folder to a name that is free, on the same disk: after a power cut it is there whole, or not there.
+
+    Raises:
+        OSError: something cannot be read, synced or moved.
+    """
+    sync_tree(source)
+    source.rename(target)
+    sync(target.parent)
+
+
+def sync_tree(folder: Path) -> None:
+    """Have the operating system write a folder, and all that is below it, to the disk.
+
+    Raises:
+        OSError: something cannot be read or synced.
+    """
+    for path in folder.iterdir():
+        if path.is_dir():
+            sync_tree(path)
+        else:
+            sync(path)
+    sync(folder)
 
 
 def sync(path: Path) -> None:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from tiltyard import wiring
 from tiltyard.aliases import STAGES, alias_of_stage
 from tiltyard.errors import UsageError
+from tiltyard.files import make_folder
 from tiltyard.project import Project
 from tiltyard.promotion.context import NO_DESTINATIONS, Workspace, build_workspace
 from tiltyard.promotion.manual_change import is_decided, point_alias, remove_alias
@@ -145,7 +146,7 @@ class ModelRegistry(MlflowRegistry):
         store = MlflowRegistry(
             tracking_uri=self._tracking_uri, registry_uri=self._registry_uri, settings=self._settings
         )
-        self._settings.state.mkdir(parents=True, exist_ok=True)
+        make_folder(self._settings.state)
         with wiring.open_ledger(self._settings) as ledger:
             yield build_workspace(self._settings, ledger, self._alerts, registry=store)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tiltyard.errors import ArtifactError, TiltyardError, UnavailableError
+from tiltyard.files import make_folder, move_folder
 from tiltyard.registry.package.manifest import verify
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def fetch_version(info: VersionInfo, cache: Path, keys: KeyRing, download: Calla
     if _is_whole(target, keys):
         return target
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
         with _lock_file(target.parent / LOCK):
             if not _is_whole(target, keys):
                 _renew(target, download)
@@ -83,7 +84,7 @@ def _renew(target: Path, download: Callable[[Path], Path]) -> None:
             fetched = Path(shutil.copytree(fetched, Path(folder) / "copy"))
         if target.exists():
             target.rename(Path(folder) / "old")
-        fetched.rename(target)
+        move_folder(fetched, target)
 
 
 @contextmanager

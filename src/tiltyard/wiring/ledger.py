@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tiltyard.errors import UnavailableError
+from tiltyard.files import make_folder
 from tiltyard.ledger.ports import Ledger
 from tiltyard.ledger.spools.spool import SpooledLedger, measure_lag
 from tiltyard.ledger.spools.spool_shipper import Shipper, ship_folder
@@ -79,7 +80,7 @@ def start_shipper(settings: Settings, *, spooled: bool) -> Shipper | None:
     """
     if not spooled and not settings.spool.is_dir():
         return None
-    settings.spool.mkdir(parents=True, exist_ok=True)
+    make_folder(settings.spool)
     shipper = Shipper(settings.spool, lambda: open_ledger(settings))
     shipper.start()
     return shipper

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tiltyard.files import make_folder
 from tiltyard.project import Project
 from tiltyard.registry import ExperimentTracker, MlflowRegistry, Registry, VersionLoader
 from tiltyard.registry.mlflow_backend.mlflow_auth import export_credentials
@@ -16,7 +17,7 @@ def load_settings(project: Project) -> Settings:
 
 def open_registry(settings: Settings) -> MlflowRegistry:
     """The model registry: MLflow's, local or remote."""
-    settings.state.mkdir(parents=True, exist_ok=True)
+    make_folder(settings.state)
     return MlflowRegistry(tracking_uri=settings.tracking_uri, registry_uri=settings.registry_uri, settings=settings)
 
 
@@ -31,7 +32,7 @@ def open_version_loader(settings: Settings, registry: Registry) -> VersionLoader
 
 def open_tracker(project: Project, settings: Settings) -> ExperimentTracker:
     """The experiment of a project."""
-    settings.state.mkdir(parents=True, exist_ok=True)
+    make_folder(settings.state)
     export_credentials(settings)
     return ExperimentTracker(
         project.name, tracking_uri=settings.tracking_uri, artifact_location=settings.artifact_location

@@ -20,7 +20,7 @@ from pyarrow.lib import ArrowException
 from tiltyard.data.sources.location import Location
 from tiltyard.data.sources.storage import SCHEMES, open_storage, storage_error
 from tiltyard.errors import DataError
-from tiltyard.files import sync
+from tiltyard.files import make_folder, sync
 from tiltyard.redact import without_password
 
 METADATA_KEY = b"tiltyard"
@@ -115,14 +115,14 @@ class FolderStore:
     def staging(self) -> str | None:
         """The folder itself, so that a file moves into its place in one step."""
         with self._usable():
-            self._folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self._folder)
         return str(self._folder)
 
     def put(self, file: Path, name: str) -> None:
         """Move a file into its place, durably."""
         target = self._folder / name
         with self._usable():
-            target.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(target.parent)
             sync(file)
             file.replace(target)
             sync(target.parent)

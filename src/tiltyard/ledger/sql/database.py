@@ -15,6 +15,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from tiltyard.errors import MissingExtraError, UnavailableError, UsageError
+from tiltyard.files import make_folder
 from tiltyard.ledger.sql.errors import describe_database_error
 from tiltyard.redact import without_password
 from tiltyard.sqlite import BUSY_SECONDS, SQLITE_ERRORS, SqliteConnection, make_sqlite_engine, open_outside_pool
@@ -144,7 +145,7 @@ def _parse_url(url: str) -> URL:
 def _sqlite_engine(url: URL) -> Engine:
     folder = Path(str(url.database)).parent
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     except OSError as error:
         raise UnavailableError(
             f"The ledger's folder {folder} cannot be made: {error.strerror}.",

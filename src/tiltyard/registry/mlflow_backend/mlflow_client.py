@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tiltyard.errors import NotFoundError, TiltyardError, UnavailableError
+from tiltyard.files import make_folder
 from tiltyard.redact import without_password, without_passwords
 from tiltyard.registry.mlflow_backend.artifact_store_errors import store_error
 from tiltyard.registry.mlflow_backend.mlflow_auth import auth_error
@@ -111,7 +112,7 @@ def _lock_first_use(database: Path | None) -> Iterator[None]:
     if database is None:
         yield
         return
-    database.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(database.parent)
     with database.with_name(database.name + ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         try:

@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tiltyard.errors import NotFoundError, TiltyardError, UsageError
-from tiltyard.files import write_atomically
+from tiltyard.files import make_folder, write_atomically
 from tiltyard.serving.auth.keys import ApiKey
 
 FORMAT = 1
@@ -123,7 +123,7 @@ class KeyFile:
     def _hold_lock(self) -> Iterator[None]:
         """Let one process at a time read, change and replace the file."""
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path.parent)
             lock = os.open(self.path.with_name(f".{self.path.name}.lock"), os.O_RDWR | os.O_CREAT, ONLY_OWNER)
         except OSError as error:
             raise _unwritable_error(self.path, error) from None

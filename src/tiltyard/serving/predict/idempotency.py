@@ -20,6 +20,7 @@ from typing import Any, Literal
 import msgspec
 
 from tiltyard.errors import UnavailableError
+from tiltyard.files import make_folder
 from tiltyard.ledger.codec import PredictionRow, encode_predictions
 from tiltyard.ledger.ports import Ledger
 from tiltyard.serving.problem_details import RequestError
@@ -132,7 +133,7 @@ class Idempotency:
 
     def _open(self) -> closing[SqliteConnection]:
         try:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self._file.parent)
             # A claim that a power cut takes back lets its key be sent again; the ledger compares what came with it.
             table = open_sqlite(self._file, synchronous="NORMAL", wal=True)
             table.execute(

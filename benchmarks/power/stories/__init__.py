@@ -1,0 +1,22 @@
+"""The stories: everything of ours that acknowledges what it wrote to a local disk."""
+
+from __future__ import annotations
+
+from benchmarks.power.stories.files import ApiKeys, IdempotencyKeys, LastGoodVersion, Snapshots
+from benchmarks.power.stories.ledger import CentralLedger, Notifications
+from benchmarks.power.stories.spools import Serving, Shipping
+from benchmarks.power.story import Story
+
+STORIES: dict[str, Story] = {
+    story.name: story
+    for story in (
+        CentralLedger(),
+        Notifications(),
+        Serving(),
+        Shipping(),
+        ApiKeys(),
+        IdempotencyKeys(),
+        LastGoodVersion(),
+        Snapshots(),
+    )
+}
