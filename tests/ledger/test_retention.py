@@ -14,7 +14,7 @@ from tests.postgres import PostgresServer
 from tiltyard.cli.main import cli
 from tiltyard.errors import UsageError
 from tiltyard.ledger import Label, Ledger, SqlLedger, export_predictions
-from tiltyard.ledger.sql.retention import is_redacted
+from tiltyard.ledger.arrivals import is_redacted
 from tiltyard.pipeline.jobs.prediction_retention import (
     RetentionRequest,
     Subject,

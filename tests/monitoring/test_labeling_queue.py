@@ -18,7 +18,7 @@ from tests.monitoring.sample_predictions import make_labelled_predictions, numbe
 from tiltyard.cli.main import cli
 from tiltyard.errors import UsageError
 from tiltyard.ledger import RANDOM, LabelRequest, Prediction, SqlLedger
-from tiltyard.ledger.sql.retention import redact_input
+from tiltyard.ledger.arrivals import redact_input
 from tiltyard.monitoring.labels.labeling_queue import (
     DRIFTED,
     UNCERTAIN,

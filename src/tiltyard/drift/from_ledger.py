@@ -23,8 +23,8 @@ from tiltyard.drift.seasons import explain_by_season
 from tiltyard.errors import ArtifactError
 from tiltyard.findings import could_not_judge
 from tiltyard.ledger import HourCount, HourProfile, Ledger, Prediction
+from tiltyard.ledger.arrivals import is_redacted
 from tiltyard.ledger.label_intake import read_recorded_labels
-from tiltyard.ledger.sql.retention import is_redacted
 
 HOUR = timedelta(hours=1)
 

@@ -23,7 +23,7 @@ from tiltyard.drift.result_types import DriftDetection
 from tiltyard.drift.tables import ComparedOrder, separate_sides
 from tiltyard.errors import ArtifactError
 from tiltyard.ledger import Ledger, Prediction
-from tiltyard.ledger.sql.retention import is_redacted
+from tiltyard.ledger.arrivals import is_redacted
 from tiltyard.project import Project
 
 _MOST_ROWS = 100_000

@@ -1,5 +1,6 @@
 """The durable record of predictions, labels and decisions."""
 
+from tiltyard.ledger.arrivals import is_redacted
 from tiltyard.ledger.export import ExportFormat, export_predictions, to_log_line
 from tiltyard.ledger.lease_guard import LeaseGuard, hold_lease
 from tiltyard.ledger.leases import Lease, LeaseLostError, Leases
@@ -37,7 +38,6 @@ from tiltyard.ledger.records import (
     make_unit,
     new_id,
 )
-from tiltyard.ledger.sql.retention import is_redacted
 from tiltyard.ledger.sql.store import SqlLedger
 
 __all__ = [

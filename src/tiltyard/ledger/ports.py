@@ -7,6 +7,7 @@ from datetime import datetime
 from types import MappingProxyType, TracebackType
 from typing import Protocol, Self, TypedDict, Unpack
 
+from tiltyard.ledger.arrivals import Arrivals
 from tiltyard.ledger.codec import PredictionRow
 from tiltyard.ledger.leases import Lease, Leases
 from tiltyard.ledger.outbox_records import Notice, Outbox
@@ -38,6 +39,7 @@ class PredictionFilter(TypedDict, total=False):
         route: which alias made it.
         shadow: False leaves out what a challenger predicted unseen (route ``shadow``); default: included.
         key: the caller's own key.
+        list_items: with a key also the items of a list that was sent with it, ``KEY/0`` and on; default: not.
         limit: at most so many.
         newest_first: latest first; default: earliest first.
     """
@@ -49,6 +51,7 @@ class PredictionFilter(TypedDict, total=False):
     route: str | None
     shadow: bool
     key: str | None
+    list_items: bool
     limit: int | None
     newest_first: bool
 
@@ -115,10 +118,16 @@ class HourProfiles(Protocol):
 
 
 class Retention(Protocol):
-    """Removal of data from a ledger. Part of it; the events say what was removed, when and why."""
+    """Removal of data from a ledger. Part of it; the events say what was removed, when and why.
+
+    What was removed stays so where a spool brings it later, see ``Arrivals``: it is known by a digest and by when it
+    was made. What is recorded later under the same id or key is another prediction.
+    """
 
     def erase(self, ids: Sequence[str]) -> int:
-        """Remove predictions, their labels, and the shadow predictions for the same inputs; unknown ids are a no-op.
+        """Remove predictions, their labels, the shadow predictions for the same inputs, and what of them was set aside.
+
+        Unknown ids may still come.
 
         Returns:
             How many predictions are gone.
@@ -137,6 +146,24 @@ class Retention(Protocol):
 
         Returns:
             How many predictions were changed.
+        """
+
+    def prune(self, model_name: str, before: datetime) -> int:
+        """Remove all predictions of a model that were made before a time, as ``erase`` does, also those still to come.
+
+        Returns:
+            How many predictions are gone.
+        """
+
+    def bar(
+        self, model_name: str, keys: Sequence[str], redaction: str | None = None, group_key: str | None = None
+    ) -> int:
+        """Erase what is still to come of a model's predictions with these keys, and of the items of their lists.
+
+        Those that the ledger holds stay. With ``redaction``, a reason, what comes is redacted as ``redact`` does it.
+
+        Returns:
+            How many records with these keys had been set aside; they are removed.
         """
 
 
@@ -232,6 +259,10 @@ class Ledger(Protocol):
     @property
     def retention(self) -> Retention:
         """Removal of data."""
+
+    @property
+    def arrivals(self) -> Arrivals:
+        """What comes from spools."""
 
     @property
     def outcomes(self) -> LiveOutcomes:

@@ -51,6 +51,11 @@ def check_text(field: str, value: str) -> str:
         raise InputError(f"{error}.", next_step=f"Give {field} as Unicode text.", field=field) from None
 
 
+def make_storable(text: str) -> str:
+    """The text with what no database can hold written out: NUL, and halves of surrogate pairs."""
+    return text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
+
+
 def encode_json(value: Any) -> str:
     """A JSON value as text. NaN and infinities are kept, as JavaScript's names of them.
 

@@ -23,6 +23,7 @@ from tiltyard.ledger import (
     PredictionFilter,
     PredictionStats,
 )
+from tiltyard.ledger.arrivals import list_key
 from tiltyard.ledger.chain import broken_links, link
 from tiltyard.ledger.codec import (
     LabelRow,
@@ -42,7 +43,7 @@ from tiltyard.testing.findings import MemoryFindings, MemoryProfiles
 from tiltyard.testing.leases import MemoryLeases
 from tiltyard.testing.outbox import MemoryOutbox
 from tiltyard.testing.outcomes import MemoryLabelRequests, MemoryOutcomes
-from tiltyard.testing.retention import MemoryRetention
+from tiltyard.testing.retention import MemoryArrivals, MemoryRetention
 
 _ALWAYS = range(-(2**62), 2**62)
 
@@ -60,7 +61,8 @@ class MemoryLedger(ClosedByWith):
         self._found = MemoryFindings()
         self._profile_store = MemoryProfiles(self.predictions)
         self._requests = MemoryLabelRequests(self.prediction, lambda: {row[0] for row in self._labels})
-        self.retention = MemoryRetention(self._lock, self._predictions, self._labels, self._forget)
+        self.arrivals = MemoryArrivals(self._lock, self._predictions, self.record_rows)
+        self.retention = MemoryRetention(self._lock, self._predictions, self._labels, self._forget, self.arrivals)
         self._live = MemoryOutcomes(self.predictions, self.labelled_predictions, self._first_labels)
 
     @property
@@ -212,8 +214,10 @@ class MemoryLedger(ClosedByWith):
 
     def _select(self, checked: PredictionFilter) -> list[Prediction]:
         """The selected predictions, in order; the limit is left to the caller."""
-        named = {name: checked.get(name) for name in ("project", "version", "route", "key")}
+        named = {name: checked.get(name) for name in ("project", "version", "route")}
         wanted = {name: check_text(name, str(value)) for name, value in named.items() if value is not None}
+        key = checked.get("key")
+        keys = None if key is None else {check_text("key", key)}
         window = _window(checked.get("since"), checked.get("until"))
         with self._lock:
             predictions = [decode_prediction(row) for row in self._predictions.values()]
@@ -221,6 +225,7 @@ class MemoryLedger(ClosedByWith):
             prediction
             for prediction in predictions
             if all(getattr(prediction, name) == value for name, value in wanted.items())
+            and (keys is None or not keys.isdisjoint(_keys_of(prediction, items=checked.get("list_items", False))))
             and (prediction.route != SHADOW or checked.get("shadow", True))
             and to_micros(prediction.at) in window
         ]
@@ -249,6 +254,10 @@ class MemoryLedger(ClosedByWith):
     def _counting(self) -> list[LabelRow]:
         newest = {row[0]: row for row in self._all_labels()}
         return sorted(newest.values(), key=lambda row: (row[1], self._labels[row]))
+
+
+def _keys_of(prediction: Prediction, *, items: bool) -> set[str | None]:
+    return {prediction.key, list_key(prediction.key) if items and prediction.key else None}
 
 
 def _window(since: datetime | None, until: datetime | None) -> range:

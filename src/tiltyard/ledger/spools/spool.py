@@ -19,6 +19,7 @@ from typing import Any, Unpack
 
 from tiltyard.closing import ClosedByWith
 from tiltyard.errors import UnavailableError
+from tiltyard.ledger.arrivals import Arrivals
 from tiltyard.ledger.codec import NAMED_COLUMNS, PredictionRow, decode_named, decode_prediction
 from tiltyard.ledger.leases import Lease, Leases
 from tiltyard.ledger.outbox_records import Notice, Outbox
@@ -153,6 +154,11 @@ class SpooledLedger(ClosedByWith):
     def label_requests(self) -> LabelRequests:
         """Which predictions were put into labelling queues, centrally."""
         return self._central.get().label_requests
+
+    @property
+    def arrivals(self) -> Arrivals:
+        """What comes from spools, centrally."""
+        return self._central.get().arrivals
 
     @property
     def retention(self) -> Retention:

@@ -89,6 +89,11 @@ _SQLITE = {
 }
 
 
+# Data exception, integrity constraint violation, program limit exceeded (such as a text too long for an index).
+_REFUSING_CLASSES = ("22", "23", "54")
+_REFUSING_CODES = (sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH)
+
+
 def describe_database_error(error: Exception, redacted_url: str) -> TiltyardError:
     """The error for people: what is wrong with the ledger, and what to do.
 
@@ -119,9 +124,14 @@ def _find_trouble(original: BaseException) -> _Trouble:
 
 
 def _refuses_value(original: BaseException) -> bool:
+    """Whether the value is the trouble, so that to try again is of no use."""
+    if isinstance(original, UnicodeEncodeError | OverflowError):
+        return True  # of a driver that cannot write the value down
     state = getattr(original, "sqlstate", None)
-    # Class 22 is "data exception". A driver that refuses a value by itself has no code, but a class of errors for it.
-    return state.startswith("22") if state else type(original).__name__ == "DataError"
+    if state:
+        return state[:2] in _REFUSING_CLASSES
+    # A driver that refuses a value by itself has no code, but a class of errors for it.
+    return _sqlite_code(original) in _REFUSING_CODES or type(original).__name__ == "DataError"
 
 
 def _sqlite_code(original: BaseException) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Unpack
 
-from sqlalchemy import Column, ColumnElement, Row, Select, and_, exists, or_, tuple_
+from sqlalchemy import Column, ColumnElement, Row, Select, and_, exists, func, or_, tuple_
 
 from tiltyard.errors import UsageError
 from tiltyard.ledger.ports import FindingFilter, PredictionFilter
@@ -54,13 +54,25 @@ def _check_filters(what: str, known: Iterable[str], given: Iterable[str], limit:
 def prediction_conditions(filters: PredictionFilter) -> list[ColumnElement[bool]]:
     """The filters' conditions on the table of predictions."""
     found = time_conditions(predictions.c.at_us, filters.get("since"), filters.get("until"))
-    named = {name: filters.get(name) for name in ("project", "version", "route", "key")}
+    named = {name: filters.get(name) for name in ("project", "version", "route")}
     for name, value in named.items():
         if value is not None:
             found.append(predictions.c[name] == check_text(name, str(value)))
+    if (key := filters.get("key")) is not None:
+        found.append(key_condition(predictions.c.key, check_text("key", key), items=filters.get("list_items", False)))
     if not filters.get("shadow", True):
         found.append(predictions.c.route != SHADOW)
     return found
+
+
+def key_condition(column: ColumnElement[Any], key: str, *, items: bool) -> ColumnElement[bool]:
+    """That a column holds a key; with ``items``, or that of an item of its list, ``KEY/0`` and on."""
+    if not items:
+        return column == key
+    number = func.substr(column, len(key) + 2)
+    # "0" is the character after "/": a range that an index serves. What is left of digits without its digits is empty.
+    below = and_(column > f"{key}/", column < f"{key}0", number != "", func.ltrim(number, "0123456789") == "")
+    return or_(column == key, below)
 
 
 def time_conditions(column: ColumnElement[Any], since: datetime | None, until: datetime | None) -> list[Any]:

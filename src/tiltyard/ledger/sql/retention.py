@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
-from types import MappingProxyType
-from typing import Any
+from datetime import datetime
 
-from sqlalchemy import Connection, delete, or_, select, update
+from sqlalchemy import Connection, and_, delete, func, or_, select, update
 
-from tiltyard.ledger.records import TEXT_GROUP
+from tiltyard.ledger.arrivals import (
+    Erasure,
+    GroupNames,
+    digest_id,
+    digest_key,
+    redact_input,
+    rename_unit,
+)
+from tiltyard.ledger.sql.bulk_insert import later_of, upserting_insert
 from tiltyard.ledger.sql.database import Database
+from tiltyard.ledger.sql.filters import key_condition
 from tiltyard.ledger.sql.profiles import HOUR_US
-from tiltyard.ledger.sql.schema import label_requests, labels, predictions, profiles
-from tiltyard.ledger.storable import check_text, decode_json, encode_json
+from tiltyard.ledger.sql.schema import erasures, label_requests, labels, predictions, profiles, pruned, set_aside
+from tiltyard.ledger.storable import check_text, decode_json, encode_json, to_micros
 
-REDACTED = "tiltyard:redacted"
 _AT_ONCE = 500
+_ERASED, _REDACTED = "erased", "redacted"
 
-
-def redact_input(reason: str, group: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:
-    """The marker in the place of an input; with its group's new name, if it has a group."""
-    return {REDACTED: reason, **group}
-
-
-def is_redacted(content: Mapping[str, Any]) -> bool:
-    """Whether the input was removed, so that only the prediction is left."""
-    return REDACTED in content
+# Any constant will do: who erases waits for those who store what comes from elsewhere, and they for it.
+_ADVISORY_LOCK = 0x74696C75
 
 
 class SqlRetention:
@@ -41,12 +42,49 @@ class SqlRetention:
         gone = 0
         for batch in _split_into_batches(ids):
             with self._database.write() as connection:
-                both = self._prepare_removal(connection, batch)
-                for table in (labels, label_requests):
-                    connection.execute(delete(table).where(table.c.prediction_id.in_(both)))
-                gone += connection.execute(delete(predictions).where(predictions.c.id.in_(both))).rowcount
+                begin_removal(connection)
+                note_erasures(connection, _erasures_of(connection, batch))
+                gone += self._remove(connection, batch)
         self._truncate_log()
         return gone
+
+    def prune(self, model_name: str, before: datetime) -> int:
+        """Remove what was made before a time, for good; see ``Retention.prune``."""
+        project, before_us = check_text("project", model_name), to_micros(before, "before")
+        with self._database.write() as connection:
+            begin_removal(connection)
+            _note_pruned(connection, project, before_us)
+            old = and_(set_aside.c.project == project, set_aside.c.made_us < before_us)
+            connection.execute(delete(set_aside).where(old))
+            # Rows that are kept out as older need not be known one by one.
+            connection.execute(delete(erasures).where(erasures.c.project == project, erasures.c.until_us < before_us))
+        gone = 0
+        oldest = select(predictions.c.id).where(predictions.c.project == project, predictions.c.at_us < before_us)
+        while True:
+            with self._database.write() as connection:
+                begin_removal(connection)
+                batch = list(connection.scalars(oldest.order_by(predictions.c.at_us).limit(_AT_ONCE)))
+                gone += self._remove(connection, batch)
+            if len(batch) < _AT_ONCE:
+                break
+        self._truncate_log()
+        return gone
+
+    def bar(
+        self, model_name: str, keys: Sequence[str], redaction: str | None = None, group_key: str | None = None
+    ) -> int:
+        """Keep out what was sent with a key; see ``Retention.bar``."""
+        project, now = check_text("project", model_name), time.time_ns() // 1000
+        named = [check_text("key", key) for key in keys]
+        meant = Erasure(now, redaction, group_key, project)
+        with self._database.write() as connection:
+            begin_removal(connection)
+            note_erasures(connection, {digest_key(project, key): meant for key in named})
+            about = [key_condition(set_aside.c.key, key, items=True) for key in named]
+            aside = delete(set_aside).where(set_aside.c.project == project, or_(False, *about))
+            removed = connection.execute(aside).rowcount
+        self._truncate_log()
+        return removed
 
     def redact(self, ids: Sequence[str], reason: str, group_key: str | None = None) -> int:
         """Remove inputs and keys; see ``Retention.redact``."""
@@ -54,6 +92,9 @@ class SqlRetention:
         changed, names, groups = 0, dict[str, str](), GroupNames(group_key)
         for batch in _split_into_batches(ids):
             with self._database.write() as connection:
+                begin_removal(connection)
+                noted = _erasures_of(connection, batch, redaction=reason, group_key=group_key)
+                note_erasures(connection, noted)
                 self._prepare_removal(connection, batch)
                 grouped = _list_grouped(connection, batch, groups)
                 shadowed = update(predictions).where(predictions.c.key.in_(batch), predictions.c.route == "shadow")
@@ -70,14 +111,20 @@ class SqlRetention:
         self._truncate_log()
         return changed
 
+    def _remove(self, connection: Connection, ids: Sequence[str]) -> int:
+        """Remove predictions, their shadows, and what belongs to them; how many predictions they were."""
+        both = self._prepare_removal(connection, ids)
+        for table in (labels, label_requests):
+            connection.execute(delete(table).where(table.c.prediction_id.in_(both)))
+        return connection.execute(delete(predictions).where(predictions.c.id.in_(both))).rowcount
+
     def _prepare_removal(self, connection: Connection, ids: Sequence[str]) -> list[str]:
-        """Forget the profiles that count these predictions or shadows of them; the ids of both."""
-        if self._database.is_sqlite:
-            # Overwrites what is deleted, which SQLite would else leave in the file until the room is needed.
-            connection.exec_driver_sql("PRAGMA secure_delete=ON")
+        """Forget the profiles that count these predictions or shadows of them, and what was set aside; their ids."""
         shadow_ids = select(predictions.c.id).where(predictions.c.key.in_(ids), predictions.c.route == "shadow")
         both = [*ids, *connection.scalars(shadow_ids)]
-        _forget_profiles(connection, both)
+        forget_profiles(connection, both)
+        aside = and_(set_aside.c.subject.in_(both), set_aside.c.kind.in_(("prediction", "label")))
+        connection.execute(delete(set_aside).where(aside))
         return both
 
     def _truncate_log(self) -> None:
@@ -88,40 +135,79 @@ class SqlRetention:
             connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def rename_unit(unit: str, names: dict[str, str]) -> str:
-    """A random name for the unit of redacted rows, the same for all of them: they still depend on each other.
-
-    Args:
-        unit: the unit as it was recorded, a digest.
-        names: the names that were given so far; a new one is added.
-    """
-    return names.setdefault(unit, f"{unit[0]}{secrets.token_hex((len(unit) - 1) // 2)}")
+def begin_removal(connection: Connection) -> None:
+    """Before a transaction removes: it waits for those that store what comes from elsewhere, and later ones for it."""
+    overwrite_deleted(connection)
+    if connection.dialect.name != "sqlite":  # there, writers take turns
+        connection.execute(select(func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
 
 
-class GroupNames:
-    """Random names for the groups of redacted inputs, the same for all rows of a group in one redaction.
+def overwrite_deleted(connection: Connection) -> None:
+    """Overwrite what is deleted, which SQLite would else leave in the file until the room is needed."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("PRAGMA secure_delete=ON")
 
-    Rows of a group still depend on each other when nothing else of them is left. The name says nothing of the group,
-    and does not link them to rows of it that are kept, or that another redaction removes.
 
-    Args:
-        group_key: under which key a table's input names its group; that of a text is looked for in any case.
-    """
+def begin_arrival(connection: Connection) -> None:
+    """Before a transaction stores what comes from elsewhere: it sees what was erased, and holds up what erases next."""
+    if connection.dialect.name != "sqlite":  # there, writers take turns
+        connection.execute(select(func.pg_advisory_xact_lock_shared(_ADVISORY_LOCK)))
 
-    def __init__(self, group_key: str | None) -> None:
-        self.keys = tuple(dict.fromkeys([TEXT_GROUP, *([] if group_key is None else [group_key])]))
-        self._names: dict[tuple[str, str], str] = {}
 
-    def rename(self, content: Mapping[str, Any]) -> dict[str, str]:
-        """The group of an input under its new name, by its key; empty where the input names none."""
-        from tiltyard.data.conform.labels import is_label_gap, write_label  # noqa: PLC0415 - it brings pandas
+def note_erasures(connection: Connection, meant: Mapping[str, Erasure]) -> None:
+    """Remember what was erased or redacted, by its digest."""
+    rows = [
+        {
+            "digest": digest,
+            "act": _ERASED if erasure.redaction is None else _REDACTED,
+            "project": erasure.project,
+            "until_us": erasure.until_us,
+            "reason": erasure.redaction,
+            "group_key": erasure.group_key,
+        }
+        for digest, erasure in sorted(meant.items())
+    ]
+    if rows:
+        new = upserting_insert(connection, erasures)
+        until = later_of(new.excluded.until_us, erasures.c.until_us)
+        values = {"until_us": until, "reason": new.excluded.reason, "group_key": new.excluded.group_key}
+        connection.execute(new.on_conflict_do_update(index_elements=["digest", "act"], set_=values), rows)
 
-        found = {}
-        for key in self.keys:
-            group = content.get(key)
-            if not is_label_gap(group):
-                found[key] = self._names.setdefault((key, write_label(group)), secrets.token_hex(8))
-        return found
+
+def find_erasures(connection: Connection, digests: Collection[str]) -> dict[str, list[Erasure]]:
+    """What was erased or redacted under these digests."""
+    found: dict[str, list[Erasure]] = {}
+    wanted = sorted(digests)
+    column = erasures.c
+    for start in range(0, len(wanted), _AT_ONCE):
+        query = select(column.digest, column.until_us, column.act, column.reason, column.group_key, column.project)
+        for digest, until, act, reason, group, project in connection.execute(
+            query.where(column.digest.in_(wanted[start : start + _AT_ONCE]))
+        ):
+            redaction = None if act == _ERASED else str(reason)
+            found.setdefault(digest, []).append(Erasure(until, redaction, group, project))
+    return found
+
+
+def _erasures_of(
+    connection: Connection, ids: Sequence[str], redaction: str | None = None, group_key: str | None = None
+) -> dict[str, Erasure]:
+    """What to remember of these predictions: until now, or until they were made by a clock that is ahead."""
+    now = time.time_ns() // 1000
+    column = predictions.c
+    known = connection.execute(select(column.id, column.at_us, column.project).where(column.id.in_(ids))).all()
+    made = {id_: (at, project) for id_, at, project in known}
+    found = {}
+    for id_ in ids:
+        at, project = made.get(id_, (now, ""))
+        found[digest_id(id_)] = Erasure(max(at, now), redaction, group_key, project)
+    return found
+
+
+def _note_pruned(connection: Connection, project: str, before_us: int) -> None:
+    new = upserting_insert(connection, pruned).values(project=project, before_us=before_us)
+    later = later_of(new.excluded.before_us, pruned.c.before_us)
+    connection.execute(new.on_conflict_do_update(index_elements=["project"], set_={"before_us": later}))
 
 
 def _list_grouped(connection: Connection, ids: Sequence[str], groups: GroupNames) -> dict[str, dict[str, str]]:
@@ -133,7 +219,7 @@ def _list_grouped(connection: Connection, ids: Sequence[str], groups: GroupNames
     return {id_: group for id_, group in found.items() if group}
 
 
-def _forget_profiles(connection: Connection, ids: Sequence[str]) -> None:
+def forget_profiles(connection: Connection, ids: Sequence[str]) -> None:
     """Remove what was summed up of the predictions' hours, which may name a category that no other row has."""
     hour = predictions.c.at_us - predictions.c.at_us % HOUR_US
     for start in range(0, len(ids), _AT_ONCE):

@@ -21,7 +21,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0006"
+REVISION = "0007"
 """The newest migration, which this code reads and writes."""
 
 VERSION_TABLE = "ledger_version"
@@ -179,4 +179,52 @@ leases = Table(
     Column("holder", Name, nullable=False),
     Column("turn", BigInteger, nullable=False),
     Column("until_us", BigInteger, nullable=False),
+)
+
+# What came from spools and could not be stored in its place, as it came. No index on its texts: they may be why.
+set_aside = Table(
+    "set_aside",
+    metadata,
+    Column("id", Name, primary_key=True),
+    Column("at_us", BigInteger, nullable=False),
+    Column("kind", Name, nullable=False),
+    Column("reason", Name, nullable=False),
+    Column("project", Name, nullable=False),
+    Column("key", Name),
+    Column("made_us", BigInteger),
+    Column("origin", Text, nullable=False),
+    Column("subject", Name, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("content", Text, nullable=False),
+    Index("set_aside_by_time", "at_us", "id"),
+)
+
+# What was erased or redacted, by a digest of its id or key: a spool may still bring rows made until then.
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("digest", Name, primary_key=True),
+    Column("act", Name, primary_key=True),
+    Column("project", Name, nullable=False),
+    Column("until_us", BigInteger, nullable=False),
+    Column("reason", Text),
+    Column("group_key", Text),
+)
+
+# Before which time all predictions of a project were pruned.
+pruned = Table(
+    "pruned",
+    metadata,
+    Column("project", Name, primary_key=True),
+    Column("before_us", BigInteger, nullable=False),
+)
+
+# How many rows came from spools and stayed erased or pruned, or were redacted.
+kept_out = Table(
+    "kept_out",
+    metadata,
+    Column("project", Name, primary_key=True),
+    Column("reason", Name, primary_key=True),
+    Column("rows", BigInteger, nullable=False),
+    Column("last_us", BigInteger, nullable=False),
 )

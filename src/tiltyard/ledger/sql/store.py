@@ -7,7 +7,7 @@ from datetime import datetime
 from operator import itemgetter
 from typing import Any, Unpack
 
-from sqlalchemy import ColumnElement, Row, Select, Table, and_, case, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, case, func, insert, or_, select, update
 
 from tiltyard.closing import ClosedByWith
 from tiltyard.errors import UnavailableError
@@ -29,7 +29,8 @@ from tiltyard.ledger.outbox_records import Notice
 from tiltyard.ledger.ports import FindingLog, HourProfiles, LabelRequests, LiveOutcomes, PredictionFilter
 from tiltyard.ledger.prediction_stats import StatsTally, combine_tallies
 from tiltyard.ledger.records import Event, Label, LabelReceipt, NamedPrediction, Prediction, PredictionStats
-from tiltyard.ledger.sql.bulk_insert import RowInserter
+from tiltyard.ledger.sql.arrivals import SqlArrivals
+from tiltyard.ledger.sql.bulk_insert import RowInserter, skipping_insert
 from tiltyard.ledger.sql.database import Database
 from tiltyard.ledger.sql.filters import (
     PAGE,
@@ -46,7 +47,7 @@ from tiltyard.ledger.sql.migration import migrate_to_newest
 from tiltyard.ledger.sql.outbox import SqlOutbox, encode_notices, insert_notices
 from tiltyard.ledger.sql.outcomes import SqlOutcomes
 from tiltyard.ledger.sql.profiles import SqlProfiles
-from tiltyard.ledger.sql.retention import SqlRetention
+from tiltyard.ledger.sql.retention import SqlRetention, begin_arrival
 from tiltyard.ledger.sql.schema import chain, events, labels, predictions
 from tiltyard.ledger.storable import check_text
 
@@ -64,9 +65,10 @@ class SqlLedger(ClosedByWith):
         self.outbox = SqlOutbox(database)
         self.leases = SqlLeases(database)
         self.retention = SqlRetention(database)
+        self.arrivals = SqlArrivals(database)
         self._rows = RowInserter(database, predictions.name, [column.name for column in _PREDICTION])
-        self._insert_predictions = _insert_sql(database, predictions, _PREDICTION)
-        self._insert_labels = _insert_sql(database, labels, _LABEL)
+        self._insert_predictions = skipping_insert(database, predictions, _PREDICTION)
+        self._insert_labels = skipping_insert(database, labels, _LABEL)
         self._findings = SqlFindings(database)
         self._profiles = SqlProfiles(database)
         self._outcomes = SqlOutcomes(database)
@@ -194,6 +196,7 @@ class SqlLedger(ClosedByWith):
         if not rows:
             return LabelReceipt(accepted=0)
         with self._database.write() as connection:
+            begin_arrival(connection)
             known: set[str] = set()
             for batch in _split_into_batches(list({row[0] for row in rows})):
                 known.update(connection.scalars(select(predictions.c.id).where(predictions.c.id.in_(batch))))
@@ -301,17 +304,6 @@ def _broken_chain_error(ends: int) -> UnavailableError:
         next_step="See what was changed: tiltyard history --verify; then compare the ledger with a backup.",
         code="ledger.tampered",
     )
-
-
-def _insert_sql(database: Database, table: Table, columns: Sequence[ColumnElement[Any]]) -> str:
-    """An INSERT that skips rows that are there already, in the driver's parameter style.
-
-    Written out because SQLAlchemy's executemany takes twice as long: it turns each row into a dictionary and back.
-    """
-    mark = "?" if database.is_sqlite else "%s"
-    names = ", ".join(column.name for column in columns)
-    marks = ", ".join(mark for _ in columns)
-    return f"INSERT INTO {table.name} ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING"  # noqa: S608
 
 
 def _subject_condition(subject: str) -> ColumnElement[bool]:

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from tiltyard.errors import UsageError
 from tiltyard.ledger import Event, Ledger, Prediction
+from tiltyard.ledger.arrivals import is_redacted
 from tiltyard.ledger.label_intake import normalise_key
-from tiltyard.ledger.sql.retention import is_redacted
 
 _AT_ONCE = 500
 

@@ -29,8 +29,8 @@ from tiltyard.data.split import find_test_rows
 from tiltyard.errors import DataError
 from tiltyard.formatting import format_count
 from tiltyard.ledger import Label, Ledger, Prediction
+from tiltyard.ledger.arrivals import is_redacted
 from tiltyard.ledger.records import TEXT_GROUP
-from tiltyard.ledger.sql.retention import is_redacted
 from tiltyard.project import Project, SplitSection
 
 
