@@ -19,6 +19,7 @@ from alembic.script import ScriptDirectory
 from tests.postgres import PostgresServer
 from tiltyard.errors import InputError, UnavailableError, UsageError
 from tiltyard.ledger import Label, LabelRequest, SqlLedger
+from tiltyard.ledger.codec import encode_predictions
 from tiltyard.ledger.sql.migration import MIGRATIONS
 from tiltyard.ledger.sql.schema import REVISION, VERSION_TABLE, metadata
 from tiltyard.sqlite import open_sqlite
@@ -142,6 +143,18 @@ def test_labels_from_before_requests_were_recorded_are_organic(url: str) -> None
             rows[0].id: False,
             rows[1].id: True,
         }
+
+
+def test_what_was_pruned_before_an_upgrade_stays_pruned(url: str) -> None:
+    """Until when a model was pruned is read from the decisions of an older ledger: a late spool brings nothing back."""
+    before = NOON.isoformat()
+    with SqlLedger.open(url) as ledger:
+        ledger.append(make_event(kind="pruned", subject="films", evidence={"predictions": 3, "before": before}))
+        go_back(ledger, "0006")
+    with SqlLedger.open(url) as ledger:
+        rows = [make_prediction(at=NOON - timedelta(seconds=1)), make_prediction()]
+        assert ledger.arrivals.receive(encode_predictions(rows), "a:0").kept_out == 1
+        assert [row.id for row in ledger.predictions()] == [rows[1].id]
 
 
 def test_a_newer_ledger_is_refused(url: str) -> None:

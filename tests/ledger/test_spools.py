@@ -13,7 +13,7 @@ from tests.postgres import PostgresServer
 from tiltyard.errors import InputError, UnavailableError
 from tiltyard.ledger import Event, Label, Ledger, SqlLedger
 from tiltyard.ledger.spools.spool import SpooledLedger, measure_lag
-from tiltyard.ledger.spools.spool_shipper import REFUSED, Shipper, ship_folder
+from tiltyard.ledger.spools.spool_shipper import Shipper, ship_folder
 from tiltyard.sqlite import open_sqlite
 from tiltyard.testing import MemoryLedger, make_prediction
 
@@ -126,7 +126,8 @@ def test_a_row_that_is_refused_holds_nothing_up(tmp_path: Path, spool: SpooledLe
     ship_folder(tmp_path / "spool", central)
     assert central.prediction_stats().total == 2
     assert measure_lag(tmp_path / "spool").rows == 0
-    assert "No such label." in (tmp_path / "spool" / REFUSED).read_text(encoding="utf-8")
+    [kept] = central.arrivals.select(model_name="films")
+    assert (kept.reason, kept.message, kept.content["label"]) == ("refused", "No such label.", "odd")
 
 
 def test_labels_and_events_wait_while_the_central_ledger_is_away(

@@ -1,7 +1,7 @@
 """What comes to the ledger from spools: compared with what is there, set aside, or kept out since it was erased.
 
-A spool may come weeks late, or back from a copy of a disk. Two hosts may have answered one request differently. What
-was erased or pruned meanwhile must stay so; of what was erased, only a digest is kept to know it by.
+A spool may come weeks late, or back from a copy of a disk. Two hosts may predict differently for one request. What was
+erased or pruned meanwhile must stay so; of what was erased, only a digest is kept to know it by.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tiltyard.ledger.storable import decode_json, encode_json, from_micros
 
 REDACTED = "tiltyard:redacted"
 ROUNDING = 1e-9
-"""Probabilities of the same version on two processors may differ by this much, and are the same answer."""
+"""Probabilities of the same version on two processors may differ by this much, and are the same prediction."""
 
 ArrivalKind = Literal["prediction", "label", "event"]
 KeptReason = Literal["differs", "refused"]
@@ -164,7 +164,7 @@ def list_key(key: str) -> str | None:
 def describe_difference(stored: PredictionRow, arrived: PredictionRow) -> str:
     """In which columns two predictions with one id differ; empty where they are the same, or one was redacted.
 
-    When they were made and how long it took does not matter: two hosts that gave one answer said the same.
+    When they were made and how long it took is not compared: two hosts that predict the same for one request agree.
     """
     if REDACTED in stored.input and is_redacted(decode_json(stored.input)):
         return ""
@@ -196,9 +196,9 @@ def digest_id(id_: str) -> str:
     return _digest("id", id_)
 
 
-def digest_key(project: str, key: str) -> str:
+def digest_key(model_name: str, key: str) -> str:
     """By what the caller's key of erased predictions is known. Who can guess the key can tell it from this."""
-    return _digest("key", project, key)
+    return _digest("key", model_name, key)
 
 
 def list_digests(row: PredictionRow) -> list[str]:
@@ -218,7 +218,7 @@ class SortedArrivals:
     """Predictions that came, by what is to become of them.
 
     Attributes:
-        rows: those to store, redacted where that was asked for.
+        rows: those to store, redacted where that was ordered.
         named: of those that were known by their key, what they were known by, by id: their shadows follow them.
         kept_out: how many were changed or left out, by project and reason.
     """

@@ -7,6 +7,8 @@ acknowledged is opened with settings that lose it in a power cut.
 from tiltyard.sqlite.connections import BUSY_SECONDS, SqliteConnection, is_locked_error, open_read_only, open_sqlite
 from tiltyard.sqlite.engines import make_sqlite_engine, open_outside_pool
 from tiltyard.sqlite.libraries import (
+    BROKEN_CHECK,
+    BROKEN_NOT_NULL,
     BUSY,
     DAMAGED,
     DENIED,
@@ -18,6 +20,8 @@ from tiltyard.sqlite.libraries import (
     SCHEMA_CHANGED,
     SQL_ERROR,
     SQLITE_ERRORS,
+    TOO_BIG,
+    WRONG_TYPE,
     SqliteLibrary,
     default_library,
     python_library,
@@ -25,6 +29,8 @@ from tiltyard.sqlite.libraries import (
 from tiltyard.sqlite.openings import claim_for_python, file_of_url, library_of
 
 __all__ = [
+    "BROKEN_CHECK",
+    "BROKEN_NOT_NULL",
     "BUSY",
     "BUSY_SECONDS",
     "DAMAGED",
@@ -37,6 +43,8 @@ __all__ = [
     "SCHEMA_CHANGED",
     "SQLITE_ERRORS",
     "SQL_ERROR",
+    "TOO_BIG",
+    "WRONG_TYPE",
     "SqliteConnection",
     "SqliteLibrary",
     "claim_for_python",

@@ -26,6 +26,7 @@ from hypothesis import strategies as st
 
 from tiltyard.errors import InputError, UsageError
 from tiltyard.ledger import Label, Ledger, NamedPrediction, PredictionFilter, new_id
+from tiltyard.testing.arrivals_contract import ArrivalsContract
 from tiltyard.testing.contract_values import inputs, instants, is_unicode, law
 from tiltyard.testing.events_contract import EventContract
 from tiltyard.testing.findings_contract import FindingContract, ProfileContract
@@ -352,6 +353,7 @@ class LedgerContract(
     ProfileContract,
     OutcomesContract,
     RequestsContract,
+    ArrivalsContract,
 ):
     """All of it."""
 

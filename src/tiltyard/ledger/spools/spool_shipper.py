@@ -4,31 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import logging
 import os
-import time
+import platform
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from datetime import timedelta
 from pathlib import Path
 from threading import Event as Signal
 from threading import Thread
 from typing import Any
 
-from tiltyard.errors import InputError, TiltyardError
-from tiltyard.ledger.codec import PredictionRow, decode_event, decode_label
+from tiltyard.errors import TiltyardError
 from tiltyard.ledger.ports import Ledger
-from tiltyard.ledger.records import Event
+from tiltyard.ledger.spools.shipment import EVENT_COLUMNS, LABEL_COLUMNS, REFUSED, Shipment
 from tiltyard.ledger.spools.spool import CentralLedger, list_spools, stored_columns
 from tiltyard.sqlite import SQLITE_ERRORS, SqliteConnection, open_sqlite
 
 AT_ONCE = 500
 PAUSE_SECONDS = 0.5
 LONGEST_PAUSE = 10.0
-# A label without a known prediction may belong to one that another host ships later; then it is dropped.
-LABEL_DAYS = 7
-REFUSED = "refused.jsonl"
+_COLUMNS = {"labels": ", ".join(LABEL_COLUMNS), "events": ", ".join(EVENT_COLUMNS)}
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +32,8 @@ def ship_folder(folder: Path, central: Ledger) -> int:
     """Ship all that the spools of a folder hold now; one process at a time ships, others return at once.
 
     A row leaves its spool only after the central ledger has committed it. One that is shipped a second time, since
-    the shipper died between the two, is there already by its id and changes nothing.
+    the shipper died between the two, is there already by its id and changes nothing. A row that the central ledger can
+    never store is set aside there with the reason, see ``Arrivals``, and holds nothing up.
 
     Returns:
         How many rows, labels and events left the spools.
@@ -49,10 +45,14 @@ def ship_folder(folder: Path, central: Ledger) -> int:
         if not allowed:
             return 0
         files = list_spools(folder)
-        moved = sum(_ship_file(file, _ship_predictions, central) for file in files)
+        _take_in_refused(folder, central)
         # Labels after all predictions: one may belong to a prediction of another spool.
-        moved += sum(_ship_file(file, _ship_labels, central) for file in files)
-        return moved + sum(_ship_file(file, _ship_events, central) for file in files)
+        parts: list[tuple[str, Sending]] = [
+            ("predictions", Shipment.send_predictions),
+            ("labels", Shipment.send_labels),
+            ("events", Shipment.send_events),
+        ]
+        return sum(_ship_file(file, table, send, central) for table, send in parts for file in files)
 
 
 class Shipper:
@@ -99,84 +99,61 @@ class Shipper:
         return False
 
 
-def _ship_file(file: Path, part: Callable[[SqliteConnection, Ledger, Path], int], central: Ledger) -> int:
+Sending = Callable[["Shipment", Sequence[tuple[Any, ...]]], list[int]]
+"""Sends rows of a spool, each with its number before it; the numbers of those that may leave the spool."""
+
+
+def _ship_file(file: Path, table: str, send: Sending, central: Ledger) -> int:
+    shipment = Shipment(central, f"{platform.node()}:{file.stem}")
     try:
         with closing(open_sqlite(file)) as connection:
             if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'predictions'").fetchone():
                 return 0  # its worker is still making it
-            return part(connection, central, file.parent)
+            return _ship_table(connection, table, lambda rows: send(shipment, rows))
     except SQLITE_ERRORS as error:
         log.warning("The spool %s cannot be read now: %s", file, error)
         return 0
 
 
-def _ship_predictions(spool: SqliteConnection, central: Ledger, folder: Path) -> int:
-    moved = 0
-    query = f"SELECT rowid, {stored_columns(spool)} FROM predictions ORDER BY rowid LIMIT {AT_ONCE}"  # noqa: S608 - our own names
-    while stored := spool.execute(query).fetchall():
-        rows = [PredictionRow._make(row[1:]) for row in stored]
-        try:
-            central.record_rows(rows)
-        except InputError:
-            _record_each(rows, central, folder)
-        # Rows that came meanwhile have higher numbers: they follow those that are still here.
-        spool.execute("DELETE FROM predictions WHERE rowid <= ?", (stored[-1][0],))
-        moved += len(rows)
-        if len(rows) < AT_ONCE:
+def _ship_table(spool: SqliteConnection, table: str, send: Callable[[Sequence[tuple[Any, ...]]], list[int]]) -> int:
+    """Send the rows of a table, oldest first, and remove those that were sent; how many they were."""
+    # What was shipped may be erased centrally: then it must not stay readable here.
+    spool.execute("PRAGMA secure_delete=ON")
+    columns = stored_columns(spool) if table == "predictions" else _COLUMNS[table]
+    query = f"SELECT rowid, {columns} FROM {table} WHERE rowid > ? ORDER BY rowid LIMIT ?"  # noqa: S608 - our own names
+    moved, after = 0, 0
+    while stored := _fetch(spool, query, (after, AT_ONCE)):
+        after = stored[-1][0]
+        gone = send(stored)
+        spool.execute("BEGIN IMMEDIATE")
+        spool.executemany(f"DELETE FROM {table} WHERE rowid = ?", [(number,) for number in gone])  # noqa: S608
+        spool.execute("COMMIT")
+        moved += len(gone)
+        if len(stored) < AT_ONCE:
             break
     return moved
 
 
-def _record_each(rows: Sequence[PredictionRow], central: Ledger, folder: Path) -> None:
-    """A row that can never be stored is put aside, and the others are recorded."""
-    for row in rows:
-        try:
-            central.record_rows([row])
-        except InputError as error:
-            log.error("The prediction %s was put aside in %s: %s", row.id, folder / REFUSED, error.message)
-            with (folder / REFUSED).open("a", encoding="utf-8") as aside:
-                aside.write(json.dumps(row._asdict() | {"refused": error.message}) + "\n")
+def _fetch(spool: SqliteConnection, query: str, arguments: Sequence[int]) -> list[tuple[Any, ...]]:
+    try:
+        return spool.execute(query, arguments).fetchall()
+    except SQLITE_ERRORS:
+        # A text that is not UTF-8 can be read byte for byte; the central ledger then refuses that row alone.
+        spool.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
+        return spool.execute(query, arguments).fetchall()
 
 
-def _ship_labels(spool: SqliteConnection, central: Ledger, _folder: Path) -> int:
-    moved, after = 0, 0
-    query = (
-        "SELECT sequence, prediction_id, at_us, label, source FROM labels WHERE sequence > ? ORDER BY sequence LIMIT ?"
-    )
-    while stored := spool.execute(query, (after, AT_ONCE)).fetchall():
-        after = stored[-1][0]
-        unknown = set(central.record_labels([decode_label(row[1:]) for row in stored]).unknown)
-        too_old = (time.time() - timedelta(days=LABEL_DAYS).total_seconds()) * 1e6
-        gone = [(row[0],) for row in stored if row[1] not in unknown or row[2] < too_old]
-        for row in stored:
-            if row[1] in unknown and row[2] < too_old:
-                log.error("A label was dropped: no ledger has its prediction %s", row[1])
-        spool.execute("BEGIN IMMEDIATE")
-        spool.executemany("DELETE FROM labels WHERE sequence = ?", gone)
-        spool.execute("COMMIT")
-        moved += len(gone)
-    return moved
-
-
-def _ship_events(spool: SqliteConnection, central: Ledger, _folder: Path) -> int:
-    found = spool.execute("SELECT * FROM events ORDER BY sequence")
-    names = [str(column[0]) for column in found.description]
-    stored = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
-    for row in stored:
-        event = decode_event(row)
-        if not _was_shipped(event, central):
-            central.append(event)
-        spool.execute("DELETE FROM events WHERE sequence = ?", (row["sequence"],))
-    return len(stored)
-
-
-def _was_shipped(event: Event, central: Ledger) -> bool:
-    """Whether an event was shipped before, by a shipper that died before it could remove it."""
-
-    def same(other: Event) -> bool:
-        return (other.at, other.actor, other.reason) == (event.at, event.actor, event.reason)
-
-    return any(same(other) for other in central.events(subject=event.subject, kind=event.kind, since=event.at))
+def _take_in_refused(folder: Path, central: Ledger) -> None:
+    """Move what earlier builds had set aside in a file of the folder to the central ledger, where erasures reach it."""
+    file = folder / REFUSED
+    if not file.exists():
+        return
+    shipment = Shipment(central, f"{platform.node()}:{REFUSED}")
+    kept = [
+        shipment.keep_line(line) for line in file.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    ]
+    if all(kept):
+        file.unlink()
 
 
 @contextlib.contextmanager

@@ -22,6 +22,9 @@ from tiltyard.sqlite import BUSY_SECONDS, SQLITE_ERRORS, SqliteConnection, make_
 
 _SETTING = re.compile(r"^(-c|--)")
 
+_RAW_ERRORS: tuple[type[Exception], ...] = (*SQLITE_ERRORS, UnicodeEncodeError, OverflowError)
+"""What a connection of SQLite raises; it refuses some values with errors of Python's own."""
+
 
 class Database:
     """A database that is in use, SQLite or PostgreSQL. Safe to use from several threads."""
@@ -87,7 +90,7 @@ class Database:
         with self._turn:
             try:
                 yield
-            except SQLITE_ERRORS as error:
+            except _RAW_ERRORS as error:
                 raise describe_database_error(error, self.redacted_url) from error
 
     def raw_sqlite(self) -> SqliteConnection:
@@ -115,7 +118,7 @@ class Database:
                 next_step="Try again later, or use it from fewer threads.",
                 code="ledger.busy",
             ) from error
-        except DBAPIError as error:
+        except (DBAPIError, UnicodeEncodeError, OverflowError) as error:
             raise describe_database_error(error, self.redacted_url) from error
 
 

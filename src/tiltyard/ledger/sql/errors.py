@@ -89,9 +89,11 @@ _SQLITE = {
 }
 
 
-# Data exception, integrity constraint violation, program limit exceeded (such as a text too long for an index).
-_REFUSING_CLASSES = ("22", "23", "54")
-_REFUSING_CODES = (sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH)
+# Data exception; program limit exceeded, such as a text too long for an index. Of the integrity constraints those on
+# one row: that a row is there twice may be another's doing.
+_REFUSING_CLASSES = ("22", "54")
+_REFUSING_STATES = ("23502", "23514")  # not_null_violation, check_violation
+_REFUSING_CODES = (sqlite.TOO_BIG, sqlite.WRONG_TYPE, sqlite.BROKEN_NOT_NULL, sqlite.BROKEN_CHECK)
 
 
 def describe_database_error(error: Exception, redacted_url: str) -> TiltyardError:
@@ -129,9 +131,11 @@ def _refuses_value(original: BaseException) -> bool:
         return True  # of a driver that cannot write the value down
     state = getattr(original, "sqlstate", None)
     if state:
-        return state[:2] in _REFUSING_CLASSES
+        return state[:2] in _REFUSING_CLASSES or state in _REFUSING_STATES
+    if getattr(original, "sqlite_errorcode", None) in _REFUSING_CODES:
+        return True
     # A driver that refuses a value by itself has no code, but a class of errors for it.
-    return _sqlite_code(original) in _REFUSING_CODES or type(original).__name__ == "DataError"
+    return type(original).__name__ == "DataError"
 
 
 def _sqlite_code(original: BaseException) -> int:

@@ -204,8 +204,8 @@ def _erasures_of(
     return found
 
 
-def _note_pruned(connection: Connection, project: str, before_us: int) -> None:
-    new = upserting_insert(connection, pruned).values(project=project, before_us=before_us)
+def _note_pruned(connection: Connection, model_name: str, before_us: int) -> None:
+    new = upserting_insert(connection, pruned).values(project=model_name, before_us=before_us)
     later = later_of(new.excluded.before_us, pruned.c.before_us)
     connection.execute(new.on_conflict_do_update(index_elements=["project"], set_={"before_us": later}))
 

@@ -1,0 +1,182 @@
+"""What one spool sends to the central ledger: predictions, labels and events, and what becomes of those it refuses."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from tiltyard.errors import InputError, UnavailableError
+from tiltyard.formatting import format_count
+from tiltyard.ledger.arrivals import (
+    ArrivalKind,
+    ArrivalReceipt,
+    SetAsideRecord,
+    describe_set_aside,
+    read_instant,
+    set_aside_row,
+)
+from tiltyard.ledger.codec import PredictionRow, decode_event, decode_label
+from tiltyard.ledger.ports import Ledger
+from tiltyard.ledger.records import Event, Label
+
+# A label without a known prediction may belong to one that another host ships later; then it is dropped.
+LABEL_DAYS = 7
+REFUSED = "refused.jsonl"
+"""Where earlier builds kept what the central ledger refused."""
+LABEL_COLUMNS = ("prediction_id", "at_us", "label", "source")
+EVENT_COLUMNS = ("sequence", "kind", "subject", "at_us", "actor", "digest", "reason", "evidence")
+
+log = logging.getLogger(__name__)
+
+
+class Shipment:
+    """What is sent from one spool. Only an error of the central ledger itself stops it: a row never does.
+
+    Args:
+        central: the central ledger.
+        origin: the host and the spool.
+    """
+
+    def __init__(self, central: Ledger, origin: str) -> None:
+        self._central = central
+        self._origin = origin
+
+    def send_predictions(self, stored: Sequence[tuple[Any, ...]]) -> list[int]:
+        """Send predictions; where one of them is refused, each by itself."""
+        rows = {row[0]: PredictionRow._make(row[1:]) for row in stored}
+        try:
+            self._log(self._central.arrivals.receive([*rows.values()], self._origin))
+        except InputError:
+            return [number for number, row in rows.items() if self._send_prediction(row)]
+        return [*rows]
+
+    def send_labels(self, stored: Sequence[tuple[Any, ...]]) -> list[int]:
+        """Send labels; those whose predictions are not known yet stay, but not for ever."""
+        try:
+            unknown = set(self._central.record_labels([_decode_label(row[1:]) for row in stored]).unknown)
+        except InputError:
+            return [row[0] for row in stored if self._send_label(row)]
+        return self._list_gone(stored, unknown)
+
+    def send_events(self, stored: Sequence[tuple[Any, ...]]) -> list[int]:
+        """Send events, one by one in their order."""
+        return [row[0] for row in stored if self._send_event(dict(zip(EVENT_COLUMNS, row[1:], strict=True)))]
+
+    def _send_prediction(self, row: PredictionRow) -> bool:
+        try:
+            self._log(self._central.arrivals.receive([row], self._origin))
+        except InputError as error:
+            return self._keep(set_aside_row(row, "refused", error.message, self._origin))
+        return True
+
+    def _send_label(self, row: tuple[Any, ...]) -> bool:
+        try:
+            unknown = self._central.record_labels([_decode_label(row[1:])]).unknown
+        except InputError as error:
+            content = dict(zip(LABEL_COLUMNS, row[1:], strict=True))
+            return self._keep_other("label", error, content, str(content["prediction_id"]), "")
+        return bool(self._list_gone([row], set(unknown)))
+
+    def _list_gone(self, stored: Sequence[tuple[Any, ...]], unknown: set[str]) -> list[int]:
+        """The numbers of labels that need not wait for their predictions: these are known, erased, or do not come."""
+        erased = self._central.arrivals.find_erased(unknown) if unknown else set()
+        too_old = (time.time() - timedelta(days=LABEL_DAYS).total_seconds()) * 1e6
+        gone = []
+        for number, prediction_id, at, *_ in stored:
+            waits = prediction_id in unknown and prediction_id not in erased
+            if waits and at < too_old:
+                log.error("A label was dropped: no ledger has its prediction %s", prediction_id)
+            if not waits or at < too_old:
+                gone.append(number)
+        return gone
+
+    def _send_event(self, row: Mapping[str, Any]) -> bool:
+        try:
+            event = _decode_event(row)
+            if not self._was_shipped(event):
+                self._central.append(event)
+        except InputError as error:
+            subject = str(row["subject"])
+            return self._keep_other("event", error, row, subject, subject.partition("/")[0])
+        return True
+
+    def _was_shipped(self, event: Event) -> bool:
+        """Whether an event was shipped before, by a shipper that died before it could remove it."""
+
+        def same(other: Event) -> bool:
+            return (other.at, other.actor, other.reason) == (event.at, event.actor, event.reason)
+
+        return any(
+            same(other) for other in self._central.events(subject=event.subject, kind=event.kind, since=event.at)
+        )
+
+    def _keep_other(
+        self, kind: ArrivalKind, error: InputError, content: Mapping[str, Any], subject: str, model_name: str
+    ) -> bool:
+        made = read_instant(content["at_us"])
+        return self._keep(
+            describe_set_aside(
+                kind,
+                "refused",
+                error.message,
+                origin=self._origin,
+                subject=subject,
+                project=model_name,
+                made=made,
+                content=content,
+            )
+        )
+
+    def _keep(self, record: SetAsideRecord) -> bool:
+        """Set a record aside, and say so; where even that is refused, it stays in its spool."""
+        try:
+            self._central.arrivals.keep([record])
+        except InputError as error:
+            log.error("The %s %r stays in the spool %s: %s", record.kind, record.subject, self._origin, error.message)
+            return False
+        log.error(
+            "The %s %r of the spool %s was set aside: %s", record.kind, record.subject, self._origin, record.message
+        )
+        return True
+
+    def keep_line(self, line: str) -> bool:
+        """Set a prediction aside that an earlier build kept in a file."""
+        try:
+            content: dict[str, Any] = json.loads(line)
+            message = str(content.pop("refused", ""))
+            row = PredictionRow(**content)
+        except (ValueError, TypeError):
+            error = InputError(f"A line of {REFUSED} cannot be read.")
+            return self._keep_other("prediction", error, {"line": line, "at_us": None}, "", "")
+        return self._keep(set_aside_row(row, "refused", message, self._origin))
+
+    def _log(self, receipt: ArrivalReceipt) -> None:
+        if receipt.set_aside:
+            named = format_count(receipt.set_aside, "prediction")
+            log.error(
+                "%s of the spool %s differ from others with their ids and were set aside: "
+                "tiltyard predictions set-aside lists them",
+                named,
+                self._origin,
+            )
+        if receipt.kept_out:
+            named = format_count(receipt.kept_out, "prediction")
+            log.info("%s of the spool %s had been erased or pruned, and stay so", named, self._origin)
+
+
+def _decode_label(row: Sequence[Any]) -> Label:
+    try:
+        return decode_label(row)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise InputError(f"The label cannot be read: {error}.") from None
+
+
+def _decode_event(row: Mapping[str, Any]) -> Event:
+    try:
+        return decode_event(row)
+    except UnavailableError as error:
+        raise InputError(error.message) from None
