@@ -1,4 +1,4 @@
-"""Writing files: whole or not at all, and durable.
+"""Writing files: whole or not at all, and durable; and who else could write what lies at a path.
 
 This is the one way in which files are written that must survive a crash or a power cut.
 """
@@ -6,9 +6,15 @@ This is the one way in which files are written that must survive a crash or a po
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+
+MOST_LINKS = 40
+"""As many symbolic links as Linux follows on one path."""
+_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
 def write_atomically(path: Path, content: bytes | str, *, owner_only: bool = False) -> None:
@@ -102,6 +108,57 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def find_writer(path: Path) -> str:
+    """Why another user than this one and root could change a folder or what lies in it; empty where none could.
+
+    Every folder on the way counts, and every symbolic link: who can write to a folder can replace what is in it, unless
+    its sticky bit is set.
+
+    Args:
+        path: an existing folder.
+
+    Raises:
+        OSError: it is not there, or cannot be looked up.
+    """
+    trusted = {0, os.geteuid()}
+    last = path
+    for step, status in _follow(path):
+        if status.st_uid not in trusted:
+            return f"{step} belongs to the user {status.st_uid}"
+        sticky = stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX
+        if not stat.S_ISLNK(status.st_mode) and status.st_mode & _BY_OTHERS and not sticky:
+            return f"{step} can be written by others (mode {stat.S_IMODE(status.st_mode):04o})"
+        last = step
+    if last.stat().st_mode & _BY_OTHERS:
+        return f"{last} can be written by others (mode {stat.S_IMODE(last.stat().st_mode):04o})"
+    return ""
+
+
+def _follow(path: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """Every folder and symbolic link on the way to a path, from the root on; the last one is the path itself."""
+    absolute = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow the links
+    current, pending, links = Path(absolute.anchor), list(reversed(absolute.parts[1:])), 0
+    yield current, current.lstat()
+    while pending:
+        part = pending.pop()
+        if part == "..":
+            current = current.parent
+            continue
+        step = current / part
+        status = step.lstat()
+        yield step, status
+        if not stat.S_ISLNK(status.st_mode):
+            current = step
+            continue
+        links += 1
+        if links > MOST_LINKS:
+            raise OSError(f"{path} has more than {MOST_LINKS} symbolic links.")
+        target = step.readlink()
+        if target.is_absolute():
+            current = Path(target.anchor)
+        pending.extend(reversed(target.parts[1:] if target.is_absolute() else target.parts))
 
 
 def _usual_mode() -> int:

@@ -463,7 +463,14 @@ def test_compiles_where_the_package_cannot_be_written(tmp_path: Path, home: str)
     copy = tmp_path / "site" / "tiltyard"
     (copy / "models" / "tfidf").mkdir(parents=True)
     (copy / "kernels").mkdir()
-    for name in ("errors.py", "kernels/jit.py", "models/tfidf/alphabet.py", "models/tfidf/scan_kernels.py"):
+    for name in (
+        "errors.py",
+        "files.py",
+        "kernels/cache.py",
+        "kernels/jit.py",
+        "models/tfidf/alphabet.py",
+        "models/tfidf/scan_kernels.py",
+    ):
         shutil.copy(package / name, copy / name)
     for folder in (copy, copy / "kernels", copy / "models", copy / "models" / "tfidf"):
         (folder / "__init__.py").touch()

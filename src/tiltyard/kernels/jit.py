@@ -11,15 +11,20 @@ from typing import Any
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import njit, types
 from numba.core import cgutils
+from numba.core.dispatcher import Dispatcher
 from numba.extending import intrinsic
+
+from tiltyard.kernels.cache import KernelCache
 
 
 def compile_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile at the first call, for each type of arguments; kept in numba's cache on disk where one can be written."""
-    try:
-        return njit(cache=True, nogil=True)(function)  # type: ignore[no-any-return]
-    except RuntimeError:  # numba found no writable place for its cache: compile anew in each process
-        return njit(nogil=True)(function)  # type: ignore[no-any-return]
+    """Compile at the first call, for each type of arguments; kept on disk where none but this user can write it."""
+    dispatcher = njit(nogil=True)(function)
+    # Where numba is told to compile nothing, it returns the function.
+    if isinstance(dispatcher, Dispatcher):
+        # njit(cache=True) opens any folder that it finds.
+        setattr(dispatcher, "_cache", KernelCache(function))  # noqa: B010 - numba has no public name for it
+    return dispatcher  # type: ignore[no-any-return]
 
 
 def compile_inline(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,0 +1,186 @@
+"""Where compiled kernels are kept, and from where none is opened."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tiltyard.files import find_writer
+
+KERNEL = """from tiltyard.kernels.jit import compile_kernel
+
+
+@compile_kernel
+def double(number):
+    return 2 * number
+"""
+RUN = """import logging, sys
+logging.basicConfig(level="WARNING", format="%(message)s")
+import plain
+print(plain.double(21), plain.double._cache.cache_path, len(plain.double._cache_hits))
+"""
+
+
+class _Planted:
+    """A pickle that writes a file when it is opened."""
+
+    def __init__(self, mark: Path) -> None:
+        self._mark = mark
+
+    def __reduce__(self) -> tuple[Callable[[str], object], tuple[str]]:
+        return os.system, (f"touch {self._mark}",)
+
+
+class Package:
+    """A package with one kernel, and a user who runs it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.package, self.home = root / "package", root / "home"
+        for folder in (self.package, self.home):
+            folder.mkdir(mode=0o755)
+        (self.package / "plain.py").write_text(KERNEL)
+        self.mark = root / "opened"
+
+    def run(self, **more: str) -> tuple[Path, int, str]:
+        """Call the kernel; returns where its cache is, whether it was found there, and what was logged."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("NUMBA_", "XDG_"))}
+        environment = {
+            **kept,
+            "HOME": str(self.home),
+            "PYTHONPATH": str(self.package),
+            "TMPDIR": str(self.root),
+            **more,
+        }
+        done = subprocess.run(
+            [sys.executable, "-c", RUN], env=environment, capture_output=True, text=True, check=False, timeout=300
+        )
+        assert done.returncode == 0, done.stderr
+        number, *path, hits = done.stdout.rstrip().split(" ")
+        assert number == "42"
+        return Path(*path) if path[0] else Path("/nowhere"), int(hits), done.stderr
+
+    def plant(self, folder: Path) -> None:
+        """Put a pickle in place of every index in a folder that runs a program when it is opened."""
+        names = [file.name for file in self.root.rglob("*.nbi")]
+        assert names
+        for name in names:
+            (folder / name).write_bytes(pickle.dumps(_Planted(self.mark)))
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Package:
+    tmp_path.chmod(0o755)
+    return Package(tmp_path)
+
+
+def test_a_kernel_is_compiled_once(package: Package) -> None:
+    """What one process has compiled, the next one finds, next to the package."""
+    assert package.run() == (package.package / "__pycache__", 0, "")
+    assert package.run() == (package.package / "__pycache__", 1, "")
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o775, 0o1777])
+def test_a_cache_that_others_can_write_is_not_opened(package: Package, mode: int) -> None:
+    """A planted file in a folder that others can write to is not opened; the kernel is kept elsewhere."""
+    cache, _, _ = package.run()
+    package.plant(cache)
+    cache.chmod(mode)
+    found, hits, _ = package.run()
+    assert (found.is_relative_to(package.home), hits) == (True, 0)
+    assert not package.mark.exists()
+    assert found.stat().st_mode & 0o777 == 0o700
+    assert package.run()[:2] == (found, 1)
+
+
+def test_the_planted_file_would_run_where_only_the_user_writes(package: Package) -> None:
+    """The test above tests something: in a folder of the user alone the same file is opened."""
+    cache, _, _ = package.run()
+    package.plant(cache)
+    package.run()
+    assert package.mark.exists()
+
+
+@pytest.mark.parametrize("which", ["folder", "above", "link"])
+def test_a_named_cache_that_others_can_change_is_reported(package: Package, which: str) -> None:
+    """NUMBA_CACHE_DIR is not used where a folder on the way, also behind a link, can be written by others."""
+    above = package.root / "shared"
+    above.mkdir()
+    named = above / "numba"
+    named.mkdir(mode=0o700)
+    if which == "link":
+        (package.root / "link").symlink_to(above)
+        named = package.root / "link" / "numba"
+    cache, _, log = package.run(NUMBA_CACHE_DIR=str(named))
+    assert cache.is_relative_to(named)
+    assert log == ""
+    package.plant(cache)
+    (above if which != "folder" else cache).chmod(0o777)
+    found, hits, log = package.run(NUMBA_CACHE_DIR=str(named))
+    assert not found.is_relative_to(named)
+    assert hits == 0
+    assert not package.mark.exists()
+    assert "NUMBA_CACHE_DIR is not used" in log
+    assert "0777" in log
+
+
+def test_without_a_safe_folder_nothing_is_kept_and_the_log_says_so(package: Package) -> None:
+    """Where others can write everything, the kernel is compiled at each start, and one line says why."""
+    cache, _, _ = package.run()
+    package.plant(cache)
+    package.root.chmod(0o777)
+    for _ in range(2):
+        found, hits, log = package.run()
+        assert (found, hits) == (Path("/nowhere"), 0)
+        assert log.count("No cache of compiled kernels can be used") == 1
+    assert not package.mark.exists()
+
+
+def test_what_came_with_the_package_is_read_and_not_written(package: Package) -> None:
+    """In an image the package's cache is read-only: it is read, and what it lacks goes to the user's cache."""
+    if os.geteuid() == 0:
+        pytest.skip("root can write everywhere")
+    cache, _, _ = package.run()
+    cache.chmod(0o555)
+    assert package.run()[1] == 1
+    cache.chmod(0o755)
+    for file in cache.glob("*.nb?"):
+        file.unlink()
+    cache.chmod(0o555)
+    found, hits, _ = package.run()
+    assert (found.is_relative_to(package.home), hits) == (True, 0)
+    assert package.run()[:2] == (found, 1)
+    cache.chmod(0o755)
+
+
+@pytest.mark.parametrize("ending", [".nbi", ".nbc"])
+@pytest.mark.parametrize("content", [b"", b"\x80"])
+def test_a_torn_file_is_compiled_again(package: Package, ending: str, content: bytes) -> None:
+    """A file that a power cut left empty or torn is replaced, and the kernel works."""
+    cache, _, _ = package.run()
+    (file,) = cache.glob(f"*{ending}")
+    file.write_bytes(content)
+    assert package.run()[1] == 0
+    assert package.run()[1] == 1
+
+
+def test_a_folder_of_another_user_is_not_trusted(tmp_path: Path) -> None:
+    """A folder counts as this user's only if no other user owns it or one above it."""
+    tmp_path.chmod(0o755)
+    mine = tmp_path / "mine"
+    mine.mkdir(mode=0o755)
+    assert find_writer(mine) == ""
+    assert find_writer(Path("/")) == ""
+    assert "can be written by others" in find_writer(Path("/tmp"))
+    if os.geteuid() == 0:
+        os.chown(mine, 12345, 12345)
+        assert "belongs to the user 12345" in find_writer(mine)
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(OSError, match="symbolic links"):
+        find_writer(tmp_path / "loop")
