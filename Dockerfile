@@ -23,7 +23,10 @@ COPY src src
 RUN tools/bin/uv build --quiet --wheel --no-build-isolation --python tools/bin/python --out-dir dist \
     && tools/bin/uv pip install --quiet --python /opt/tiltyard/bin/python --no-deps dist/*.whl
 COPY deploy/container/healthcheck.py deploy/container/make_buckets.py /opt/tiltyard/share/tiltyard/
+# numba's machine code is compiled here, for this machine's kind of processor, to where only root can write. On another
+# kind it is compiled again, into NUMBA_CACHE_DIR.
 RUN find /opt/tiltyard/lib -type d -name tests -path '*/site-packages/*' -prune -exec rm -rf {} + \
+    && /opt/tiltyard/bin/python -m tiltyard.scoring.compile_kernels \
     && /opt/tiltyard/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/tiltyard/lib
 
 FROM ${PYTHON_IMAGE}

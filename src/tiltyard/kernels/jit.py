@@ -20,7 +20,7 @@ from tiltyard.kernels.cache import KernelCache
 def compile_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile at the first call, for each type of arguments; kept on disk where none but this user can write it."""
     dispatcher = njit(nogil=True)(function)
-    # Where numba is told to compile nothing, it returns the function.
+    # Where a setting lets numba compile nothing, it returns the function.
     if isinstance(dispatcher, Dispatcher):
         # njit(cache=True) opens any folder that it finds.
         setattr(dispatcher, "_cache", KernelCache(function))  # noqa: B010 - numba has no public name for it
