@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from numba.core.dispatcher import Dispatcher
@@ -193,11 +194,14 @@ def test_an_image_compiles_every_kernel_ahead() -> None:
     assert len(modules) > 5
     for module in modules:
         name = ".".join(module.with_suffix("").relative_to(source.parent).parts)
-        for kernel in vars(importlib.import_module(name)).values():
-            if isinstance(kernel, Dispatcher) and isinstance(getattr(kernel, "_cache", None), KernelCache):
+        kernels: list[Any] = [
+            one for one in vars(importlib.import_module(name)).values() if isinstance(one, Dispatcher)
+        ]
+        for kernel in kernels:
+            if isinstance(kernel._cache, KernelCache):
                 stem = f"{Path(kernel.py_func.__code__.co_filename).stem}.{kernel.py_func.__name__}"
                 # One that only another calls is in its cache, and is not loaded again.
-                assert kernel.signatures or list(Path(kernel._cache.cache_path).glob(f"{stem}-*.nbi")), kernel
+                assert kernel.signatures or any(Path(kernel._cache.cache_path).glob(f"{stem}-*.nbi")), kernel
 
 
 def test_a_folder_of_another_user_is_not_trusted(tmp_path: Path) -> None:
