@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,7 @@ from tiltyard.evaluation import (
     label_predictions,
 )
 from tiltyard.evaluation.intervals import share_interval
+from tiltyard.evaluation.resampling.by_group import exchange_tails
 from tiltyard.evaluation.sequential_test import PairedRows, UnitRows, evaluate_shadow, evaluate_shadow_units
 from tiltyard.project import PromotionSection
 from tiltyard.promotion.gates import guess_gate
@@ -40,6 +42,7 @@ NAMES = np.array(CLASSES)
 MARGIN = 1.5  # of the true label, on the logistic scale
 SPREADS = (0.7, 2.0)  # of a version's margin between groups
 BUILDS = ("before", "now")
+UNEVEN = ((0.1, 0.35), (0.02, 0.0))  # share of groups that are bad for the challenger, and its accuracy in these
 
 Pair = tuple[LabelledPredictions, LabelledPredictions]
 
@@ -50,12 +53,14 @@ def measure(scale: float) -> list[Row]:
         *_measure_promotions("accuracy", scaled(10_000, scale)),
         *_measure_promotions("f1", scaled(2_000, scale)),
         *_measure_promotions("roc_auc", scaled(300, scale)),
-        *_measure_uneven(scaled(2_000, scale)),
+        *_measure_uneven("accuracy", scaled(2_000, scale), (20, 50, 100, 300)),
+        *_measure_uneven("f1", scaled(500, scale), (50, 100)),
         *_measure_first_champions(scaled(1_000, scale)),
         *_measure_slices(scaled(1_000, scale)),
         *_measure_shadow(scaled(400, scale)),
         *_measure_coverage(scaled(2_000, scale), scaled(1_000, scale)),
         *_measure_power(scaled(1_000, scale)),
+        *_measure_power_of_groups(scaled(2_000, scale)),
     ]
 
 
@@ -108,9 +113,11 @@ def promotes(metric: str, pair: Pair, build: str, seed: int = 0) -> bool:
     return found.difference > 0 and found.p_value < ALPHA
 
 
-def _count(runs: int, about: str, one_run: Callable[[np.random.Generator, int], Sequence[bool]]) -> list[int]:
+def _count(
+    runs: int, about: str, one_run: Callable[[np.random.Generator, int], Sequence[bool]], *, seed: int = 15
+) -> list[int]:
     """How many of the runs gave True, by build."""
-    random = np.random.default_rng(15)
+    random = np.random.default_rng(seed)
     hits = [0, 0]
     for number in show_progress(range(runs), about):
         for build, hit in enumerate(one_run(random, number)):
@@ -128,24 +135,61 @@ def _measure_promotions(metric: str, runs: int) -> list[Row]:
     return [make_row(name, ALPHA, hit, runs, build) for hit, build in zip(hits, BUILDS, strict=True)]
 
 
-def _measure_uneven(runs: int) -> list[Row]:
-    """Versions that are equally good, but not alike: the challenger wins a little in most groups, loses much in few."""
+def draw_uneven(random: np.random.Generator, count: int, bad_share: float, bad: float) -> Pair:
+    """Two versions that are equally good, but not alike: the challenger wins a little in most groups, loses in few.
+
+    Args:
+        random: where the draws come from.
+        count: number of groups, of 20 rows each.
+        bad_share: chance of a group to be bad for the challenger.
+        bad: the challenger's accuracy in these; in the others it is such that both versions have 0.8 on the average.
+    """
+    groups = np.repeat(np.arange(count), 20)
+    truth = random.integers(0, 2, len(groups))
+    good = (0.8 - bad_share * bad) / (1 - bad_share)
+    level = np.where(random.random(count) < bad_share, bad, good)
+    challenger = random.random(len(groups)) < level[groups]
+    champion = random.random(len(groups)) < 0.8
+    first, second = (
+        label_predictions(NAMES[truth], NAMES[np.where(right, truth, 1 - truth)], None, CLASSES, clusters=groups)
+        for right in (champion, challenger)
+    )
+    return first, second
+
+
+def _measure_uneven(metric: str, runs: int, counts: Sequence[int]) -> list[Row]:
+    rows = []
+    for (share, bad), count in product(UNEVEN, counts):
+
+        def run(
+            random: np.random.Generator, number: int, count: int = count, share: float = share, bad: float = bad
+        ) -> list[bool]:
+            pair = draw_uneven(random, count, share, bad)
+            return [promotes(metric, pair, build, number) for build in BUILDS]
+
+        name = f"{count} groups of 20 rows, equally good, challenger has {bad} in {share:.0%} of groups: by {metric}"
+        hits = _count(runs, name, run, seed=86)
+        rows += [make_row(name, None, hit, runs, build) for hit, build in zip(hits, BUILDS, strict=True)]
+    return rows
+
+
+def _measure_power_of_groups(runs: int) -> list[Row]:
+    """A true gain in groups: next to what the exchange of groups alone finds."""
 
     def run(random: np.random.Generator, _number: int) -> list[bool]:
         groups = np.repeat(np.arange(50), 20)
-        truth = random.integers(0, 2, len(groups))
-        bad = random.random(50) < 0.1
-        challenger = random.random(len(groups)) < np.where(bad, 0.35, 0.85)[groups]
-        champion = random.random(len(groups)) < 0.8
-        pair = [
-            label_predictions(NAMES[truth], NAMES[np.where(right, truth, 1 - truth)], None, CLASSES, clusters=groups)
-            for right in (champion, challenger)
-        ]
-        return [promotes("accuracy", (pair[0], pair[1]), build) for build in BUILDS]
+        champion, challenger = draw_pair(random, groups, spread=SPREADS[0], gain=0.6)
+        right, theirs = (one.truth == one.predicted_codes for one in (champion, challenger))
+        leads = np.bincount(groups, weights=theirs.astype(np.int64) - right).astype(np.int64)
+        exchanged = exchange_tails(leads)[0] < ALPHA and leads.sum() > 0
+        return [bool(exchanged), promotes("accuracy", (champion, challenger), "now")]
 
-    name = "50 groups of 20 rows, equally good but not alike (worse in a tenth of the groups): a false promotion"
-    hits = _count(runs, name, run)
-    return [make_row(name, None, hit, runs, build) for hit, build in zip(hits, BUILDS, strict=True)]
+    name = "50 groups of 20 rows: a true gain found by accuracy (before: by the exchange of groups alone)"
+    before, now = _count(runs, name, run, seed=87)
+    return [
+        make_row(name, None, before, runs, "before"),
+        make_row(name, round(POWER_KEPT * before / runs, 3), now, runs, "now"),
+    ]
 
 
 def draw_noise(random: np.random.Generator, groups: NDArray[np.intp]) -> LabelledPredictions:

@@ -185,7 +185,7 @@ def test_every_comparison_is_of_groups(loans: Loans, grouped: Grouped) -> None:
     }
     assert 10 < grouped.groups < len(grouped.test)
     assert gates["gate.first"].evidence["method"].endswith("by groups")
-    assert gates["gate.significant"].evidence["method"] == "exact exchange of groups"
+    assert gates["gate.significant"].evidence["method"] == "exchange of groups, and t corrected for skewness"
     for code in ("gate.first", "gate.significant"):
         assert gates[code].evidence["groups"] == grouped.groups
         assert f"{len(grouped.test):,} rows of {grouped.groups} groups" in gates[code].message

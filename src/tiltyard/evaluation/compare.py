@@ -28,11 +28,13 @@ from tiltyard.evaluation.resampling.by_group import (
 )
 from tiltyard.evaluation.resampling.permutation_test import FEW_HITS, normal_tail, permutation_p_values
 from tiltyard.evaluation.resampling.row_kinds import distinct_rows
+from tiltyard.evaluation.resampling.skewness import corrected_tails, group_tails
 
 MCNEMAR = "McNemar's exact test"
-EXCHANGE = "exact exchange of groups"
+EXCHANGE = "exchange of groups, and t corrected for skewness"
 BOOTSTRAP = "paired bootstrap"
 BOTH = "paired bootstrap and permutation"
+ALL_BY_GROUP = "paired bootstrap and permutation of groups, and t corrected for skewness"
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,8 @@ def compare(
     The bootstrap alone finds a lead too often on few rows (it takes the spread of the sample for the true one), and the
     permutation test, which is exact on any number, asks whether the two are alike rather than equally good. So the
     p-value is the larger of theirs: a lead has to convince both. The interval is the bootstrap's. Where rows belong
-    together in groups, whole groups are exchanged and drawn, and McNemar's test is the exact exchange of groups.
+    together in groups, whole groups are exchanged and drawn, McNemar's test is the exact exchange of groups, and the
+    lead has to convince a third test, which knows that few bad groups may be missing (``corrected_tails``).
 
     Raises:
         DataError: the two were not evaluated on the same rows, or the metric is not defined on them, or all rows are
@@ -127,10 +130,13 @@ def compare(
     if metric.name == "accuracy":
         return compare_paired(champion.labels, champion.predicted, challenger.predicted, clusters=champion.clusters)
     found = compare_bootstrap(metric, champion, challenger, seed=seed)
-    ahead, behind = permutation_p_values(metric, *_align_classes(champion, challenger), seed=seed)
+    aligned = _align_classes(champion, challenger)
+    ahead, behind = permutation_p_values(metric, *aligned, seed=seed)
+    if champion.clusters is not None:
+        ahead, behind = _take_larger((ahead, behind), group_tails(metric, *aligned, seed=seed))
     return replace(
         found,
-        method=BOTH,
+        method=BOTH if champion.clusters is None else ALL_BY_GROUP,
         p_value=max(found.p_value, ahead),
         p_value_two_sided=min(1.0, max(found.p_value_two_sided, 2 * min(ahead, behind))),
     )
@@ -149,8 +155,10 @@ def compare_paired(
     cell of the 2 by 2 table.
 
     Where rows belong together in groups, all rows of a group change sides at the throw of one coin: if the two versions
-    were interchangeable, the p-value is exact whatever holds within groups (``exchange_tails``). The interval is the
-    same, of as many rows by themselves as would tell as much (``effective_sample_size``).
+    were interchangeable, the p-value is exact whatever holds within groups (``exchange_tails``). Versions can be
+    equally good and yet unlike, one far worse in few groups: the p-value is the larger one of this test's and of
+    ``corrected_tails``. The interval is the same, of as many rows by themselves as would tell as much
+    (``effective_sample_size``).
 
     Args:
         labels: n true labels.
@@ -175,7 +183,8 @@ def compare_paired(
     else:
         _check_groups(clusters)
         leads = challenger_right.astype(np.int64) - right
-        ahead, behind = exchange_tails(np.bincount(clusters, weights=leads).astype(np.int64))
+        totals = np.bincount(clusters, weights=leads).astype(np.float64)
+        ahead, behind = _take_larger(exchange_tails(totals.astype(np.int64)), corrected_tails(totals))
         share = effective_sample_size(leads.astype(np.float64), clusters).at(CONFIDENCE) / rows
     low, high = _agresti_min(won * share, lost * share, rows * share)
     return Comparison(
@@ -272,6 +281,10 @@ def _check_groups(clusters: Codes) -> None:
             next_step="Evaluate on rows of more groups: enlarge split.test, or add rows.",
             code="evaluation.one-group",
         )
+
+
+def _take_larger(first: tuple[float, float], second: tuple[float, float]) -> tuple[float, float]:
+    return max(first[0], second[0]), max(first[1], second[1])
 
 
 def _describe_groups(clusters: Codes | None) -> dict[str, Any]:

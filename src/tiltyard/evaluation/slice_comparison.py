@@ -27,7 +27,7 @@ class SliceComparison:
         low: lower end of the 95 % interval of the difference.
         high: upper end.
         p_value: how likely is a loss like this, or a larger one, if the challenger were not worse (McNemar's exact
-            test, or the exact exchange of groups; one-sided).
+            test, or that of groups; one-sided).
         adjusted: the same, corrected for the number of slices (Holm, Scandinavian Journal of Statistics 6, 1979).
         groups: the groups of rows that belong together, of which test and interval are made; None where each row is by
             itself.

@@ -13,6 +13,8 @@ from tiltyard.evaluation.labelled_predictions import Codes
 
 # The exact chances come from a Fourier transform, whose rounding is of this size.
 _ROUNDING = 1e-14
+# More groups than this are left out together, in so many parts.
+MOST_PARTS = 200
 # The weight with which intervals of shares near 1 held what they promise in simulations (ADR 0067).
 _UNSEEN = 0.2
 
@@ -113,6 +115,27 @@ def widen_share(share: float, sizes: NDArray[np.int64]) -> float:
     if len(sizes) < 2:
         return 1.0
     return float(stdtr(max(freedom, 0.5), float(ndtri(share)) * math.sqrt(1 - 1 / len(sizes))))
+
+
+def divide_groups(clusters: Codes, random: np.random.Generator) -> Codes:
+    """The groups in at most 200 parts, which hold about as many rows each.
+
+    Args:
+        clusters: n codes of groups, from 0 on.
+        random: decides which groups share a part.
+
+    Returns:
+        n codes of parts, from 0 on.
+    """
+    sizes = np.bincount(clusters)
+    if len(sizes) <= MOST_PARTS:
+        return clusters
+    order = random.permutation(len(sizes))
+    order = order[np.argsort(-sizes[order], kind="stable")]
+    turns = np.arange(len(sizes)) % (2 * MOST_PARTS)
+    part = np.empty(len(sizes), dtype=np.intp)
+    part[order] = np.where(turns < MOST_PARTS, turns, 2 * MOST_PARTS - 1 - turns)  # large ones first, there and back
+    return np.asarray(part[clusters], dtype=np.intp)
 
 
 def exchange_tails(leads: NDArray[np.int64]) -> tuple[float, float]:

@@ -11,10 +11,8 @@ from scipy.special import stdtr
 
 from tiltyard.evaluation.labelled_predictions import Codes, LabelledPredictions, Weights
 from tiltyard.evaluation.metrics import Metric
-from tiltyard.evaluation.resampling.by_group import count_alike
+from tiltyard.evaluation.resampling.by_group import count_alike, divide_groups
 
-# More groups than this are left out together, in so many parts.
-MOST_PARTS = 200
 # Rows times classes; of more, whole groups are left aside.
 _MOST_PAIRS = 400_000
 # Weights that are computed at once; bounds the memory to some tens of MB.
@@ -45,7 +43,7 @@ def excess_p_value(metric: Metric, labelled: LabelledPredictions, *, seed: int =
     labelled = _leave_aside(metric, labelled, random)
     if labelled.clusters is None or labelled.cluster_count == 1:
         return 1.0
-    parts = _divide(labelled.clusters, random)
+    parts = divide_groups(labelled.clusters, random)
     sizes = np.bincount(parts)
     without = _excess_without(metric, labelled, parts)
     if np.isnan(without).any():
@@ -68,19 +66,6 @@ def _leave_aside(metric: Metric, labelled: LabelledPredictions, random: np.rando
     order = random.permutation(len(sizes))
     kept = order[: max(2, int(np.searchsorted(np.cumsum(sizes[order]), most, side="right")))]
     return labelled.take(np.isin(labelled.clusters, kept))
-
-
-def _divide(clusters: Codes, random: np.random.Generator) -> Codes:
-    """The groups in at most so many parts, which hold about as many rows each."""
-    sizes = np.bincount(clusters)
-    if len(sizes) <= MOST_PARTS:
-        return clusters
-    order = random.permutation(len(sizes))
-    order = order[np.argsort(-sizes[order], kind="stable")]
-    turns = np.arange(len(sizes)) % (2 * MOST_PARTS)
-    part = np.empty(len(sizes), dtype=np.intp)
-    part[order] = np.where(turns < MOST_PARTS, turns, 2 * MOST_PARTS - 1 - turns)  # large ones first, there and back
-    return np.asarray(part[clusters], dtype=np.intp)
 
 
 def _excess_without(metric: Metric, labelled: LabelledPredictions, parts: Codes) -> NDArray[np.float64]:

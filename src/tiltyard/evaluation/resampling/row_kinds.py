@@ -84,6 +84,15 @@ class RowKinds:
         for together in _share_out(resamples, _DRAWN_AT_ONCE // max(groups, kinds)):
             yield self.by_group.count(_draw_each(groups, together, random))
 
+    def leave_out(self) -> Iterator[Weights]:
+        """How many rows of each kind there are without each group in turn, (m, kinds) at a time."""
+        groups = len(self.counts) if self.by_group is None else self.by_group.groups
+        start = 0
+        for together in _share_out(groups, _DRAWN_AT_ONCE // max(groups, len(self.counts))):
+            left = np.eye(together, groups, start)
+            yield self.counts - (left if self.by_group is None else self.by_group.count(left))
+            start += together
+
     def exchange(self, resamples: int, random: np.random.Generator) -> Iterator[Weights]:
         """How many rows of each kind change sides, (m, kinds) at a time; a group changes whole."""
         groups = len(self.counts) if self.by_group is None else self.by_group.groups
