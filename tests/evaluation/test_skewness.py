@@ -1,4 +1,4 @@
-"""A lead that few bad groups could undo is no lead: Student's t on groups, corrected for skewness."""
+"""A lead that few bad groups could undo does not count: Student's t on groups, corrected for skewness."""
 
 from __future__ import annotations
 
