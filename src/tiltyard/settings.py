@@ -191,6 +191,11 @@ class Settings(BaseSettings):
         return (self.root / self.api_keys).resolve() if self.api_keys else self.state / "api-keys.json"
 
     @property
+    def api_keys_mark(self) -> Path:
+        """The file that says that API keys were made on this host; see ``KeysMark``."""
+        return self.state / "api-keys-were-made"
+
+    @property
     def spool(self) -> Path:
         """Folder of what servers of this host have recorded and not yet shipped to the ledger."""
         return self.state / "spool"

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from tests.films import Films, make_films
+from tiltyard import wiring
 from tiltyard.cli.host.api_keys import describe_api_keys
 from tiltyard.cli.main import main
+from tiltyard.errors import UsageError
 from tiltyard.serving.auth import KeyFile
 from tiltyard.serving.auth.keys import KeySet, NewKey
 from tiltyard.settings import Settings
@@ -108,3 +110,34 @@ def test_a_weak_key_is_not_imported(
     assert not (root / ".tiltyard" / "api-keys.json").exists()
     for wrong in ("CALLERS", "CALLERS=", "CALLERS=all", "=read", "CALLERS=read,"):
         assert run(capsys, "keys", "api", "add", wrong)[0] == 2
+
+
+def test_lost_keys_are_reported_and_only_a_command_opens_the_server_again(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """doctor and the list report lost keys; disabling needs that no key is valid, and is an event."""
+    made = run_json(capsys, "keys", "api", "new", "--scope", "predict")
+    settings = Settings.load(root)
+    assert settings.api_keys_mark.is_file()
+    code, out, _ = run(capsys, "keys", "api", "disable", "--yes", "--json")
+    assert (code, json.loads(out)["error"]["code"]) == (2, "api-key.valid")
+    assert settings.api_keys_mark.is_file()
+
+    settings.api_key_file.unlink()
+    code, out, err = run(capsys, "keys", "api", "list", "--json")
+    assert (code, json.loads(out)) == (0, [])
+    assert "servers refuse requests" in err
+    assert "tiltyard keys api new" in err
+    with pytest.raises(UsageError, match="servers refuse requests"):
+        describe_api_keys(settings)
+
+    assert run_json(capsys, "keys", "api", "disable", "--yes")["api_keys"] == "disabled"
+    assert not settings.api_keys_mark.exists()
+    assert "loopback only" in describe_api_keys(settings)
+    again = run_json(capsys, "keys", "api", "new", "--scope", "predict")
+    assert again["id"] != made["id"]
+    run_json(capsys, "keys", "api", "revoke", again["id"])
+    run_json(capsys, "keys", "api", "disable", "--yes")
+    assert not KeyFile(settings.api_key_file).read()
+    with wiring.open_ledger(settings) as ledger:
+        assert len(list(ledger.events(kind="api-keys-disabled"))) == 2

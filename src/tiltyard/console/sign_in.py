@@ -42,7 +42,9 @@ _PAGE = """<!doctype html>
 </html>"""
 
 
-def console_guard(options: ServingSection, keys: Path | None, host: str, *, insecure_open: bool = False) -> Guard:
+def console_guard(
+    options: ServingSection, keys: Path | None, host: str, *, insecure_open: bool = False, mark: Path | None = None
+) -> Guard:
     """The guard of a console that is about to listen.
 
     Args:
@@ -50,13 +52,21 @@ def console_guard(options: ServingSection, keys: Path | None, host: str, *, inse
         keys: the file of API keys.
         host: the address that it listens on.
         insecure_open: whether it may listen beyond loopback without a key.
+        mark: the file that says that this host has had keys.
 
     Raises:
         UsageError: it would be open to others without ``insecure_open``; or the file cannot be read.
     """
     proxies = ServingSection(trusted_proxies=options.trusted_proxies)
     return guard_for(
-        proxies, keys, host=host, insecure_open=insecure_open, scope_of=console_scope, sign_ins=SignIns(), needed="read"
+        proxies,
+        keys,
+        host=host,
+        insecure_open=insecure_open,
+        mark=mark,
+        scope_of=console_scope,
+        sign_ins=SignIns(),
+        needed="read",
     )
 
 

@@ -32,6 +32,7 @@ EXPLAINED = frozenset(
     {
         "api-key.expired",
         "api-key.invalid",
+        "api-key.lost",
         "api-key.missing",
         "api-key.revoked",
         "api-key.scope",

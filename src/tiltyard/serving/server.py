@@ -39,6 +39,7 @@ class ServerBackends:
         trusted_types: Python types that this host allows in a stored model, beyond scikit-learn's own.
         trusted_keys: the keys by which this host checks signatures.
         api_keys: file of the API keys that the server accepts; None for none.
+        api_keys_mark: file that says that this host has had keys; None where it keeps no such file.
     """
 
     registry: Registry
@@ -47,6 +48,7 @@ class ServerBackends:
     trusted_types: tuple[str, ...] = ()
     trusted_keys: KeyRing = NO_KEYS
     api_keys: Path | None = None
+    api_keys_mark: Path | None = None
 
 
 class ModelServer:
@@ -100,7 +102,11 @@ class ModelServer:
             backends = self._backends or _open_backends(self._project, stack)
             with contextlib.closing(backends.ledger):
                 guard = guard_for(
-                    self._options, backends.api_keys, host=self._options.host, insecure_open=self._insecure_open
+                    self._options,
+                    backends.api_keys,
+                    host=self._options.host,
+                    insecure_open=self._insecure_open,
+                    mark=backends.api_keys_mark,
                 )
                 dependencies = ServerDependencies(
                     VersionLoader(backends.registry, backends.cache, backends.trusted_types, backends.trusted_keys),
@@ -140,4 +146,5 @@ def _open_backends(project: Project | None, stack: contextlib.ExitStack) -> Serv
     ledger: Ledger = open_spooled_ledger(settings, "module") if spooled else open_ledger(settings)
     if shipper := start_shipper(settings, spooled=spooled):
         stack.callback(shipper.stop)
-    return ServerBackends(registry, ledger, settings.cache, settings.trusted_types, keys, settings.api_key_file)
+    files = settings.api_key_file, settings.api_keys_mark
+    return ServerBackends(registry, ledger, settings.cache, settings.trusted_types, keys, *files)

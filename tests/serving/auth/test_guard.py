@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from tiltyard.errors import UsageError
 from tiltyard.project import ServingSection
 from tiltyard.serving.auth import ApiScope, Guard, KeyFile, NewKey, guard_for, key_reloader
 from tiltyard.serving.auth.cross_site import is_loopback
+from tiltyard.serving.auth.keys_mark import KeysMark
 from tiltyard.serving.problem_details import RequestError, from_error
 
 
@@ -182,6 +184,67 @@ def test_other_sites_cannot_use_an_open_server(file: KeyFile) -> None:
     assert guard.check(request("/admin/reload", referer="http://127.0.0.1:8000/docs"))
     open_guard = guard_for(ServingSection(), file.path, host="0.0.0.0", insecure_open=True)
     assert open_guard.check(request("/predict", host="example.com"))
+
+
+def test_a_host_that_has_had_keys_is_never_open_again(file: KeyFile, tmp_path: Path) -> None:
+    """Without its key file a server that starts anew refuses requests with the reason, beyond loopback too."""
+    mark = tmp_path / "state" / "api-keys-were-made"
+    assert guard_for(ServingSection(), file.path, host="127.0.0.1", mark=mark).is_open
+    assert not mark.exists()
+    made = make(file, ["predict"])
+    guard = guard_for(ServingSection(), file.path, host="127.0.0.1", mark=mark)
+    assert mark.stat().st_mode & 0o777 == 0o600
+    assert str(file.path) in mark.read_text()
+    for lose in (file.path.unlink, lambda: file.path.write_text('{"format": 1, "keys": []}')):
+        lose()
+        for host, insecure in (("127.0.0.1", False), ("127.0.0.1", True), ("0.0.0.0", False), ("0.0.0.0", True)):
+            guard = guard_for(ServingSection(), file.path, host=host, insecure_open=insecure, mark=mark)
+            assert not guard.is_open
+            for scope in (request("/predict"), request("/predict", made.token), request("/metrics", "ty_a_b")):
+                with pytest.raises(RequestError) as caught:
+                    guard.check(scope)
+                assert (caught.value.status, caught.value.code) == (503, "api-key.lost")
+                assert "tiltyard keys api new" in caught.value.next_step
+            assert guard.check(request("/health")).scopes == frozenset()
+    own = NewKey.generate(["read"])
+    settings = own.key.model_dump_json()
+    guard = guard_for(ServingSection(), file.path, host="127.0.0.1", own_key=settings, mark=mark)
+    assert guard.check(request("/metrics", own.token)).has_scope("read")
+    assert refusal(guard, request("/predict")) == (503, "api-key.lost")
+
+
+def test_a_running_server_notes_its_first_key(file: KeyFile, tmp_path: Path, read_each_time: None) -> None:
+    """A server that was open notes the first key that it sees, and new keys end a loss without a restart."""
+    mark = tmp_path / "api-keys-were-made"
+    guard = guard_for(ServingSection(), file.path, host="127.0.0.1", mark=mark)
+    assert opens_to_all(guard)
+    make(file, ["predict"])
+    assert not opens_to_all(guard)
+    assert mark.exists()
+    file.path.unlink()
+    guard = guard_for(ServingSection(), file.path, host="127.0.0.1", mark=mark)
+    assert refusal(guard, request("/predict")) == (503, "api-key.lost")
+    anew = make(file, ["predict"])
+    assert guard.check(request("/predict", anew.token))
+    file.revoke(anew.key.id)
+    file.empty()
+    mark.unlink()
+    assert opens_to_all(guard)
+
+
+def test_a_mark_that_cannot_be_looked_up_counts(tmp_path: Path) -> None:
+    """Where the mark cannot be looked up, keys were made; where it cannot be written, no key is."""
+    (tmp_path / "file").touch()
+    blocked = KeysMark(tmp_path / "file" / "api-keys-were-made")
+    assert blocked.is_set
+    blocked = KeysMark(tmp_path / "file" / "folder" / "api-keys-were-made")
+    assert blocked.is_set
+    assert not KeysMark(None).is_set
+    if os.geteuid() == 0:
+        return
+    (tmp_path / "closed").mkdir(mode=0o500)
+    with pytest.raises(UsageError, match="cannot be noted"):
+        KeysMark(tmp_path / "closed" / "api-keys-were-made").set(tmp_path)
 
 
 SIGNS = {

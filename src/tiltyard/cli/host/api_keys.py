@@ -20,14 +20,19 @@ from tiltyard.ledger import Event
 from tiltyard.project import Project
 from tiltyard.serving.auth.keyfile import KeyFile
 from tiltyard.serving.auth.keys import SCOPES, ApiKey, ApiScope, NewKey
+from tiltyard.serving.auth.keys_mark import KeysMark
 from tiltyard.settings import Settings
+
+_LOST = "API keys were made on this host, and there are none in {}: servers refuse requests."
+_LOST_NEXT = "Restore the file, or make keys anew: tiltyard keys api new (or go without: tiltyard keys api disable)"
 
 
 @click.group()
 def api_group() -> None:
     """Create, list and revoke the API keys of the server.
 
-    Running servers notice changes within a second. Once a key has been created, every request needs one.
+    Running servers notice changes within a second. Once a key has been created, every request needs one, also after the
+    keys are lost: only `tiltyard keys api disable` ends that.
     """
 
 
@@ -78,6 +83,7 @@ def new_command(
         scopes, name=name, made_by=wiring.current_actor(), expires_at=expires_at, rate_limit=rate_limit
     )
     with wiring.open_ledger(settings) as ledger:
+        KeysMark(settings.api_keys_mark).set(settings.api_key_file)
         KeyFile(settings.api_key_file).add(created.key)
         ledger.append(_key_event("api-key-made", project, created.key))
     if as_json:
@@ -124,6 +130,7 @@ def add_command(
     settings = wiring.load_settings(project)
     keys = [_from_environment(variable, scopes) for variable, scopes in named]
     with wiring.open_ledger(settings) as ledger:
+        KeysMark(settings.api_keys_mark).set(settings.api_key_file)
         for key in keys:
             if KeyFile(settings.api_key_file).import_key(key):
                 ledger.append(_key_event("api-key-made", project, key))
@@ -140,7 +147,10 @@ def add_command(
 @json_option
 def list_keys_command(project_path: Path | None, model_name: str | None, as_json: bool) -> None:
     """List all keys, revoked ones included, without the keys themselves."""
-    keys = KeyFile(_load_settings(project_path, model_name).api_key_file).read()
+    settings = _load_settings(project_path, model_name)
+    keys = KeyFile(settings.api_key_file).read()
+    if not keys and KeysMark(settings.api_keys_mark).is_set:
+        click.echo(f"{_LOST.format(settings.api_key_file)} {_LOST_NEXT}", err=True)
     if as_json:
         print_json([_describe_key(key) for key in keys])
         return
@@ -183,13 +193,42 @@ def revoke_command(key_id: str, project_path: Path | None, model_name: str | Non
     console.print(f"Key {key.id} is revoked.")
 
 
+@api_group.command()
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@project_option
+@model_option
+@json_option
+def disable_command(*, yes: bool, project_path: Path | None, model_name: str | None, as_json: bool) -> None:
+    """Let servers on this host respond without API keys again.
+
+    Every key has to be revoked or expired before, or lost. Servers and consoles on loopback are then open to programs
+    on this machine. Lost keys alone never do that: until this command, servers refuse requests.
+    """
+    project = find_project(project_path, model_name, quiet=True)
+    settings = wiring.load_settings(project)
+    file, mark = KeyFile(settings.api_key_file), KeysMark(settings.api_keys_mark)
+    if not yes:
+        question = f"Let every program on this machine use {project.model_name} without an API key?"
+        click.confirm(question, abort=True, err=True)
+    with wiring.open_ledger(settings) as ledger:
+        file.empty()
+        mark.remove()
+        ledger.append(Event("api-keys-disabled", project.model_name, datetime.now(UTC), wiring.current_actor(), "", {}))
+    if as_json:
+        print_json({"api_keys": "disabled", "file": str(file.path)})
+    else:
+        console.print("API keys are disabled: servers on loopback respond without one.")
+
+
 def describe_api_keys(settings: Settings) -> str:
     """A line on the API keys, for ``tiltyard doctor``.
 
     Raises:
-        UsageError: the key file cannot be read.
+        UsageError: the key file cannot be read, or is gone.
     """
     keys = KeyFile(settings.api_key_file).read()
+    if not keys and KeysMark(settings.api_keys_mark).is_set:
+        raise UsageError(_LOST.format(settings.api_key_file), next_step=_LOST_NEXT, code="api-key.lost")
     if not keys:
         return "none: servers listen on loopback only and need no key"
     states = Counter(key.state(datetime.now(UTC)) for key in keys)

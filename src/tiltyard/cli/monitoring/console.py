@@ -37,7 +37,13 @@ def console_command(
     project = find_project(project_path, model_name)
     require_console()
     settings = wiring.load_settings(project)
-    guard = console_guard(project.serving, settings.api_key_file, host, insecure_open=insecure_open)
+    guard = console_guard(
+        project.serving,
+        settings.api_key_file,
+        host,
+        insecure_open=insecure_open,
+        mark=settings.api_keys_mark,
+    )
 
     def announce(address: Address) -> None:
         if as_json:

@@ -5,6 +5,7 @@ It is the same for all that listens: the server, and the console, which also adm
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -19,12 +20,15 @@ from tiltyard.serving.auth.cross_site import check_host_header, check_same_site,
 from tiltyard.serving.auth.forwarded import FORWARDED_FOR, TrustedProxies, check_not_forwarded
 from tiltyard.serving.auth.key_reloader import KeyReloader
 from tiltyard.serving.auth.keys import ApiKey, ApiScope, KeySet, read_own_key
+from tiltyard.serving.auth.keys_mark import KeysMark
 from tiltyard.serving.auth.rate_limit import RateLimiter
 from tiltyard.serving.auth.scopes import RequiredScope, required_scope
 from tiltyard.serving.auth.sign_ins import SignIns
 from tiltyard.serving.problem_details import RequestError
 
 AsgiScope = Mapping[str, Any]
+
+log = logging.getLogger(__name__)
 
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="tiltyard"'}
 _HEADERS_READ = cross_site.HEADERS_READ | {b"authorization", b"x-api-key", b"cookie", FORWARDED_FOR}
@@ -89,7 +93,7 @@ class Guard:
     @property
     def is_open(self) -> bool:
         """Whether callers need no key: none was ever made, and this host may be open."""
-        return self._open_without_keys and not self._keys.current()
+        return self._open_without_keys and not self._keys.current() and not self._keys.lost
 
     def check(self, scope: AsgiScope) -> Caller:
         """Authenticate and authorise a request.
@@ -101,9 +105,9 @@ class Guard:
             Its caller.
 
         Raises:
-            RequestError: 401 without a valid key; 403 where the key lacks the scope, the request comes from a page
-                of another site, or was forwarded to what is open; 421 where it names another host; 429 where the
-                caller sends too many.
+            RequestError: 503 where the host has lost its keys; 401 without a valid key; 403 where the key lacks the
+                scope, the request comes from a page of another site, or was forwarded to what is open; 421 where it
+                names another host; 429 where the caller sends too many.
         """
         headers = {name: value for name, value in scope["headers"] if name in _HEADERS_READ}
         address = (scope.get("client") or ("",))[0]
@@ -111,7 +115,7 @@ class Guard:
             address = self.proxies.find_caller(address, scope["headers"])
         required = self._scope_of(scope["path"])
         keys = self._keys.current()
-        if self._open_without_keys and not keys:
+        if self._open_without_keys and not keys and not self._keys.lost:
             if self._only_loopback:
                 check_host_header(headers)
                 check_not_forwarded(scope["headers"])
@@ -121,16 +125,12 @@ class Guard:
             if self.sign_ins is not None:
                 # A browser sends what it signed in with by itself, also where another site asks it to.
                 check_same_site(scope["method"], headers)
-            token = _read_token(headers)
-            if token is not None:
-                caller = _authenticate(keys, token, address)
-            else:
-                key = self.sign_ins.find(scope, headers.get(b"cookie", b"")) if self.sign_ins else None
-                if key is None:
-                    if required == "public":
-                        return restrict_anonymous(address)
-                    raise _unauthorised_error("The request carries no API key.", "api-key.missing")
-                caller = _accept(keys.get(key), address)
+            identified = self._identify(scope, headers, keys, address)
+            if identified is None:
+                if required == "public":
+                    return restrict_anonymous(address)
+                raise self._lost_error() if self._keys.lost else _missing_error()
+            caller = identified
             _check_scope(caller, required)
         if required != "public":
             self._check_rate(caller)
@@ -145,6 +145,24 @@ class Guard:
         caller = _authenticate(self._keys.current(), token, address)
         _check_scope(caller, required)
         return caller
+
+    def _identify(self, scope: AsgiScope, headers: Mapping[bytes, bytes], keys: KeySet, address: str) -> Caller | None:
+        """The caller who shows a key, or signed in with one; None for one who shows nothing."""
+        token = _read_token(headers)
+        if token is None:
+            key_id = self.sign_ins.find(scope, headers.get(b"cookie", b"")) if self.sign_ins else None
+            return None if key_id is None else _accept(keys.get(key_id), address)
+        if self._keys.lost and keys.find(token) is None:
+            raise self._lost_error()
+        return _authenticate(keys, token, address)
+
+    def _lost_error(self) -> RequestError:
+        return RequestError(
+            f"API keys were made on this host, and the file that holds them is gone ({self._keys.path}).",
+            status=503,
+            code="api-key.lost",
+            next_step="On the host, restore the file or make keys anew: tiltyard keys api new --scope predict",
+        )
 
     def _check_rate(self, caller: Caller) -> None:
         own = caller.key.rate_limit if caller.key else None
@@ -172,6 +190,7 @@ def guard_for(  # noqa: PLR0913 - as the guard itself
     workers: int = 1,
     insecure_open: bool = False,
     own_key: str | None = None,
+    mark: Path | None = None,
     scope_of: Callable[[str], RequiredScope] = required_scope,
     sign_ins: SignIns | None = None,
     needed: ApiScope = "predict",
@@ -185,6 +204,8 @@ def guard_for(  # noqa: PLR0913 - as the guard itself
         workers: processes that share the work.
         insecure_open: whether it may listen beyond loopback without a key.
         own_key: the stored form of one key more, as JSON; it is for the program that started this server.
+        mark: the file that says that keys were made on this host; see ``KeysMark``. Without keys and with it, the
+            server listens and refuses all that needs a key; a restart changes nothing about that.
         scope_of: the scope that a path requires; default: those of the server's routes.
         sign_ins: the browsers that signed in with a key; default: none.
         needed: a scope that its callers need, for the next step of the error.
@@ -192,9 +213,15 @@ def guard_for(  # noqa: PLR0913 - as the guard itself
     Raises:
         UsageError: it would be open to others without ``insecure_open``; or the file or ``own_key`` cannot be read.
     """
-    keys = KeyReloader(file, read_own_key(own_key) if own_key else None)
+    keys = KeyReloader(file, read_own_key(own_key) if own_key else None, KeysMark(mark))
     loopback = is_loopback(host)
-    if not (loopback or insecure_open or keys.current()):
+    if keys.lost:
+        log.error(
+            "API keys were made on this host, and the file that holds them is gone (%s): requests are refused until it "
+            "is back, or keys are made anew (tiltyard keys api new).",
+            file,
+        )
+    elif not (loopback or insecure_open or keys.current()):
         raise UsageError(
             f"It would listen on {host}, open to everybody who reaches it: there are no API keys.",
             next_step=f"Make one: tiltyard keys api new --scope {needed} (or go without keys: --insecure-open).",
@@ -247,6 +274,10 @@ def _check_scope(caller: Caller, required: RequiredScope) -> None:
         code="api-key.scope",
         next_step=f"Use a key made with: tiltyard keys api new --scope {required}",
     )
+
+
+def _missing_error() -> RequestError:
+    return _unauthorised_error("The request carries no API key.", "api-key.missing")
 
 
 def _unauthorised_error(message: str, code: str) -> RequestError:

@@ -10,6 +10,7 @@ from time import monotonic
 from tiltyard.errors import TiltyardError
 from tiltyard.serving.auth.keyfile import FileState, KeyFile
 from tiltyard.serving.auth.keys import ApiKey, KeySet
+from tiltyard.serving.auth.keys_mark import KeysMark
 
 # To check the file costs two microseconds; a revoked key may be valid for so long still.
 WATCH_SECONDS = 0.25
@@ -21,23 +22,32 @@ class KeyReloader:
     """The keys of a file that other processes change. Safe to use from several threads.
 
     A file that cannot be read, or is gone, leaves the keys as they were: damage neither locks all callers out nor opens
-    the server to everybody.
+    the server to everybody. A process that starts without the file knows by the mark that there were keys.
 
     Args:
         path: the file; None for no keys at all.
+        mark: whether keys were made on this host; default: it keeps no mark.
         own_key: a key in addition to those of the file, which is valid too and does not count as one that was made.
 
     Raises:
         UsageError: the file exists and cannot be read.
     """
 
-    def __init__(self, path: Path | None, own_key: ApiKey | None = None) -> None:
+    def __init__(self, path: Path | None, own_key: ApiKey | None = None, mark: KeysMark | None = None) -> None:
         self._own_key = own_key
+        self._mark = mark or KeysMark(None)
         self._file = KeyFile(path) if path is not None else None
         self._lock = Lock()
         self._state: FileState = self._file.state() if self._file else None
         self._keys = KeySet(self._file.read() if self._file else (), own_key)
+        self._lost = False
+        self._read_mark()
         self._checked_at = monotonic()
+
+    @property
+    def lost(self) -> bool:
+        """Whether keys were made on this host and none is known; as of the last call of ``current``."""
+        return self._lost
 
     @property
     def path(self) -> Path | None:
@@ -56,6 +66,7 @@ class KeyReloader:
             try:
                 state = file.state()
                 if state == self._state:
+                    self._read_mark()
                     return
                 keys = KeySet(file.read(), self._own_key)
             except TiltyardError as error:
@@ -65,4 +76,13 @@ class KeyReloader:
                 log.error("The file of API keys %s is gone. The keys that were read before stay valid.", file.path)
                 return
             self._state, self._keys = state, keys
+            self._read_mark()
             log.info("The API keys were read again: %d.", len(keys))
+
+    def _read_mark(self) -> None:
+        self._lost = not self._keys and self._mark.is_set
+        if self._keys and self._file is not None:
+            try:
+                self._mark.set(self._file.path)
+            except TiltyardError as error:
+                log.warning("%s %s", error.message, error.next_step)

@@ -119,6 +119,24 @@ class KeyFile:
             self._write(tuple(revoked if key.id == key_id else key for key in keys))
             return revoked
 
+    def empty(self) -> None:
+        """Take all keys out of the file, once none of them is valid.
+
+        Raises:
+            UsageError: a key is valid; or the file cannot be read or written.
+        """
+        with self._hold_lock():
+            keys, now = self.read(), datetime.now(UTC)
+            valid = [key.id for key in keys if key.state(now) == "valid"]
+            if valid:
+                raise UsageError(
+                    f"API keys of {self.path} are valid: {', '.join(valid)}.",
+                    next_step=f"Revoke them first: tiltyard keys api revoke {valid[0]}",
+                    code="api-key.valid",
+                )
+            if keys:
+                self._write(())
+
     @contextlib.contextmanager
     def _hold_lock(self) -> Iterator[None]:
         """Let one process at a time read, change and replace the file."""

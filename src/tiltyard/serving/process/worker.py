@@ -57,6 +57,7 @@ def run_worker(descriptor: int) -> int:
             workers=config.workers,
             insecure_open=config.insecure_open,
             own_key=settings.own_key,
+            mark=settings.api_keys_mark,
         )
         guard.proxies.on_untrusted = lambda address: note_untrusted_proxy(settings.state, address)
         listener = _open_listener(config)
