@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,9 +14,11 @@ from click.testing import CliRunner
 from tests.postgres import PostgresServer
 from tiltyard.cli.main import cli
 from tiltyard.errors import UsageError
-from tiltyard.ledger import Label, Ledger, SqlLedger, export_predictions
+from tiltyard.ledger import Label, Ledger, Prediction, SqlLedger, export_predictions
 from tiltyard.ledger.arrivals import is_redacted
+from tiltyard.ledger.codec import encode_predictions
 from tiltyard.pipeline.jobs.prediction_retention import (
+    Removal,
     RetentionRequest,
     Subject,
     find_predictions,
@@ -40,6 +43,11 @@ def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
         yield opened
 
 
+def receive(ledger: Ledger, *rows: Prediction) -> None:
+    """Let predictions come from a spool of another host."""
+    ledger.arrivals.receive(encode_predictions(rows), "b:0")
+
+
 @pytest.mark.requirement("R-SEC-03")
 def test_erased_means_gone_with_labels_and_shadows(ledger: Ledger) -> None:
     """What is erased is in no listing and no export, nor are its labels, nor is its shadow prediction."""
@@ -47,8 +55,7 @@ def test_erased_means_gone_with_labels_and_shadows(ledger: Ledger) -> None:
     shadow = make_prediction(key=mine.id, route="shadow")
     ledger.record([mine, other, shadow])
     ledger.record_labels([Label(mine.id, "positive", NOON, "s"), Label(other.id, "positive", NOON, "s")])
-    found = find_predictions(ledger, "films", Subject(key="customer-7"))
-    assert remove_predictions(ledger, "films", found, ERASE, "key") == 2
+    assert remove_predictions(ledger, "films", Subject(key="customer-7"), ERASE) == Removal(2)
     assert [row.id for row in ledger.predictions()] == [other.id]
     assert [label.prediction_id for label in ledger.labels()] == [other.id]
     (event,) = ledger.events(kind="erased")
@@ -67,7 +74,7 @@ def test_redacted_means_that_only_the_prediction_is_left(ledger: Ledger) -> None
     ledger.record([mine, shadow])
     ledger.record_labels([Label(mine.id, "negative", NOON, "s")])
     order = RetentionRequest("redacted", "ada", "asked")
-    assert remove_predictions(ledger, "films", [mine], order, "key") == 2
+    assert remove_predictions(ledger, "films", Subject(key="customer-7"), order) == Removal(2)
     rows = {row.id: row for row in ledger.predictions()}
     assert all(is_redacted(row.input) for row in rows.values())
     assert (rows[mine.id].key, rows[mine.id].label, rows[mine.id].confidence) == (None, mine.label, mine.confidence)
@@ -86,6 +93,44 @@ def test_old_predictions_are_pruned(ledger: Ledger) -> None:
     assert {row.id for row in ledger.predictions()} == {other.id, *(row.id for row in rows[:3])}
     assert prune(ledger, "films", keep=keep, actor="ada", now=NOON) == 0
     assert [event.kind for event in ledger.events()] == ["pruned"]
+
+
+@pytest.mark.requirement("R-SEC-03")
+def test_a_key_means_the_items_of_its_list(ledger: Ledger) -> None:
+    """Erasing a key erases the items of the list that was sent with it, what was set aside, and what a spool brings."""
+    keys = ("seven", "seven/0", "seven/1", "seventy", "seven/x", None)
+    rows = [make_prediction(key=key) for key in keys]
+    late = [make_prediction(key=key) for key in ("seven", "seven/2", "seventy/0")]
+    ledger.record(rows)
+    receive(ledger, *(replace(row, label="negative") for row in rows))
+    assert remove_predictions(ledger, "films", Subject(key="seven"), ERASE) == Removal(3, set_aside=3)
+    receive(ledger, *rows, *late)
+    assert {row.key for row in ledger.predictions()} == {"seventy", "seven/x", None, "seventy/0"}
+    assert {record.key for record in ledger.arrivals.select()} == {"seventy", "seven/x", None}
+    (event,) = ledger.events(kind="erased")
+    assert event.evidence == {"predictions": 3, "named_by": "key", "set_aside": 3}
+
+
+def test_an_id_that_is_not_known_yet_is_erased_when_it_comes(ledger: Ledger) -> None:
+    """An id that a spool still has is erased too, and the decision recorded; one of another model is not."""
+    unseen, other = make_prediction(), make_prediction(project="songs")
+    ledger.record([other])
+    assert remove_predictions(ledger, "films", Subject(id=other.id), ERASE) == Removal()
+    assert list(ledger.events()) == []
+    assert remove_predictions(ledger, "films", Subject(id=unseen.id), ERASE) == Removal()
+    receive(ledger, unseen, other)
+    assert [row.id for row in ledger.predictions()] == [other.id]
+    assert [event.evidence["predictions"] for event in ledger.events(kind="erased")] == [0]
+
+
+def test_words_are_found_in_what_was_set_aside(ledger: Ledger) -> None:
+    """Erasing by content erases the records with these words that were set aside, and no others."""
+    rows = [make_prediction(), make_prediction()]
+    ledger.record(rows)
+    receive(ledger, replace(rows[0], input={"text": "I am Ada."}), replace(rows[1], input={"text": "I am Bob."}))
+    assert remove_predictions(ledger, "films", Subject(containing="ADA"), ERASE) == Removal(0, set_aside=1)
+    assert [record.subject for record in ledger.arrivals.select()] == [rows[1].id]
+    assert len(list(ledger.predictions())) == 2
 
 
 def test_the_content_says_who_is_meant(ledger: Ledger) -> None:
@@ -134,7 +179,44 @@ def test_prune_and_erase_work_from_the_command_line(tmp_path: Path) -> None:
     assert run("erase", "--key", "k", "--reason", "asked", "--redact", "--yes") == {
         "redacted": 1,
         "named_by": "key",
+        "set_aside": 0,
     }
-    assert run("erase", "--key", "k", "--reason", "asked", "--yes") == {"erased": 0, "named_by": "key"}
+    assert run("erase", "--key", "k", "--reason", "asked", "--yes") == {"erased": 0, "named_by": "key", "set_aside": 0}
     refused = CliRunner().invoke(cli, ["predictions", "erase", "--key", "k", *project])
     assert refused.exit_code == 2
+
+
+def test_what_was_set_aside_is_listed_and_discarded_from_the_command_line(tmp_path: Path) -> None:
+    """``predictions set-aside`` lists records and counts, and ``doctor`` counts them; discarding is recorded."""
+    (tmp_path / "tiltyard.toml").write_text(
+        '[project]\nname = "films"\ntask = "text-classification"\nmodel = "films"\n'
+        '[data]\nsource = "r.csv"\ntext = "text"\n'
+    )
+    url = f"sqlite:///{tmp_path}/.tiltyard/ledger.db"
+    row, gone = make_prediction(), make_prediction()
+    with SqlLedger.open(url) as opened:
+        opened.record([row])
+        opened.retention.erase([gone.id])
+        receive(opened, replace(row, label="negative"), gone)
+
+    def run(*words: str) -> str:
+        words = ("predictions", "set-aside", *words, "--project", str(tmp_path))
+        done = CliRunner().invoke(cli, list(words), catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    listed = json.loads(run("--json"))
+    assert {(count["reason"], count["rows"]) for count in listed["counts"]} == {("differs", 1), ("erased", 1)}
+    assert [record["content"]["label"] for record in listed["records"]] == ["negative"]
+    text = run()
+    assert "differs prediction" in text
+    assert row.id in text.replace("\n", "")
+    refused = CliRunner().invoke(cli, ["predictions", "set-aside", "--discard", "--project", str(tmp_path)])
+    assert isinstance(refused.exception, UsageError)
+    doctor = CliRunner().invoke(cli, ["doctor", "--json", "--project", str(tmp_path)])
+    [check] = [check for check in json.loads(doctor.stdout)["checks"] if check["name"] == "set aside"]
+    assert check["found"] == "1 record with the id of another prediction, which the ledger holds"
+    assert json.loads(run("--discard", "--reason", "compared by hand", "--json")) == {"discarded": 1}
+    with SqlLedger.open(url) as opened:
+        assert list(opened.arrivals.select()) == []
+        assert [(event.kind, event.reason) for event in opened.events()] == [("discarded", "compared by hand")]

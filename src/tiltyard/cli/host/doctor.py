@@ -15,6 +15,7 @@ import click
 from tiltyard import wiring
 from tiltyard._version import __version__
 from tiltyard.cli.host.api_keys import describe_api_keys
+from tiltyard.cli.host.doctor_arrivals import check_arrivals
 from tiltyard.cli.host.doctor_decisions import Check, check_decisions
 from tiltyard.cli.host.doctor_labels import check_label_times
 from tiltyard.cli.host.doctor_mlflow import check_mlflow_variables
@@ -102,6 +103,7 @@ def _check_project(path: Path | None, model_name: str | None, *, repair: bool) -
     yield check_mlflow_variables(settings)
     yield _disk(settings)
     yield from _run_check("ledger", lambda: _describe_ledger(settings))
+    yield from check_arrivals(project, settings)
     yield from check_label_times(project, settings)
     yield from _run_check("registry", lambda: _describe_registry(project, settings))
     yield from check_decisions(project, settings, repair=repair)

@@ -1,4 +1,4 @@
-"""``tiltyard predictions``: count, export, prune or erase the recorded predictions."""
+"""``tiltyard predictions``: count, export, prune or erase the recorded predictions, and list what was set aside."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from tiltyard.cli.current_ledger import open_current_ledger
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import print_counts, print_json, print_line
 from tiltyard.cli.predictions.retention import erase_command, prune_predictions_command
+from tiltyard.cli.predictions.set_aside import set_aside_command
 from tiltyard.cli.time_options import parse_time
 from tiltyard.cli.versions.find_project import find_project
 from tiltyard.errors import UsageError
@@ -82,3 +83,4 @@ def export_predictions_command(
 
 predictions_group.add_command(prune_predictions_command)
 predictions_group.add_command(erase_command)
+predictions_group.add_command(set_aside_command)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from tiltyard.cli.output import console, print_json
 from tiltyard.cli.versions.find_project import find_project
 from tiltyard.errors import UsageError
 from tiltyard.formatting import format_count
+from tiltyard.ledger import Prediction
 from tiltyard.pipeline.jobs.prediction_retention import (
+    Removal,
     RetentionRequest,
     Subject,
     find_predictions,
@@ -34,7 +37,8 @@ def prune_predictions_command(
 ) -> None:
     """Delete the predictions that are older than some days, with their labels.
 
-    Findings, decisions and the hourly profiles stay: they contain no inputs.
+    Those that a server of another host still brings stay deleted. Findings, decisions and the hourly profiles stay:
+    they contain no inputs.
     """
     project = find_project(project_path, model_name, quiet=True)
     keep = days if days is not None else project.monitoring.keep_days
@@ -74,6 +78,9 @@ def erase_command(
 ) -> None:
     """Erase or redact the predictions about a person.
 
+    A key means the items of a list that was sent with it too (KEY/0, KEY/1 …). By key or id, predictions that were made
+    until now and come later from the spool of another host are erased or redacted too.
+
     The ledger records the decision with its reason and the number of predictions, without the key or any content.
     Earlier exports, backups and training data are not changed.
     """
@@ -84,14 +91,32 @@ def erase_command(
     request = RetentionRequest("redacted" if redact else "erased", wiring.current_actor(), reason)
     with open_current_ledger(wiring.load_settings(project)) as ledger:
         found = find_predictions(ledger, project.model_name, subject)
-        if found and not yes:
-            action = "Redact" if redact else "Erase"
-            click.confirm(f"{action} {format_count(len(found), 'prediction')} permanently?", abort=True)
-        group_key = find_group_key(project)
-        changed = (
-            remove_predictions(ledger, project.model_name, found, request, subject.named_by, group_key) if found else 0
-        )
+        if not yes:
+            _confirm(found, subject, redact=redact)
+        removal = remove_predictions(ledger, project.model_name, subject, request, find_group_key(project), found=found)
     if as_json:
-        print_json({request.act: changed, "named_by": subject.named_by})
+        print_json({request.act: removal.predictions, "named_by": subject.named_by, "set_aside": removal.set_aside})
         return
-    console.print(f"{changed:,} predictions {request.act}." if changed else "No prediction matches; nothing changed.")
+    if removal == Removal():
+        console.print("No prediction matches; nothing changed in the ledger.")
+    else:
+        console.print(f"{format_count(removal.predictions, 'prediction')} {request.act}.")
+    if removal.set_aside:
+        console.print(f"{format_count(removal.set_aside, 'record')} that had been set aside erased.")
+    if subject.containing is None:
+        console.print(f"Those that a server of another host still brings, made until now, are {request.act} too.")
+
+
+def _confirm(found: Sequence[Prediction], subject: Subject, *, redact: bool) -> None:
+    """Let the user confirm what is to be done.
+
+    Raises:
+        click.Abort: the user does not.
+    """
+    if not found and subject.containing is not None:
+        return
+    items = sum(row.key is not None and row.key not in subject.keys for row in found) if subject.keys else 0
+    named = format_count(len(found), "prediction") + (
+        f" ({format_count(items, 'of them is an item', 'of them are items')} of lists)" if items else ""
+    )
+    click.confirm(f"{'Redact' if redact else 'Erase'} {named} permanently?", abort=True)
