@@ -19,7 +19,8 @@ from tiltyard.monitoring.labels.label_import import count_labels, import_labels,
 from tiltyard.monitoring.performance import measure_performance
 from tiltyard.monitoring.prediction_window import read_prediction_window
 from tiltyard.serving.http.routes.feedback import OneLabel
-from tiltyard.serving.predict.requests import parse_json
+from tiltyard.serving.predict.bodies.json_body import parse_json
+from tiltyard.serving.predict.bodies.json_values import ValueLimit
 from tiltyard.testing import MemoryLedger, make_prediction
 
 CLASSES = [("0", "1"), ("FALSE", "TRUE"), ("true", "false"), ("None", "Apnea"), ("1", "2", "10"), ("café", "bar")]
@@ -38,7 +39,7 @@ def test_every_door_reads_a_label_alike(classes: tuple[str, ...], label: str | f
     ledgers = [MemoryLedger() for _ in range(5)]
     for ledger in ledgers:
         ledger.record([row])
-    body = parse_json(json.dumps({"prediction_id": row.id, "label": label}).encode(), OneLabel)
+    body = parse_json(json.dumps({"prediction_id": row.id, "label": label}).encode(), OneLabel, ValueLimit(1, 5))
     [checked] = check_labels(ledgers[0], "films", [ReportedLabel(body.label, "http", row.id)])
     ledgers[0].record_labels([checked.label] if checked.label else [])
     frame = pd.DataFrame({"prediction_id": [row.id], "label": [label]})

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from tests.serving.fake_registry import MODEL
 from tests.serving.interfaces import ServerUnderTest, run_server
-from tiltyard.serving.predict.content_encoding import BodyDecoder, body_decoder
+from tiltyard.serving.predict.bodies.content_encoding import BodyDecoder, body_decoder
 from tiltyard.serving.problem_details import RequestError
 
 ENCODERS: dict[str, Callable[[bytes], bytes]] = {

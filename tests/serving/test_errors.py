@@ -13,9 +13,10 @@ from tests.serving.fakes import TestLedger
 from tiltyard.registry.package.version_loader import VersionLoader
 from tiltyard.serving.http.app import create_app
 from tiltyard.serving.model.manager import ModelManager, ServedAlias
+from tiltyard.serving.predict.bodies.json_body import parse_json
+from tiltyard.serving.predict.bodies.json_values import ValueLimit
 from tiltyard.serving.predict.protocols.invocations import Invocation
 from tiltyard.serving.predict.protocols.v2 import InferenceRequest
-from tiltyard.serving.predict.requests import parse_json
 from tiltyard.serving.problem_details import RequestError
 
 
@@ -56,7 +57,7 @@ def test_unknown_error_shows_no_traceback(
 def test_v2_names_wrong_fields_in_the_words_of_predict(body: object, errors: dict[str, str]) -> None:
     """A wrong field of the V2 protocol is described in the words of ``/predict``."""
     with pytest.raises(RequestError) as caught:
-        parse_json(json.dumps(body).encode(), InferenceRequest)
+        parse_json(json.dumps(body).encode(), InferenceRequest, ValueLimit(10, 1))
     assert {item.field: item.message for item in caught.value.errors} == errors
 
 
@@ -71,5 +72,5 @@ def test_v2_names_wrong_fields_in_the_words_of_predict(body: object, errors: dic
 def test_invocations_name_wrong_fields_in_the_words_of_predict(body: object, errors: dict[str, str]) -> None:
     """A wrong field of ``/invocations`` is described in the words of ``/predict``, without names of Python types."""
     with pytest.raises(RequestError) as caught:
-        parse_json(json.dumps(body).encode(), Invocation)
+        parse_json(json.dumps(body).encode(), Invocation, ValueLimit(10, 1))
     assert {item.field: item.message for item in caught.value.errors} == errors

@@ -33,6 +33,7 @@ from tiltyard.pipeline.training.production_data import gather_production_data
 from tiltyard.project import Project
 from tiltyard.registry.mlflow_env import quiet_mlflow
 from tiltyard.scoring.table.columns import InputColumns
+from tiltyard.serving.predict.bodies.json_values import ValueLimit
 from tiltyard.serving.predict.protocols.invocations import parse_invocation_json
 from tiltyard.testing import MemoryLedger
 
@@ -271,7 +272,7 @@ def test_the_rows_of_the_file_are_predicted_as_they_stand_in_it(
 def test_columns_named_by_whole_numbers_are_text_at_the_door() -> None:
     """A split frame may name its columns 0 and 1, as pandas writes a frame without names."""
     body = json.dumps({"dataframe_split": {"columns": [0, 1], "data": [[3, "x"]]}}).encode()
-    request = parse_invocation_json(body, InputColumns({"0": "float64", "1": "str"}))
+    request = parse_invocation_json(body, InputColumns({"0": "float64", "1": "str"}), ValueLimit(100, 2))
     assert list(request.inputs) == [{"0": 3, "1": "x"}]
 
 

@@ -12,6 +12,8 @@ import pandas as pd
 from tiltyard.data.conform.number_texts import drop_sign, drop_thousands, guess_sign, number_pattern
 from tiltyard.data.load_dataset import find_section
 from tiltyard.data.sources import read_source
+from tiltyard.data.sources.delimited import SEPARATORS
+from tiltyard.data.sources.delimited.layout import refuse_surplus_cells
 from tiltyard.data.sources.detect_file import detect_layout
 from tiltyard.data.sources.files import local_file, refuse_changes
 from tiltyard.data.sources.formats import detect_format, parse_problem, read_objects
@@ -42,14 +44,21 @@ def read_input_rows(project: Project, path: Path, kind: str | None = None) -> li
     return _read_rows(path, find_section(project, path.name, path.parent, kind), project.data)
 
 
-def detect_input_rows(path: Path) -> list[Row]:
-    """Like ``read_input_rows`` where there is no project: how the file is written is detected.
+def detect_input_rows(path: Path, most_cells: int) -> list[Row]:
+    """Like ``read_input_rows`` where there is no project, and the file is a stranger's: how it is written is detected.
 
     Raises:
         DataError: the file is empty, or not of its format.
+        TooManyCellsError: it is delimited text of more cells than ``most_cells``; no table is made of it.
     """
     section = DataSection(source=path.name)
-    return _read_rows(path, section.model_copy(update=detect_layout(path, {}, header=True).options), section)
+    own = section.model_copy(update=detect_layout(path, {}, header=True).options)
+    file = local_file(path, str(path))
+    kind = own.format or detect_format(file)
+    if kind in SEPARATORS and path.stat().st_size > most_cells:
+        with parse_problem(file, kind, own):
+            refuse_surplus_cells(file, kind, own, most_cells)
+    return _read_rows(path, own, section)
 
 
 def _read_rows(path: Path, section: DataSection, own: DataSection) -> list[Row]:

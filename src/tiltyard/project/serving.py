@@ -54,6 +54,11 @@ class ServingSection(Section):
     max_batch: int = Field(default=256, ge=1, description="Most inputs that are scored in one model call.")
     max_request: int = Field(default=1000, ge=1, description="Most inputs of one request to /predict/batch.")
     max_queue: int = Field(default=4096, ge=1, description="Most inputs that wait; beyond that the response is 503.")
+    bodies_mib: int = Field(
+        default=256,
+        ge=128,
+        description="Most MiB of request bodies that a worker holds at once; beyond, one above 64 KiB gets 503.",
+    )
     max_text: int = Field(default=200_000, ge=1, description="Longest text, in characters.")
     unknown: UnknownAction = Field(
         default="warn",

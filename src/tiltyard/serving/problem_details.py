@@ -57,12 +57,17 @@ EXPLAINED = frozenset(
         "rate.limited",
         "registry.unavailable",
         "request.forwarded",
+        "request.head-too-large",
+        "request.host",
         "request.key",
         "request.malformed",
         "request.media-type",
+        "request.slow",
         "request.too-large",
         "request.too-many",
+        "server.bodies",
         "server.closing",
+        "server.connections",
         "site.other",
     }
 )
@@ -188,7 +193,7 @@ def problem(
 ) -> Response:
     """A problem document: type, title, status, detail, code, next_step, and errors where fields are wrong."""
     content: dict[str, Any] = {
-        "type": _problem_type(code),
+        "type": problem_type(code),
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,
@@ -271,7 +276,8 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _on_unknown_error)
 
 
-def _problem_type(code: str) -> str:
+def problem_type(code: str) -> str:
+    """The ``type`` of a problem document: where the code is explained, if it is."""
     anchor = "artifact.refused" if code.startswith("artifact.") else code
     return f"/docs#{anchor}" if anchor in EXPLAINED else "about:blank"
 

@@ -6,11 +6,13 @@ import json
 from http import HTTPStatus
 
 from tiltyard.serving.connections.limits import LARGEST_HEAD, LARGEST_TRAILERS, MOST_HEADERS
+from tiltyard.serving.problem_details import problem_type
 
 
-def _refusal(status: int, code: str, detail: str, next_step: str) -> bytes:
+def write_refusal(status: int, code: str, detail: str, next_step: str) -> bytes:
+    """A whole response with a problem document."""
     phrase = HTTPStatus(status).phrase
-    problem = {"type": "about:blank", "title": phrase, "status": status, "detail": detail, "code": code}
+    problem = {"type": problem_type(code), "title": phrase, "status": status, "detail": detail, "code": code}
     body = json.dumps({**problem, "next_step": next_step}, separators=(",", ":")).encode()
     return (
         b"HTTP/1.1 %d %b\r\n"
@@ -22,40 +24,40 @@ def _refusal(status: int, code: str, detail: str, next_step: str) -> bytes:
     ) % (status, phrase.encode(), len(body), body)
 
 
-MALFORMED = _refusal(
+MALFORMED = write_refusal(
     400, "request.malformed", "The bytes are not a request of HTTP/1.1.", "Send requests as RFC 9112 has them."
 )
-WITHOUT_HOST = _refusal(
+WITHOUT_HOST = write_refusal(
     400,
     "request.host",
     "A request of HTTP/1.1 has to carry one header Host.",
     "Send the header Host once, with the server's name.",
 )
-TUNNEL = _refusal(
+TUNNEL = write_refusal(
     405,
     "http.method-not-allowed",
     "CONNECT is not allowed: this server is not a proxy.",
     "Send the request to the host.",
 )
-TOO_SLOW = _refusal(
+TOO_SLOW = write_refusal(
     408, "request.slow", "The request did not arrive in time.", "Send it at once, over a connection that is not idle."
 )
-HEAD_TOO_LARGE = _refusal(
+HEAD_TOO_LARGE = write_refusal(
     431,
     "request.head-too-large",
     f"Request line and headers are larger than {LARGEST_HEAD} bytes.",
     "Send fewer or shorter headers, or a shorter URL.",
 )
-TOO_MANY_HEADERS = _refusal(
+TOO_MANY_HEADERS = write_refusal(
     431, "request.head-too-large", f"The request has more than {MOST_HEADERS} headers.", "Send fewer headers."
 )
-TRAILERS_TOO_LARGE = _refusal(
+TRAILERS_TOO_LARGE = write_refusal(
     431,
     "request.head-too-large",
     f"The headers behind the body are larger than {LARGEST_TRAILERS} bytes.",
     "Send none: the server ignores them.",
 )
-TOO_MANY_CONNECTIONS = _refusal(
+TOO_MANY_CONNECTIONS = write_refusal(
     503,
     "server.connections",
     "The server has as many connections as it can take.",

@@ -117,6 +117,7 @@ async def _run_background_work(components: ServerComponents) -> AsyncIterator[No
         await history
         await asyncio.to_thread(components.worker_metrics.stop)
         await asyncio.to_thread(components.instrumentation.close)
+        await asyncio.to_thread(components.predictions.bodies.close)
 
 
 def _count_history(components: ServerComponents, until: datetime) -> None:

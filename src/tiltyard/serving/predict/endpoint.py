@@ -155,8 +155,9 @@ class PredictEndpoint:
     async def _predict(self, scope: Scope, receive: Receive) -> bytes:
         many = PATHS[scope["path"]]
         head = RequestHead.from_headers(scope["headers"])
-        request = await self._service.read_inputs(head, receive, many=many)
-        result = await self._service.predict(scope, receive, head, request)
+        with self._service.bodies.hold() as held:
+            request = await self._service.read_inputs(held, head, receive, many=many)
+            result = await self._service.predict(scope, receive, head, request)
         if many:
             return predictions_json(result.rows, self._label_field, recorded=result.recorded, warnings=result.warnings)
         warnings = () if result.warnings is None else result.warnings[0]

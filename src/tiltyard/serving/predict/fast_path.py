@@ -13,6 +13,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
 
 from tiltyard.serving.connections.connection import BoundedConnection
+from tiltyard.serving.predict.bodies.budget import ALWAYS_TAKEN
 from tiltyard.serving.predict.endpoint import FastPathApp
 
 if TYPE_CHECKING:
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from tiltyard.serving.predict.batching.ticket import Ticket
     from tiltyard.serving.predict.endpoint import PredictEndpoint
     from tiltyard.serving.predict.requests import RequestHead
-
-# A longer body is read piece by piece: from here on uvicorn makes the client wait.
-LARGEST_BODY = 64 * 1024
 
 
 class FastPathProtocol(BoundedConnection):
@@ -46,7 +44,7 @@ class FastPathProtocol(BoundedConnection):
         """Take bytes of the body; a request with too many of them leaves the fast path."""
         super().on_body(body)
         incomplete = self._incomplete
-        if incomplete is not None and len(incomplete[0].body) > LARGEST_BODY:
+        if incomplete is not None and len(incomplete[0].body) > ALWAYS_TAKEN:
             self._incomplete = None
             super()._start_asgi_task(incomplete[0], self.app)
 

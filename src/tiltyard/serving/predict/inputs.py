@@ -18,7 +18,9 @@ from tiltyard.scoring.input_errors import UNKNOWN_COLUMN
 from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.scoring.text.text_inputs import TEXT, TextColumns, read_group
 from tiltyard.serving.field_errors import describe_value
-from tiltyard.serving.predict.requests import decode_json_body
+from tiltyard.serving.predict.bodies.budget import ALWAYS_TAKEN
+from tiltyard.serving.predict.bodies.json_body import decode_json_body
+from tiltyard.serving.predict.bodies.json_values import ValueLimit, refuse_surplus_values
 from tiltyard.serving.problem_details import MOST_FIELDS, FieldProblem, RequestError, invalid_fields
 from tiltyard.suggest import nearest
 from tiltyard.tasks import Task, reads_text
@@ -76,17 +78,19 @@ class InputShape:
         many: whether it is a list of inputs.
         max_text: longest text, in characters.
         max_inputs: most inputs of the list.
+        columns: how many columns a row may have.
     """
 
     task: Task
     many: bool
     max_text: int
     max_inputs: int
+    columns: int
 
     @classmethod
-    def from_options(cls, task: Task, options: ServingSection, *, many: bool) -> InputShape:
-        """The shape that a project's options set."""
-        return cls(task, many, options.max_text, min(options.max_request, options.max_queue))
+    def from_options(cls, task: Task, options: ServingSection, *, many: bool, columns: int = 1) -> InputShape:
+        """The shape that a project's options set, for a version with so many columns."""
+        return cls(task, many, options.max_text, min(options.max_request, options.max_queue), columns)
 
     @property
     def key(self) -> str:
@@ -111,6 +115,11 @@ class InputShape:
         inputs = self.max_inputs if self.many else 1
         return min(_LARGEST_BODY, _ENVELOPE + inputs * self.max_text * _BYTES_PER_CHARACTER)
 
+    @property
+    def value_limit(self) -> ValueLimit:
+        """Most values of a body."""
+        return ValueLimit(self.max_inputs if self.many else 1, self.columns)
+
     def name_field(self, problem: InputProblem) -> str:
         """Where in a body of this shape a field of an input stands, such as ``instances[3].age``."""
         path = f"{self.key}[{problem.position}]" if self.many else self.key
@@ -121,12 +130,20 @@ def decode_inputs(body: bytes | bytearray, shape: InputShape) -> list[Mapping[st
     """The inputs in a body; at least one. Decodes and checks in one go, and explains what fails the slow way.
 
     Raises:
-        RequestError: it is not JSON, or not of this shape.
+        RequestError: it is not JSON, not of this shape, or holds more values than so many inputs need.
     """
+    if len(body) > ALWAYS_TAKEN:
+        refuse_surplus_values(body, shape.value_limit)
+    inputs = _decode_ordinary(body, shape)
+    return parse_inputs(body, shape) if inputs is None else inputs
+
+
+def _decode_ordinary(body: bytes | bytearray, shape: InputShape) -> list[Mapping[str, Any]] | None:
+    """The inputs of a body that has nothing wrong or unusual; None of any other."""
     try:
         content = _DECODERS[shape.key](body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return parse_inputs(body, shape)
+        return None
     if isinstance(content, _Text):
         if len(content.text) <= shape.max_text and content.group is None:
             return [{TEXT: content.text}]
@@ -137,7 +154,7 @@ def decode_inputs(body: bytes | bytearray, shape: InputShape) -> list[Mapping[st
             return [{TEXT: text} for text in content.texts]
     elif isinstance(content, _Rows) and 0 < len(content.instances) <= shape.max_inputs:
         return list(content.instances)
-    return parse_inputs(body, shape)
+    return None
 
 
 def parse_inputs(body: bytes | bytearray, shape: InputShape) -> list[Mapping[str, Any]]:
@@ -146,7 +163,7 @@ def parse_inputs(body: bytes | bytearray, shape: InputShape) -> list[Mapping[str
     Raises:
         RequestError: it is not JSON, or not of this shape.
     """
-    content = _check_fields(decode_json_body(body), shape)
+    content = _check_fields(decode_json_body(body, shape.value_limit), shape)
     items = content[shape.key]
     if not shape.many:
         items = [content if shape.key == TEXT else items]
@@ -209,13 +226,7 @@ def check_inputs(request: PredictionRequest, shape: InputShape) -> None:
     if request.checked:
         return
     inputs = request.inputs
-    if len(inputs) > shape.max_inputs:
-        raise RequestError(
-            f"The request holds {format_count(len(inputs), 'input')}, and at most {shape.max_inputs} are accepted.",
-            status=413,
-            code="request.too-many",
-            next_step=f"Send at most {shape.max_inputs} inputs at once.",
-        )
+    refuse_surplus_inputs(len(inputs), shape.max_inputs)
     if not inputs:
         raise invalid_fields([FieldProblem("", "the request holds no input; send at least one")])
     is_text = reads_text(shape.task)
@@ -226,6 +237,21 @@ def check_inputs(request: PredictionRequest, shape: InputShape) -> None:
     ]
     if problems:
         raise invalid_fields(problems)
+
+
+def refuse_surplus_inputs(count: int, most: int) -> None:
+    """Refuse more inputs than a request may hold.
+
+    Raises:
+        RequestError: there are more.
+    """
+    if count > most:
+        raise RequestError(
+            f"The request holds {format_count(count, 'input')}, and at most {most} are accepted.",
+            status=413,
+            code="request.too-many",
+            next_step=f"Send at most {most} inputs at once.",
+        )
 
 
 def replace_nan(row: Any) -> Any:

@@ -1,25 +1,16 @@
-"""Reading requests, for every route that takes a body: headers, media type, encoding, size, JSON."""
+"""What the headers of requests say, for every route that takes a body."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple
 
-import pydantic_core
-from pydantic import BaseModel, ValidationError
-from starlette.requests import ClientDisconnect
-from starlette.types import Receive
-
-from tiltyard.serving.field_errors import describe_errors
-from tiltyard.serving.predict.content_encoding import body_decoder
-from tiltyard.serving.problem_details import RequestError, invalid_fields
+from tiltyard.serving.problem_details import RequestError
 
 JSON = "application/json"
 CURL_DEFAULT = "application/x-www-form-urlencoded"
 LONGEST_KEY = 200
 PREDICTION_KEY = "X-Prediction-Key"
-
-Body = TypeVar("Body", bound=BaseModel)
 
 
 class RequestHead(NamedTuple):
@@ -111,105 +102,10 @@ def check_media_type(head: RequestHead, *accepted: str) -> str:
     )
 
 
-async def read_body(head: RequestHead, receive: Receive, limit: int) -> bytes:
-    """The whole body of a request, unpacked.
-
-    Raises:
-        RequestError: it is larger than ``limit`` bytes, packed or unpacked; or its encoding is unknown or broken.
-        starlette.requests.ClientDisconnect: the client went away.
-    """
-    decoder = body_decoder(head.content_encoding)
-    if head.length is not None and head.length.isdigit() and int(head.length) > limit:
-        raise too_large(limit)
-    chunks: list[bytes] = []
-    received = size = 0
-    more = True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        chunk: bytes = message.get("body", b"")
-        more = message.get("more_body", False)
-        if decoder is not None:
-            received += len(chunk)
-            chunk = decoder.decode(chunk, limit - size)
-        size += len(chunk)
-        if max(size, received) > limit:
-            raise too_large(limit)
-        chunks.append(chunk)
-    if decoder is not None:
-        decoder.finish()
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-
-
-def too_large(limit: int) -> RequestError:
-    """The error for a body of more bytes than the route takes, plain or unpacked."""
-    return RequestError(
-        f"The body is larger than {limit} bytes.",
-        status=413,
-        code="request.too-large",
-        next_step="Send less at once.",
-    )
-
-
-def decode_json_body(content: bytes | bytearray) -> Any:
-    """JSON as Python's values; ``NaN`` and ``Infinity``, which several clients write for gaps, are numbers.
-
-    Raises:
-        RequestError: it is empty, or not JSON.
-    """
-    refuse_empty_body(content)
-    try:
-        return pydantic_core.from_json(bytes(content))
-    except ValueError as error:
-        raise malformed_json(str(error)) from None
-
-
-def parse_json(content: bytes, model: type[Body]) -> Body:
-    """JSON as a model, read as ``decode_json_body`` reads it.
-
-    Raises:
-        RequestError: it is empty, not JSON, or not what the model says.
-    """
-    refuse_empty_body(content)
-    try:
-        return model.model_validate_json(content)
-    except ValidationError as error:
-        found = error.errors(include_url=False)
-    if found[0]["type"] == "json_invalid":
-        raise malformed_json(found[0]["msg"].removeprefix("Invalid JSON: "))
-    raise invalid_fields(describe_errors(found, list(model.model_fields)))
-
-
-def refuse_empty_body(content: bytes | bytearray) -> None:
-    """Refuse a body without content, in the same words on every route.
-
-    Raises:
-        RequestError: there is nothing in it but white space.
-    """
-    if not content or content.isspace():
-        raise RequestError(
-            "The body is empty.",
-            status=400,
-            code="request.malformed",
-            next_step="Send what the route takes in the body; GET /docs shows it with an example.",
-        )
-
-
 def _doubled_key() -> RequestError:
     return RequestError(
         "The header Idempotency-Key was sent twice.",
         status=400,
         code="idempotency.key",
         next_step="Send one key for one request.",
-    )
-
-
-def malformed_json(reason: str) -> RequestError:
-    """The error for a body that is not JSON."""
-    return RequestError(
-        f"The body is not valid JSON: {reason}.",
-        status=400,
-        code="request.malformed",
-        next_step="Send JSON in UTF-8.",
     )

@@ -21,12 +21,15 @@ from tiltyard.errors import InputError, TiltyardError
 from tiltyard.ledger.codec import PredictionRow, decode_prediction
 from tiltyard.ledger.records import Prediction
 from tiltyard.project import ServingSection
+from tiltyard.registry.package.manifest import Manifest
 from tiltyard.scoring import UnknownPolicy, Warnings, join_warnings, score_inputs
 from tiltyard.serving.auth.caller import CALLER, Caller
 from tiltyard.serving.model.manager import ModelManager
 from tiltyard.serving.predict.batching.batcher import Batcher
 from tiltyard.serving.predict.batching.outcomes import name_refusal
 from tiltyard.serving.predict.batching.ticket import Ticket
+from tiltyard.serving.predict.bodies.budget import HeldBody
+from tiltyard.serving.predict.bodies.reader import Body, BodyReader, too_large
 from tiltyard.serving.predict.idempotency import Idempotency, IdempotentRequest
 from tiltyard.serving.predict.inputs import (
     FieldNaming,
@@ -36,7 +39,7 @@ from tiltyard.serving.predict.inputs import (
     decode_inputs,
     name_fields,
 )
-from tiltyard.serving.predict.requests import RequestHead, check_media_type, read_body, too_large
+from tiltyard.serving.predict.requests import RequestHead, check_media_type
 from tiltyard.serving.predict.traffic_split import TrafficSplit
 from tiltyard.serving.problem_details import RequestError
 from tiltyard.serving.telemetry import PREDICTIONS, Instrumentation
@@ -95,8 +98,10 @@ class PredictionService:
         self._idempotency = idempotency
         self._options = options
         self._instrumentation = instrumentation
-        self._shapes: dict[tuple[Task, bool], InputShape] = {}
+        self._shapes: dict[bool, InputShape] = {}
+        self._manifest: Manifest | None = None
         self._watch = _ClientWatch()
+        self.bodies = BodyReader(options.bodies_mib * 1024 * 1024)
         self.refusals = RefusalCount(models, instrumentation)
 
     def shape(self, *, many: bool) -> InputShape:
@@ -105,30 +110,48 @@ class PredictionService:
         Raises:
             UnavailableError: there is no version.
         """
-        task = self._models.require().manifest.task
-        shape = self._shapes.get((task, many))
-        if shape is None:
-            shape = self._shapes[task, many] = InputShape.from_options(task, self._options, many=many)
-        return shape
+        manifest = self._models.require().manifest
+        if manifest is not self._manifest:
+            columns = len(manifest.columns) + len(manifest.other_columns)
+            self._shapes = {
+                kind: InputShape.from_options(manifest.task, self._options, many=kind, columns=columns)
+                for kind in (False, True)
+            }
+            self._manifest = manifest
+        return self._shapes[many]
 
-    async def read_inputs(self, head: RequestHead, receive: Receive, *, many: bool) -> PredictionRequest:
+    async def read_inputs(
+        self, held: HeldBody, head: RequestHead, receive: Receive, *, many: bool
+    ) -> PredictionRequest:
         """Read a body of Tiltyard's own JSON.
 
         Raises:
             RequestError: the body is too large, not JSON, or not what the route takes.
-            UnavailableError: there is no version to predict with.
+            UnavailableError: there is no version to predict with, or no room for the body.
             starlette.requests.ClientDisconnect: the client went away.
         """
         with self.refusals:
             shape = self.shape(many=many)
             check_media_type(head)
-            body = await read_body(head, receive, shape.max_body)
-            return PredictionRequest(decode_inputs(body, shape), shape.name_field, many, checked=True)
+            inputs = await self.bodies.read(
+                held, head, receive, shape.max_body, lambda body: decode_inputs(body, shape)
+            )
+            return PredictionRequest(inputs, shape.name_field, many, checked=True)
 
-    async def read_body(self, head: RequestHead, receive: Receive) -> bytes:
-        """Read a body of another protocol, up to the size of a list of inputs; see ``read_inputs`` for the errors."""
-        with self.refusals:
-            return await read_body(head, receive, self.shape(many=True).max_body)
+    async def read(
+        self, held: HeldBody, head: RequestHead, receive: Receive, parse: Callable[[Body], Parsed]
+    ) -> Parsed:
+        """Read a body of another protocol, up to the size of a list of inputs.
+
+        A value or column that refuses it is counted. See ``BodyReader.read`` for arguments, and ``read_inputs`` for
+        the errors.
+        """
+        try:
+            with self.refusals:
+                return await self.bodies.read(held, head, receive, self.shape(many=True).max_body, parse)
+        except RequestError as error:
+            self._instrumentation.metrics.count_refused(error.refused)
+            raise
 
     def submit_whole(self, head: RequestHead, body: bytes | bytearray) -> Ticket:
         """Submit the input of a request whose plain body has arrived in full; the fast path of ``predict``.
@@ -208,19 +231,6 @@ class PredictionService:
         if isinstance(named, RequestError):
             self._instrumentation.metrics.count_refused(named.refused)
         return named
-
-    def parse(self, parse: Callable[[], Parsed]) -> Parsed:
-        """What the body of another protocol means; a value or column that refuses it is counted.
-
-        Raises:
-            RequestError: it is not of the protocol, or not for this model.
-        """
-        try:
-            with self.refusals:
-                return parse()
-        except RequestError as error:
-            self._instrumentation.metrics.count_refused(error.refused)
-            raise
 
     async def find_warnings(self, request: PredictionRequest) -> Warnings | None:
         """The warnings of inputs that the version in service can score, counted; nothing is recorded.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import tempfile
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 from pyarrow import ArrowException
 
 from tiltyard.csv_export import write_csv
-from tiltyard.data.input_rows import detect_input_rows
+from tiltyard.data.input_rows import OBJECTS, detect_input_rows
+from tiltyard.data.sources.delimited.dialect import TooManyCellsError
 from tiltyard.data.sources.files import COMPRESSED, SourceFile
 from tiltyard.data.sources.formats import FORMATS, UNREADABLE
 from tiltyard.errors import DataError, MissingExtraError
@@ -24,6 +25,7 @@ from tiltyard.ledger.records import Prediction
 from tiltyard.scoring import InputProblem, Warnings
 from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.scoring.text.text_inputs import TextColumns
+from tiltyard.serving.predict.bodies.json_values import ValueLimit, refuse_surplus_values
 from tiltyard.serving.predict.inputs import PredictionRequest, name_rows, replace_nan
 from tiltyard.serving.problem_details import RequestError
 
@@ -42,7 +44,12 @@ _JSON_TYPES = (str, bool, int, float)
 Row = Mapping[str, Any]
 
 
-def read_upload(content: bytes, name: str, columns: InputColumns | TextColumns) -> tuple[list[Row], PredictionRequest]:
+def read_upload(
+    content: bytes | bytearray,
+    name: str,
+    columns: InputColumns | TextColumns,
+    reserve: Callable[[int], object] = lambda _size: None,
+) -> tuple[list[Row], PredictionRequest]:
     """The rows of a file, and the same as inputs; other columns than the model's are passed over with warnings.
 
     Args:
@@ -50,20 +57,23 @@ def read_upload(content: bytes, name: str, columns: InputColumns | TextColumns) 
         name: its name, whose ending says its format, and whether it is compressed: as for the data of a project. A
             ``.txt`` of a text model is a text a line.
         columns: the columns that the model knows.
+        reserve: called with the bytes that the file takes, packed and unpacked, while it is unpacked.
 
     Raises:
         RequestError: the format is another, the file cannot be read or unpacked, or has no rows or too many.
     """
-    content, ending = _unpack(content, name)
+    content, ending = _unpack(content, name, reserve)
     if not content.strip():
         raise _refuse_file("The file is empty.", "Send a file with at least one row.")
     if ending not in _BINARY and max(content.count(mark) for mark in (b"\n", b"\r", b"{")) > MOST_LINES:
         raise _too_many_lines()
+    if FORMATS[ending] in OBJECTS:
+        refuse_surplus_values(content, _limit_of(columns))
     if isinstance(columns, TextColumns) and ending == ".txt":
         lines = content.decode("utf-8-sig", "replace").splitlines()
         rows: list[Row] = [{columns.name: line} for line in lines if line.strip()]
     else:
-        rows = [_write_row(replace_nan(row), columns) for row in _read_file(content, ending)]
+        rows = [_write_row(replace_nan(row), columns) for row in _read_file(content, ending, _limit_of(columns))]
     if len(rows) > MOST_ROWS:
         raise _too_many_rows(len(rows))
     return rows, name_rows(rows, columns, _name_field)
@@ -98,7 +108,7 @@ def _name_added(added: Sequence[str], own: Sequence[str]) -> list[str]:
     return [f"{name}_tiltyard" if name in own else name for name in added]
 
 
-def _unpack(content: bytes, name: str) -> tuple[bytes, str]:
+def _unpack(content: bytes | bytearray, name: str, reserve: Callable[[int], object]) -> tuple[bytes | bytearray, str]:
     """The bytes of a file without the compression that its name states, at most ``MOST_UNPACKED``, and its ending."""
     file = SourceFile(f"upload{''.join(PurePosixPath(name).suffixes)}", len(content), lambda: io.BytesIO(content))
     try:
@@ -107,7 +117,7 @@ def _unpack(content: bytes, name: str) -> tuple[bytes, str]:
             raise _foreign_ending(ending or PurePosixPath(name).suffix)
         if file.compressed:
             with file.open() as stream:
-                content = _read_bounded(stream)
+                content = _read_bounded(stream, lambda size: reserve(len(content) + size))
         if ending in _WORKBOOKS and content:
             with zipfile.ZipFile(io.BytesIO(content)) as workbook:
                 _require_bounded(workbook)
@@ -119,13 +129,14 @@ def _unpack(content: bytes, name: str) -> tuple[bytes, str]:
     return content, ending
 
 
-def _read_bounded(stream: IO[bytes]) -> bytes:
+def _read_bounded(stream: IO[bytes], reserve: Callable[[int], object]) -> bytes | bytearray:
     content = bytearray()
     while block := stream.read(_BLOCK):
         content += block
         if len(content) > MOST_UNPACKED:
             raise _too_large()
-    return bytes(content)
+        reserve(len(content))
+    return content
 
 
 def _require_bounded(workbook: zipfile.ZipFile) -> None:
@@ -139,14 +150,16 @@ def _require_bounded(workbook: zipfile.ZipFile) -> None:
                     raise _too_large()
 
 
-def _read_file(content: bytes, ending: str) -> Sequence[Row]:
+def _read_file(content: bytes | bytearray, ending: str, limit: ValueLimit) -> Sequence[Row]:
     with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
         path = Path(folder) / f"upload{ending}"
         path.write_bytes(content)
         try:
             if FORMATS[ending] == "parquet" and (count := pq.read_metadata(path).num_rows) > MOST_ROWS:
                 raise _too_many_rows(count)
-            return detect_input_rows(path)
+            return detect_input_rows(path, limit.values)
+        except TooManyCellsError:
+            raise limit.surplus_error("cell") from None
         except (DataError, ArrowException) as error:
             reason = error.message if isinstance(error, DataError) else "It is not a Parquet file."
             step = "Correct the file; its ending has to say its format."
@@ -154,6 +167,10 @@ def _read_file(content: bytes, ending: str) -> Sequence[Row]:
         except MissingExtraError as error:
             step = "Send the rows as CSV, or have that package installed on the server."
             raise RequestError(error.message, status=415, code=error.code, next_step=step) from None
+
+
+def _limit_of(columns: InputColumns | TextColumns) -> ValueLimit:
+    return ValueLimit(MOST_ROWS, len(columns.names) + len(columns.others))
 
 
 def _write_row(row: Row, columns: InputColumns | TextColumns) -> Row:

@@ -11,6 +11,9 @@ from itertools import islice
 # Python's limit of 131,072 characters a cell would refuse long texts, which every other reader here takes.
 csv.field_size_limit(2**31 - 1)
 
+# In one record of a stranger, those within texts among them.
+_MOST_SEPARATORS = 1_000_000
+
 SEPARATORS = {"csv": ",", "tsv": "\t"}
 """The separator of each format of delimited text, unless the project file states another."""
 
@@ -89,6 +92,52 @@ def read_records(lines: Iterable[str], dialect: Dialect, first_line: int = 1) ->
         if len(cells) > 1 or (cells and (cells[0] == "" or cells[0].strip())):
             yield Record(line, cells)
         line = first_line + reader.line_num
+
+
+class TooManyCellsError(Exception):
+    """Delimited text has more cells than its reader may make."""
+
+
+def bound_cells(lines: Iterable[str], dialect: Dialect, most: int, first_line: int = 1) -> Iterator[Record]:
+    """The records of delimited text, as ``read_records`` finds them, of a stranger: while they have few cells.
+
+    Args:
+        lines: the text.
+        dialect: how it is written.
+        most: how many cells all records together may have.
+        first_line: the number of its first line.
+
+    Raises:
+        LoneQuoteError: a quoted cell does not end where its quote is closed.
+        TooManyCellsError: there are more cells.
+    """
+    bounded = _BoundedLines(lines, dialect.separator)
+    cells = 0
+    for record in read_records(bounded, dialect, first_line):
+        bounded.separators = 0
+        cells += len(record.cells)
+        if cells > most:
+            raise TooManyCellsError
+        yield record
+
+
+class _BoundedLines:
+    """Lines that hold few separators in each record, which the csv module makes as a whole."""
+
+    def __init__(self, lines: Iterable[str], separator: str) -> None:
+        self._lines = iter(lines)
+        self._separator = separator
+        self.separators = 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        self.separators += line.count(self._separator)
+        if self.separators > _MOST_SEPARATORS:
+            raise TooManyCellsError
+        return line
 
 
 def has_trailing_cell(records: Iterable[Record], names: int, sample: int = 50) -> bool:

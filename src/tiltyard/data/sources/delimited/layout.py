@@ -18,6 +18,7 @@ from tiltyard.data.sources.delimited.dialect import (
     Dialect,
     LoneQuoteError,
     Record,
+    bound_cells,
     find_separator_line,
     has_trailing_cell,
     read_records,
@@ -91,6 +92,21 @@ def open_records(file: SourceFile, encoding: str, dialect: Dialect) -> Iterator[
     """
     with _open_text(file, encoding) as text, _name_lone_quotes(file):
         yield read_records(text, dialect, file.first_line)
+
+
+def refuse_surplus_cells(file: SourceFile, kind: str, section: DataSection, most: int) -> None:
+    """Read a file of delimited text to its end, and keep nothing of it.
+
+    Raises:
+        TooManyCellsError: it has more cells.
+        DataError: a record has a lone quote (``data.quoting``).
+    """
+    dialect = Dialect(section.separator or SEPARATORS[kind], section.quoting == "standard")
+    with _open_text(file, section.encoding) as text, _name_lone_quotes(file):
+        line = text.readline()
+        stated = find_separator_line(line)
+        for _ in bound_cells(chain([line], text), replace(dialect, separator=stated[0]) if stated else dialect, most):
+            pass
 
 
 @contextmanager

@@ -60,7 +60,8 @@ def explain_routes(components: ServerComponents) -> APIRouter:
         """Show what each term or feature adds to the prediction for one input. An explanation is not recorded."""
         version = components.models.require()
         head = RequestHead.from_headers(request.scope["headers"])
-        to_explain = await components.predictions.read_inputs(head, request.receive, many=False)
+        with components.predictions.bodies.hold() as held:
+            to_explain = await components.predictions.read_inputs(held, head, request.receive, many=False)
         found = await components.predictions.find_warnings(to_explain)
         warnings = [] if found is None else list_unknown_values(found)[0]
         calls, number = components.calls.slot("other"), version.info.version

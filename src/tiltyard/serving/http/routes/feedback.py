@@ -28,12 +28,15 @@ from tiltyard.serving.auth.caller import CALLER
 from tiltyard.serving.field_errors import describe_value
 from tiltyard.serving.http.openapi import body_of, problem_responses
 from tiltyard.serving.http.schemas import ResponseModel
+from tiltyard.serving.predict.bodies.json_body import parse_json
+from tiltyard.serving.predict.bodies.json_values import ValueLimit, refuse_surplus_values
 from tiltyard.serving.predict.components import ServerComponents
-from tiltyard.serving.predict.requests import RequestHead, check_media_type, parse_json, read_body
+from tiltyard.serving.predict.requests import RequestHead, check_media_type
 from tiltyard.serving.problem_details import FieldProblem, RequestError, invalid_fields
 
 MOST_LABELS = 10_000
 _LARGEST_BODY = 8 * 1024 * 1024
+_VALUES = ValueLimit(MOST_LABELS, columns=5)
 LONGEST_LABEL = 4096
 _LARGEST_NUMBER = 2**63
 _LONGEST_NAME = 256
@@ -195,19 +198,24 @@ def feedback_routes(components: ServerComponents) -> APIRouter:
         """
         head = RequestHead.from_headers(request.scope["headers"])
         check_media_type(head)
-        content = await read_body(head, request.receive, _LARGEST_BODY)
-        caller = request.scope[CALLER].name
-        if _is_many(content):
-            return await asyncio.to_thread(_record_labels, components, parse_json(content, Labels).labels, caller)
-        found = await asyncio.to_thread(_record_labels, components, [parse_json(content, OneLabel)], caller)
-        if not found.accepted:
+        bodies = components.predictions.bodies
+        with bodies.hold() as held:
+            given = await bodies.read(held, head, request.receive, _LARGEST_BODY, _parse_labels)
+            labels = [given] if isinstance(given, OneLabel) else given.labels
+            found = await asyncio.to_thread(_record_labels, components, labels, request.scope[CALLER].name)
+        if isinstance(given, OneLabel) and not found.accepted:
             raise _refuse_single(found.results[0])
         return found
 
     return router
 
 
-def _is_many(content: bytes) -> bool:
+def _parse_labels(content: bytes | bytearray) -> OneLabel | Labels:
+    refuse_surplus_values(content, _VALUES)
+    return parse_json(content, Labels, _VALUES) if _is_many(content) else parse_json(content, OneLabel, _VALUES)
+
+
+def _is_many(content: bytes | bytearray) -> bool:
     """Whether a body has ``labels``: decides which model it is checked against, so that errors fit what was meant."""
     try:
         decoded = msgspec.json.decode(content)

@@ -19,7 +19,7 @@ from tiltyard.serving.http.openapi import problem_responses
 from tiltyard.serving.http.schemas import ResponseModel
 from tiltyard.serving.predict.components import ServerComponents
 from tiltyard.serving.predict.inputs import PredictionRequest
-from tiltyard.serving.predict.requests import RequestHead, read_body
+from tiltyard.serving.predict.requests import RequestHead
 from tiltyard.serving.predict.uploads import MOST_BYTES, read_upload, write_scored
 
 _CONTENT: dict[str, Any] = {
@@ -78,10 +78,18 @@ def file_routes(components: ServerComponents) -> APIRouter:
         """
         current = components.models.require()
         head = RequestHead.from_headers(request.scope["headers"])
-        content = await read_body(head, request.receive, MOST_BYTES)
-        rows, inputs = await asyncio.to_thread(read_upload, content, name, current.known_columns)
-        predictions, warnings = await _predict_chunks(components, request, head, inputs)
-        scored = await asyncio.to_thread(write_scored, rows, predictions, warnings, components.options.answer)
+        columns, bodies = current.known_columns, components.predictions.bodies
+        with bodies.hold() as held:
+            rows, inputs = await bodies.read(
+                held,
+                head,
+                request.receive,
+                MOST_BYTES,
+                lambda content: read_upload(content, name, columns, held.reserve),
+                in_thread=True,
+            )
+            predictions, warnings = await _predict_chunks(components, request, head, inputs)
+            scored = await asyncio.to_thread(write_scored, rows, predictions, warnings, components.options.answer)
         file_name = f"{PurePosixPath(name).stem or 'rows'}-predictions.csv"
         if output == "csv":
             disposition = f"attachment; filename*=UTF-8''{quote(file_name, errors='replace')}"

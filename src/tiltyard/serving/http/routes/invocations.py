@@ -50,14 +50,18 @@ def invocation_routes(components: ServerComponents) -> APIRouter:
         with components.predictions.refusals:
             current = components.models.require()
             media_type = check_media_type(head, JSON, CSV)
-        content = await components.predictions.read_body(head, request.receive)
+            limit = components.predictions.shape(many=True).value_limit
         columns, separator = current.known_columns, current.manifest.separator
-        inputs = components.predictions.parse(
-            (lambda: parse_invocation_csv(content, columns, separator))
-            if media_type == CSV
-            else (lambda: parse_invocation_json(content, columns))
-        )
-        result = await components.predictions.predict(request.scope, request.receive, head, inputs)
+        with components.predictions.bodies.hold() as held:
+            inputs = await components.predictions.read(
+                held,
+                head,
+                request.receive,
+                (lambda body: parse_invocation_csv(body, columns, limit, separator))
+                if media_type == CSV
+                else (lambda body: parse_invocation_json(body, columns, limit)),
+            )
+            result = await components.predictions.predict(request.scope, request.receive, head, inputs)
         predictions = result.predictions
         return InvocationResponse(
             predictions=[item.label for item in predictions],

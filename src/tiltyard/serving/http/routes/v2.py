@@ -198,12 +198,15 @@ async def _infer(components: ServerComponents, request: Request, name: str, vers
     with components.predictions.refusals:
         current = requested_version(components, name, version)
         length = _header_length(request, head)
-    content = await components.predictions.read_body(head, request.receive)
+        limit = components.predictions.shape(many=True).value_limit
     columns = current.known_columns
-    inference = components.predictions.parse(lambda: read_inference(content, length, columns))
-    result = await components.predictions.predict(
-        request.scope, request.receive, head, inference.inputs, champion_only=version is not None
-    )
+    with components.predictions.bodies.hold() as held:
+        inference = await components.predictions.read(
+            held, head, request.receive, lambda body: read_inference(body, length, columns, limit)
+        )
+        result = await components.predictions.predict(
+            request.scope, request.receive, head, inference.inputs, champion_only=version is not None
+        )
     predictions = result.predictions
     outputs = output_tensors(predictions, list(predictions[0].probabilities), inference.request)
     body, length = write_response(

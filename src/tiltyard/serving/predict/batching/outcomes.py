@@ -178,7 +178,7 @@ class OutcomeCounter:
 
 def name_refusal(error: TiltyardError) -> str:
     """The outcome of a request that was turned away before the model got it."""
-    if error.code == "queue.full":
+    if error.code in ("queue.full", "server.bodies"):
         return OVERLOAD
     if error.code == "server.closing":
         return CLOSING

@@ -8,7 +8,8 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -18,21 +19,26 @@ from tiltyard.data.conform.rows import CellError
 from tiltyard.data.sources.delimited.dialect import (
     Dialect,
     LoneQuoteError,
+    Record,
+    TooManyCellsError,
+    bound_cells,
     find_separator_line,
     has_trailing_cell,
-    read_records,
 )
 from tiltyard.formatting import format_count
 from tiltyard.scoring import InputProblem
 from tiltyard.scoring.input_errors import advise_names
 from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.scoring.text.text_inputs import TEXT, TextColumns
+from tiltyard.serving.predict.bodies.json_body import parse_json, refuse_empty_body
+from tiltyard.serving.predict.bodies.json_values import ValueLimit
 from tiltyard.serving.predict.inputs import PredictionRequest, name_rows, replace_nan
-from tiltyard.serving.predict.requests import parse_json, refuse_empty_body
 from tiltyard.serving.problem_details import FieldProblem, RequestError, invalid_fields
 
 Rows = list[Mapping[str, Any]]
 SEPARATORS = (",", ";", "\t", "|")
+# Characters of the line of names in CSV, which is divided by each separator in turn.
+_LONGEST_HEADER = 1_000_000
 FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 
 
@@ -67,17 +73,20 @@ class Invocation(BaseModel):
         return self
 
 
-def parse_invocation_json(body: bytes, columns: InputColumns | TextColumns) -> PredictionRequest:
+def parse_invocation_json(
+    body: bytes | bytearray, columns: InputColumns | TextColumns, limit: ValueLimit
+) -> PredictionRequest:
     """The inputs in a JSON body.
 
     Args:
         body: the body.
         columns: the columns that the model knows, of a table or of texts.
+        limit: how many values it may hold.
 
     Raises:
-        RequestError: it is not of the protocol, or not for this model.
+        RequestError: it is not of the protocol, not for this model, or holds too many values.
     """
-    found = parse_json(body, Invocation)
+    found = parse_json(body, Invocation, limit)
     name = next(name for name in FORMATS if getattr(found, name) is not None)
     names = [columns.name] if isinstance(columns, TextColumns) else [column.name for column in columns]
     if found.dataframe_split is not None:
@@ -93,27 +102,32 @@ def parse_invocation_json(body: bytes, columns: InputColumns | TextColumns) -> P
     )
 
 
-def parse_invocation_csv(body: bytes, columns: InputColumns | TextColumns, separator: str = ",") -> PredictionRequest:
+def parse_invocation_csv(
+    body: bytes | bytearray, columns: InputColumns | TextColumns, limit: ValueLimit, separator: str = ","
+) -> PredictionRequest:
     """The inputs of a CSV body with a line of names; an empty cell is a value that is not known.
 
     Args:
         body: the body.
         columns: the columns that the model knows, of a table or of texts.
+        limit: how many cells it may hold.
         separator: that of the training file; a comma separates too, where it divides the line of names better. A first
             line such as ``sep=;`` states another.
 
     Raises:
         RequestError: it is empty or not CSV in UTF-8, a name is there twice, or a row has more or fewer cells than
-            there are names.
+            there are names, or there are too many of them.
     """
     refuse_empty_body(body)
     try:
-        text = body.decode("utf-8-sig")
-        stated = find_separator_line(text)
-        if stated is not None:
-            text = text[len(stated[1]) :]
-        dialect = Dialect(stated[0]) if stated else _choose_dialect(text, columns, separator)
-        records = list(read_records(io.StringIO(text, newline=""), dialect, 2 if stated else 1))
+        # Line by line: the whole text would take four bytes a character.
+        with io.TextIOWrapper(io.BytesIO(body), "utf-8-sig", newline="") as lines:
+            first = lines.readline(_LONGEST_HEADER + 1)
+            if len(first) > _LONGEST_HEADER:
+                raise _long_header()
+            stated = find_separator_line(first)
+            dialect = Dialect(stated[0]) if stated else _choose_dialect(first, columns, separator)
+            records = _read_bounded(lines if stated else chain([first], lines), dialect, limit, 2 if stated else 1)
     except (UnicodeDecodeError, csv.Error, LoneQuoteError) as error:
         raise RequestError(
             f"The body is not CSV that can be read: {error}.",
@@ -144,10 +158,26 @@ def parse_invocation_csv(body: bytes, columns: InputColumns | TextColumns, separ
     )
 
 
-def _choose_dialect(text: str, columns: InputColumns | TextColumns, separator: str) -> Dialect:
+def _read_bounded(lines: Iterable[str], dialect: Dialect, limit: ValueLimit, first_line: int) -> list[Record]:
+    """The records, while they have no more cells than the limit."""
+    try:
+        return list(bound_cells(lines, dialect, limit.values, first_line))
+    except TooManyCellsError:
+        raise limit.surplus_error("cell") from None
+
+
+def _long_header() -> RequestError:
+    return RequestError(
+        f"The first line of the CSV has more than {_LONGEST_HEADER:,} characters.",
+        status=413,
+        code="request.too-large",
+        next_step="Send a first line that names the model's columns.",
+    )
+
+
+def _choose_dialect(line: str, columns: InputColumns | TextColumns, separator: str) -> Dialect:
     """The separator that finds the most names of the model in the first line; in doubt, that of the training file."""
     known = set(columns.names) | columns.others
-    line = text.partition("\n")[0]
 
     def count_known(candidate: str) -> int:
         return sum(normalise_text(cell.strip().strip('"')) in known for cell in line.split(candidate))

@@ -127,7 +127,7 @@ def _number(value: Any, datatype: str) -> Any:
 def _texts(data: bytes, count: int) -> list[Any]:
     values: list[Any] = []
     place = 0
-    while place < len(data):
+    while place < len(data) and len(values) <= count:
         if len(data) - place < 4:
             raise TensorError("ends within the length of an element")
         (size,) = struct.unpack_from("<I", data, place)

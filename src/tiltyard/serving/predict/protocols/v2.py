@@ -22,7 +22,9 @@ from tiltyard.scoring import InputProblem, Warnings
 from tiltyard.scoring.input_errors import advise_names
 from tiltyard.scoring.table.columns import InputColumns, InputKind
 from tiltyard.scoring.text.text_inputs import TEXT, TextColumns
-from tiltyard.serving.predict.inputs import PredictionRequest, name_rows
+from tiltyard.serving.predict.bodies.json_body import parse_json
+from tiltyard.serving.predict.bodies.json_values import ValueLimit
+from tiltyard.serving.predict.inputs import PredictionRequest, name_rows, refuse_surplus_inputs
 from tiltyard.serving.predict.protocols.tensors import (
     BYTES,
     DATATYPES,
@@ -31,7 +33,6 @@ from tiltyard.serving.predict.protocols.tensors import (
     tensor_from_json,
     tensor_to_binary,
 )
-from tiltyard.serving.predict.requests import parse_json
 from tiltyard.serving.problem_details import FieldProblem, RequestError, invalid_fields
 
 BINARY_SIZE = "binary_data_size"
@@ -95,16 +96,19 @@ class Output:
     parameters: Mapping[str, Any]
 
 
-def read_inference(body: bytes, header_length: int | None, columns: InputColumns | TextColumns) -> Inference:
+def read_inference(
+    body: bytes | bytearray, header_length: int | None, columns: InputColumns | TextColumns, limit: ValueLimit
+) -> Inference:
     """Read a request.
 
     Args:
         body: JSON, and behind it the tensors that came as bytes.
         header_length: bytes of the JSON, where tensors follow it.
         columns: the columns that the model knows, of a table or of texts.
+        limit: how many values it may hold.
 
     Raises:
-        RequestError: it is not a request of the protocol, or not one for this model.
+        RequestError: it is not a request of the protocol, not one for this model, or too large.
     """
     if header_length is not None and header_length > len(body):
         raise invalid_fields(
@@ -115,7 +119,8 @@ def read_inference(body: bytes, header_length: int | None, columns: InputColumns
             ]
         )
     split = len(body) if header_length is None else header_length
-    request = parse_json(body[:split], InferenceRequest)
+    request = parse_json(body if split == len(body) else body[:split], InferenceRequest, limit)
+    _check_sizes(request.inputs, limit)
     tensors = _tensor_values(request.inputs, memoryview(body)[split:])
     for position, output in enumerate(request.outputs or ()):
         if output.name not in OUTPUTS:
@@ -205,6 +210,17 @@ def output_metadata(classes: Sequence[str]) -> list[dict[str, Any]]:
         },
         {"name": "prediction_id", "datatype": BYTES, "shape": [-1]},
     ]
+
+
+def _check_sizes(tensors: Sequence[InputTensor], limit: ValueLimit) -> None:
+    """Refuse tensors of more elements than the limit allows, before any of them is made.
+
+    Raises:
+        RequestError: there are more rows, or elements.
+    """
+    refuse_surplus_inputs(max(tensor.shape[0] for tensor in tensors), limit.rows)
+    if sum(math.prod(tensor.shape) for tensor in tensors) > limit.values:
+        raise limit.surplus_error("element")
 
 
 def _tensor_values(tensors: Sequence[InputTensor], tail: memoryview) -> list[list[Any]]:

@@ -28,7 +28,7 @@ class BodyDecoder:
         self._stream = zlib.decompressobj(_WINDOW_BITS[encoding])
         self._members = 1
 
-    def decode(self, data: bytes, limit: int) -> bytes:
+    def decode(self, data: bytes | bytearray, limit: int) -> bytes:
         """The unpacked bytes of the next piece; unpacking stops at ``limit + 1`` of them.
 
         Raises:
