@@ -43,7 +43,6 @@ from tiltyard.serving.predict.requests import RequestHead, check_media_type
 from tiltyard.serving.predict.traffic_split import TrafficSplit
 from tiltyard.serving.problem_details import RequestError
 from tiltyard.serving.telemetry import PREDICTIONS, Instrumentation
-from tiltyard.tasks import Task
 
 Parsed = TypeVar("Parsed")
 
