@@ -13,6 +13,7 @@ import pytest
 from tests.films import make_films
 from tiltyard.cli.main import main
 from tiltyard.ledger import Event, Label, SqlLedger
+from tiltyard.sqlite import default_library
 from tiltyard.testing import make_finding, make_prediction
 
 
@@ -42,6 +43,8 @@ def test_a_healthy_project_passes_all_checks(root: Path, capsys: pytest.CaptureF
     seen = checks(found)
     assert (code, found["healthy"]) == (0, True)
     assert "mlflow 3." in seen["libraries"][1]
+    assert seen["sqlite"][0] == ("ok" if default_library().resets_safely else "note")
+    assert seen["sqlite"][1].startswith(str(default_library()))
     assert "300 rows" in seen["data"][1]
     assert str(root / ".tiltyard" / "ledger.db") in seen["ledger"][1]
     assert str(root / ".tiltyard" / "mlflow.db") in seen["registry"][1]

@@ -19,6 +19,7 @@ from tiltyard.sqlite import (
     claim_for_python,
     default_library,
     library_of,
+    log_library,
     make_sqlite_engine,
     open_outside_pool,
     open_read_only,
@@ -113,6 +114,13 @@ def test_a_second_library_would_drop_the_locks_of_the_first(tmp_path: Path) -> N
         with closing(sqlite3.connect(file, timeout=0)) as stranger:
             stranger.execute("SELECT * FROM rows").fetchall()
         assert can_write(file)
+
+
+def test_the_library_in_use_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """The start of a server says with which SQLite its files are kept."""
+    with caplog.at_level("INFO", logger="tiltyard"):
+        log_library()
+    assert str(default_library()) in caplog.text
 
 
 def can_write(file: Path) -> bool:

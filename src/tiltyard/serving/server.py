@@ -21,6 +21,7 @@ from tiltyard.serving.model.manager import ServedAlias
 from tiltyard.serving.process.http_server import HttpServer, ServerDependencies
 from tiltyard.serving.process.sockets import Address, bind
 from tiltyard.settings import Settings
+from tiltyard.sqlite import log_library
 from tiltyard.wiring import needs_spools
 from tiltyard.wiring.ledger import open_ledger, open_spooled_ledger, start_shipper
 from tiltyard.wiring.registry import open_registry
@@ -98,6 +99,7 @@ class ModelServer:
             UsageError: the address cannot be listened on, or would be open to others without an API key.
         """
         listener = bind(self._options.host, self._options.port)
+        log_library()
         with contextlib.closing(listener), contextlib.ExitStack() as stack:
             backends = self._backends or _open_backends(self._project, stack)
             with contextlib.closing(backends.ledger):

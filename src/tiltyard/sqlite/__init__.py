@@ -4,8 +4,14 @@ Nothing else imports an SQLite module (``tests/sqlite/test_one_room.py``), so th
 acknowledged is opened with settings that lose it in a power cut.
 """
 
-from tiltyard.sqlite.connections import BUSY_SECONDS, SqliteConnection, is_locked_error, open_read_only, open_sqlite
-from tiltyard.sqlite.engines import make_sqlite_engine, open_outside_pool
+from tiltyard.sqlite.connections import (
+    BUSY_SECONDS,
+    empty_log,
+    is_locked_error,
+    open_read_only,
+    open_sqlite,
+)
+from tiltyard.sqlite.engines import empty_engine_log, make_sqlite_engine, open_outside_pool
 from tiltyard.sqlite.libraries import (
     BROKEN_CHECK,
     BROKEN_NOT_NULL,
@@ -22,8 +28,10 @@ from tiltyard.sqlite.libraries import (
     SQLITE_ERRORS,
     TOO_BIG,
     WRONG_TYPE,
+    SqliteConnection,
     SqliteLibrary,
     default_library,
+    log_library,
     python_library,
 )
 from tiltyard.sqlite.openings import claim_for_python, file_of_url, library_of
@@ -49,9 +57,12 @@ __all__ = [
     "SqliteLibrary",
     "claim_for_python",
     "default_library",
+    "empty_engine_log",
+    "empty_log",
     "file_of_url",
     "is_locked_error",
     "library_of",
+    "log_library",
     "make_sqlite_engine",
     "open_outside_pool",
     "open_read_only",

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import sqlite3
 import sys
 import time
-from functools import cache
+from contextlib import closing
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from tiltyard.errors import UnavailableError
-from tiltyard.sqlite.libraries import BUSY, LOCKED, SQLITE_ERRORS, SqliteLibrary
-from tiltyard.sqlite.openings import connect_and_note, forget_opening, library_of
+from tiltyard.sqlite.checkpoints import LogCopier, start_log_anew
+from tiltyard.sqlite.libraries import BUSY, LOCKED, SQLITE_ERRORS, SqliteConnection, SqliteLibrary
+from tiltyard.sqlite.openings import connect_and_note, forget_opening, library_of, noted_file
 
 BUSY_SECONDS = 5.0
 """How long to wait for another process's transaction."""
 
-SqliteConnection = sqlite3.Connection
-"""The form of a connection, for annotations alone: at run time, one of the bundled library has another class."""
-
 Synchronous = Literal["FULL", "NORMAL"]
+
+_copier = LogCopier()
 
 
 def open_sqlite(
@@ -63,13 +63,43 @@ def open_read_only(file: Path, *, timeout: float = 1.0) -> SqliteConnection:
         sqlite3.Error: or the bundled library's, see ``SQLITE_ERRORS``: the file cannot be opened.
     """
     options = {"timeout": timeout, "isolation_level": None, "uri": True}
-    connection = connect_by_name(library_of(file), f"{file.absolute().as_uri()}?mode=ro", options)
+    connection = connect_by_name(library_of(file), f"{file.absolute().as_uri()}?mode=ro", options, copies_log=False)
     return _set_up_or_close(connection, "FULL", wal=False)
 
 
-def connect_by_name(library: SqliteLibrary, name: str, options: dict[str, Any]) -> SqliteConnection:
-    """A connection by the name that SQLite is given, without any settings."""
-    options = {**options, "factory": _connection_class(library)}
+def empty_log(file: Path, timeout: float = BUSY_SECONDS) -> bool:
+    """Write the log of a file into it and empty the log, so that nothing which was erased can be read there.
+
+    Args:
+        file: the file.
+        timeout: seconds to wait for others who read or write.
+
+    Returns:
+        Whether it was emptied; False while another connection reads what is in it, or writes.
+
+    Raises:
+        UsageError: another library has to open this file in this process.
+        sqlite3.Error: or the bundled library's, see ``SQLITE_ERRORS``: the file cannot be opened or written.
+    """
+    library = library_of(file)
+    if not library.resets_safely:
+        return start_log_anew(partial(_open_plain, library, file), file, timeout)
+    with closing(open_sqlite(file, timeout=timeout)) as connection:
+        return not connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+
+
+def connect_by_name(
+    library: SqliteLibrary, name: str, options: dict[str, Any], *, copies_log: bool = True
+) -> SqliteConnection:
+    """A connection by the name that SQLite is given, without any settings.
+
+    Args:
+        library: with which it is made.
+        name: of the file, or a URI.
+        options: of the library's own ``connect``.
+        copies_log: whether it copies the log into the file now and then, where SQLite itself must not.
+    """
+    options = {**options, "factory": _connection_class(library, copies_log=copies_log)}
     file = file_of_name(name, uri=bool(options.get("uri")))
     if file is None:
         connection: SqliteConnection = library.module.connect(name, **options)
@@ -100,6 +130,10 @@ def set_up(connection: SqliteConnection, synchronous: Synchronous, *, wal: bool)
         # There fsync leaves the data in the cache of the drive.
         connection.execute("PRAGMA fullfsync=ON")
         connection.execute("PRAGMA checkpoint_fullfsync=ON")
+    if not getattr(connection, "resets_safely", True):
+        # See the checkpoints of such a library. A log that is started anew is cut off: its size tells how much it has.
+        connection.execute("PRAGMA wal_autocheckpoint=0")
+        connection.execute("PRAGMA journal_size_limit=0")
     if wal:
         _turn_on_log(connection)
 
@@ -139,12 +173,41 @@ def _turn_on_log(connection: SqliteConnection) -> None:
         )
 
 
+def _open_plain(library: SqliteLibrary, file: Path, timeout: float) -> SqliteConnection:
+    options = {"timeout": timeout, "isolation_level": None}
+    connection = connect_by_name(library, str(file), options, copies_log=False)
+    return _set_up_or_close(connection, "FULL", wal=False)
+
+
 @cache
-def _connection_class(library: SqliteLibrary) -> type:
+def _connection_class(library: SqliteLibrary, *, copies_log: bool) -> type:
     base: Any = library.module.Connection
 
     def close(connection: Any) -> None:
         base.close(connection)
         forget_opening(connection)
 
-    return type("NotedConnection", (base,), {"close": close, "__doc__": "A connection that is noted while it is open."})
+    members: dict[str, Any] = {"close": close, "resets_safely": library.resets_safely}
+    if copies_log and not library.resets_safely:
+        members |= _log_copying_methods(base, library)
+    return type("NotedConnection", (base,), {**members, "__doc__": "A connection that is noted while it is open."})
+
+
+def _log_copying_methods(base: Any, library: SqliteLibrary) -> dict[str, Any]:
+    """The methods that commit, or may: after them the log is copied into the file where it has become long."""
+
+    def copy_log(connection: Any) -> None:
+        file = noted_file(connection)
+        if file is not None and not connection.in_transaction:
+            _copier.checkpoint_when_due(file, partial(_open_plain, library, file))
+
+    def execute(connection: Any, *arguments: Any) -> Any:
+        cursor = base.execute(connection, *arguments)
+        copy_log(connection)
+        return cursor
+
+    def commit(connection: Any) -> None:
+        base.commit(connection)
+        copy_log(connection)
+
+    return {"execute": execute, "commit": commit}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tiltyard.sqlite.connections import SqliteConnection, connect_by_name, file_of_name, set_up
-from tiltyard.sqlite.libraries import SqliteLibrary, default_library
-from tiltyard.sqlite.openings import library_of
+from tiltyard.errors import UsageError
+from tiltyard.sqlite.connections import connect_by_name, empty_log, file_of_name, set_up
+from tiltyard.sqlite.libraries import SqliteConnection, SqliteLibrary, default_library
+from tiltyard.sqlite.openings import is_claimed, library_of
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Engine
@@ -20,14 +22,20 @@ def make_sqlite_engine(url: URL, *, own: bool, **options: Any) -> Engine:
         own: whether the file is ours: then it gets a write-ahead log, and each commit is synced before it returns. A
             file of somebody else, of which we only read, keeps its form.
         options: of SQLAlchemy's ``create_engine``.
+
+    Raises:
+        UsageError: the file is our own, another package of this process opens it too, and that package's SQLite may
+            damage a write-ahead log; or the file is open with another library than the one that it was claimed for.
     """
     from sqlalchemy import create_engine, event  # noqa: PLC0415 - takes long, and not all who open files need it
 
     library = _find_library(url)
+    if own:
+        _refuse_damage(url, library)
     engine = create_engine(url, module=library.module, **options)
 
     def connect(_dialect: object, _record: object, names: tuple[Any, ...], given: dict[str, Any]) -> SqliteConnection:
-        return connect_by_name(library, names[0], given)
+        return connect_by_name(library, names[0], given, copies_log=own)
 
     def make_durable(connection: SqliteConnection, _record: object) -> None:
         set_up(connection, "FULL", wal=True)
@@ -36,6 +44,12 @@ def make_sqlite_engine(url: URL, *, own: bool, **options: Any) -> Engine:
     if own:
         event.listen(engine, "connect", make_durable)
     return engine
+
+
+def empty_engine_log(engine: Engine, timeout: float) -> bool:
+    """See ``empty_log``, for the file of an engine."""
+    file = _find_file(engine.url)
+    return file is None or empty_log(file, timeout)
 
 
 def open_outside_pool(engine: Engine, timeout: float) -> SqliteConnection:
@@ -61,5 +75,21 @@ def open_outside_pool(engine: Engine, timeout: float) -> SqliteConnection:
 
 
 def _find_library(url: URL) -> SqliteLibrary:
-    file = file_of_name(url.database or "", uri=url.query.get("uri") is not None)
+    file = _find_file(url)
     return default_library() if file is None else library_of(file)
+
+
+def _find_file(url: URL) -> Path | None:
+    return file_of_name(url.database or "", uri=url.query.get("uri") is not None)
+
+
+def _refuse_damage(url: URL, library: SqliteLibrary) -> None:
+    file = _find_file(url)
+    if file is None or library.resets_safely or not is_claimed(file):
+        return
+    raise UsageError(
+        f"MLflow opens the file {file} too, with {library}, which can damage a file that several connections write.",
+        next_step="Keep the ledger in a separate file: stop Tiltyard and MLflow, copy the file to ledger.db, and set "
+        f"TILTYARD_LEDGER=sqlite:///{file.resolve().with_name('ledger.db')}",
+        code="sqlite.shared-file",
+    )

@@ -7,10 +7,13 @@ Error Codes" for the codes.
 from __future__ import annotations
 
 import importlib
+import logging
 import sqlite3
 from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
+
+log = logging.getLogger(__name__)
 
 # Primary result codes, alike in all libraries.
 BUSY = sqlite3.SQLITE_BUSY
@@ -29,9 +32,16 @@ WRONG_TYPE = sqlite3.SQLITE_MISMATCH
 BROKEN_NOT_NULL = sqlite3.SQLITE_CONSTRAINT_NOTNULL
 BROKEN_CHECK = sqlite3.SQLITE_CONSTRAINT_CHECK
 
+CARE = "It can damage a file that several processes write; so its log is copied into the file only while nobody writes."
+REMEDY = "Use a Python with SQLite 3.51.3 or newer, or a machine for which the package pysqlite3 is built."
+
 _FIXED = (3, 51, 3)
 _PATCHED = ((3, 44, 6), (3, 50, 7))
 """First versions of older lines that are repaired too."""
+
+
+SqliteConnection = sqlite3.Connection
+"""The form of a connection, for annotations alone: at run time, one of the bundled library has another class."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +101,15 @@ def bundled_library() -> SqliteLibrary | None:
 def default_library() -> SqliteLibrary:
     """The library for files that no other package opens: the bundled one where there is one."""
     return bundled_library() or python_library()
+
+
+def log_library() -> None:
+    """Say in the log with which SQLite this process keeps its files, and warn of one that needs care."""
+    library = default_library()
+    if library.resets_safely:
+        log.info("Files are kept with %s", library)
+    else:
+        log.warning("Files are kept with %s. %s %s", library, CARE, REMEDY)
 
 
 _bundled = bundled_library()

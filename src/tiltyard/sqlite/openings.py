@@ -65,13 +65,20 @@ def library_of(file: Path) -> SqliteLibrary:
         UsageError: the file is open with another library than the one that it was claimed for.
     """
     resolved = file.resolve()
-    identity = _identify(resolved)
     with _turn:
-        claimed = resolved in _claimed or (identity is not None and identity in map(_identify, _claimed))
+        claimed = is_claimed(resolved)
         opened = next((opening.library for opening in list(_open.values()) if _is_same(opening, resolved)), None)
     if claimed and opened not in (None, python_library()):
         raise _mixed_error(resolved, opened, python_library())
     return opened or (python_library() if claimed else default_library())
+
+
+def is_claimed(file: Path) -> bool:
+    """Whether another package opens this file, or may do so at any time."""
+    resolved = file.resolve()
+    identity = _identify(resolved)
+    with _turn:
+        return resolved in _claimed or (identity is not None and identity in map(_identify, _claimed))
 
 
 def connect_and_note(file: Path, library: SqliteLibrary, name: str, options: dict[str, Any]) -> Any:
@@ -100,6 +107,12 @@ def forget_opening(connection: Any) -> None:
     """A connection was closed."""
     with _turn:
         _open.pop(connection, None)
+
+
+def noted_file(connection: Any) -> Path | None:
+    """The file of a connection that is noted as open."""
+    opening = _open.get(connection)
+    return None if opening is None else opening.file
 
 
 def _is_same(opening: _Opening, file: Path) -> bool:

@@ -21,6 +21,7 @@ from tiltyard.cli.host.doctor_labels import check_label_times
 from tiltyard.cli.host.doctor_mlflow import check_mlflow_variables
 from tiltyard.cli.host.doctor_prefect import check_prefect_schedules
 from tiltyard.cli.host.doctor_proxies import check_proxies
+from tiltyard.cli.host.doctor_sqlite import check_sqlite
 from tiltyard.cli.main import EXIT_FAILED
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json, print_line
@@ -34,6 +35,7 @@ from tiltyard.project import Project
 from tiltyard.redact import without_password
 from tiltyard.registry.package.signing import SIGNING_KEY, TRUSTED_KEYS, key_file
 from tiltyard.settings import Settings
+from tiltyard.sqlite import default_library
 
 LIBRARIES = ("scikit-learn", "mlflow", "skops", "numpy", "pandas", "sqlalchemy", "fastapi", "uvicorn", "numba")
 EXTRAS = {
@@ -74,6 +76,7 @@ def doctor_command(project_path: Path | None, model_name: str | None, repair: bo
 def _check_installation() -> Iterator[Check]:
     yield Check("tiltyard", "ok", f"{__version__} on Python {platform.python_version()}, {platform.system()}")
     yield Check("libraries", "ok", ", ".join(f"{name} {installed_version(name)}" for name in LIBRARIES))
+    yield check_sqlite(default_library())
     missing = [extra for extra, library in EXTRAS.items() if not _is_installed(library)]
     if missing:
         yield Check(

@@ -18,7 +18,14 @@ from tiltyard.errors import MissingExtraError, UnavailableError, UsageError
 from tiltyard.files import make_folder
 from tiltyard.ledger.sql.errors import describe_database_error
 from tiltyard.redact import without_password
-from tiltyard.sqlite import BUSY_SECONDS, SQLITE_ERRORS, SqliteConnection, make_sqlite_engine, open_outside_pool
+from tiltyard.sqlite import (
+    BUSY_SECONDS,
+    SQLITE_ERRORS,
+    SqliteConnection,
+    empty_engine_log,
+    make_sqlite_engine,
+    open_outside_pool,
+)
 
 _SETTING = re.compile(r"^(-c|--)")
 
@@ -101,6 +108,19 @@ class Database:
         """
         try:
             return open_outside_pool(self.engine, BUSY_SECONDS)
+        except SQLITE_ERRORS as error:
+            raise describe_database_error(error, self.redacted_url) from error
+
+    def empty_log(self) -> bool:
+        """Write an SQLite file's log into the file and empty it; False while another connection still reads it.
+
+        Raises:
+            UnavailableError: the file cannot be opened or written.
+        """
+        if not self.is_sqlite:
+            return True
+        try:
+            return empty_engine_log(self.engine, BUSY_SECONDS)
         except SQLITE_ERRORS as error:
             raise describe_database_error(error, self.redacted_url) from error
 

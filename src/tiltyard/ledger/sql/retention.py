@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import closing
 from datetime import datetime
 
 from sqlalchemy import Connection, and_, delete, func, or_, select, update
@@ -23,6 +23,8 @@ from tiltyard.ledger.sql.filters import key_condition
 from tiltyard.ledger.sql.profiles import HOUR_US
 from tiltyard.ledger.sql.schema import erasures, label_requests, labels, predictions, profiles, pruned, set_aside
 from tiltyard.ledger.storable import check_text, decode_json, encode_json, to_micros
+
+log = logging.getLogger(__name__)
 
 _AT_ONCE = 500
 _ERASED, _REDACTED = "erased", "redacted"
@@ -129,10 +131,12 @@ class SqlRetention:
 
     def _truncate_log(self) -> None:
         """Write SQLite's log into its file and empty it: erased rows would stay readable in the log."""
-        if not self._database.is_sqlite:
-            return
-        with closing(self._database.engine.raw_connection()) as connection:
-            connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        if not self._database.empty_log():
+            log.warning(
+                "What was erased can still be read in the log next to the ledger %s, as another process uses it: "
+                "erase again when that is done.",
+                self._database.redacted_url,
+            )
 
 
 def begin_removal(connection: Connection) -> None:

@@ -26,6 +26,7 @@ from tiltyard.serving.process.sockets import Address, bind, reserve
 from tiltyard.serving.process.worker_config import FAILED, WorkerConfig
 from tiltyard.serving.process.worker_handle import WorkerHandle
 from tiltyard.settings import Settings, this_actor
+from tiltyard.sqlite import log_library
 from tiltyard.wiring import needs_spools
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class WorkerSupervisor:
         """
         shared = self._options.workers > 1 and hasattr(socket, "SO_REUSEPORT")
         hold = reserve if shared else bind
+        log_library()
         with contextlib.closing(hold(self._options.host, self._options.port)) as listener, self._signals():
             configs = [self._config(number, listener, shared=shared) for number in range(self._options.workers)]
             self._workers = [WorkerHandle(config, self._handlers) for config in configs]
