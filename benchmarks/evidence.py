@@ -20,11 +20,12 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.evidence_rates import chains, drift, errors, groups, labels, live
+from benchmarks.evidence_rates import chains, changes, drift, errors, groups, labels, live
 from benchmarks.evidence_rates.rows import Row
 
 TOPICS: Mapping[str, Callable[[float], list[Row]]] = {
     "chains": chains.measure,
+    "changes": changes.measure,
     "drift": drift.measure,
     "errors": errors.measure,
     "groups": groups.measure,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 
@@ -20,6 +21,7 @@ from tiltyard.monitoring.change_detection import (
     DELTA_SHARE,
     GRACE_PERIOD,
     MIN_PART,
+    arrange_stream,
     change_findings,
     detect_error_rise,
     locate_changes,
@@ -182,3 +184,110 @@ def test_late_labels_take_the_place_of_their_predictions() -> None:
     ledger.record_labels(labels[300:] + late)
     (finding,) = monitor(ledger, make_project())
     assert finding.evidence["rows_before"] == pytest.approx(1000, abs=200)
+
+
+def make_units(units: int, rows: int, *, alike: float, seed: int, rise: float = 0.0) -> NDArray[np.bool_]:
+    """Errors of units of so many rows, unit after unit; a unit's rate is drawn, about 0.15 and later that and ``rise``.
+
+    Args:
+        units: how many.
+        rows: of each.
+        alike: correlation of two rows of a unit.
+        seed: of the draws.
+        rise: by how much the rate is higher in the second half.
+    """
+    random = np.random.default_rng(seed)
+    mean = np.where(np.arange(units) < units / 2, 0.15, 0.15 + rise)
+    weight = 1 / alike - 1
+    return random.random(units * rows) < np.repeat(random.beta(mean * weight, (1 - mean) * weight), rows)
+
+
+def name_units(units: int, rows: int) -> list[str | None]:
+    return [f"r{unit}" for unit in range(units) for _ in range(rows)]
+
+
+def test_errors_that_come_in_batches_raise_no_alarm() -> None:
+    """Of streams whose batches differ at random about their rates hardly any shows a rise; row by row many do."""
+    alarms = by_rows = 0
+    for seed in range(60):
+        errors = make_units(100, 50, alike=0.2, seed=seed)
+        stream = arrange_stream(errors, name_units(100, 50))
+        assert stream.by_unit
+        assert np.array_equal(stream.first, np.arange(100) * 50)
+        alarms += detect_error_rise(stream.values, RATE) is not None
+        by_rows += detect_error_rise(errors, RATE) is not None
+    assert alarms <= 3
+    assert by_rows >= 12
+
+
+def test_a_rise_over_batches_is_found_and_dated() -> None:
+    """A rise that all batches share is found by batches, near the row at which it began."""
+    found = 0
+    for seed in range(20):
+        stream = arrange_stream(make_units(500, 10, alike=0.2, seed=seed, rise=0.15), name_units(500, 10))
+        rise = detect_error_rise(stream.values, RATE)
+        if rise is not None:
+            found += 1
+            assert abs(stream.first[rise.position] - 2500) < 1000
+    assert found >= 15
+
+
+@settings(max_examples=30, deadline=None, database=None)
+@given(seed=st.integers(0, 2**31), rows=st.integers(0, 400))
+def test_rows_by_themselves_are_the_stream_as_it_is(seed: int, rows: int) -> None:
+    """Where no unit has two rows the stream is that of the rows, to the last digit."""
+    errors = make_errors((rows, 0.3), seed=seed)
+    units = [None if row % 2 else f"r{row}" for row in range(rows)]
+    stream = arrange_stream(errors, units)
+    assert not stream.by_unit
+    assert np.array_equal(stream.values, errors)
+    assert np.array_equal(stream.first, np.arange(rows))
+
+
+def test_units_whose_rows_have_nothing_in_common_lose_nothing() -> None:
+    """Where the errors of one request do not come together, rows count: by units in about 1 % of streams at most."""
+    counted = [arrange_stream(make_errors((2000, 0.15), seed=seed), name_units(200, 10)).by_unit for seed in range(300)]
+    assert sum(counted) <= 12
+
+
+def test_a_run_counts_groups_and_requests_and_says_when_they_are_too_few() -> None:
+    """Errors of few groups are not judged; of many, the finding names requests, callers or groups."""
+    rows, labels = make_labelled_predictions(3000)
+    wrong = make_units(60, 50, alike=0.3, seed=1)
+    labelled = [
+        (
+            replace(row, input={"text": "a film", "@group": f"film {place // 50}"}),
+            replace(label, label=row.label if not error else {"negative": "positive"}.get(row.label, "negative")),
+        )
+        for place, (row, label, error) in enumerate(zip(rows, labels, wrong, strict=True))
+    ]
+    (few,) = change_findings(labelled, make_project().monitoring, "@group")
+    assert few.status == "could_not_judge"
+    assert "60 requests, callers or groups" in few.message
+    (enough,) = change_findings(labelled, make_project(min_rows=50).monitoring, "@group")
+    assert enough.status == "clear"
+    assert "60 requests, callers or groups" in enough.message
+    sent = [
+        (replace(row, input={"text": "a film"}, unit=f"r{place // 50}"), label)
+        for place, (row, label) in enumerate(labelled)
+    ]
+    assert change_findings(sent, make_project().monitoring)[0].status == "could_not_judge"
+
+
+def test_a_monitoring_run_takes_the_groups_of_the_project() -> None:
+    """The key under which the project's groups are recorded reaches the check."""
+    rows, labels = make_labelled_predictions(3000)
+    wrong = make_units(60, 50, alike=0.3, seed=1)
+    ledger = MemoryLedger()
+    ledger.record(
+        [replace(row, input={"text": "a film", "@group": f"film {place // 50}"}) for place, row in enumerate(rows)]
+    )
+    ledger.record_labels(
+        [
+            replace(label, label=row.label if not error else {"negative": "positive"}.get(row.label, "negative"))
+            for row, label, error in zip(rows, labels, wrong, strict=True)
+        ]
+    )
+    project = Project.model_validate(make_project().model_dump(exclude_unset=True) | {"split": {"group": "film"}})
+    (finding,) = monitor(ledger, project)
+    assert (finding.status, "60 requests, callers or groups" in finding.message) == ("could_not_judge", True)

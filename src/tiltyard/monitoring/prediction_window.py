@@ -16,6 +16,8 @@ from tiltyard.evaluation import LabelledPredictions, label_predictions
 from tiltyard.ledger import Label, Ledger, Prediction
 from tiltyard.ledger.label_intake import RecordedLabels, read_recorded_labels
 from tiltyard.ledger.records import TEXT_GROUP
+from tiltyard.project import Project
+from tiltyard.tasks import reads_text
 
 MOST_ROWS = 100_000
 """Predictions of a window that are read one by one: the newest. Counts cover all of them."""
@@ -260,6 +262,12 @@ def read_labelled_window(
     rows = tuple(sorted((*recent.predictions, *older), key=lambda row: (row.at, row.id)))
     truth = {row.id: label for row, label in chosen}
     return PredictionWindow(model_name, begin, until, rows, truth, recent.left_out, set_aside, hard)
+
+
+def find_group_key(project: Project) -> str | None:
+    """Under which key of a recorded input its group stands; for tables only if the column is a feature."""
+    column = project.split.group
+    return TEXT_GROUP if column is not None and reads_text(project.project.task) else column
 
 
 def _split_sample(

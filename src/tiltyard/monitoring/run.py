@@ -36,6 +36,7 @@ from tiltyard.monitoring.performance import (
 from tiltyard.monitoring.prediction_window import (
     LabelledSample,
     PredictionWindow,
+    find_group_key,
     read_labelled_predictions,
     read_labelled_window,
     read_prediction_window,
@@ -215,7 +216,7 @@ def _evaluate_champion(
     findings += findings_from_run.slice_findings(slices, performance)
     findings += _check_labels(ledger, labelled, pairs, limits.false_alarm_rate)
     if limits.detect_changes:
-        findings += change_findings(pairs.recorded.pairs, limits)
+        findings += change_findings(pairs.recorded.pairs, limits, find_group_key(project))
     return _ChampionEvaluation(performance, degradations, estimate, slices, tuple(findings))
 
 

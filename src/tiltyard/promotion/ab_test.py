@@ -21,12 +21,12 @@ from tiltyard.jsonable import to_json_object
 from tiltyard.ledger import Event, ShadowOutcome, SplitOutcome
 from tiltyard.ledger.ports import Ledger
 from tiltyard.ledger.rare_class_events import read_rare_classes
-from tiltyard.ledger.records import CALLER, TEXT_GROUP
+from tiltyard.ledger.records import CALLER
+from tiltyard.monitoring.prediction_window import find_group_key
 from tiltyard.project import Project
 from tiltyard.project.serving import ChallengerOptions
 from tiltyard.registry.alias_history import read_alias_history
 from tiltyard.registry.ports import Registry
-from tiltyard.tasks import reads_text
 
 CHALLENGED = "challenged"
 
@@ -132,12 +132,6 @@ def _evaluate_labels(
         units=_read_units(rows),
         alpha=alpha,
     )
-
-
-def find_group_key(project: Project) -> str | None:
-    """Under which key of a recorded input its group stands; for tables only if the column is a feature."""
-    column = project.split.group
-    return TEXT_GROUP if column is not None and reads_text(project.project.task) else column
 
 
 def _read_units(rows: Sequence[ShadowOutcome] | Sequence[SplitOutcome]) -> UnitRows:

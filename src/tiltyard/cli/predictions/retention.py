@@ -16,6 +16,7 @@ from tiltyard.cli.versions.find_project import find_project
 from tiltyard.errors import UsageError
 from tiltyard.formatting import format_count
 from tiltyard.ledger import Prediction
+from tiltyard.monitoring.prediction_window import find_group_key
 from tiltyard.pipeline.jobs.prediction_retention import (
     Removal,
     RetentionRequest,
@@ -24,7 +25,6 @@ from tiltyard.pipeline.jobs.prediction_retention import (
     prune,
     remove_predictions,
 )
-from tiltyard.promotion.ab_test import find_group_key
 
 
 @click.command("prune")

@@ -27,11 +27,11 @@ from tiltyard.ledger.label_intake import read_recorded_labels
 from tiltyard.ledger.rare_class_events import read_rare_classes
 from tiltyard.ledger.records import CALLER, REQUEST
 from tiltyard.ledger.sql.outcomes import name_unit
+from tiltyard.monitoring.prediction_window import find_group_key
 from tiltyard.pipeline.remediation.history import History, advise_rollback
 from tiltyard.pipeline.remediation.service_checks import ERRORS, SLOW, check_errors, check_latency
 from tiltyard.pipeline.remediation.service_tally import ServiceTally
 from tiltyard.project import Project
-from tiltyard.promotion.ab_test import find_group_key
 from tiltyard.promotion.context import Workspace
 from tiltyard.registry.alias_history import ROLLED_BACK
 from tiltyard.scoring import SklearnScorer
