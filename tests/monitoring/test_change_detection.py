@@ -251,7 +251,7 @@ def test_units_whose_rows_have_nothing_in_common_lose_nothing() -> None:
 
 
 def test_a_run_counts_groups_and_requests_and_says_when_they_are_too_few() -> None:
-    """Errors of few groups are not judged; of many, the finding names requests, callers or groups."""
+    """Errors of few groups get no verdict; of many, the finding names requests, callers or groups."""
     rows, labels = make_labelled_predictions(3000)
     wrong = make_units(60, 50, alike=0.3, seed=1)
     labelled = [
