@@ -138,7 +138,7 @@ class Episode:
                 world.sleep(world.random.expovariate(0.2))
 
     def _ship(self) -> None:
-        central = cast(Any, Failing(self.world, "database", self.ledger))
+        central = cast(Any, Failing(self.world, "database", self.ledger, parts=("arrivals",)))
         while not self.world.closing:
             with suppress(TiltyardError):
                 spool_shipper.ship_folder(self.folder, central)
