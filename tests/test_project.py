@@ -52,7 +52,10 @@ def test_pyproject_may_hold_the_project(tmp_path: Path) -> None:
         (GOOD.replace('name = "films"\n', ""), "'project.name' is missing"),
         (GOOD.replace("text-classification", "regression"), "'project.task' = 'regression'"),
         (GOOD.replace('text = "text"\n', ""), "names the column of its texts"),
-        (GOOD.replace("text-classification", "tabular-classification"), "only a text-classification project"),
+        (
+            GOOD.replace("text-classification", "tabular-classification"),
+            "a tabular-classification project has no text column",
+        ),
         (GOOD.replace('text = "text"', 'text = "text"\ntimezone = "Paris/Europe"'), "is not a time zone"),
         (GOOD + "[split\n", "not valid TOML"),
     ],

@@ -323,11 +323,17 @@ def test_a_file_becomes_a_project_without_an_edit(tmp_path: Path, name: str) -> 
     assert validate_data(dataset, split_dataset(dataset, project.split, project.data.time), project).passed
 
 
-def test_a_continuous_label_is_refused_and_another_label_works(tmp_path: Path) -> None:
-    """The next step of the refusal, another label, makes a project of the file."""
+def test_a_continuous_label_makes_a_regression_and_is_refused_as_classes(tmp_path: Path) -> None:
+    """A quantity is proposed as a number to predict; classes are refused by name, and another label may be named."""
     content = csv(age=AGE, plan=PLAN, amount=FEE * 13.37)
-    refused = run_init(tmp_path, "rows.csv", content)["error"]
-    assert (refused.code, "--label" in refused.next_step) == ("data.label-continuous", True)
+    found = run_init(tmp_path, "rows.csv", content)["guess"]
+    assert (found["label"], found["task"], found["metric"]) == ("amount", "tabular-regression", "mae")
+    project = load_project(tmp_path / "tiltyard.toml")
+    assert (project.task, project.model_name) == ("tabular-regression", f"{project.name}-regressor")
+    assert load_dataset(project).labels.dtype == np.float64
+    (tmp_path / "tiltyard.toml").unlink()
+    refused = run_init(tmp_path, "rows.csv", content, "--task", "tabular-classification")["error"]
+    assert (refused.code, "tabular-regression" in refused.next_step) == ("data.label-continuous", True)
     assert run_init(tmp_path, "rows.csv", content, "--label", "plan")["guess"]["label"] == "plan"
 
 

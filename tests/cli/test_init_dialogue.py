@@ -91,11 +91,11 @@ def test_the_order_of_dates_is_a_question_where_the_cells_do_not_show_it() -> No
         assert (column.kind, column.role) == ("time", role)
 
 
-def test_a_continuous_label_brings_the_question_again() -> None:
-    """Where the likeliest label is continuous the reason is shown, and the question for the label comes again."""
-    found = talk(TABLE[["plan", "amount"]], ["amount", "plan", ""])
-    assert found.shown.count("The label 'amount' looks continuous: 120 different numbers") == 2
-    assert found.guess.label == "plan"
+def test_a_continuous_label_is_proposed_as_a_number_and_another_label_as_classes() -> None:
+    """Where the likeliest label is a quantity the task is a regression; with another label it is none any more."""
+    found = talk(TABLE[["plan", "amount"]], ["plan", "plan"])
+    assert "Label 'amount': a number. Metric mae" in found.shown
+    assert (found.guess.label, found.guess.task) == ("plan", "tabular-classification")
 
 
 def test_columns_that_give_the_label_away_stay_on_request() -> None:

@@ -104,8 +104,6 @@ def test_init_writes_only_what_validation_and_training_take(tmp_path: Path, name
         ("copies.csv", "data.no-features"),
         ("lists-only.jsonl", "data.no-features"),
         ("ids-only.csv", "data.no-features"),
-        ("amounts.csv", "data.label-continuous"),
-        ("numbers.csv", "data.label-continuous"),
     ],
 )
 def test_init_refuses_what_nobody_can_train_on(tmp_path: Path, name: str, code: str) -> None:

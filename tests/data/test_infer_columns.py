@@ -164,20 +164,23 @@ def test_what_a_table_cannot_learn_from_is_left_out_with_its_reason(cells: objec
 
 
 @pytest.mark.parametrize("amount", [FEE * 13.37, 1000 * np.arange(ROWS) + AGE, FEE.round(1)])
-def test_a_continuous_label_is_refused_by_name(amount: np.ndarray) -> None:
-    """Numbers that measure a quantity are named with how many there are, and never listed, guessed or named."""
+def test_a_continuous_label_is_a_number_to_predict_and_no_class(amount: np.ndarray) -> None:
+    """A quantity, guessed or named, makes a regression; as classes it is refused with how many numbers there are."""
     frame = pd.DataFrame({"age": AGE % 7 * 1.5, "amount": amount})
     for label in (None, "amount"):
+        found = infer_columns(frame, label=label)
+        assert (found.label, found.task, found.classes, found.positive) == ("amount", "tabular-regression", {}, None)
+        classes = NamedColumns(label=label, task="tabular-classification")
         with pytest.raises(DataError, match=r"The label 'amount' looks continuous: [\d,]+ different numbers") as error:
-            infer_columns(frame, label=label)
-        assert len(str(error.value)) < 200
+            infer_columns(frame, named=classes)
+        assert len(str(error.value)) < 400
 
 
 def test_a_continuous_label_is_named_although_another_name_sounds_like_a_class() -> None:
-    """A continuous column whose name holds the word class is not the label that is refused; the price is."""
+    """A continuous column whose name holds the word class is not the label; the price is."""
     frame = pd.DataFrame({"MSSubClass": 20 + np.arange(ROWS) // 2, "Zone": PLAN, "SalePrice": 1000 * np.arange(ROWS)})
-    with pytest.raises(DataError, match="The label 'SalePrice' looks continuous"):
-        infer_columns(frame)
+    found = infer_columns(frame)
+    assert (found.label, found.task) == ("SalePrice", "tabular-regression")
 
 
 @pytest.mark.parametrize("name", ["income", "default", "stroke"])
@@ -186,8 +189,8 @@ def test_a_name_of_classes_says_nothing_of_a_quantity(name: str) -> None:
     frame = pd.DataFrame({name: FEE * 13.37, "age": AGE, "paid": TWO})
     assert infer_columns(frame).label == "paid"
     frame = frame.rename(columns={name: "target"})
-    with pytest.raises(DataError, match="The label 'target' looks continuous"):
-        infer_columns(frame)
+    found = infer_columns(frame)
+    assert (found.label, found.task) == ("target", "tabular-regression")
 
 
 def test_numbers_of_persons_are_left_out() -> None:

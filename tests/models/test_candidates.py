@@ -123,7 +123,7 @@ def test_labels_with_a_single_row_can_be_learned(name: str) -> None:
     assert np.isfinite(pipeline.predict_proba(inputs)).all()
 
 
-@pytest.mark.parametrize("name", CANDIDATES)
+@pytest.mark.parametrize("name", [name for name in CANDIDATES if name not in ("mean", "text-mean")])
 def test_a_declared_space_names_parameters_of_the_pipeline(name: str) -> None:
     """Each parameter that a search may vary exists, and the recipe's own value can be set back."""
     candidate = CANDIDATES[name]
@@ -248,8 +248,8 @@ def test_two_projects_may_have_modules_of_one_name(project: Path) -> None:
         (
             "from sklearn.linear_model import LinearRegression as make",
             "make",
-            "candidate.no-probabilities",
-            "neither predict_proba nor decision_function",
+            "candidate.other-target",
+            "predicts numbers, and the project's task predicts classes",
         ),
     ],
 )

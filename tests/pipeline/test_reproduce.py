@@ -80,10 +80,14 @@ def test_a_version_trained_again_is_the_same_model(keeping: ProjectEnv, first: T
     assert not again.kept.created
     assert again.trial.split.train.row_digests.tolist() == first.trial.split.train.row_digests.tolist()
     assert again.trial.evaluation.metrics == first.trial.evaluation.metrics
-    np.testing.assert_array_equal(again.trial.predictions.probabilities, first.trial.predictions.probabilities)
+    np.testing.assert_array_equal(
+        again.trial.class_predictions.probabilities, first.trial.class_predictions.probabilities
+    )
     assert dict(again.trial.model.candidate.params) == dict(first.trial.model.candidate.params)
     third = keeping.train(from_version=again.version.version)
-    np.testing.assert_array_equal(third.trial.predictions.probabilities, first.trial.predictions.probabilities)
+    np.testing.assert_array_equal(
+        third.trial.class_predictions.probabilities, first.trial.class_predictions.probabilities
+    )
 
 
 def test_what_can_no_longer_be_trained_again_is_refused_with_a_reason(

@@ -18,6 +18,7 @@ from tests.project_env import ProjectEnv
 from tiltyard.data import load_dataset, split_dataset
 from tiltyard.data.content_hash import content_keys
 from tiltyard.errors import DataError, TiltyardError, UsageError
+from tiltyard.evaluation import Evaluation
 from tiltyard.pipeline import TrainingOutcome, validate_data
 from tiltyard.pipeline.training.run_logging import describe_version
 from tiltyard.project import Project, SearchSection
@@ -61,9 +62,11 @@ def test_a_run_holds_metrics_overall_and_by_class(outcome: TrainingOutcome, run:
     """The metrics of the run are those of the evaluation."""
     metrics = run.data.metrics
     assert metrics["accuracy"] == outcome.trial.evaluation.metrics["accuracy"]
+    evaluation = outcome.trial.evaluation
+    assert isinstance(evaluation, Evaluation)
     for label in ("positive", "negative"):
         for name in ("precision", "recall", "f1"):
-            assert metrics[f"{label}.{name}"] == outcome.trial.evaluation.per_class[label][name]
+            assert metrics[f"{label}.{name}"] == evaluation.per_class[label][name]
     assert metrics["data_quality_score"] > 90
 
 
@@ -116,7 +119,7 @@ def test_a_version_predicts_as_it_did_at_training(project_env: ProjectEnv, outco
     """What is fetched from the registry gives the probabilities that were evaluated, and knows its training rows."""
     package = read_package(project_env.workspace.registry.fetch(outcome.version, project_env.workspace.cache))
     test = outcome.trial.split.test
-    assert np.array_equal(package.pipeline.predict_proba(test.inputs), outcome.trial.predictions.probabilities)
+    assert np.array_equal(package.pipeline.predict_proba(test.inputs), outcome.trial.class_predictions.probabilities)
     assert set(package.training_keys) == set(content_keys(outcome.trial.split.train.inputs))
     assert len(package.manifest.samples.inputs) == 50
 
@@ -126,7 +129,9 @@ def test_the_same_data_and_seed_give_the_same_version(project_env: ProjectEnv, o
     """A training can be repeated: the same rows and seed give the same split and the same predictions."""
     again = project_env.train()
     assert again.trial.split.test.fingerprint == outcome.trial.split.test.fingerprint
-    assert np.allclose(again.trial.predictions.probabilities, outcome.trial.predictions.probabilities, atol=1e-12)
+    assert np.allclose(
+        again.trial.class_predictions.probabilities, outcome.trial.class_predictions.probabilities, atol=1e-12
+    )
 
 
 @pytest.mark.requirement("R-TRAIN-13")
@@ -158,7 +163,7 @@ def test_a_recipe_of_ones_own_is_trained_like_any_other(project_env: ProjectEnv)
     assert made.version.tags["tiltyard.candidate"] == "recipes_of_films:make"
     package = read_package(project_env.workspace.registry.fetch(made.version, project_env.workspace.cache))
     assert np.array_equal(
-        package.pipeline.predict_proba(made.trial.split.test.inputs), made.trial.predictions.probabilities
+        package.pipeline.predict_proba(made.trial.split.test.inputs), made.trial.class_predictions.probabilities
     )
 
 

@@ -22,6 +22,9 @@ from tiltyard.errors import DataError, UsageError
 from tiltyard.pipeline.training.dataframes import Side, choose_label_name, make_split
 from tiltyard.pipeline.training.user_estimators import prepare_estimator
 from tiltyard.project import Project
+from tiltyard.tasks import find_task
+
+TABLE, TEXT = find_task("table", "class"), find_task("text", "class")
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +70,7 @@ def test_a_single_classifier_gets_its_columns_prepared(
 ) -> None:
     """Words, gaps and dates are prepared for a single classifier as the built-in candidates prepare them."""
     split = make_split(describe(), Side(table, labels, "train"), Side(table, labels, "test"))
-    fitted = prepare_estimator(model, {}, split.train.inputs).fit(split.train.inputs, split.train.labels)
+    fitted = prepare_estimator(model, {}, split.train.inputs, TABLE).fit(split.train.inputs, split.train.labels)
     parts = [part for _, part, _ in fitted[0].transformers_]
     assert encoder in {type(part) for part in parts}
     assert fitted.predict_proba(split.test.inputs).shape == (120, 2)
@@ -80,7 +83,7 @@ def test_a_single_classifier_reads_texts() -> None:
     inputs = pd.Series(texts, dtype=object, name="text")
     labels = pd.Series(["pos", "neg"] * 10)
     for model in (LogisticRegression(), MultinomialNB()):
-        fitted = prepare_estimator(model, {}, inputs).fit(inputs, labels)
+        fitted = prepare_estimator(model, {}, inputs, TEXT).fit(inputs, labels)
         assert list(fitted.predict(["good", "bad"])) == ["pos", "neg"]
 
 
@@ -90,7 +93,7 @@ def test_a_single_classifier_reads_texts() -> None:
         (None, "is None", "Give a classifier"),
         ("model", "not a scikit-learn estimator", "Give a classifier"),
         (RandomForestClassifier, "is the class", r"Give RandomForestClassifier\(\)"),
-        (RandomForestRegressor(), "predicts numbers", "Give a classifier"),
+        (RandomForestRegressor(), "predicts numbers", "Give a model that predicts classes"),
         (KMeans(), "groups without labels", "Give a classifier"),
         (StandardScaler(), "not a scikit-learn estimator", "Give a classifier"),
     ],
@@ -99,7 +102,7 @@ def test_a_single_classifier_reads_texts() -> None:
 def test_what_is_no_classifier_is_refused_by_what_it_is(model: Any, says: str, step: str, table: pd.DataFrame) -> None:
     """A model that is not a classifier is refused, and the message says what it is."""
     with pytest.raises(UsageError, match=says) as refused:
-        prepare_estimator(model, {}, table)
+        prepare_estimator(model, {}, table, TABLE)
     assert re.search(step, refused.value.next_step or "")
 
 
@@ -107,23 +110,23 @@ def test_parameters_are_set_or_said(table: pd.DataFrame, caplog: pytest.LogCaptu
     """Parameters that the model has are set, of a pipeline its last step's too; misspelt ones are refused."""
     scaled = Pipeline([("scale", StandardScaler()), ("forest", RandomForestClassifier())])
     with caplog.at_level(logging.WARNING):
-        found = prepare_estimator(scaled, {"n_estimators": 7, "forest__max_depth": 3, "param1": "value1"}, table)
+        found = prepare_estimator(scaled, {"n_estimators": 7, "forest__max_depth": 3, "param1": "value1"}, table, TABLE)
     assert found.pipeline[-1].n_estimators == 7
     assert found.pipeline[-1].max_depth == 3
     assert found.logged_only == ("param1",)
     assert "param1: logged, not set" in caplog.text
     with pytest.raises(UsageError, match="Did you mean 'n_estimators'"):
-        prepare_estimator(RandomForestClassifier(), {"n_estimator": 7}, table)
+        prepare_estimator(RandomForestClassifier(), {"n_estimator": 7}, table, TABLE)
 
 
 def test_what_a_fit_raises_is_an_error_with_a_next_step(table: pd.DataFrame, labels: pd.Series) -> None:
     """A pipeline that cannot read the columns, or a value that the model refuses, is an error that says both."""
     scaled = Pipeline([("scale", StandardScaler()), ("forest", RandomForestClassifier())])
     with pytest.raises(UsageError, match="RandomForestClassifier cannot be fitted") as refused:
-        prepare_estimator(scaled, {}, table).fit(table, labels)
-    assert "A bare classifier gets its columns prepared" in (refused.value.next_step or "")
+        prepare_estimator(scaled, {}, table, TABLE).fit(table, labels)
+    assert "A bare estimator gets its columns prepared" in (refused.value.next_step or "")
     with pytest.raises(UsageError, match="n_estimators"):
-        prepare_estimator(RandomForestClassifier(), {"n_estimators": -1}, table).fit(table, labels)
+        prepare_estimator(RandomForestClassifier(), {"n_estimators": -1}, table, TABLE).fit(table, labels)
 
 
 def test_a_missing_label_is_never_a_class(table: pd.DataFrame, labels: pd.Series) -> None:

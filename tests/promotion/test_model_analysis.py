@@ -24,7 +24,7 @@ from tiltyard.console.sources import console_sources
 from tiltyard.data import Dataset, load_dataset, split_dataset
 from tiltyard.data.conform.frames import infer_schema
 from tiltyard.errors import DataError, ProjectError, UsageError
-from tiltyard.evaluation import evaluate_slices, get_metric
+from tiltyard.evaluation import LabelledPredictions, evaluate_slices, get_metric
 from tiltyard.ledger import SqlLedger
 from tiltyard.monitoring.report import write_report
 from tiltyard.monitoring.report.evaluation_tables import evaluation_tables
@@ -116,10 +116,11 @@ def test_a_run_holds_slices_fairness_calibration_and_importance(loans: ProjectEn
     trial = outcome.trial
     facts = compare_with_labels(trial.predictions, trial.split.test, loans.project)
     inside = (trial.split.test.frame["town"] == "Aa").to_numpy()
+    assert isinstance(facts, LabelledPredictions)
     assert metrics["slice.town.Aa.accuracy"] == np.mean(facts.truth[inside] == facts.predicted_codes[inside])
     assert metrics["slice.town.Aa.rows"] == inside.sum()
     assert "slice.income.q4.accuracy" in metrics
-    selected = trial.predictions.labels == "yes"
+    selected = trial.class_predictions.labels == "yes"
     women = (trial.split.test.frame["sex"] == "f").to_numpy()
     parity = selected[~women].mean() - selected[women].mean()
     assert metrics["fairness.sex.demographic_parity_difference"] == pytest.approx(parity)

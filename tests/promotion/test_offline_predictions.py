@@ -13,8 +13,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from tiltyard.data import load_dataset
+from tiltyard.evaluation import LabelledPredictions
 from tiltyard.project import Project
-from tiltyard.promotion.offline_predictions import compare_with_labels, predict_with_version
+from tiltyard.promotion.offline_predictions import PredictedRows, compare_with_labels, predict_with_version
 from tiltyard.registry import Manifest, Package, VersionInfo
 
 
@@ -57,6 +58,7 @@ def test_a_version_meets_rows_that_spell_classes_otherwise(
     info = VersionInfo("p", "1", (), None, datetime.now(UTC))
     predictions = predict_with_version(Package(pipeline, manifest, Path()), info, rows)
     facts = compare_with_labels(predictions, rows, project)
+    assert isinstance(facts, LabelledPredictions)
     assert (facts.classes, facts.unknown, facts.positive) == (now, (), now[1])
     assert np.array_equal(facts.truth, facts.predicted_codes)
 
@@ -93,4 +95,5 @@ def test_a_version_from_before_dates_were_read_reads_them_as_words(tmp_path: Pat
     )
     info = VersionInfo("p", "1", (), None, datetime.now(UTC))
     predictions = predict_with_version(Package(pipeline, manifest, Path()), info, rows)
+    assert isinstance(predictions, PredictedRows)
     assert predictions.labels.tolist() == frame["label"].tolist()

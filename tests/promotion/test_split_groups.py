@@ -32,7 +32,7 @@ def test_a_verdict_names_the_groups_that_would_suffice() -> None:
     needed = gate.evidence["groups_needed"]
     assert needed > 40
     assert f"takes about {needed:,} groups ({gate.evidence['rows_needed']:,} rows)" in gate.message
-    assert _count_differing("accuracy", first, second) == int(np.sum(wrong[0][::10] != wrong[1][::10]))
+    assert _count_differing(get_metric("accuracy"), first, second) == int(np.sum(wrong[0][::10] != wrong[1][::10]))
 
 
 def test_few_groups_make_no_first_champion() -> None:

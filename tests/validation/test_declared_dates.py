@@ -7,10 +7,10 @@ from datetime import date, timedelta
 import numpy as np
 import pandas as pd
 
+from tiltyard.data.conform.kinds import read_row_times
 from tiltyard.data.conform.rules import ReadingRules
 from tiltyard.data.content_hash import row_digests
 from tiltyard.data.dataset import Dataset
-from tiltyard.data.row_times import read_row_times
 from tiltyard.data.split import find_test_rows
 from tiltyard.project import Project, SplitSection
 from tiltyard.validation import DataValidator

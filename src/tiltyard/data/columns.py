@@ -16,7 +16,7 @@ from tiltyard.data.conform.rules import GAP_WORDS
 from tiltyard.data.conform.written import ColumnKind
 from tiltyard.data.content_hash import Hashes
 
-Role = Literal["feature", "label", "text", "other"]
+Role = Literal["feature", "label", "target", "text", "other"]
 Mask = NDArray[np.bool_]
 
 _UNIQUE = 0.95
@@ -31,7 +31,8 @@ class Column:
 
     Attributes:
         name: its name as text.
-        role: what it is for; ``other`` columns are neither inputs nor label.
+        role: what it is for; a ``label`` names classes, a ``target`` is a number to predict; ``other`` columns are
+            neither inputs nor one of these.
         kind: what its values are; ``empty`` if every cell is missing or blank.
         dtype: pandas' name of its type.
         missing: n booleans: None, NaN, NaT.
@@ -151,23 +152,32 @@ class Table:
 
     @cached_property
     def label(self) -> Column | None:
-        """The label, if there is one."""
+        """The label, if there is one that names classes."""
         return next((column for column in self.columns if column.role == "label"), None)
+
+    @cached_property
+    def target(self) -> Column | None:
+        """The number to predict, if there is one."""
+        return next((column for column in self.columns if column.role == "target"), None)
 
 
 @dataclass(frozen=True)
 class Roles:
-    """Which columns are for what; ``features`` None: all but the label and the ignored ones (of a text: none)."""
+    """Which columns are for what; ``features`` None: all but the label and the ignored ones (of a text: none).
+
+    ``numbers`` says that the label is a number to predict, not a class.
+    """
 
     label: str | None = None
     text: str | None = None
     features: tuple[str, ...] | None = None
     ignored: tuple[str, ...] = ()
+    numbers: bool = False
 
     def find_role(self, name: str) -> Role:
         """The role of a column."""
         if name == self.label:
-            return "label"
+            return "target" if self.numbers else "label"
         if name == self.text:
             return "text"
         if self.features is not None:

@@ -15,7 +15,7 @@ from tiltyard.data.conform.rules import USUAL_RULES, ReadingRules
 from tiltyard.data.conform.schema import TableSchema
 from tiltyard.data.content_hash import Hashes, content_keys, fingerprint
 from tiltyard.findings import Finding
-from tiltyard.tasks import Task
+from tiltyard.tasks import Task, predicts_numbers
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,8 @@ class Dataset:
         name: the project's name, for messages and tracking.
         task: what is predicted from what.
         inputs: what a model sees, n rows: a Series of str (text) or a DataFrame (tables).
-        labels: the n labels as text; a number or boolean is written as text (``1`` is ``"1"``).
+        labels: the n labels: classes as text (a number or boolean is written as text, ``1`` is ``"1"``), or float64
+            numbers where the task predicts numbers.
         frame: every column of the source, the same n rows in the same order.
         source: where the rows came from.
         row_digests: n 64-bit digests of input and label together, exact to the character.
@@ -58,7 +59,9 @@ class Dataset:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The labels that occur, in the order of ``order_classes``."""
+        """The labels that occur, in the order of ``order_classes``; none where the task predicts numbers."""
+        if predicts_numbers(self.task):
+            return ()
         return order_classes(self.labels.unique())
 
     @property

@@ -14,12 +14,13 @@ from tiltyard.data.conform.big_integers import describe_big_integers
 from tiltyard.data.conform.column_findings import describe_number_signs, describe_unread_dates
 from tiltyard.data.conform.frames import conform_frame, infer_schema
 from tiltyard.data.conform.gaps import GapDecisions
-from tiltyard.data.conform.labels import LabelCodec, conform_labels, point_decimals
+from tiltyard.data.conform.labels import LabelCodec, point_decimals
 from tiltyard.data.conform.rules import ReadingRules
 from tiltyard.data.conform.schema import TableSchema
 from tiltyard.data.content_hash import row_digests
 from tiltyard.data.dataset import Dataset
 from tiltyard.data.inference.continuous_labels import refuse_continuous_labels
+from tiltyard.data.number_labels import conform_target, require_varied_numbers
 from tiltyard.data.rare_classes import settle_rare_classes
 from tiltyard.data.set_aside import keep_complete_rows
 from tiltyard.data.sources import FORMATS, WRITING_KEYS, detect_layout, read_source
@@ -27,7 +28,7 @@ from tiltyard.errors import DataError
 from tiltyard.findings import Finding
 from tiltyard.project import DataSection, Project
 from tiltyard.suggest import nearest
-from tiltyard.tasks import reads_text
+from tiltyard.tasks import Task, predicts_numbers, reads_text
 
 
 def load_dataset(project: Project, split_schema: TableSchema | None = None) -> Dataset:
@@ -53,14 +54,15 @@ def read_dataset(project: Project, split_schema: TableSchema | None = None) -> D
 
     Raises:
         DataError: the source cannot be read, a column is missing, no row has a label (or one has none and the project
-            refuses such rows), there is only one label, or the labels are a quantity.
+            refuses such rows), there is only one label, the labels are a quantity and the task predicts classes, or
+            one is not a finite number and it predicts numbers.
     """
     section = project.data
     found: list[Finding] = []
     frame = _read_frame(section, project.root, found)
     rules = ReadingRules.from_section(section)
-    frame, labels = keep_complete_rows(frame, _read_labels(frame, section), section, found)
-    labels = labels.astype(str).rename(section.label)
+    frame, labels = keep_complete_rows(frame, _read_labels(frame, section, project.task), section, found)
+    labels = labels.astype(float if predicts_numbers(project.task) else str).rename(section.label)
     inputs: pd.Series | pd.DataFrame
     if reads_text(project.task):
         schema, inputs = None, _read_texts(frame, section)
@@ -85,6 +87,14 @@ def read_dataset(project: Project, split_schema: TableSchema | None = None) -> D
         split_schema=_choose_split_schema(frame, schema, split_schema, found),
     )
     dataset = replace(dataset, findings=tuple(found))
+    if predicts_numbers(project.task):
+        require_varied_numbers(labels)
+    else:
+        _require_classes(dataset, section)
+    return dataset
+
+
+def _require_classes(dataset: Dataset, section: DataSection) -> None:
     if len(dataset.classes) < 2:
         raise DataError(
             f"Column '{section.label}' holds only the label {dataset.classes[0]!r}; a classifier needs two.",
@@ -92,14 +102,13 @@ def read_dataset(project: Project, split_schema: TableSchema | None = None) -> D
             code="data.one-class",
             column=section.label,
         )
-    refuse_continuous_labels(labels, section.label)
+    refuse_continuous_labels(dataset.labels, section.label)
     if section.positive is not None and LabelCodec(dataset.classes).find_class(section.positive) is None:
         raise DataError(
             f"data.positive = {section.positive!r} is not among the labels {', '.join(dataset.classes)}.",
             next_step="Correct data.positive in the project file.",
             code="data.positive-unknown",
         )
-    return dataset
 
 
 def _choose_split_schema(
@@ -221,9 +230,9 @@ def _find_column(frame: pd.DataFrame, name: str, key: str) -> pd.Series:
     return frame[name]
 
 
-def _read_labels(frame: pd.DataFrame, section: DataSection) -> pd.Series:
+def _read_labels(frame: pd.DataFrame, section: DataSection, task: Task) -> pd.Series:
     column = _find_column(frame, section.label, "data.label")
-    return conform_labels(column, section.gaps or ())
+    return conform_target(column, task, section.gaps or ())
 
 
 def _read_texts(frame: pd.DataFrame, section: DataSection) -> pd.Series:

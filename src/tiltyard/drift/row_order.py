@@ -7,9 +7,9 @@ from collections.abc import Collection
 import numpy as np
 import pandas as pd
 
+from tiltyard.data.conform.kinds import read_row_times
 from tiltyard.data.conform.rules import ReadingRules
 from tiltyard.data.groups import key_groups
-from tiltyard.data.row_times import read_row_times
 from tiltyard.drift.profiles.rows import Inputs, RowOrder
 from tiltyard.project import Project
 

@@ -131,7 +131,7 @@ def compare_rows(table: Table, later: Mask, options: DriftOptions, *, domain_cla
 
 def is_incomparable(column: Column) -> bool:
     """Whether a column differs by design: it holds times, or only identifies rows."""
-    return column.role != "label" and (column.kind == "time" or column.identifier)
+    return column.role not in ("label", "target") and (column.kind == "time" or column.identifier)
 
 
 def _compare(  # noqa: PLR0913 - all that a comparison depends on

@@ -1,10 +1,19 @@
 """Evaluation of versions: metrics with a direction, slices, fairness, calibration, importance, comparison."""
 
-from tiltyard.evaluation.baseline import GUESSES, GuessBaseline, guess_baseline, guessing_p_value
+from tiltyard.evaluation.baseline import GUESSES, GUESSES_OF, GuessBaseline, guess_baseline, guessing_p_value
 from tiltyard.evaluation.calibration import CalibrationReport, Reliability, evaluate_calibration
 from tiltyard.evaluation.compare import Comparison, compare, compare_bootstrap, compare_paired
-from tiltyard.evaluation.evaluate import Evaluation, evaluate, evaluate_predictions
+from tiltyard.evaluation.conformal import Coverage, IntervalCalibration, calibrate_intervals
+from tiltyard.evaluation.evaluate import (
+    AnyEvaluation,
+    Evaluation,
+    NumberEvaluation,
+    evaluate,
+    evaluate_predictions,
+    evaluate_rows,
+)
 from tiltyard.evaluation.fairness import FairnessReport, check_fairlearn, evaluate_fairness
+from tiltyard.evaluation.fairness.reweighing import compute_reweighing, cross_groups
 from tiltyard.evaluation.groups import Grouping, group_by_length, group_columns, group_rows, select_columns
 from tiltyard.evaluation.importance import (
     Importance,
@@ -14,26 +23,39 @@ from tiltyard.evaluation.importance import (
     term_importance,
 )
 from tiltyard.evaluation.intervals import Interval, bootstrap, newcombe, wilson
-from tiltyard.evaluation.labelled_predictions import LabelledPredictions, label_predictions
-from tiltyard.evaluation.metrics import METRICS, Metric, get_metric
+from tiltyard.evaluation.labelled_predictions import (
+    EvaluatedRows,
+    LabelledPredictions,
+    NumberPredictions,
+    label_predictions,
+    pair_numbers,
+)
+from tiltyard.evaluation.metrics import METRICS, NUMBER_METRICS, Metric, get_metric, get_task_metric
 from tiltyard.evaluation.plots import (
     plot_calibration,
     plot_confusion_matrix,
+    plot_errors,
     plot_fairness,
     plot_importance,
     plot_per_class,
+    plot_predicted,
     plot_reliability,
+    plot_residuals,
     plot_slices,
 )
-from tiltyard.evaluation.reweighing import compute_reweighing, cross_groups
 from tiltyard.evaluation.slice_comparison import SliceComparison, compare_slices
 from tiltyard.evaluation.slices import Slice, SliceReport, evaluate_slices
 
 __all__ = [
     "GUESSES",
+    "GUESSES_OF",
     "METRICS",
+    "NUMBER_METRICS",
+    "AnyEvaluation",
     "CalibrationReport",
     "Comparison",
+    "Coverage",
+    "EvaluatedRows",
     "Evaluation",
     "FairnessReport",
     "Grouping",
@@ -41,13 +63,17 @@ __all__ = [
     "Importance",
     "ImportanceChange",
     "Interval",
+    "IntervalCalibration",
     "LabelledPredictions",
     "Metric",
+    "NumberEvaluation",
+    "NumberPredictions",
     "Reliability",
     "Slice",
     "SliceComparison",
     "SliceReport",
     "bootstrap",
+    "calibrate_intervals",
     "check_fairlearn",
     "compare",
     "compare_bootstrap",
@@ -60,8 +86,10 @@ __all__ = [
     "evaluate_calibration",
     "evaluate_fairness",
     "evaluate_predictions",
+    "evaluate_rows",
     "evaluate_slices",
     "get_metric",
+    "get_task_metric",
     "group_by_length",
     "group_columns",
     "group_rows",
@@ -69,13 +97,17 @@ __all__ = [
     "guessing_p_value",
     "label_predictions",
     "newcombe",
+    "pair_numbers",
     "permutation_importance",
     "plot_calibration",
     "plot_confusion_matrix",
+    "plot_errors",
     "plot_fairness",
     "plot_importance",
     "plot_per_class",
+    "plot_predicted",
     "plot_reliability",
+    "plot_residuals",
     "plot_slices",
     "select_columns",
     "term_importance",

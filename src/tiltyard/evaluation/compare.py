@@ -15,7 +15,15 @@ from scipy.special import bdtr, bdtrc
 from tiltyard.data.conform.labels import order_classes
 from tiltyard.errors import DataError
 from tiltyard.evaluation.intervals import CONFIDENCE
-from tiltyard.evaluation.labelled_predictions import Codes, LabelledPredictions, Labels, label_predictions
+from tiltyard.evaluation.labelled_predictions import (
+    Codes,
+    Evaluated,
+    EvaluatedRows,
+    LabelledPredictions,
+    Labels,
+    NumberPredictions,
+    label_predictions,
+)
 from tiltyard.evaluation.metrics import Metric
 from tiltyard.evaluation.resampling.by_group import (
     cluster_sizes,
@@ -52,8 +60,8 @@ class Comparison:
         high: upper end.
         p_value: one-sided: how likely is a lead like this, or a larger one, if the challenger were not better.
         p_value_two_sided: the same for a difference either way.
-        only_champion_right: rows that only the champion got right.
-        only_challenger_right: rows that only the challenger got right.
+        only_champion_right: rows that only the champion got right; of numbers, on which it is nearer.
+        only_challenger_right: the same of the challenger.
         groups: groups of rows that belong together, of which test and interval are made; None where each row is by
             itself.
         groups_alike: so many groups of equal size would tell as much.
@@ -111,9 +119,7 @@ class Comparison:
         return math.ceil(rows * self.groups / self.rows)
 
 
-def compare(
-    metric: Metric, champion: LabelledPredictions, challenger: LabelledPredictions, *, seed: int = 0
-) -> Comparison:
+def compare(metric: Metric, champion: Evaluated, challenger: Evaluated, *, seed: int = 0) -> Comparison:
     """Compare by the test that suits the metric: McNemar's for accuracy, bootstrap and permutation for all others.
 
     The bootstrap alone finds a lead too often on few rows (it takes the spread of the sample for the true one), and the
@@ -127,7 +133,11 @@ def compare(
             of one group.
     """
     _check_same_rows(champion, challenger)
-    if metric.name == "accuracy":
+    if (
+        metric.name == "accuracy"
+        and isinstance(champion, LabelledPredictions)
+        and isinstance(challenger, LabelledPredictions)
+    ):
         return compare_paired(champion.labels, champion.predicted, challenger.predicted, clusters=champion.clusters)
     found = compare_bootstrap(metric, champion, challenger, seed=seed)
     aligned = _align_classes(champion, challenger)
@@ -206,8 +216,8 @@ def compare_paired(
 
 def compare_bootstrap(
     metric: Metric,
-    champion: LabelledPredictions,
-    challenger: LabelledPredictions,
+    champion: Evaluated,
+    challenger: Evaluated,
     *,
     resamples: int = 2000,
     seed: int = 0,
@@ -249,7 +259,7 @@ def compare_bootstrap(
         level = widen_level(level, sizes)
         not_ahead, not_behind = widen_share(not_ahead, sizes), widen_share(not_behind, sizes)
     low, high = np.quantile(drawn, [level, 1 - level])
-    right, challenger_right = champion.predicted_codes == champion.truth, challenger.predicted_codes == challenger.truth
+    right, challenger_right = _find_nearer(champion, challenger)
     return Comparison(
         metric=metric.name,
         method=BOOTSTRAP,
@@ -267,8 +277,24 @@ def compare_bootstrap(
     )
 
 
-def _check_same_rows(champion: LabelledPredictions, challenger: LabelledPredictions) -> None:
-    if not np.array_equal(champion.labels, challenger.labels):
+def _find_nearer(champion: EvaluatedRows, challenger: EvaluatedRows) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """The rows on which the one is right, and the other; of numbers, on which it is at least as near as the other."""
+    if isinstance(champion, NumberPredictions) and isinstance(challenger, NumberPredictions):
+        first, second = np.abs(champion.errors), np.abs(challenger.errors)
+        return first <= second, second <= first
+    first, second = (
+        one.predicted_codes == one.truth if isinstance(one, LabelledPredictions) else np.abs(one.errors) == 0
+        for one in (champion, challenger)
+    )
+    return first, second
+
+
+def _check_same_rows(champion: EvaluatedRows, challenger: EvaluatedRows) -> None:
+    if isinstance(champion, NumberPredictions) or isinstance(challenger, NumberPredictions):
+        same = np.array_equal(champion.truth, challenger.truth)
+    else:
+        same = np.array_equal(champion.labels, challenger.labels)
+    if not same:
         raise DataError(
             "The two versions were evaluated on different rows.", next_step="Evaluate them on the same rows."
         )
@@ -294,10 +320,10 @@ def _describe_groups(clusters: Codes | None) -> dict[str, Any]:
     return {"groups": len(sizes), "groups_alike": count_alike(sizes)}
 
 
-def _align_classes(
-    champion: LabelledPredictions, challenger: LabelledPredictions
-) -> tuple[LabelledPredictions, LabelledPredictions]:
+def _align_classes(champion: Evaluated, challenger: Evaluated) -> tuple[Evaluated, Evaluated]:
     """Both with the labels that either knows, so that a mean over classes is over the same ones."""
+    if isinstance(champion, NumberPredictions) or isinstance(challenger, NumberPredictions):
+        return champion, challenger
     if champion.classes == challenger.classes:
         return champion, challenger
     classes = list(order_classes({*champion.classes, *challenger.classes}))
@@ -324,7 +350,7 @@ def _widen_probabilities(one: LabelledPredictions, classes: list[str]) -> NDArra
 
 
 def _differences(
-    metric: Metric, champion: LabelledPredictions, challenger: LabelledPredictions, resamples: int, seed: int
+    metric: Metric, champion: Evaluated, challenger: Evaluated, resamples: int, seed: int
 ) -> NDArray[np.float64]:
     """Challenger's value less the champion's, of each draw in which both are defined."""
     champion, challenger, kinds = distinct_rows(metric, champion, challenger)

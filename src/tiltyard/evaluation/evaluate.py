@@ -5,11 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tiltyard.evaluation.labelled_predictions import LabelledPredictions, Labels, Probabilities, label_predictions
-from tiltyard.evaluation.metrics import METRICS, Values, class_f1, class_precision, class_recall
-from tiltyard.formatting import number_repeats, shorten_name
+import numpy as np
+
+from tiltyard.evaluation.labelled_predictions import (
+    EvaluatedRows,
+    LabelledPredictions,
+    Labels,
+    NumberPredictions,
+    Probabilities,
+    label_predictions,
+)
+from tiltyard.evaluation.metrics import (
+    METRICS,
+    NUMBER_METRICS,
+    Metric,
+    Values,
+    class_f1,
+    class_precision,
+    class_recall,
+    get_metric,
+)
+from tiltyard.formatting import format_number, number_repeats, shorten_name
 
 LONGEST_TITLE = 60
+ERROR_QUANTILES = (0.5, 0.9, 0.99)
 
 
 @dataclass(frozen=True)
@@ -36,6 +55,74 @@ class Evaluation:
     classification_report: str
     not_computed: Mapping[str, str]
 
+    @property
+    def report(self) -> str:
+        """The figures as lines of text."""
+        return self.classification_report
+
+
+@dataclass(frozen=True)
+class NumberEvaluation:
+    """How predicted numbers compare with the true ones.
+
+    Attributes:
+        rows: number of rows evaluated.
+        metrics: value by metric name.
+        not_computed: metrics that are not defined on these rows, with the reason.
+        bias: mean of predicted less true number: above 0, predictions are too high on the average.
+        error_quantiles: absolute error by the share of rows that have no larger one.
+    """
+
+    rows: int
+    metrics: Mapping[str, float]
+    not_computed: Mapping[str, str]
+    bias: float
+    error_quantiles: Mapping[str, float]
+
+    @property
+    def report(self) -> str:
+        """The figures as lines of text."""
+        lines = [f"{get_metric(name).title:<40}{format_number(value):>12}" for name, value in self.metrics.items()]
+        lines += [f"{get_metric(name).title:<40}{'not defined':>12}: {why}" for name, why in self.not_computed.items()]
+        lines.append(f"{'Mean of predicted less true':<40}{format_number(self.bias):>12}")
+        lines += [
+            f"{f'{float(share):.0%} of the errors are at most':<40}{format_number(value):>12}"
+            for share, value in self.error_quantiles.items()
+        ]
+        return "\n".join(lines) + "\n"
+
+
+AnyEvaluation = Evaluation | NumberEvaluation
+
+
+def evaluate_rows(rows: EvaluatedRows) -> AnyEvaluation:
+    """Evaluate predictions of classes or of numbers, joined with the truth."""
+    return evaluate_numbers(rows) if isinstance(rows, NumberPredictions) else evaluate_predictions(rows)
+
+
+def evaluate_numbers(rows: NumberPredictions) -> NumberEvaluation:
+    """Evaluate predicted numbers that are joined with the true ones."""
+    metrics, not_computed = _compute_metrics(NUMBER_METRICS, rows)
+    distances = np.abs(rows.errors)
+    return NumberEvaluation(
+        rows=len(rows),
+        metrics=metrics,
+        not_computed=not_computed,
+        bias=float(rows.errors.mean()),
+        error_quantiles={f"{share:g}": float(np.quantile(distances, share)) for share in ERROR_QUANTILES},
+    )
+
+
+def _compute_metrics(known: Mapping[str, Metric], rows: EvaluatedRows) -> tuple[dict[str, float], dict[str, str]]:
+    metrics: dict[str, float] = {}
+    not_computed: dict[str, str] = {}
+    for metric in known.values():
+        try:
+            metrics[metric.name] = metric.compute(rows)
+        except ValueError as error:
+            not_computed[metric.name] = str(error)
+    return metrics, not_computed
+
 
 def evaluate(
     labels: Sequence[str] | Labels,
@@ -50,13 +137,7 @@ def evaluate(
 
 def evaluate_predictions(labelled: LabelledPredictions) -> Evaluation:
     """Evaluate predictions that are joined with their labels already."""
-    metrics: dict[str, float] = {}
-    not_computed: dict[str, str] = {}
-    for metric in METRICS.values():
-        try:
-            metrics[metric.name] = metric.compute(labelled)
-        except ValueError as error:
-            not_computed[metric.name] = str(error)
+    metrics, not_computed = _compute_metrics(METRICS, labelled)
     counts = labelled.confusion()[0]
     per_class = _per_class(labelled.classes, counts)
     return Evaluation(

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tiltyard.evaluation.labelled_predictions import Codes, LabelledPredictions
+from tiltyard.evaluation.labelled_predictions import Codes, EvaluatedRows
 from tiltyard.evaluation.metrics import Metric
 from tiltyard.evaluation.resampling.by_group import cluster_sizes, count_alike, effective_share_size, widen_level
 from tiltyard.evaluation.resampling.row_kinds import distinct_predictions
@@ -84,7 +84,7 @@ def newcombe(
     return Interval(one - other - down, one - other + up)
 
 
-def bootstrap(metric: Metric, labelled: LabelledPredictions, *, resamples: int = 200, seed: int = 0) -> Interval | None:
+def bootstrap(metric: Metric, labelled: EvaluatedRows, *, resamples: int = 200, seed: int = 0) -> Interval | None:
     """The percentile interval of any metric (Efron and Tibshirani, 1993, chapter 13).
 
     Draws in which the metric is not defined are left out; if they are more than half, there is no interval. Of more
@@ -108,7 +108,7 @@ def bootstrap(metric: Metric, labelled: LabelledPredictions, *, resamples: int =
         sizes = cluster_sizes(labelled.clusters)
         level = widen_level(level, sizes)
         resamples *= _MORE_FOR_GROUPS if count_alike(sizes) < _FEW_GROUPS else 1
-    if metric.needs_probabilities and len(labelled) > MOST_DRAWN:
+    if (metric.needs_probabilities or metric.target == "number") and len(labelled) > MOST_DRAWN:
         labelled, shrink = _draw_part(labelled, random)
         centre = metric.compute(labelled)
     labelled, kinds = distinct_predictions(metric, labelled)
@@ -122,7 +122,7 @@ def bootstrap(metric: Metric, labelled: LabelledPredictions, *, resamples: int =
     return Interval(float(min(low, value)), float(max(high, value)))
 
 
-def _draw_part(labelled: LabelledPredictions, random: np.random.Generator) -> tuple[LabelledPredictions, float]:
+def _draw_part(labelled: EvaluatedRows, random: np.random.Generator) -> tuple[EvaluatedRows, float]:
     """About as many rows as are drawn at most, in whole groups, and the root of their share."""
     if labelled.clusters is None:
         part = labelled.take(random.choice(len(labelled), MOST_DRAWN, replace=False))

@@ -1,11 +1,11 @@
-"""Predictions with their true labels: what every metric is computed from."""
+"""Predictions with their true labels, classes or numbers: what every metric is computed from."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,6 +103,76 @@ class LabelledPredictions:
         )
 
 
+@dataclass(frozen=True)
+class NumberPredictions:
+    """Predicted numbers with the true ones, n rows; made by ``pair_numbers``.
+
+    Attributes:
+        truth: n true numbers, finite.
+        predicted: n predicted numbers, finite.
+        clusters: as of ``LabelledPredictions``.
+    """
+
+    truth: NDArray[np.float64]
+    predicted: NDArray[np.float64]
+    clusters: Codes | None = None
+
+    def __len__(self) -> int:
+        return len(self.truth)
+
+    @property
+    def errors(self) -> NDArray[np.float64]:
+        """Predicted less true number of each row."""
+        return self.predicted - self.truth
+
+    @property
+    def cluster_count(self) -> int | None:
+        """How many groups the rows are of; None where each row is by itself."""
+        return None if self.clusters is None else int(self.clusters.max()) + 1
+
+    def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> NumberPredictions:
+        """The rows chosen by position or by mask."""
+        clusters = None if self.clusters is None else number_clusters(self.clusters[rows])
+        return NumberPredictions(self.truth[rows], self.predicted[rows], clusters)
+
+
+EvaluatedRows = LabelledPredictions | NumberPredictions
+"""Predictions with the truth, of either kind of target."""
+
+Evaluated = TypeVar("Evaluated", LabelledPredictions, NumberPredictions)
+"""The one kind or the other, for functions of several predictions of one kind."""
+
+
+def pair_numbers(
+    truth: Sequence[float] | NDArray[np.float64],
+    predicted: Sequence[float] | NDArray[np.float64],
+    *,
+    clusters: Sequence[int] | NDArray[Any] | None = None,
+) -> NumberPredictions:
+    """Join predicted numbers with the true ones.
+
+    Args:
+        truth: n true numbers.
+        predicted: n predicted numbers.
+        clusters: as of ``label_predictions``.
+
+    Raises:
+        DataError: there are no rows, the sides differ in number, or a number is not finite.
+    """
+    true, said = np.asarray(truth, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
+    _check_shapes(true, said, None, ())
+    for numbers, whose in ((true, "true"), (said, "predicted")):
+        if not np.isfinite(numbers).all():
+            raise DataError(
+                f"{int((~np.isfinite(numbers)).sum()):,} of {len(numbers):,} {whose} numbers are not finite.",
+                next_step="Find out why the model predicts NaN or infinity."
+                if whose == "predicted"
+                else "Leave these rows out.",
+                code="evaluation.not-finite",
+            )
+    return NumberPredictions(true, said, _find_clusters(clusters, len(true)))
+
+
 def label_predictions(
     labels: Sequence[str] | Labels,
     predicted: Sequence[str] | Labels,
@@ -143,11 +213,7 @@ def label_predictions(
         widened[:, [known.index(label) for label in classes]] = probabilities
         probabilities = widened
     unknown = tuple(label for label in known if label not in set(classes))
-    codes = None if clusters is None else number_clusters(np.asarray(clusters))
-    if codes is not None and len(codes) != len(labels):
-        raise DataError(
-            f"{len(codes)} groups of rows and {len(labels)} rows do not fit.", next_step="Name the group of each row."
-        )
+    codes = _find_clusters(clusters, len(labels))
     return LabelledPredictions(labels, predicted, probabilities, known, chosen, unknown, codes)
 
 
@@ -155,6 +221,15 @@ def number_clusters(keys: NDArray[Any]) -> Codes | None:
     """Keys of groups as codes from 0 on; None where no two are equal, so that each row is by itself."""
     found, codes = np.unique(keys, return_inverse=True)
     return None if len(found) == len(keys) and len(keys) > 1 else np.asarray(codes, dtype=np.intp)
+
+
+def _find_clusters(clusters: Sequence[int] | NDArray[Any] | None, rows: int) -> Codes | None:
+    codes = None if clusters is None else number_clusters(np.asarray(clusters))
+    if codes is not None and len(codes) != rows:
+        raise DataError(
+            f"{len(codes)} groups of rows and {rows} rows do not fit.", next_step="Name the group of each row."
+        )
+    return codes
 
 
 def _find_codes(labels: Labels, classes: Sequence[str]) -> Codes:
@@ -165,7 +240,7 @@ def _find_codes(labels: Labels, classes: Sequence[str]) -> Codes:
 
 
 def _check_shapes(
-    labels: Labels, predicted: Labels, probabilities: Probabilities | None, classes: Sequence[str]
+    labels: NDArray[Any], predicted: NDArray[Any], probabilities: Probabilities | None, classes: Sequence[str]
 ) -> None:
     if len(labels) == 0:
         raise DataError("There are no rows to evaluate.", next_step="Check the split and the test data.")

@@ -7,30 +7,33 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tiltyard.evaluation.compare import compare_paired
+from tiltyard.evaluation.compare import Comparison, compare, compare_paired
 from tiltyard.evaluation.groups import Grouping
-from tiltyard.evaluation.labelled_predictions import LabelledPredictions
+from tiltyard.evaluation.labelled_predictions import Evaluated, LabelledPredictions
+from tiltyard.evaluation.metrics import NUMBER_METRICS
 from tiltyard.evaluation.slices import FEWEST_ROWS
 
 
 @dataclass(frozen=True)
 class SliceComparison:
-    """A challenger against a champion on the rows of one slice, by their accuracy.
+    """A challenger against a champion on the rows of one slice: by their accuracy, of numbers by the mean absolute
+    error.
 
     Attributes:
         column: the column that divides the rows.
         title: what the rows of the slice share.
         rows: how many they are.
-        champion: the champion's accuracy on them.
+        champion: the champion's value of the metric on them.
         challenger: the challenger's.
-        difference: challenger less champion.
+        difference: by how much the challenger is better.
         low: lower end of the 95 % interval of the difference.
         high: upper end.
         p_value: how likely is a loss like this, or a larger one, if the challenger were not worse (McNemar's exact
-            test, or that of groups; one-sided).
+            test, or that of groups; of numbers bootstrap and permutation; one-sided).
         adjusted: the same, corrected for the number of slices (Holm, Scandinavian Journal of Statistics 6, 1979).
         groups: the groups of rows that belong together, of which test and interval are made; None where each row is by
             itself.
+        metric: by which the two are compared.
     """
 
     column: str
@@ -44,6 +47,7 @@ class SliceComparison:
     p_value: float
     adjusted: float
     groups: int | None = None
+    metric: str = "accuracy"
 
     @property
     def name(self) -> str:
@@ -52,7 +56,7 @@ class SliceComparison:
 
 
 def compare_slices(
-    champion: LabelledPredictions, challenger: LabelledPredictions, groupings: Sequence[Grouping]
+    champion: Evaluated, challenger: Evaluated, groupings: Sequence[Grouping]
 ) -> tuple[tuple[SliceComparison, ...], int]:
     """Compare two versions on every slice that has 30 rows, paired, and correct for their number.
 
@@ -78,7 +82,7 @@ def compare_slices(
                 small += 1
                 continue
             # With the sides exchanged, a lead of the champion is what the one-sided test looks for.
-            pair = compare_paired(here.labels, challenger.predicted[inside], here.predicted, clusters=here.clusters)
+            pair = _compare_slice(challenger.take(inside), here)
             found.append((grouping.column, group.title, pair))
     order = np.argsort([pair.p_value for _, _, pair in found], kind="stable")
     comparisons, floor = [], 0.0
@@ -98,6 +102,13 @@ def compare_slices(
                 p_value=pair.p_value,
                 adjusted=floor,
                 groups=pair.groups,
+                metric=pair.metric,
             )
         )
     return tuple(comparisons), small
+
+
+def _compare_slice(challenger: Evaluated, champion: Evaluated) -> Comparison:
+    if isinstance(champion, LabelledPredictions) and isinstance(challenger, LabelledPredictions):
+        return compare_paired(champion.labels, challenger.predicted, champion.predicted, clusters=champion.clusters)
+    return compare(NUMBER_METRICS["mae"], challenger, champion)

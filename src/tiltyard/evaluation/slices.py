@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tiltyard.evaluation.groups import Group, Grouping
 from tiltyard.evaluation.intervals import CONFIDENCE, Interval, bootstrap, newcombe, share_interval
-from tiltyard.evaluation.labelled_predictions import Codes, LabelledPredictions, number_clusters
-from tiltyard.evaluation.metrics import METRICS, Metric
-from tiltyard.evaluation.resampling.by_group import effective_share_size
+from tiltyard.evaluation.labelled_predictions import Codes, EvaluatedRows, NumberPredictions, number_clusters
+from tiltyard.evaluation.metrics import METRICS, NUMBER_METRICS, Metric
+from tiltyard.evaluation.resampling.by_group import effective_sample_size, effective_share_size
 from tiltyard.jsonable import json_form
 
 # With fewer rows a figure says next to nothing: the interval of an accuracy is wider than a quarter.
@@ -33,9 +35,11 @@ class Slice:
         metrics: value by metric name, as far as defined on these rows.
         not_computed: why the other metrics are not.
         intervals: 95 % intervals: Wilson's of the accuracy, and the bootstrap's of the project's metric where that is
-            another, it is defined and there are rows enough.
-        lead: accuracy here less the accuracy of all other rows; None where there are no others.
-        lead_interval: Newcombe's interval of it, wide enough to hold for all slices of the column at once (Bonferroni).
+            another, it is defined and there are rows enough; of numbers the bootstrap's of the mean absolute error.
+        lead: accuracy here less the accuracy of all other rows (of numbers, by how much the mean absolute error is less
+            here); None where there are no others.
+        lead_interval: Newcombe's interval of it (of numbers Welch's, of a normal mean), wide enough to hold for all
+            slices of the column at once (Bonferroni).
         worse: whether that interval lies below 0, so that chance alone would hardly explain it.
     """
 
@@ -59,21 +63,23 @@ class SliceReport:
 
     Attributes:
         metric: the metric by which the project compares versions.
-        overall: its value and the accuracy on all rows, by metric name.
+        overall: its value and that of ``base`` on all rows, by metric name.
         slices: the slices, in the order of their columns and values.
+        base: the metric by which a slice is compared with the other rows: ``accuracy``, of numbers ``mae``.
     """
 
     metric: str
     overall: Mapping[str, float]
     slices: tuple[Slice, ...]
+    base: str = "accuracy"
 
     @property
     def metrics(self) -> dict[str, float]:
-        """For a run: rows of each slice, and of those with enough rows accuracy and the project's metric."""
+        """For a run: rows of each slice, and of those with enough rows the base and the project's metric."""
         found: dict[str, float] = {}
         for part in self.slices:
             found[f"slice.{part.key}.rows"] = part.rows
-            for name in dict.fromkeys(("accuracy", self.metric)):
+            for name in dict.fromkeys((self.base, self.metric)):
                 if part.could_judge and name in part.metrics:
                     found[f"slice.{part.key}.{name}"] = part.metrics[name]
         return found
@@ -85,7 +91,7 @@ class SliceReport:
 
 
 def evaluate_slices(
-    labelled: LabelledPredictions, groupings: Sequence[Grouping], metric: Metric, *, seed: int = 0
+    labelled: EvaluatedRows, groupings: Sequence[Grouping], metric: Metric, *, seed: int = 0
 ) -> SliceReport:
     """Evaluate predictions slice by slice.
 
@@ -102,35 +108,45 @@ def evaluate_slices(
         for grouping in groupings
         for code, group in enumerate(grouping.groups)
     ]
+    base = _find_base(labelled)
     overall = {
-        wanted.name: wanted.compute(labelled)
-        for wanted in (METRICS["accuracy"], metric)
-        if not wanted.explain_undefined(labelled)
+        wanted.name: wanted.compute(labelled) for wanted in (base, metric) if not wanted.explain_undefined(labelled)
     }
-    return SliceReport(metric.name, overall, tuple(slices))
+    return SliceReport(metric.name, overall, tuple(slices), base.name)
+
+
+def _find_base(labelled: EvaluatedRows) -> Metric:
+    return NUMBER_METRICS["mae"] if isinstance(labelled, NumberPredictions) else METRICS["accuracy"]
 
 
 def _evaluate_slice(
-    labelled: LabelledPredictions, grouping: Grouping, group: Group, code: int, metric: Metric, seed: int
+    labelled: EvaluatedRows, grouping: Grouping, group: Group, code: int, metric: Metric, seed: int
 ) -> Slice:
     inside = grouping.codes == code
     rows = labelled.take(inside)
-    right = labelled.truth == labelled.predicted_codes
+    known, base = _find_metrics(labelled), _find_base(labelled)
     could_judge = len(rows) >= FEWEST_ROWS and rows.cluster_count != 1
-    reasons = {known.name: known.explain_undefined(rows) for known in METRICS.values()}
-    intervals = {"accuracy": share_interval(right[inside], rows.clusters)}
-    if metric.name != "accuracy" and could_judge and not reasons[metric.name]:
-        interval = bootstrap(metric, rows, seed=seed)
-        if interval is not None:
-            intervals[metric.name] = interval
-    lead, lead_interval = _lead(right, inside, labelled.clusters, len(grouping.groups))
+    reasons = {wanted.name: wanted.explain_undefined(rows) for wanted in known.values()}
+    intervals: dict[str, Interval] = {}
+    if isinstance(labelled, NumberPredictions):
+        scores = -np.abs(labelled.errors)
+        lead, lead_interval = _lead_of_numbers(scores, inside, labelled.clusters, len(grouping.groups))
+    else:
+        right = labelled.truth == labelled.predicted_codes
+        intervals[base.name] = share_interval(right[inside], rows.clusters)
+        lead, lead_interval = _lead(right, inside, labelled.clusters, len(grouping.groups))
+    for wanted in (base, metric):
+        if wanted.name not in intervals and could_judge and not reasons[wanted.name]:
+            interval = bootstrap(wanted, rows, seed=seed)
+            if interval is not None:
+                intervals[wanted.name] = interval
     return Slice(
         column=grouping.column,
         title=group.title,
         key=f"{grouping.key}.{group.key}",
         rows=len(rows),
         could_judge=could_judge,
-        metrics={name: METRICS[name].compute(rows) for name, reason in reasons.items() if not reason},
+        metrics={name: known[name].compute(rows) for name, reason in reasons.items() if not reason},
         not_computed={name: reason for name, reason in reasons.items() if reason},
         intervals=intervals,
         lead=lead,
@@ -152,3 +168,27 @@ def _lead(
     )
     interval = newcombe(float(here.mean()) * rows, rows, float(there.mean()) * others, others, confidence)
     return float(here.mean() - there.mean()), interval
+
+
+def _find_metrics(labelled: EvaluatedRows) -> Mapping[str, Metric]:
+    return NUMBER_METRICS if isinstance(labelled, NumberPredictions) else METRICS
+
+
+def _lead_of_numbers(
+    scores: NDArray[np.float64], inside: NDArray[np.bool_], clusters: Codes | None, slices: int
+) -> tuple[float | None, Interval | None]:
+    """The mean score here less that of all other rows, and Welch's interval of it."""
+    here, there = scores[inside], scores[~inside]
+    if len(there) == 0:
+        return None, None
+    lead = float(here.mean() - there.mean())
+    confidence = 1 - (1 - CONFIDENCE) / slices
+    variance = 0.0
+    for side, values in ((inside, here), (~inside, there)):
+        codes = None if clusters is None else number_clusters(clusters[side])
+        rows = effective_sample_size(values, codes).at(confidence) if codes is not None else len(values)
+        if rows < 2:
+            return lead, None
+        variance += float(np.var(values, ddof=1)) / rows
+    reach = NormalDist().inv_cdf((1 + confidence) / 2) * math.sqrt(variance)
+    return lead, Interval(lead - reach, lead + reach)

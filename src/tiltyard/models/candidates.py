@@ -13,10 +13,10 @@ from threadpoolctl import threadpool_limits
 from tiltyard.errors import UsageError
 from tiltyard.models.custom_candidates import custom_builder, custom_space, is_custom
 from tiltyard.models.search_space import Choice, FloatRange, IntegerRange, Space
-from tiltyard.models.tabular import TABULAR
-from tiltyard.models.text import TEXT
+from tiltyard.models.tabular import TABLE_REGRESSORS, TABULAR
+from tiltyard.models.text import TEXT, TEXT_REGRESSORS
 from tiltyard.suggest import nearest
-from tiltyard.tasks import Task, find_task, reads_text
+from tiltyard.tasks import Task, find_task, predicts_numbers, reads_text
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Candidate:
         name: how the project file calls it.
         title: what it is, for people.
         task: the task it is for.
-        build: makes a fresh, unfitted pipeline with class probabilities, from a random seed.
+        build: makes a fresh, unfitted pipeline from a random seed: with class probabilities, or a regressor.
         space: what a search may vary, by parameter of the pipeline; empty where nothing is declared.
         params: parameters that a search has set; empty for the recipe as it stands.
     """
@@ -78,11 +78,21 @@ CANDIDATES: dict[str, Candidate] = {
         name: Candidate(name, title, find_task("table", "class"), build, _TABULAR_SPACES.get(name, {}))
         for name, (title, build) in TABULAR.items()
     },
+    **{
+        name: Candidate(name, title, find_task("table", "number"), build, space)
+        for name, (title, build, space) in TABLE_REGRESSORS.items()
+    },
+    **{
+        name: Candidate(name, title, find_task("text", "number"), build, space)
+        for name, (title, build, space) in TEXT_REGRESSORS.items()
+    },
 }
 
 DEFAULTS: dict[Task, str] = {
     find_task("text", "class"): "tfidf-logreg",
     find_task("table", "class"): "gradient-boosting",
+    find_task("table", "number"): "gradient-boosting-regressor",
+    find_task("text", "number"): "tfidf-ridge",
 }
 
 FEW_ROWS = 20_000
@@ -101,7 +111,7 @@ def get_candidate(name: str, task: Task, root: Path | None = None) -> Candidate:
         UsageError: there is none, it is for another task, or the user's own cannot be used.
     """
     if is_custom(name):
-        build = custom_builder(name, root)
+        build = custom_builder(name, root, numbers=predicts_numbers(task))
         return Candidate(name, f"The project's own {name}", task, build, custom_space(name, root, build))
     candidate = CANDIDATES.get(name)
     fitting = [known.name for known in CANDIDATES.values() if known.task == task]

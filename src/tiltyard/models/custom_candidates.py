@@ -11,11 +11,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from sklearn.base import is_regressor
 from sklearn.pipeline import Pipeline
 
 from tiltyard.errors import UsageError
 from tiltyard.models.calibration import ensure_probabilities
 from tiltyard.models.search_space import Space, parse_space
+from tiltyard.models.tabular import REGRESSOR
 from tiltyard.suggest import nearest
 
 _MARK = "__tiltyard_project__"
@@ -26,7 +28,7 @@ def is_custom(name: str) -> bool:
     return ":" in name
 
 
-def custom_builder(name: str, root: Path | None) -> Callable[[int], Pipeline]:
+def custom_builder(name: str, root: Path | None, *, numbers: bool = False) -> Callable[[int], Pipeline]:
     """What builds the pipeline of ``module:maker`` from a random seed.
 
     The maker is called with ``random_state`` if it takes that, else without arguments. It returns an estimator or a
@@ -36,16 +38,17 @@ def custom_builder(name: str, root: Path | None) -> Callable[[int], Pipeline]:
     Args:
         name: ``module:maker``, where ``module`` may have dots and stands in the project's folder or is installed.
         root: the project's folder; default: the working folder.
+        numbers: whether it has to predict numbers, not classes.
 
     Raises:
-        UsageError: the module or the maker is missing or fails, or what it returns is not a classifier.
+        UsageError: the module or the maker is missing or fails, or what it returns is not a classifier (a regressor).
     """
     folder = (root or Path()).resolve()
     maker = _find_maker(name, folder)
 
     def build(random_state: int) -> Pipeline:
         with _on_import_path(folder):
-            return _wrap_in_pipeline(name, _call_maker(name, maker, random_state))
+            return _wrap_in_pipeline(name, _call_maker(name, maker, random_state), numbers=numbers)
 
     build(0)
     return build
@@ -179,14 +182,24 @@ def _call_maker(name: str, maker: Callable[..., Any], random_state: int) -> Any:
         ) from error
 
 
-def _wrap_in_pipeline(name: str, made: Any) -> Pipeline:
+def _wrap_in_pipeline(name: str, made: Any, *, numbers: bool) -> Pipeline:
     if isinstance(made, type) or not all(hasattr(made, method) for method in ("fit", "get_params", "predict")):
         raise UsageError(
             f"The maker of the candidate '{name}' returned {_describe_type(made)}, which is not a scikit-learn "
-            "classifier (fit, predict, get_params).",
-            next_step="Return an unfitted classifier, or a Pipeline that ends in one.",
+            f"{'regressor' if numbers else 'classifier'} (fit, predict, get_params).",
+            next_step=f"Return an unfitted {'regressor' if numbers else 'classifier'}, or a Pipeline that ends in one.",
             code="candidate.not-an-estimator",
         )
+    if is_regressor(made) != numbers and (numbers or not hasattr(made, "predict_proba")):
+        raise UsageError(
+            f"The maker of the candidate '{name}' returned {_describe_type(made)}, which "
+            f"{'does not predict numbers' if numbers else 'predicts numbers'}, and the project's task predicts "
+            f"{'numbers' if numbers else 'classes'}.",
+            next_step=f"Return a {'regressor' if numbers else 'classifier'}, or change project.task.",
+            code="candidate.other-target",
+        )
+    if numbers:
+        return made if isinstance(made, Pipeline) else Pipeline([(REGRESSOR, made)])
     if not hasattr(made, "predict_proba") and not hasattr(made, "decision_function"):
         raise UsageError(
             f"The maker of the candidate '{name}' returned {_describe_type(made)}, which has neither predict_proba nor "

@@ -1,6 +1,7 @@
 """Table recipes: scikit-learn pipelines over the columns of a data frame.
 
-All of them take missing values and unseen categories, give class probabilities, and are the same for the same seed.
+All of them take missing values and unseen categories, give class probabilities (or a number), and are the same for the
+same seed.
 They run on one core, since a server predicts few rows at a time and has other work for its cores.
 """
 
@@ -8,11 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
-from sklearn.linear_model import LogisticRegression
+from sklearn.dummy import DummyRegressor
+from sklearn.ensemble import (
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import Pipeline
 
 from tiltyard.models.preprocessing import linear_preprocessor, tree_preprocessor
+from tiltyard.models.search_space import FloatRange, IntegerRange, Space
+
+REGRESSOR = "regressor"
+"""Name of the last step of a recipe that predicts numbers."""
 
 
 def logistic_regression(random_state: int) -> Pipeline:
@@ -46,9 +57,66 @@ def hist_gradient_boosting(random_state: int) -> Pipeline:
     return Pipeline([("columns", tree_preprocessor()), ("classifier", boosting)])
 
 
+def ridge(random_state: int) -> Pipeline:
+    """Scaled numbers and one-hot categories, linear regression with a penalty (Hoerl and Kennard, 1970)."""
+    return Pipeline([("columns", linear_preprocessor()), (REGRESSOR, Ridge(alpha=1.0, random_state=random_state))])
+
+
+def random_forest_regressor(random_state: int) -> Pipeline:
+    """Coded categories, a forest of 100 trees (Breiman, 2001)."""
+    forest = RandomForestRegressor(n_estimators=100, min_samples_leaf=5, n_jobs=1, random_state=random_state)
+    return Pipeline([("columns", tree_preprocessor()), (REGRESSOR, forest)])
+
+
+def hist_gradient_boosting_regressor(random_state: int) -> Pipeline:
+    """Coded categories, gradient boosting of 200 small trees on histograms."""
+    boosting = HistGradientBoostingRegressor(
+        learning_rate=0.06,
+        max_iter=200,
+        max_leaf_nodes=12,
+        l2_regularization=1.0,
+        early_stopping=False,
+        random_state=random_state,
+    )
+    return Pipeline([("columns", tree_preprocessor()), (REGRESSOR, boosting)])
+
+
+def table_mean(_random_state: int) -> Pipeline:
+    """Always the mean of the training rows: what any other recipe has to beat."""
+    return Pipeline([("columns", linear_preprocessor()), (REGRESSOR, DummyRegressor(strategy="mean"))])
+
+
 # Name in the project file: title for people, and what builds the pipeline from a random seed.
 TABULAR: dict[str, tuple[str, Callable[[int], Pipeline]]] = {
     "logreg": ("Scaled numbers and one-hot categories, logistic regression", logistic_regression),
     "random-forest": ("Coded categories, random forest", random_forest),
     "gradient-boosting": ("Coded categories, histogram gradient boosting", hist_gradient_boosting),
+}
+
+PENALTY: Space = {f"{REGRESSOR}__alpha": FloatRange(0.001, 1000.0, log=True)}
+"""What a search may vary of ridge regression."""
+
+# The same of numbers, with what a search may vary.
+TABLE_REGRESSORS: dict[str, tuple[str, Callable[[int], Pipeline], Space]] = {
+    "gradient-boosting-regressor": (
+        "Coded categories, histogram gradient boosting",
+        hist_gradient_boosting_regressor,
+        {
+            "regressor__learning_rate": FloatRange(0.01, 0.3, log=True),
+            "regressor__max_iter": IntegerRange(50, 500, log=True),
+            "regressor__max_leaf_nodes": IntegerRange(4, 48, log=True),
+            "regressor__min_samples_leaf": IntegerRange(5, 100, log=True),
+            "regressor__l2_regularization": FloatRange(0.001, 30.0, log=True),
+        },
+    ),
+    "ridge": ("Scaled numbers and one-hot categories, ridge regression", ridge, PENALTY),
+    "random-forest-regressor": (
+        "Coded categories, random forest",
+        random_forest_regressor,
+        {
+            "regressor__n_estimators": IntegerRange(50, 300, log=True),
+            "regressor__min_samples_leaf": IntegerRange(1, 30, log=True),
+        },
+    ),
+    "mean": ("Always the mean of the training rows", table_mean, {}),
 }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from sklearn.dummy import DummyRegressor
+from sklearn.linear_model import Ridge
 from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import Pipeline
 
@@ -11,6 +13,7 @@ from tiltyard.models.ensemble import NaiveBayesConvolution
 from tiltyard.models.linear import CalibratedLinearSVM
 from tiltyard.models.nb_svm import NaiveBayesLogistic, NaiveBayesSVM
 from tiltyard.models.search_space import Choice, FloatRange, IntegerRange, Space
+from tiltyard.models.tabular import PENALTY, REGRESSOR
 from tiltyard.models.tfidf.alphabet import WORDS, WORDS_AND_MARKS
 from tiltyard.models.tfidf.vectoriser import FastTfidfVectorizer
 
@@ -57,6 +60,18 @@ def nb_logreg(random_state: int) -> Pipeline:
 def nb_cnn(random_state: int) -> Pipeline:
     """What ``nb-logreg`` says, and what a convolution over words says, as one."""
     return Pipeline([("classifier", NaiveBayesConvolution(random_state=random_state))])
+
+
+def tfidf_ridge(random_state: int) -> Pipeline:
+    """TF-IDF of words and word pairs (sublinear), linear regression with a penalty."""
+    # The penalty by conjugate gradients: the usual solver of sparse rows has no seed, and needs no copy of them.
+    penalised = Ridge(alpha=1.0, solver="sparse_cg", random_state=random_state)
+    return Pipeline([("tfidf", default_vectoriser()), (REGRESSOR, penalised)])
+
+
+def text_mean(_random_state: int) -> Pipeline:
+    """Always the mean of the training texts' numbers: what any other recipe has to beat."""
+    return Pipeline([("tfidf", default_vectoriser()), (REGRESSOR, DummyRegressor(strategy="mean"))])
 
 
 _READING: Space = {
@@ -115,6 +130,12 @@ TEXT: dict[str, tuple[str, Callable[[int], Pipeline], Space]] = {
             "classifier__decay": FloatRange(0.03, 0.3, log=True),
         },
     ),
+}
+
+# The same of numbers.
+TEXT_REGRESSORS: dict[str, tuple[str, Callable[[int], Pipeline], Space]] = {
+    "tfidf-ridge": ("TF-IDF of words and word pairs, ridge regression", tfidf_ridge, {**_READING, **PENALTY}),
+    "text-mean": ("Always the mean of the training texts", text_mean, {}),
 }
 
 

@@ -7,13 +7,15 @@ import pandas as pd
 from tiltyard.data.inference.infer_columns import infer_columns
 from tiltyard.errors import DataError
 from tiltyard.pipeline.mlops_results import DataValidationResult
+from tiltyard.project import ValidationSection
 from tiltyard.registry import ExperimentTracker
+from tiltyard.tasks import predicts_numbers
 from tiltyard.validation import DataValidator, SplitReport, ValidationReport
 
 
 def report_data(
     tracker: ExperimentTracker,
-    validator: DataValidator,
+    limits: ValidationSection | None,
     sides: tuple[pd.DataFrame, pd.DataFrame],
     label: str | None,
     text: str | None,
@@ -22,7 +24,7 @@ def report_data(
 
     Args:
         tracker: where the run is recorded.
-        validator: its limits say what is found.
+        limits: how bad the data may be; None: the usual ones.
         sides: labelled training rows, and test rows with the same columns.
         label: the label's column; None to guess it.
         text: the column of texts; None to guess it.
@@ -32,6 +34,7 @@ def report_data(
     """
     train_data, test_data = sides
     guess = infer_columns(train_data, label=label, text=text)
+    validator = DataValidator(limits=limits, numbers=predicts_numbers(guess.task))
     missing = [str(name) for name in train_data.columns if name not in test_data.columns]
     if missing:
         raise DataError(

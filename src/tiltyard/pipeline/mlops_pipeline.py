@@ -14,6 +14,7 @@ from tiltyard.closing import ClosedByWith
 from tiltyard.data import Dataset
 from tiltyard.data.load_dataset import read_dataset
 from tiltyard.errors import DataError, NotFoundError, UsageError
+from tiltyard.evaluation import NumberEvaluation
 from tiltyard.files import make_folder
 from tiltyard.jsonable import to_json_object
 from tiltyard.ledger import Ledger
@@ -36,7 +37,7 @@ from tiltyard.pipeline.training.registration import register_version
 from tiltyard.pipeline.training.reproduce import load_kept_project
 from tiltyard.pipeline.training.run_logging import LoggedRun, log_run
 from tiltyard.pipeline.training.steps import EvaluatedModel, evaluate_model
-from tiltyard.pipeline.training.user_estimators import prepare_estimator
+from tiltyard.pipeline.training.user_estimators import is_number_model, prepare_estimator
 from tiltyard.project import Project, find_project_of
 from tiltyard.promotion.context import NO_DESTINATIONS, Workspace, build_workspace
 from tiltyard.promotion.manual_change import is_decided, point_alias
@@ -119,7 +120,8 @@ class MLOpsPipeline(ClosedByWith):
         Raises:
             DataError: no column looks like a label, or the sides have different columns.
         """
-        found = report_data(self.tracker, self._validator(), (train_data, test_data), label, text)
+        limits = self._given.validation if self._given else None
+        found = report_data(self.tracker, limits, (train_data, test_data), label, text)
         return show_as("Checked data", found)
 
     def train_and_track_model(  # noqa: PLR0913 - the requirements' own
@@ -137,12 +139,13 @@ class MLOpsPipeline(ClosedByWith):
         """Fit a copy of an estimator, evaluate it, and track all of it as one MLflow run; register it as a version.
 
         Args:
-            model: a scikit-learn classifier or pipeline; it is not changed. A single classifier gets its columns
-                prepared as the built-in candidates do (words, gaps, dates; texts become TF-IDF weights); a pipeline is
-                taken as it stands. Without probabilities it is calibrated.
+            model: a scikit-learn classifier, regressor or pipeline; it is not changed. A single estimator gets its
+                columns prepared as the built-in candidates do (words, gaps, dates; texts become TF-IDF weights); a
+                pipeline is taken as it stands. A classifier without probabilities is calibrated. A regressor predicts
+                numbers: its task is a regression, and its labels are numbers.
             X_train: n rows of a table (a data frame of pandas or polars, an Arrow table, a matrix, a list of rows by
                 column), or n texts (a list or Series of str, or a table with one such column).
-            y_train: the n labels; rows without one are set aside, which the findings say.
+            y_train: the n labels (of a regressor n numbers); rows without one are set aside, which the findings say.
             X_test: test rows, with the same columns.
             y_test: their labels.
             model_params: parameters to be logged; those that the model has are set as well, of a pipeline also those of
@@ -152,18 +155,19 @@ class MLOpsPipeline(ClosedByWith):
 
         Returns:
             ``run_id``, ``metrics``, ``model`` (the fitted pipeline), ``model_uri``, ``model_version`` (None where it
-            was not registered), ``classification_report``, ``confusion_matrix``, ``findings``.
+            was not registered), ``classification_report`` and ``confusion_matrix`` (of a regressor
+            ``regression_report``), ``findings``.
 
         Raises:
-            UsageError: the model is not a classifier or cannot be fitted, a parameter is misspelt, or inputs and labels
-                differ in number.
+            UsageError: the model is neither a classifier nor a regressor, or cannot be fitted, a parameter is misspelt,
+                or inputs and labels differ in number.
             DataError: a side has no row, the sides have different columns, there is one label only, or the data breaks
                 the limits.
         """
         sides = Side(X_train, y_train, "train"), Side(X_test, y_test, "test")
         inputs = sides[0].read_inputs()
-        project = self._project(_task_of(inputs), choose_label_name(sides[0], inputs))
-        estimator = prepare_estimator(model, model_params or {}, inputs)
+        project = self._project(_task_of(inputs, model), choose_label_name(sides[0], inputs))
+        estimator = prepare_estimator(model, model_params or {}, inputs, project.task)
         split = make_split(project, *sides)
         candidate = estimator.as_candidate(project.task)
         validation = validate_data(join_sides(split), split, project)
@@ -245,7 +249,8 @@ class MLOpsPipeline(ClosedByWith):
             DataError: the reference has no column of inputs.
             UsageError: one of the two has no rows.
         """
-        found = report_production(self.tracker, self._validator(), prediction_data, reference_data)
+        task = self._given.task if self._given else None
+        found = report_production(self.tracker, self._validator(), (prediction_data, reference_data), task)
         return show_as(f"Production of {self.model_name}", found)
 
     def close(self) -> None:
@@ -319,17 +324,22 @@ class MLOpsPipeline(ClosedByWith):
 def _describe_training(
     trial: EvaluatedModel, recorded: LoggedRun, validation: DataCheck, info: VersionInfo | None
 ) -> TrackedTraining:
-    return {
+    evaluation = trial.evaluation
+    described: TrackedTraining = {
         "run_id": recorded.run_id,
         "metrics": dict(trial.evaluation.metrics),
         "model": trial.model.pipeline,
         "model_uri": recorded.model_uri,
         "model_version": info.version if info else None,
-        "classification_report": trial.evaluation.classification_report,
-        "confusion_matrix": [list(row) for row in trial.evaluation.confusion_matrix],
         "findings": [found.to_dict() for found in validation.findings],
     }
+    if isinstance(evaluation, NumberEvaluation):
+        return {**described, "regression_report": evaluation.report}
+    matrix = [list(row) for row in evaluation.confusion_matrix]
+    return {**described, "classification_report": evaluation.classification_report, "confusion_matrix": matrix}
 
 
-def _task_of(inputs: pd.Series | pd.DataFrame) -> Task:
-    return find_task("text" if isinstance(inputs, pd.Series) else "table", "class")
+def _task_of(inputs: pd.Series | pd.DataFrame, model: Any) -> Task:
+    return find_task(
+        "text" if isinstance(inputs, pd.Series) else "table", "number" if is_number_model(model) else "class"
+    )

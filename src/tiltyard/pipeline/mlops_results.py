@@ -28,7 +28,7 @@ class TrackedTraining(TypedDict):
     """Result of ``MLOpsPipeline.train_and_track_model``.
 
     ``model`` is the fitted pipeline; ``model_version`` is None where the model was not registered; ``confusion_matrix``
-    holds counts, a row for each true label.
+    holds counts, a row for each true label. Of a regressor there is ``regression_report`` instead.
     """
 
     run_id: str
@@ -36,8 +36,9 @@ class TrackedTraining(TypedDict):
     model: Pipeline
     model_uri: str
     model_version: str | None
-    classification_report: str
-    confusion_matrix: list[list[int]]
+    classification_report: NotRequired[str]
+    confusion_matrix: NotRequired[list[list[int]]]
+    regression_report: NotRequired[str]
     findings: list[dict[str, Any]]
 
 

@@ -8,10 +8,12 @@ import pandas as pd
 
 from tiltyard.data.conform.labels import LabelCodec, conform_labels, is_label_gap, order_classes
 from tiltyard.data.conform.table_like import read_table_pair
+from tiltyard.data.number_labels import conform_number_labels, read_number
 from tiltyard.errors import DataError
-from tiltyard.evaluation import evaluate
+from tiltyard.evaluation import evaluate, evaluate_rows, pair_numbers
 from tiltyard.pipeline.mlops_results import ProductionReport
 from tiltyard.registry import ExperimentTracker
+from tiltyard.tasks import Task, predicts_numbers
 from tiltyard.validation import DataValidator
 
 PREDICTED = ("prediction", "predicted", "predicted_label")
@@ -19,23 +21,21 @@ ACTUAL = ("actual", "label", "target", "y_true")
 
 
 def report_production(
-    tracker: ExperimentTracker, validator: DataValidator, prediction_data: Any, reference_data: Any
+    tracker: ExperimentTracker, validator: DataValidator, tables: tuple[Any, Any], task: Task | None
 ) -> ProductionReport:
     """The drift of rows with predictions from a reference, and their performance, kept as an MLflow run.
 
     Args:
         tracker: where the run is recorded.
         validator: its limits say what drift is.
-        prediction_data: n rows with predictions (``PREDICTED``), and perhaps the truth (``ACTUAL``).
-        reference_data: rows as they should be.
+        tables: n rows with predictions (``PREDICTED``), and perhaps the truth (``ACTUAL``); and rows as they should be.
+        task: what is predicted from what; None where that is not known: predictions with fractions are then numbers.
 
     Raises:
         DataError: the reference has no column of inputs.
         UsageError: one of the two has no rows.
     """
-    reference_data, prediction_data = read_table_pair(
-        reference_data, prediction_data, ("reference_data", "prediction_data")
-    )
+    reference_data, prediction_data = read_table_pair(*tables[::-1], ("reference_data", "prediction_data"))
     predicted, actual = (_find_result_column(prediction_data, names) for names in (PREDICTED, ACTUAL))
     # Production rows often lack the truth: that is not a lost input.
     lacking = {*PREDICTED, *ACTUAL}.difference(prediction_data.columns)
@@ -45,7 +45,7 @@ def report_production(
     drift = validator.validate_drift(
         reference_data[inputs], prediction_data[[name for name in inputs if name in prediction_data.columns]]
     )
-    performance, labelled = _measure_performance(prediction_data, predicted, actual)
+    performance, labelled = _measure_performance(prediction_data, predicted, actual, task)
     with tracker.start_run("production-monitoring") as run:
         tracker.log_metrics(
             {"rows": len(prediction_data), "drift_detected": float(drift.drift_detected), **(performance or {})}
@@ -68,7 +68,7 @@ def _find_result_column(frame: pd.DataFrame, names: tuple[str, ...]) -> str | No
 
 
 def _measure_performance(
-    frame: pd.DataFrame, predicted: str | None, actual: str | None
+    frame: pd.DataFrame, predicted: str | None, actual: str | None, task: Task | None
 ) -> tuple[dict[str, float] | None, int]:
     """The metrics of the rows whose truth is known, and how many these are.
 
@@ -76,6 +76,7 @@ def _measure_performance(
         frame: n rows.
         predicted: the column of predictions; None where there is none.
         actual: the column of the truth; None where there is none.
+        task: as of ``report_production``.
 
     Returns:
         The metrics, None without a row that has both; and the number of rows that have both.
@@ -86,8 +87,18 @@ def _measure_performance(
     known = known[~known.map(is_label_gap).any(axis=1)]
     if known.empty:
         return None, 0
+    if _are_numbers(known[predicted], task):
+        facts = pair_numbers(*(conform_number_labels(known[name]).to_numpy() for name in (actual, predicted)))
+        return dict(evaluate_rows(facts).metrics), len(known)
     predictions = conform_labels(known[predicted]).to_list()
     codec = LabelCodec.from_classes(set(predictions))
     truth = [codec.spell(value) for value in known[actual]]
     classes = order_classes({*truth, *predictions})
     return dict(evaluate(truth, predictions, None, classes).metrics), len(known)
+
+
+def _are_numbers(predictions: pd.Series, task: Task | None) -> bool:
+    if task is not None:
+        return predicts_numbers(task)
+    read = [read_number(value) for value in predictions.tolist()]
+    return None not in read and any(not value.is_integer() for value in read if value is not None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field, model_validator
 
@@ -16,7 +17,7 @@ from tiltyard.project.promotion import PromotionSection
 from tiltyard.project.response import ResponseSection
 from tiltyard.project.serving import ServingSection
 from tiltyard.project.training import TrainingSection
-from tiltyard.tasks import TASKS, Task, reads_text
+from tiltyard.tasks import TASKS, Task, predicts_numbers, reads_text
 
 
 class ProjectSection(Section):
@@ -24,7 +25,9 @@ class ProjectSection(Section):
 
     name: Name = Field(description="Short name of the problem; also the name of the MLflow experiment.")
     task: Task = Field(description="What is predicted, and from which kind of input.")
-    model: Name | None = Field(default=None, description="Name of the registered model; default: NAME-classifier.")
+    model: Name | None = Field(
+        default=None, description="Name of the registered model; default: NAME-classifier, or NAME-regressor."
+    )
 
 
 NO_ROWS = "none"
@@ -50,12 +53,26 @@ class Project(Section):
     alerts: AlertsSection = AlertsSection()
     root: Path = Field(default=Path(), exclude=True, description="Folder of the project file; set on reading.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _choose_metric(cls, given: Any) -> Any:
+        """The metric that suits the task, where the file names none."""
+        if not isinstance(given, Mapping) or not isinstance(given.get("project"), Mapping | ProjectSection):
+            return given
+        section, training = given["project"], given.get("training", {})
+        task = section.task if isinstance(section, ProjectSection) else section.get("task")
+        if task not in TASKS or not isinstance(training, Mapping) or "metric" in training:
+            return given
+        return {**given, "training": {**training, "metric": TASKS[task].metric}}
+
     @model_validator(mode="after")
     def _fits_task(self) -> Project:
+        if predicts_numbers(self.project.task):
+            self._refuse_keys_of_classes()
         if reads_text(self.project.task) and self.data.text is None and self.data.format != "folder":
             raise ValueError('data.text: a text project names the column of its texts (text = "…")')
         if self.data.text is not None and not reads_text(self.project.task):
-            raise ValueError("data.text: only a text-classification project has a text column")
+            raise ValueError(f"data.text: a {self.project.task} project has no text column")
         if self.training.mitigation != "none" and not self.data.sensitive:
             raise ValueError(f'training.mitigation: "{self.training.mitigation}" needs data.sensitive, the groups')
         if self.promotion.fairness and not self.data.sensitive:
@@ -65,6 +82,21 @@ class Project(Section):
         if self.split.by == "time" and self.data.time is None:
             raise ValueError('split.by: "time" needs data.time, the column that says when a row came about')
         return self
+
+    def _refuse_keys_of_classes(self) -> None:
+        """What a project of numbers has no meaning for, or cannot do yet."""
+        limits = self.promotion
+        requested = {
+            "data.positive": self.data.positive is not None,
+            "data.sensitive": bool(self.data.sensitive),
+            "training.mitigation": self.training.mitigation != "none",
+            "promotion.fairness": bool(limits.fairness),
+            "promotion.calibration_error": limits.calibration_error is not None,
+            "promotion.calibration": limits.calibration == "not-worse",
+        }
+        for key, is_requested in requested.items():
+            if is_requested:
+                raise ValueError(f"{key}: is for classes, and {self.project.task} predicts numbers; remove it")
 
     @property
     def has_rows(self) -> bool:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from tiltyard.project.base import Section
+from tiltyard.project.base import Section, Share
 
 
 class SearchSection(Section):
@@ -22,7 +22,13 @@ class TrainingSection(Section):
     candidates: tuple[str, ...] = Field(
         default=(), description="Candidates to train; default: one that suits the task."
     )
-    metric: str = Field(default="accuracy", description="Metric by which candidates and versions are compared.")
+    metric: str = Field(
+        default="accuracy",
+        description="Metric by which candidates and versions are compared; of a regression by default `mae`.",
+    )
+    coverage: Share = Field(
+        default=0.9, description="Share of the true numbers that prediction intervals are to hold (regression)."
+    )
     folds: int = Field(default=5, ge=2, le=50, description="Folds of the cross-validation that chooses a candidate.")
     random_state: int = Field(default=42, ge=0, description="Seed of everything random.")
     search: SearchSection = Field(default=SearchSection(), description="Search over the parameters of the candidates.")

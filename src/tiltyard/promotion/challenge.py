@@ -17,7 +17,7 @@ from tiltyard.promotion.context import Workspace
 from tiltyard.promotion.gate_run import evaluate_gates
 from tiltyard.promotion.gates import Verdict, verdict_tag
 from tiltyard.promotion.notifications import decision_notices
-from tiltyard.promotion.offline_predictions import PredictedRows
+from tiltyard.promotion.offline_predictions import Predicted
 from tiltyard.registry import VersionInfo
 from tiltyard.registry.alias_history import PROMOTED
 from tiltyard.registry.chain_anchors import write_anchor
@@ -103,7 +103,7 @@ def challenge_champion(
     workspace: Workspace,
     project: Project,
     info: VersionInfo,
-    predictions: PredictedRows,
+    predictions: Predicted,
     test: Dataset,
     *,
     force: str = "",
@@ -143,7 +143,7 @@ def challenge_champion(
 
 
 def _decide(
-    workspace: Workspace, project: Project, info: VersionInfo, predictions: PredictedRows, test: Dataset, force: str
+    workspace: Workspace, project: Project, info: VersionInfo, predictions: Predicted, test: Dataset, force: str
 ) -> PromotionResult:
     for attempt in range(ATTEMPTS):
         champion = workspace.registry.champion(info.name)

@@ -12,16 +12,21 @@ from tiltyard.data.conform.labels import order_classes
 from tiltyard.errors import DataError
 from tiltyard.evaluation import (
     Comparison,
+    EvaluatedRows,
     FairnessReport,
     LabelledPredictions,
+    Metric,
+    NumberPredictions,
     compare,
     compare_bootstrap,
     compare_slices,
     evaluate_fairness,
-    evaluate_predictions,
+    evaluate_rows,
     get_metric,
+    get_task_metric,
     label_predictions,
 )
+from tiltyard.evaluation.labelled_predictions import Evaluated
 from tiltyard.jsonable import from_jsonable
 from tiltyard.project import Project
 from tiltyard.promotion.ab_test import live_comparison
@@ -45,6 +50,8 @@ from tiltyard.promotion.gates import (
 )
 from tiltyard.promotion.model_analysis import sensitive_groups, slice_groups
 from tiltyard.promotion.offline_predictions import (
+    Predicted,
+    PredictedNumbers,
     PredictedRows,
     compare_with_labels,
     find_clusters,
@@ -61,7 +68,7 @@ def evaluate_gates(
     project: Project,
     info: VersionInfo,
     champion: VersionInfo | None,
-    predictions: PredictedRows,
+    predictions: Predicted,
     test: Dataset,
 ) -> Verdict:
     """Evaluate a challenger by all gates of the project.
@@ -85,7 +92,7 @@ def evaluate_gates(
         inspection = _allow(workspace, project, (None, info.version, test.fingerprint), inspection)
         return run_gates(
             project.promotion,
-            evaluate_predictions(facts),
+            evaluate_rows(facts),
             None,
             None,
             metric=project.training.metric,
@@ -108,7 +115,7 @@ def _evaluate_against_champion(
     workspace: Workspace,
     project: Project,
     pair: tuple[VersionInfo, VersionInfo],
-    predictions: PredictedRows,
+    predictions: Predicted,
     test: Dataset,
     inspection: GateInputs,
 ) -> Verdict:
@@ -136,29 +143,53 @@ def _evaluate_against_champion(
     except DataError as error:
         return _refuse_comparison(project, champion, facts, rows, inspection, error)
     inspection = replace(inspection, fairness=_fairness(project, facts, rows))
-    first, second = _pair_predictions(theirs, mine, rows, project)
     inspection = _allow(workspace, project, (champion.version, challenger.version, rows.fingerprint), inspection)
-    inspection = replace(inspection, differing=_count_differing(project.training.metric, first, second))
-    slices, small = None, 0
-    if project.promotion.slices == "not-worse":
-        groups = slice_groups(rows, project)
-        slices, small = compare_slices(first, second, groups) if groups else (None, 0)
+    if isinstance(theirs, PredictedNumbers) or isinstance(mine, PredictedNumbers):
+        first, second = _pair_numbers(theirs, mine, rows, project)
+        comparison, inspection = _compare_versions(project, first, second, rows, inspection)
+    else:
+        before, after = _pair_predictions(theirs, mine, rows, project)
+        comparison, inspection = _compare_versions(project, before, after, rows, inspection)
+        inspection = replace(inspection, calibration=_calibration(project, before, after))
     champion_facts = compare_with_labels(theirs, rows, project)
     metric, seed = project.training.metric, project.training.random_state
     return run_gates(
         project.promotion,
-        evaluate_predictions(facts),
-        evaluate_predictions(champion_facts),
-        compare(get_metric(metric), first, second, seed=seed),
+        evaluate_rows(facts),
+        evaluate_rows(champion_facts),
+        comparison,
         metric=metric,
-        inspection=replace(
-            inspection,
-            slices=slices,
-            small_slices=small,
-            calibration=_calibration(project, first, second),
-            guess=guess_gate_after(project.promotion, metric, champion_facts, facts, seed),
-        ),
+        inspection=replace(inspection, guess=guess_gate_after(project.promotion, metric, champion_facts, facts, seed)),
     )
+
+
+def _compare_versions(
+    project: Project, champion: Evaluated, challenger: Evaluated, rows: Dataset, inspection: GateInputs
+) -> tuple[Comparison, GateInputs]:
+    """The two on the same rows, and what the gates need to know of the difference."""
+    metric = get_task_metric(project.training.metric, project.task)
+    slices, small = None, 0
+    if project.promotion.slices == "not-worse":
+        groups = slice_groups(rows, project)
+        slices, small = compare_slices(champion, challenger, groups) if groups else (None, 0)
+    differing = _count_differing(metric, champion, challenger)
+    return (
+        compare(metric, champion, challenger, seed=project.training.random_state),
+        replace(inspection, differing=differing, slices=slices, small_slices=small),
+    )
+
+
+def _pair_numbers(
+    theirs: Predicted, mine: Predicted, rows: Dataset, project: Project
+) -> tuple[NumberPredictions, NumberPredictions]:
+    first, second = (compare_with_labels(predictions, rows, project) for predictions in (theirs, mine))
+    if not isinstance(first, NumberPredictions) or not isinstance(second, NumberPredictions):
+        raise DataError(
+            "One of the two versions predicts numbers and the other one classes.",
+            next_step="Train a version for the present task, and set the alias by hand: tiltyard set-alias --reason …",
+            code="evaluation.other-task",
+        )
+    return first, second
 
 
 def _allow(
@@ -202,28 +233,31 @@ def read_past_decisions(workspace: Workspace, model_name: str, gate: str) -> lis
     return found
 
 
-def _count_differing(metric: str, first: LabelledPredictions, second: LabelledPredictions) -> int:
+def _count_differing(metric: Metric, first: EvaluatedRows, second: EvaluatedRows) -> int:
     """Rows on which the two predict otherwise, as far as the metric sees it; no label is looked at.
 
     Of rows that belong together, the groups in which they do.
     """
-    differ = first.predicted_codes != second.predicted_codes
-    both = first.probabilities, second.probabilities
-    if get_metric(metric).needs_probabilities and both[0] is not None and both[1] is not None:
-        differ = differ | np.any(both[0] != both[1], axis=1)
+    if isinstance(first, NumberPredictions) or isinstance(second, NumberPredictions):
+        differ = np.asarray(first.predicted != second.predicted)
+    else:
+        differ = first.predicted_codes != second.predicted_codes
+        both = first.probabilities, second.probabilities
+        if metric.needs_probabilities and both[0] is not None and both[1] is not None:
+            differ = differ | np.any(both[0] != both[1], axis=1)
     return int(np.count_nonzero(differ)) if first.clusters is None else len(np.unique(first.clusters[differ]))
 
 
 def _refuse_comparison(
     project: Project,
     champion: VersionInfo,
-    facts: LabelledPredictions,
+    facts: EvaluatedRows,
     rows: Dataset,
     inspection: GateInputs,
     error: DataError,
 ) -> Verdict:
     inspection = replace(inspection, fairness=_fairness(project, facts, rows))
-    gates = standalone_gates(project.promotion, evaluate_predictions(facts), inspection)
+    gates = standalone_gates(project.promotion, evaluate_rows(facts), inspection)
     return make_verdict([*gates, incomparable_gate(champion.version, error.message.rstrip("."))])
 
 
@@ -259,8 +293,10 @@ def _calibration(project: Project, champion: LabelledPredictions, challenger: La
         return None
 
 
-def _fairness(project: Project, facts: LabelledPredictions, rows: Dataset) -> FairnessReport | None:
-    if not project.promotion.fairness:
+def _fairness(project: Project, facts: EvaluatedRows, rows: Dataset) -> FairnessReport | None:
+    if not project.promotion.fairness or isinstance(
+        facts, NumberPredictions
+    ):  # the project file refuses the two together
         return None
     return evaluate_fairness(facts, sensitive_groups(rows, project))
 

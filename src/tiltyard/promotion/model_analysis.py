@@ -15,11 +15,12 @@ from tiltyard.data import Dataset
 from tiltyard.errors import NotFoundError
 from tiltyard.evaluation import (
     CalibrationReport,
+    EvaluatedRows,
     FairnessReport,
     Grouping,
     Importance,
     ImportanceChange,
-    LabelledPredictions,
+    NumberPredictions,
     SliceReport,
     check_fairlearn,
     compare_importance,
@@ -29,6 +30,7 @@ from tiltyard.evaluation import (
     get_metric,
     group_columns,
     label_predictions,
+    pair_numbers,
     permutation_importance,
     plot_calibration,
     plot_fairness,
@@ -118,7 +120,7 @@ def check_analysis(dataset: Dataset, project: Project) -> None:
 
 def analyse_model(
     pipeline: Any,
-    facts: LabelledPredictions,
+    facts: EvaluatedRows,
     test: Dataset,
     project: Project,
     champion: Importance | None = None,
@@ -150,8 +152,8 @@ def analyse_model(
         change = compare_importance(champion, importance, retrained)
     return ModelAnalysis(
         slices=evaluate_slices(facts, slices, metric, seed=seed) if slices else None,
-        fairness=evaluate_fairness(facts, sensitive) if sensitive else None,
-        calibration=evaluate_calibration(facts),
+        fairness=None if isinstance(facts, NumberPredictions) or not sensitive else evaluate_fairness(facts, sensitive),
+        calibration=None if isinstance(facts, NumberPredictions) else evaluate_calibration(facts),
         importance=importance,
         change=change,
     )
@@ -197,18 +199,18 @@ def champion_importance(registry: Registry, tracker: ExperimentTracker, project:
         return None
 
 
-def _importance(pipeline: Any, facts: LabelledPredictions, test: Dataset, project: Project) -> Importance | None:
+def _importance(pipeline: Any, facts: EvaluatedRows, test: Dataset, project: Project) -> Importance | None:
     metric, seed = get_metric(project.training.metric), project.training.random_state
     if isinstance(test.inputs, pd.Series):
-        return term_importance(pipeline, test.inputs, seed=seed)
+        return None if isinstance(facts, NumberPredictions) else term_importance(pipeline, test.inputs, seed=seed)
     # Many small batches: on several OpenMP threads a boosted model mostly waits for them.
     with threadpool_limits(1, user_api="openmp"):
-        predict = _predictor(pipeline, facts.classes)
+        predict = _predictor(pipeline, facts)
         return permutation_importance(predict, test.inputs, facts, metric, seed=seed)
 
 
 def _retrained_importance(
-    retrain: Callable[[], Iterable[Any]], facts: LabelledPredictions, test: Dataset, project: Project
+    retrain: Callable[[], Iterable[Any]], facts: EvaluatedRows, test: Dataset, project: Project
 ) -> list[Importance]:
     """The importance of the columns in other trainings, each on its own choice of test rows."""
     metric, seed = get_metric(project.training.metric), project.training.random_state
@@ -217,12 +219,10 @@ def _retrained_importance(
     found = []
     with threadpool_limits(1, user_api="openmp"):
         for number, pipeline in enumerate(retrain()):
-            predict = _predictor(pipeline, facts.classes)
+            predict = _predictor(pipeline, facts)
             chosen = np.random.default_rng(seed + 1 + number).permutation(len(test))[:MOST_RETRAINED_ROWS]
             rows = inputs.iloc[chosen].reset_index(drop=True)
-            probabilities = predict(rows)
-            predicted = np.asarray(facts.classes)[probabilities.argmax(axis=1)]
-            labelled = label_predictions(facts.labels[chosen], predicted, probabilities, facts.classes, facts.positive)
+            labelled = _pair_again(facts, chosen, predict(rows))
             one = permutation_importance(
                 predict, rows, labelled, metric, seed=seed + 1 + number, most_predicted=MOST_RETRAINED_PREDICTED
             )
@@ -231,8 +231,19 @@ def _retrained_importance(
     return found
 
 
-def _predictor(pipeline: Any, classes: tuple[str, ...]) -> Any:
-    """From rows to probabilities with a column for each of ``classes``; one that the model does not know has 0."""
+def _pair_again(facts: EvaluatedRows, chosen: NDArray[np.intp], found: NDArray[np.float64]) -> EvaluatedRows:
+    """Other predictions for some of the rows, with their truth."""
+    if isinstance(facts, NumberPredictions):
+        return pair_numbers(facts.truth[chosen], found)
+    predicted = np.asarray(facts.classes)[found.argmax(axis=1)]
+    return label_predictions(facts.labels[chosen], predicted, found, facts.classes, facts.positive)
+
+
+def _predictor(pipeline: Any, facts: EvaluatedRows) -> Any:
+    """From rows to numbers, or to probabilities with a column a class; one that the model does not know has 0."""
+    if isinstance(facts, NumberPredictions):
+        return lambda rows: np.asarray(pipeline.predict(rows), dtype=np.float64).ravel()
+    classes = facts.classes
     places = [classes.index(str(label)) for label in pipeline.classes_]
 
     def predict(rows: pd.DataFrame) -> NDArray[np.float64]:

@@ -17,10 +17,11 @@ from tiltyard.data.conform.schema import TableSchema, TypedColumn
 from tiltyard.data.content_hash import Hashes, content_keys
 from tiltyard.data.groups import find_row_groups
 from tiltyard.errors import DataError
-from tiltyard.evaluation import LabelledPredictions, label_predictions
+from tiltyard.evaluation import EvaluatedRows, label_predictions, pair_numbers
 from tiltyard.project import Project
 from tiltyard.registry import Manifest, Package, VersionInfo
 from tiltyard.suggest import nearest
+from tiltyard.tasks import predicts_numbers
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,33 @@ class PredictedRows:
         return expanded
 
 
+@dataclass(frozen=True)
+class PredictedNumbers:
+    """The predictions of a model of numbers for n rows.
+
+    Attributes:
+        values: n predicted numbers.
+    """
+
+    values: NDArray[np.float64]
+
+    def take(self, chosen: NDArray[np.bool_]) -> PredictedNumbers:
+        """The predictions where ``chosen`` (n booleans) is true."""
+        return PredictedNumbers(self.values[chosen])
+
+
+Predicted = PredictedRows | PredictedNumbers
+
+
+def predict_rows(pipeline: Any, rows: Dataset) -> Predicted:
+    """Predict the rows of a dataset with a pipeline that was fitted for its task."""
+    if predicts_numbers(rows.task):
+        return PredictedNumbers(np.asarray(pipeline.predict(rows.inputs), dtype=np.float64).ravel())
+    return predict_dataset(pipeline, rows.inputs)
+
+
 def predict_dataset(pipeline: Any, inputs: pd.Series | pd.DataFrame) -> PredictedRows:
-    """Predict n rows with a fitted pipeline; the columns are in the order of ``order_classes``."""
+    """Predict n rows with a fitted classifier; the columns are in the order of ``order_classes``."""
     probabilities = np.asarray(pipeline.predict_proba(inputs), dtype=np.float64)
     found = np.asarray(pipeline.classes_, dtype=str)
     predicted = found[np.argmax(probabilities, axis=1)]
@@ -58,8 +84,10 @@ def predict_dataset(pipeline: Any, inputs: pd.Series | pd.DataFrame) -> Predicte
     return PredictedRows(predicted, probabilities[:, [places[name] for name in classes]], classes)
 
 
-def compare_with_labels(predictions: PredictedRows, test: Dataset, project: Project) -> LabelledPredictions:
+def compare_with_labels(predictions: Predicted, test: Dataset, project: Project) -> EvaluatedRows:
     """Pair the predictions for the test side with its labels, and with the groups that its rows belong to."""
+    if isinstance(predictions, PredictedNumbers):
+        return pair_numbers(test.labels.to_numpy(), predictions.values, clusters=find_clusters(test, project))
     truth = test.labels.to_numpy(dtype=str)
     return label_predictions(
         truth,
@@ -76,7 +104,7 @@ def find_clusters(rows: Dataset, project: Project) -> Hashes | None:
     return None if project.split.group is None else find_row_groups(rows, project.split.group).keys
 
 
-def predict_with_version(package: Package, info: VersionInfo, rows: Dataset) -> PredictedRows:
+def predict_with_version(package: Package, info: VersionInfo, rows: Dataset) -> Predicted:
     """Predict rows with a version, from the columns that it was trained on; its classes are spelt as the rows' are.
 
     Raises:
@@ -84,7 +112,8 @@ def predict_with_version(package: Package, info: VersionInfo, rows: Dataset) -> 
     """
     fitting = align_columns(rows, package.manifest, info)
     try:
-        return _spell_classes(predict_dataset(package.pipeline, fitting.inputs), rows)
+        predictions = predict_rows(package.pipeline, fitting)
+        return predictions if isinstance(predictions, PredictedNumbers) else _spell_classes(predictions, rows)
     except (ValueError, TypeError) as error:
         raise DataError(
             f"Version {info.version} cannot read the test rows: {(str(error).strip() or 'no reason').splitlines()[0]}",

@@ -7,7 +7,7 @@ from typing import Any
 
 from tiltyard.data import Dataset
 from tiltyard.errors import DataError
-from tiltyard.evaluation import Evaluation, evaluate_predictions
+from tiltyard.evaluation import AnyEvaluation, evaluate_rows
 from tiltyard.jsonable import to_json_object
 from tiltyard.project import Project
 from tiltyard.promotion.context import Workspace
@@ -33,7 +33,7 @@ class VersionEvaluation:
     """
 
     version: VersionInfo
-    evaluation: Evaluation
+    evaluation: AnyEvaluation
     examination: ModelAnalysis
     left_out: int
 
@@ -75,4 +75,4 @@ def evaluate_version(workspace: Workspace, project: Project, info: VersionInfo, 
     predictions = predict_with_version(package, info, rows)
     facts = compare_with_labels(predictions, rows, project)
     examination = analyse_model(package.pipeline, facts, rows, project)
-    return VersionEvaluation(info, evaluate_predictions(facts), examination, int(len(test) - len(rows)))
+    return VersionEvaluation(info, evaluate_rows(facts), examination, int(len(test) - len(rows)))

@@ -6,8 +6,8 @@ from tiltyard.scoring.explanations import Contribution, Explanation, explain
 from tiltyard.scoring.factory import choose_scorer, compile_scorer, make_scorer
 from tiltyard.scoring.input_errors import InputProblem, list_problems, refuse_inputs, shift_positions
 from tiltyard.scoring.input_warnings import InputWarning, UnknownPolicy, WarningCode, Warnings, join_warnings
-from tiltyard.scoring.scorer import NotCompilableError, Scorer, Scores
-from tiltyard.scoring.sklearn_scorer import SklearnScorer
+from tiltyard.scoring.scorer import NotCompilableError, ScoredRow, Scorer, Scores, describe_predictions
+from tiltyard.scoring.sklearn_scorer import SklearnNumberScorer, SklearnScorer
 from tiltyard.scoring.table.table_scorer import TableScorer
 from tiltyard.scoring.text.text_scorer import TextScorer
 
@@ -17,8 +17,10 @@ __all__ = [
     "InputProblem",
     "InputWarning",
     "NotCompilableError",
+    "ScoredRow",
     "Scorer",
     "Scores",
+    "SklearnNumberScorer",
     "SklearnScorer",
     "TableScorer",
     "TextScorer",
@@ -27,6 +29,7 @@ __all__ = [
     "Warnings",
     "choose_scorer",
     "compile_scorer",
+    "describe_predictions",
     "explain",
     "join_warnings",
     "list_problems",

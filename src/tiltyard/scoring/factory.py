@@ -14,12 +14,12 @@ from tiltyard.registry.package.manifest import Samples, ScorerChoice
 from tiltyard.scoring.class_order import order_columns
 from tiltyard.scoring.explanations import explain
 from tiltyard.scoring.scorer import NotCompilableError, Scorer
-from tiltyard.scoring.sklearn_scorer import SklearnScorer
+from tiltyard.scoring.sklearn_scorer import SklearnNumberScorer, SklearnScorer
 from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.scoring.table.table_scorer import compile_table_scorer
 from tiltyard.scoring.text.ensemble_scorer import compile_ensemble_scorer
 from tiltyard.scoring.text.text_scorer import compile_text_scorer
-from tiltyard.tasks import Task, reads_text
+from tiltyard.tasks import Task, predicts_numbers, reads_text
 
 if TYPE_CHECKING:
     from tiltyard.registry.package.packaging import Package
@@ -49,6 +49,8 @@ def choose_scorer(pipeline: Pipeline, task: Task, columns: Mapping[str, str], sa
 
     A compiled scorer is chosen where there is one and it reproduces the predictions of the sample rows, to ``PARITY``.
     """
+    if predicts_numbers(task):
+        return _choose_number_scorer(SklearnNumberScorer(pipeline, task, InputColumns(columns)), samples)
     classes = order_classes(str(label) for label in pipeline.classes_)
     return _choose(pipeline, task, InputColumns(columns), samples, classes)[1]
 
@@ -65,12 +67,22 @@ def make_scorer(package: Package) -> Scorer:
     """
     manifest = package.manifest
     columns = InputColumns(manifest.columns, manifest.other_columns, manifest.table_schema)
+    if predicts_numbers(manifest.task):
+        return SklearnNumberScorer(package.pipeline, manifest.task, columns, package.intervals)
     scorer, choice = _choose(package.pipeline, manifest.task, columns, manifest.samples, manifest.classes)
     if scorer is None:
         plain = SklearnScorer(package.pipeline, manifest.task, columns, choice.reason)
         return order_columns(plain, manifest.classes)
     _warm_up(scorer, manifest.task, columns)
     return scorer
+
+
+def _choose_number_scorer(scorer: SklearnNumberScorer, samples: Samples) -> ScorerChoice:
+    difference = None
+    if samples.inputs:
+        numbers = scorer.score(samples.inputs).numbers
+        difference = float(np.max(np.abs(np.asarray(numbers) - np.asarray(samples.numbers))))
+    return ScorerChoice(name=scorer.kind, reason=scorer.reason, rows=len(samples.inputs), largest_difference=difference)
 
 
 def _warm_up(scorer: Scorer, task: Task, columns: InputColumns) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -17,14 +18,55 @@ class Scores:
     """Predictions for a batch of n inputs.
 
     Attributes:
-        labels: n predicted labels.
-        probabilities: (n, k) probabilities; columns follow ``Scorer.classes``; rows sum to 1.
+        labels: n predicted labels; of a model of numbers these, as text that is read as the very same number.
+        probabilities: (n, k) probabilities; columns follow ``Scorer.classes``; rows sum to 1. None (k = 0) of numbers.
         warnings: the n inputs' values and columns that training did not know; None where there are none.
+        numbers: n predicted numbers; None of a classifier.
+        intervals: (n, 2), lower and upper end of each number's interval, infinite where there is none; None without.
     """
 
     labels: Sequence[str]
     probabilities: NDArray[np.float64]
     warnings: Warnings | None = None
+    numbers: NDArray[np.float64] | None = None
+    intervals: NDArray[np.float64] | None = None
+
+    @property
+    def are_finite(self) -> bool:
+        """Whether all that was predicted is finite; the ends of intervals need not be."""
+        return bool(np.isfinite(self.probabilities if self.numbers is None else self.numbers).all())
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredRow:
+    """What is reported of one input.
+
+    Attributes:
+        value: the label, or the number.
+        certainty: of a label its ``confidence`` and the ``probabilities`` of all; of a number its ``interval``, the two
+            ends, of which one without a limit is None; None for no interval.
+    """
+
+    value: str | float
+    certainty: Mapping[str, Any]
+
+
+def describe_predictions(scores: Scores, classes: Sequence[str]) -> list[ScoredRow]:
+    """What is reported of n inputs."""
+    if scores.numbers is not None:
+        ends = [None] * len(scores.labels) if scores.intervals is None else scores.intervals.tolist()
+        return [
+            ScoredRow(value, {"interval": None if pair is None else [_close_end(end) for end in pair]})
+            for value, pair in zip(scores.numbers.tolist(), ends, strict=True)
+        ]
+    return [
+        ScoredRow(label, {"confidence": max(row), "probabilities": dict(zip(classes, row, strict=True))})
+        for label, row in zip(scores.labels, scores.probabilities.tolist(), strict=True)
+    ]
+
+
+def _close_end(end: float) -> float | None:
+    return end if math.isfinite(end) else None
 
 
 class NotCompilableError(Exception):
@@ -51,7 +93,7 @@ class Scorer(Protocol):
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The k labels, in the order of the probability columns."""
+        """The k labels, in the order of the probability columns; none of a model of numbers."""
 
     @property
     def kind(self) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
+from tiltyard.data.number_labels import write_number
 from tiltyard.errors import ArtifactError
+from tiltyard.evaluation import IntervalCalibration
 from tiltyard.scoring.input_errors import REFUSED_BY_MODEL, InputProblem, refuse_inputs
 from tiltyard.scoring.input_warnings import join_warnings
 from tiltyard.scoring.scorer import Scores
@@ -18,6 +22,8 @@ from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.scoring.table.known_values import KnownValues
 from tiltyard.scoring.text.text_inputs import extract_texts
 from tiltyard.tasks import Task, reads_text
+
+NO_COMPILED_REGRESSOR = "regressors are not compiled yet"
 
 
 class SklearnScorer:
@@ -41,17 +47,12 @@ class SklearnScorer:
     def __init__(
         self, pipeline: Pipeline, task: Task, columns: InputColumns | Mapping[str, str], reason: str = ""
     ) -> None:
-        if not hasattr(pipeline, "predict_proba"):
-            raise ArtifactError(
-                f"The model ({type(pipeline).__name__}) gives no probabilities.",
-                next_step="Train a classifier that has predict_proba, or calibrate it.",
-                code="artifact.no-probabilities",
-            )
+        self._check(pipeline)
         self.reason = reason
         self._pipeline = pipeline
         self._columns = None if reads_text(task) else _read_columns(columns)
         self._known = KnownValues(()) if self._columns is None else KnownValues.from_columns(self._columns)
-        self._classes = tuple(str(label) for label in pipeline.classes_)
+        self._classes = self._find_classes(pipeline)
         # A model that was fitted on a matrix warns of every frame.
         self._takes_names = hasattr(pipeline, "feature_names_in_")
 
@@ -70,31 +71,42 @@ class SklearnScorer:
         """
         columns, warnings = self._columns, None
         if columns is None:
-            probabilities = self._score_texts(inputs)
+            found = self._predict(extract_texts(inputs))
         else:
             rows = columns.read(inputs)
-            probabilities = self._score_rows(rows, columns)
+            found = self._score_rows(rows, columns)
             unknown = self._known.find_warnings(rows, [columns.name_cells(row) for row in inputs])
             warnings = join_warnings(columns.find_warnings(inputs), unknown)
-        chosen = probabilities.argmax(axis=1)
-        return Scores([self._classes[index] for index in chosen], probabilities, warnings)
+        return replace(self._make_scores(found), warnings=warnings)
 
-    def _score_texts(self, inputs: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
-        return self._probabilities(extract_texts(inputs))
+    def _check(self, pipeline: Pipeline) -> None:
+        if not hasattr(pipeline, "predict_proba"):
+            raise ArtifactError(
+                f"The model ({type(pipeline).__name__}) gives no probabilities.",
+                next_step="Train a classifier that has predict_proba, or calibrate it.",
+                code="artifact.no-probabilities",
+            )
+
+    def _find_classes(self, pipeline: Pipeline) -> tuple[str, ...]:
+        return tuple(str(label) for label in pipeline.classes_)
+
+    def _make_scores(self, found: NDArray[np.float64]) -> Scores:
+        """The scores of what was predicted, (n, k)."""
+        return Scores([self._classes[index] for index in found.argmax(axis=1)], found)
 
     def _score_rows(self, rows: Sequence[Mapping[str, Any]], columns: InputColumns) -> NDArray[np.float64]:
         problems: list[InputProblem] = []
         together = [position for position, row in enumerate(rows) if columns.fits_training(row)]
         apart = sorted(set(range(len(rows))).difference(together))
-        result = np.empty((len(rows), len(self._classes)))
+        result = np.empty((len(rows), max(1, len(self._classes))))
         if together:
             try:
-                result[together] = self._probabilities(columns.frame([rows[position] for position in together]))
+                result[together] = self._predict(columns.frame([rows[position] for position in together]))
             except ValueError:
                 apart = list(range(len(rows)))
         for position in apart:
             try:
-                result[position] = self._probabilities(columns.frame([rows[position]]))
+                result[position] = self._predict(columns.frame([rows[position]]))
             except ValueError as error:
                 # What passed the check by column and is refused all the same is refused for its values,
                 # such as a gap where the model was trained without gaps.
@@ -105,10 +117,55 @@ class SklearnScorer:
             raise refuse_inputs(problems)
         return result
 
-    def _probabilities(self, batch: list[str] | pd.DataFrame) -> NDArray[np.float64]:
+    def _predict(self, batch: list[str] | pd.DataFrame) -> NDArray[np.float64]:
         if isinstance(batch, pd.DataFrame) and not self._takes_names:
-            return np.asarray(self._pipeline.predict_proba(batch.to_numpy()), dtype=np.float64)
+            return self._call(batch.to_numpy())
+        return self._call(batch)
+
+    def _call(self, batch: Any) -> NDArray[np.float64]:
+        """What the pipeline says of n inputs, (n, k)."""
         return np.asarray(self._pipeline.predict_proba(batch), dtype=np.float64)
+
+
+class SklearnNumberScorer(SklearnScorer):
+    """Scores batches by calling a fitted regressor's ``predict``.
+
+    Args:
+        pipeline: a fitted regressor; for text it takes a list of str, for tables a data frame.
+        task: what is predicted from what.
+        columns: as of ``SklearnScorer``.
+        intervals: what makes an interval of each number; None for none.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        task: Task,
+        columns: InputColumns | Mapping[str, str],
+        intervals: IntervalCalibration | None = None,
+    ) -> None:
+        super().__init__(pipeline, task, columns, NO_COMPILED_REGRESSOR)
+        self._intervals = intervals
+
+    def _check(self, pipeline: Pipeline) -> None:
+        if not hasattr(pipeline, "predict"):
+            raise ArtifactError(
+                f"The model ({type(pipeline).__name__}) predicts nothing.",
+                next_step="Train a regressor.",
+                code="artifact.no-predictions",
+            )
+
+    def _find_classes(self, _pipeline: Pipeline) -> tuple[str, ...]:
+        return ()
+
+    def _make_scores(self, found: NDArray[np.float64]) -> Scores:
+        numbers = np.ascontiguousarray(found[:, 0])
+        intervals = None if self._intervals is None else self._intervals.make_intervals(numbers)
+        labels = [write_number(value) if math.isfinite(value) else str(value) for value in numbers.tolist()]
+        return Scores(labels, np.zeros((len(numbers), 0)), numbers=numbers, intervals=intervals)
+
+    def _call(self, batch: Any) -> NDArray[np.float64]:
+        return np.asarray(self._pipeline.predict(batch), dtype=np.float64).reshape(len(batch), -1)[:, :1]
 
 
 def _read_columns(columns: InputColumns | Mapping[str, str]) -> InputColumns:

@@ -7,6 +7,7 @@ from tiltyard.tasks.traits import (
     TaskTarget,
     TaskTraits,
     find_task,
+    predicts_numbers,
     reads_text,
 )
 
@@ -17,5 +18,6 @@ __all__ = [
     "TaskTarget",
     "TaskTraits",
     "find_task",
+    "predicts_numbers",
     "reads_text",
 ]

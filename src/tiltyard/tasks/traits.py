@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-Task = Literal["text-classification", "tabular-classification"]
+Task = Literal["text-classification", "tabular-classification", "text-regression", "tabular-regression"]
 TaskInput = Literal["text", "table"]
-TaskTarget = Literal["class"]
+TaskTarget = Literal["class", "number"]
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,15 @@ class TaskTraits:
     Attributes:
         name: as the project file calls it.
         input: what a model reads: one text, or the columns of a table.
-        target: what it predicts: one class of several.
+        target: what it predicts: one class of several, or a number.
+        metric: by which versions are compared where the project names none.
         model_ending: how the name of a registered model ends where the project gives it none.
     """
 
     name: Task
     input: TaskInput
     target: TaskTarget
+    metric: str
     model_ending: str
 
 
@@ -38,8 +40,10 @@ TASKS: Mapping[Task, TaskTraits] = MappingProxyType(
     {
         traits.name: traits
         for traits in (
-            TaskTraits("text-classification", "text", "class", "classifier"),
-            TaskTraits("tabular-classification", "table", "class", "classifier"),
+            TaskTraits("text-classification", "text", "class", "accuracy", "classifier"),
+            TaskTraits("tabular-classification", "table", "class", "accuracy", "classifier"),
+            TaskTraits("text-regression", "text", "number", "mae", "regressor"),
+            TaskTraits("tabular-regression", "table", "number", "mae", "regressor"),
         )
     }
 )
@@ -49,6 +53,11 @@ TASKS: Mapping[Task, TaskTraits] = MappingProxyType(
 def reads_text(task: Task) -> bool:
     """Whether a model of the task reads one text, not the columns of a table."""
     return TASKS[task].input == "text"
+
+
+def predicts_numbers(task: Task) -> bool:
+    """Whether a model of the task predicts a number, not one class of several."""
+    return TASKS[task].target == "number"
 
 
 def find_task(input_kind: TaskInput, target: TaskTarget) -> Task:

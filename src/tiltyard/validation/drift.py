@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from tiltyard.charts.svg_bars import name_bin
 from tiltyard.data.columns import Column, Roles, Table
+from tiltyard.data.conform.kinds import TIME_STEP, read_row_times
 from tiltyard.data.conform.rules import USUAL_RULES, ReadingRules
 from tiltyard.data.read_table import read_table, unite_spellings
-from tiltyard.data.row_times import TIME_STEP, read_row_times
 from tiltyard.drift import DriftOptions
 from tiltyard.drift.detectors.suite import DriftTest
 from tiltyard.drift.profiles.categories import category_name
@@ -87,7 +87,7 @@ def measure_drift(  # noqa: PLR0913 - all that a comparison depends on
     current_columns = {column.name: column for column in after.columns}
     pairs = [
         (column, current_columns[column.name])
-        for column in (*before.features, before.label)
+        for column in (*before.features, before.label, before.target)
         if column is not None and column.name in current_columns and column.name not in found.kinds
     ]
     tests = found.evaluation.tests
@@ -102,7 +102,9 @@ def measure_drift(  # noqa: PLR0913 - all that a comparison depends on
         "kinds": {name: list(kinds) for name, kinds in found.kinds.items()},
         "missing": describe_missing_shift(tests, label),
         "label_shift": describe_label_shift(tests, next(((b, a) for b, a in pairs if b.name == label), None)),
-        "feature_shift": describe_feature_shift(tests, before.features, joint=True),
+        "feature_shift": describe_feature_shift(
+            tests, (*before.features, *((before.target,) if before.target else ())), joint=True
+        ),
         "new_values": _count_new_values(tests, pairs, label),
         "told_apart": describe_separation(found),
         "pictures": {one.name: picture for one, other in pairs if (picture := _compare_shares(one, other)) is not None},

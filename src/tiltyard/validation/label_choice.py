@@ -12,6 +12,7 @@ from tiltyard.data.inference.infer_columns import InferredColumns, NamedColumns,
 from tiltyard.errors import DataError
 from tiltyard.findings import Finding, could_not_judge
 from tiltyard.formatting import join_names
+from tiltyard.tasks import predicts_numbers
 
 CODE = "data.label-choice"
 USUAL_LABEL = "label"
@@ -35,7 +36,8 @@ def choose_roles(frame: pd.DataFrame, named: Roles, rules: ReadingRules) -> tupl
         guess = infer_columns(frame, named=NamedColumns(text=named.text), rules=rules)
     except DataError as error:
         return named, (_describe_no_label(frame, error.message),)
-    return replace(named, label=guess.label, text=named.text or guess.text), (_describe_choice(guess),)
+    numbers = predicts_numbers(guess.task)
+    return replace(named, label=guess.label, text=named.text or guess.text, numbers=numbers), (_describe_choice(guess),)
 
 
 def _describe_choice(guess: InferredColumns) -> Finding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from tiltyard.errors import NotFoundError, UsageError
 from tiltyard.findings import Finding
 from tiltyard.project import Project, ValidationSection
 from tiltyard.suggest import nearest
-from tiltyard.tasks import reads_text
+from tiltyard.tasks import predicts_numbers, reads_text
 from tiltyard.validation.drift import cut_by_time, drift_options, measure_drift, order_datasets
 from tiltyard.validation.drift_findings import DriftReport
 from tiltyard.validation.label_choice import USUAL_LABEL, choose_roles
@@ -42,12 +43,16 @@ class DataValidator:
     Args:
         project: says which columns are what; without one, the label and the text are named in each call.
         limits: how bad data may be; default: the project's, or the defaults of `ValidationSection`.
+        numbers: whether the label is a number to predict, not a class; a project says so by its task.
     """
 
-    def __init__(self, project: Project | None = None, limits: ValidationSection | None = None) -> None:
+    def __init__(
+        self, project: Project | None = None, limits: ValidationSection | None = None, *, numbers: bool = False
+    ) -> None:
         self._project = project
         self._rules = ReadingRules.from_section(project.data) if project else USUAL_RULES
         self._limits = limits or (project.validation if project else ValidationSection())
+        self._numbers = numbers if project is None else predicts_numbers(project.task)
         self._reports: dict[str, ValidationReport] = {}
 
     def validate_dataset(
@@ -78,6 +83,7 @@ class DataValidator:
         """
         frame = read_table_like(df, "df")
         roles, chosen = self._choose_roles(frame, label, text)
+        roles = replace(roles, numbers=self._numbers or roles.numbers)
         # Numbers near the largest float overflow in a sum, which then says infinite.
         with np.errstate(over="ignore", invalid="ignore"):
             sections = _measure_table(
@@ -147,7 +153,7 @@ class DataValidator:
             (test, as_labels(y_test, len(test), "test")),
         )
         with np.errstate(over="ignore", invalid="ignore"):
-            measured = measure_split(*sides, adversarial)
+            measured = measure_split(*sides, adversarial, numbers=self._numbers)
         if groups is not None:
             train_groups, test_groups = (
                 key_groups(names, side) for names, side in zip(groups, (train, test), strict=True)
@@ -251,6 +257,7 @@ class DataValidator:
             text=(text or data.text or "text") if of_text else None,
             features=None if of_text else data.features,
             ignored=tuple(name for name in self._project.columns_left_out if name != data.label),
+            numbers=self._numbers,
         )
 
     def _longest(self) -> int:

@@ -19,7 +19,7 @@ from tiltyard.pipeline.project_draft.draft import guess_columns
 from tiltyard.pipeline.project_draft.draft_findings import describe_dates, describe_guess
 from tiltyard.pipeline.project_draft.request import DraftRequest, FirstRead, ProjectDraft, read_dates
 from tiltyard.suggest import nearest
-from tiltyard.tasks import find_task
+from tiltyard.tasks import TASKS, find_task, predicts_numbers
 
 _FIRST_ROWS = 5
 _MOST_COLUMNS = 8
@@ -57,7 +57,7 @@ def ask_about_columns(request: DraftRequest, read: FirstRead) -> tuple[DraftRequ
         )
         if text == guess.text:
             return request, read, guess
-        task = find_task("table" if text == _NO_TEXT else "text", "class")
+        task = find_task("table" if text == _NO_TEXT else "text", TASKS[guess.task].target)
         named = replace(request.named, text=None if text == _NO_TEXT else text, task=task)
         request = replace(request, named=named)
 
@@ -157,6 +157,8 @@ def _ask_for_column(what: str, frame: pd.DataFrame, default: str | None, *also: 
 
 
 def _list_classes(guess: InferredColumns) -> str:
+    if predicts_numbers(guess.task):
+        return "a number"
     names = [shorten_name(name) for name in guess.classes]
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 

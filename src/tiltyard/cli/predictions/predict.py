@@ -16,9 +16,18 @@ from tiltyard.cli.output import print_json, print_line, print_table
 from tiltyard.cli.predictions.predict_inputs import FILE_FORMATS, PredictInputs, read_file_inputs, read_words
 from tiltyard.cli.versions.find_project import find_project
 from tiltyard.errors import UsageError
+from tiltyard.formatting import format_number
 from tiltyard.project import Project
 from tiltyard.registry import Manifest
-from tiltyard.scoring import InputWarning, UnknownPolicy, Warnings, join_warnings, make_scorer, score_inputs
+from tiltyard.scoring import (
+    InputWarning,
+    UnknownPolicy,
+    Warnings,
+    describe_predictions,
+    join_warnings,
+    make_scorer,
+    score_inputs,
+)
 from tiltyard.scoring.text.text_inputs import TextColumns
 from tiltyard.tasks import reads_text
 
@@ -81,22 +90,22 @@ def predict_command(
     lines = [line for one in given for line in one.shown]
     results: list[dict[str, Any]] = [
         {
-            project.serving.answer: label,
-            "confidence": float(row.max()),
-            "probabilities": dict(zip(scorer.classes, map(float, row), strict=True)),
+            project.serving.answer: scored.value,
+            **scored.certainty,
             "model_version": info.version,
             **({"warnings": [jsonable.to_json_object(warning) for warning in found]} if found else {}),
         }
-        for label, row, found in zip(scores.labels, scores.probabilities, warnings, strict=True)
+        for scored, found in zip(describe_predictions(scores, scorer.classes), warnings, strict=True)
     ]
+    shown = "interval" if scores.numbers is not None else "confidence"
     if as_json:
         print_json(results)
         return
     print_table(
         f"{info.name} version {info.version}",
-        (project.serving.answer, "confidence", "input"),
+        (project.serving.answer, shown, "input"),
         (
-            (item[project.serving.answer], item["confidence"], _format_input(line))
+            (item[project.serving.answer], _format_certainty(item[shown]), _format_input(line))
             for item, line in zip(results, lines, strict=True)
         ),
     )
@@ -104,6 +113,14 @@ def predict_command(
         for warning in found:
             print_line("[yellow]![/yellow] Input {}: '{}' {}.", position, warning.field, warning.message)
     sys.stdout.flush()
+
+
+def _format_certainty(value: Any) -> Any:
+    """A confidence as it is; an interval as its two ends, of which one may be open."""
+    if not isinstance(value, list):
+        return "–" if value is None else value
+    low, high = ("open" if end is None else format_number(end) for end in value)
+    return f"{low} to {high}"
 
 
 def _format_input(line: str) -> str:

@@ -18,7 +18,7 @@ from tiltyard.pipeline import TrainingOutcome, TrainingRequest, train
 from tiltyard.project import load_project
 from tiltyard.redact import without_password
 
-HEADLINE = ("accuracy", "f1", "precision", "recall")
+HEADLINE = ("accuracy", "f1", "precision", "recall", "mae", "rmse", "r2")
 
 
 @click.command()
@@ -78,7 +78,7 @@ def train_command(
 def _render(outcome: TrainingOutcome) -> None:
     metrics = outcome.trial.evaluation.metrics
     console.print("")
-    console.print(outcome.trial.evaluation.classification_report)
+    console.print(outcome.trial.evaluation.report)
     print_evaluation(outcome.trial.to_stored())
     console.print("\n" + "=" * 50 + "\nTraining completed!\n" + "=" * 50)
     console.print(f"Run ID: {outcome.run_id}\nMetrics:")

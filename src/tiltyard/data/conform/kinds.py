@@ -30,7 +30,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tiltyard.data.conform.cells import BOOLEAN_WORDS
-from tiltyard.data.conform.dates import is_bare_day, looks_like_date
+from tiltyard.data.conform.dates import is_bare_day, looks_like_date, read_moments
 from tiltyard.data.conform.number_texts import find_sign
 from tiltyard.data.conform.rules import GAP_WORDS, USUAL_RULES, ReadingRules
 from tiltyard.data.conform.written import (
@@ -41,6 +41,8 @@ from tiltyard.data.conform.written import (
     read_numbers,
     write_down,
 )
+
+TIME_STEP = "Write times like 2026-01-31T12:00:00Z or as numbers, or state how they are written in data.dates."
 
 # A column of words counts as numbers or times from this share of readable cells on, where the rest may be reported.
 READABLE_FROM = 0.9
@@ -153,6 +155,19 @@ def numeric_if_written_as_text(column: pd.Series) -> pd.Series:
     if decided.kind != "number" or decided.words is None:
         return column
     return pd.Series(read_numbers(column)[0], index=column.index, name=column.name)
+
+
+def read_row_times(values: pd.Series, rules: ReadingRules) -> tuple[pd.Series, NDArray[np.bool_]]:
+    """The times of n rows, and n booleans: rows without one.
+
+    Returns:
+        Numbers as they are, which grow with time; of anything else days and times (``datetime64[us]``, NaT where there
+        is none) as a clock in the project's zone shows them. The second is true for missing and unreadable cells.
+    """
+    if pd.api.types.is_numeric_dtype(values.dtype) and decide_kind(values, rules).kind != "time":
+        return values, np.asarray(values.isna(), dtype=np.bool_)
+    moments, _ = read_moments(values, rules)
+    return pd.Series(moments, index=values.index, name=values.name), np.isnat(moments)
 
 
 def _are_times(words: Sequence[str], readable_from: float, rules: ReadingRules) -> bool:

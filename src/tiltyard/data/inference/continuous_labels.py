@@ -9,10 +9,12 @@ import pandas as pd
 
 from tiltyard.errors import DataError
 from tiltyard.formatting import choose_form, format_count, join_names
+from tiltyard.tasks import find_task
 
 _FRACTIONS = 20
 _WHOLE = 50
 _ROWS_A_CLASS = 10
+_NUMBER_TASKS = (find_task("table", "number"), find_task("text", "number"))
 
 
 def are_continuous(ordered: np.ndarray[tuple[int], np.dtype[np.float64]]) -> bool:
@@ -27,20 +29,25 @@ def are_continuous(ordered: np.ndarray[tuple[int], np.dtype[np.float64]]) -> boo
     return different > _FRACTIONS
 
 
+def are_continuous_labels(labels: pd.Series) -> bool:
+    """Whether n labels are a quantity: numbers for which a classifier would need a class each."""
+    counts = labels.value_counts()
+    if len(counts) <= _FRACTIONS:
+        return False
+    numbers = pd.to_numeric(pd.Series(counts.index.astype(str), dtype=object), errors="coerce").to_numpy(
+        dtype=np.float64
+    )
+    return bool(np.isfinite(numbers).all()) and are_continuous(np.sort(np.repeat(numbers, counts.to_numpy())))
+
+
 def refuse_continuous_labels(labels: pd.Series, name: str) -> None:
     """Refuse a column of n labels that are a quantity.
 
     Raises:
         DataError: they are (``data.label-continuous``); it names the column and how many different numbers it has.
     """
-    counts = labels.value_counts()
-    if len(counts) <= _FRACTIONS:
-        return
-    numbers = pd.to_numeric(pd.Series(counts.index.astype(str), dtype=object), errors="coerce").to_numpy(
-        dtype=np.float64
-    )
-    if np.isfinite(numbers).all() and are_continuous(np.sort(np.repeat(numbers, counts.to_numpy()))):
-        raise describe_continuous_label(name, len(counts))
+    if are_continuous_labels(labels):
+        raise describe_continuous_label(name, labels.nunique())
 
 
 def describe_continuous_label(name: str, different: int, others: Sequence[str] = ()) -> DataError:
@@ -48,10 +55,10 @@ def describe_continuous_label(name: str, different: int, others: Sequence[str] =
     named = choose_form(len(others), "A column of classes is", "Columns of classes are")
     also = f" {named} {join_names(list(others))}." if others else ""
     return DataError(
-        f"The label '{name}' looks continuous: {format_count(different, 'different number')}. Regression is not "
-        f"supported.{also}",
-        next_step="Name another label (tiltyard init --label, data.label), or write a column of classes such as low, "
-        "middle and high.",
+        f"The label '{name}' looks continuous: {format_count(different, 'different number')}, and the task predicts "
+        f"classes.{also}",
+        next_step=f"Predict the number (project.task, tiltyard init --task: {' or '.join(_NUMBER_TASKS)}), name "
+        "another label (--label, data.label), or write a column of classes such as low, middle and high.",
         code="data.label-continuous",
         column=name,
         different=different,

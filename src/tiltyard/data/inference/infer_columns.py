@@ -12,7 +12,11 @@ from tiltyard.data.conform.labels import conform_labels, order_classes
 from tiltyard.data.conform.rules import USUAL_RULES, ReadingRules
 from tiltyard.data.inference.class_choice import choose_metric, choose_positive
 from tiltyard.data.inference.column_facts import ColumnFacts, measure_columns
-from tiltyard.data.inference.continuous_labels import describe_continuous_label, refuse_continuous_labels
+from tiltyard.data.inference.continuous_labels import (
+    are_continuous_labels,
+    describe_continuous_label,
+    refuse_continuous_labels,
+)
 from tiltyard.data.inference.group_keys import find_group_keys
 from tiltyard.data.inference.input_choice import explain_left_out, find_text
 from tiltyard.data.inference.label_ranking import (
@@ -26,8 +30,9 @@ from tiltyard.data.inference.marked_numbers import explain_few_words
 from tiltyard.errors import DataError, UsageError
 from tiltyard.formatting import join_names
 from tiltyard.suggest import nearest
-from tiltyard.tasks import Task, find_task, reads_text
+from tiltyard.tasks import TASKS, Task, TaskTarget, find_task, predicts_numbers, reads_text
 
+MAE_REASON = "mean distance from the true number, in its unit; few large errors do not decide"
 TIME_NAMES = ("created_at", "timestamp", "time", "date", "datetime", "updated_at")
 RUNNERS_UP = 3
 ColumnRole = Literal["label", "text", "time", "feature", "left out", "not used"]
@@ -78,11 +83,11 @@ class InferredColumns:
     """What the columns seem to mean.
 
     Attributes:
-        task: text-classification where a column holds prose, else tabular-classification.
+        task: of texts where a column holds prose, else of a table; a regression where the label is a quantity.
         label: the label's column.
         text: the prose column, or None.
         time: a column of times, or None.
-        classes: rows by label, in the order of the classes.
+        classes: rows by label, in the order of the classes; empty where the label is a number.
         positive: the positive one of two classes.
         metric: the metric that suits the shares of the classes.
         metric_reason: why.
@@ -132,7 +137,8 @@ def infer_columns(
         rules: how cells are read.
 
     Raises:
-        DataError: no column looks like a label, the label looks continuous, or a named column does not exist.
+        DataError: no column looks like a label, the label looks continuous where the caller names a task of classes,
+            or a named column does not exist.
         UsageError: what is known contradicts itself.
     """
     known = named or NamedColumns(label=label, text=text)
@@ -140,13 +146,14 @@ def infer_columns(
     _require_columns(known, [facts.name for facts in columns])
     open_columns = [facts for facts in columns if facts.name not in known.ignore]
     ranking = rank_labels(facts for facts in open_columns if facts.name not in (known.text, known.time))
-    found_label = known.label or _choose_label(ranking, open_columns)
-    classes = _count_classes(frame, found_label)
+    found_label = known.label or _choose_label(ranking, open_columns, known.task)
+    target = _find_target(frame, found_label, known.task)
+    classes = _count_classes(frame, found_label) if target == "class" else {}
     others = [facts for facts in open_columns if facts.name != found_label]
     found_text = known.text or _choose_text(others, found_label, known)
-    task = known.task or find_task("text" if found_text else "table", "class")
+    task = known.task or find_task("text" if found_text else "table", target)
     time = known.time or _find_time([facts for facts in others if facts.name != found_text])
-    metric, why = choose_metric(classes)
+    metric, why = choose_metric(classes) if target == "class" else (TASKS[task].metric, MAE_REASON)
     return InferredColumns(
         task=task,
         label=found_label,
@@ -164,7 +171,7 @@ def infer_columns(
 
 def settle_classes(guess: InferredColumns, classes: Mapping[str, int], *, keep_metric: bool) -> InferredColumns:
     """The guess for the classes that training is left with, which may be fewer than the file has."""
-    if dict(classes) == dict(guess.classes):
+    if predicts_numbers(guess.task) or dict(classes) == dict(guess.classes):
         return guess
     metric, why = (guess.metric, guess.metric_reason) if keep_metric else choose_metric(classes)
     positive = guess.positive if guess.positive in classes and len(classes) == 2 else choose_positive(classes)
@@ -192,11 +199,11 @@ def _require_columns(known: NamedColumns, names: Sequence[str]) -> None:
     if known.text is not None and known.task is not None and not reads_text(known.task):
         raise UsageError(
             f"A {known.task} project has no text column.",
-            next_step=f"Leave --text out, or use --task {find_task('text', 'class')}.",
+            next_step=f"Leave --text out, or use --task {find_task('text', TASKS[known.task].target)}.",
         )
 
 
-def _choose_label(ranking: Sequence[RankedLabel], columns: Sequence[ColumnFacts]) -> str:
+def _choose_label(ranking: Sequence[RankedLabel], columns: Sequence[ColumnFacts], task: Task | None) -> str:
     if not ranking:
         reasons = "; ".join(f"'{facts.name}': {explain_no_label(facts)}" for facts in columns[:6])
         raise DataError(
@@ -205,7 +212,7 @@ def _choose_label(ranking: Sequence[RankedLabel], columns: Sequence[ColumnFacts]
             code="data.no-label",
         )
     _refuse_constant_label(ranking[0], columns)
-    if ranking[0].continuous:
+    if ranking[0].continuous and task is not None and not predicts_numbers(task):
         classes = [found.name for found in ranking if not found.continuous]
         raise describe_continuous_label(ranking[0].name, ranking[0].classes, classes)
     return ranking[0].name
@@ -221,6 +228,14 @@ def _refuse_constant_label(best: RankedLabel, columns: Sequence[ColumnFacts]) ->
             code="data.one-class",
             column=constant[0],
         )
+
+
+def _find_target(frame: pd.DataFrame, label: str, task: Task | None) -> TaskTarget:
+    """What the label is: numbers where the caller says so, or where it is a quantity and the caller says nothing."""
+    if task is not None:
+        return TASKS[task].target
+    place = [str(name) for name in frame.columns].index(label)
+    return "number" if are_continuous_labels(conform_labels(frame.iloc[:, place]).dropna().astype(str)) else "class"
 
 
 def _count_classes(frame: pd.DataFrame, label: str) -> dict[str, int]:

@@ -18,7 +18,7 @@ from tiltyard.drift.profiles.dependence import Dependence
 from tiltyard.drift.profiles.multivariate import JointLayout
 from tiltyard.drift.profiles.numbers import NumberLayout
 from tiltyard.drift.profiles.profile import Profile
-from tiltyard.drift.profiles.rows import Inputs, Rows, profile_rows, read_floats
+from tiltyard.drift.profiles.rows import Inputs, Rows, as_numbers, has_numbers, profile_rows, read_floats
 from tiltyard.drift.profiles.schema import CONFIDENCE, FORMAT, LABEL, PREDICTION, RESIDUAL, SPREAD, Layout
 from tiltyard.drift.profiles.stored import from_stored, to_stored
 from tiltyard.drift.profiles.texts import MEASURES, TextLayout, encode_texts, read_texts
@@ -157,7 +157,11 @@ def _fit(rows: Rows, teaching: Inputs, predicted: Rows, fresh: Inputs, texts: fr
     numbers.update(measured_joint)
     if predicted.confidences is not None:
         numbers[CONFIDENCE] = NumberLayout.fit(np.asarray(predicted.confidences, np.float64))
-    categories.update(_fit_labels(predicted.predictions, rows.labels))
+    if has_numbers(predicted.predictions) or has_numbers(rows.labels):
+        named = {PREDICTION: predicted.predictions, LABEL: rows.labels}
+        numbers |= {name: NumberLayout.fit(as_numbers(part)) for name, part in named.items() if part is not None}
+    else:
+        categories.update(_fit_labels(predicted.predictions, rows.labels))
     return Layout(numbers, categories, read, joint), few
 
 

@@ -11,9 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tiltyard.drift.profiles.categories import CategoryCounts, CategoryLayout
-from tiltyard.drift.profiles.numbers import NumberCounts
+from tiltyard.drift.profiles.numbers import NumberCounts, NumberLayout
 from tiltyard.drift.profiles.profile import Profile
-from tiltyard.drift.profiles.schema import CONFIDENCE, PREDICTION, RESIDUAL, SPREAD, Layout
+from tiltyard.drift.profiles.schema import CONFIDENCE, LABEL, PREDICTION, RESIDUAL, SPREAD, Layout
 from tiltyard.drift.profiles.texts import MEASURES, TermCounts, encode_texts, read_texts
 
 Inputs = pd.DataFrame | pd.Series
@@ -49,9 +49,10 @@ class Rows:
     Attributes:
         inputs: a frame of n rows, or a series of n texts, which then are its column ``text``; names of columns become
             text.
-        predictions: n predicted labels, if they are known.
+        predictions: n predicted labels, if they are known; of a model of numbers these, in a layout of numbers also as
+            text.
         confidences: n probabilities of the predicted labels, if they are known.
-        labels: true labels of some of the rows, if any are known.
+        labels: true labels of some of the rows, if any are known; of a model of numbers these.
         order: the groups and times of the n rows.
     """
 
@@ -96,10 +97,31 @@ def profile_rows(layout: Layout, rows: Rows | Inputs) -> Profile:
         for name, known in layout.numbers.items():
             if name in values:
                 numbers[name] += NumberCounts.from_values(known, values[name], invalid.get(name, 0))
+    for name in {PREDICTION, LABEL} & {*layout.numbers}:
+        numbers[name] += _count_targets(layout.numbers[name], rows_and_labels, name)
     categories = {
         name: _count_category(known, columns, rows_and_labels, name) for name, known in layout.categories.items()
     }
     return Profile(layout.digest, len(rows_and_labels), numbers, categories, terms)
+
+
+def has_numbers(targets: NDArray[Any] | None) -> bool:
+    """Whether predictions or labels are numbers, not classes."""
+    return targets is not None and np.asarray(targets).dtype.kind == "f"
+
+
+def as_numbers(targets: NDArray[Any]) -> NDArray[np.float64]:
+    """Predicted or true numbers, however they are written; what is none becomes NaN."""
+    return read_floats(pd.Series(np.asarray(targets)))[0]
+
+
+def _count_targets(layout: NumberLayout, rows: Rows, name: str) -> NumberCounts:
+    targets = rows.predictions if name == PREDICTION else rows.labels
+    values = as_numbers(np.zeros(0) if targets is None else targets)
+    total = NumberCounts.empty(layout)
+    for part in _slice_rows(len(values), CHUNK):
+        total += NumberCounts.from_values(layout, values[part], 0)
+    return total
 
 
 def read_floats(values: pd.Series, part: slice = slice(None)) -> tuple[NDArray[np.float64], int]:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from tiltyard.evaluation.importance.feature_weights import REPEATS, FeatureWeight, Importance
-from tiltyard.evaluation.labelled_predictions import LabelledPredictions, label_predictions
+from tiltyard.evaluation.labelled_predictions import (
+    EvaluatedRows,
+    NumberPredictions,
+    label_predictions,
+)
 from tiltyard.evaluation.metrics import Metric
 
 Predict = Callable[[pd.DataFrame], NDArray[np.float64]]
@@ -22,7 +27,7 @@ MOST_PREDICTED = 60_000
 def permutation_importance(
     predict: Predict,
     inputs: pd.DataFrame,
-    labelled: LabelledPredictions,
+    labelled: EvaluatedRows,
     metric: Metric,
     *,
     seed: int = 0,
@@ -35,7 +40,7 @@ def permutation_importance(
     Columns that say the same stand in for each other: each may then look unimportant.
 
     Args:
-        predict: from rows to probabilities, (n, k); a row's prediction must not depend on the other rows.
+        predict: from rows to probabilities, (n, k), or to n numbers; a row's prediction must not depend on other rows.
         inputs: n rows.
         labelled: the predictions for these rows; their classes are the k labels.
         metric: the metric that gets worse.
@@ -49,14 +54,15 @@ def permutation_importance(
     rows = min(len(inputs), MOST_ROWS, max(1, most_predicted // (REPEATS * max(1, inputs.shape[1]))))
     chosen = np.sort(random.choice(len(inputs), rows, replace=False))
     inputs, labelled = inputs.iloc[chosen].reset_index(drop=True), labelled.take(chosen)
-    if labelled.probabilities is None or metric.explain_undefined(labelled):
+    known = labelled.predicted if isinstance(labelled, NumberPredictions) else labelled.probabilities
+    if known is None or metric.explain_undefined(labelled):
         return None
     sign = 1.0 if metric.bigger_is_better else -1.0
     whole = metric.compute(labelled)
     found = []
     for position in range(inputs.shape[1]):
         order = np.stack([random.permutation(rows) for _ in range(REPEATS)])
-        shuffled = _predict_shuffled(predict, inputs, position, order, labelled.probabilities)
+        shuffled = _predict_shuffled(predict, inputs, position, order, np.asarray(known, dtype=np.float64))
         losses = [sign * (whole - metric.compute(_relabel(labelled, probabilities))) for probabilities in shuffled]
         found.append(FeatureWeight(str(inputs.columns[position]), float(np.mean(losses)), float(np.std(losses))))
     found.sort(key=lambda feature: (-feature.value, feature.name))
@@ -70,7 +76,10 @@ def _predict_shuffled(
     order: NDArray[np.intp],
     known: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Probabilities, (repeats, n, k), with one column in another order; all changed rows are predicted at once."""
+    """Probabilities, (repeats, n, k), or numbers, (repeats, n), with one column in another order.
+
+    All changed rows are predicted at once.
+    """
     column = inputs.iloc[:, position]
     codes = pd.factorize(column)[0]
     changed = codes[order] != codes
@@ -83,6 +92,8 @@ def _predict_shuffled(
     return shuffled
 
 
-def _relabel(labelled: LabelledPredictions, probabilities: NDArray[np.float64]) -> LabelledPredictions:
+def _relabel(labelled: EvaluatedRows, probabilities: NDArray[np.float64]) -> EvaluatedRows:
+    if isinstance(labelled, NumberPredictions):
+        return replace(labelled, predicted=probabilities)
     predicted = np.asarray(labelled.classes)[probabilities.argmax(axis=1)]
     return label_predictions(labelled.labels, predicted, probabilities, labelled.classes, labelled.positive)

@@ -3,16 +3,18 @@ and reports use.
 """
 
 from tiltyard.evaluation.metrics.label_metrics import Values, class_f1, class_precision, class_recall
-from tiltyard.evaluation.metrics.metric import METRICS, Metric, get_metric
+from tiltyard.evaluation.metrics.metric import METRICS, NUMBER_METRICS, Metric, get_metric, get_task_metric
 from tiltyard.evaluation.metrics.probability_metrics import CALIBRATION_BINS
 
 __all__ = [
     "CALIBRATION_BINS",
     "METRICS",
+    "NUMBER_METRICS",
     "Metric",
     "Values",
     "class_f1",
     "class_precision",
     "class_recall",
     "get_metric",
+    "get_task_metric",
 ]

@@ -8,14 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tiltyard.errors import UsageError
-from tiltyard.evaluation.labelled_predictions import LabelledPredictions, Weights
-from tiltyard.evaluation.metrics import label_metrics, probability_metrics
+from tiltyard.evaluation.labelled_predictions import (
+    EvaluatedRows,
+    NumberPredictions,
+    Weights,
+)
+from tiltyard.evaluation.metrics import label_metrics, number_metrics, probability_metrics
 from tiltyard.suggest import nearest
+from tiltyard.tasks import Task, TaskTarget, predicts_numbers
 
 Values = NDArray[np.float64]
 
@@ -30,27 +36,29 @@ class Metric:
         bigger_is_better: its direction: whether larger values are better.
         needs_probabilities: whether labels alone are not enough.
         weighted: from n labelled rows and (m, n) weights to m values, NaN where it is not defined.
+        target: what the predictions are that it is defined on.
     """
 
     name: str
     title: str
     bigger_is_better: bool
     needs_probabilities: bool
-    weighted: Callable[[LabelledPredictions, Weights | None], Values]
+    weighted: Callable[[Any, Weights | None], Values]
+    target: TaskTarget = "class"
 
-    def compute(self, labelled: LabelledPredictions) -> float:
+    def compute(self, labelled: EvaluatedRows) -> float:
         """The value on these rows.
 
         Raises:
             ValueError: it is not defined on them; the message says why.
         """
-        reason = self._missing_probabilities(labelled)
+        reason = self._explain_other_target(labelled) or self._missing_probabilities(labelled)
         value = np.nan if reason else float(self.weighted(labelled, None)[0])
         if np.isnan(value):
             raise ValueError(reason or _explain_undefined(labelled))
         return value
 
-    def explain_undefined(self, labelled: LabelledPredictions) -> str:
+    def explain_undefined(self, labelled: EvaluatedRows) -> str:
         """Why the metric is not defined on these rows; empty if it is."""
         try:
             self.compute(labelled)
@@ -58,8 +66,12 @@ class Metric:
             return str(error)
         return ""
 
-    def _missing_probabilities(self, labelled: LabelledPredictions) -> str:
-        if not self.needs_probabilities:
+    def _explain_other_target(self, labelled: EvaluatedRows) -> str:
+        given: TaskTarget = "number" if isinstance(labelled, NumberPredictions) else "class"
+        return "" if given == self.target else f"it is for {_TARGETS[self.target]}, and these are {_TARGETS[given]}"
+
+    def _missing_probabilities(self, labelled: EvaluatedRows) -> str:
+        if not self.needs_probabilities or isinstance(labelled, NumberPredictions):
             return ""
         if labelled.probabilities is None:
             return "needs probabilities"
@@ -72,16 +84,38 @@ def get_metric(name: str) -> Metric:
     Raises:
         UsageError: there is none; it names the nearest.
     """
-    if name not in METRICS:
+    known = {**METRICS, **NUMBER_METRICS}
+    if name not in known:
         raise UsageError(
-            f"There is no metric '{name}'.{nearest(name, METRICS)}",
-            next_step=f"Metrics: {', '.join(METRICS)}.",
+            f"There is no metric '{name}'.{nearest(name, known)}",
+            next_step=f"Metrics: {', '.join(METRICS)}; of numbers: {', '.join(NUMBER_METRICS)}.",
             code="metric.unknown",
         )
-    return METRICS[name]
+    return known[name]
 
 
-def _explain_undefined(labelled: LabelledPredictions) -> str:
+def get_task_metric(name: str, task: Task) -> Metric:
+    """The metric of that name, which is defined on what the task predicts.
+
+    Raises:
+        UsageError: there is none, or it is for another kind of target (``metric.other-target``).
+    """
+    metric = get_metric(name)
+    if (metric.target == "number") != predicts_numbers(task):
+        fitting = NUMBER_METRICS if predicts_numbers(task) else METRICS
+        raise UsageError(
+            f"The metric '{name}' is for {_TARGETS[metric.target]}, and this project is {task}.",
+            next_step=f"Metrics: {', '.join(fitting)}.",
+            code="metric.other-target",
+        )
+    return metric
+
+
+def _explain_undefined(labelled: EvaluatedRows) -> str:
+    if isinstance(labelled, NumberPredictions):
+        if (labelled.truth == 0).any():
+            return "a true number is 0"
+        return "all true numbers are the same"
     present = set(np.unique(labelled.truth).tolist())
     absent = [label for code, label in enumerate(labelled.classes) if code not in present]
     return f"no row has the label {_quote_all(absent)}" if absent else "it divides nothing by nothing"
@@ -90,6 +124,8 @@ def _explain_undefined(labelled: LabelledPredictions) -> str:
 def _quote_all(labels: list[str] | tuple[str, ...]) -> str:
     return ", ".join(repr(label) for label in labels)
 
+
+_TARGETS: dict[TaskTarget, str] = {"class": "classes", "number": "numbers"}
 
 METRICS: dict[str, Metric] = {
     metric.name: metric
@@ -115,3 +151,26 @@ METRICS: dict[str, Metric] = {
         Metric("calibration_error", "Calibration error", False, True, probability_metrics.calibration_error),
     )
 }
+"""The metrics of predicted classes, by name."""
+
+NUMBER_METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("mae", "Mean absolute error", False, False, number_metrics.mean_absolute_error, "number"),
+        Metric("rmse", "Root mean squared error", False, False, number_metrics.root_mean_squared_error, "number"),
+        Metric("r2", "Explained share of the variance (R²)", True, False, number_metrics.explained_share, "number"),
+        Metric("mape", "Mean absolute percentage error", False, False, number_metrics.mean_percentage_error, "number"),
+        *(
+            Metric(
+                f"pinball_{percent}",
+                f"Pinball loss at the {percent} % quantile",
+                False,
+                False,
+                number_metrics.pinball_loss(percent / 100),
+                "number",
+            )
+            for percent in (10, 50, 90)
+        ),
+    )
+}
+"""The metrics of predicted numbers, by name."""

@@ -10,6 +10,7 @@ from tiltyard.charts.colours import BLUE, GREEN, GREY, RED
 from tiltyard.charts.matplotlib_figure import LINE, Margins, format_label, measure_labels, new_figure
 from tiltyard.evaluation.fairness import FairnessReport
 from tiltyard.evaluation.intervals import Interval
+from tiltyard.evaluation.metrics import get_metric
 from tiltyard.evaluation.slices import SliceReport
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class _Dot:
 
 
 def plot_slices(report: SliceReport) -> Figure:
-    """Accuracy of each slice with its 95 % interval: a panel a column, at most eight.
+    """Accuracy of each slice (of numbers, the mean absolute error) with its 95 % interval: a panel a column, at most 8.
 
     The dashed line is the accuracy on all rows; slices with too few rows are pale, those worse than the rest are red.
     """
@@ -43,8 +44,8 @@ def plot_slices(report: SliceReport) -> Figure:
         [
             _Dot(
                 title=f"{format_label(part.title)} ({part.rows:,})",
-                value=part.metrics["accuracy"],
-                interval=part.intervals["accuracy"],
+                value=part.metrics[report.base],
+                interval=part.intervals.get(report.base) or Interval(*[part.metrics[report.base]] * 2),
                 colour=RED if part.worse else BLUE,
                 sure=part.could_judge,
             )
@@ -55,8 +56,8 @@ def plot_slices(report: SliceReport) -> Figure:
     ]
     figure = _panels(columns, panels)
     for axes in figure.axes:
-        axes.axvline(report.overall["accuracy"], linestyle="--", color=GREY)
-    figure.axes[-1].set_xlabel("accuracy, with 95 % interval")
+        axes.axvline(report.overall[report.base], linestyle="--", color=GREY)
+    figure.axes[-1].set_xlabel(f"{get_metric(report.base).title.lower()}, with 95 % interval")
     return figure
 
 

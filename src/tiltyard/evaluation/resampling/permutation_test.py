@@ -8,7 +8,14 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from tiltyard.evaluation.labelled_predictions import LabelledPredictions, Probabilities, Weights
+from tiltyard.evaluation.labelled_predictions import (
+    Evaluated,
+    EvaluatedRows,
+    LabelledPredictions,
+    NumberPredictions,
+    Probabilities,
+    Weights,
+)
 from tiltyard.evaluation.metrics import Metric
 from tiltyard.evaluation.resampling.row_kinds import distinct_rows
 
@@ -24,8 +31,8 @@ _RANKING = ("roc_auc", "pr_auc")
 
 def permutation_p_values(
     metric: Metric,
-    champion: LabelledPredictions,
-    challenger: LabelledPredictions,
+    champion: Evaluated,
+    challenger: Evaluated,
     *,
     resamples: int = 999,
     seed: int = 0,
@@ -54,12 +61,13 @@ def permutation_p_values(
     counts = kinds.counts
     both = _stack_predictions(metric, champion, challenger)
     seen = float(_differences(metric, both, np.zeros((1, len(counts))), counts)[0])
+    even = _EVEN * _size_of(metric, both)
     ahead = behind = 1
     squares = 0.0
     for exchanged in kinds.exchange(resamples, np.random.default_rng([seed, 1])):
         drawn = _differences(metric, both, exchanged, counts)
-        ahead += int(np.sum(drawn >= seen - _EVEN))
-        behind += int(np.sum(drawn <= seen + _EVEN))
+        ahead += int(np.sum(drawn >= seen - even))
+        behind += int(np.sum(drawn <= seen + even))
         squares += float(np.sum(drawn**2))
     spread = math.sqrt(squares / resamples)
     lead, loss = ahead / (1 + resamples), behind / (1 + resamples)
@@ -79,8 +87,13 @@ def normal_tail(distance: float, spread: float, draws: int) -> float:
     return NormalDist().cdf(-distance / widened) if widened > 0 else 1.0
 
 
+def _size_of(metric: Metric, both: EvaluatedRows) -> float:
+    """How large the metric is where it has the unit of the label; 1 where it is a share."""
+    return 1.0 if metric.target == "class" else float(np.abs(metric.weighted(both, None)[0])) or 1.0
+
+
 def _differences(
-    metric: Metric, both: LabelledPredictions, exchanged: Weights, counts: NDArray[np.int64]
+    metric: Metric, both: EvaluatedRows, exchanged: Weights, counts: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """By how much the challenger is better, where so many rows of each kind were exchanged."""
     kept = counts - exchanged
@@ -89,10 +102,13 @@ def _differences(
     return (second - first) if metric.bigger_is_better else (first - second)
 
 
-def _stack_predictions(
-    metric: Metric, champion: LabelledPredictions, challenger: LabelledPredictions
-) -> LabelledPredictions:
+def _stack_predictions(metric: Metric, champion: Evaluated, challenger: Evaluated) -> EvaluatedRows:
     """The rows of the one above those of the other."""
+    if isinstance(champion, NumberPredictions) or isinstance(challenger, NumberPredictions):
+        both = champion, challenger
+        return NumberPredictions(
+            *(np.concatenate([getattr(one, part) for one in both]) for part in ("truth", "predicted"))
+        )
     probabilities = None
     if champion.probabilities is not None and challenger.probabilities is not None:
         parts = champion.probabilities, challenger.probabilities

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from tiltyard.evaluation.labelled_predictions import Codes, LabelledPredictions, Weights
+from tiltyard.evaluation.labelled_predictions import Codes, Evaluated, EvaluatedRows, NumberPredictions, Weights
 from tiltyard.evaluation.metrics import Metric
 
 # Weights that are drawn at once; bounds the memory to some tens of MB.
@@ -104,15 +104,17 @@ class RowKinds:
                 yield self.by_group.count(sides)
 
 
-def distinct_rows(
-    metric: Metric, champion: LabelledPredictions, challenger: LabelledPredictions
-) -> tuple[LabelledPredictions, LabelledPredictions, RowKinds]:
+def distinct_rows(metric: Metric, champion: Evaluated, challenger: Evaluated) -> tuple[Evaluated, Evaluated, RowKinds]:
     """One row of each kind, and how many there are: to draw or exchange rows is to draw or exchange their counts.
 
-    Rows with the same three labels are the same to a metric without probabilities; to a metric of probabilities,
-    each row is one kind.
+    Rows with the same three labels are the same to a metric without probabilities; to a metric of probabilities, and of
+    numbers, each row is one kind.
     """
-    if metric.needs_probabilities:
+    if (
+        isinstance(champion, NumberPredictions)
+        or isinstance(challenger, NumberPredictions)
+        or metric.needs_probabilities
+    ):
         return champion, challenger, _each_row(champion)
     k = len(champion.classes)
     kinds = (champion.truth * k + champion.predicted_codes) * k + challenger.predicted_codes
@@ -120,9 +122,9 @@ def distinct_rows(
     return champion.take(first), challenger.take(first), found
 
 
-def distinct_predictions(metric: Metric, labelled: LabelledPredictions) -> tuple[LabelledPredictions, RowKinds]:
+def distinct_predictions(metric: Metric, labelled: EvaluatedRows) -> tuple[EvaluatedRows, RowKinds]:
     """The same for the predictions of one version."""
-    if metric.needs_probabilities:
+    if isinstance(labelled, NumberPredictions) or metric.needs_probabilities:
         return labelled, _each_row(labelled)
     kinds = labelled.truth * len(labelled.classes) + labelled.predicted_codes
     first, found = _count_kinds(kinds, labelled.clusters)
@@ -157,7 +159,7 @@ def _exchange_rows(counts: NDArray[np.int64], draws: int, random: np.random.Gene
     return random.binomial(counts, 0.5, (draws, len(counts))).astype(np.float64)
 
 
-def _each_row(labelled: LabelledPredictions) -> RowKinds:
+def _each_row(labelled: EvaluatedRows) -> RowKinds:
     ones = np.ones(len(labelled), dtype=np.int64)
     clusters = labelled.clusters
     return RowKinds(ones, None if clusters is None else KindsOfGroups(int(clusters.max()) + 1, None, clusters))

@@ -7,21 +7,23 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from tiltyard.data import Dataset
 from tiltyard.errors import DataError
-from tiltyard.evaluation import LabelledPredictions, Metric, get_metric, label_predictions
+from tiltyard.evaluation import EvaluatedRows, Metric, get_metric, get_task_metric, label_predictions, pair_numbers
 from tiltyard.models.selection.folds import Fold, make_folds
 from tiltyard.models.tfidf.vectoriser import FastTfidfVectorizer
+from tiltyard.tasks import TaskTarget, predicts_numbers
 
 # With so many rows one held-out fold separates candidates as well as all folds do with fewer.
 LARGE = 200_000
 
 # A search that changes only the classifier finds its texts vectorised, as long as they take no more than this.
 KEPT_BYTES = 1 << 30
+
+_SAFE: dict[TaskTarget, str] = {"class": "log_loss or accuracy", "number": "mae or rmse"}
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,12 @@ class FoldScores(NamedTuple):
 
     Attributes:
         metric: by the plan's metric; with the sign turned where less is better.
-        log_loss: the mean log of the probability of the true label.
+        second: by the metric that decides between even ones: the mean log of the probability of the true label, or of
+            numbers the root mean squared error with the sign turned.
     """
 
     metric: tuple[float, ...]
-    log_loss: tuple[float, ...]
+    second: tuple[float, ...]
 
     @classmethod
     def from_folds(cls, folds: Sequence[tuple[float, float]]) -> FoldScores:
@@ -77,10 +80,11 @@ class CrossValidation:
     """
 
     def __init__(self, train: Dataset, plan: SelectionPlan, *, keep: bool = False) -> None:
-        self._metrics = get_metric(plan.metric), get_metric("log_loss")
+        self._numbers = predicts_numbers(train.task)
+        self._metrics = get_task_metric(plan.metric, train.task), get_metric("rmse" if self._numbers else "log_loss")
         self._positive = plan.positive
-        require_rows_for_folds(train.labels, plan.folds)
-        self._labels = train.labels.to_numpy(dtype=object)
+        require_rows_for_folds(train, plan.folds)
+        self._labels = train.labels.to_numpy(dtype=np.float64 if self._numbers else object)
         self._inputs = train.inputs
         self._parts = make_folds(train, plan.folds, plan.random_state, in_order=plan.in_order, group=plan.group)[
             : 1 if len(train) > LARGE else None
@@ -97,7 +101,7 @@ class CrossValidation:
         """How each pipeline did in each fold, bigger being better; the pipelines themselves are not fitted.
 
         Args:
-            pipelines: with class probabilities.
+            pipelines: with class probabilities, or regressors.
             on_scored: called with a pipeline's position and its scores when they are known.
         """
         result: list[list[tuple[float, float]]] = [[] for _ in pipelines]
@@ -119,6 +123,9 @@ class CrossValidation:
             model = clone(Pipeline(pipeline.steps[1:]))
             train_rows, test_rows = read
         model.fit(train_rows, self._labels[rows])
+        if self._numbers:
+            predicted = pair_numbers(self._labels[held_out], model.predict(test_rows))
+            return _sign_value(self._metrics[0], predicted), _sign_value(self._metrics[1], predicted)
         probabilities = np.asarray(model.predict_proba(test_rows), dtype=np.float64)
         classes = np.asarray(model.classes_)
         predicted = classes[probabilities.argmax(axis=1)]
@@ -144,13 +151,21 @@ class CrossValidation:
         return read
 
 
-def require_rows_for_folds(labels: pd.Series, folds: int) -> None:
-    """Make sure that each class has a row for each fold.
+def require_rows_for_folds(train: Dataset, folds: int) -> None:
+    """Make sure that each class has a row for each fold; of numbers, that there are so many rows.
 
     Raises:
         DataError: one has fewer (``data.too-few-for-folds``).
     """
-    counts = labels.value_counts()
+    if predicts_numbers(train.task):
+        if len(train) < 2 * folds:
+            raise DataError(
+                f"The train side has {len(train)} rows; {folds}-fold cross-validation needs {2 * folds}.",
+                next_step="Add rows, lower training.folds, or name a single candidate and no search.",
+                code="data.too-few-for-folds",
+            )
+        return
+    counts = train.labels.value_counts()
     if counts.iloc[-1] < folds:
         raise DataError(
             f"The label {counts.index[-1]!r} has {counts.iloc[-1]} rows on the train side; {folds}-fold "
@@ -160,14 +175,14 @@ def require_rows_for_folds(labels: pd.Series, folds: int) -> None:
         )
 
 
-def _sign_value(metric: Metric, fold: LabelledPredictions) -> float:
+def _sign_value(metric: Metric, fold: EvaluatedRows) -> float:
     """Evaluation's value of the metric, with the sign turned where less is better."""
     try:
         value = metric.compute(fold)
     except ValueError as error:
         raise DataError(
             f"Candidates cannot be ranked by {metric.name}: in one fold, {error}.",
-            next_step="Set training.metric to another metric, such as log_loss or accuracy.",
+            next_step=f"Set training.metric to another metric, such as {_SAFE[metric.target]}.",
             code="data.metric-undefined",
         ) from error
     return value if metric.bigger_is_better else -value

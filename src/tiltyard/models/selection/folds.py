@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, StratifiedKFold
+from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
 from tiltyard.data import Dataset
 from tiltyard.data.groups import RowGroups, find_row_groups
 from tiltyard.errors import DataError
 from tiltyard.formatting import format_count
+from tiltyard.tasks import predicts_numbers
 
 # So many groups are shared out evenly by chance; stratifying them costs a step in Python for each.
 MANY_GROUPS = 20_000
@@ -25,7 +26,8 @@ def make_folds(
 ) -> list[Fold]:
     """The rows to fit on and the rows to hold out, fold by fold.
 
-    Folds have about the same shares of labels. With groups they have them as far as whole groups allow.
+    Folds have about the same shares of labels; numbers are drawn as they come. With groups they have them as far as
+    whole groups allow.
 
     Args:
         train: n rows.
@@ -38,7 +40,10 @@ def make_folds(
         DataError: there are fewer groups than folds, or a label would be held out that the fold has no row to learn
             from.
     """
+    numbers = predicts_numbers(train.task)
     labels = train.labels.to_numpy(dtype=object)
+    if group is None and numbers:
+        return list(KFold(folds, shuffle=not in_order, random_state=None if in_order else random_state).split(labels))
     if group is None:
         parts = StratifiedKFold(n_splits=folds, shuffle=not in_order, random_state=None if in_order else random_state)
         return list(parts.split(labels, labels))
@@ -51,10 +56,11 @@ def make_folds(
             code="data.too-few-for-folds",
             column=group,
         )
-    stratified = groups.count <= MANY_GROUPS
+    stratified = groups.count <= MANY_GROUPS and not numbers
     divider = (StratifiedGroupKFold if stratified else GroupKFold)(folds, shuffle=True, random_state=random_state)
     found = list(divider.split(labels, labels, groups.keys))
-    _require_known_labels(found, labels, groups)
+    if not numbers:
+        _require_known_labels(found, labels, groups)
     return found
 
 

@@ -21,12 +21,13 @@ class CandidateScore:
     Attributes:
         candidate: which one.
         scores: by the metric, fold by fold.
-        log_loss: mean over the folds, less being better.
+        second: what decides between even ones, mean over the folds, less being better: log loss, or of numbers the root
+            mean squared error.
     """
 
     candidate: Candidate
     scores: tuple[float, ...]
-    log_loss: float = float("nan")
+    second: float = float("nan")
 
     @property
     def mean(self) -> float:
@@ -61,7 +62,7 @@ def rank_candidates(  # noqa: PLR0913  the names of the project file's section
     Of those that are even with the best by the metric (within one standard error; Breiman, Friedman, Olshen and Stone,
     1984), the one with the least log loss comes first: it measures how sure each prediction was, and so separates
     candidates where counting right predictions cannot (a strictly proper score; Gneiting and Raftery, 2007). The rest
-    follow by the metric.
+    follow by the metric. Of numbers the least root mean squared error decides.
 
     Args:
         candidates: at least one; of equals the one named first wins.
@@ -82,7 +83,7 @@ def rank_candidates(  # noqa: PLR0913  the names of the project file's section
     ranking: dict[int, CandidateScore] = {}
 
     def add_score(position: int, scores: FoldScores) -> None:
-        ranking[position] = CandidateScore(candidates[position], scores.metric, -float(np.mean(scores.log_loss)))
+        ranking[position] = CandidateScore(candidates[position], scores.metric, -float(np.mean(scores.second)))
         on_scored(ranking[position])
 
     validation.scores([candidate.build(random_state) for candidate in candidates], add_score)
@@ -93,5 +94,5 @@ def best_within_noise(found: Sequence[CandidateScore]) -> list[CandidateScore]:
     """Scores by the metric, but for the first: of those even with the best, the one with the least log loss."""
     by_metric = sorted(found, key=lambda score: -score.mean)
     even = [score for score in by_metric if score.is_even_with(by_metric[0])]
-    first = min(even, key=lambda score: score.log_loss)
+    first = min(even, key=lambda score: score.second)
     return [first, *(score for score in by_metric if score is not first)]

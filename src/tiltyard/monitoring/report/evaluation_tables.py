@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tiltyard.evaluation import GUESSES, METRICS, FairnessReport, Importance, ImportanceChange
-from tiltyard.formatting import choose_form, format_count, join_names, number_repeats, shorten_name
+from tiltyard.evaluation import (
+    GUESSES,
+    GUESSES_OF,
+    METRICS,
+    NUMBER_METRICS,
+    FairnessReport,
+    Importance,
+    ImportanceChange,
+)
+from tiltyard.formatting import choose_form, format_count, format_number, join_names, number_repeats, shorten_name
 from tiltyard.registry.package.stored_evaluation import StoredEvaluation
 
 MOST_CLASSES = 8
@@ -41,7 +49,7 @@ class EvaluationTable:
 
 def evaluation_tables(stored: StoredEvaluation) -> list[EvaluationTable]:
     """Guessing, the confusion matrix, what the version goes by, how that changed, and how groups are treated."""
-    tables = [tabulate_guesses(stored), tabulate_confusion(stored)]
+    tables = [tabulate_guesses(stored), tabulate_confusion(stored) if stored.classes else tabulate_errors(stored)]
     if stored.importance is not None:
         tables.append(tabulate_importance(stored.importance))
         if stored.change is not None:
@@ -53,13 +61,26 @@ def evaluation_tables(stored: StoredEvaluation) -> list[EvaluationTable]:
 
 def tabulate_guesses(stored: StoredEvaluation) -> EvaluationTable:
     """The version's metric next to that of guessing."""
+    known = METRICS | NUMBER_METRICS
     rows = [("this version", "not defined" if stored.value is None else f"{stored.value:.4f}")]
-    for kind, title in GUESSES.items():
+    for kind in GUESSES_OF["class" if stored.classes else "number"]:
         value = stored.guesses.get(kind)
-        rows.append((f"guessing: {title}", "not defined" if value is None else f"{value:.4f}"))
-    title = METRICS[stored.metric].title if stored.metric in METRICS else stored.metric
+        rows.append((f"guessing: {GUESSES[kind]}", "not defined" if value is None else f"{value:.4f}"))
+    title = known[stored.metric].title if stored.metric in known else stored.metric
     note = f"{title} on {format_count(stored.rows, 'test row')}: a model is of use where it beats both guesses."
     return EvaluationTable("baseline", "Against guessing", note, ("Predictions", title), tuple(rows))
+
+
+def tabulate_errors(stored: StoredEvaluation) -> EvaluationTable:
+    """How large the errors of predicted numbers are."""
+    rows = [
+        (f"{float(share):.0%} of the errors are at most", format_number(value))
+        for share, value in stored.error_quantiles.items()
+    ]
+    if stored.bias is not None:
+        rows.append(("mean of predicted less true number", format_number(stored.bias)))
+    note = f"Distance of predicted and true number on {format_count(stored.rows, 'test row')}, in the label's unit."
+    return EvaluationTable("errors", "Size of the errors", note, ("Errors", "Distance"), tuple(rows))
 
 
 def tabulate_confusion(stored: StoredEvaluation) -> EvaluationTable:

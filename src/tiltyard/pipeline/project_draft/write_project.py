@@ -13,7 +13,7 @@ from tiltyard.models import CANDIDATES, DEFAULTS
 from tiltyard.pipeline.project_draft.request import DraftRequest, FirstRead
 from tiltyard.project import ColumnSchema, SplitSection
 from tiltyard.project.toml_values import quote_toml, write_toml_comment, write_toml_value
-from tiltyard.tasks import reads_text
+from tiltyard.tasks import predicts_numbers, reads_text
 
 MEANINGS = {
     "format": "what the file is",
@@ -54,13 +54,19 @@ def write_project(
         "[promotion]",
         _write_key("rule", "significant", 'or "better", or "non-inferior"'),
         _write_key("alpha", 0.05, "accepted rate of false promotions"),
-        f"# floors = {{ {guess.metric} = 0.80 }}      # no version below this is promoted",
+        _suggest_floor(guess),
         "",
         "[serving]",
         "port = 8000",
         "",
     ]
     return "\n".join(lines)
+
+
+def _suggest_floor(guess: InferredColumns) -> str:
+    if predicts_numbers(guess.task):
+        return "# floors = { r2 = 0.50 }      # no version that explains less of the variance is promoted"
+    return f"# floors = {{ {guess.metric} = 0.80 }}      # no version below this is promoted"
 
 
 def write_schema(schema: Mapping[str, ColumnSchema]) -> str:
@@ -115,6 +121,8 @@ def _write_dates(read: FirstRead, guess: InferredColumns) -> list[str]:
 
 
 def _list_classes(guess: InferredColumns) -> str:
+    if predicts_numbers(guess.task):
+        return "a number"
     names = [shorten_name(name) for name in guess.classes]
     more = f" and {len(names) - _SHOWN_CLASSES} more" if len(names) > _SHOWN_CLASSES else ""
     return ", ".join(names[:_SHOWN_CLASSES]) + more

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from tiltyard.data import Dataset, Split
@@ -29,6 +28,7 @@ from tiltyard.models.selection.cross_validation import require_rows_for_folds
 from tiltyard.project import Project
 from tiltyard.registry import ExperimentTracker
 from tiltyard.registry.package.packaging import require_storable_types
+from tiltyard.tasks import predicts_numbers
 
 _SAMPLE_OF_CLASS = 40
 _SAMPLE = 400
@@ -75,7 +75,7 @@ def check_candidate_types(
     own = [candidate for candidate in recipes if candidate.name not in CANDIDATES]
     if not own:
         return
-    few = train.take(_choose_sample(train.labels))
+    few = train.take(_choose_sample(train))
     for candidate in own:
         pipeline = candidate.build(project.training.random_state)
         try:
@@ -88,8 +88,11 @@ def check_candidate_types(
             require_storable_types(pipeline, Path(folder) / "model.skops", trusted, candidate.name)
 
 
-def _choose_sample(labels: pd.Series) -> NDArray[np.bool_]:
-    """The first rows of each class."""
+def _choose_sample(train: Dataset) -> NDArray[np.bool_]:
+    """The first rows of each class; of numbers the first rows."""
+    labels = train.labels
+    if predicts_numbers(train.task):
+        return np.arange(len(labels)) < _SAMPLE
     place = labels.groupby(labels).cumcount().to_numpy()
     chosen = place < _SAMPLE_OF_CLASS
     return chosen & (np.cumsum(chosen) <= max(_SAMPLE, 2 * labels.nunique()))
@@ -102,15 +105,17 @@ def _check_folds(split: Split, project: Project) -> Iterator[Finding]:
     if len(options.candidates) < 2 and not searches:
         return
     try:
-        require_rows_for_folds(split.train.labels, options.folds)
+        require_rows_for_folds(split.train, options.folds)
     except DataError as error:
+        numbers = predicts_numbers(project.task)
+        rarest = len(split.train) if numbers else split.train.labels.value_counts().iloc[-1]
         yield Finding(
             "split.too-few-for-folds",
             "error",
             "train",
             "Too few rows for the folds",
             error.message,
-            score=float(split.train.labels.value_counts().iloc[-1]),
+            score=float(rarest),
             limit=float(options.folds),
             next_step=error.next_step or "",
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
+
 import pandas as pd
 from numpy.typing import NDArray
 
@@ -11,10 +12,10 @@ from tiltyard.drift.profiles import Reference, Rows, build_reference
 from tiltyard.drift.profiles.rows import RowOrder
 from tiltyard.drift.row_order import find_group_columns, order_rows
 from tiltyard.project import Project
-from tiltyard.promotion.offline_predictions import PredictedRows
+from tiltyard.promotion.offline_predictions import Predicted, PredictedNumbers
 
 
-def build_reference_profile(split: Split, predictions: PredictedRows, project: Project) -> Reference:
+def build_reference_profile(split: Split, predictions: Predicted, project: Project) -> Reference:
     """The profile with which later traffic is compared, and how alike rows of one group or period are.
 
     Columns are profiled on the training rows; predictions, and words that the model has not seen, on the test rows.
@@ -27,12 +28,12 @@ def build_reference_profile(split: Split, predictions: PredictedRows, project: P
         project: names the columns of groups and time.
     """
     columns = find_group_columns(split.train.frame, _name_inputs(split.train), project)
-    labels: NDArray[np.object_] = split.train.labels.to_numpy(dtype=object)
+    labels: NDArray[Any] = split.train.labels.to_numpy()
     training = Rows(split.train.inputs, labels=labels, order=_order_side(split.train, columns, project))
     test = Rows(
         split.test.inputs,
-        predictions.labels,
-        predictions.probabilities.max(axis=1),
+        predictions.values if isinstance(predictions, PredictedNumbers) else predictions.labels,
+        None if isinstance(predictions, PredictedNumbers) else predictions.probabilities.max(axis=1),
         order=_order_side(split.test, columns, project),
     )
     return build_reference(training, test)

@@ -17,17 +17,28 @@ from tiltyard.data.conform.labels import LabelCodec
 from tiltyard.data.conform.schema import TableSchema
 from tiltyard.data.content_hash import content_keys
 from tiltyard.drift.profiles import FILE as PROFILE
-from tiltyard.evaluation import Evaluation, plot_confusion_matrix, plot_per_class, plot_reliability
+from tiltyard.evaluation import (
+    AnyEvaluation,
+    Evaluation,
+    NumberPredictions,
+    plot_confusion_matrix,
+    plot_errors,
+    plot_per_class,
+    plot_predicted,
+    plot_reliability,
+    plot_residuals,
+)
 from tiltyard.evaluation.metrics.metric_names import make_class_metric_name
 from tiltyard.jsonable import to_json_object
 from tiltyard.pipeline.training.data_checks import DataCheck
 from tiltyard.pipeline.training.keep_rows import KeptRows
+from tiltyard.pipeline.training.prediction_intervals import make_prediction_intervals
 from tiltyard.pipeline.training.reference_profile import build_reference_profile
 from tiltyard.pipeline.training.reproduce import RECIPE, describe_recipe
 from tiltyard.pipeline.training.steps import EvaluatedModel, TrainedModel
 from tiltyard.project import Project
 from tiltyard.promotion.model_analysis import log_analysis
-from tiltyard.promotion.offline_predictions import PredictedRows
+from tiltyard.promotion.offline_predictions import Predicted, PredictedNumbers, PredictedRows
 from tiltyard.registry import (
     HOLDOUT,
     ExperimentTracker,
@@ -36,6 +47,8 @@ from tiltyard.registry import (
     VersionCard,
     write_package,
 )
+from tiltyard.registry.package.holdout_predictions import HOLDOUT_NUMBERS, HoldoutNumbers
+from tiltyard.registry.package.packaging import INTERVALS
 from tiltyard.registry.package.signing import Signer
 from tiltyard.registry.package.stored_evaluation import EVALUATION
 from tiltyard.scoring import choose_scorer
@@ -88,17 +101,7 @@ def log_run(  # noqa: PLR0913  one argument for each thing that is logged
         )
         tracker.log_text(validation.html(), "validation/report.html")
         tracker.log_dict(to_json_object(evaluation), "metrics.json")
-        tracker.log_dict(
-            {"classes": list(evaluation.classes), "matrix": [list(row) for row in evaluation.confusion_matrix]},
-            "confusion_matrix.json",
-        )
-        tracker.log_text(evaluation.classification_report, "classification_report.txt")
-        truth = split.test.labels.to_numpy(dtype=str)
-        tracker.log_figure(plot_confusion_matrix(evaluation), "plots/confusion_matrix.png")
-        tracker.log_figure(plot_per_class(evaluation), "plots/per_class.png")
-        tracker.log_figure(
-            plot_reliability(truth, predictions.probabilities, predictions.classes), "plots/reliability.png"
-        )
+        _log_evaluation(tracker, trial)
         log_analysis(tracker, trial.examination)
         with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
             package = Path(folder) / MODEL_ARTIFACT
@@ -109,7 +112,7 @@ def log_run(  # noqa: PLR0913  one argument for each thing that is logged
                 card,
                 training_keys=content_keys(split.train.inputs),
                 attachments={
-                    HOLDOUT: HoldoutPredictions(truth, predictions.labels, predictions.probabilities).to_bytes(),
+                    **_describe_held_out(trial, project, tracker),
                     EVALUATION: trial.to_stored().to_bytes(),
                     PROFILE: build_reference_profile(split, predictions, project).to_bytes(),
                 },
@@ -119,6 +122,43 @@ def log_run(  # noqa: PLR0913  one argument for each thing that is logged
             model_uri = tracker.log_package(package, MODEL_ARTIFACT)
         _record_trials(tracker, run.run_id, model)
         return LoggedRun(run.run_id, model_uri, card)
+
+
+def _log_evaluation(tracker: ExperimentTracker, trial: EvaluatedModel) -> None:
+    """The figures as text and JSON, and pictures of them."""
+    evaluation, predictions, facts = trial.evaluation, trial.predictions, trial.facts
+    if isinstance(evaluation, Evaluation) and isinstance(predictions, PredictedRows):
+        tracker.log_dict(
+            {"classes": list(evaluation.classes), "matrix": [list(row) for row in evaluation.confusion_matrix]},
+            "confusion_matrix.json",
+        )
+        tracker.log_text(evaluation.classification_report, "classification_report.txt")
+        tracker.log_figure(plot_confusion_matrix(evaluation), "plots/confusion_matrix.png")
+        tracker.log_figure(plot_per_class(evaluation), "plots/per_class.png")
+        truth = trial.split.test.labels.to_numpy(dtype=str)
+        reliability = plot_reliability(truth, predictions.probabilities, predictions.classes)
+        tracker.log_figure(reliability, "plots/reliability.png")
+    if isinstance(facts, NumberPredictions):
+        tracker.log_text(evaluation.report, "regression_report.txt")
+        tracker.log_figure(plot_predicted(facts), "plots/predicted.png")
+        tracker.log_figure(plot_residuals(facts), "plots/residuals.png")
+        tracker.log_figure(plot_errors(facts), "plots/errors.png")
+
+
+def _describe_held_out(trial: EvaluatedModel, project: Project, tracker: ExperimentTracker) -> dict[str, bytes]:
+    """The predictions for the test side as files of the version, and of numbers their intervals, which are logged."""
+    predictions, facts = trial.predictions, trial.facts
+    if isinstance(predictions, PredictedRows):
+        truth = trial.split.test.labels.to_numpy(dtype=str)
+        return {HOLDOUT: HoldoutPredictions(truth, predictions.labels, predictions.probabilities).to_bytes()}
+    if not isinstance(facts, NumberPredictions):
+        raise TypeError("numbers were predicted, and are evaluated as classes")
+    intervals = make_prediction_intervals(trial.model, trial.split, facts, project)
+    measured = intervals.measured[0]
+    tracker.log_dict(to_json_object(intervals), "intervals.json")
+    tracker.log_metrics({"interval_coverage": measured.share, "interval_width": measured.width or float("inf")})
+    held_out = HoldoutNumbers(facts.truth, facts.predicted).to_bytes()
+    return {HOLDOUT_NUMBERS: held_out, INTERVALS: intervals.to_bytes()}
 
 
 def _record_trials(tracker: ExperimentTracker, parent: str, model: TrainedModel) -> None:
@@ -153,10 +193,10 @@ def run_params(project: Project, split: Split, model: TrainedModel) -> dict[str,
     }
 
 
-def run_metrics(evaluation: Evaluation, model: TrainedModel) -> dict[str, float]:
+def run_metrics(evaluation: AnyEvaluation, model: TrainedModel) -> dict[str, float]:
     """The metrics of a run: overall, per class (``positive.f1``), the time of fitting and the cross-validation."""
     metrics = {**evaluation.metrics, "fit_seconds": model.seconds}
-    for label, values in evaluation.per_class.items():
+    for label, values in evaluation.per_class.items() if isinstance(evaluation, Evaluation) else ():
         metrics.update({make_class_metric_name(label, name): value for name, value in values.items()})
     metrics.update({f"cv.{score.candidate.name}": score.mean for score in model.ranking})
     return metrics
@@ -214,7 +254,7 @@ def _other_columns(train: Dataset) -> tuple[str, ...]:
     return tuple(str(name) for name in train.frame.columns if name not in read)
 
 
-def _samples(test: Dataset, predictions: PredictedRows) -> Samples:
+def _samples(test: Dataset, predictions: Predicted) -> Samples:
     """The first rows of the test side, with the predictions of the training."""
     rows = test.inputs.head(SAMPLE_ROWS)
     if isinstance(rows, pd.Series):
@@ -223,6 +263,8 @@ def _samples(test: Dataset, predictions: PredictedRows) -> Samples:
         # JSON knows no NaN; a gap is null, as a caller would send it.
         plain = rows.astype(object).where(rows.notna(), None).to_dict(orient="records")
         inputs = [{str(name): value for name, value in row.items()} for row in plain]
+    if isinstance(predictions, PredictedNumbers):
+        return Samples(inputs=tuple(inputs), numbers=tuple(map(float, predictions.values[: len(rows)])))
     return Samples(
         inputs=tuple(inputs),
         probabilities=tuple(tuple(map(float, row)) for row in predictions.probabilities[: len(rows)]),

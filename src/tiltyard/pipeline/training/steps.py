@@ -5,13 +5,23 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from tiltyard.data import Dataset, Split
 from tiltyard.data.conform.labels import order_classes
-from tiltyard.evaluation import Evaluation, GuessBaseline, Importance, evaluate_predictions, get_metric, guess_baseline
+from tiltyard.evaluation import (
+    AnyEvaluation,
+    EvaluatedRows,
+    GuessBaseline,
+    Importance,
+    NumberEvaluation,
+    evaluate_rows,
+    get_metric,
+    guess_baseline,
+)
 from tiltyard.models import (
     FEW_ROWS,
     Candidate,
@@ -28,8 +38,9 @@ from tiltyard.pipeline.training.bias_mitigation import fit_params
 from tiltyard.pipeline.training.retrainings import plan_retrainings
 from tiltyard.project import Project
 from tiltyard.promotion.model_analysis import ModelAnalysis, analyse_model
-from tiltyard.promotion.offline_predictions import PredictedRows, compare_with_labels, predict_dataset
+from tiltyard.promotion.offline_predictions import Predicted, PredictedRows, compare_with_labels, predict_rows
 from tiltyard.registry.package.stored_evaluation import ConfusedLabels, StoredEvaluation
+from tiltyard.tasks import predicts_numbers
 
 
 @dataclass(frozen=True)
@@ -52,7 +63,9 @@ class TrainedModel:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The labels in the order of the probability columns."""
+        """The labels in the order of the probability columns; none where it predicts numbers."""
+        if predicts_numbers(self.candidate.task):
+            return ()
         return order_classes(str(label) for label in self.pipeline.classes_)
 
     @property
@@ -72,14 +85,27 @@ class EvaluatedModel:
         evaluation: how these compare with the truth.
         examination: a closer look: slices, fairness, calibration and what its predictions depend on.
         guess: what always guessing reaches on the same rows, by the project's metric.
+        facts: the predictions with the truth.
     """
 
     split: Split
     model: TrainedModel
-    predictions: PredictedRows
-    evaluation: Evaluation
+    predictions: Predicted
+    evaluation: AnyEvaluation
     examination: ModelAnalysis
     guess: GuessBaseline
+    facts: EvaluatedRows
+
+    @property
+    def class_predictions(self) -> PredictedRows:
+        """The predictions of a model of classes.
+
+        Raises:
+            TypeError: it predicts numbers.
+        """
+        if not isinstance(self.predictions, PredictedRows):
+            raise TypeError("the model predicts numbers, not classes")
+        return self.predictions
 
     def to_stored(self) -> StoredEvaluation:
         """What of the evaluation travels with the version, and is shown of it."""
@@ -89,17 +115,24 @@ class EvaluatedModel:
             metric=self.guess.metric,
             value=found.metrics.get(self.guess.metric),
             guesses={str(kind): value for kind, value in self.guess.values.items()},
-            classes=found.classes,
-            confusion=tuple(
-                ConfusedLabels(true, predicted, count)
-                for true, counts in enumerate(found.confusion_matrix)
-                for predicted, count in enumerate(counts)
-                if count
-            ),
+            **_describe_kind(found),
             fairness=analysis.fairness,
             importance=analysis.importance,
             change=analysis.change,
         )
+
+
+def _describe_kind(found: AnyEvaluation) -> dict[str, Any]:
+    """What is stored of an evaluation of classes, or of numbers."""
+    if isinstance(found, NumberEvaluation):
+        return {"bias": found.bias, "error_quantiles": dict(found.error_quantiles)}
+    confusion = tuple(
+        ConfusedLabels(true, predicted, count)
+        for true, counts in enumerate(found.confusion_matrix)
+        for predicted, count in enumerate(counts)
+        if count
+    )
+    return {"classes": found.classes, "confusion": confusion}
 
 
 def train_model(
@@ -138,6 +171,7 @@ def _choose(
         return found.best.candidate, (), found.trials
     if len(candidates) == 1:
         return candidates[0], (), ()
+    sign = 1.0 if get_metric(options.metric).bigger_is_better else -1.0
     ranking = rank_candidates(
         candidates,
         train,
@@ -146,17 +180,21 @@ def _choose(
         random_state=plan.random_state,
         positive=plan.positive,
         group=plan.group,
-        on_scored=lambda score: say(f"{score.candidate.name}: {options.metric} {score.mean:.4f}"),
+        on_scored=lambda score: say(f"{score.candidate.name}: {options.metric} {sign * score.mean:.4f}"),
     )
     return ranking[0].candidate, tuple(ranking), ()
 
 
 def _describe(trial: SearchTrial, metric: str) -> str:
     params = ", ".join(
-        f"{name.removeprefix('classifier__')}={f'{value:.4g}' if isinstance(value, float) else value}"
-        for name, value in trial.params.items()
+        f"{name}={f'{value:.4g}' if isinstance(value, float) else value}"
+        for name, value in (
+            (name.removeprefix("classifier__").removeprefix("regressor__"), value)
+            for name, value in trial.params.items()
+        )
     )
-    outcome = f"failed: {trial.problem}" if trial.problem else f"{metric} {trial.mean:.4f}"
+    sign = 1.0 if get_metric(metric).bigger_is_better else -1.0
+    outcome = f"failed: {trial.problem}" if trial.problem else f"{metric} {sign * trial.mean:.4f}"
     return f"trial {trial.number}: {trial.candidate.name} {params or 'as it stands'}: {outcome} ({trial.seconds:.1f} s)"
 
 
@@ -165,9 +203,9 @@ def evaluate_model(
 ) -> EvaluatedModel:
     """Evaluate a fitted candidate on the test side; ``champion`` is what the champion goes by, where there is one."""
     with threadpool_limits(1 if len(split.test) < FEW_ROWS else None, user_api="openmp"):
-        predictions = predict_dataset(model.pipeline, split.test.inputs)
+        predictions = predict_rows(model.pipeline, split.test)
     facts = compare_with_labels(predictions, split.test, project)
     retrain = plan_retrainings(model.candidate, split.train, project, model.seconds)
     examination = analyse_model(model.pipeline, facts, split.test, project, champion, retrain)
     guess = guess_baseline(get_metric(project.training.metric), facts, seed=project.training.random_state)
-    return EvaluatedModel(split, model, predictions, evaluate_predictions(facts), examination, guess)
+    return EvaluatedModel(split, model, predictions, evaluate_rows(facts), examination, guess, facts)

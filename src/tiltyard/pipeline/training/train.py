@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tiltyard.data import Dataset, Split, load_dataset, split_dataset
-from tiltyard.evaluation import get_metric
+from tiltyard.evaluation import get_metric, get_task_metric
 from tiltyard.formatting import format_count
 from tiltyard.jsonable import to_json_object
 from tiltyard.models import Candidate, select_candidates
@@ -26,6 +26,7 @@ from tiltyard.promotion.challenge import PromotionResult, challenge_champion
 from tiltyard.promotion.context import Workspace
 from tiltyard.promotion.model_analysis import champion_importance, check_analysis
 from tiltyard.registry import ExperimentTracker, VersionInfo
+from tiltyard.tasks import predicts_numbers
 
 
 @dataclass(frozen=True)
@@ -186,7 +187,7 @@ def _make_plan(project: Project, tracker: ExperimentTracker, workspace: Workspac
         again = load_recipe(project, request.from_version, request.candidates, tracker, workspace)
         project = again.project
     for name in (project.training.metric, *project.promotion.floors):
-        get_metric(name)  # a misspelt metric is reported before the work, not after
+        get_task_metric(name, project.task)  # a misspelt metric is reported before the work, not after
     recipes: Sequence[Candidate] = request.recipes or select_candidates(
         request.candidates or project.training.candidates, project.task, project.root
     )
@@ -238,7 +239,8 @@ def _fit_and_evaluate(
 
 
 def _describe_data(dataset: Dataset) -> str:
-    return f"{format_count(len(dataset), 'row')}, {format_count(len(dataset.classes), 'label')}, from {dataset.source}"
+    labels = "" if predicts_numbers(dataset.task) else f"{format_count(len(dataset.classes), 'label')}, "
+    return f"{format_count(len(dataset), 'row')}, {labels}from {dataset.source}"
 
 
 def _describe_split(split: Split) -> str:

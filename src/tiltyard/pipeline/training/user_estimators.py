@@ -19,17 +19,18 @@ from tiltyard.formatting import join_names
 from tiltyard.models import Candidate
 from tiltyard.models.calibration import ensure_probabilities
 from tiltyard.models.preprocessing import drop_unused_dates, linear_preprocessor, tree_preprocessor
+from tiltyard.models.tabular import REGRESSOR
 from tiltyard.models.text import default_vectoriser
 from tiltyard.pipeline.training.steps import TrainedModel
 from tiltyard.suggest import nearest
-from tiltyard.tasks import Task
+from tiltyard.tasks import Task, predicts_numbers
 
 logger = logging.getLogger(__name__)
 
 _TREES = ("BaseDecisionTree", "BaseForest", "BaseHistGradientBoosting", "BaseGradientBoosting")
 _TREES_BY_DEFAULT = ("BaseBagging", "BaseWeightBoosting")
 _BOOSTERS = ("lightgbm", "xgboost", "catboost")
-_GIVE = "Give a classifier, such as RandomForestClassifier(), or a pipeline that ends in one."
+_GIVE = "Give a classifier or a regressor, such as RandomForestClassifier(), or a pipeline that ends in one."
 
 
 @dataclass(frozen=True)
@@ -72,44 +73,59 @@ class UserEstimator:
         except (ValueError, TypeError) as error:
             raise UsageError(
                 f"The {self.name} cannot be fitted: {_first_line(error)}.",
-                next_step="Correct the model or its parameters. A bare classifier gets its columns prepared (words, "
+                next_step="Correct the model or its parameters. A bare estimator gets its columns prepared (words, "
                 "gaps, dates); your pipeline has to prepare them itself.",
                 code="model.fit-failed",
             ) from error
         return drop_unused_dates(fitted)
 
 
-def prepare_estimator(model: Any, params: Mapping[str, Any], inputs: pd.Series | pd.DataFrame) -> UserEstimator:
+def is_number_model(model: Any) -> bool:
+    """Whether a user's model predicts numbers; what is not an estimator does not."""
+    try:
+        return not inspect.isclass(model) and bool(is_regressor(model))
+    except (AttributeError, TypeError):  # an object without scikit-learn's tags
+        return False
+
+
+def prepare_estimator(
+    model: Any, params: Mapping[str, Any], inputs: pd.Series | pd.DataFrame, task: Task
+) -> UserEstimator:
     """An unfitted pipeline of a copy of the user's model; the model itself is not changed.
 
-    A single classifier is prepared as the built-in candidates are: for trees categories are coded, for others numbers
+    A single estimator is prepared as the built-in candidates are: for trees categories are coded, for others numbers
     are scaled and categories one-hot; texts become TF-IDF weights. A pipeline is taken as it stands. Without
-    probabilities the classifier is calibrated.
+    probabilities a classifier is calibrated.
 
     Args:
-        model: a scikit-learn classifier or pipeline.
+        model: a scikit-learn classifier, regressor or pipeline.
         params: parameters to set; of a pipeline also those of its last step without ``step__``. One that the model does
             not have is only logged, unless it is almost the name of one.
         inputs: the training rows: a Series of texts, or a table.
+        task: what is predicted from what.
 
     Raises:
-        UsageError: it is not a classifier (``model.not-a-classifier``), or a parameter is misspelt.
+        UsageError: it is not an estimator of the task (``model.not-a-classifier``, ``model.other-target``), or a
+            parameter is misspelt.
     """
-    _require_classifier(model)
+    _require_estimator(model, task)
+    numbers = predicts_numbers(task)
     ours = clone(model)
     logged_only = _set_params(ours, params)
     if isinstance(ours, Pipeline):
-        return UserEstimator(ensure_probabilities(ours), type(ours.steps[-1][1]).__name__, logged_only)
+        whole = ours if numbers else ensure_probabilities(ours)
+        return UserEstimator(whole, type(ours.steps[-1][1]).__name__, logged_only)
     step: Any
     if isinstance(inputs, pd.Series):
         step = ("tfidf", default_vectoriser())
     else:
         step = ("columns", tree_preprocessor() if _cuts_columns(ours) else linear_preprocessor())
-    pipeline = Pipeline([step, ("classifier", ensure_probabilities(ours))])
+    last = (REGRESSOR, ours) if numbers else ("classifier", ensure_probabilities(ours))
+    pipeline = Pipeline([step, last])
     return UserEstimator(pipeline, type(ours).__name__, logged_only)
 
 
-def _require_classifier(model: Any) -> None:
+def _require_estimator(model: Any, task: Task) -> None:
     kind = type(model).__name__
     if model is None:
         raise UsageError("The model is None.", next_step=_GIVE, code="model.not-a-classifier")
@@ -129,23 +145,32 @@ def _require_classifier(model: Any) -> None:
             next_step="Give a classifier with predict_proba or decision_function.",
             code="model.no-probabilities",
         )
+    if is_number_model(model) != predicts_numbers(task):
+        given, wanted = ("numbers", "classes") if is_number_model(model) else ("classes", "numbers")
+        raise UsageError(
+            f"The model ({kind}) predicts {given}, and the project's task is {task}.",
+            next_step=f"Give a model that predicts {wanted}, or change project.task.",
+            code="model.other-target",
+        )
     what = _describe_other(model)
     if what:
         raise UsageError(f"The model ({kind}) {what}.", next_step=_GIVE, code="model.not-a-classifier")
 
 
 def _describe_other(model: Any) -> str:
-    """What an estimator that is not a classifier does; empty for a classifier."""
-    if is_classifier(model):
+    """What an estimator does that predicts neither classes nor numbers; empty for one that does."""
+    if is_classifier(model) or is_regressor(model):
         return ""
-    if is_regressor(model):
-        return "predicts numbers, and Tiltyard trains classifiers"
     if is_clusterer(model):
-        return "finds groups without labels, and Tiltyard trains classifiers"
+        return "finds groups without labels, and Tiltyard trains classifiers and regressors"
     if is_outlier_detector(model):
-        return "finds outliers without labels, and Tiltyard trains classifiers"
+        return "finds outliers without labels, and Tiltyard trains classifiers and regressors"
     # A class of the user's own may lack scikit-learn's tags.
-    return "" if hasattr(model, "predict_proba") or hasattr(model, "decision_function") else "is not a classifier"
+    return (
+        ""
+        if hasattr(model, "predict_proba") or hasattr(model, "decision_function")
+        else "is neither a classifier nor a regressor"
+    )
 
 
 def _set_params(ours: Any, params: Mapping[str, Any]) -> tuple[str, ...]:

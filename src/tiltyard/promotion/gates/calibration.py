@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tiltyard.evaluation import Comparison, Evaluation
+from tiltyard.evaluation import AnyEvaluation, Comparison
 from tiltyard.jsonable import to_json_object
 from tiltyard.promotion.gates.champion import numbers
 from tiltyard.promotion.gates.verdict import GateResult
@@ -10,7 +10,7 @@ from tiltyard.promotion.gates.verdict import GateResult
 METRIC = "calibration_error"
 
 
-def calibration_limit(limit: float, challenger: Evaluation) -> GateResult:
+def calibration_limit(limit: float, challenger: AnyEvaluation) -> GateResult:
     """Whether the expected calibration error stays at or below a limit."""
     value = challenger.metrics.get(METRIC)
     title = f"Calibration error at most {limit:g}"

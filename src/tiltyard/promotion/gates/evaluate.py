@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tiltyard.errors import UsageError
-from tiltyard.evaluation import Comparison, Evaluation, get_metric
+from tiltyard.evaluation import AnyEvaluation, Comparison, get_metric
 from tiltyard.project import PromotionSection
 from tiltyard.promotion.gates.calibration import calibration_gate, calibration_limit
 from tiltyard.promotion.gates.champion import champion_gate
@@ -21,8 +21,8 @@ from tiltyard.promotion.gates.verdict import GateResult, Verdict, make_verdict
 
 def run_gates(
     promotion: PromotionSection,
-    challenger: Evaluation,
-    champion: Evaluation | None,
+    challenger: AnyEvaluation,
+    champion: AnyEvaluation | None,
     comparison: Comparison | None,
     *,
     metric: str,
@@ -64,7 +64,9 @@ def run_gates(
     )
 
 
-def standalone_gates(promotion: PromotionSection, challenger: Evaluation, inspection: GateInputs) -> list[GateResult]:
+def standalone_gates(
+    promotion: PromotionSection, challenger: AnyEvaluation, inspection: GateInputs
+) -> list[GateResult]:
     """The gates that a challenger passes or not, whichever version is champion.
 
     Raises:
@@ -74,7 +76,7 @@ def standalone_gates(promotion: PromotionSection, challenger: Evaluation, inspec
 
 
 def _standalone_inspections(
-    promotion: PromotionSection, challenger: Evaluation, inspection: GateInputs
+    promotion: PromotionSection, challenger: AnyEvaluation, inspection: GateInputs
 ) -> Iterator[GateResult]:
     for name, least in sorted(promotion.floors.items()):
         yield floor_gate(name, least, challenger)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tiltyard.evaluation import Evaluation, get_metric
+from tiltyard.evaluation import AnyEvaluation, get_metric
 from tiltyard.promotion.gates.verdict import GateResult
 
 
-def floor_gate(name: str, least: float, challenger: Evaluation) -> GateResult:
+def floor_gate(name: str, least: float, challenger: AnyEvaluation) -> GateResult:
     """Whether a metric reaches its floor; of a metric where less is better, stays below its ceiling.
 
     Raises:

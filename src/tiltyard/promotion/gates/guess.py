@@ -8,8 +8,8 @@ from tiltyard.errors import DataError
 from tiltyard.evaluation import (
     GUESSES,
     Comparison,
+    EvaluatedRows,
     GuessBaseline,
-    LabelledPredictions,
     compare,
     get_metric,
     guess_baseline,
@@ -31,7 +31,7 @@ TITLE = "Better than always guessing (there is no champion yet)"
 def guess_gate(
     promotion: PromotionSection,
     metric_name: str,
-    labelled: LabelledPredictions,
+    labelled: EvaluatedRows,
     seed: int,
     inspection: GateInputs = NOT_INSPECTED,
 ) -> GateResult:
@@ -66,8 +66,8 @@ def guess_gate(
 def guess_gate_after(
     promotion: PromotionSection,
     metric_name: str,
-    champion: LabelledPredictions,
-    challenger: LabelledPredictions,
+    champion: EvaluatedRows,
+    challenger: EvaluatedRows,
     seed: int,
 ) -> GateResult | None:
     """Whether a challenger beats always guessing, where the champion that it meets does not, as one by force.

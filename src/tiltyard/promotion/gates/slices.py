@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tiltyard.evaluation import get_metric
 from tiltyard.jsonable import to_json_object
 from tiltyard.project import PromotionSection
 from tiltyard.promotion.gates.inspection import GateInputs
@@ -22,7 +23,8 @@ def slice_gate(promotion: PromotionSection, inspection: GateInputs) -> GateResul
             for part in worse[:SHOWN]
         )
         more = f" and {len(worse) - SHOWN} more" if len(worse) > SHOWN else ""
-        message = f"accuracy is lower than the champion's on {listed}{more}"
+        what = get_metric(worse[0].metric).title.lower()
+        message = f"{what} is worse than the champion's on {listed}{more}"
     elif compared:
         message = f"none of {len(compared)} slices is worse by more than chance{left_out}"
     else:

@@ -6,6 +6,7 @@ import io
 import zipfile
 import zlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,9 @@ HOLDOUT = "held_out.npz"
 
 MOST_ROWS = 20_000
 """Rows that are kept; of more, every so-manieth."""
+
+HOLDOUT_NUMBERS = "held_out_numbers.npz"
+"""The same of a version that predicts numbers."""
 
 _MOST_BYTES = 512 * 1024**2
 
@@ -58,11 +62,8 @@ class HoldoutPredictions:
             ArtifactError: they are something else.
         """
         try:
-            with zipfile.ZipFile(io.BytesIO(content)) as archive:
-                if sum(entry.file_size for entry in archive.infolist()) > _MOST_BYTES:
-                    raise ValueError("they would take far too much memory")
-            with np.load(io.BytesIO(content), allow_pickle=False) as stored:
-                rows = cls(stored["truth"], stored["predicted"], stored["probabilities"])
+            stored = _read_arrays(content)
+            rows = cls(stored["truth"], stored["predicted"], stored["probabilities"])
             kinds = [held.dtype.kind for held in (rows.truth, rows.predicted, rows.probabilities)]
             if kinds != ["U", "U", "f"] or not rows._is_whole():
                 raise ValueError("their columns do not fit together")
@@ -73,6 +74,54 @@ class HoldoutPredictions:
     def _is_whole(self) -> bool:
         rows = self.truth.shape
         return len(rows) == 1 and rows == self.predicted.shape == self.probabilities.shape[:-1]
+
+
+@dataclass(frozen=True)
+class HoldoutNumbers:
+    """n rows that a version of numbers was not trained on.
+
+    Attributes:
+        truth: n true numbers.
+        predicted: n predicted numbers.
+    """
+
+    truth: NDArray[np.float64]
+    predicted: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.truth)
+
+    def to_bytes(self) -> bytes:
+        """The rows as the file of a version, at most ``MOST_ROWS`` of them."""
+        step = max(1, -(-len(self) // MOST_ROWS))
+        file = io.BytesIO()
+        np.savez_compressed(file, truth=self.truth[::step], predicted=self.predicted[::step])
+        return file.getvalue()
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> HoldoutNumbers:
+        """The rows that ``to_bytes`` wrote down; pickled arrays are refused.
+
+        Raises:
+            ArtifactError: they are something else.
+        """
+        try:
+            stored = _read_arrays(content)
+            rows = cls(stored["truth"], stored["predicted"])
+            kinds = [held.dtype.kind for held in (rows.truth, rows.predicted)]
+            if kinds != ["f", "f"] or rows.truth.ndim != 1 or rows.truth.shape != rows.predicted.shape:
+                raise ValueError("their columns do not fit together")
+        except UNREADABLE as error:
+            raise unreadable(HOLDOUT_NUMBERS, error) from None
+        return rows
+
+
+def _read_arrays(content: bytes) -> dict[str, NDArray[Any]]:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        if sum(entry.file_size for entry in archive.infolist()) > _MOST_BYTES:
+            raise ValueError("they would take far too much memory")
+    with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+        return {name: stored[name] for name in stored.files}
 
 
 UNREADABLE = (

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from tiltyard.data.conform.schema import TableSchema
 from tiltyard.errors import ArtifactError
 from tiltyard.registry.package.signing import NO_KEYS, SIGNATURE, KeyRing
-from tiltyard.tasks import Task, reads_text
+from tiltyard.tasks import Task, predicts_numbers, reads_text
 
 FOLDER = "tiltyard"
 MANIFEST = f"{FOLDER}/manifest.json"
@@ -27,13 +27,15 @@ class Samples(BaseModel):
 
     Attributes:
         inputs: each ``{"text": …}`` or the features by name.
-        probabilities: the probabilities of each, in the order of the classes.
+        probabilities: the probabilities of each, in the order of the classes; none where numbers are predicted.
+        numbers: the predicted number of each; none where classes are predicted.
     """
 
     model_config = ConfigDict(frozen=True)
 
     inputs: tuple[dict[str, Any], ...] = ()
     probabilities: tuple[tuple[float, ...], ...] = ()
+    numbers: tuple[float, ...] = ()
 
 
 class ScorerChoice(BaseModel):
@@ -61,7 +63,7 @@ class VersionCard(BaseModel):
         model_name: the registered model that it is for; empty where that was not known.
         task: what is predicted from what.
         candidate: the recipe.
-        classes: the labels in the order of the probability columns.
+        classes: the labels in the order of the probability columns; none where numbers are predicted.
         positive: the label that counts as positive, if one was named.
         columns: feature columns in order, with their pandas dtypes; one column ``text`` for texts.
         table_schema: of a table, the kinds of the features, what training knew of them, how cells are read; None for
@@ -120,7 +122,8 @@ class Manifest(VersionCard):
     @model_validator(mode="after")
     def _samples_fit(self) -> Self:
         inputs = self.samples.inputs
-        if len(self.samples.probabilities) != len(inputs):
+        predicted = self.samples.numbers if predicts_numbers(self.task) else self.samples.probabilities
+        if len(predicted) != len(inputs):
             raise ValueError("the samples have another number of predictions than of rows")
         if reads_text(self.task) and any(not isinstance(row.get("text"), str) for row in inputs):
             raise ValueError("a row of the samples has no text")

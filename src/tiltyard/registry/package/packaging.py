@@ -16,9 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiltyard.errors import ArtifactError, UsageError
+from tiltyard.evaluation import IntervalCalibration
 from tiltyard.libraries import installed_version, runtime_versions
 from tiltyard.registry.mlflow_env import quiet_mlflow
-from tiltyard.registry.package.holdout_predictions import HOLDOUT, UNREADABLE, HoldoutPredictions, unreadable
+from tiltyard.registry.package.holdout_predictions import (
+    HOLDOUT,
+    HOLDOUT_NUMBERS,
+    UNREADABLE,
+    HoldoutNumbers,
+    HoldoutPredictions,
+    unreadable,
+)
 from tiltyard.registry.package.manifest import (
     FOLDER,
     MANIFEST,
@@ -36,12 +44,14 @@ from tiltyard.registry.package.trusted_types import trusted_type_names
 from tiltyard.registry.package.version_seal import check_identity
 from tiltyard.registry.ports import VersionInfo
 from tiltyard.settings import Settings
-from tiltyard.tasks import reads_text
+from tiltyard.tasks import predicts_numbers, reads_text
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
 MODEL_FILE = "model.skops"
+INTERVALS = "intervals.json"
+"""Name of the file with what makes intervals of predicted numbers."""
 LIBRARIES = ("tiltyard", "scikit-learn", "numpy", "scipy", "pandas", "skops", "mlflow")
 # What a served model needs at the least; the exact versions are in the manifest.
 REQUIREMENTS = ("scikit-learn", "numpy", "scipy", "pandas", "skops")
@@ -67,7 +77,7 @@ class Package:
 
     @cached_property
     def pipeline(self) -> Pipeline:
-        """The model as a pipeline: a single classifier is one of one step."""
+        """The model as a pipeline: a single estimator is one of one step."""
         from sklearn.pipeline import Pipeline  # noqa: PLC0415
 
         return self.model if isinstance(self.model, Pipeline) else Pipeline([("classifier", self.model)])
@@ -96,6 +106,26 @@ class Package:
         """
         path = f"{FOLDER}/{name}"
         return read_verified(self.folder, self.manifest, path) if path in self.manifest.files else None
+
+    @property
+    def intervals(self) -> IntervalCalibration | None:
+        """What makes intervals of its predicted numbers; None where it predicts classes, or was packaged without.
+
+        Raises:
+            ArtifactError: their file was changed since the version was read.
+        """
+        content = self.attachment(INTERVALS)
+        return None if content is None else IntervalCalibration.from_bytes(content)
+
+    @property
+    def held_out_numbers(self) -> HoldoutNumbers | None:
+        """The predicted and the true numbers of the rows that it was evaluated on; None where it was packaged without.
+
+        Raises:
+            ArtifactError: their file was changed since the version was read.
+        """
+        content = self.attachment(HOLDOUT_NUMBERS)
+        return None if content is None else HoldoutNumbers.from_bytes(content)
 
     @property
     def held_out(self) -> HoldoutPredictions | None:
@@ -203,13 +233,13 @@ def _save_mlflow_model(folder: Path, pipeline: Pipeline, card: VersionCard, trus
     with tempfile.TemporaryDirectory(prefix="tiltyard-") as elsewhere, quiet_mlflow():
         import mlflow.sklearn  # noqa: PLC0415
         from mlflow.models import Model  # noqa: PLC0415
-        from sklearn.dummy import DummyClassifier  # noqa: PLC0415
+        from sklearn.dummy import DummyClassifier, DummyRegressor  # noqa: PLC0415
 
         written = Path(elsewhere) / MODEL_FILE
         write_model(pipeline, written)
         needed = _needed_types(written, trusted_type_names(trusted_types))
         mlflow.sklearn.save_model(
-            DummyClassifier(),
+            DummyRegressor() if predicts_numbers(card.task) else DummyClassifier(),
             str(folder),
             serialization_format="skops",
             skops_trusted_types=needed or None,
@@ -271,7 +301,7 @@ def _needed_types(file: Path, allowed: frozenset[str], what: str = "The model") 
 
 
 def _signature(card: VersionCard) -> Any:
-    """Inputs as MLflow checks them: an array of texts, or columns by name; outputs are labels.
+    """Inputs as MLflow checks them: an array of texts, or columns by name; outputs are labels, as text or as numbers.
 
     Columns have any type. MLflow takes whole numbers neither for double, nor fractions or gaps for long, nor categories
     for string, nor gaps for boolean: with narrower types a version would refuse its own training rows.
@@ -285,7 +315,8 @@ def _signature(card: VersionCard) -> Any:
         inputs = Schema([ColSpec(AnyType(), name, required=False) for name in card.columns])
     else:
         inputs = None
-    return ModelSignature(inputs=inputs, outputs=Schema([ColSpec(DataType.string)]))
+    output = DataType.double if predicts_numbers(card.task) else DataType.string
+    return ModelSignature(inputs=inputs, outputs=Schema([ColSpec(output)]))
 
 
 def _example(card: VersionCard) -> Any:

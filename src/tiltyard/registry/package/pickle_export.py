@@ -18,7 +18,7 @@ from tiltyard.models.to_sklearn import to_sklearn_pipeline, to_sklearn_step
 from tiltyard.registry.package.manifest import Manifest, digest
 from tiltyard.registry.package.object_graph import walk_objects as parts_of
 from tiltyard.registry.package.packaging import Package
-from tiltyard.tasks import reads_text
+from tiltyard.tasks import predicts_numbers, reads_text
 
 PROTOCOL = 4
 TOLERANCE = 1e-9
@@ -98,8 +98,12 @@ def _compare(package: Package, before: Any, model: Any) -> tuple[int, float | No
         return 0, None
     try:
         inputs = _rows_of(package)
-        given = model.predict_proba(inputs if before is None else before.transform(inputs))
-        difference = float(np.max(np.abs(given - package.pipeline.predict_proba(inputs))))
+        call = _name_call(package.manifest)
+        given = getattr(model, call)(inputs if before is None else before.transform(inputs))
+        expected = getattr(package.pipeline, call)(inputs)
+        # Numbers have the unit of the label; the tolerance is one of probabilities.
+        unit = max(1.0, float(np.max(np.abs(expected)))) if predicts_numbers(package.manifest.task) else 1.0
+        difference = float(np.max(np.abs(given - expected))) / unit
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ArtifactError(
             f"The version cannot predict its sample rows: {(str(error) or type(error).__name__).splitlines()[0]}.",
@@ -108,11 +112,15 @@ def _compare(package: Package, before: Any, model: Any) -> tuple[int, float | No
         ) from None
     if not difference <= TOLERANCE:
         raise ArtifactError(
-            f"The exported model does not predict as the version does: probabilities differ by up to {difference:.3g}.",
+            f"The exported model does not predict as the version does: it differs by up to {difference:.3g}.",
             next_step="Report it, and use the version itself: it is an MLflow model.",
             code="export.other-answers",
         )
     return len(samples), difference
+
+
+def _name_call(manifest: Manifest) -> str:
+    return "predict" if predicts_numbers(manifest.task) else "predict_proba"
 
 
 def _rows_of(package: Package) -> Any:
@@ -139,11 +147,11 @@ def _find_needs(parts: Iterable[Any]) -> dict[str, tuple[str, ...]]:
 
 def _write_requirements(files: Sequence[str], manifest: Manifest, needs: Mapping[str, tuple[str, ...]]) -> str:
     """What loading the files needs, as pip reads it, and how they are used."""
-    ours = needs.get("tiltyard")
+    ours, call = needs.get("tiltyard"), _name_call(manifest)
     called = (
-        "predict_proba takes texts, transformed by the vectoriser where there is one."
+        f"{call} takes texts, transformed by the vectoriser where there is one."
         if reads_text(manifest.task)
-        else f"predict_proba takes a pandas DataFrame with the columns {', '.join(manifest.columns)}"
+        else f"{call} takes a pandas DataFrame with the columns {', '.join(manifest.columns)}"
         + ("; dates as datetime64 or ISO 8601." if ours else ".")
     )
     libraries = manifest.libraries

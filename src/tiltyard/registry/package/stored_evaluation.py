@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tiltyard.evaluation import FairnessReport, Importance, ImportanceChange
 from tiltyard.jsonable import from_jsonable, to_jsonable
@@ -43,22 +43,26 @@ class StoredEvaluation:
         metric: name of the metric by which versions are compared.
         value: its value; None where it is not defined on these rows.
         guesses: the same metric of guessing, by kind of guess (``GUESSES``).
-        classes: k labels.
+        classes: k labels; none where it predicts numbers.
         confusion: the cells of the confusion matrix that are not 0.
         fairness: how the groups of the sensitive columns are treated; None where no column is named sensitive.
         importance: what the version goes by; None where that is not known.
         change: how that differs from the champion of that time; None where there was none to compare with.
+        bias: of numbers, the mean of predicted less true number.
+        error_quantiles: of numbers, the absolute error by the share of rows that have no larger one.
     """
 
     rows: int
     metric: str
     value: float | None
     guesses: Mapping[str, float]
-    classes: tuple[str, ...]
-    confusion: tuple[ConfusedLabels, ...]
+    classes: tuple[str, ...] = ()
+    confusion: tuple[ConfusedLabels, ...] = ()
     fairness: FairnessReport | None = None
     importance: Importance | None = None
     change: ImportanceChange | None = None
+    bias: float | None = None
+    error_quantiles: Mapping[str, float] = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
         """The evaluation as the file of a version."""

@@ -44,6 +44,16 @@ TRUSTED_TYPES: tuple[str, ...] = (
     "sklearn._loss.link.LogitLink",
     "sklearn._loss.link.MultinomialLogit",
     "sklearn._loss.link.Interval",
+    *(
+        f"sklearn._loss._loss.Cy{loss}"
+        for loss in ("HalfSquaredError", "AbsoluteError", "PinballLoss", "HalfPoissonLoss", "HalfGammaLoss")
+    ),
+    *(
+        f"sklearn._loss.loss.{loss}"
+        for loss in ("HalfSquaredError", "AbsoluteError", "PinballLoss", "HalfPoissonLoss", "HalfGammaLoss")
+    ),
+    "sklearn._loss.link.IdentityLink",
+    "sklearn._loss.link.LogLink",
     # Its preparation of categories: check_array with settings. A partial of anything else is refused by the name of
     # that function.
     "functools.partial",

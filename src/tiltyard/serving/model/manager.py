@@ -29,7 +29,7 @@ from tiltyard.serving.model.champion_check import ChampionCheck
 from tiltyard.serving.model.last_good import LastGood
 from tiltyard.serving.model.served_version import ServedVersion
 from tiltyard.serving.model.smoke_test import smoke_test
-from tiltyard.tasks import Task
+from tiltyard.tasks import Task, predicts_numbers
 
 log = logging.getLogger(__name__)
 
@@ -228,6 +228,12 @@ class ModelManager:
 
     def _prepare(self, info: VersionInfo, package: Package) -> tuple[ServedVersion, dict[str, Any]]:
         """Warm up and smoke-test a loaded version."""
+        if predicts_numbers(package.manifest.task):
+            raise ArtifactError(
+                f"Version {info.version} of {info.name} predicts numbers, which this server cannot serve yet.",
+                next_step="Predict with it offline: tiltyard predict --file FILE",
+                code="artifact.numbers-not-served",
+            )
         expected = self.served.task
         if expected is not None and package.manifest.task != expected:
             raise ArtifactError(

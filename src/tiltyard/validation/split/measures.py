@@ -24,24 +24,32 @@ SHIFT = DriftOptions(false_alarm_rate=0.01, min_rows=30)
 
 
 def measure_split(
-    train: tuple[pd.DataFrame, pd.Series], test: tuple[pd.DataFrame, pd.Series], adversarial: bool
+    train: tuple[pd.DataFrame, pd.Series],
+    test: tuple[pd.DataFrame, pd.Series],
+    adversarial: bool,
+    *,
+    numbers: bool = False,
 ) -> dict[str, Any]:
-    """Measures between two sides, each of inputs and labels; see `as_frame` and `as_labels`."""
+    """Measures between two sides, each of inputs and labels (``numbers`` or classes); see `as_frame`, `as_labels`."""
     names = [[str(name) for name in side[0].columns] for side in (train, test)]
     shared = [name for name in names[0] if name in names[1]]
-    table, is_test = _join_sides(train, test, shared)
+    table, is_test = _join_sides(train, test, shared, numbers=numbers)
     label = table.columns[-1]
     shifts = compare_rows(table, is_test, SHIFT, domain_classifier=adversarial)
     return {
-        "sizes": _measure_sizes(label, is_test),
+        "sizes": _measure_sizes(None if numbers else label, is_test),
         "columns": {
             "only_train": [name for name in names[0] if name not in names[1]],
             "only_test": [name for name in names[1] if name not in names[0]],
         },
         "duplicates": _measure_duplicates(table, is_test),
         "near_duplicates": _measure_near_duplicates(table, is_test),
-        "label_shift": describe_label_shift(shifts.evaluation.tests, (label.take(~is_test), label.take(is_test))),
-        "feature_shift": describe_feature_shift(shifts.evaluation.tests, table.features),
+        "label_shift": describe_label_shift(
+            shifts.evaluation.tests, None if numbers else (label.take(~is_test), label.take(is_test))
+        ),
+        "feature_shift": describe_feature_shift(
+            shifts.evaluation.tests, (*table.features, *((label,) if numbers else ()))
+        ),
         "adversarial": describe_separation(shifts),
     }
 
@@ -77,26 +85,41 @@ def as_labels(labels: Any, rows: int, side: str) -> pd.Series:
 
 
 def _join_sides(
-    train: tuple[pd.DataFrame, pd.Series], test: tuple[pd.DataFrame, pd.Series], shared: list[str]
+    train: tuple[pd.DataFrame, pd.Series],
+    test: tuple[pd.DataFrame, pd.Series],
+    shared: list[str],
+    *,
+    numbers: bool,
 ) -> tuple[Table, Mask]:
     """Both sides as one table, so that equal values have equal codes; and which rows are the test side."""
     label = LABEL
     while label in shared:
         label += "_"
     columns = {name: pd.concat([train[0][name], test[0][name]], ignore_index=True) for name in shared}
-    columns[label] = pd.concat([train[1], test[1]], ignore_index=True)
+    columns[label] = pd.concat([train[1], test[1]], ignore_index=True).astype(np.float64 if numbers else object)
     frame = pd.DataFrame(columns)
     is_test = np.arange(len(frame)) >= len(train[1])
-    return read_table(frame, "split", Roles(label=label)), is_test
+    return read_table(frame, "split", Roles(label=label, numbers=numbers)), is_test
 
 
-def _measure_sizes(label: Column, is_test: Mask) -> dict[str, Any]:
-    counts = {side: _count_values(label, mask) for side, mask in (("train", ~is_test), ("test", is_test))}
-    names = [str(value) for value in label.distinct]
+def _measure_sizes(label: Column | None, is_test: Mask) -> dict[str, Any]:
+    """Rows of each side, and of each label there; numbers have no rows each."""
+    if label is None:
+        counted: dict[str, Any] = {"train_labels": {}, "test_labels": {}}
+    else:
+        counted = _count_labels(label, is_test)
     return {
         "train": int(np.count_nonzero(~is_test)),
         "test": int(np.count_nonzero(is_test)),
         "test_share": float(is_test.mean()) if len(is_test) else 0.0,
+        **counted,
+    }
+
+
+def _count_labels(label: Column, is_test: Mask) -> dict[str, Any]:
+    counts = {side: _count_values(label, mask) for side, mask in (("train", ~is_test), ("test", is_test))}
+    names = [str(value) for value in label.distinct]
+    return {
         "train_labels": dict(zip(names, counts["train"].tolist(), strict=True)),
         "test_labels": dict(zip(names, counts["test"].tolist(), strict=True)),
     }

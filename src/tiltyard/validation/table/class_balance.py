@@ -25,7 +25,8 @@ def measure_classes(table: Table) -> dict[str, Any]:
     """
     label = table.label
     if label is None:
-        return {"judged": False, "label": None, "counts": {}}
+        target = None if table.target is None else table.target.name
+        return {"judged": False, "label": None, "target": target, "counts": {}}
     places = [place for place, value in enumerate(label.distinct) if str(value)]
     counts = {str(label.distinct[place]): int(label.counts[place]) for place in places}
     counts = dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
@@ -45,6 +46,8 @@ def measure_classes(table: Table) -> dict[str, Any]:
 def evaluate_classes(measured: dict[str, Any], limits: ValidationSection) -> list[Finding]:
     """Findings about the labels."""
     name = measured["label"]
+    if name is None and measured.get("target") is not None:
+        return []  # a number to predict has no classes
     if name is None:
         return [
             could_not_judge(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -32,8 +33,12 @@ Bins = NDArray[np.intp]
 
 
 def measure_leakage(table: Table) -> dict[str, Any]:
-    """How well each column alone tells the labels apart, 0 (chance) to 1 (perfectly); see `measure_power`."""
-    label = table.label
+    """How well each column alone tells the labels apart, 0 (chance) to 1 (perfectly); see `measure_power`.
+
+    Of a number to predict the labels are the quarters of its rows, and a column of numbers is also held against it by
+    rank (see `_agreement`).
+    """
+    label = table.label or _part_target(table)
     if label is None or not _is_measurable(label):
         unclear = label is not None and label.different >= 2
         return {"judged": False, "unclear": unclear, "columns": {}, "text": {}, "evidence": {}}
@@ -52,10 +57,25 @@ def measure_leakage(table: Table) -> dict[str, Any]:
                 if _strong_finding(power):
                     evidence[subject] = {"names_label": _names_labels(column, cue, label, rows)}
         elif column.different > 1 or (column.different == 1 and column.gaps.any()):
-            power = columns[column.name] = _power(column, rows, codes, half)
+            power = columns[column.name] = max(
+                _power(column, rows, codes, half), _agreement(column, table.target, rows)
+            )
             if _strong_finding(power):
                 evidence[column.name] = _describe_rule(column, rows, codes, [label.distinct[place] for place in places])
     return {"judged": True, "unclear": False, "columns": columns, "text": text, "evidence": evidence}
+
+
+def _part_target(table: Table) -> Column | None:
+    """The quarters of the number to predict as classes: what tells them apart gives the number away, too."""
+    target = table.target
+    if target is None or not target.numeric or len(target.ordered) < _LEAST_ROWS:
+        return None
+    edges = np.unique(np.quantile(target.ordered, [0.25, 0.5, 0.75]))
+    places = np.searchsorted(edges, target.numbers, side="right")
+    codes = np.where(np.isfinite(target.numbers), places, -1).astype(np.intp)
+    names = [f"quarter {place + 1}" for place in range(len(edges) + 1)]
+    counts = np.bincount(codes[codes >= 0], minlength=len(names)).astype(np.int64)
+    return replace(target, codes=codes, distinct=names, counts=counts)
 
 
 def measure_power(bins: Bins, labels: Bins, half: Mask | None = None) -> float:
@@ -139,6 +159,29 @@ def _power(column: Column, rows: Bins, labels: Bins, half: Mask) -> float:
         # Rows without a number cannot be classified by a threshold; they are right by chance, which adds nothing to J.
         powers.append(float(known.mean()) * measure_threshold_power(numbers[known], labels[known], half[known]))
     return max(powers)
+
+
+def _agreement(column: Column, target: Column | None, rows: Bins) -> float:
+    """The squared rank correlation (Spearman, American Journal of Psychology 15, 1904) with the number to predict.
+
+    A copy of the number, in whatever unit or scale, has 1; 0 where there is no such number.
+    """
+    if target is None or column.kind not in ("number", "time") or not column.numeric:
+        return 0.0
+    first, second = column.numbers[rows], target.numbers[rows]
+    known = np.isfinite(first) & np.isfinite(second)
+    if known.sum() < _LEAST_ROWS:
+        return 0.0
+    ours, theirs = _rank(first[known]), _rank(second[known])
+    if np.ptp(ours) == 0 or np.ptp(theirs) == 0:
+        return 0.0
+    return float(known.mean()) * float(np.corrcoef(ours, theirs)[0, 1]) ** 2
+
+
+def _rank(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean ranks: equal values have one."""
+    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts - 1) / 2)[places]
 
 
 def _youden(numbers: NDArray[np.float64], labels: Bins, taught: Mask) -> float:

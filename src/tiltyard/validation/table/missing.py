@@ -42,7 +42,7 @@ def evaluate_missing(measured: dict[str, Any], rows: int, limits: ValidationSect
     """Findings about missing cells."""
     found, few = [], {}
     for name, column in measured["columns"].items():
-        if column["role"] == "label":
+        if column["role"] in ("label", "target"):
             found += _evaluate_label(name, column)
         elif column["role"] == "feature" and column["share"] > 0:
             if column["share"] >= min(_TELL, limits.max_missing) or column["share"] > limits.max_missing:

@@ -38,14 +38,19 @@ Schema = Mapping[str, ColumnSchema]
 
 
 def infer_required_schema(
-    frame: pd.DataFrame, *, label: str | None = None, text: str | None = None, rules: ReadingRules = USUAL_RULES
+    frame: pd.DataFrame,
+    *,
+    label: str | None = None,
+    text: str | None = None,
+    rules: ReadingRules = USUAL_RULES,
+    numbers: bool = False,
 ) -> dict[str, ColumnSchema]:
     """The schema that a frame keeps: types, known categories (up to 100), and no negative numbers where there are none.
 
-    The label's categories are always written down; ``missing`` is allowed where cells are missing, and in
-    columns with few rows nothing else counts as a rule.
+    The label's categories are always written down (of ``numbers`` to predict there are none); ``missing`` is allowed
+    where cells are missing, and in columns with few rows nothing else counts as a rule.
     """
-    roles = Roles(label=label, text=text, features=tuple(map(str, frame.columns)))
+    roles = Roles(label=label, text=text, features=tuple(map(str, frame.columns)), numbers=numbers)
     table = read_table(frame, "schema", roles, rules)
     return {column.name: _infer_column(column) for column in table.columns}
 
