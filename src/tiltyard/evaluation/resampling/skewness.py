@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr
 
-from tiltyard.evaluation.labelled_predictions import LabelledPredictions
+from tiltyard.evaluation.labelled_predictions import Evaluated
 from tiltyard.evaluation.metrics import Metric
 from tiltyard.evaluation.resampling.by_group import divide_groups
-from tiltyard.evaluation.resampling.row_kinds import distinct_rows
+from tiltyard.evaluation.resampling.row_kinds import RowKinds, distinct_rows
 
 # Of the skewness of a sample: rare bad groups are often not in it, so it is too small (ADR 0086).
 _SKEWNESS_WEIGHT = 1.5
@@ -48,29 +48,25 @@ def corrected_tails(leads: NDArray[np.float64]) -> tuple[float, float]:
     return float(stdtr(count - 1, -z)), float(stdtr(count - 1, z))
 
 
-def group_tails(
-    metric: Metric, champion: LabelledPredictions, challenger: LabelledPredictions, *, seed: int = 0
-) -> tuple[float, float]:
+def group_tails(metric: Metric, champion: Evaluated, challenger: Evaluated, *, seed: int = 0) -> tuple[float, float]:
     """``corrected_tails`` for a lead by any metric; groups' leads are what leaving out each in turn shows (jackknife).
 
     Args:
         metric: what is compared; it must be defined for both.
-        champion: the champion's predictions for n rows, in groups.
+        champion: the champion's predictions for n rows; without groups each row is one.
         challenger: the challenger's predictions for the same rows, with the same classes.
         seed: of the division of many groups into parts.
 
     Returns:
         The p-value of a lead, and that of a loss; 1 where the metric is not defined without some group.
     """
-    if champion.clusters is None:
-        raise ValueError("Rows that are each by themselves have no groups.")
-    parts = divide_groups(champion.clusters, np.random.default_rng([seed, 3]))
+    clusters = np.arange(len(champion)) if champion.clusters is None else champion.clusters
+    parts = divide_groups(clusters, np.random.default_rng([seed, 3]))
     first, second = replace(champion, clusters=parts), replace(challenger, clusters=parts)
-    first, second, kinds = distinct_rows(metric, first, second)
+    one, other, counted = distinct_rows(metric, first, second)
+    kinds: RowKinds = counted
     whole = kinds.counts[None, :].astype(np.float64)
-    found = [
-        metric.weighted(second, weights) - metric.weighted(first, weights) for weights in (whole, *kinds.leave_out())
-    ]
+    found = [metric.weighted(other, weights) - metric.weighted(one, weights) for weights in (whole, *kinds.leave_out())]
     differences = np.concatenate(found) * (1.0 if metric.bigger_is_better else -1.0)
     if np.isnan(differences).any():
         return 1.0, 1.0
