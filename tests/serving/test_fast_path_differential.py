@@ -190,3 +190,59 @@ def test_any_request_gets_the_same_response_on_both_paths(
     """Whatever comes, the two paths send one response."""
     fast, asgi = both_ways(sites[kind], body, headers)
     assert fast == asgi
+
+
+DOUBLED = {
+    "Authorization": ("Bearer nonsense", "Bearer nonsense"),
+    "X-API-Key": ("one", "two"),
+    "Content-Type": ("application/json", "text/plain"),
+    "Idempotency-Key": ("one", "two"),
+    "X-Prediction-Key": ("one", "two"),
+    "X-Route-Key": ("one", "two"),
+    "Origin": ("http://localhost", "http://evil.example"),
+    "Sec-Fetch-Site": ("none", "cross-site"),
+    "X-Forwarded-Prefix": ("/a", "/b"),
+}
+
+
+@pytest.mark.parametrize("name", DOUBLED)
+@pytest.mark.parametrize("path", ["/predict", "/predict/batch", "/invocations", "/health", "/metrics"])
+@pytest.mark.parametrize("kind", ["text", "keys"])
+def test_a_doubled_header_is_refused_on_every_path(
+    sites: dict[str, ServerUnderTest], kind: str, path: str, name: str
+) -> None:
+    """A header that means one thing is refused when it comes twice, equal or not, by whatever path."""
+    method = "GET" if path in ("/health", "/metrics") else "POST"
+    lines = [(name, value) for value in DOUBLED[name]]
+    found = [send_lines(sites[kind], method, path, [*lines, *more]) for more in ([], [("Expect", "100-continue")])]
+    assert found[0] == found[1]
+    status, problem = found[0]
+    assert (status, problem["code"]) == (400, "request.header")
+    assert name.lower() in problem["detail"]
+
+
+def test_a_doubled_list_is_joined_on_both_paths(sites: dict[str, ServerUnderTest]) -> None:
+    """Lines of a header that is a list are one list: two encodings are one after the other, cookies are cookies."""
+    for lines, expected in (
+        ([("Content-Encoding", "gzip"), ("Content-Encoding", "gzip")], 415),
+        ([("Accept", "text/html"), ("Accept", "application/json"), ("Cookie", "a=b"), ("Cookie", "c=d")], 200),
+    ):
+        for more in ([], [("Expect", "100-continue")]):
+            assert send_lines(sites["text"], "POST", "/predict", [*lines, *more])[0] == expected
+
+
+def send_lines(
+    running: ServerUnderTest, method: str, path: str, lines: list[tuple[str, str]]
+) -> tuple[int, dict[str, Any]]:
+    """Status and body of the response to a request with these lines of headers."""
+    body = b'{"text":"good"}' if method == "POST" else b""
+    connection = HTTPConnection("127.0.0.1", running.port, timeout=30)
+    try:
+        connection.putrequest(method, path)
+        for name, value in [*lines, ("Content-Length", str(len(body)))]:
+            connection.putheader(name, value)
+        connection.endheaders(body)
+        response = connection.getresponse()
+        return response.status, json.loads(response.read())
+    finally:
+        connection.close()

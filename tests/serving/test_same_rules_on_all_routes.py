@@ -135,7 +135,7 @@ def test_two_idempotency_keys_are_refused(films: ServerUnderTest, path: str) -> 
     headers = [("Idempotency-Key", "a"), ("Idempotency-Key", "b"), ("Content-Type", "application/json")]
     response = films.client.post(path, content=json.dumps(body_for(path, {"text": "a film"})), headers=headers)
     problem = response.json()
-    assert (response.status_code, problem["code"], problem["type"]) == (400, "idempotency.key", "/docs#idempotency.key")
+    assert (response.status_code, problem["code"], problem["type"]) == (400, "request.header", "/docs#request.header")
 
 
 @pytest.mark.parametrize("path", ROUTES)

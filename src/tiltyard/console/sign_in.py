@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from tiltyard.project import ServingSection
 from tiltyard.serving.auth import Guard, SignIns, guard_for
 from tiltyard.serving.auth.scopes import RequiredScope
+from tiltyard.serving.headers import read_headers
 from tiltyard.serving.problem_details import RequestError, from_error
 
 SIGN_IN, SIGN_OUT = "/sign-in", "/sign-out"
@@ -125,7 +126,7 @@ class Guarded:
             return _sign_in_page(page, f"{error.message} {error.next_step}", error.status)
         if caller.key is None:
             return _sign_in_page(page)
-        by_tls = self._guard.proxies.trusts(address) and _read_header(scope, b"x-forwarded-proto") == b"https"
+        by_tls = self._guard.proxies.came_by_tls(address, read_headers(scope["headers"]))
         cookie = self._sign_ins.begin(scope, caller.key, secure=by_tls)
         return RedirectResponse(page, 303, {"Set-Cookie": cookie})
 
@@ -145,8 +146,7 @@ def _sign_in_page(page: str, problem: str = "", status: int = 200) -> Response:
 
 
 def _read_header(scope: Scope, wanted: bytes) -> bytes:
-    headers: list[tuple[bytes, bytes]] = scope["headers"]
-    return next((value for name, value in headers if name == wanted), b"")
+    return read_headers(scope["headers"]).get(wanted, b"")
 
 
 async def _read_body(receive: Receive) -> bytes:

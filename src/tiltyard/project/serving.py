@@ -80,7 +80,8 @@ class ServingSection(Section):
     )
     trusted_proxies: tuple[str, ...] = Field(
         default=(),
-        description="Addresses or networks of proxies in front, whose X-Forwarded-For and X-Forwarded-Prefix count.",
+        description="Addresses or networks of proxies in front, whose headers (Forwarded, X-Forwarded-For, "
+        "X-Forwarded-Prefix) count.",
     )
     rate_limit: float | None = Field(
         default=None, gt=0, description="Most requests a second of one caller (API key, or address); beyond, 429."

@@ -58,6 +58,7 @@ EXPLAINED = frozenset(
         "registry.unavailable",
         "request.forwarded",
         "request.head-too-large",
+        "request.header",
         "request.host",
         "request.key",
         "request.malformed",

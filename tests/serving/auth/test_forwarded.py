@@ -15,6 +15,7 @@ from tiltyard.errors import UsageError
 from tiltyard.project import ServingSection
 from tiltyard.serving.auth import guard_for
 from tiltyard.serving.auth.forwarded import NOTE, TrustedProxies, note_untrusted_proxy
+from tiltyard.serving.headers import read_headers
 from tiltyard.serving.problem_details import RequestError
 
 
@@ -26,8 +27,9 @@ def proxied(tmp_path_factory: pytest.TempPathFactory, text_package: Path) -> Ite
         yield running
 
 
-def forwarded(*values: str) -> list[tuple[bytes, bytes]]:
-    return [(b"x-forwarded-for", value.encode()) for value in values]
+def forwarded(*values: str, name: str = "X-Forwarded-For") -> list[tuple[bytes, bytes]]:
+    """Lines of a header, in the form of an ASGI scope."""
+    return [(name.lower().encode(), value.encode()) for value in values]
 
 
 @pytest.mark.parametrize(
@@ -44,7 +46,57 @@ def forwarded(*values: str) -> list[tuple[bytes, bytes]]:
 )
 def test_the_caller_is_the_last_address_that_no_trusted_proxy_has(values: list[str], caller: str) -> None:
     """Of the addresses in X-Forwarded-For the last one counts that is not a trusted proxy's."""
-    assert TrustedProxies(["10.0.0.0/8"]).find_caller("10.0.0.2", forwarded(*values)) == caller
+    assert find_caller(forwarded(*values)) == caller
+
+
+@pytest.mark.parametrize(
+    ("values", "caller"),
+    [
+        (["for=198.51.100.7"], "198.51.100.7"),
+        (["For=203.0.113.9;proto=http, for=198.51.100.7;by=10.0.0.2"], "198.51.100.7"),
+        (['for="198.51.100.7:4711", for="10.0.0.3"'], "198.51.100.7"),
+        (["for=203.0.113.9", 'for="[2001:db8::1]:80";proto=https'], "2001:db8::1"),
+        (["for=unknown, for=10.0.0.3"], "10.0.0.3"),
+        (["for=198.51.100.7, for=_hidden"], "10.0.0.2"),
+        (["proto=https"], "10.0.0.2"),
+        (["for=203.0.113.9;for=198.51.100.7"], "10.0.0.2"),
+        (['for="203.0.113.9', "for=198.51.100.7"], "10.0.0.2"),  # an open quote of the caller's
+        (['for="', 'for="[2001:db8::1]"'], "10.0.0.2"),
+        (["nonsense"], "10.0.0.2"),
+    ],
+)
+def test_forwarded_means_what_x_forwarded_for_means(values: list[str], caller: str) -> None:
+    """Of the addresses in Forwarded the last one counts that is not a trusted proxy's; a broken one does not count."""
+    assert find_caller(forwarded(*values, name="Forwarded")) == caller
+
+
+def test_where_both_headers_name_other_callers_neither_counts() -> None:
+    """A proxy writes one of the two headers, and may pass on the other as its caller made it up."""
+    listed = forwarded("203.0.113.9")
+    assert find_caller([*listed, *forwarded("for=203.0.113.9", name="Forwarded")]) == "203.0.113.9"
+    assert find_caller([*listed, *forwarded("for=198.51.100.7", name="Forwarded")]) == "10.0.0.2"
+
+
+@pytest.mark.parametrize(
+    ("address", "headers", "expected"),
+    [
+        ("10.0.0.2", {"X-Forwarded-Proto": "https"}, True),
+        ("10.0.0.2", {"Forwarded": "proto=http, for=192.0.2.1;proto=https"}, True),
+        ("10.0.0.2", {"X-Forwarded-Proto": "https", "Forwarded": "proto=http"}, False),
+        ("10.0.0.2", {"X-Forwarded-Proto": "https, http"}, False),
+        ("10.0.0.2", {}, False),
+        ("192.0.2.1", {"X-Forwarded-Proto": "https"}, False),
+    ],
+)
+def test_tls_is_what_a_trusted_proxy_says(address: str, headers: dict[str, str], expected: bool) -> None:
+    """The last proxy's word counts where it is trusted, and where its headers agree."""
+    lines = [pair for name, value in headers.items() for pair in forwarded(value, name=name)]
+    assert TrustedProxies(["10.0.0.0/8"]).came_by_tls(address, read_headers(lines)) is expected
+
+
+def find_caller(lines: list[tuple[bytes, bytes]]) -> str:
+    """The caller of a request that came from a trusted proxy."""
+    return TrustedProxies(["10.0.0.0/8"]).find_caller("10.0.0.2", read_headers(lines))
 
 
 def test_without_trust_the_headers_do_not_count() -> None:
@@ -53,7 +105,7 @@ def test_without_trust_the_headers_do_not_count() -> None:
     proxies = TrustedProxies(["10.0.0.0/8"], reported.append)
     headers = [*forwarded("198.51.100.7"), (b"x-forwarded-prefix", b"/films")]
     for _ in range(2):
-        assert proxies.find_caller("192.0.2.1", headers) == "192.0.2.1"
+        assert proxies.find_caller("192.0.2.1", read_headers(headers)) == "192.0.2.1"
         assert proxies.find_prefix("192.0.2.1", headers) == ""
     assert reported == ["192.0.2.1"]
     assert proxies.find_prefix("10.1.1.1", headers) == "/films"

@@ -14,8 +14,6 @@ from urllib.parse import urlsplit
 from tiltyard.serving.problem_details import RequestError
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-HEADERS_READ = frozenset({b"host", b"origin", b"referer", b"sec-fetch-site", b"sec-fetch-mode"})
-"""The headers that these checks read."""
 
 
 def check_host_header(headers: Mapping[bytes, bytes]) -> None:

@@ -12,14 +12,15 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 
 from tiltyard.errors import UsageError
 from tiltyard.serving.problem_details import RequestError
 
-FORWARDED_FOR = b"x-forwarded-for"
+_FORWARDED_FOR = b"x-forwarded-for"
+_FORWARDED = b"forwarded"
 NOTE = "untrusted-proxy"
 """File in a host's state folder: the address of a proxy that forwards requests and is not trusted."""
 _PREFIX = b"x-forwarded-prefix"
@@ -43,6 +44,10 @@ _SIGNS = frozenset(
     }
 )
 _FIRST_PARTS = (b"x-forwarded-", b"cf-", b"x-envoy-", b"x-azure-", b"x-appengine-", b"x-vercel-", b"tailscale-")
+_PARAMETER = re.compile(
+    r"\s*(?P<name>[\w!#$%&'*+.^`|~-]+)="
+    r"(?:(?P<token>[^\s\",;]*)|\"(?P<quoted>(?:[^\"\\]|\\.)*+)\")\s*(?:(?P<end>[,;])|\Z)"
+)
 _WHOLE_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 _ADDRESS = re.compile(r"\[(?P<six>[^\]]+)\](?::\d+)?|(?P<four>[\d.]+)(?::\d+)?")
 
@@ -67,18 +72,43 @@ class TrustedProxies:
         self.on_untrusted = on_untrusted
         self._reported = False
 
-    def find_caller(self, address: str, headers: Iterable[tuple[bytes, bytes]]) -> str:
+    def find_caller(self, address: str, headers: Mapping[bytes, bytes]) -> str:
         """The address of the caller of a request that was forwarded.
+
+        A proxy writes ``X-Forwarded-For`` or ``Forwarded``, and may pass on what the caller sent in the other. So where
+        both are there and name different callers, neither counts: the caller is the proxy, and shares its rate limit.
 
         Args:
             address: where the connection comes from.
-            headers: the request's, of which one names an address.
+            headers: the request's.
         """
+        listed, written = headers.get(_FORWARDED_FOR), headers.get(_FORWARDED)
+        if listed is None and written is None:
+            return address
         if not self.trusts(address):
             self._report(address)
             return address
-        sent = b",".join(value for name, value in headers if name == FORWARDED_FOR)
-        for part in reversed(sent.decode("latin-1").split(",")):
+        callers = set()
+        if listed is not None:
+            callers.add(self._follow(address, listed.decode("latin-1").split(",")))
+        if written is not None:
+            callers.add(self._follow(address, [element.get("for", "") for element in read_forwarded(written)]))
+        return callers.pop() if len(callers) == 1 else address
+
+    def came_by_tls(self, address: str, headers: Mapping[bytes, bytes]) -> bool:
+        """Whether a trusted proxy says that the caller's connection to it was encrypted, and no header contradicts."""
+        if not self.trusts(address):
+            return False
+        schemes = set()
+        if (listed := headers.get(b"x-forwarded-proto")) is not None:
+            schemes.add(listed.decode("latin-1").rpartition(",")[2].strip().lower())
+        if elements := read_forwarded(headers.get(_FORWARDED, b"")):
+            schemes.add(elements[-1].get("proto", "").lower())
+        return schemes == {"https"}
+
+    def _follow(self, address: str, parts: Sequence[str]) -> str:
+        """The caller, from the end of a list of addresses to which each proxy appended where its request came from."""
+        for part in reversed(parts):
             found = _read_address(part.strip())
             if found is None:
                 return address  # what stands before it is not known
@@ -88,11 +118,13 @@ class TrustedProxies:
         return address
 
     def find_prefix(self, address: str, headers: Iterable[tuple[bytes, bytes]]) -> str:
-        """The prefix under which callers see the server, such as ``/films``; empty for none."""
+        """The prefix under which callers see the server, such as ``/films``; empty for none, and for several."""
         if not self.trusts(address):
             return ""
-        sent = next((value for name, value in headers if name == _PREFIX), b"")
-        prefix = sent.decode("latin-1").strip().rstrip("/")
+        sent = [value for name, value in headers if name == _PREFIX]
+        if len(sent) != 1:
+            return ""
+        prefix = sent[0].decode("latin-1").strip().rstrip("/")
         return prefix if _WHOLE_PREFIX.fullmatch(prefix) else ""
 
     def trusts(self, address: str) -> bool:
@@ -115,6 +147,33 @@ class TrustedProxies:
             address,
         )
         self.on_untrusted(address)
+
+
+def read_forwarded(value: bytes) -> Sequence[Mapping[str, str]]:
+    """The elements of a header ``Forwarded`` (RFC 7239), one for each proxy: its parameters, names in lower case.
+
+    A header that is not of that form has one element without parameters: a quote that a caller left open must not take
+    in what a proxy appended.
+    """
+    text = value.decode("latin-1").strip()
+    if not text:
+        return []
+    elements: list[dict[str, str]] = [{}]
+    place = 0
+    while place < len(text):
+        found = _PARAMETER.match(text, place)
+        if found is None:
+            return [{}]
+        name = found["name"].lower()
+        if name in elements[-1]:
+            return [{}]
+        quoted = found["quoted"]
+        plain = found["token"] if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
+        elements[-1][name] = plain
+        place = found.end()
+        if found["end"] == ",":
+            elements.append({})
+    return elements
 
 
 def check_not_forwarded(headers: Iterable[tuple[bytes, bytes]]) -> None:

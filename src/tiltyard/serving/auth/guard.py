@@ -14,16 +14,16 @@ from typing import Any
 
 from tiltyard.errors import UsageError
 from tiltyard.project import ServingSection
-from tiltyard.serving.auth import cross_site
 from tiltyard.serving.auth.caller import Caller, identify_by_key, restrict_anonymous, trust_anonymous
 from tiltyard.serving.auth.cross_site import check_host_header, check_same_site, is_loopback
-from tiltyard.serving.auth.forwarded import FORWARDED_FOR, TrustedProxies, check_not_forwarded
+from tiltyard.serving.auth.forwarded import TrustedProxies, check_not_forwarded
 from tiltyard.serving.auth.key_reloader import KeyReloader
 from tiltyard.serving.auth.keys import ApiKey, ApiScope, KeySet, read_own_key
 from tiltyard.serving.auth.keys_mark import KeysMark
 from tiltyard.serving.auth.rate_limit import RateLimiter
 from tiltyard.serving.auth.scopes import RequiredScope, required_scope
 from tiltyard.serving.auth.sign_ins import SignIns
+from tiltyard.serving.headers import read_headers
 from tiltyard.serving.problem_details import RequestError
 
 AsgiScope = Mapping[str, Any]
@@ -31,7 +31,6 @@ AsgiScope = Mapping[str, Any]
 log = logging.getLogger(__name__)
 
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="tiltyard"'}
-_HEADERS_READ = cross_site.HEADERS_READ | {b"authorization", b"x-api-key", b"cookie", FORWARDED_FOR}
 
 
 class Guard:
@@ -105,14 +104,13 @@ class Guard:
             Its caller.
 
         Raises:
-            RequestError: 503 where the host has lost its keys; 401 without a valid key; 403 where the key lacks the
-                scope, the request comes from a page of another site, or was forwarded to what is open; 421 where it
-                names another host; 429 where the caller sends too many.
+            RequestError: 400 where a header that means one thing was sent twice; 503 where the host has lost its keys;
+                401 without a valid key; 403 where the key lacks the scope, the request comes from a page of another
+                site, or was forwarded to what is open; 421 where it names another host; 429 where the caller sends too
+                many.
         """
-        headers = {name: value for name, value in scope["headers"] if name in _HEADERS_READ}
-        address = (scope.get("client") or ("",))[0]
-        if FORWARDED_FOR in headers:
-            address = self.proxies.find_caller(address, scope["headers"])
+        headers = read_headers(scope["headers"])
+        address = self.proxies.find_caller((scope.get("client") or ("",))[0], headers)
         required = self._scope_of(scope["path"])
         keys = self._keys.current()
         if self._open_without_keys and not keys and not self._keys.lost:

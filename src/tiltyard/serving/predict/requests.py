@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
+from tiltyard.serving.headers import read_headers
 from tiltyard.serving.problem_details import RequestError
 
 JSON = "application/json"
@@ -24,31 +25,21 @@ class RequestHead(NamedTuple):
     route_key: bytes | None = None
 
     @classmethod
-    def from_headers(cls, headers: Iterable[tuple[bytes, bytes]]) -> RequestHead:
+    def from_headers(cls, headers: Sequence[tuple[bytes, bytes]]) -> RequestHead:
         """Pick from ASGI's headers, whose names are in lower case.
 
-        Of a header that is sent twice the first counts; two encodings were applied one after the other.
-
         Raises:
-            RequestError: two idempotency keys were sent.
+            RequestError: one of them was sent twice; but two encodings are a list.
         """
-        media_type = length = encoding = idempotency_key = prediction_key = route_key = None
-        for name, value in headers:
-            if name == b"content-type":
-                media_type = media_type or value
-            elif name == b"content-length":
-                length = length or value
-            elif name == b"content-encoding":
-                encoding = value if encoding is None else b"%b, %b" % (encoding, value)
-            elif name == b"idempotency-key":
-                if idempotency_key is not None:
-                    raise _doubled_key()
-                idempotency_key = value
-            elif name == b"x-prediction-key":
-                prediction_key = prediction_key or value
-            elif name == b"x-route-key":
-                route_key = route_key or value
-        return cls(media_type, length, encoding, idempotency_key, prediction_key, route_key)
+        find = read_headers(headers).get
+        return cls(
+            find(b"content-type"),
+            find(b"content-length"),
+            find(b"content-encoding"),
+            find(b"idempotency-key"),
+            find(b"x-prediction-key"),
+            find(b"x-route-key"),
+        )
 
     def prediction_keys(self, count: int, *, many: bool) -> Sequence[str]:
         """The caller's own keys of n inputs, from ``X-Prediction-Key``; empty where it was not sent.
@@ -99,13 +90,4 @@ def check_media_type(head: RequestHead, *accepted: str) -> str:
         status=415,
         code="request.media-type",
         next_step=f"Send the header Content-Type: {accepted[0]}.",
-    )
-
-
-def _doubled_key() -> RequestError:
-    return RequestError(
-        "The header Idempotency-Key was sent twice.",
-        status=400,
-        code="idempotency.key",
-        next_step="Send one key for one request.",
     )

@@ -80,11 +80,12 @@ class Traces:
             The id of its trace.
         """
         end = time.time_ns()
-        carrier = {
-            name.decode("latin-1"): value.decode("latin-1")
-            for name, value in scope["headers"]
-            if name in (b"traceparent", b"tracestate")
-        }
+        carrier: dict[str, str] = {}
+        for name, value in scope["headers"]:
+            if name in (b"traceparent", b"tracestate"):
+                # Two lines are one list; of a parent that makes none, and the trace begins here.
+                key, text = name.decode(), value.decode("latin-1")
+                carrier[key] = f"{carrier[key]},{text}" if key in carrier else text
         span = self._tracer.start_span(
             f"{scope['method']} {route}",
             context=self._extract(carrier) if carrier else None,

@@ -6,6 +6,7 @@ import asyncio
 
 from fastapi import APIRouter, Request, Response
 
+from tiltyard.serving.headers import read_headers
 from tiltyard.serving.http.openapi import problem_responses
 from tiltyard.serving.telemetry import MultiprocessMetrics
 
@@ -26,7 +27,7 @@ def metric_routes(workers: MultiprocessMetrics) -> APIRouter:
     )
     async def metrics(request: Request) -> Response:
         """Requests, latency, batches, queue, ledger, model and labels, of all workers that share the port."""
-        accept = request.headers.get("accept", "")
+        accept = read_headers(request.scope["headers"]).get(b"accept", b"").decode("latin-1")
         body, media_type = await asyncio.to_thread(workers.exposition, accept)
         return Response(body, headers={"Content-Type": media_type})
 

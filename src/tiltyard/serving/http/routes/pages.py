@@ -7,6 +7,7 @@ import gzip
 from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
 
+from tiltyard.serving.headers import read_headers
 from tiltyard.serving.http.page_files import PageFile, read_page_files
 
 _REST = "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -58,12 +59,14 @@ def page_routes() -> APIRouter:
 
 def _send_file(file: PageFile, request: Request, policy: str | None) -> Response:
     headers = {**_HEADERS, "ETag": file.tag} | ({"Content-Security-Policy": policy} if policy else {})
-    if request.headers.get("if-none-match") == file.tag:
+    sent = read_headers(request.scope["headers"])
+    known = [tag.strip() for tag in sent.get(b"if-none-match", b"").decode("latin-1").split(",")]
+    if file.tag in known or "*" in known:
         return Response(status_code=304, headers=headers)
     content = file.content
     if file.packed:
         headers["Vary"] = "Accept-Encoding"
-        if "gzip" in request.headers.get("accept-encoding", ""):
+        if b"gzip" in sent.get(b"accept-encoding", b""):
             headers["Content-Encoding"] = "gzip"
         else:
             content = gzip.decompress(content)

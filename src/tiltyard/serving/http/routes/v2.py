@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from tiltyard._version import __version__
+from tiltyard.serving.headers import read_headers
 from tiltyard.serving.http.openapi import body_of, problem_responses
 from tiltyard.serving.http.routes.v2_management import requested_version, v2_management_routes
 from tiltyard.serving.http.schemas import ResponseModel, UnknownValue
@@ -224,10 +225,11 @@ def _state_response(components: ServerComponents, ready: bool) -> Response:
 
 
 def _header_length(request: Request, head: RequestHead) -> int | None:
-    sent = request.headers.get(HEADER_LENGTH)
-    if sent is None:
+    value = read_headers(request.scope["headers"]).get(HEADER_LENGTH.lower().encode())
+    if value is None:
         check_media_type(head, JSON, "application/octet-stream")
         return None
+    sent = value.decode("latin-1")
     if not sent.isdecimal() or len(sent) > 18:
         raise RequestError(
             f"The header {HEADER_LENGTH} is {sent!r:.40}, and has to be a number of bytes.",
