@@ -44,7 +44,7 @@ LABEL org.opencontainers.image.title="Tiltyard" \
 RUN groupadd --gid 10001 tiltyard \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/tiltyard --shell /usr/sbin/nologin tiltyard \
     && mkdir -p /project \
-    && install -d -o 10001 -g 10001 -m 0750 /var/lib/tiltyard /keys
+    && install -d -o 10001 -g 10001 -m 0700 /var/lib/tiltyard /keys
 COPY --from=build /opt/tiltyard /opt/tiltyard
 # Everything that is written lies in the volume; the root may be read-only. Nothing phones home.
 ENV PATH=/opt/tiltyard/bin:$PATH \

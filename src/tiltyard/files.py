@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+OWNER_ALONE, WITH_GROUP = 0o700, 0o2770
 MOST_LINKS = 40
 """As many symbolic links as Linux follows on one path."""
 _BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
@@ -49,13 +50,14 @@ def write_atomically(path: Path, content: bytes | str, *, owner_only: bool = Fal
     sync(path.parent)
 
 
-def make_folder(path: Path) -> None:
+def make_folder(path: Path, mode: int = 0o777) -> None:
     """Make a folder, and those above it, where they are missing; a power cut does not take them away again.
 
     A file in a folder survives only if the name of the folder does: syncing the file, or the folder, is not enough.
 
     Args:
         path: the folder.
+        mode: of the folders that are made, without what the process's umask takes.
 
     Raises:
         OSError: it cannot be made.
@@ -68,8 +70,37 @@ def make_folder(path: Path) -> None:
     with suppress(PermissionError):
         sync(path.parent)
     for folder in reversed(missing):
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(mode, exist_ok=True)
         sync(folder.parent)
+
+
+def make_private_folder(path: Path, *, group: bool = False) -> int | None:
+    """Make a folder that no other user may look into; one that is there is closed to them if it belongs to this user.
+
+    Args:
+        path: the folder.
+        group: whether its group may read and write it, and what is made in it is of that group.
+
+    Returns:
+        The mode that it had, where it was open to others and no longer is.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    if not path.is_dir():
+        make_folder(path.parent)
+        path.mkdir(OWNER_ALONE, exist_ok=True)
+        if group:
+            path.chmod(WITH_GROUP)
+        sync(path.parent)
+        return None
+    found = path.stat()
+    mode = stat.S_IMODE(found.st_mode)
+    closed = mode & ~(stat.S_IRWXO if group else stat.S_IRWXO | stat.S_IRWXG)
+    if closed == mode or found.st_uid != os.geteuid():
+        return None
+    path.chmod(closed)
+    return mode
 
 
 def move_folder(source: Path, target: Path) -> None:

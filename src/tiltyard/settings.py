@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from tiltyard.errors import UsageError
+from tiltyard.files import make_private_folder
 
+log = logging.getLogger(__name__)
 STATE_FOLDER = ".tiltyard"
 
 
@@ -50,6 +53,11 @@ class Settings(BaseSettings):
 
     root: Path = Field(default=Path(), description="Folder of the project file; relative locations start here.")
     home: Path | None = Field(default=None, description="State folder; default: .tiltyard next to the project file.")
+    state_access: Literal["owner", "group"] = Field(
+        default="owner",
+        description="Who may read and write the state folder, which holds every recorded input: its owner alone (mode "
+        "0700), or its group too (2770), where several users work with one project.",
+    )
     ledger: str | None = Field(
         default=None,
         description="SQLAlchemy URL of the ledger; default: SQLite file ledger.db in the state folder.",
@@ -149,6 +157,24 @@ class Settings(BaseSettings):
     def state(self) -> Path:
         """The state folder, absolute; created at the first write."""
         return (self.root / (self.home or STATE_FOLDER)).resolve()
+
+    def make_state(self) -> None:
+        """Make the state folder, for its owner alone; one that others may read is closed to them, and the log says so.
+
+        Raises:
+            OSError: it cannot be made.
+        """
+        shared = self.state_access == "group"
+        before = make_private_folder(self.state, group=shared)
+        if before is not None:
+            whom = "its group" if shared else "its owner alone"
+            log.warning(
+                "The state folder %s was open to other users (mode %04o) and is for %s now%s.",
+                self.state,
+                before,
+                whom,
+                "" if shared else "; TILTYARD_STATE_ACCESS=group opens it to its group",
+            )
 
     @property
     def tracking_uri(self) -> str:

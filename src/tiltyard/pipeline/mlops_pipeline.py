@@ -15,7 +15,6 @@ from tiltyard.data import Dataset
 from tiltyard.data.load_dataset import read_dataset
 from tiltyard.errors import DataError, NotFoundError, UsageError
 from tiltyard.evaluation import NumberEvaluation
-from tiltyard.files import make_folder
 from tiltyard.jsonable import to_json_object
 from tiltyard.ledger import Ledger
 from tiltyard.pipeline.data_report import report_data
@@ -84,7 +83,7 @@ class MLOpsPipeline(ClosedByWith):
         self.experiment_name, self.model_name = experiment_name, model_name
         self._settings = settings or Settings.load()
         self._given = project if project is not None else find_project_of(model_name)
-        make_folder(self._settings.state)
+        self._settings.make_state()
         of = self._settings
         self.tracker = ExperimentTracker(
             experiment_name, tracking_uri=of.tracking_uri, artifact_location=of.artifact_location

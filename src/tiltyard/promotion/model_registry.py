@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from tiltyard import wiring
 from tiltyard.aliases import STAGES, alias_of_stage
 from tiltyard.errors import UsageError
-from tiltyard.files import make_folder
 from tiltyard.project import Project
 from tiltyard.promotion.context import NO_DESTINATIONS, Workspace, build_workspace
 from tiltyard.promotion.manual_change import is_decided, point_alias, remove_alias
@@ -146,7 +145,7 @@ class ModelRegistry(MlflowRegistry):
         store = MlflowRegistry(
             tracking_uri=self._tracking_uri, registry_uri=self._registry_uri, settings=self._settings
         )
-        make_folder(self._settings.state)
+        self._settings.make_state()
         with wiring.open_ledger(self._settings) as ledger:
             yield build_workspace(self._settings, ledger, self._alerts, registry=store)
 

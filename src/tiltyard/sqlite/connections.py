@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +16,7 @@ from tiltyard.sqlite.checkpoints import LogCopier, start_log_anew
 from tiltyard.sqlite.libraries import BUSY, LOCKED, SQLITE_ERRORS, SqliteConnection, SqliteLibrary
 from tiltyard.sqlite.openings import connect_and_note, forget_opening, library_of, noted_file
 
+MODE = 0o660
 BUSY_SECONDS = 5.0
 """How long to wait for another process's transaction."""
 
@@ -104,8 +106,19 @@ def connect_by_name(
     if file is None:
         connection: SqliteConnection = library.module.connect(name, **options)
         return connection
+    if not options.get("uri"):
+        _make_for_owner(file)
     made: SqliteConnection = connect_and_note(file, library, name, options)
     return made
+
+
+def _make_for_owner(file: Path) -> None:
+    """Make a file that is missing, for its owner and group: SQLite would make one that everybody reads.
+
+    Its log and the memory that its users share get the same mode from SQLite.
+    """
+    with suppress(OSError):  # it is there; or SQLite says what is wrong
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, MODE))
 
 
 def file_of_name(name: str, *, uri: bool) -> Path | None:

@@ -40,6 +40,8 @@ def open_ledger(settings: Settings) -> SqlLedger:
         UnavailableError: the database cannot be reached, is damaged, or belongs to a newer Tiltyard.
     """
     # MLflow opens its own file when it likes: where that is the ledger's too, the ledger takes the library of MLflow.
+    if settings.ledger is None:
+        settings.make_state()
     claim_for_python(settings.tracking_uri, settings.registry_uri)
     return SqlLedger.open(settings.ledger_url)
 
@@ -68,6 +70,7 @@ def open_spooled_ledger(settings: Settings, spool_name: str) -> SpooledLedger:
     Raises:
         UnavailableError: the spool cannot be opened.
     """
+    settings.make_state()
     return SpooledLedger.open(settings.spool, spool_name, lambda: open_ledger(settings))
 
 
@@ -80,6 +83,7 @@ def start_shipper(settings: Settings, *, spooled: bool) -> Shipper | None:
     """
     if not spooled and not settings.spool.is_dir():
         return None
+    settings.make_state()
     make_folder(settings.spool)
     shipper = Shipper(settings.spool, lambda: open_ledger(settings))
     shipper.start()

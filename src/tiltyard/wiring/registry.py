@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from tiltyard.files import make_folder
 from tiltyard.project import Project
 from tiltyard.registry import ExperimentTracker, MlflowRegistry, Registry, VersionLoader
 from tiltyard.registry.mlflow_backend.mlflow_auth import export_credentials
@@ -17,7 +16,7 @@ def load_settings(project: Project) -> Settings:
 
 def open_registry(settings: Settings) -> MlflowRegistry:
     """The model registry: MLflow's, local or remote."""
-    make_folder(settings.state)
+    settings.make_state()
     return MlflowRegistry(tracking_uri=settings.tracking_uri, registry_uri=settings.registry_uri, settings=settings)
 
 
@@ -32,7 +31,7 @@ def open_version_loader(settings: Settings, registry: Registry) -> VersionLoader
 
 def open_tracker(project: Project, settings: Settings) -> ExperimentTracker:
     """The experiment of a project."""
-    make_folder(settings.state)
+    settings.make_state()
     export_credentials(settings)
     return ExperimentTracker(
         project.name, tracking_uri=settings.tracking_uri, artifact_location=settings.artifact_location

@@ -71,6 +71,8 @@ def validate_command(
         validate_data(dataset, known.split(), project), drift=_measure_drift(dataset, project, against, periods)
     )
     page = report or settings.state / "reports" / "validation.html"
+    if report is None:
+        settings.make_state()
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(validation.html(), encoding="utf-8")
     if as_json:

@@ -83,6 +83,7 @@ def new_command(
         scopes, name=name, made_by=wiring.current_actor(), expires_at=expires_at, rate_limit=rate_limit
     )
     with wiring.open_ledger(settings) as ledger:
+        settings.make_state()
         KeysMark(settings.api_keys_mark).set(settings.api_key_file)
         KeyFile(settings.api_key_file).add(created.key)
         ledger.append(_key_event("api-key-made", project, created.key))
@@ -130,6 +131,7 @@ def add_command(
     settings = wiring.load_settings(project)
     keys = [_from_environment(variable, scopes) for variable, scopes in named]
     with wiring.open_ledger(settings) as ledger:
+        settings.make_state()
         KeysMark(settings.api_keys_mark).set(settings.api_key_file)
         for key in keys:
             if KeyFile(settings.api_key_file).import_key(key):

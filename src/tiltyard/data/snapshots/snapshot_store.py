@@ -24,6 +24,8 @@ from tiltyard.files import make_folder, sync
 from tiltyard.redact import without_password
 
 METADATA_KEY = b"tiltyard"
+# Rows are for their owner and group.
+FOLDER_MODE = 0o770
 
 # Stores where an upload that breaks off leaves nothing behind; elsewhere a file is written next to its place and moved.
 _WHOLE_OR_NOTHING = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oci", "memory"})
@@ -115,14 +117,14 @@ class FolderStore:
     def staging(self) -> str | None:
         """The folder itself, so that a file moves into its place in one step."""
         with self._usable():
-            make_folder(self._folder)
+            make_folder(self._folder, FOLDER_MODE)
         return str(self._folder)
 
     def put(self, file: Path, name: str) -> None:
         """Move a file into its place, durably."""
         target = self._folder / name
         with self._usable():
-            make_folder(target.parent)
+            make_folder(target.parent, FOLDER_MODE)
             sync(file)
             file.replace(target)
             sync(target.parent)

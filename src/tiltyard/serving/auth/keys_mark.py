@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tiltyard.errors import UsageError
-from tiltyard.files import sync, write_atomically
+from tiltyard.files import OWNER_ALONE, make_folder, sync, write_atomically
 
 
 class KeysMark:
@@ -46,6 +46,7 @@ class KeysMark:
             return
         content = {"keys_in": str(key_file), "since": datetime.now(UTC).isoformat(timespec="seconds")}
         try:
+            make_folder(self._path.parent, OWNER_ALONE)
             write_atomically(self._path, json.dumps(content) + "\n", owner_only=True)
         except OSError as error:
             raise UsageError(
