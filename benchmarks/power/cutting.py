@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import random
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
@@ -19,8 +19,10 @@ from benchmarks.power.syscalls import read_calls
 from benchmarks.power.tally import Tally
 
 RANDOM_KINDS: tuple[Kind, ...] = ("some", "torn")
-# Of each kind with chance in it, so many further rounds without a new state end a story.
+# So many rounds without a new state end a story.
 FRUITLESS_ROUNDS = 3
+# About how many different states a moment gives in a round.
+STATES_OF_A_MOMENT = 3
 
 
 def cut_story(story: str, cuts: int, seed: str, workers: int) -> dict[str, Tally]:
@@ -41,10 +43,9 @@ def cut_story(story: str, cuts: int, seed: str, workers: int) -> dict[str, Tally
     with tempfile.TemporaryDirectory(prefix="power-", dir=scratch_place()) as folder:
         scratch = Path(folder)
         with Starter(story) as starter:
-            run, replay = record_story(starter, story, scratch)
-        _require_sound(story, run, replay, scratch / "root")
+            run = record_story(starter, story, scratch)
         tallies = {f"{kind}, {rule}": Tally() for kind in KINDS for rule in NAME_RULES}
-        chosen = _choose_cuts(story, run, scratch, cuts, seed)
+        chosen = _choose_cuts(run, cuts, seed)
         for checked in check_cuts(chosen, workers):
             tallies[checked.column].count(checked.verdict, f"moment {checked.moment}")
         return tallies
@@ -56,77 +57,97 @@ def scratch_place() -> str | None:
     return str(place) if place.is_dir() else None
 
 
-def record_story(starter: Starter, story: str, scratch: Path) -> tuple[Run, Replay]:
-    """Run a story in ``scratch/root``, with a copy of what was there before in ``scratch/before``."""
+@dataclass(frozen=True)
+class RecordedRun:
+    """A run of a story without a fault, and what was there before it.
+
+    Attributes:
+        story: the story's name.
+        scratch: a folder with ``root``, which the story wrote to, and ``before``, a copy from before that.
+        run: its record.
+        moments: how many moments its replay has.
+    """
+
+    story: str
+    scratch: Path
+    run: Run
+    moments: int
+
+    @property
+    def root(self) -> Path:
+        """The folder that the story wrote to."""
+        return self.scratch / "root"
+
+    def replay(self) -> Replay:
+        """A replay from the beginning."""
+        return make_replay(self.run, self.scratch)
+
+
+def record_story(starter: Starter, story: str, scratch: Path) -> RecordedRun:
+    """Run a story that nothing disturbs.
+
+    Raises:
+        RuntimeError: the story fails all the same, or the model of the disk does not end with what it wrote.
+    """
     root = scratch / "root"
     root.mkdir()
     STORIES[story].prepare(root)
-    keep_copy(root, scratch / "before")
+    shutil.copytree(root, scratch / "before")
     run = starter.run(root, scratch)
-    return run, make_replay(run, scratch)
+    wrong = [mark for mark in run.marks if mark["kind"] in ("refused", "traceback")]
+    if run.status != 0 or wrong or "Traceback" in run.output:
+        raise RuntimeError(f"The story '{story}' fails without a fault: {run.status} {wrong} {run.output}")
+    replay = make_replay(run, scratch)
+    moments = sum(1 for _ in replay.run())
+    _require_same(story, replay.disk.cut("all", "strict", Random(0)).files, root)
+    return RecordedRun(story, scratch, run, moments)
 
 
 def make_replay(run: Run, scratch: Path, *, forgets_after_error: bool = False) -> Replay:
-    """A replay of a run from the beginning."""
+    """A replay of a run, from what was in ``scratch/before``."""
     replay = Replay(scratch / "root", read_calls(run.record), forgets_after_error)
     replay.load(scratch / "before")
     return replay
 
 
-def keep_copy(root: Path, copy: Path) -> None:
-    """Copy what a story finds."""
-    shutil.copytree(root, copy, dirs_exist_ok=True)
-
-
-def _require_sound(story: str, run: Run, replay: Replay, root: Path) -> None:
-    wrong = [mark for mark in run.marks if mark["kind"] in ("refused", "traceback")]
-    if run.status != 0 or wrong or "Traceback" in run.output:
-        raise RuntimeError(f"The story '{story}' fails without a fault: {run.status} {wrong} {run.output}")
-    for _ in replay.run():
-        pass
-    model = replay.disk.cut("all", "strict", Random(0))
+def _require_same(story: str, model: Mapping[str, bytes], root: Path) -> None:
     real = {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
     real = {name: content for name, content in real.items() if not name.endswith("-shm")}
-    if model.files != real:
-        different = [name for name in {*model.files, *real} if model.files.get(name) != real.get(name)]
+    different = [name for name in {*model, *real} if model.get(name) != real.get(name)]
+    if different:
         raise RuntimeError(f"The model of the disk does not end with what '{story}' wrote: {sorted(different)[:5]}")
 
 
-def _choose_cuts(story: str, run: Run, scratch: Path, cuts: int, seed: str) -> Iterator[Cut]:
-    """Different states, from the moments around syncs and marks first, then from all, until there are enough."""
+def _choose_cuts(run: RecordedRun, cuts: int, seed: str) -> Iterator[Cut]:
+    """Different states from moments all over the story, in rounds, until there are enough or no more are found."""
     seen: set[bytes] = set()
     found, fruitless, number = 0, 0, 0
+    share = min(1.0, cuts / (STATES_OF_A_MOMENT * run.moments))
     while found < cuts and fruitless < FRUITLESS_ROUNDS:
         before = found
-        random_ = random.Random(f"{seed}/{story}/{number}")
-        replay = make_replay(run, scratch)
+        random = Random(f"{seed}/{run.story}/{number}")
+        replay = run.replay()
         for moment in replay.run():
-            for kind, rule in _plan(moment, number, random_):
-                state = replay.disk.cut(kind, rule, random_)
+            if random.random() >= share:
+                continue
+            for kind, rule in _plan(moment):
+                state = replay.disk.cut(kind, rule, random)
                 digest = _digest(state, moment.marks)
                 if digest in seen:
                     continue
                 seen.add(digest)
                 found += 1
-                yield Cut(story, f"{kind}, {rule}", moment.number, state, tuple(replay.marks), scratch / "root")
+                yield Cut(run.story, f"{kind}, {rule}", moment.number, state, tuple(replay.marks), run.root)
                 if found >= cuts:
                     return
         fruitless = fruitless + 1 if found == before else 0
         number += 1
 
 
-def _plan(moment: Moment, round_number: int, random_: Random) -> list[tuple[Kind, NameRule]]:
-    """Which cuts to try at a moment: in the first round those without chance, then ever more of the others."""
-    if round_number == 0:
-        return [
-            (kind, rule)
-            for kind in KINDS
-            for rule in NAME_RULES
-            if kind not in RANDOM_KINDS and (moment.boundary or kind == "nothing")
-        ]
-    if not moment.boundary and random_.random() < 0.5:
-        return []
-    return [(kind, rule) for kind in RANDOM_KINDS for rule in NAME_RULES]
+def _plan(moment: Moment) -> list[tuple[Kind, NameRule]]:
+    """Which cuts to try at a moment: around syncs and marks each kind, between them those with chance in them."""
+    kinds = KINDS if moment.boundary else RANDOM_KINDS
+    return [(kind, rule) for kind in kinds for rule in NAME_RULES]
 
 
 def _digest(state: State, marks: int) -> bytes:
