@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from benchmarks.power.disk import Disk, Node, Write
-from benchmarks.power.syscalls import LENGTHS, NAMES, OPENS, SYNCS, WRITES, Call
+from benchmarks.power.syscalls import DESCRIPTORS, LENGTHS, NAMES, OPENS, PROCESSES, SYNCS, WRITES, Call
 
 MARKS = 900
 """The file descriptor to which a story writes its marks, before its first system call is recorded."""
@@ -81,6 +81,26 @@ class Replay:
                 continue
             yield Moment(number, boundary, len(self.marks))
             number += 1
+
+    def concerned(self) -> list[Call]:
+        """The calls that meant a file or folder of the root, whether they worked or not; runs the whole replay."""
+        found: list[Call] = []
+        for _, begins, call in self._order_calls():
+            if not begins and self._concerns(call):
+                found.append(call)
+            if begins:
+                self._begin(call)
+            else:
+                self._end(call)
+        return found
+
+    def _concerns(self, call: Call) -> bool:
+        if call.name in NAMES or call.name in OPENS or call.name == "truncate":
+            at = 0 if call.name in ("openat", "unlinkat", "mkdirat", "renameat", "renameat2") else None
+            return self._locate(self._path(call, call.texts[0], at))[0] is not None
+        if call.name in DESCRIPTORS or call.name in PROCESSES:
+            return False
+        return call.descriptor() != MARKS and self._file(call, call.descriptor()).node is not None
 
     def _order_calls(self) -> list[tuple[int, bool, Call]]:
         # A sync that another thread's write overtakes need not have made it durable.

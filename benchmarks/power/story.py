@@ -16,6 +16,13 @@ from tiltyard.errors import TiltyardError
 MarkKind = Literal["tried", "done", "refused", "traceback"]
 
 
+@dataclass
+class Step:
+    """A step of a story, and whether it was acknowledged."""
+
+    done: bool = False
+
+
 class Log:
     """Where a story says what it tries and what was acknowledged.
 
@@ -27,21 +34,23 @@ class Log:
         self._descriptor = descriptor
 
     @contextmanager
-    def step(self, what: str, **facts: Any) -> Iterator[None]:
+    def step(self, what: str, **facts: Any) -> Iterator[Step]:
         """One step of the story: it is acknowledged when the block ends.
 
         An error of ours is a refusal, after which the story continues, as a server and its users do. Any other error is
         one that a user would see as a traceback.
         """
         self._mark("tried", what, facts)
+        step = Step()
         try:
-            yield
+            yield step
         except TiltyardError as error:
             self._mark("refused", what, {**facts, "message": error.message, "code": error.code})
         except Exception:  # noqa: BLE001 - that there is one is the result
             self._mark("traceback", what, {**facts, "message": traceback.format_exc()})
         else:
             self._mark("done", what, facts)
+            step.done = True
 
     def _mark(self, kind: MarkKind, what: str, facts: Mapping[str, Any]) -> None:
         content = json.dumps({"kind": kind, "what": what, **facts}).encode()
@@ -75,10 +84,12 @@ class Verdict:
     Attributes:
         lost: what was acknowledged and is not there, a sentence each.
         corrupt: what cannot be opened, is not what was written, or does not work any more.
+        unexplained: what a user would see as a traceback, or as silence for minutes.
     """
 
     lost: list[str] = field(default_factory=list)
     corrupt: list[str] = field(default_factory=list)
+    unexplained: list[str] = field(default_factory=list)
 
     def expect(self, what: str, promised: Sequence[Any], found: Sequence[Any]) -> None:
         """Note what was promised and is not found."""

@@ -17,7 +17,8 @@ NAMES = (
 OPENS = ("open", "openat", "creat")
 DESCRIPTORS = ("close", "close_range", "dup", "dup2", "dup3", "fcntl", "lseek")
 PROCESSES = ("clone", "clone3", "fork", "vfork")
-TRACED = (*WRITES, *LENGTHS, *SYNCS, *NAMES, *OPENS, *DESCRIPTORS, *PROCESSES, "sync_file_range")
+READS = ("read", "pread64")
+TRACED = (*WRITES, *LENGTHS, *SYNCS, *NAMES, *OPENS, *DESCRIPTORS, *PROCESSES, *READS, "sync_file_range")
 
 _LINE = re.compile(r"^(\d+) +(?:<\.\.\. (\w+) resumed>(.*)|(\w+)\((.*))$", re.DOTALL)
 _RESULT = re.compile(r"\)\s*= (-?\d+|\?)(?: (E[A-Z]+))?[^=]*$")

@@ -18,13 +18,15 @@ class Tally:
         cuts: how many states were started from.
         lost: in how many of them something acknowledged was gone.
         corrupt: in how many something could not be opened, was not what was written, or did not work any more.
-        wrong: in how many there was one or the other.
+        unexplained: after how many a user would see a traceback, or nothing for minutes.
+        wrong: in how many there was one of these.
         examples: a few sentences of what was wrong.
     """
 
     cuts: int = 0
     lost: int = 0
     corrupt: int = 0
+    unexplained: int = 0
     wrong: int = 0
     examples: list[str] = field(default_factory=list)
 
@@ -33,7 +35,8 @@ class Tally:
         self.cuts += 1
         self.lost += bool(verdict.lost)
         self.corrupt += bool(verdict.corrupt)
-        sentences = [*verdict.lost, *verdict.corrupt]
+        self.unexplained += bool(verdict.unexplained)
+        sentences = [*verdict.lost, *verdict.corrupt, *verdict.unexplained]
         self.wrong += bool(sentences)
         if sentences and len(self.examples) < MOST_EXAMPLES:
             self.examples.append(f"{where}: {'; '.join(sentences)}")
@@ -43,10 +46,11 @@ class Tally:
         self.cuts += other.cuts
         self.lost += other.lost
         self.corrupt += other.corrupt
+        self.unexplained += other.unexplained
         self.wrong += other.wrong
         self.examples += other.examples
 
     def to_dict(self) -> dict[str, Any]:
         """Its figures by name, and the examples where there are any."""
-        figures = {"cuts": self.cuts, "lost": self.lost, "corrupt": self.corrupt}
+        figures = {"cuts": self.cuts, "lost": self.lost, "corrupt": self.corrupt, "unexplained": self.unexplained}
         return figures | ({"examples": self.examples} if self.examples else {})

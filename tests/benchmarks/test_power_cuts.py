@@ -8,8 +8,10 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from benchmarks.power.checking import check_folder, write_state
 from benchmarks.power.cutting import cut_story
-from benchmarks.power.disk import NAME_RULES, Disk, NameRule, Node
+from benchmarks.power.disk import NAME_RULES, Disk, NameRule, Node, State
+from benchmarks.power.faults import fault_story
 from benchmarks.power.matrix import sum_up
 from benchmarks.power.stories import STORIES
 
@@ -97,10 +99,25 @@ def test_sectors_are_torn_alone(disk: Disk) -> None:
 
 def test_a_state_is_written_as_it_is(tmp_path: Path) -> None:
     """A folder that held something else holds the state afterwards, and nothing more."""
-    from benchmarks.power.checking import write_state
-    from benchmarks.power.disk import State
 
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "file").write_bytes(b"x")
     write_state(State({"f/a": b"abc"}, ("f",)), tmp_path)
     assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")} == {"f", "f/a"}
+
+
+@needs_strace
+@pytest.mark.parametrize("story", list(STORIES))
+def test_nothing_is_lost_where_a_system_call_fails(story: str) -> None:
+    """Where a call fails, or the process dies in it, what was acknowledged is there, and the error is one of ours."""
+    total = sum_up({story: fault_story(story, 12, "ci", workers=1)})
+    assert total.cuts >= 12
+    assert total.wrong == 0, total.examples
+
+
+@needs_strace
+def test_a_kept_story_that_loses_is_found(tmp_path: Path) -> None:
+    """A story whose marks promise more than it wrote counts as lost."""
+    STORIES["API keys"].prepare(tmp_path)
+    marks = [{"kind": "done", "what": "make", "ids": ["never-made"]}]
+    assert check_folder("API keys", tmp_path, marks).lost == ["1 of 1 keys are gone"]

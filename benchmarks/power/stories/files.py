@@ -13,6 +13,7 @@ from benchmarks.power.stories.databases import list_damage
 from benchmarks.power.stories.ledger import open_central
 from benchmarks.power.story import Log, Marks, Verdict
 
+from tiltyard.data.dataset import Dataset
 from tiltyard.data.load_dataset import load_dataset
 from tiltyard.data.snapshots.snapshot import find_snapshot, read_snapshot, take_snapshot
 from tiltyard.errors import UnavailableError
@@ -37,7 +38,7 @@ name = "films"
 task = "text-classification"
 
 [data]
-source = "rows.csv"
+source = "{number}.csv"
 text = "text"
 label = "label"
 """
@@ -85,9 +86,9 @@ class IdempotencyKeys:
 
     def run(self, root: Path, log: Log) -> None:
         """Predict for requests with keys, as the service does."""
-        with log.step("open"):
+        with log.step("open") as opened:
             ledger = open_central(root)
-        if "ledger" not in locals():
+        if not opened.done:
             return
         for number in range(2 * ROUNDS):
             with log.step("predict", numbers=[number]):
@@ -155,13 +156,20 @@ class Snapshots:
     at_one_path = False
 
     def prepare(self, root: Path) -> None:
-        """The project's file is there."""
-        (root / "tiltyard.toml").write_text(PROJECT, encoding="utf-8")
+        """The projects and their rows are there."""
+        for number in range(1, ROUNDS + 1):
+            (root / f"{number}.toml").write_text(PROJECT.format(number=number), encoding="utf-8")
+            kinds = ("negative", "positive")
+            lines = [f"text number {row} of a film,{kinds[row % 2]}" for row in range(200 * number)]
+            (root / f"{number}.csv").write_text("\n".join(["text,label", *lines]) + "\n", encoding="utf-8")
 
     def run(self, root: Path, log: Log) -> None:
         """Take a snapshot of ever more rows."""
         for number in range(1, ROUNDS + 1):
-            dataset = _dataset(root, 200 * number)
+            with log.step("read") as read:
+                dataset = _dataset(root, number)
+            if not read.done:
+                continue
             with log.step("snapshot", kept=[[dataset.fingerprint, len(dataset)]]):
                 take_snapshot(dataset, root / "data" / "snapshots")
 
@@ -175,7 +183,7 @@ class Snapshots:
             if f"{digest}.parquet" in there and len(read_snapshot(find_snapshot(store, "films", digest))) != rows:
                 verdict.corrupt.append(f"The snapshot {digest} has not the rows that it had")
         for number in (1, ROUNDS):
-            dataset = _dataset(root, 200 * number)
+            dataset = _dataset(root, number)
             read_snapshot(take_snapshot(dataset, store).uri)
 
 
@@ -222,7 +230,5 @@ def _away(_folder: Path) -> Path:
     raise UnavailableError("The registry is away.", next_step="Wait.", code="registry.away")
 
 
-def _dataset(root: Path, rows: int) -> Any:
-    lines = [f"text number {row} of a film,{'positive' if row % 2 else 'negative'}" for row in range(rows)]
-    (root / "rows.csv").write_text("\n".join(["text,label", *lines]) + "\n", encoding="utf-8")
-    return load_dataset(load_project(root / "tiltyard.toml"))
+def _dataset(root: Path, number: int) -> Dataset:
+    return load_dataset(load_project(root / f"{number}.toml"))

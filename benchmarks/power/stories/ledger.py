@@ -33,17 +33,18 @@ class CentralLedger:
     def run(self, root: Path, log: Log) -> None:
         """Record, label and decide, in rounds; each round opens the ledger anew."""
         for number in range(ROUNDS):
-            with log.step("open"):
+            with log.step("open") as opened:
                 ledger = open_central(root)
-            if "ledger" not in locals():
+            if not opened.done:
                 continue
             batches = [[make_prediction() for _ in range(count)] for count in (1, 40)]
             for batch in batches:
                 ids = [prediction.id for prediction in batch]
-                with log.step("record", ids=ids):
+                with log.step("record", ids=ids) as recorded:
                     ledger.record(batch)
-                with log.step("label", ids=ids[:1]):
-                    ledger.record_labels([Label(ids[0], "positive", NOON, "person")])
+                if recorded.done:
+                    with log.step("label", ids=ids[:1]):
+                        ledger.record_labels([Label(ids[0], "positive", NOON, "person")])
             actor = f"actor-{number}"
             with log.step("decide", actors=[actor]):
                 ledger.append(make_event(actor=actor))
@@ -51,7 +52,6 @@ class CentralLedger:
                 ledger.leases.acquire(f"turn-{number}", actor, HOLD)
             with log.step("close"):
                 ledger.close()
-            del ledger
 
     def check(self, root: Path, marks: Marks, verdict: Verdict) -> None:
         """All of it is there, the chain is whole, and the ledger takes more."""
@@ -86,9 +86,9 @@ class Notifications:
 
     def run(self, root: Path, log: Log) -> None:
         """Decide with notices in the same transaction, and note some as sent."""
-        with log.step("open"):
+        with log.step("open") as opened:
             ledger = open_central(root)
-        if "ledger" not in locals():
+        if not opened.done:
             return
         for number in range(2 * ROUNDS):
             notices = [Notice("alert.raised", "team", {"title": "t"}, NOON, NOON, new_id()) for _ in range(2)]

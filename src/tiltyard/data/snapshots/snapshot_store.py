@@ -156,12 +156,7 @@ class FolderStore:
         try:
             yield
         except OSError as error:
-            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-            raise DataError(
-                f"Snapshots cannot be kept in {self._folder}: {error.strerror}.",
-                next_step="Make room, or choose another place with --to." if full else "Choose another with --to.",
-                code="data.no-space" if full else "data.store-unusable",
-            ) from None
+            raise _unusable_error(self._folder, error) from None
 
 
 class RemoteStore:
@@ -263,9 +258,29 @@ class RemoteStore:
 
 @contextmanager
 def stage_file(snapshot_store: SnapshotStore) -> Iterator[Path]:
-    """A path to prepare a file at; whatever is left there afterwards is removed."""
-    with tempfile.TemporaryDirectory(prefix=".tiltyard-", dir=snapshot_store.staging()) as folder:
-        yield Path(folder) / "rows.parquet"
+    """A path to prepare a file at; whatever is left there afterwards is removed.
+
+    Raises:
+        DataError: nothing can be written or read there; said of each such failure in the block.
+    """
+    staging = snapshot_store.staging()
+    try:
+        # The rows are kept even where what is left here cannot be removed.
+        with tempfile.TemporaryDirectory(prefix=".tiltyard-", dir=staging, ignore_cleanup_errors=True) as folder:
+            yield Path(folder) / "rows.parquet"
+    except OSError as error:
+        raise _unusable_error(Path(staging or tempfile.gettempdir()), error) from None
+
+
+def _unusable_error(folder: Path, error: OSError) -> DataError:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    # Arrow puts the reason into a longer sentence.
+    why = os.strerror(error.errno) if error.errno else str(error)
+    return DataError(
+        f"Snapshots cannot be kept in {folder}: {why}.",
+        next_step="Make room, or choose another place with --to." if full else "Choose another with --to.",
+        code="data.no-space" if full else "data.store-unusable",
+    )
 
 
 def _read_description(stream: IO[bytes]) -> dict[str, Any] | None:

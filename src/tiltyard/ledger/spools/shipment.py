@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -23,7 +23,8 @@ from tiltyard.ledger.codec import PredictionRow, decode_event, decode_label
 from tiltyard.ledger.ports import Ledger
 from tiltyard.ledger.records import Event, Label
 
-# A label without a known prediction may belong to one that another host ships later; then it is dropped.
+# A label without a known prediction may belong to one that another host ships later. One older than this is set aside,
+# unless its prediction is in a spool here: a truth may be older than the prediction that waits.
 LABEL_DAYS = 7
 REFUSED = "refused.jsonl"
 """Where earlier builds kept what the central ledger refused."""
@@ -39,11 +40,13 @@ class Shipment:
     Args:
         central: the central ledger.
         origin: the host and the spool.
+        find_waiting: of ids of predictions, those that a spool of this host holds, or may hold.
     """
 
-    def __init__(self, central: Ledger, origin: str) -> None:
+    def __init__(self, central: Ledger, origin: str, find_waiting: Callable[[Collection[str]], set[str]]) -> None:
         self._central = central
         self._origin = origin
+        self._find_waiting = find_waiting
 
     def send_predictions(self, stored: Sequence[tuple[Any, ...]]) -> list[int]:
         """Send predictions; where one of them is refused, each by itself."""
@@ -83,16 +86,20 @@ class Shipment:
 
     def _list_gone(self, stored: Sequence[tuple[Any, ...]], unknown: set[str]) -> list[int]:
         """The numbers of labels that need not wait for their predictions: these are known, erased, or do not come."""
-        erased = self._central.arrivals.find_erased(unknown) if unknown else set()
+        missing = unknown - self._central.arrivals.find_erased(unknown) if unknown else set()
         too_old = (time.time() - timedelta(days=LABEL_DAYS).total_seconds()) * 1e6
-        gone = []
-        for number, prediction_id, at, *_ in stored:
-            waits = prediction_id in unknown and prediction_id not in erased
-            if waits and at < too_old:
-                log.error("A label was dropped: no ledger has its prediction %s", prediction_id)
-            if not waits or at < too_old:
-                gone.append(number)
-        return gone
+        old = {prediction_id for _, prediction_id, at, *_ in stored if prediction_id in missing and at < too_old}
+        lonely = old - self._find_waiting(old) if old else set()
+        return [
+            row[0]
+            for row in stored
+            if row[1] not in missing or (row[1] in lonely and row[2] < too_old and self._keep_lonely(row))
+        ]
+
+    def _keep_lonely(self, row: tuple[Any, ...]) -> bool:
+        content = dict(zip(LABEL_COLUMNS, row[1:], strict=True))
+        error = InputError(f"No ledger has its prediction, {LABEL_DAYS} days after its time.")
+        return self._keep_other("label", error, content, str(content["prediction_id"]), "")
 
     def _send_event(self, row: Mapping[str, Any]) -> bool:
         try:

@@ -52,7 +52,7 @@ class Lag:
     Attributes:
         rows: predictions, labels and events that wait to be shipped.
         oldest: when the oldest waiting prediction was made, UTC; None if none waits.
-        unreadable: spools that cannot be read, so that what waits there is not counted.
+        unreadable: spools, or their folder, that cannot be read, so that what waits there is not counted.
     """
 
     rows: int = 0
@@ -322,8 +322,24 @@ class SpooledLedger(ClosedByWith):
 
 
 def list_spools(folder: Path) -> list[Path]:
-    """The files of all spools in a folder."""
-    return sorted(folder.glob("*.db"))
+    """The files of all spools in a folder.
+
+    Raises:
+        UnavailableError: the folder cannot be read.
+    """
+    try:
+        return sorted(folder.glob("*.db"))
+    except OSError as error:
+        raise folder_error(folder, error) from None
+
+
+def folder_error(folder: Path, error: OSError) -> UnavailableError:
+    """The error of a folder of spools that cannot be used."""
+    return UnavailableError(
+        f"The folder of the spools {folder} cannot be used: {error.strerror or error}.",
+        next_step="Check the disk and its permissions; what waits in the spools stays there.",
+        code="ledger.away",
+    )
 
 
 def stored_columns(spool: SqliteConnection) -> str:
@@ -335,7 +351,11 @@ def stored_columns(spool: SqliteConnection) -> str:
 def measure_lag(folder: Path) -> Lag:
     """What waits in all spools of a folder."""
     rows, oldest, unreadable = 0, None, []
-    for file in list_spools(folder):
+    try:
+        files = list_spools(folder)
+    except UnavailableError:
+        return Lag(unreadable=(folder,))
+    for file in files:
         try:
             with closing(open_read_only(file)) as connection:
                 count, first = connection.execute("SELECT count(*), min(at_us) FROM predictions").fetchone()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import logging
 import os
 import platform
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from threading import Event as Signal
 from threading import Thread
@@ -17,8 +19,8 @@ from typing import Any
 from tiltyard.errors import TiltyardError
 from tiltyard.ledger.ports import Ledger
 from tiltyard.ledger.spools.shipment import EVENT_COLUMNS, LABEL_COLUMNS, REFUSED, Shipment
-from tiltyard.ledger.spools.spool import CentralLedger, list_spools, stored_columns
-from tiltyard.sqlite import SQLITE_ERRORS, SqliteConnection, open_sqlite
+from tiltyard.ledger.spools.spool import CentralLedger, folder_error, list_spools, stored_columns
+from tiltyard.sqlite import SQLITE_ERRORS, SqliteConnection, open_read_only, open_sqlite
 
 AT_ONCE = 500
 PAUSE_SECONDS = 0.5
@@ -104,7 +106,7 @@ Sending = Callable[["Shipment", Sequence[tuple[Any, ...]]], list[int]]
 
 
 def _ship_file(file: Path, table: str, send: Sending, central: Ledger) -> int:
-    shipment = Shipment(central, f"{platform.node()}:{file.stem}")
+    shipment = Shipment(central, f"{platform.node()}:{file.stem}", partial(_find_waiting, file.parent))
     try:
         with closing(open_sqlite(file)) as connection:
             if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'predictions'").fetchone():
@@ -143,12 +145,26 @@ def _fetch(spool: SqliteConnection, query: str, arguments: Sequence[int]) -> lis
         return spool.execute(query, arguments).fetchall()
 
 
+def _find_waiting(folder: Path, ids: Collection[str]) -> set[str]:
+    """Of these ids of predictions, those in the spools of a folder; all, where a spool cannot be read."""
+    found: set[str] = set()
+    for file in list_spools(folder):
+        try:
+            with closing(open_read_only(file)) as connection:
+                query = "SELECT id FROM predictions WHERE id IN (SELECT value FROM json_each(?))"
+                found |= {row[0] for row in connection.execute(query, (json.dumps([*ids]),))}
+        except SQLITE_ERRORS as error:
+            log.warning("The spool %s cannot be read now: %s", file, error)
+            return set(ids)
+    return found
+
+
 def _take_in_refused(folder: Path, central: Ledger) -> None:
     """Move what earlier builds had set aside in a file of the folder to the central ledger, where erasures reach it."""
     file = folder / REFUSED
     if not file.exists():
         return
-    shipment = Shipment(central, f"{platform.node()}:{REFUSED}")
+    shipment = Shipment(central, f"{platform.node()}:{REFUSED}", partial(_find_waiting, folder))
     kept = [
         shipment.keep_line(line) for line in file.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     ]
@@ -159,7 +175,10 @@ def _take_in_refused(folder: Path, central: Ledger) -> None:
 @contextlib.contextmanager
 def _lock_folder(folder: Path) -> Iterator[bool]:
     """Lock the folder for shipping; False where another process ships from it."""
-    handle: Any = os.open(folder / "shipping.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        handle: Any = os.open(folder / "shipping.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise folder_error(folder, error) from None
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

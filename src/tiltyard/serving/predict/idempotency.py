@@ -11,8 +11,8 @@ import asyncio
 import hashlib
 import time
 import uuid
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import Any, Literal
@@ -101,7 +101,7 @@ class Idempotency:
 
     def _claim(self, request: IdempotentRequest) -> Claim:
         now = int(time.time())
-        with self._lock, self._open() as table:
+        with self._lock, self._use_table() as table:
             if table.execute(
                 "INSERT INTO claims VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (request.name, request.digest, now)
             ).rowcount:
@@ -112,7 +112,7 @@ class Idempotency:
         return "same" if row is None or row[0] == request.digest else "other"
 
     def _delete_claim(self, request: IdempotentRequest) -> None:
-        with self._lock, self._open() as table:
+        with self._lock, self._use_table() as table:
             table.execute("DELETE FROM claims WHERE name = ? AND digest = ?", (request.name, request.digest))
 
     def _load(self, request: IdempotentRequest) -> dict[int, PredictionRow]:
@@ -131,20 +131,26 @@ class Idempotency:
             found[position] = row
         return found
 
-    def _open(self) -> closing[SqliteConnection]:
+    @contextmanager
+    def _use_table(self) -> Iterator[SqliteConnection]:
+        """The table of claims, open for the block.
+
+        Raises:
+            UnavailableError: it cannot be opened, or what the block did with it failed.
+        """
         try:
             make_folder(self._file.parent)
             # A claim that a power cut takes back lets its key be sent again; the ledger compares what came with it.
-            table = open_sqlite(self._file, synchronous="NORMAL", wal=True)
-            table.execute(
-                "CREATE TABLE IF NOT EXISTS claims "
-                "(name BLOB PRIMARY KEY, digest BLOB NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID"
-            )
+            with closing(open_sqlite(self._file, synchronous="NORMAL", wal=True)) as table:
+                table.execute(
+                    "CREATE TABLE IF NOT EXISTS claims "
+                    "(name BLOB PRIMARY KEY, digest BLOB NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID"
+                )
+                yield table
         except OSError as error:
             raise self._unavailable_error(error) from None
         except SQLITE_ERRORS as error:
             raise self._unavailable_error(error) from None
-        return closing(table)
 
     def _unavailable_error(self, why: Exception) -> UnavailableError:
         return UnavailableError(
