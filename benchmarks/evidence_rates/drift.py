@@ -153,7 +153,7 @@ def _apply_drift(frame: pd.DataFrame, kind: str) -> pd.DataFrame:
 
 def _measure_market(scale: float) -> list[Row]:
     """elec2: the model and its reference from the first fifth, then a window each week."""
-    file = _find_data("elec2/elec.csv")
+    file = find_data("elec2/elec.csv")
     if file is None:
         return []
     stream = pd.read_csv(file)
@@ -233,7 +233,7 @@ def _monitor_market(stream: pd.DataFrame, *, seasons: bool = False) -> list[dict
 
 def _measure_films(scale: float) -> list[Row]:
     """A model of reviews of four fifths of the films, on reviews of the others and on other texts."""
-    reviews, sentences = _find_data("imdb/train.parquet"), _find_data("rt_polarity/rt-polarity.pos")
+    reviews, sentences = find_data("imdb/train.parquet"), find_data("rt_polarity/rt-polarity.pos")
     if reviews is None or sentences is None:
         return []
     from sklearn.feature_extraction.text import TfidfVectorizer  # noqa: PLC0415
@@ -311,7 +311,7 @@ def _alarms(reference: Reference, window: Rows) -> bool:
     return evaluate_drift(reference, profile_rows(reference.layout, window)).drifted
 
 
-def _find_data(name: str) -> Path | None:
+def find_data(name: str) -> Path | None:
     root = Path(os.environ.get("TILTYARD_TEST_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
     if (root / name).exists():
         return root / name

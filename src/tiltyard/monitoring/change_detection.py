@@ -57,6 +57,10 @@ UNITS_DIFFER = 2.3263
 """Units differ where their errors come together by more than so many standard errors (one-sided, 1 %)."""
 
 
+PARTS = 10
+"""Parts of the stream, in each of which units are compared with each other; of ten units at least."""
+
+
 @dataclass(frozen=True)
 class ErrorRise:
     """A rise of the error rate that lasts until the end of the stream.
@@ -110,8 +114,12 @@ def arrange_stream(errors: NDArray[np.bool_], units: Sequence[str | None]) -> Er
     names = np.array([f"row {row}" if unit is None else unit for row, unit in enumerate(units)], dtype=str)
     _, first, codes = np.unique(names, return_index=True, return_inverse=True)
     sizes = np.bincount(codes)
-    share = float(errors.mean()) if len(errors) else 0.0
-    apart = errors - share
+    if len(first) == len(errors):
+        return ErrorStream(errors.astype(np.float64), rows, by_unit=False)
+    share = float(errors.mean())
+    # A change of the rate is no difference of units: each is compared with the others of about the same time.
+    part = np.argsort(np.argsort(first)) * min(PARTS, max(1, len(first) // 10)) // len(first)
+    apart = errors - (np.bincount(part[codes], weights=errors) / np.bincount(part[codes]))[part[codes]]
     pairs = float(np.sum(np.bincount(codes, weights=apart) ** 2) - np.sum(apart**2)) / 2
     spread = share * (1 - share) * float(np.sqrt(np.sum(sizes * (sizes - 1)) / 2))
     if spread <= 0 or pairs <= UNITS_DIFFER * spread:
