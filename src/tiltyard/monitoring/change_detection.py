@@ -117,7 +117,7 @@ def arrange_stream(errors: NDArray[np.bool_], units: Sequence[str | None]) -> Er
     if len(first) == len(errors):
         return ErrorStream(errors.astype(np.float64), rows, by_unit=False)
     share = float(errors.mean())
-    # A change of the rate makes no unit unlike the others of its time: each is compared with the others of about the same time.
+    # A change of the rate makes no unit unlike the others: each is compared with those of about the same time.
     part = np.argsort(np.argsort(first)) * min(PARTS, max(1, len(first) // 10)) // len(first)
     apart = errors - (np.bincount(part[codes], weights=errors) / np.bincount(part[codes]))[part[codes]]
     pairs = float(np.sum(np.bincount(codes, weights=apart) ** 2) - np.sum(apart**2)) / 2
