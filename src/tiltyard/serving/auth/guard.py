@@ -116,7 +116,7 @@ class Guard:
         if self._open_without_keys and not keys and not self._keys.lost:
             if self._only_loopback:
                 check_host_header(headers)
-                check_not_forwarded(scope["headers"])
+                check_not_forwarded(headers)
             check_same_site(scope["method"], headers)
             caller = trust_anonymous(address)
         else:

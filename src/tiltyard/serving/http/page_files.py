@@ -21,7 +21,7 @@ class PageFile:
         content: its bytes as they are stored.
         media: its media type.
         packed: whether they are compressed with gzip.
-        tag: its ETag.
+        tag: its ETag, which is weak: the content is the same, packed or not.
     """
 
     content: bytes
@@ -114,4 +114,4 @@ def _indent(text: str, columns: int) -> str:
 
 
 def _make_file(content: bytes, ending: str, *, packed: bool = False) -> PageFile:
-    return PageFile(content, _MEDIA[ending], packed, f'"{hashlib.sha256(content).hexdigest()[:16]}"')
+    return PageFile(content, _MEDIA[ending], packed, f'W/"{hashlib.sha256(content).hexdigest()[:16]}"')

@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from tiltyard.errors import InputError, TiltyardError
 from tiltyard.ledger.codec import PredictionRow
 from tiltyard.serving.auth.caller import CALLER
+from tiltyard.serving.compression import respond_compressed
 from tiltyard.serving.predict.batching.prediction_rows import prediction_json, predictions_json
 from tiltyard.serving.predict.batching.ticket import Ticket
 from tiltyard.serving.predict.components import ServerComponents
@@ -170,8 +171,14 @@ class FastPathApp(FastAPI):
     predict_endpoint: PredictEndpoint | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass requests of the predict endpoint to it, and all others to FastAPI."""
-        if self.predict_endpoint is not None and scope in self.predict_endpoint:
-            await self.predict_endpoint(scope, receive, send)
-        else:
+        """Pass requests of the predict endpoint to it, and all others to FastAPI; large responses are packed."""
+        endpoint = self.predict_endpoint
+        if scope["type"] != "http":
             await super().__call__(scope, receive, send)
+        elif endpoint is None or scope not in endpoint:
+            await respond_compressed(super().__call__, scope, receive, send)
+        elif endpoint.fits_fast_path(scope):
+            # Its response is small.
+            await endpoint(scope, receive, send)
+        else:
+            await respond_compressed(endpoint, scope, receive, send)

@@ -7,6 +7,7 @@ import gzip
 from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
 
+from tiltyard.serving.compression import accepts_gzip
 from tiltyard.serving.headers import read_headers
 from tiltyard.serving.http.page_files import PageFile, read_page_files
 
@@ -64,10 +65,8 @@ def _send_file(file: PageFile, request: Request, policy: str | None) -> Response
     if file.tag in known or "*" in known:
         return Response(status_code=304, headers=headers)
     content = file.content
-    if file.packed:
-        headers["Vary"] = "Accept-Encoding"
-        if b"gzip" in sent.get(b"accept-encoding", b""):
-            headers["Content-Encoding"] = "gzip"
-        else:
-            content = gzip.decompress(content)
+    if file.packed and accepts_gzip(request.scope["headers"]):
+        headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+    elif file.packed:
+        content = gzip.decompress(content)
     return Response(content, headers=headers, media_type=file.media)
