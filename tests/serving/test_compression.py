@@ -43,7 +43,7 @@ def send(films: ServerUnderTest, request: tuple[str, str, bytes], accepted: str)
 
 @pytest.mark.parametrize("name", LARGE)
 def test_a_large_response_is_packed_where_the_client_accepts_it(films: ServerUnderTest, name: str) -> None:
-    """It unpacks to what other clients get, caches are told, and its length is that of the packed bytes."""
+    """It unpacks to what other clients get, Vary says so to caches, and its length is that of the packed bytes."""
     status, headers, plain = send(films, LARGE[name], "identity")
     assert len(plain) >= SMALLEST
     assert "content-encoding" not in headers
