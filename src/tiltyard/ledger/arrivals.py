@@ -34,35 +34,40 @@ _COMPARED = ("project", "version", "route", "label", "key", "input")
 _LIST_ITEM = re.compile(r"(.+)/[0-9]+", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SetAsideRecord:
     """A record that came from a spool and could not be stored in its place; it is kept as it came.
 
     Attributes:
-        id: digest of what came, so that it is kept once, however often it comes.
-        at: when it was set aside, UTC.
         kind: what it is.
         reason: why, for programs.
         message: why, as a sentence.
         origin: the host and the spool that it came from.
         subject: the id of the prediction, also of a label's; of an event, what it is about.
+        content: its columns.
         project: name of the registered model; empty where it is not known.
         key: the caller's own key, if there is one.
         made: when it was made, UTC; None where it does not say.
-        content: its columns.
+        at: when it was set aside, UTC.
+        id: digest of what came, so that it is kept once, however often it comes.
     """
 
-    id: str
-    at: datetime
     kind: ArrivalKind
     reason: KeptReason
     message: str
     origin: str
     subject: str
+    content: Mapping[str, Any]
     project: str = ""
     key: str | None = None
     made: datetime | None = None
-    content: Mapping[str, Any] = field(default_factory=dict)
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    id: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.id:
+            known = json.dumps([self.kind, self.reason, self.subject, self.content], sort_keys=True, default=repr)
+            object.__setattr__(self, "id", hashlib.sha256(known.encode()).hexdigest()[:32])
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,20 +129,12 @@ class Arrivals(Protocol):
         """Remove what was set aside, by its own ids; returns how many there were."""
 
 
-def describe_set_aside(kind: ArrivalKind, reason: KeptReason, message: str, **facts: Any) -> SetAsideRecord:
-    """The record of what is set aside now. The facts are further fields of ``SetAsideRecord``."""
-    known = json.dumps([kind, reason, facts["subject"], facts["content"]], sort_keys=True, default=repr)
-    return SetAsideRecord(
-        hashlib.sha256(known.encode()).hexdigest()[:32], datetime.now(UTC), kind, reason, message, **facts
-    )
-
-
 def set_aside_row(row: PredictionRow, reason: KeptReason, message: str, origin: str) -> SetAsideRecord:
     """The record of a prediction that is set aside now."""
-    return describe_set_aside(
-        "prediction",
-        reason,
-        message,
+    return SetAsideRecord(
+        kind="prediction",
+        reason=reason,
+        message=message,
         origin=origin,
         subject=row.id,
         project=row.project,

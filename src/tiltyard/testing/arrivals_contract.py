@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tiltyard.ledger import Label, Ledger, Prediction
-from tiltyard.ledger.arrivals import ArrivalReceipt, describe_set_aside, is_redacted
+from tiltyard.ledger.arrivals import ArrivalReceipt, SetAsideRecord, is_redacted
 from tiltyard.ledger.codec import encode_predictions
 from tiltyard.ledger.records import SHADOW
 from tiltyard.testing.records import NOON, make_prediction
@@ -152,11 +152,23 @@ class ArrivalsContract:
     def test_anything_can_be_set_aside(self, ledger: Ledger) -> None:
         """What no table can hold is set aside all the same, and can be read, listed by model, and discarded."""
         content = {"text": "NUL \0, half \ud83d, \N{GRINNING FACE}", "number": 2**70, "long": "x" * 20_000}
-        odd = describe_set_aside(
-            "event", "refused", "NUL \0", origin="a:0", subject="s\0\ud83d" * 3000, project="", content=content
+        odd = SetAsideRecord(
+            kind="event",
+            reason="refused",
+            message="NUL \0",
+            origin="a:0",
+            subject="s\0\ud83d" * 3000,
+            content=content,
         )
-        of_songs = describe_set_aside(
-            "label", "refused", "no", origin="a:0", subject="7", project="songs", made=NOON, content={}
+        of_songs = SetAsideRecord(
+            kind="label",
+            reason="refused",
+            message="no",
+            origin="a:0",
+            subject="7",
+            project="songs",
+            made=NOON,
+            content={},
         )
         ledger.arrivals.keep([odd, of_songs])
         ledger.arrivals.keep([odd])

@@ -15,7 +15,6 @@ from tiltyard.ledger.arrivals import (
     ArrivalKind,
     ArrivalReceipt,
     SetAsideRecord,
-    describe_set_aside,
     read_instant,
     set_aside_row,
 )
@@ -81,8 +80,16 @@ class Shipment:
             unknown = self._central.record_labels([_decode_label(row[1:])]).unknown
         except InputError as error:
             content = dict(zip(LABEL_COLUMNS, row[1:], strict=True))
-            return self._keep_other("label", error, content, str(content["prediction_id"]), "")
+            prediction_id = str(content["prediction_id"])
+            return self._keep_other("label", error, content, prediction_id, self._find_model(prediction_id))
         return bool(self._list_gone([row], set(unknown)))
+
+    def _find_model(self, prediction_id: str) -> str:
+        """The model of a prediction; empty where it is not known."""
+        try:
+            return next((row.project for row in self._central.find_predictions(ids=[prediction_id])), "")
+        except InputError:
+            return ""
 
     def _list_gone(self, stored: Sequence[tuple[Any, ...]], unknown: set[str]) -> list[int]:
         """The numbers of labels that need not wait for their predictions: these are known, erased, or do not come."""
@@ -126,10 +133,10 @@ class Shipment:
     ) -> bool:
         made = read_instant(content["at_us"])
         return self._keep(
-            describe_set_aside(
-                kind,
-                "refused",
-                error.message,
+            SetAsideRecord(
+                kind=kind,
+                reason="refused",
+                message=error.message,
                 origin=self._origin,
                 subject=subject,
                 project=model_name,

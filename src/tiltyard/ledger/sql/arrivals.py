@@ -179,7 +179,7 @@ def _follow_shadows(connection: Connection, named: Mapping[str, Erasure]) -> Non
 
 
 def _insert_set_aside(connection: Connection, records: Sequence[SetAsideRecord]) -> None:
-    rows = [_encode_set_aside(record) for record in records]
+    rows = [_encode_set_aside(record) for record in sorted(records, key=attrgetter("id"))]
     if rows:
         connection.execute(upserting_insert(connection, set_aside).on_conflict_do_nothing(), rows)
 

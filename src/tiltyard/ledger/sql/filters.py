@@ -71,7 +71,7 @@ def key_condition(column: ColumnElement[Any], key: str, *, items: bool) -> Colum
         return column == key
     number = func.substr(column, len(key) + 2)
     # "0" is the character after "/": a range that an index serves. What is left of digits without its digits is empty.
-    below = and_(column > f"{key}/", column < f"{key}0", number != "", func.ltrim(number, "0123456789") == "")
+    below = and_(column > f"{key}/", column < f"{key}0", func.ltrim(number, "0123456789") == "")
     return or_(column == key, below)
 
 
