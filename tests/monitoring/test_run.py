@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import get_args
 
 import pytest
 
@@ -13,6 +14,7 @@ from tests.monitoring.sample_predictions import (
     number_predictions,
 )
 from tiltyard.ledger import RANDOM, Label, Prediction
+from tiltyard.ledger.arrivals import KeptReason, SetAsideRecord
 from tiltyard.monitoring.degradation import evaluate_degradation
 from tiltyard.monitoring.labels.labeling_queue import QueueOptions, mix_reasons, select_predictions_to_label
 from tiltyard.monitoring.labels.sample_check import NOT_A_SAMPLE
@@ -119,6 +121,29 @@ def test_slow_or_missing_predictions_are_found(films: Project) -> None:
     assert [found.code for found in evaluate_period(strict, ledger, None, until=UNTIL).alarms] == ["operations.latency"]
     later = evaluate_period(films, ledger, None, until=UNTIL + timedelta(hours=24))
     assert [found.code for found in later.alarms] == ["operations.silence"]
+
+
+def test_records_that_were_set_aside_are_found(films: Project) -> None:
+    """Records that were set aside since the window began are one warning; older ones are not repeated."""
+    ledger = MemoryLedger()
+    kept = [
+        SetAsideRecord(
+            kind="prediction",
+            reason=reason,
+            message="",
+            origin="a:0",
+            subject=reason,
+            project="films",
+            content={},
+            at=UNTIL - timedelta(hours=1),
+        )
+        for reason in get_args(KeptReason)
+    ]
+    ledger.arrivals.keep(kept)
+    [found] = evaluate_period(films, ledger, None, until=UNTIL).alarms
+    assert (found.code, found.score) == ("operations.set-aside", 2.0)
+    assert found.evidence == {"differs": 1, "refused": 1}
+    assert not evaluate_period(films, ledger, None, until=UNTIL + timedelta(days=9)).alarms
 
 
 def test_findings_in_the_ledger_are_those_of_the_run(films: Project) -> None:

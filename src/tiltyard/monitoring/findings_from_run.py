@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import get_args
 
 from tiltyard.evaluation import METRICS, SliceReport
 from tiltyard.findings import Finding, could_not_judge
 from tiltyard.formatting import format_count
 from tiltyard.jsonable import to_json_object
+from tiltyard.ledger.arrivals import ArrivalCount, KeptReason
 from tiltyard.monitoring.degradation import Degradation
 from tiltyard.monitoring.estimates.cbpe import BLIND_SPOT, Estimate
 from tiltyard.monitoring.monitored_version import MonitoredVersion
@@ -23,6 +25,7 @@ CONTRADICTION = "performance.contradiction"
 SLICE = "performance.slice"
 LATENCY = "operations.latency"
 SILENCE = "operations.silence"
+SET_ASIDE = "operations.set-aside"
 
 GET_LABELS = (
     "Get labels: tiltyard label queue selects predictions to label, some of them at random, and tiltyard feedback "
@@ -159,6 +162,30 @@ def slice_findings(report: SliceReport | None, performance: Performance) -> list
             next_step="Find out what these cases share, and add labelled ones to the training data.",
         )
         for part in report.worse
+    ]
+
+
+def arrival_findings(counts: Sequence[ArrivalCount], since: datetime, until: datetime) -> list[Finding]:
+    """A finding where records came since the window began that the ledger could not store in their place."""
+    kept = [count for count in counts if count.reason in get_args(KeptReason)]
+    if not any(count.last >= since for count in kept):
+        return []
+    by_reason = {reason: sum(one.rows for one in kept if one.reason == reason) for reason in get_args(KeptReason)}
+    rows = sum(by_reason.values())
+    return [
+        Finding(
+            code=SET_ASIDE,
+            subject="records",
+            severity="warning",
+            score=float(rows),
+            message=f"{format_count(rows, 'record')} of servers could not be stored in their place: "
+            f"{by_reason['differs']:,} with the id of another prediction, {by_reason['refused']:,} that the database "
+            "refuses.",
+            evidence=to_json_object(by_reason),
+            since=since,
+            until=until,
+            next_step="See them: tiltyard predictions set-aside",
+        )
     ]
 
 

@@ -153,6 +153,8 @@ def evaluate_period(
     predictions_before = ledger.prediction_stats(project.model_name, since - length, since).total
     operations = summarise_operations(window, predictions_before)
     findings = findings_from_run.operations_findings(operations, project.monitoring, since, until)
+    arrivals = ledger.arrivals.count(model_name=project.model_name)
+    findings += findings_from_run.arrival_findings(arrivals, since, until)
     champion = _ChampionEvaluation()
     if monitored is not None:
         champion = _evaluate_champion(project, ledger, monitored, window, (since, until))
