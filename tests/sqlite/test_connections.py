@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import make_url
+from sqlalchemy.exc import OperationalError
 
 from tiltyard.errors import UsageError
 from tiltyard.sqlite import (
@@ -85,6 +86,19 @@ def test_a_file_that_is_open_is_opened_with_the_same_library(tmp_path: Path) -> 
     for name in (file, other):
         with closing(open_sqlite(name)) as later:
             assert isinstance(later, python_library().module.Connection)
+
+
+@needs_two
+def test_rows_of_a_claimed_file_are_read_with_its_library(tmp_path: Path) -> None:
+    """An engine over a file that another package opens uses that package's library, and its errors are understood."""
+    url = f"sqlite:///{tmp_path}/a.db"
+    claim_for_python(url)
+    engine = make_sqlite_engine(make_url(url), own=False)
+    with engine.connect() as connection:
+        assert isinstance(connection.connection.dbapi_connection, python_library().module.Connection)
+        with pytest.raises(OperationalError, match="no such table"):
+            connection.exec_driver_sql("SELECT * FROM rows")
+    engine.dispose()
 
 
 @needs_two

@@ -99,8 +99,15 @@ def bundled_library() -> SqliteLibrary | None:
 
 
 def default_library() -> SqliteLibrary:
-    """The library for files that no other package opens: the bundled one where there is one."""
-    return bundled_library() or python_library()
+    """The library for files that no other package opens: the bundled one where there is one.
+
+    A pysqlite3 that was compiled here may be older than Python's own, and have the fault: then Python's is taken, if
+    it does not.
+    """
+    bundled, own = bundled_library(), python_library()
+    if bundled is None or (own.resets_safely and not bundled.resets_safely):
+        return own
+    return bundled
 
 
 def log_library() -> None:
