@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import getpass
+import json
 import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_core import PydanticCustomError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 from tiltyard.errors import UsageError
 from tiltyard.files import make_private_folder
 
 log = logging.getLogger(__name__)
 STATE_FOLDER = ".tiltyard"
+NO_LIST = "not_a_list"
 
 
 def this_actor() -> str:
@@ -28,6 +31,26 @@ def this_actor() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return f"uid {os.getuid()}"
+
+
+def _read_list(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise PydanticCustomError(NO_LIST, "it is not a JSON list") from None
+
+
+JsonList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_read_list)]
+"""A list that a variable holds as JSON."""
+
+
+def _variable_error(name: str, why: str, example: str) -> UsageError:
+    return UsageError(
+        f"The environment variable {name} cannot be used: {why}.",
+        next_step=f"Write it as {name}={example}, or unset it.",
+    )
 
 
 class DestinationSecrets(BaseModel):
@@ -81,7 +104,7 @@ class Settings(BaseSettings):
         default=None,
         description="Ed25519 private key that signs new versions: a PEM, its 32 bytes in base64, or @FILE.",
     )
-    trusted_keys: tuple[str, ...] = Field(
+    trusted_keys: JsonList = Field(
         default=(),
         description="Ed25519 public keys, written alike; if there are any, a version that none of them signed is "
         "refused.",
@@ -102,7 +125,7 @@ class Settings(BaseSettings):
     log: Literal["text", "json", "quiet"] | None = Field(
         default=None, description="What the server logs to standard error; default: the project's [serving] log."
     )
-    trusted_types: tuple[str, ...] = Field(
+    trusted_types: JsonList = Field(
         default=(),
         description="Python types that this host allows in a stored model, beyond scikit-learn's own.",
     )
@@ -133,17 +156,14 @@ class Settings(BaseSettings):
         folder = (root or Path()).resolve()
         try:
             return cls(_env_file=folder / ".env", root=folder)
-        except SettingsError as error:
-            # Raised for a list that is not JSON, and tells which only in its text.
-            field = next((name for name in cls.model_fields if f'"{name}"' in str(error)), "")
-            name = f"TILTYARD_{field.upper()}"
-            raise UsageError(
-                f"The environment variable {name} cannot be used: it is not a JSON list.",
-                next_step=f"""Write it as {name}='["…"]', or unset it.""",
-            ) from None
+        except SettingsError:
+            # The only variable whose JSON the library reads itself.
+            raise _variable_error("TILTYARD_DESTINATIONS", "it is not a JSON object", "'{…}'") from None
         except ValidationError as error:
             first = error.errors()[0]
             name = "TILTYARD_" + ".".join(str(part) for part in first["loc"]).upper()
+            if first["type"] == NO_LIST:
+                raise _variable_error(name, "it is not a JSON list", """'["…"]'""") from None
             raise UsageError(
                 f"The environment variable {name} cannot be used: {first['msg']}.",
                 next_step=f"Correct or unset {name}.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 from pathlib import Path
 from typing import IO, Any
@@ -11,6 +12,7 @@ import pytest
 
 from tiltyard.data.sources import read_source
 from tiltyard.data.sources.delimited import read_delimited
+from tiltyard.data.sources.delimited.dialect import Dialect, LoneQuoteError, read_records
 from tiltyard.data.sources.files import SourceFile
 from tiltyard.errors import DataError
 from tiltyard.project import DataSection
@@ -197,3 +199,24 @@ def test_a_file_whose_gaps_are_empty_cells_is_parsed_once(tmp_path: Path, last: 
     frame = read_delimited(SourceFile("rows.csv", None, opener, path), "csv", section, ("label",), [])
     assert frame.isna().to_numpy().sum() == 3
     assert len(opened) == 4
+
+
+def test_a_quote_within_a_cell_is_not_mistaken_for_what_else_csv_refuses() -> None:
+    """Only a quote is a lone quote: one that is not closed at the end, one that ends early; not the end of a line."""
+    quoted = Dialect(",", quotes=True)
+
+    def problem(*lines: str) -> Exception:
+        with pytest.raises(Exception) as caught:  # noqa: PT011 - which one is compared below
+            list(read_records(lines, quoted))
+        return caught.value
+
+    early = problem("a,b\n", '"x"y,1\n', "c,2\n")
+    assert isinstance(early, LoneQuoteError)
+    assert (early.line, early.unfinished) == (2, False)
+    late = problem("a,b\n", '"x,1\n', "c,2\n")
+    assert isinstance(late, LoneQuoteError)
+    assert (late.line, late.unfinished) == (2, True)
+    last = problem("a,b\n", '"x"y,1')
+    assert isinstance(last, LoneQuoteError)
+    assert (last.line, last.unfinished) == (2, False)
+    assert type(problem("a,b\n", "x\ry,1\n")) is csv.Error

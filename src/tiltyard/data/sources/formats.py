@@ -149,7 +149,8 @@ def parse_problem(file: SourceFile, kind: str, section: DataSection) -> Iterator
     except MemoryError:
         raise memory_error(file.name) from None
     except UNREADABLE as error:
-        if "out of memory" in str(error):
+        # pandas' parser of CSV has one type and no code for all that its C code reports.
+        if isinstance(error, pd.errors.ParserError) and "out of memory" in str(error):
             raise memory_error(file.name) from None
         if _is_connection_error(file, error):
             raise

@@ -6,7 +6,6 @@ MLflow takes the credentials of its requests from the environment of the process
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -19,9 +18,8 @@ PASSWORD = "MLFLOW_TRACKING_PASSWORD"  # noqa: S105 - the name of a variable
 TOKEN = "MLFLOW_TRACKING_TOKEN"  # noqa: S105 - likewise
 URI = "MLFLOW_TRACKING_URI"
 
-# What MLflow makes of a response 401 or 403: its own code, or a line of requests' in a longer text.
+# What MLflow makes of a response 401 or 403.
 _CODES = {"UNAUTHENTICATED": 401, "CUSTOMER_UNAUTHORIZED": 401, "PERMISSION_DENIED": 403}
-_IN_TEXT = re.compile(r"error code (401|403)\b|\b(401|403) Client Error")
 
 
 def export_credentials(of: Settings) -> None:
@@ -67,8 +65,7 @@ def _status(error: Exception) -> int | None:
         status = getattr(getattr(cause, "response", None), "status_code", None)
         if status in (401, 403):
             return int(status)
-    found = _IN_TEXT.search(str(error))
-    return int(found[1] or found[2]) if found else None
+    return None
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

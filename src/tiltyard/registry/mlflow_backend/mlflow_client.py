@@ -57,6 +57,21 @@ def read_experiment_name(tracking_uri: str, run_id: str) -> str | None:
         return None
 
 
+# Of a server's own errors, and what MLflow makes of a response that is none of its server's.
+_UNAVAILABLE = frozenset(
+    {
+        "INTERNAL_ERROR",
+        "TEMPORARILY_UNAVAILABLE",
+        "DEADLINE_EXCEEDED",
+        "RESOURCE_EXHAUSTED",
+        "REQUEST_LIMIT_EXCEEDED",
+        "NOT_IMPLEMENTED",
+        "ENDPOINT_NOT_FOUND",
+        "BAD_REQUEST",
+    }
+)
+
+
 @contextmanager
 def mlflow_errors(where: str) -> Iterator[None]:
     """Turn what MLflow raises into errors that say what to do; ``where`` is the URI of the request."""
@@ -79,10 +94,8 @@ def _translate_error(error: Exception, where: str) -> Exception:
         text = _first_line(error)
         if code == "RESOURCE_DOES_NOT_EXIST":
             return NotFoundError(text, next_step="See what there is: tiltyard list-versions")
-        if code in ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "BAD_REQUEST") or "API request" in text:
+        if code in _UNAVAILABLE:
             return _unavailable_error(where, text)
-        if code == "INVALID_PARAMETER_VALUE" and "not found" in text.lower():
-            return NotFoundError(text, next_step="See what there is: tiltyard list-versions")
         return TiltyardError(f"MLflow refused: {text}", next_step="Check the name, version and alias.", code="mlflow")
     if isinstance(error, (OSError, *SQLITE_ERRORS)) or type(error).__module__.startswith(
         ("requests", "urllib3", "sqlalchemy")

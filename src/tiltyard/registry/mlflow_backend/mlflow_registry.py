@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tiltyard.aliases import CHAMPION, alias_of_stage
 from tiltyard.errors import ArtifactError, NotFoundError, UsageError
 from tiltyard.formatting import join_names
+from tiltyard.registry.mlflow_backend.artifact_files import fetch_artifacts, read_artifact
 from tiltyard.registry.mlflow_backend.mlflow_auth import export_credentials
 from tiltyard.registry.mlflow_backend.mlflow_client import mlflow_errors, open_client
 from tiltyard.registry.mlflow_backend.model_uris import check_tree, resolve_model_uri, upload
@@ -309,35 +310,14 @@ class MlflowRegistry:
     def _file(self, info: VersionInfo, name: str, folder: Path) -> bytes | None:
         """The content of one file of a version; None where it has none of that name."""
         with self._errors():
-            from mlflow.artifacts import download_artifacts  # noqa: PLC0415
-
             uri = self._client.get_model_version_download_uri(info.name, info.version)
-            try:
-                found = download_artifacts(
-                    artifact_uri=f"{uri.rstrip('/')}/{name}", dst_path=str(folder), tracking_uri=self._tracking_uri
-                )
-                return Path(found).read_bytes()
-            except OSError:
-                return None
-            except Exception as error:
-                if _is_missing(error) or "404" in str(error) or "No such" in str(error):
-                    return None
-                raise
+            return read_artifact(uri, name, folder, self._tracking_uri)
 
     def _download(self, info: VersionInfo, folder: Path) -> Path:
         with self._errors():
-            from mlflow.artifacts import download_artifacts  # noqa: PLC0415
-
             uri = self._client.get_model_version_download_uri(info.name, info.version)
             check_tree(uri, info)
-            return Path(
-                download_artifacts(
-                    artifact_uri=uri,
-                    dst_path=str(folder),
-                    tracking_uri=self._tracking_uri,
-                    registry_uri=self._registry_uri,
-                )
-            )
+            return fetch_artifacts(uri, folder, self._tracking_uri, self._registry_uri)
 
 
 def _info(version: Any, aliases: tuple[str, ...]) -> VersionInfo:

@@ -102,7 +102,13 @@ def upload(client: Any, folder: Path, experiment: str) -> ModelSource:
 def _of_model(client: Any, rest: str) -> ModelSource:
     if "@" in rest:
         name, _, alias = rest.partition("@")
-        return _of_version(client, client.get_model_version_by_alias(name, alias))
+        # For an alias that is missing, MLflow says that a parameter is invalid.
+        number = client.get_registered_model(name).aliases.get(alias)
+        if number is None:
+            raise NotFoundError(
+                f"No version of {name} has the alias '{alias}'.", next_step="See what there is: tiltyard list-versions"
+            )
+        return _of_version(client, client.get_model_version(name, number))
     name, _, version = rest.partition("/")
     if version:
         return _of_version(client, client.get_model_version(name, version))

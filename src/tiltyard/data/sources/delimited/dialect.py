@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 # Python's limit of 131,072 characters a cell would refuse long texts, which every other reader here takes.
 csv.field_size_limit(2**31 - 1)
@@ -73,25 +74,53 @@ def read_records(lines: Iterable[str], dialect: Dialect, first_line: int = 1) ->
     Raises:
         LoneQuoteError: a quoted cell does not end where its quote is closed.
     """
-    reader = csv.reader(
-        lines,
-        delimiter=dialect.separator,
-        quoting=csv.QUOTE_MINIMAL if dialect.quotes else csv.QUOTE_NONE,
-        strict=dialect.quotes,
-    )
+    taken = _TakenLines(lines)
+    reader = _open_reader(taken, dialect, strict=dialect.quotes)
     line = first_line
     while True:
         try:
             cells = next(reader)
         except StopIteration:
             return
-        except csv.Error as error:
-            if "expected after" in str(error) or "end of data" in str(error):
-                raise LoneQuoteError(line, unfinished="end of data" in str(error)) from None
-            raise
+        except csv.Error:
+            # csv has one type for all that it refuses; what is read without strictness was refused for its quotes.
+            for _ in _open_reader(taken.of_record, dialect, strict=False):
+                pass
+            raise LoneQuoteError(line, unfinished=taken.at_end) from None
         if len(cells) > 1 or (cells and (cells[0] == "" or cells[0].strip())):
             yield Record(line, cells)
         line = first_line + reader.line_num
+        taken.of_record.clear()
+
+
+class _TakenLines:
+    """Lines, and which of them a reader has read for the record that it is reading."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._lines = iter(lines)
+        self.of_record: list[str] = []
+        self.at_end = False
+
+    def __iter__(self) -> _TakenLines:
+        return self
+
+    def __next__(self) -> str:
+        try:
+            line = next(self._lines)
+        except StopIteration:
+            self.at_end = True
+            raise
+        self.of_record.append(line)
+        return line
+
+
+def _open_reader(lines: Iterable[str], dialect: Dialect, *, strict: bool) -> Any:
+    return csv.reader(
+        lines,
+        delimiter=dialect.separator,
+        quoting=csv.QUOTE_MINIMAL if dialect.quotes else csv.QUOTE_NONE,
+        strict=strict,
+    )
 
 
 class TooManyCellsError(Exception):
