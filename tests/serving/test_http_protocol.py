@@ -9,9 +9,14 @@ from types import ModuleType
 import pytest
 import uvicorn.protocols.http.httptools_impl as installed
 
+from tests.serving.fake_registry import MODEL, TRUSTED, FakeRegistry
+from tests.serving.fakes import TestLedger
 from tests.serving.interfaces import run_server
+from tiltyard.errors import UsageError
+from tiltyard.project import ServingSection
 from tiltyard.serving.predict.fast_path import FastPathProtocol
 from tiltyard.serving.predict.http_protocol import PLAIN_PROTOCOL, choose_http_protocol
+from tiltyard.serving.server import ModelServer, ServerBackends
 
 BUILT_ON_UVICORN = ("tiltyard.serving.connections.connection", "tiltyard.serving.predict.fast_path")
 
@@ -29,7 +34,7 @@ def install_other_uvicorn(monkeypatch: pytest.MonkeyPatch, old: str, new: str) -
 
 def test_the_installed_uvicorn_has_the_fast_path(caplog: pytest.LogCaptureFixture) -> None:
     """With the uvicorn that is required, the fast path is chosen without a warning."""
-    assert choose_http_protocol() is FastPathProtocol
+    assert choose_http_protocol("0.0.0.0") is FastPathProtocol
     assert not caplog.records
 
 
@@ -52,10 +57,30 @@ def test_a_uvicorn_that_does_not_fit_is_served_without_the_fast_path(
     old: str,
     new: str,
 ) -> None:
-    """Where a private name is gone, a plain protocol is chosen, and a warning names uvicorn's version."""
+    """Where a private name is gone, a plain protocol is chosen on loopback, and a warning names uvicorn's version."""
     install_other_uvicorn(monkeypatch, old, new)
-    assert choose_http_protocol() == PLAIN_PROTOCOL
+    assert choose_http_protocol("127.0.0.1") == PLAIN_PROTOCOL
     assert "does not fit uvicorn" in caplog.text
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])
+def test_without_bounds_it_does_not_serve_strangers(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    """The plain protocol bounds nothing: beyond loopback the server does not start with it, whatever keys there are."""
+    install_other_uvicorn(monkeypatch, "_start_asgi_task", "_run_application")
+    with pytest.raises(UsageError, match="nothing bounds what strangers") as caught:
+        choose_http_protocol(host)
+    assert caught.value.code == "server.uvicorn"
+
+
+def test_a_server_beyond_loopback_ends_with_that_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, registry: FakeRegistry, ledger: TestLedger
+) -> None:
+    """Nothing listens when the error is raised, and the address is free again."""
+    install_other_uvicorn(monkeypatch, "_start_asgi_task", "_run_application")
+    backends = ServerBackends(registry, ledger, tmp_path / "cache", TRUSTED)
+    options = ServingSection(host="0.0.0.0", port=0)
+    with pytest.raises(UsageError, match="does not fit"):
+        ModelServer(MODEL, options=options, backends=backends, insecure_open=True).run()
 
 
 def test_predictions_come_without_the_fast_path(

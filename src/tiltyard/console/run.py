@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib
 import signal
@@ -17,7 +18,7 @@ from tiltyard.ledger import Ledger
 from tiltyard.project import Project
 from tiltyard.registry import Registry
 from tiltyard.serving.auth import Guard
-from tiltyard.serving.connections.connection import BoundedConnection
+from tiltyard.serving.connections.unfit import unfit_error
 from tiltyard.serving.process.sockets import Address
 
 GRACE_SECONDS = 5
@@ -59,15 +60,17 @@ def run_console(  # noqa: PLR0913 - what it shows, where, and to whom
 
     Raises:
         MissingExtraError: Dash is not installed.
+        UsageError: the installed uvicorn does not fit.
     """
     require_console()
     from tiltyard.console.app import create_console  # noqa: PLC0415 - Dash is an extra, and slow to import
 
     app = create_console(project, registry, ledger, sources or ConsoleSources(), guard)
+    host, port = listener.getsockname()[:2]
     # The application's lifespan would add a page for every address; ours are known.
     config = uvicorn.Config(
         app,
-        http=BoundedConnection,
+        http=_bounded_connection(host),
         ws="none",
         lifespan="off",
         log_config=None,
@@ -76,12 +79,19 @@ def run_console(  # noqa: PLR0913 - what it shows, where, and to whom
         proxy_headers=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    host, port = listener.getsockname()[:2]
     with contextlib.closing(listener), _stop_on_signals():
         if on_listening is not None:
             # The socket listens already: connections are served as soon as the event loop runs.
             on_listening(Address(host, port))
         uvicorn.Server(config).run(sockets=[listener])
+
+
+def _bounded_connection(host: str) -> type[asyncio.Protocol]:
+    try:
+        from tiltyard.serving.connections.connection import BoundedConnection  # noqa: PLC0415 - may fail
+    except Exception as error:  # noqa: BLE001 - whatever another uvicorn does not have
+        raise unfit_error(host, error) from None
+    return BoundedConnection
 
 
 @contextlib.contextmanager

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, cast
 import uvicorn
 from uvicorn.server import ServerState
 
+from tiltyard.serving.auth.cross_site import is_loopback
+from tiltyard.serving.connections.unfit import unfit_error
 from tiltyard.serving.predict.endpoint import FastPathApp, PredictEndpoint
 
 if TYPE_CHECKING:
@@ -25,16 +27,28 @@ PLAIN_PROTOCOL = "h11"
 log = logging.getLogger(__name__)
 
 
-def choose_http_protocol() -> type[asyncio.Protocol] | str:
-    """The protocol class with the fast path, or the name of a plain one of uvicorn's, which is logged as a warning."""
+def choose_http_protocol(host: str) -> type[asyncio.Protocol] | str:
+    """The protocol class with the fast path, or the name of a plain one of uvicorn's, which is logged as a warning.
+
+    The plain one has none of the bounds of ``serving.connections``: it serves this machine alone.
+
+    Args:
+        host: the address that the server listens on.
+
+    Raises:
+        UsageError: others than this machine reach the address, and only the plain one works.
+    """
     try:
         from tiltyard.serving.predict.fast_path import FastPathProtocol  # noqa: PLC0415 - may fail
 
         _check_fast_path(FastPathProtocol)
     except Exception as error:  # noqa: BLE001 - whatever another uvicorn does not have or does otherwise
+        if not is_loopback(host):
+            raise unfit_error(host, error) from None
         log.warning(
             "The fast path of POST /predict does not fit uvicorn %s (%s: %s). The server starts without it, and is "
-            "slower; install the version of uvicorn that tiltyard requires.",
+            "slower, and nothing bounds the connections of programs on this machine; install the version of uvicorn "
+            "that tiltyard requires.",
             uvicorn.__version__,
             type(error).__name__,
             error,

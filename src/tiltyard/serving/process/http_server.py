@@ -19,12 +19,12 @@ from tiltyard.processes.worker_identity import SINGLE_PROCESS, WorkerIdentity
 from tiltyard.project import ServingSection
 from tiltyard.registry.package.version_loader import VersionLoader
 from tiltyard.serving.auth import Guard
-from tiltyard.serving.connections.limits import IDLE_SECONDS
+from tiltyard.serving.connections.limits import IDLE_SECONDS, LARGEST_HEAD, most_connections
 from tiltyard.serving.http.app import create_app
 from tiltyard.serving.model.champion_check import ChampionCheck
 from tiltyard.serving.model.manager import ModelManager, Refresh, ServedAlias
 from tiltyard.serving.predict.endpoint import PredictEndpoint
-from tiltyard.serving.predict.http_protocol import choose_http_protocol
+from tiltyard.serving.predict.http_protocol import PLAIN_PROTOCOL, choose_http_protocol
 from tiltyard.serving.process.sockets import BACKLOG, Address
 
 # How long a client that does not finish its request can hold up the end.
@@ -82,14 +82,20 @@ class HttpServer:
         self._stopped = False
 
     def run(self, listener: socket.socket, on_listening: Callable[[Address], object] | None = None) -> None:
-        """Serve until SIGTERM, SIGINT or ``stop``; then finish the requests that were accepted."""
+        """Serve until SIGTERM, SIGINT or ``stop``; then finish the requests that were accepted.
+
+        Raises:
+            UsageError: the installed uvicorn does not fit, and others than this machine reach the socket.
+        """
         app = create_app(
             self._manager, self._dependencies.ledger, self._options, self._guard, self._dependencies.identity
         )
         self._endpoint = app.predict_endpoint
+        host, port = listener.getsockname()[:2]
+        protocol = choose_http_protocol(host)
         config = uvicorn.Config(
             app,
-            http=choose_http_protocol(),
+            http=protocol,
             ws="none",
             lifespan="on",
             log_config=None,
@@ -99,8 +105,9 @@ class HttpServer:
             backlog=BACKLOG,
             timeout_keep_alive=IDLE_SECONDS,
             timeout_graceful_shutdown=GRACE_SECONDS,
+            h11_max_incomplete_event_size=LARGEST_HEAD,
+            limit_concurrency=most_connections() if protocol == PLAIN_PROTOCOL else None,
         )
-        host, port = listener.getsockname()[:2]
         self._server = _Server(config, lambda: on_listening and on_listening(Address(host, port)))
         self._server.should_exit = self._stopped
         self._server.run(sockets=[listener])
