@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import threading
 from collections.abc import Iterator
@@ -77,13 +78,19 @@ def test_what_postgresql_can_never_store_holds_nothing_up(tmp_path: Path, postgr
 def test_what_cannot_be_read_holds_nothing_up(tmp_path: Path, central: SqlLedger) -> None:
     """Texts that are not Unicode, NUL, times beyond the calendar and evidence that is not JSON are set aside."""
     rows = [make_prediction() for _ in range(4)]
+    odd = [make_prediction(key="seven") for _ in range(3)]
+    central.record([odd[2]])
+    central.retention.bar("films", ["seven"], "requested")
     with open_spool(tmp_path) as own:
-        own.record(rows)
+        own.record([*rows, *odd])
         own.keep_labels([Label(row.id, "good", NOON, "s") for row in rows])
         for number in range(6):
             own.append(make_event(actor=f"actor {number}"))
     with closing(open_sqlite(tmp_path / "0.db")) as file:
         file.execute("UPDATE predictions SET label = CAST(x'ff41' AS TEXT) WHERE id = ?", (rows[1].id,))
+        file.execute("UPDATE predictions SET at_us = 'noon' WHERE id = ?", (odd[0].id,))
+        file.execute("UPDATE predictions SET label = x'00' WHERE id = ?", (odd[1].id,))
+        file.execute("UPDATE predictions SET input = '[', probabilities = '[' WHERE id = ?", (odd[2].id,))
         file.execute("UPDATE labels SET label = CAST(x'ff41' AS TEXT) WHERE sequence = 1")
         file.execute("UPDATE labels SET at_us = 9000000000000000000 WHERE sequence = 2")
         file.execute("UPDATE labels SET source = 'a' || char(0) WHERE sequence = 3")
@@ -93,11 +100,11 @@ def test_what_cannot_be_read_holds_nothing_up(tmp_path: Path, central: SqlLedger
         file.execute("UPDATE events SET reason = CAST(x'ff41' AS TEXT) WHERE sequence = 4")
         file.execute("UPDATE events SET subject = 'films' || char(0) WHERE sequence = 5")
     ship_folder(tmp_path, central)
-    assert {row.id for row in central.predictions()} == {rows[0].id, rows[2].id, rows[3].id}
+    assert {row.id for row in central.predictions()} == {rows[0].id, rows[2].id, rows[3].id, odd[2].id}
     assert [label.prediction_id for label in central.labels()] == [rows[3].id]
     assert [event.actor for event in central.events()] == ["actor 5"]
     assert central.verify_events() == []
-    assert sorted(one.kind for one in central.arrivals.select()) == ["event"] * 5 + ["label"] * 3 + ["prediction"]
+    assert sorted(one.kind for one in central.arrivals.select()) == ["event"] * 5 + ["label"] * 3 + ["prediction"] * 4
     assert measure_lag(tmp_path).rows == 0
 
 
@@ -188,18 +195,23 @@ def test_an_erasure_waits_for_what_is_being_stored(postgres: PostgresServer) -> 
 
 
 def test_what_an_earlier_build_refused_is_taken_in(tmp_path: Path, central: SqlLedger) -> None:
-    """The rows that an earlier build put into a file next to the spools are set aside centrally, and the file goes."""
-    import json
-
-    row = make_prediction(key="seven")
-    line = json.dumps(encode_predictions([row])[0]._asdict() | {"refused": "No such label."})
+    """Rows that an earlier build put into a file next to the spools are stored if they can be, erased, or set aside."""
+    storable, refused, erased = make_prediction(), make_prediction(key="seven"), make_prediction(key="eight/0")
+    rows = {row.id: row._asdict() for row in encode_predictions([storable, refused, erased])}
+    rows[refused.id]["label"] = "NUL \0"
+    lines = [json.dumps(row | {"refused": "No such label."}) for row in rows.values()]
     file = tmp_path / "refused.jsonl"
-    file.write_text(f"{line}\nnot JSON\n", encoding="utf-8")
+    file.write_text("\n".join([*lines, "not JSON"]), encoding="utf-8")
+    central.retention.bar("films", ["eight"])
     ship_folder(tmp_path, central)
     assert not file.exists()
+    found = {row.id for row in central.predictions()}
     kept = {one.subject: one for one in central.arrivals.select()}
-    assert (kept[row.id].message, kept[row.id].key, kept[row.id].made) == ("No such label.", "seven", row.at)
     assert kept[""].content["line"] == "not JSON"
+    # SQLite stores NUL, PostgreSQL does not.
+    assert storable.id in found
+    assert erased.id not in {*found, *kept}
+    assert refused.id in (found if central._database.is_sqlite else kept)
 
 
 def test_a_shipped_spool_holds_no_input_any_more(tmp_path: Path, central: SqlLedger) -> None:

@@ -220,3 +220,24 @@ def test_what_was_set_aside_is_listed_and_discarded_from_the_command_line(tmp_pa
     with SqlLedger.open(url) as opened:
         assert list(opened.arrivals.select()) == []
         assert [(event.kind, event.reason) for event in opened.events()] == [("discarded", "compared by hand")]
+
+
+def test_the_question_before_erasing_counts_the_items_of_lists(tmp_path: Path) -> None:
+    """``predictions erase`` names how many are items of lists before it erases, and does nothing without a yes."""
+    (tmp_path / "tiltyard.toml").write_text(
+        '[project]\nname = "films"\ntask = "text-classification"\nmodel = "films"\n'
+        '[data]\nsource = "r.csv"\ntext = "text"\n'
+    )
+    url = f"sqlite:///{tmp_path}/.tiltyard/ledger.db"
+    with SqlLedger.open(url) as opened:
+        opened.record([make_prediction(key=key) for key in ("k", "k/0", "k/1")])
+    words = ["predictions", "erase", "--key", "k", "--reason", "requested", "--project", str(tmp_path)]
+    shown = CliRunner().invoke(cli, words, input="n\n")
+    assert "Erase 3 predictions (2 of them are items of lists) permanently?" in shown.output
+    with SqlLedger.open(url) as opened:
+        assert opened.prediction_stats().total == 3
+        assert list(opened.events()) == []
+    done = CliRunner().invoke(cli, words, input="y\n")
+    assert "3 predictions erased." in done.output
+    with SqlLedger.open(url) as opened:
+        assert opened.prediction_stats().total == 0

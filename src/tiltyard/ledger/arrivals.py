@@ -163,7 +163,7 @@ def describe_difference(stored: PredictionRow, arrived: PredictionRow) -> str:
 
     When they were made and how long it took is not compared: two hosts that predict the same for one request agree.
     """
-    if REDACTED in stored.input and is_redacted(decode_json(stored.input)):
+    if REDACTED in stored.input and is_redacted(_read_content(stored.input)):
         return ""
     names = [name for name in _COMPARED if getattr(stored, name) != getattr(arrived, name)]
     if not _agree(stored.probabilities, arrived.probabilities):
@@ -322,7 +322,7 @@ class _RowRedactor:
         if row.route == SHADOW:
             return row._replace(input=encode_json(redact_input(reason)))
         groups = self._groups.setdefault(group_key, GroupNames(group_key))
-        content = decode_json(row.input)
+        content = _read_content(row.input)
         return row._replace(
             input=encode_json(redact_input(reason, groups.rename(content))),
             key=None,
@@ -335,10 +335,22 @@ def _digest(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode("utf-8", "backslashreplace")).hexdigest()[:32]
 
 
+def _read_content(stored: str) -> Mapping[str, Any]:
+    """An input; empty where a damaged spool brings none."""
+    try:
+        found = decode_json(stored)
+    except ValueError:
+        return {}
+    return found if isinstance(found, Mapping) else {}
+
+
 def _agree(stored: str, arrived: str) -> bool:
     if stored == arrived:
         return True
-    mine, theirs = decode_json(stored), decode_json(arrived)
-    return mine.keys() == theirs.keys() and all(
-        math.isclose(mine[name], theirs[name], rel_tol=0.0, abs_tol=ROUNDING) for name in mine
-    )
+    try:
+        mine, theirs = decode_json(stored), decode_json(arrived)
+        return bool(mine.keys() == theirs.keys()) and all(
+            math.isclose(mine[name], theirs[name], rel_tol=0.0, abs_tol=ROUNDING) for name in mine
+        )
+    except (ValueError, TypeError, AttributeError):
+        return False  # one of them is not what a version predicts

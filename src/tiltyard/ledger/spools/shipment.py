@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
+from types import NoneType
 from typing import Any
 
 from tiltyard.errors import InputError, UnavailableError
@@ -29,6 +30,12 @@ REFUSED = "refused.jsonl"
 """Where earlier builds kept what the central ledger refused."""
 LABEL_COLUMNS = ("prediction_id", "at_us", "label", "source")
 EVENT_COLUMNS = ("sequence", "kind", "subject", "at_us", "actor", "digest", "reason", "evidence")
+_TEXT, _NUMBER, _TEXT_OR_NONE = (str,), (float, int), (str, NoneType)
+# Of PredictionRow: an SQLite column of a damaged spool may hold values of any type.
+_COLUMN_TYPES = (
+    *(_TEXT, (int,), _TEXT, _TEXT, _TEXT, _TEXT, _NUMBER, _NUMBER, _TEXT_OR_NONE, _TEXT, _TEXT),
+    *(_TEXT_OR_NONE, _TEXT_OR_NONE),
+)
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +58,7 @@ class Shipment:
         """Send predictions; where one of them is refused, each by itself."""
         rows = {row[0]: PredictionRow._make(row[1:]) for row in stored}
         try:
-            self._log(self._central.arrivals.receive([*rows.values()], self._origin))
+            self._receive([*rows.values()])
         except InputError:
             return [number for number, row in rows.items() if self._send_prediction(row)]
         return [*rows]
@@ -68,9 +75,16 @@ class Shipment:
         """Send events, one by one in their order."""
         return [row[0] for row in stored if self._send_event(dict(zip(EVENT_COLUMNS, row[1:], strict=True)))]
 
+    def _receive(self, rows: Sequence[PredictionRow]) -> None:
+        for row in rows:
+            for value, kinds in zip(row, _COLUMN_TYPES, strict=True):
+                if not isinstance(value, kinds):
+                    raise InputError(f"The prediction cannot be read: {value!r:.80} is in the wrong column.")
+        self._log(self._central.arrivals.receive(rows, self._origin))
+
     def _send_prediction(self, row: PredictionRow) -> bool:
         try:
-            self._log(self._central.arrivals.receive([row], self._origin))
+            self._receive([row])
         except InputError as error:
             return self._keep(set_aside_row(row, "refused", error.message, self._origin))
         return True
@@ -157,16 +171,16 @@ class Shipment:
         )
         return True
 
-    def keep_line(self, line: str) -> bool:
-        """Set a prediction aside that an earlier build kept in a file."""
+    def send_line(self, line: str) -> bool:
+        """Send a prediction that an earlier build kept in a file: it may be storable by now, or erased."""
         try:
             content: dict[str, Any] = json.loads(line)
-            message = str(content.pop("refused", ""))
+            content.pop("refused", None)
             row = PredictionRow(**content)
         except (ValueError, TypeError):
             error = InputError(f"A line of {REFUSED} cannot be read.")
             return self._keep_other("prediction", error, {"line": line, "at_us": None}, "", "")
-        return self._keep(set_aside_row(row, "refused", message, self._origin))
+        return self._send_prediction(row)
 
     def _log(self, receipt: ArrivalReceipt) -> None:
         if receipt.set_aside:

@@ -160,16 +160,18 @@ def _find_waiting(folder: Path, ids: Collection[str]) -> set[str]:
 
 
 def _take_in_refused(folder: Path, central: Ledger) -> None:
-    """Move what earlier builds had set aside in a file of the folder to the central ledger, where erasures reach it."""
+    """Ship what earlier builds had set aside in a file of the folder; then erasures reach it."""
     file = folder / REFUSED
     if not file.exists():
         return
-    shipment = Shipment(central, f"{platform.node()}:{REFUSED}", partial(_find_waiting, folder))
-    kept = [
-        shipment.keep_line(line) for line in file.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
-    ]
-    if all(kept):
-        file.unlink()
+    try:
+        lines = file.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        shipment = Shipment(central, f"{platform.node()}:{REFUSED}", partial(_find_waiting, folder))
+        sent = [shipment.send_line(line) for line in lines]
+        if all(sent):
+            file.unlink()
+    except OSError as error:
+        log.warning("The file %s cannot be shipped now: %s", file, error)
 
 
 @contextlib.contextmanager
