@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from tiltyard.errors import UnavailableError
+from tiltyard.errors import TiltyardError, UnavailableError
 from tiltyard.ledger import SqlLedger
 from tiltyard.pipeline.orchestration.prefect_flows import check_prefect
 from tiltyard.redact import without_password, without_passwords
@@ -42,3 +44,25 @@ def test_errors_of_stores_name_no_secret() -> None:
     for refused in (ledger, prefect):
         assert "127.0.0.1" in refused.value.message
         assert "hunter2" not in refused.value.message + refused.value.next_step
+
+
+@pytest.mark.parametrize("url", URLS)
+def test_no_error_holds_the_secret_of_a_url(url: str) -> None:
+    """Whatever a message or a field was made of, no error holds the secret of a URL."""
+    error = TiltyardError(f"A library says: no host at {url}.", next_step="Check the address.", url=url, found=1)
+    assert "hunter2" not in str(error)
+    assert "hunter2" not in json.dumps(error.to_dict())
+    assert error.to_dict()["found"] == 1
+
+
+def test_the_name_of_a_variable_is_no_secret() -> None:
+    """Where a variable stands in place of a password its name stays, so that people see which one it is."""
+    for url in (
+        "postgresql://me:${DB_PASSWORD}@db/x",
+        "postgresql://me@db/x?password=${DB_PASSWORD}&connect_timeout=1",
+    ):
+        text = f"Nothing at {url} responds."
+        assert "${DB_PASSWORD}" in without_passwords(text)
+    assert "hunter2" not in without_passwords("postgresql://me:${A}hunter2@db/x")
+    assert "hunter2" not in without_passwords("postgresql://me@db/x?password=hunter2${A}")
+    assert "hunter2" not in without_passwords("postgresql://me@db/x?password=${A}hunter2")

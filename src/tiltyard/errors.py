@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from tiltyard.redact import without_passwords
+
 
 class TiltyardError(Exception):
     """Base of all errors that people see.
+
+    Message and fields hold no password of a URL, whatever they were made of: a library's text may quote the address.
 
     Args:
         message: one sentence that names the thing and the value that is wrong.
@@ -31,8 +35,8 @@ class TiltyardError(Exception):
 
 
 def _as_text(text: str) -> str:
-    """A file name may hold bytes that are not text; messages can only hold text."""
-    return text.encode(errors="backslashreplace").decode()
+    """A file name may hold bytes that are not text; messages can only hold text, without the passwords of URLs."""
+    return without_passwords(text.encode(errors="backslashreplace").decode())
 
 
 class UsageError(TiltyardError):

@@ -9,8 +9,11 @@ _URL_WITH_USER = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#]*@")
 _AUTHORITY = re.compile(r"[^/?#]*")
 # Any parameter whose name says that its value is secret: password, sslpassword, api_key, X-Amz-Signature, AccessKeyId …
 _PASSWORD_IN_QUERY = re.compile(
-    r"([?&;][\w.%-]*?(?:pass|pwd|secret|token|sig|key|auth|cred)[\w.%-]*=)[^&;\s'\"<>]*", re.IGNORECASE
+    r"([?&;][\w.%-]*?(?:pass|pwd|secret|token|sig|key|auth|cred)[\w.%-]*=)(?!\$\{\w+\}(?:[&;\s'\"<>]|$))[^&;\s'\"<>]*",
+    re.IGNORECASE,
 )
+# The name of an environment variable in place of what it holds says nothing secret.
+_VARIABLE = re.compile(r"\$\{\w+\}")
 
 
 def without_password(url: str) -> str:
@@ -25,7 +28,9 @@ def without_password(url: str) -> str:
     credentials, at, tail = rest[:end].rpartition("@")
     if not separator or not at:
         return url
-    user, colon, _ = credentials.partition(":")
+    user, colon, password = credentials.partition(":")
+    if _VARIABLE.fullmatch(password):
+        return url
     redacted_user = f"{user}:***" if colon else "***"
     return f"{scheme}://{redacted_user}@{tail}{rest[end:]}"
 
