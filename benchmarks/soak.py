@@ -143,7 +143,9 @@ def served(folder: Path, workers: int) -> Iterator[tuple[str, int, list[psutil.P
     try:
         assert process.stdout is not None
         host, _, port = json.loads(process.stdout.readline())["url"].removeprefix("http://").partition(":")
-        yield host, int(port), psutil.Process(process.pid).children()
+        children = psutil.Process(process.pid).children()
+        # What calls the registry ends soon.
+        yield host, int(port), [child for child in children if "tiltyard.serving.process.worker" in child.cmdline()]
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)

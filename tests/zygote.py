@@ -45,6 +45,16 @@ def list_children(pid: int, *, recursive: bool = False) -> list[psutil.Process]:
     return found
 
 
+def list_workers(pid: int) -> list[psutil.Process]:
+    """The workers of a server: its children but the one that calls the registry, which comes and goes."""
+    found = []
+    for child in list_children(pid):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if "tiltyard.serving.process.registry_process" not in child.cmdline():
+                found.append(child)
+    return found
+
+
 def start_zygote(can_fork: Callable[[Sequence[str], dict[str, str]], bool]) -> Request | None:
     """Fork the zygote of this process, which has no threads yet.
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 ROWS_SHOWN = 5
 ROWS_KEPT = 20
@@ -38,7 +39,7 @@ def format_percent(share: float) -> str:
 
 def first_rows(mask: NDArray[np.bool_], keep: int = ROWS_KEPT) -> list[int]:
     """The first ``keep`` rows of a mask, numbered from 1 (the first row of data)."""
-    return [int(row) + 1 for row in np.flatnonzero(mask)[:keep]]
+    return [int(row) + 1 for row in mask.nonzero()[0][:keep]]
 
 
 def join_rows(rows: Sequence[int], total: int) -> str:

@@ -15,11 +15,11 @@ from pathlib import PurePath
 from typing import Any, TypeVar, cast
 
 import msgspec
-import numpy as np
 
 T = TypeVar("T")
 
 _FORM = "__json_form__"
+_PLAIN = (bool, int, type(None))
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,11 @@ def to_jsonable(value: Any) -> Any:
         return _write_dataclass(value)
     if isinstance(value, Mapping):
         return {to_jsonable(str(key)): to_jsonable(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray | list | tuple | set | frozenset):
+    if isinstance(value, list | tuple | set | frozenset):
         return [to_jsonable(item) for item in value]
     if isinstance(value, dt.date | dt.time):
         return value.isoformat()
-    return _plain_number(value)
+    return value if type(value) in _PLAIN else _write_number(value)
 
 
 def to_json_object(value: Any) -> dict[str, Any]:
@@ -103,9 +103,14 @@ def _write_dataclass(value: Any) -> dict[str, Any]:
     return {**written, **{name: to_jsonable(constant) for name, constant in (form.constants or {}).items()}}
 
 
-def _plain_number(value: Any) -> Any:
-    if isinstance(value, np.generic):
-        value = value.item()
+def _write_number(value: Any) -> Any:
+    if type(value) is not float and not isinstance(value, PurePath):
+        import numpy as np  # noqa: PLC0415 - a command that only prints has no other use for it
+
+        if isinstance(value, np.ndarray):
+            return [to_jsonable(item) for item in value]
+        if isinstance(value, np.generic):
+            value = value.item()
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if value is None or isinstance(value, bool | int):

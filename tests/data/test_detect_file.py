@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from tests.data.workbooks import make_workbook
-from tiltyard.data.load_dataset import load_dataset, read_rows
+from tiltyard.data.loading import load_dataset, read_rows
 from tiltyard.data.sources import detect_layout, read_source
 from tiltyard.errors import DataError
 from tiltyard.project import DataSection, Project

@@ -20,7 +20,7 @@ import pytest
 
 from tests.films import Films, make_films, serving
 from tests.postgres import PostgresServer
-from tests.zygote import list_children
+from tests.zygote import list_workers
 from tiltyard.ledger import SqlLedger
 from tiltyard.registry import MlflowRegistry
 from tiltyard.settings import Settings
@@ -92,7 +92,7 @@ def test_every_prediction_sent_survives_sigkill(films: Films, kills: int, pause:
         with load.on():
             for _ in range(kills):
                 load.wait_for_rows(50)
-                os.kill(chance.choice(list_children(supervisor.pid)).pid, signal.SIGKILL)
+                os.kill(chance.choice(list_workers(supervisor.pid)).pid, signal.SIGKILL)
             load.wait_for_rows(50)
         # The supervisor too: what it has not shipped is shipped by the command that reads next.
         process.send_signal(signal.SIGKILL)
@@ -176,7 +176,7 @@ def test_a_full_disk_refuses_or_predicts_unrecorded(films: Films) -> None:
 
     limit = 40 * 1024 * 1024
     with serving(films) as (address, process):
-        [worker] = list_children(process.pid)
+        [worker] = list_workers(process.pid)
         ledger = films.root / ".tiltyard" / "ledger.db"
         room = max(path.stat().st_size for path in ledger.parent.glob("ledger.db*")) + 200_000
         resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (min(room, limit), limit))

@@ -23,7 +23,7 @@ import pytest
 
 from tests import fork_server
 from tests.films import PROJECT, Films, environment, make_films
-from tests.zygote import list_children
+from tests.zygote import list_children, list_workers
 
 pytestmark = pytest.mark.journey
 
@@ -141,7 +141,7 @@ def test_a_server_that_hangs_is_replaced_with_its_workers(films: Films) -> None:
     """Two workers respond; when their supervisor is stopped it is replaced, recorded and an alert; all end."""
     with up(films, "--port", "0", "--no-console", "--workers", "2") as running:
         server = running.wait_for(event="listening", part="server")
-        workers = list_children(server["pid"])
+        workers = list_workers(server["pid"])
         assert len(workers) == 2
         responding: set[str] = set()
         deadline = time.monotonic() + PATIENCE
@@ -161,7 +161,7 @@ def test_a_server_that_hangs_is_replaced_with_its_workers(films: Films) -> None:
         assert _predict(again["url"])["prediction_id"]
         assert not [worker for worker in workers if worker.is_running() and worker.status() != "zombie"]
         children = list_children(running.process.pid, recursive=True)
-        assert len(children) == 4  # the server, its workers, the loop
+        assert len(children) >= 4  # the server, its workers, the loop; for a while also what calls the registry
         running.process.send_signal(signal.SIGTERM)
         assert running.wait_for(event="ended")
         assert running.process.wait(timeout=60) == 0

@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests import fork_server
 from tests.films import Films, environment, make_films, serving
-from tests.zygote import list_children
+from tests.zygote import list_children, list_workers
 from tiltyard.serving.process.worker_handle import STOP_SECONDS
 
 pytestmark = pytest.mark.journey
@@ -85,9 +85,9 @@ def test_metrics_are_those_of_all_workers(two: tuple[str, psutil.Process]) -> No
 def test_a_worker_that_dies_is_started_again(two: tuple[str, psutil.Process]) -> None:
     """A killed worker is replaced, and the other responds meanwhile."""
     address, supervisor = two
-    before = {child.pid for child in list_children(supervisor.pid)}
+    before = {child.pid for child in list_workers(supervisor.pid)}
     os.kill(min(before), signal.SIGKILL)
-    until(lambda: len({child.pid for child in list_children(supervisor.pid)} - before) == 1)
+    until(lambda: len({child.pid for child in list_workers(supervisor.pid)} - before) == 1)
     for _ in range(5):
         predict(address)
 
@@ -100,11 +100,11 @@ def test_a_worker_that_hangs_is_replaced(films: Films) -> None:
     try:
         with serving(films, "--workers", "2") as (address, process):
             supervisor = psutil.Process(process.pid)
-            first = {child.pid for child in list_children(supervisor.pid)}
+            first = {child.pid for child in list_workers(supervisor.pid)}
             os.kill(min(first), signal.SIGSTOP)
-            until(lambda: min(first) not in {child.pid for child in list_children(supervisor.pid)})
-            until(lambda: len(list_children(supervisor.pid)) == 2)
-            assert max(first) in {child.pid for child in list_children(supervisor.pid)}
+            until(lambda: min(first) not in {child.pid for child in list_workers(supervisor.pid)})
+            until(lambda: len(list_workers(supervisor.pid)) == 2)
+            assert max(first) in {child.pid for child in list_workers(supervisor.pid)}
             for _ in range(5):
                 predict(address)
             until(lambda: "worker-hung" in films.call("history", "--json").stdout)
@@ -124,10 +124,10 @@ def test_all_workers_take_over(films: Films, two: tuple[str, psutil.Process]) ->
 def test_workers_end_with_their_supervisor(films: Films, two: tuple[str, psutil.Process]) -> None:
     """When the supervisor is killed its workers end too, and the next command sees what they had not shipped."""
     address, supervisor = two  # this law is the last one about the two
-    workers = list_children(supervisor.pid)
+    workers, children = list_workers(supervisor.pid), list_children(supervisor.pid)
     predicted = predict(address, "the last words")["prediction_id"]
     supervisor.kill()
-    _, alive = psutil.wait_procs(workers, timeout=30)
+    _, alive = psutil.wait_procs(children, timeout=30)
     assert len(workers) == 2
     assert alive == []
     exported = films.root / "last.jsonl"
@@ -164,7 +164,7 @@ def test_a_server_that_is_still_starting_ends_at_once(tmp_path: Path, fresh_stor
     command = [sys.executable, "-m", "tiltyard", "serve", "--json"]
     with fork_server.popen(command, cwd=films.root, env=environment(), stdout=subprocess.PIPE) as process:
         until((films.root / "waits").exists)
-        (worker,) = list_children(process.pid)
+        (worker,) = list_workers(process.pid)
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=STOP_SECONDS - 5)  # it would wait so long for a worker that took requests
         assert not worker.is_running()

@@ -122,7 +122,7 @@ def test_tokens_are_the_words_and_marks_in_their_order() -> None:
         [*margin, *margin],
         [*margin, "?", "plot", "!", "?", *margin],
     ]
-    again = read_tokens(corpus, terms, compile_words(terms), 2)
+    again = read_tokens(corpus, compile_words(terms), 2)
     np.testing.assert_array_equal(again.words, tokens.words)
     np.testing.assert_array_equal(again.starts, tokens.starts)
 

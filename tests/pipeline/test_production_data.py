@@ -11,7 +11,7 @@ import pytest
 
 from tiltyard.data import load_dataset, split_dataset
 from tiltyard.data.content_hash import content_keys
-from tiltyard.data.load_dataset import read_dataset
+from tiltyard.data.loading import read_dataset
 from tiltyard.ledger import Label, LabelRequest, Prediction
 from tiltyard.ledger.arrivals import redact_input
 from tiltyard.pipeline.training.production_data import (

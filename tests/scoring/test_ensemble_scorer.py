@@ -14,7 +14,8 @@ from tiltyard.scoring.explanations import explain
 from tiltyard.scoring.factory import compile_scorer
 from tiltyard.scoring.input_errors import list_problems
 from tiltyard.scoring.table.columns import InputColumns
-from tiltyard.scoring.text.ensemble_scorer import EnsembleTextScorer, compile_ensemble_scorer
+from tiltyard.scoring.text.compile_text import compile_ensemble_scorer
+from tiltyard.scoring.text.ensemble_scorer import EnsembleTextScorer
 
 ODD = ["", "   ", "Judge", "…", "\u0000", "é è ü", "\ud800", "好 电影", "jury " * 3000, "unheard of words"]
 

@@ -10,21 +10,31 @@ from tests.serving.fakes import TestLedger
 from tiltyard.errors import ArtifactError, UnavailableError
 from tiltyard.ledger.records import Event
 from tiltyard.project import ServingSection
+from tiltyard.registry.package.manifest import MANIFEST
+from tiltyard.registry.package.manifest import digest as digest_of
 from tiltyard.registry.package.version_loader import VersionLoader
+from tiltyard.registry.ports import VersionInfo
+from tiltyard.serving.model.compiled_scorers import CompiledFile, CompiledScorers
 from tiltyard.serving.model.manager import ModelManager, ServedAlias
+from tiltyard.serving.process.registry_process import RegistryCalls
+from tiltyard.serving.process.remote_registry import COMPILED_FILE, VERSION_INFO
+from tiltyard.settings import Settings
 
 
 class Host:
     """A host with a cache, on which servers start and stop."""
 
-    def __init__(self, registry: FakeRegistry, cache: Path) -> None:
+    def __init__(self, registry: FakeRegistry, cache: Path, compiled: CompiledScorers | None) -> None:
         self.registry = registry
         self.cache = cache
+        self.compiled = compiled
         self.ledger = TestLedger()
 
     def start(self) -> ModelManager:
         served = ServedAlias(MODEL, task="text-classification")
-        return ModelManager(served, VersionLoader(self.registry, self.cache), record_event=self.ledger.append)
+        live = ModelManager(served, VersionLoader(self.registry, self.cache), record_event=self.ledger.append)
+        live.compiled_scorers = self.compiled
+        return live
 
     def started(self) -> ModelManager:
         live = self.start()
@@ -35,9 +45,25 @@ class Host:
         return list(self.ledger.events(kind=kind))
 
 
-@pytest.fixture
-def host(registry: FakeRegistry, tmp_path: Path) -> Host:
-    return Host(registry, tmp_path / "cache")
+class FileCompiler:
+    """Compiles as the registry's process of a server does, within this process."""
+
+    def __init__(self, folder: Path) -> None:
+        self.compiled: list[str] = []
+        self._calls = RegistryCalls(Settings.load(folder))
+        self._folder = folder
+
+    def compile_version(self, info: VersionInfo, folder: Path) -> CompiledFile:
+        self.compiled.append(info.version)
+        file = self._folder / f"compiled-{len(self.compiled)}"
+        content = VERSION_INFO.dump_python(info, mode="json")
+        return COMPILED_FILE.validate_python(self._calls.compile_version(content, str(folder), str(file)))
+
+
+@pytest.fixture(params=["compiled here", "compiled elsewhere"])
+def host(request: pytest.FixtureRequest, registry: FakeRegistry, tmp_path: Path) -> Host:
+    elsewhere = request.param == "compiled elsewhere"
+    return Host(registry, tmp_path / "cache", CompiledScorers(FileCompiler(tmp_path)) if elsewhere else None)
 
 
 @pytest.fixture
@@ -241,3 +267,41 @@ def test_another_alias_can_be_served(host: Host, good: str, other_text_package: 
     live = ModelManager(ServedAlias(MODEL, alias="challenger"), VersionLoader(host.registry, host.cache))
     live.refresh()
     assert (live.require().info.version, live.require().alias) == ("2", "challenger")
+
+
+def test_a_version_compiled_elsewhere_is_mapped_and_predicts_the_same(
+    registry: FakeRegistry, tmp_path: Path, text_package: Path
+) -> None:
+    """The worker's scorer comes from the file, and its predictions equal those of the scorer that is compiled here."""
+    registry.point_alias("champion", registry.add(text_package))
+    compiler = FileCompiler(tmp_path)
+    mapped = Host(registry, tmp_path / "cache", CompiledScorers(compiler)).started().require()
+    here = Host(registry, tmp_path / "cache", None).started().require()
+    assert (compiler.compiled, mapped.scorer.kind, mapped.manifest) == (["1"], "compiled text", here.manifest)
+    inputs = [{"text": "a warm and funny film"}, {"text": ""}]
+    assert (mapped.scorer.score(inputs).probabilities == here.scorer.score(inputs).probabilities).all()
+
+
+class BrokenCompiler:
+    """A process that does not compile: it is away, or what it wrote cannot be read, or is of other files."""
+
+    def __init__(self, folder: Path, how: str) -> None:
+        self._folder, self._how = folder, how
+
+    def compile_version(self, info: VersionInfo, folder: Path) -> CompiledFile:
+        if self._how == "away":
+            raise UnavailableError("It is gone.", next_step="Start it again.")
+        file = self._folder / "compiled"
+        file.write_bytes(b"{}\n" if self._how == "unreadable" else b"")
+        digest = "0" * 64 if self._how == "of other files" else digest_of(folder / MANIFEST)
+        return CompiledFile(file, digest)
+
+
+@pytest.mark.parametrize("how", ["away", "unreadable", "empty", "of other files"])
+def test_a_version_that_is_not_compiled_elsewhere_is_compiled_here(
+    registry: FakeRegistry, tmp_path: Path, text_package: Path, how: str
+) -> None:
+    """Where the other process fails, a version is loaded and served all the same."""
+    registry.point_alias("champion", registry.add(text_package))
+    live = Host(registry, tmp_path / "cache", CompiledScorers(BrokenCompiler(tmp_path, how))).started()
+    assert live.require().scorer.kind == "compiled text"

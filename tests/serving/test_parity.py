@@ -24,7 +24,7 @@ from tests.serving.fake_registry import MODEL, package
 from tests.serving.interfaces import ServerUnderTest, run_server
 from tiltyard.data.conform.frames import conform_frame
 from tiltyard.data.conform.schema import TableSchema
-from tiltyard.data.load_dataset import load_dataset
+from tiltyard.data.loading import load_dataset
 from tiltyard.drift import detect_data_drift
 from tiltyard.errors import DataError
 from tiltyard.models.tabular import TABULAR

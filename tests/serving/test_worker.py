@@ -28,12 +28,17 @@ from tiltyard.processes.ipc import IpcChannel
 from tiltyard.processes.model_calls import ModelCalls, open_shared_memory
 from tiltyard.project import ServingSection
 from tiltyard.serving.process.liveness import LivenessProbe
+from tiltyard.serving.process.registry_process import RegistryCalls
 from tiltyard.serving.process.remote_registry import VERSION_INFO
 from tiltyard.serving.process.worker_config import WorkerConfig
 from tiltyard.serving.process.worker_handle import STARTING_STOP_SECONDS, STOP_SECONDS, WorkerHandle
+from tiltyard.settings import Settings
 
-# What only training, MLflow, pages and orchestration need.
-NOT_FOR_SERVING = ("mlflow", "dash", "plotly", "matplotlib", "optuna", "prefect", "river", "alembic")
+# What only training, MLflow, pages and orchestration need, and the libraries of models.
+NOT_FOR_SERVING = (
+    *("mlflow", "dash", "plotly", "matplotlib", "optuna", "prefect", "river", "alembic"),
+    *("sklearn", "skops", "pandas", "pyarrow", "joblib", "narwhals"),
+)
 OURS_NOT_FOR_SERVING = (
     "tiltyard.pipeline",
     "tiltyard.monitoring",
@@ -49,6 +54,7 @@ class RunningWorker:
     def __init__(
         self, root: Path, registry: FakeRegistry, trusted: Sequence[str] = TRUSTED, *, fresh: bool = False
     ) -> None:
+        self._root, self._trusted = root, tuple(trusted)
         ours, theirs = socket.socketpair()
         listener, memory = socket.create_server(("127.0.0.1", 0)), open_shared_memory()
         self.calls = ModelCalls.attach(memory)
@@ -74,6 +80,7 @@ class RunningWorker:
         self.listening = threading.Event()
         handlers: dict[str, Any] = {
             "get_version": lambda **what: VERSION_INFO.dump_python(registry.get_version(**what), mode="json"),
+            "compile_version": self._compile_version,
             "fetch": lambda info, cache: str(registry.fetch(VERSION_INFO.validate_python(info), Path(cache))),
             "report_listening": lambda **_where: self.listening.set(),
             "refresh_others": lambda: None,
@@ -82,6 +89,10 @@ class RunningWorker:
         ours.sendall(config.model_dump_json().encode() + b"\n")
         self.channel.start()
         assert self.listening.wait(180)
+
+    def _compile_version(self, info: dict[str, Any], folder: str) -> Any:
+        settings = Settings.load(self._root).model_copy(update={"trusted_types": self._trusted})
+        return RegistryCalls(settings).compile_version(info, folder, str(self._root / f"compiled-{info['version']}"))
 
     def end(self) -> None:
         self.channel.close()
@@ -101,14 +112,15 @@ def worker(tmp_path: Path, registry: FakeRegistry, text_package: Path) -> Iterat
 def test_a_worker_serves_what_its_supervisor_fetches_and_ends_with_it(
     worker: RunningWorker, registry: FakeRegistry, other_text_package: Path
 ) -> None:
-    """A worker predicts with what its supervisor fetches, imports no MLflow and no training, and ends when alone."""
+    """A worker predicts with what its supervisor fetches, imports no library of models, and ends when it is alone."""
     with httpx.Client(base_url=worker.url, timeout=30) as client:
         assert client.post("/predict", json={"text": "a warm film"}).json()["model_version"] == "1"
         registry.point_alias("champion", registry.add(other_text_package))
         assert worker.channel.call("refresh", seconds=30) is True
         assert client.post("/predict", json={"text": "a warm film"}).json()["model_version"] == "2"
         client.get("/health")
-        client.post("/predict/batch", json={"texts": ["a"]})
+        assert client.post("/predict/batch", json={"texts": ["a"]}).status_code == 200
+        assert client.post("/explain", json={"text": "a warm film"}).status_code == 200
         client.get("/openapi.json")
     modules = worker.channel.call("modules", seconds=30)
     heavy = {name for name in modules if name.partition(".")[0] in NOT_FOR_SERVING}

@@ -14,7 +14,7 @@ from benchmarks.power.stories.ledger import open_central
 from benchmarks.power.story import Log, Marks, Verdict
 
 from tiltyard.data.dataset import Dataset
-from tiltyard.data.load_dataset import load_dataset
+from tiltyard.data.loading import load_dataset
 from tiltyard.data.snapshots.snapshot import find_snapshot, read_snapshot, take_snapshot
 from tiltyard.errors import UnavailableError
 from tiltyard.ledger.codec import encode_predictions

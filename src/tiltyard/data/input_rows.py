@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from tiltyard.data.conform.number_texts import drop_sign, drop_thousands, guess_sign, number_pattern
-from tiltyard.data.load_dataset import find_section
+from tiltyard.data.loading import find_section
 from tiltyard.data.sources import read_source
 from tiltyard.data.sources.delimited import SEPARATORS
 from tiltyard.data.sources.delimited.layout import refuse_surplus_cells

@@ -6,15 +6,17 @@ import math
 import numbers
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from tiltyard.data.conform.labels import conform_labels, factorise_cells, is_label_gap, read_label_number, write_label
 from tiltyard.errors import DataError
 from tiltyard.formatting import choose_form, first_rows, format_count, join_rows, quote_excerpt
 from tiltyard.tasks import Task, predicts_numbers
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _LEAST_DIFFERENT = 2
 
@@ -53,6 +55,8 @@ def conform_number_labels(column: pd.Series, gaps: Iterable[str] = ()) -> pd.Ser
     values = np.array([*(math.nan if value is None else value for value in read), math.nan])[codes]
     if np.isinf(values).any():
         raise _describe_infinite(column, np.isinf(values))
+    import pandas as pd  # noqa: PLC0415 - a server that predicts has no other use for it
+
     return pd.Series(values, index=column.index, name=column.name, dtype=np.float64)
 
 

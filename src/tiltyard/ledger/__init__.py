@@ -1,44 +1,51 @@
 """The durable record of predictions, labels and decisions."""
 
-from tiltyard.ledger.arrivals import is_redacted
-from tiltyard.ledger.export import ExportFormat, export_predictions, to_log_line
-from tiltyard.ledger.lease_guard import LeaseGuard, hold_lease
-from tiltyard.ledger.leases import Lease, LeaseLostError, Leases
-from tiltyard.ledger.model_events import ModelEvents
-from tiltyard.ledger.outbox_records import DeliveryState, Notice, Outbox, OutboxItem
-from tiltyard.ledger.ports import (
-    FindingFilter,
-    FindingLog,
-    HourProfiles,
-    LabelRequests,
-    Ledger,
-    LiveOutcomes,
-    PredictionFilter,
-    Retention,
-)
-from tiltyard.ledger.records import (
-    ORGANIC,
-    RANDOM,
-    SHADOW,
-    Assignment,
-    Event,
-    FindingRecord,
-    HourCount,
-    HourProfile,
-    Label,
-    LabelReceipt,
-    LabelRequest,
-    NamedPrediction,
-    Prediction,
-    PredictionStats,
-    ShadowOutcome,
-    ShadowOutcomes,
-    SplitOutcome,
-    finding_record,
-    make_unit,
-    new_id,
-)
-from tiltyard.ledger.sql.store import SqlLedger
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tiltyard.lazy_names import import_when_used
+
+if TYPE_CHECKING:
+    from tiltyard.ledger.arrivals import is_redacted
+    from tiltyard.ledger.export import ExportFormat, export_predictions, to_log_line
+    from tiltyard.ledger.lease_guard import LeaseGuard, hold_lease
+    from tiltyard.ledger.leases import Lease, LeaseLostError, Leases
+    from tiltyard.ledger.model_events import ModelEvents
+    from tiltyard.ledger.outbox_records import DeliveryState, Notice, Outbox, OutboxItem
+    from tiltyard.ledger.ports import (
+        FindingFilter,
+        FindingLog,
+        HourProfiles,
+        LabelRequests,
+        Ledger,
+        LiveOutcomes,
+        PredictionFilter,
+        Retention,
+    )
+    from tiltyard.ledger.records import (
+        ORGANIC,
+        RANDOM,
+        SHADOW,
+        Assignment,
+        Event,
+        FindingRecord,
+        HourCount,
+        HourProfile,
+        Label,
+        LabelReceipt,
+        LabelRequest,
+        NamedPrediction,
+        Prediction,
+        PredictionStats,
+        ShadowOutcome,
+        ShadowOutcomes,
+        SplitOutcome,
+        finding_record,
+        make_unit,
+        new_id,
+    )
+    from tiltyard.ledger.sql.store import SqlLedger
 
 __all__ = [
     "ORGANIC",
@@ -85,3 +92,49 @@ __all__ = [
     "new_id",
     "to_log_line",
 ]
+
+if not TYPE_CHECKING:  # else every misspelt name would be Any to a type checker
+    __getattr__, __dir__ = import_when_used(
+        __name__,
+        {
+            "arrivals": ("is_redacted",),
+            "export": ("ExportFormat", "export_predictions", "to_log_line"),
+            "lease_guard": ("LeaseGuard", "hold_lease"),
+            "leases": ("Lease", "LeaseLostError", "Leases"),
+            "model_events": ("ModelEvents",),
+            "outbox_records": ("DeliveryState", "Notice", "Outbox", "OutboxItem"),
+            "ports": (
+                "FindingFilter",
+                "FindingLog",
+                "HourProfiles",
+                "LabelRequests",
+                "Ledger",
+                "LiveOutcomes",
+                "PredictionFilter",
+                "Retention",
+            ),
+            "records": (
+                "ORGANIC",
+                "RANDOM",
+                "SHADOW",
+                "Assignment",
+                "Event",
+                "FindingRecord",
+                "HourCount",
+                "HourProfile",
+                "Label",
+                "LabelReceipt",
+                "LabelRequest",
+                "NamedPrediction",
+                "Prediction",
+                "PredictionStats",
+                "ShadowOutcome",
+                "ShadowOutcomes",
+                "SplitOutcome",
+                "finding_record",
+                "make_unit",
+                "new_id",
+            ),
+            "sql.store": ("SqlLedger",),
+        },
+    )

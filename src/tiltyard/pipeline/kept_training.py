@@ -11,7 +11,7 @@ from sklearn.base import clone
 
 from tiltyard.data import Dataset
 from tiltyard.data.groups import find_row_groups
-from tiltyard.data.load_dataset import read_dataset
+from tiltyard.data.loading import read_dataset
 from tiltyard.errors import DataError, NotFoundError, ProjectError
 from tiltyard.models import CANDIDATES, Candidate, get_candidate
 from tiltyard.models.custom_candidates import is_custom

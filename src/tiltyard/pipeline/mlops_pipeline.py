@@ -12,7 +12,7 @@ import pandas as pd
 from tiltyard.aliases import CHAMPION, alias_of_stage
 from tiltyard.closing import ClosedByWith
 from tiltyard.data import Dataset
-from tiltyard.data.load_dataset import read_dataset
+from tiltyard.data.loading import read_dataset
 from tiltyard.errors import DataError, NotFoundError, UsageError
 from tiltyard.evaluation import NumberEvaluation
 from tiltyard.jsonable import to_json_object

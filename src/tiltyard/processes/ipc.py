@@ -150,6 +150,21 @@ class IpcChannel:
         )
 
 
+def read_first_line(connection: socket.socket) -> bytes:
+    """The first message on a connection, read byte by byte: what follows it belongs to the channel.
+
+    Returns:
+        The line; without its end where the other end is gone.
+    """
+    read = bytearray()
+    while not read.endswith(b"\n"):
+        some = connection.recv(1)
+        if not some:
+            break
+        read += some
+    return bytes(read)
+
+
 def _read_error(content: Mapping[str, str]) -> TiltyardError:
     kind = _KINDS.get(content["kind"], TiltyardError)
     return kind(content["message"], next_step=content["next_step"], code=content["code"])

@@ -1,15 +1,22 @@
 """How a loaded version scores a batch."""
 
-from tiltyard.scoring.batch_isolation import score_groups
-from tiltyard.scoring.checked_scores import score_inputs
-from tiltyard.scoring.explanations import Contribution, Explanation, explain
-from tiltyard.scoring.factory import choose_scorer, compile_scorer, make_scorer
-from tiltyard.scoring.input_errors import InputProblem, list_problems, refuse_inputs, shift_positions
-from tiltyard.scoring.input_warnings import InputWarning, UnknownPolicy, WarningCode, Warnings, join_warnings
-from tiltyard.scoring.scorer import NotCompilableError, ScoredRow, Scorer, Scores, describe_predictions
-from tiltyard.scoring.sklearn_scorer import SklearnNumberScorer, SklearnScorer
-from tiltyard.scoring.table.table_scorer import TableScorer
-from tiltyard.scoring.text.text_scorer import TextScorer
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tiltyard.lazy_names import import_when_used
+
+if TYPE_CHECKING:
+    from tiltyard.scoring.batch_isolation import score_groups
+    from tiltyard.scoring.checked_scores import score_inputs
+    from tiltyard.scoring.explanations import Contribution, Explanation, explain
+    from tiltyard.scoring.factory import choose_scorer, compile_scorer, make_scorer
+    from tiltyard.scoring.input_errors import InputProblem, list_problems, refuse_inputs, shift_positions
+    from tiltyard.scoring.input_warnings import InputWarning, UnknownPolicy, WarningCode, Warnings, join_warnings
+    from tiltyard.scoring.scorer import NotCompilableError, ScoredRow, Scorer, Scores, describe_predictions
+    from tiltyard.scoring.sklearn_scorer import SklearnNumberScorer, SklearnScorer
+    from tiltyard.scoring.table.table_scorer import TableScorer
+    from tiltyard.scoring.text.text_scorer import TextScorer
 
 __all__ = [
     "Contribution",
@@ -39,3 +46,20 @@ __all__ = [
     "score_inputs",
     "shift_positions",
 ]
+
+if not TYPE_CHECKING:  # else every misspelt name would be Any to a type checker
+    __getattr__, __dir__ = import_when_used(
+        __name__,
+        {
+            "batch_isolation": ("score_groups",),
+            "checked_scores": ("score_inputs",),
+            "explanations": ("Contribution", "Explanation", "explain"),
+            "factory": ("choose_scorer", "compile_scorer", "make_scorer"),
+            "input_errors": ("InputProblem", "list_problems", "refuse_inputs", "shift_positions"),
+            "input_warnings": ("InputWarning", "UnknownPolicy", "WarningCode", "Warnings", "join_warnings"),
+            "scorer": ("NotCompilableError", "ScoredRow", "Scorer", "Scores", "describe_predictions"),
+            "sklearn_scorer": ("SklearnNumberScorer", "SklearnScorer"),
+            "table.table_scorer": ("TableScorer",),
+            "text.text_scorer": ("TextScorer",),
+        },
+    )

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.pipeline import Pipeline
 
 from tiltyard.data.conform.labels import order_classes
 from tiltyard.errors import TiltyardError
-from tiltyard.registry.package.manifest import Samples, ScorerChoice
+from tiltyard.registry.package.manifest import Manifest, Samples, ScorerChoice
 from tiltyard.scoring.class_order import order_columns
 from tiltyard.scoring.explanations import explain
 from tiltyard.scoring.scorer import NotCompilableError, Scorer
-from tiltyard.scoring.sklearn_scorer import SklearnNumberScorer, SklearnScorer
+from tiltyard.scoring.sklearn_scorer import NO_COMPILED_REGRESSOR, SklearnNumberScorer, SklearnScorer
 from tiltyard.scoring.table.columns import InputColumns
-from tiltyard.scoring.table.table_scorer import compile_table_scorer
-from tiltyard.scoring.text.ensemble_scorer import compile_ensemble_scorer
-from tiltyard.scoring.text.text_scorer import compile_text_scorer
 from tiltyard.tasks import Task, predicts_numbers, reads_text
 
 if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
     from tiltyard.registry.package.packaging import Package
 
 # Far above what the order of a sum can do (1e-13), far below what any other arithmetic does.
 PARITY = 1e-9
+
+log = logging.getLogger(__name__)
 
 
 def compile_scorer(pipeline: Pipeline, task: Task, columns: InputColumns) -> Scorer:
@@ -40,7 +41,14 @@ def compile_scorer(pipeline: Pipeline, task: Task, columns: InputColumns) -> Sco
         NotCompilableError: there is none, with the reason.
     """
     if reads_text(task):
+        from tiltyard.scoring.text.compile_text import (  # noqa: PLC0415 - scikit-learn takes seconds
+            compile_ensemble_scorer,
+            compile_text_scorer,
+        )
+
         return compile_ensemble_scorer(pipeline) or compile_text_scorer(pipeline)
+    from tiltyard.scoring.table.compile_table import compile_table_scorer  # noqa: PLC0415 - likewise
+
     return compile_table_scorer(pipeline, columns)
 
 
@@ -55,6 +63,39 @@ def choose_scorer(pipeline: Pipeline, task: Task, columns: Mapping[str, str], sa
     return _choose(pipeline, task, InputColumns(columns), samples, classes)[1]
 
 
+def compile_package(package: Package) -> Scorer:
+    """The compiled scorer of a verified version, for ``write_scorer``; nothing is predicted with it yet.
+
+    Raises:
+        NotCompilableError: there is none, with the reason.
+    """
+    if predicts_numbers(package.manifest.task):
+        raise NotCompilableError(NO_COMPILED_REGRESSOR)
+    return compile_scorer(package.pipeline, package.manifest.task, read_columns(package.manifest))
+
+
+def accept_scorer(scorer: Scorer, manifest: Manifest) -> Scorer | None:
+    """A scorer that ``compile_package`` made elsewhere, as ``make_scorer`` would give it.
+
+    None where it does not reproduce the version's sample predictions on this host.
+    """
+    ordered = order_columns(scorer, manifest.classes)
+    try:
+        difference = _difference(ordered, manifest.samples)
+    except TiltyardError as error:
+        log.warning("The compiled form of a version of %s failed: %s", manifest.model_name, error.message)
+        return None
+    if difference is not None and not difference <= PARITY:
+        return None
+    _warm_up(ordered, manifest.task, read_columns(manifest))
+    return ordered
+
+
+def read_columns(manifest: Manifest) -> InputColumns:
+    """The features of a version, in training order."""
+    return InputColumns(manifest.columns, manifest.other_columns, manifest.table_schema)
+
+
 def make_scorer(package: Package) -> Scorer:
     """The scorer of a verified version.
 
@@ -66,7 +107,7 @@ def make_scorer(package: Package) -> Scorer:
         ArtifactError: the version's model gives no probabilities.
     """
     manifest = package.manifest
-    columns = InputColumns(manifest.columns, manifest.other_columns, manifest.table_schema)
+    columns = read_columns(manifest)
     if predicts_numbers(manifest.task):
         return SklearnNumberScorer(package.pipeline, manifest.task, columns, package.intervals)
     scorer, choice = _choose(package.pipeline, manifest.task, columns, manifest.samples, manifest.classes)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.calibration import CalibratedClassifierCV
-from sklearn.linear_model import LogisticRegression
-from sklearn.naive_bayes import ComplementNB, MultinomialNB
-from sklearn.svm import LinearSVC
 
-from tiltyard.models.linear import LinearOneVsRest
 from tiltyard.scoring.explanations import Scale
 from tiltyard.scoring.scorer import NotCompilableError
+
+if TYPE_CHECKING:
+    from sklearn.calibration import CalibratedClassifierCV
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.naive_bayes import ComplementNB, MultinomialNB
+
+    from tiltyard.models.linear import LinearOneVsRest
 
 Floats = NDArray[np.float64]
 Link = Literal["sigmoid", "softmax", "shares", "calibrated"]
@@ -117,7 +119,19 @@ def build_linear_head(classifier: Any) -> LinearHead:
     Raises:
         NotCompilableError: it is not one of the known kinds.
     """
-    build = _BUILDERS.get(type(classifier))
+    from sklearn.calibration import CalibratedClassifierCV  # noqa: PLC0415 - only who compiles a model needs it
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 - likewise
+    from sklearn.naive_bayes import ComplementNB, MultinomialNB  # noqa: PLC0415 - likewise
+
+    from tiltyard.models.linear import LinearOneVsRest  # noqa: PLC0415 - likewise
+
+    builders: dict[type, Callable[[Any], LinearHead]] = {
+        LogisticRegression: _read_logistic,
+        MultinomialNB: _read_multinomial,
+        ComplementNB: _read_complement,
+        CalibratedClassifierCV: _read_calibrated,
+    }
+    build = builders.get(type(classifier))
     if build is None and isinstance(classifier, LinearOneVsRest):
         build = _read_one_vs_rest
     if build is None:
@@ -159,6 +173,9 @@ def _read_complement(classifier: ComplementNB) -> LinearHead:
 
 
 def _read_calibrated(classifier: CalibratedClassifierCV) -> LinearHead:
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 - only who compiles a model needs it
+    from sklearn.svm import LinearSVC  # noqa: PLC0415 - likewise
+
     classes = len(classifier.classes_)
     coefficients, intercepts, sigmoids = [], [], []
     for member in classifier.calibrated_classifiers_:
@@ -173,11 +190,3 @@ def _read_calibrated(classifier: CalibratedClassifierCV) -> LinearHead:
     return _head(
         np.vstack(coefficients), np.concatenate(intercepts), "calibrated", classes, np.asarray(sigmoids, np.float64)
     )
-
-
-_BUILDERS: dict[type, Callable[[Any], LinearHead]] = {
-    LogisticRegression: _read_logistic,
-    MultinomialNB: _read_multinomial,
-    ComplementNB: _read_complement,
-    CalibratedClassifierCV: _read_calibrated,
-}

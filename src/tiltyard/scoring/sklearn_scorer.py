@@ -5,16 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
-from sklearn.pipeline import Pipeline
 
 from tiltyard.data.number_labels import write_number
 from tiltyard.errors import ArtifactError
-from tiltyard.evaluation import IntervalCalibration
 from tiltyard.scoring.input_errors import REFUSED_BY_MODEL, InputProblem, refuse_inputs
 from tiltyard.scoring.input_warnings import join_warnings
 from tiltyard.scoring.scorer import Scores
@@ -22,6 +19,12 @@ from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.scoring.table.known_values import KnownValues
 from tiltyard.scoring.text.text_inputs import extract_texts
 from tiltyard.tasks import Task, reads_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from sklearn.pipeline import Pipeline
+
+    from tiltyard.evaluation import IntervalCalibration
 
 NO_COMPILED_REGRESSOR = "regressors are not compiled yet"
 
@@ -118,7 +121,7 @@ class SklearnScorer:
         return result
 
     def _predict(self, batch: list[str] | pd.DataFrame) -> NDArray[np.float64]:
-        if isinstance(batch, pd.DataFrame) and not self._takes_names:
+        if not isinstance(batch, list) and not self._takes_names:
             return self._call(batch.to_numpy())
         return self._call(batch)
 

@@ -11,7 +11,7 @@ from tiltyard.data import Dataset, load_dataset
 from tiltyard.data.conform.frames import conform_frame, infer_schema
 from tiltyard.data.conform.gaps import list_gap_decisions
 from tiltyard.data.conform.rows import make_cell_reader
-from tiltyard.data.load_dataset import read_rows
+from tiltyard.data.loading import read_rows
 from tiltyard.data.sources import read_source
 from tiltyard.findings import Finding
 from tiltyard.project import DataSection, Project

@@ -17,7 +17,7 @@ from tiltyard.cli.versions.find_project import find_project
 from tiltyard.cli.versions.labelled_rows import NamedRows, data_options, read_data
 from tiltyard.data import Dataset
 from tiltyard.data.conform.gaps import list_gap_decisions
-from tiltyard.data.load_dataset import read_rows
+from tiltyard.data.loading import read_rows
 from tiltyard.data.snapshots.snapshot import find_snapshot
 from tiltyard.errors import UsageError
 from tiltyard.formatting import format_count

@@ -11,7 +11,7 @@ import click
 
 from tiltyard import app_wiring, wiring
 from tiltyard.data import Dataset, Split, load_dataset, split_dataset
-from tiltyard.data.load_dataset import find_section
+from tiltyard.data.loading import find_section
 from tiltyard.data.rare_classes import settle_rare_classes
 from tiltyard.errors import DataError, ProjectError
 from tiltyard.pipeline import Workspace

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import re
+import sys
 import unicodedata
 from collections.abc import Collection, Set
 from datetime import timedelta
@@ -12,7 +13,6 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from tiltyard.data.conform.number_texts import drop_sign, drop_thousands, number_pattern
 from tiltyard.data.conform.rules import ReadingRules
@@ -24,6 +24,7 @@ EXACT = 2**53
 """From here on, a float no longer holds every whole number."""
 
 _NO_VALUES = (list, tuple, dict, Set, np.ndarray, bytes, bytearray, memoryview, complex)
+_NONE = object()
 _WRITTEN_OUT = 1e16  # from here on, Python writes a float with an exponent
 _TRUTH = {"true": True, "false": False}
 _WHOLE = re.compile(r"(-?(?:0|[1-9]\d*))\.0*", re.ASCII)
@@ -42,13 +43,25 @@ def normalise_text(text: str) -> str:
 
 def is_gap(raw: Any, gap_words: Collection[str]) -> bool:
     """Whether a cell says nothing: None, NaN, NaT, blank text or a word for a gap."""
-    if raw is None or raw is pd.NA or raw is pd.NaT:
+    if raw is None:
         return True
     if isinstance(raw, str):
         return not raw or raw.isspace() or raw.strip() in gap_words
     if isinstance(raw, numbers.Real | Decimal | np.generic):
         return bool(raw != raw)  # noqa: PLR0124 - only NaN and NaT differ from themselves
-    return False
+    return is_pandas_gap(raw)
+
+
+def is_pandas_gap(raw: object) -> bool:
+    """Whether a cell is pandas' ``NA`` or ``NaT``; where pandas was not imported no cell is."""
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and (raw is getattr(pandas, "NA", _NONE) or raw is getattr(pandas, "NaT", _NONE))
+
+
+def is_pandas_time(raw: object) -> bool:
+    """Whether a cell is a ``Timestamp`` of pandas; likewise."""
+    kind = getattr(sys.modules.get("pandas"), "Timestamp", None)
+    return kind is not None and isinstance(raw, kind)
 
 
 def parse_number(raw: Any, rules: ReadingRules, sign: str = "") -> float | None:
@@ -102,6 +115,8 @@ def write_category(raw: Any) -> str | None:
     if isinstance(raw, float | Decimal) and -_WRITTEN_OUT < raw < _WRITTEN_OUT and raw == int(raw):
         return str(int(raw))
     if isinstance(raw, timedelta):
+        import pandas as pd  # noqa: PLC0415 - a server that predicts has no other use for it
+
         return str(pd.Timedelta(raw))
     return None if isinstance(raw, _NO_VALUES) else str(raw)
 

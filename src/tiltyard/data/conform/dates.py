@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from tiltyard.data.conform.cells import is_gap, write_category
+from tiltyard.data.conform.cells import is_gap, is_pandas_time, write_category
 from tiltyard.data.conform.labels import factorise_cells
 from tiltyard.data.conform.rules import USUAL_RULES, ReadingRules
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Moments = NDArray[np.datetime64]
 
@@ -93,6 +95,8 @@ def count_micros(moment: datetime) -> float:
 
 def read_moments(column: pd.Series, rules: ReadingRules = USUAL_RULES) -> tuple[Moments, NDArray[np.bool_]]:
     """n days and times (``datetime64[us]``), NaT where there is none, and n booleans: cells that are not dates."""
+    import pandas as pd  # noqa: PLC0415 - a server that predicts has no other use for it
+
     if pd.api.types.is_datetime64_any_dtype(column.dtype) and not isinstance(column.dtype, pd.ArrowDtype):
         return _localise(column, rules), np.zeros(len(column), dtype=np.bool_)
     codes, cells = factorise_cells(column)
@@ -116,7 +120,9 @@ def _write_digits(raw: Any) -> str | None:
 
 
 def _to_datetime(raw: Any) -> datetime | None:
-    if isinstance(raw, pd.Timestamp | np.datetime64):
+    if is_pandas_time(raw) or isinstance(raw, np.datetime64):
+        import pandas as pd  # noqa: PLC0415 - a server that predicts has no other use for it
+
         moment = pd.Timestamp(raw)
         return None if pd.isna(moment) else moment.floor("us").to_pydatetime()
     if isinstance(raw, datetime):

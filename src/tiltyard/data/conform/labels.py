@@ -14,13 +14,15 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
-from tiltyard.data.conform.cells import normalise_text
+from tiltyard.data.conform.cells import is_pandas_gap, normalise_text
 from tiltyard.suggest import nearest
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MERGED = "other"
 """The class that rare classes become with ``data.rare_classes = "merge"``."""
@@ -111,6 +113,8 @@ def conform_labels(column: pd.Series, gaps: Iterable[str] = ()) -> pd.Series:
         column: n raw labels.
         gaps: words that the project declares as gaps.
     """
+    import pandas as pd  # noqa: PLC0415 - a server that predicts has no other use for it
+
     codes, distinct = factorise_cells(column)
     declared = frozenset(gaps)
     words = [None if is_label_gap(raw) or write_label(raw) in declared else write_label(raw) for raw in distinct]
@@ -154,6 +158,8 @@ def point_decimals(column: pd.Series, decimal: str) -> pd.Series:
     """A column of labels that a file wrote with another decimal separator, with points where all labels are numbers."""
     if decimal == ".":
         return column
+    import pandas as pd  # noqa: PLC0415 - a server that predicts has no other use for it
+
     codes, distinct = factorise_cells(column)
     written = [raw.replace(decimal, ".") if isinstance(raw, str) else raw for raw in distinct]
     if any(read_label_number(write_label(raw)) is None for raw in written if not is_label_gap(raw)):
@@ -195,13 +201,13 @@ def write_label(raw: object) -> str:
 
 def is_label_gap(raw: object) -> bool:
     """Whether a raw label says nothing: None, NaN, NaT or blank text. A word such as ``NA`` is a label."""
-    if raw is None or raw is pd.NA or raw is pd.NaT:
+    if raw is None:
         return True
     if isinstance(raw, str):
         return not raw or raw.isspace()
     if isinstance(raw, numbers.Real | Decimal | np.generic):
         return bool(raw != raw)  # noqa: PLR0124 - only NaN and NaT differ from themselves
-    return False
+    return is_pandas_gap(raw)
 
 
 def read_label_number(word: str) -> Decimal | None:
@@ -226,6 +232,8 @@ def order_classes(classes: Iterable[str]) -> tuple[str, ...]:
 def factorise_cells(column: pd.Series) -> tuple[np.ndarray[Any, np.dtype[np.intp]], list[Any]]:
     """n positions in the list of distinct cells, -1 where one is missing; cells of several types stay apart."""
     if column.dtype != object:
+        import pandas as pd  # noqa: PLC0415 - a server that predicts has no other use for it
+
         found, values = pd.factorize(column, use_na_sentinel=True)
         return np.asarray(found, dtype=np.intp), list(np.asarray(values) if column.dtype.kind == "f" else values)
     # To Python, True equals 1: the type keeps them apart.

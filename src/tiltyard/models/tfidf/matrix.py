@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
-import sklearn
 from numpy.typing import NDArray
 
 from tiltyard.models.tfidf.alphabet import EncodedTexts
-from tiltyard.models.tfidf.compiled_vocabulary import NORM_CODES, CompiledVocabulary, Weighting
+from tiltyard.models.tfidf.compiled_vocabulary import NORM_CODES, CompiledVocabulary, Floats, Weighting
 from tiltyard.models.tfidf.vocabulary_learning import Batch, LearnedVocabulary
 
 _MOST = 2**31 - 1
@@ -33,11 +32,25 @@ def build_learned_matrix(learned: LearnedVocabulary, weighting: Weighting) -> An
         ends = rows[first + 1 : first + len(tokens)]
         gathering.into((ids, tokens), ends, indices, amounts)
         first += len(ends)
-    return _weigh_terms((rows, indices, amounts), len(learned.terms), weighting)
+    return _join_container(_weigh_terms((rows, indices, amounts), weighting), len(learned.terms))
 
 
 def build_matrix(texts: Iterable[EncodedTexts], compiled: CompiledVocabulary) -> Any:
     """The TF-IDF rows of texts under a compiled vocabulary; shape and container as above."""
+    return _join_container(build_rows(texts, compiled), compiled.width)
+
+
+@dataclass(frozen=True)
+class TermRows:
+    """The rows of a sparse matrix: row ``i`` has ``weights[starts[i]:starts[i + 1]]`` in ``columns``, ascending."""
+
+    weights: Floats
+    columns: NDArray[np.int32]
+    starts: NDArray[np.int64]
+
+
+def build_rows(texts: Iterable[EncodedTexts], compiled: CompiledVocabulary) -> TermRows:
+    """The TF-IDF rows of texts under a compiled vocabulary, as arrays."""
     least, most = compiled.ngram_range
     offsets = np.where(np.arange(most) < least - 1, -1, 0)
     gathering = _Gathering(compiled.width, compiled.columns, offsets)
@@ -48,7 +61,7 @@ def build_matrix(texts: Iterable[EncodedTexts], compiled: CompiledVocabulary) ->
     indices = np.concatenate([np.zeros(0, np.int32), *(indices for _, indices, _ in pieces)])
     amounts = np.concatenate([np.zeros(0, np.int32), *(amounts for _, _, amounts in pieces)])
     del pieces
-    return _weigh_terms((rows, indices, amounts), compiled.width, compiled.weighting)
+    return _weigh_terms((rows, indices, amounts), compiled.weighting)
 
 
 _Counts = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]
@@ -101,7 +114,7 @@ def words_of(batch: EncodedTexts, compiled: CompiledVocabulary) -> Batch:
     return ids, tokens
 
 
-def _weigh_terms(counts: _Counts, width: int, weighting: Weighting) -> Any:
+def _weigh_terms(counts: _Counts, weighting: Weighting) -> TermRows:
     from tiltyard.models.tfidf import row_kernels  # noqa: PLC0415 - imported when first used
 
     rows, indices, amounts = counts
@@ -109,6 +122,14 @@ def _weigh_terms(counts: _Counts, width: int, weighting: Weighting) -> Any:
     idf = np.zeros(0, weighting.dtype) if weighting.idf is None else weighting.idf
     values = np.empty(len(indices), weighting.dtype)
     row_kernels.weigh_row(rows, indices, amounts, (by_count, idf), NORM_CODES[weighting.norm], values)
+    return TermRows(values, indices, rows)
+
+
+def _join_container(made: TermRows, width: int) -> Any:
+    import scipy.sparse as sp  # noqa: PLC0415 - compiled scorers need no matrix
+    import sklearn  # noqa: PLC0415 - likewise
+
+    values, indices, rows = made.weights, made.columns, made.starts
     container = sp.csr_array if sklearn.get_config().get("sparse_interface") == "sparray" else sp.csr_matrix
     starts = rows.astype(np.int32) if len(indices) <= _MOST else rows
     matrix = container((values, indices, starts), shape=(len(rows) - 1, width), copy=False)

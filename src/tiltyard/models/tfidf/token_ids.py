@@ -54,7 +54,7 @@ def learn_tokens(texts: Iterable[object], min_df: int, max_words: int, margin: i
     learned = learn_vocabulary(batches(texts, lowercase=True), alphabet(WORDS_AND_MARKS, lowercase=True), selection)
     columns = np.append(learned.columns, np.int32(-1))  # so that -1, a word that was pruned, finds -1
     return learned.terms, _join_runs(
-        [(columns[ids[0]], starts) for ids, starts in learned.batches], learned.terms, margin
+        [(columns[ids[0]], starts) for ids, starts in learned.batches], len(learned.terms), margin
     )
 
 
@@ -63,7 +63,7 @@ def compile_words(terms: Terms) -> CompiledVocabulary:
     return compile_vocabulary(terms, ReadTexts(WORDS_AND_MARKS), Weighting(None))
 
 
-def read_tokens(texts: Iterable[object], terms: Terms, compiled: CompiledVocabulary, margin: int) -> Tokens:
+def read_tokens(texts: Iterable[object], compiled: CompiledVocabulary, margin: int) -> Tokens:
     """Texts in the numbers of a learned vocabulary.
 
     Raises:
@@ -71,14 +71,14 @@ def read_tokens(texts: Iterable[object], terms: Terms, compiled: CompiledVocabul
     """
     columns = np.append(compiled.columns, np.int32(-1))
     read = [words_of(batch, compiled) for batch in batches(texts, lowercase=True)]
-    return _join_runs([(columns[ids[0]], starts) for ids, starts in read], terms, margin)
+    return _join_runs([(columns[ids[0]], starts) for ids, starts in read], compiled.width, margin)
 
 
-def _join_runs(runs: Runs, terms: Terms, margin: int) -> Tokens:
+def _join_runs(runs: Runs, unknown: int, margin: int) -> Tokens:
     lengths = np.concatenate([np.zeros(0, np.int64), *(np.diff(starts) for _, starts in runs)])
     starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths + 2 * margin)])
-    words = np.full(starts[-1], len(terms), np.int32)
+    words = np.full(starts[-1], unknown, np.int32)
     found = np.concatenate([np.zeros(0, np.int32), *(numbers for numbers, _ in runs)])
     positions = np.arange(len(found)) + margin * (2 * np.repeat(np.arange(len(lengths)), lengths) + 1)
-    words[positions] = np.where(found < 0, len(terms), found)
+    words[positions] = np.where(found < 0, unknown, found)
     return Tokens(words, starts)

@@ -130,6 +130,11 @@ class FastTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         return self._require_terms().strings_of(columns)
 
     @property
+    def terms(self) -> Terms:
+        """The terms by column, as words and chains of words."""
+        return self._require_terms()
+
+    @property
     def vocabulary_(self) -> dict[str, int]:
         """Each term's column."""
         fitted = self._require_terms()

@@ -15,9 +15,9 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d
 
 from tiltyard.formatting import format_count
-from tiltyard.models.tfidf.compiled_vocabulary import CompiledVocabulary
 from tiltyard.models.tfidf.terms import Terms
-from tiltyard.models.tfidf.token_ids import Tokens, compile_words, learn_tokens, read_tokens
+from tiltyard.models.tfidf.token_ids import Tokens, compile_words, learn_tokens
+from tiltyard.models.word_cnn.compiled_network import CompiledNetwork
 from tiltyard.models.word_cnn.network import LANES, Network, new_network
 
 Floats = NDArray[np.float64]
@@ -62,7 +62,7 @@ class WordConvolution(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     top_: list[NDArray[np.float32]]
     intercept_: list[NDArray[np.float32]]
     _terms: Terms
-    _compiled: tuple[CompiledVocabulary, list[NDArray[np.float32]]] | None
+    _compiled: CompiledNetwork | None
 
     def __init__(  # noqa: PLR0913  the parameters of the method
         self,
@@ -127,18 +127,22 @@ class WordConvolution(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         Computed text by text, so that a text's values do not depend on the others of the call.
         """
-        from tiltyard.models.word_cnn import convolution_kernels  # noqa: PLC0415 - imported when first used
+        return self.compile().decide(X)
 
+    def compile(self) -> CompiledNetwork:
+        """The arrays that predict; built once for a fit."""
         check_is_fitted(self)
         if self._compiled is None:
-            self._compiled = compile_words(self._terms), [filters.astype(np.float32) for filters in self.filters_]
-        vocabulary, networks = self._compiled
-        tokens = read_tokens(X, self._terms, vocabulary, _margin(self.regions))
-        out = np.zeros((len(tokens), len(self.classes_)))
-        for filters, biases, top, intercept in zip(networks, self.biases_, self.top_, self.intercept_, strict=True):
-            out += intercept
-            convolution_kernels.predict_token_rows(filters, biases, top, tokens.arrays, out)
-        return out / len(networks)
+            self._compiled = CompiledNetwork(
+                vocabulary=compile_words(self._terms),
+                margin=_margin(self.regions),
+                classes=len(self.classes_),
+                filters=tuple(filters.astype(np.float32) for filters in self.filters_),
+                biases=tuple(self.biases_),
+                top=tuple(self.top_),
+                intercept=tuple(self.intercept_),
+            )
+        return self._compiled
 
     def predict_proba(self, X: Iterable[object]) -> Floats:
         """Probabilities, shape (n, k), in the order of ``classes_``."""

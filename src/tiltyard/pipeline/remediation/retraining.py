@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from tiltyard.data import Dataset, split_dataset
-from tiltyard.data.load_dataset import read_dataset
+from tiltyard.data.loading import read_dataset
 from tiltyard.errors import ProjectError
 from tiltyard.models import Candidate
 from tiltyard.pipeline.kept_training import load_kept_training

@@ -23,7 +23,7 @@ from tiltyard.data.conform.labels import LabelCodec, is_label_gap
 from tiltyard.data.conform.schema import TableSchema
 from tiltyard.data.content_hash import content_keys, row_digests, uniform_hash
 from tiltyard.data.groups import find_row_groups, key_groups
-from tiltyard.data.load_dataset import read_dataset
+from tiltyard.data.loading import read_dataset
 from tiltyard.data.rare_classes import settle_rare_classes
 from tiltyard.data.split import find_test_rows
 from tiltyard.errors import DataError

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiltyard.errors import ArtifactError, UsageError
-from tiltyard.evaluation import IntervalCalibration
 from tiltyard.libraries import installed_version, runtime_versions
 from tiltyard.registry.mlflow_env import quiet_mlflow
 from tiltyard.registry.package.holdout_predictions import (
@@ -49,6 +48,8 @@ from tiltyard.tasks import predicts_numbers, reads_text
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
+    from tiltyard.evaluation import IntervalCalibration
+
 MODEL_FILE = "model.skops"
 INTERVALS = "intervals.json"
 """Name of the file with what makes intervals of predicted numbers."""
@@ -68,12 +69,14 @@ class Package:
         manifest: what the version says of itself.
         folder: its verified files.
         signed_by: id of the key of this host's ring that signed it; None for none.
+        digest: SHA-256 of its manifest's bytes, in hexadecimal.
     """
 
     model: Any
     manifest: Manifest
     folder: Path
     signed_by: str | None = None
+    digest: str = ""
 
     @cached_property
     def pipeline(self) -> Pipeline:
@@ -114,6 +117,8 @@ class Package:
         Raises:
             ArtifactError: their file was changed since the version was read.
         """
+        from tiltyard.evaluation import IntervalCalibration  # noqa: PLC0415 - pandas and SciPy come with it
+
         content = self.attachment(INTERVALS)
         return None if content is None else IntervalCalibration.from_bytes(content)
 
@@ -220,7 +225,7 @@ def read_package(
         file = Path(private) / MODEL_FILE
         file.write_bytes(read_verified(folder, manifest, MODEL_FILE))
         model = read_model(file, trusted_type_names(trusted_types))
-    return Package(model, manifest, folder, verified.signed_by)
+    return Package(model, manifest, folder, verified.signed_by, verified.digest)
 
 
 def _save_mlflow_model(folder: Path, pipeline: Pipeline, card: VersionCard, trusted_types: tuple[str, ...]) -> None:

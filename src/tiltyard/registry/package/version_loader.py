@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from tiltyard.registry.package.manifest import Verified, verify
 from tiltyard.registry.package.packaging import Package, read_package
 from tiltyard.registry.package.signing import NO_KEYS, KeyRing
+from tiltyard.registry.package.version_seal import check_identity
 from tiltyard.registry.ports import VersionInfo
 
 
@@ -56,3 +58,13 @@ class VersionLoader:
             ArtifactError: the copy is not what was packaged as this version; see ``read_package``.
         """
         return read_package(folder, self.trusted_types, trusted_keys=self.trusted_keys, info=info)
+
+    def verify_copy(self, info: VersionInfo, folder: Path) -> Verified:
+        """Verify a copy as ``load_copy`` does, short of its model: signature, digests of all files, and identity.
+
+        Raises:
+            ArtifactError: the copy is not what was packaged as this version.
+        """
+        verified = verify(folder, self.trusted_keys)
+        check_identity(verified, info, self.trusted_keys)
+        return verified

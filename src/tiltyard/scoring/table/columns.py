@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import pandas as pd
 
 from tiltyard.data.conform.cells import is_gap, normalise_text, parse_number, write_category
 from tiltyard.data.conform.dates import describe_orders
@@ -17,6 +16,9 @@ from tiltyard.data.conform.rules import USUAL_RULES, ReadingRules
 from tiltyard.data.conform.schema import TableSchema, TypedColumn
 from tiltyard.scoring.input_errors import MISSING, MOST_PROBLEMS, InputProblem, advise_names, refuse_inputs, write_value
 from tiltyard.scoring.input_warnings import InputWarning, UnknownColumns, Warnings, join_warnings, shorten_cell
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 InputKind = Literal["number", "boolean", "text", "time", "any"]
 """What a value in a request may be: the words of the HTTP interface, for a column's dtype at training."""
@@ -154,6 +156,8 @@ class InputColumns:
         A row that does not fit the training dtypes widens its column, so it is to be framed alone: no other
         input may change with it.
         """
+        import pandas as pd  # noqa: PLC0415 - a server that predicts has no other use for it
+
         return pd.DataFrame(
             {column.name: _series(column, [row[column.name] for row in rows]) for column in self._columns}
         )
@@ -228,6 +232,8 @@ def _read_text(raw: Any) -> str | None:
 
 def _read_time(raw: Any) -> Any:
     if not _is_gap(raw):
+        import pandas as pd  # noqa: PLC0415 - a server that predicts has no other use for it
+
         try:
             pd.Timestamp(_require(raw if isinstance(raw, str | pd.Timestamp) else None))
         except ValueError:
@@ -273,6 +279,8 @@ def _fits(column: InputColumn, value: Any) -> bool:
 
 
 def _series(column: InputColumn, values: list[Any]) -> pd.Series:
+    import pandas as pd  # noqa: PLC0415 - a server that predicts has no other use for it
+
     if column.kind == "any":
         # scikit-learn knows a gap among objects by NaN, not by None.
         return pd.Series([np.nan if value is None else value for value in values], dtype=object)

@@ -10,7 +10,6 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from tiltyard.data.conform.schema import TypedColumn
@@ -48,7 +47,7 @@ class KnownColumn:
         """Whether training did not know a value, as it was read; a gap is never unusual."""
         if isinstance(value, str):
             return self.categories is not None and value not in self.categories
-        if isinstance(value, datetime) and value is not pd.NaT:
+        if isinstance(value, datetime) and value == value:  # noqa: PLR0124 - NaT differs from itself
             return not self.minimum <= value.timestamp() * 1e6 <= self.maximum
         return isinstance(value, int | float | np.integer | np.floating) and bool(
             value < self.minimum or value > self.maximum

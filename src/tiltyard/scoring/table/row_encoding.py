@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from tiltyard.data.conform.dates import count_micros, parse_moment
@@ -125,6 +124,8 @@ def _make_time_reader(read: CellReader) -> Reader:
 
 
 def _to_moment(value: Any) -> datetime:
+    import pandas as pd  # noqa: PLC0415 - a server that predicts has no other use for it
+
     moment = parse_moment(pd.Timestamp(value))
     if moment is None:
         raise CellError

@@ -74,20 +74,20 @@ class LinearTableModel(TableModel):
     limits = Limits(nan=False, infinity=False, single=False)
 
     def __init__(self, head: LinearHead) -> None:
-        self._head = head
+        self.head = head
         self.exact = head.members == 1
 
     def probabilities(self, features: Floats) -> Floats:
         """Shape (rows, features) to (rows, classes)."""
         from tiltyard.scoring.table import table_kernels  # noqa: PLC0415 - imported when first used
 
-        decisions = np.empty((len(features), len(self._head.intercept)))
-        table_kernels.linear_decision(features, self._head.weights, self._head.intercept, decisions)
-        return self._head.probabilities(decisions)
+        decisions = np.empty((len(features), len(self.head.intercept)))
+        table_kernels.linear_decision(features, self.head.weights, self.head.intercept, decisions)
+        return self.head.probabilities(decisions)
 
     def parts(self, features: Floats, label: int, source: NDArray[np.int64], columns: int) -> ModelSteps:
         """What each column adds towards a label, shape (rows, columns)."""
-        weights, intercept = self._head.towards(label)
+        weights, intercept = self.head.towards(label)
         added = np.zeros((len(features), columns))
         for row, values in zip(added, features * weights, strict=True):
             np.add.at(row, source, values)
@@ -95,7 +95,7 @@ class LinearTableModel(TableModel):
 
     def scale(self) -> Scale:
         """What the parts are measured in."""
-        return self._head.scale
+        return self.head.scale
 
 
 class TreeTableModel(TableModel):
@@ -106,7 +106,8 @@ class TreeTableModel(TableModel):
     exact = True
 
     def __init__(self, head: TreeHead, takes_nan: bool) -> None:
-        self._head = head
+        self.head = head
+        self.takes_nan = takes_nan
         boosted = head.turns > 0
         self.name = "boosting" if boosted else "forest"
         self.limits = Limits(nan=takes_nan, infinity=boosted, single=head.single)
@@ -116,7 +117,7 @@ class TreeTableModel(TableModel):
         from tiltyard.scoring import link_kernels  # noqa: PLC0415 - imported when first used
         from tiltyard.scoring.table import table_kernels  # noqa: PLC0415 - imported when first used
 
-        head = self._head
+        head = self.head
         sums = np.repeat(head.baseline[np.newaxis], len(features), axis=0)
         table_kernels.walk(features, head.trees.arrays, head.turns, sums)
         if head.link == "none":
@@ -131,7 +132,7 @@ class TreeTableModel(TableModel):
         """What each column adds towards a label, shape (rows, columns)."""
         from tiltyard.scoring.table import table_kernels  # noqa: PLC0415 - imported when first used
 
-        head = self._head
+        head = self.head
         added = np.zeros((len(features), columns, len(head.baseline)))
         table_kernels.follow(features, head.trees.arrays, head.turns, source, added)
         start = head.baseline.copy()
@@ -150,4 +151,4 @@ class TreeTableModel(TableModel):
 
     def scale(self) -> Scale:
         """What the parts are measured in."""
-        return {"none": "probability", "sigmoid": "log-odds"}.get(self._head.link, "decision")  # type: ignore[return-value]
+        return {"none": "probability", "sigmoid": "log-odds"}.get(self.head.link, "decision")  # type: ignore[return-value]

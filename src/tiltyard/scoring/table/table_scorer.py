@@ -7,21 +7,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.pipeline import Pipeline
-from sklearn.utils import get_tags
 
 from tiltyard.scoring.explanations import Contribution, Explanation
 from tiltyard.scoring.input_errors import REFUSED_BY_MODEL, InputProblem, refuse_inputs
 from tiltyard.scoring.input_warnings import InputWarning, Warnings, join_warnings
-from tiltyard.scoring.linear_head import build_linear_head
-from tiltyard.scoring.scorer import NotCompilableError, Scores
+from tiltyard.scoring.scorer import Scores
 from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.scoring.table.known_values import KnownValues
-from tiltyard.scoring.table.preprocessing_arrays import Preparation, compile_preparation, merge_categories
+from tiltyard.scoring.table.preparation import Preparation
 from tiltyard.scoring.table.row_encoding import NO_CODES, Encoding
-from tiltyard.scoring.table.table_models import Floats, LinearTableModel, TableModel, TreeTableModel
-from tiltyard.scoring.trees.tree_arrays import build_tree_head
+from tiltyard.scoring.table.table_models import Floats, TableModel
 
 
 class TableScorer:
@@ -36,19 +31,22 @@ class TableScorer:
         prepared: the compiled preprocessing.
         model: the compiled classifier.
         classes: the labels, in the order of the probabilities.
+
+    Attributes:
+        columns, prepared, model: see above.
     """
 
     def __init__(self, columns: InputColumns, prepared: Preparation, model: TableModel, classes: Sequence[str]) -> None:
         self.kind = f"compiled table, {model.name}"
         self._names = [column.name for column in columns]
-        self._columns = columns
+        self.columns = columns
         self._encoding = Encoding(columns, prepared.codes)
-        read = {name: codes for name, codes in prepared.codes.items() if codes is not NO_CODES}
+        read = {name: codes for name, codes in prepared.codes.items() if codes != NO_CODES}
         words = {name: codes.known for name, codes in read.items() if columns.kind_of(name) == "text"}
         self._known = KnownValues.from_columns(columns, words)
         self._bounds = self._known.bounds({name: codes.unknown for name, codes in read.items()})
-        self._prepared = prepared
-        self._model = model
+        self.prepared = prepared
+        self.model = model
         self._classes = tuple(classes)
 
     @property
@@ -63,23 +61,23 @@ class TableScorer:
             InputError: inputs cannot be scored; its ``problems`` name every position and field.
         """
         features, state = self._features(inputs)
-        probabilities = self._model.probabilities(features)
+        probabilities = self.model.probabilities(features)
         labels = self._classes
-        warnings: Warnings | None = self._columns.find_warnings(inputs)
+        warnings: Warnings | None = self.columns.find_warnings(inputs)
         if state is not None:
             warnings = join_warnings(warnings, self._find_warnings(inputs, state != 0))
         return Scores([labels[column] for column in probabilities.argmax(axis=1).tolist()], probabilities, warnings)
 
     def explain(self, inputs: Sequence[Mapping[str, Any]], label: str | None) -> list[Explanation]:
         """What each feature of n rows adds to the prediction, exactly; see ``explanations.explain``."""
-        model = self._model
+        model = self.model
         features, _ = self._features(inputs)
-        named = [self._columns.name_cells(row) for row in inputs]
+        named = [self.columns.name_cells(row) for row in inputs]
         found = []
         for number, probabilities in enumerate(model.probabilities(features)):
             column = int(probabilities.argmax()) if label is None else self._classes.index(label)
             row = features[number : number + 1]
-            parts = model.parts(row, column, self._prepared.source, len(self._names))
+            parts = model.parts(row, column, self.prepared.source, len(self._names))
             added = parts.added[0].tolist()
             found.append(
                 Explanation(
@@ -104,8 +102,8 @@ class TableScorer:
     ) -> list[list[InputWarning]]:
         positions = np.flatnonzero(unusual).tolist()
         warnings: list[list[InputWarning]] = [[] for _ in inputs]
-        cells = [self._columns.name_cells(inputs[position]) for position in positions]
-        for position, found in zip(positions, self._known.find_warnings(self._columns.read(cells), cells), strict=True):
+        cells = [self.columns.name_cells(inputs[position]) for position in positions]
+        for position, found in zip(positions, self._known.find_warnings(self.columns.read(cells), cells), strict=True):
             warnings[position] = found
         return warnings
 
@@ -114,11 +112,11 @@ class TableScorer:
         from tiltyard.scoring.table import table_kernels  # noqa: PLC0415 - imported when first used
 
         raw = self._encoding.encode(inputs)
-        limits = self._model.limits
-        features = np.empty((len(raw), len(self._prepared.source)))
+        limits = self.model.limits
+        features = np.empty((len(raw), len(self.prepared.source)))
         state = np.empty(len(raw), np.int64)
         table_kernels.prepare_features(
-            raw, self._prepared.arrays, (limits.nan, limits.infinity, limits.single), self._bounds, features, state
+            raw, self.prepared.arrays, (limits.nan, limits.infinity, limits.single), self._bounds, features, state
         )
         if not state.any():
             return features, None
@@ -137,37 +135,5 @@ class TableScorer:
         """What scikit-learn says."""
         if code == 1:
             return "Input X contains NaN"
-        precision = "float32" if self._model.limits.single else "float64"
+        precision = "float32" if self.model.limits.single else "float64"
         return f"Input X contains infinity or a value too large for dtype('{precision}')"
-
-
-def compile_table_scorer(pipeline: Pipeline, columns: InputColumns) -> TableScorer:
-    """The compiled scorer of a fitted pipeline of a preprocessing and a linear model, a forest or boosting.
-
-    Args:
-        pipeline: fitted to a data frame.
-        columns: the features in training order.
-
-    Raises:
-        NotCompilableError: there is none, with the reason.
-    """
-    steps = [step for _, step in pipeline.steps if step is not None and step != "passthrough"]
-    classifier = steps[-1]
-    model: TableModel
-    try:
-        head = build_tree_head(classifier)
-    except NotCompilableError as none:
-        if not hasattr(classifier, "coef_") and not hasattr(classifier, "calibrated_classifiers_"):
-            raise none from None
-        linear = build_linear_head(classifier)
-        prepared = compile_preparation(steps[:-1], columns)
-        model, features = LinearTableModel(linear), len(linear.weights)
-    else:
-        prepared = compile_preparation(steps[:-1], columns)
-        if isinstance(classifier, HistGradientBoostingClassifier):
-            prepared = merge_categories(prepared, classifier)
-        takes_nan = bool(get_tags(classifier).input_tags.allow_nan) and not prepared.sparse
-        model, features = TreeTableModel(head, takes_nan), classifier.n_features_in_
-    if len({features, len(prepared.source), getattr(classifier, "n_features_in_", features)}) != 1:
-        raise NotCompilableError("its classifier was fitted on other features than its preprocessing gives")
-    return TableScorer(columns, prepared, model, [str(label) for label in classifier.classes_])

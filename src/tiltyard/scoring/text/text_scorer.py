@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.exceptions import NotFittedError
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.pipeline import Pipeline
 
 from tiltyard.models.tfidf import compiled_vocabulary
-from tiltyard.models.tfidf.alphabet import batches
-from tiltyard.models.tfidf.compiled_vocabulary import Weighting
-from tiltyard.models.tfidf.matrix import build_matrix
-from tiltyard.models.tfidf.vectoriser import FastTfidfVectorizer, UnsupportedSettingError
+from tiltyard.models.tfidf.alphabet import EncodedTexts, batches
+from tiltyard.models.tfidf.compiled_vocabulary import CompiledVocabulary, Weighting
+from tiltyard.models.tfidf.matrix import build_rows
+from tiltyard.models.tfidf.terms import Terms
 from tiltyard.scoring.explanations import Contribution, Explanation
-from tiltyard.scoring.linear_head import LinearHead, build_linear_head
-from tiltyard.scoring.scorer import NotCompilableError
+from tiltyard.scoring.linear_head import LinearHead
 from tiltyard.scoring.text.text_inputs import ScorerOfTexts, extract_texts
 
 
@@ -31,27 +27,27 @@ class TextScorer(ScorerOfTexts):
     its rows). Computed in float64 and row by row: a batch gets the predictions of its texts one by one, to the bit.
 
     Args:
-        vectoriser: the fitted vectoriser.
+        vocabulary: the compiled vocabulary.
+        terms: its terms; they name columns.
         head: the fitted classifier over its columns.
         classes: the labels, in the order of the probabilities.
 
     Attributes:
-        vectoriser: the fitted one; names the terms of columns.
-        head: the linear head.
+        vocabulary, terms, head: see above.
     """
 
     kind = "compiled text"
 
-    def __init__(self, vectoriser: FastTfidfVectorizer, head: LinearHead, classes: Sequence[str]) -> None:
+    def __init__(self, vocabulary: CompiledVocabulary, terms: Terms, head: LinearHead, classes: Sequence[str]) -> None:
         super().__init__(classes)
-        self.vectoriser = vectoriser
+        self.vocabulary = vocabulary
+        self.terms = terms
         self.head = head
-        self._compiled = vectoriser.compile()
         self._nothing = float(head.intercept[0])
 
     def score_texts(self, texts: Sequence[str]) -> tuple[NDArray[np.float64], list[int]]:
         """Probabilities of n texts, shape (n, classes), and the texts of which the vocabulary knows no term."""
-        decisions = compiled_vocabulary.decision(texts, self._compiled, self.head.weights, self.head.intercept)
+        decisions = compiled_vocabulary.decision(texts, self.vocabulary, self.head.weights, self.head.intercept)
         # Without a known term a decision is the intercept, to the bit; with one it hardly ever is.
         firsts = decisions[:, 0].tolist()
         unknown = self._find_unknown(texts, firsts) if self._nothing in firsts else []
@@ -59,23 +55,23 @@ class TextScorer(ScorerOfTexts):
 
     def _find_unknown(self, texts: Sequence[str], firsts: Sequence[float]) -> list[int]:
         suspects = [position for position, first in enumerate(firsts) if first == self._nothing]
-        terms = np.diff(self.vectoriser.transform([texts[position] for position in suspects]).indptr)
+        rows = build_rows(self._encode([texts[position] for position in suspects]), self.vocabulary)
+        terms = np.diff(rows.starts)
         return [position for position, count in zip(suspects, terms.tolist(), strict=True) if not count]
 
     def explain(self, inputs: Sequence[Mapping[str, Any]], label: str | None) -> list[Explanation]:
         """What each term of n texts adds to the log-odds of a label, exactly; see ``explanations.explain``."""
         texts = extract_texts(inputs)
-        rows = self.vectoriser.transform(texts)
-        counted = replace(self._compiled, weighting=Weighting(None, norm=None))
-        counts = build_matrix(batches(texts, counted.lowercase), counted)
+        rows = build_rows(self._encode(texts), self.vocabulary)
+        counts = build_rows(self._encode(texts), replace(self.vocabulary, weighting=Weighting(None, norm=None)))
         found = []
         for number, probabilities in enumerate(self.probabilities(texts)):
             position = int(probabilities.argmax()) if label is None else self.classes.index(label)
-            cells = slice(rows.indptr[number], rows.indptr[number + 1])
-            columns = rows.indices[cells]
+            cells = slice(rows.starts[number], rows.starts[number + 1])
+            columns = rows.columns[cells]
             weights, intercept = self.head.towards(position, columns)
-            parts = rows.data[cells] * weights
-            cases = zip(self.vectoriser.terms_of(columns), counts.data[cells].tolist(), parts.tolist(), strict=True)
+            parts = rows.weights[cells] * weights
+            cases = zip(self.terms.strings_of(columns), counts.weights[cells].tolist(), parts.tolist(), strict=True)
             found.append(
                 Explanation(
                     label=self.classes[position],
@@ -91,33 +87,5 @@ class TextScorer(ScorerOfTexts):
             )
         return found
 
-
-def compile_text_scorer(pipeline: Pipeline) -> TextScorer:
-    """The compiled scorer of a fitted pipeline of a TF-IDF vectoriser and a linear classifier.
-
-    Raises:
-        NotCompilableError: there is none, with the reason.
-    """
-    steps = [step for _, step in pipeline.steps if step is not None and step != "passthrough"]
-    if len(steps) != 2:
-        raise NotCompilableError("its pipeline is not a vectoriser and a classifier")
-    vectoriser, classifier = steps
-    head = build_linear_head(classifier)
-    ours = _is_fast_tfidf(vectoriser)
-    if ours.compile().width != len(head.weights):
-        raise NotCompilableError("its classifier was fitted on other columns than its vectoriser gives")
-    return TextScorer(ours, head, [str(label) for label in classifier.classes_])
-
-
-def _is_fast_tfidf(vectoriser: Any) -> FastTfidfVectorizer:
-    try:
-        fast = vectoriser if type(vectoriser) is FastTfidfVectorizer else None
-        if type(vectoriser) is TfidfVectorizer:
-            fast = FastTfidfVectorizer.from_sklearn(vectoriser)
-    except (UnsupportedSettingError, NotFittedError) as error:
-        raise NotCompilableError(f"its vectoriser has a setting without a compiled form: {error}") from None
-    if fast is None:
-        raise NotCompilableError(f"there is no compiled form of a {type(vectoriser).__name__}")
-    if np.dtype(fast.dtype) != np.float64:
-        raise NotCompilableError("its vectoriser computes in float32")
-    return fast
+    def _encode(self, texts: Sequence[str]) -> Iterator[EncodedTexts]:
+        return batches(texts, self.vocabulary.lowercase)

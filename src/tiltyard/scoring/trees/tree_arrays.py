@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier, RandomForestClassifier
-from sklearn.tree import DecisionTreeClassifier
 
 from tiltyard.scoring.scorer import NotCompilableError
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import HistGradientBoostingClassifier
 
 Floats = NDArray[np.float64]
 _NO_CHILD = -1
@@ -106,6 +107,13 @@ def build_tree_head(classifier: Any) -> TreeHead:
     Raises:
         NotCompilableError: it is something else, or uses what has no compiled form.
     """
+    from sklearn.ensemble import (  # noqa: PLC0415 - only who compiles a model needs it
+        ExtraTreesClassifier,
+        HistGradientBoostingClassifier,
+        RandomForestClassifier,
+    )
+    from sklearn.tree import DecisionTreeClassifier  # noqa: PLC0415 - likewise
+
     if type(classifier) is HistGradientBoostingClassifier:
         return _boosting(classifier)
     if type(classifier) in (RandomForestClassifier, ExtraTreesClassifier):

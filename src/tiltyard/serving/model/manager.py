@@ -21,11 +21,12 @@ from tiltyard.errors import ArtifactError, NotFoundError, TiltyardError, Unavail
 from tiltyard.ledger.records import Event
 from tiltyard.processes.model_calls import CallSlot, ModelCalls
 from tiltyard.registry.outside_changes import UNEXPLAINED
-from tiltyard.registry.package.packaging import Package
+from tiltyard.registry.package.manifest import Manifest
 from tiltyard.registry.package.version_loader import VersionLoader
 from tiltyard.registry.ports import VersionInfo
-from tiltyard.scoring import make_scorer
+from tiltyard.scoring import Scorer, make_scorer
 from tiltyard.serving.model.champion_check import ChampionCheck
+from tiltyard.serving.model.compiled_scorers import CompiledScorers
 from tiltyard.serving.model.last_good import LastGood
 from tiltyard.serving.model.served_version import ServedVersion
 from tiltyard.serving.model.smoke_test import smoke_test
@@ -72,6 +73,7 @@ class ModelManager:
     Attributes:
         challenger: the manager of the challenger, or None; it is refreshed whenever this one is.
         calls: where it is noted that a version is being tried; at first nowhere that others see.
+        compiled_scorers: where compiled scorers come from; None, as at first: versions are loaded and compiled here.
 
     Args:
         served: what is to be served.
@@ -93,6 +95,7 @@ class ModelManager:
         on_change: Callable[[], object] | None = None,
         follows_removal: bool = False,
     ) -> None:
+        self.compiled_scorers: CompiledScorers | None = None
         self.served = served
         self._on_change = on_change
         self.challenger: ModelManager | None = None
@@ -115,6 +118,7 @@ class ModelManager:
             self._record_event,
             follows_removal=True,
         )
+        self.challenger.compiled_scorers = self.compiled_scorers
         self.challenger.calls = self.calls
 
     @property
@@ -205,7 +209,7 @@ class ModelManager:
         try:
             if self._champion_check is not None:
                 self._champion_check(info)
-            version, evidence = self._prepare(info, self._loader.load(info))
+            version, evidence = self._prepare(info, self._loader.source.fetch(info, self._loader.cache))
         except UnavailableError as error:
             return Refresh(_now(), False, error, registry_ok=False)
         except Exception as error:  # noqa: BLE001 - a foreign model may raise anything, and the old one has to stay
@@ -226,27 +230,39 @@ class ModelManager:
             return True
         return False
 
-    def _prepare(self, info: VersionInfo, package: Package) -> tuple[ServedVersion, dict[str, Any]]:
-        """Warm up and smoke-test a loaded version."""
-        if predicts_numbers(package.manifest.task):
+    def _prepare(self, info: VersionInfo, folder: Path) -> tuple[ServedVersion, dict[str, Any]]:
+        """Load, warm up and smoke-test a version from this host's copy of its files."""
+        manifest, make = self._load(info, folder)
+        if predicts_numbers(manifest.task):
             raise ArtifactError(
                 f"Version {info.version} of {info.name} predicts numbers, which this server cannot serve yet.",
                 next_step="Predict with it offline: tiltyard predict --file FILE",
                 code="artifact.numbers-not-served",
             )
         expected = self.served.task
-        if expected is not None and package.manifest.task != expected:
+        if expected is not None and manifest.task != expected:
             raise ArtifactError(
-                f"Version {info.version} of {info.name} is for {package.manifest.task}, "
-                f"and this project is {expected}.",
+                f"Version {info.version} of {info.name} is for {manifest.task}, and this project is {expected}.",
                 next_step="Set the alias to a version of this project.",
                 code="artifact.other-task",
             )
         with self.calls.call(info.version):
-            scorer = make_scorer(package)
-            evidence = smoke_test(scorer, package.manifest)
-        version = ServedVersion(scorer, info, package.manifest, self.served.alias, package.folder, _now(), evidence)
+            scorer = make()
+            evidence = smoke_test(scorer, manifest)
+        version = ServedVersion(scorer, info, manifest, self.served.alias, folder, _now(), evidence)
         return version, evidence
+
+    def _load(self, info: VersionInfo, folder: Path) -> tuple[Manifest, Callable[[], Scorer]]:
+        """The manifest of a verified copy, and what makes its scorer."""
+        compiled = self.compiled_scorers
+        if compiled is None:
+            package = self._loader.load_copy(info, folder)
+            return package.manifest, lambda: make_scorer(package)
+        verified = self._loader.verify_copy(info, folder)
+        return (
+            verified.manifest,
+            lambda: compiled.find(info, folder, verified) or make_scorer(self._loader.load_copy(info, folder)),
+        )
 
     def _take_over(self, version: ServedVersion, evidence: dict[str, Any], reason: str = "") -> None:
         before = self._current
@@ -288,7 +304,7 @@ class ModelManager:
         if found is None:
             return
         try:
-            version, evidence = self._prepare(found.info, self._loader.load_copy(found.info, found.folder))
+            version, evidence = self._prepare(found.info, found.folder)
         except Exception as failure:  # noqa: BLE001 - no worse off than before
             log.warning("The last good version in %s cannot be used: %s", found.folder, failure)
             return

@@ -30,7 +30,6 @@ from tiltyard.serving.predict.inputs import PredictionRequest, name_rows, replac
 from tiltyard.serving.problem_details import RequestError
 
 MOST_ROWS = 10_000
-MOST_BYTES = 8 * 1024 * 1024
 MOST_UNPACKED = 64 * 1024 * 1024
 # More than the lines of the most rows, since a cell may hold line breaks; counted before anything is made of them.
 MOST_LINES = 20 * MOST_ROWS

@@ -22,6 +22,7 @@ from tiltyard.serving.auth import Guard
 from tiltyard.serving.connections.limits import IDLE_SECONDS, LARGEST_HEAD, most_connections
 from tiltyard.serving.http.app import create_app
 from tiltyard.serving.model.champion_check import ChampionCheck
+from tiltyard.serving.model.compiled_scorers import CompiledScorers
 from tiltyard.serving.model.manager import ModelManager, Refresh, ServedAlias
 from tiltyard.serving.predict.endpoint import PredictEndpoint
 from tiltyard.serving.predict.http_protocol import PLAIN_PROTOCOL, choose_http_protocol
@@ -42,6 +43,7 @@ class ServerDependencies:
         champion_check: checks that a decision made the alias' version champion; None for no check.
         identity: which of the workers that share a port this process is.
         on_change: called when another version has taken over here, or an admin requested a reload.
+        compiled_scorers: where compiled scorers come from; None: versions are compiled here.
     """
 
     loader: VersionLoader
@@ -49,6 +51,7 @@ class ServerDependencies:
     champion_check: ChampionCheck | None = None
     identity: WorkerIdentity = SINGLE_PROCESS
     on_change: Callable[[], object] | None = None
+    compiled_scorers: CompiledScorers | None = None
 
 
 class HttpServer:
@@ -74,6 +77,7 @@ class HttpServer:
             champion_check=dependencies.champion_check,
             on_change=dependencies.on_change,
         )
+        self._manager.compiled_scorers = dependencies.compiled_scorers
         self._manager.calls = dependencies.identity.calls.slot("other")
         if options.challenger is not None:
             self._manager.add_challenger()

@@ -1,20 +1,38 @@
-"""The supervisor's side of ``RemoteRegistry``: it makes the calls of the workers at the registry.
+"""The supervisor's side of ``RemoteRegistry``: it passes the calls of the workers on to the registry's process.
 
-What takes seconds to import (MLflow, SQLAlchemy) is imported when the first call needs it, while workers start.
+MLflow takes 150 MB and seconds to import, and a server needs it a few times a day. So a separate process has it
+(``registry_process``), which is ended after a while without calls. Where the registry is an SQLite file of this host,
+no call is repeated while the file is as it was.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
+import os
+import socket
+import subprocess
+import sys
+import tempfile
 import threading
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tiltyard.processes.ipc import Handler
+from tiltyard.errors import NotFoundError, UnavailableError
+from tiltyard.processes.ipc import Handler, IpcChannel
+from tiltyard.serving.process.registry_process import RegistryProcessConfig
 from tiltyard.settings import Settings
 
-if TYPE_CHECKING:
-    from tiltyard.registry.mlflow_backend.mlflow_registry import MlflowRegistry
+SQLITE = "sqlite:///"
+# Workers ask one thing after the other, and then not for a minute.
+IDLE_SECONDS = 10.0
+# The process takes seconds to import MLflow, on a busy machine many; a worker that waits has its own, shorter limit.
+CALL_SECONDS = 600.0
+END_SECONDS = 5.0
+_MOST_FILES = 3  # of the champion, the challenger, and the next of either
+_HEADER = 100  # bytes of an SQLite file: the count of its changes is among them
 
 
 class RegistryService:
@@ -22,45 +40,231 @@ class RegistryService:
 
     Args:
         settings: the settings of this host.
+        config: what the process is started with.
+        idle_seconds: the process is ended when it was not called for so long.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._lock = threading.Lock()
-        self._opened: MlflowRegistry | None = None
+    def __init__(
+        self, settings: Settings, config: RegistryProcessConfig, *, idle_seconds: float = IDLE_SECONDS
+    ) -> None:
+        self._process = _RegistryProcess(config, idle_seconds)
+        file = settings.registry_uri.removeprefix(SQLITE)
+        self._file = Path(file) if file != settings.registry_uri else None
+        self._known: dict[_Question, _Reply] = {}
+        self._files = _CompiledFiles()
 
     @property
     def handlers(self) -> dict[str, Handler]:
         """The functions that a worker may call."""
-        return {"get_version": self._get_version, "fetch": self._fetch, "check_champion": self._check_champion}
+        return {
+            "get_version": self._get_version,
+            "fetch": self._fetch,
+            "check_champion": self._check_champion,
+            "compile_version": self._compile_version,
+        }
+
+    @property
+    def pid(self) -> int | None:
+        """The id of the process that has MLflow; None while there is none."""
+        return self._process.pid
 
     def warm_up(self, model_name: str) -> None:
-        """Import and connect, so that the first call of a worker need not wait for that."""
+        """Start the process and connect, so that the first call of a worker need not wait for that."""
         with contextlib.suppress(Exception):  # the worker meets the same error, and reports it
-            self._registry().get_version(model_name, alias="champion")
+            self._get_version(model_name, None, "champion")
+
+    def close(self) -> None:
+        """End the process; calls fail afterwards. Closing twice is a no-op."""
+        self._process.close()
+        self._files.close()
 
     def _get_version(self, name: str, version: str | None, alias: str | None) -> Any:
-        from tiltyard.serving.process.remote_registry import VERSION_INFO  # noqa: PLC0415 - as heavy as the registry
+        question = (name, version, alias)
+        state = None if self._file is None else _read_state(self._file)
+        known = self._known.get(question)
+        if known is not None and state is not None and known.state == state:
+            if known.error is not None:
+                raise known.error
+            return known.content
+        try:
+            content = self._process.call("get_version", name=name, version=version, alias=alias)
+        except NotFoundError as error:
+            self._known[question] = _Reply(state, error=error)
+            raise
+        self._known[question] = _Reply(state, content)
+        return content
 
-        return VERSION_INFO.dump_python(self._registry().get_version(name, version=version, alias=alias), mode="json")
+    def _fetch(self, info: dict[str, Any], cache: str) -> Any:
+        return self._process.call("fetch", info=info, cache=cache)
 
-    def _fetch(self, info: dict[str, Any], cache: str) -> str:
-        from tiltyard.serving.process.remote_registry import VERSION_INFO  # noqa: PLC0415 - as heavy as the registry
+    def _compile_version(self, info: dict[str, Any], folder: str) -> Any:
+        """The compiled scorer of a version as a file, compiled once for all workers."""
 
-        return str(self._registry().fetch(VERSION_INFO.validate_python(info), Path(cache)))
+        def compile_version(file: Path) -> dict[str, Any]:
+            found = self._process.call("compile_version", info=info, folder=folder, file=str(file))
+            return dict(found)
+
+        return self._files.find((str(info.get("name")), str(info.get("version")), folder), compile_version)
 
     def _check_champion(self, info: dict[str, Any]) -> None:
-        from tiltyard.serving.model.champion_check import champion_check  # noqa: PLC0415 - as heavy as the registry
-        from tiltyard.serving.process.remote_registry import VERSION_INFO  # noqa: PLC0415 - likewise
-        from tiltyard.wiring.ledger import open_ledger  # noqa: PLC0415 - SQLAlchemy takes a second
+        self._process.call("check_champion", info=info)
 
-        with open_ledger(self._settings) as ledger:
-            champion_check(self._registry(), ledger)(VERSION_INFO.validate_python(info))
 
-    def _registry(self) -> MlflowRegistry:
-        from tiltyard.wiring.registry import open_registry  # noqa: PLC0415 - takes seconds
+_Question = tuple[str, str | None, str | None]
 
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    """What the registry said while its file was in a state, which was read before the call."""
+
+    state: tuple[object, ...] | None
+    content: Any = None
+    error: NotFoundError | None = None
+
+
+class _CompiledFiles:
+    """The compiled scorers of the versions that workers of this server requested last.
+
+    They are in a folder that no other user can write to. A worker that has mapped a file does not need it any more.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._found: dict[tuple[str, ...], dict[str, Any]] = {}
+        self._numbers = itertools.count(1)
+
+    def find(self, key: tuple[str, ...], make: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
+        """What ``make`` said of the file it was to write for this key, the first time; others wait for it."""
         with self._lock:
-            if self._opened is None:
-                self._opened = open_registry(self._settings)
-            return self._opened
+            known = self._found.pop(key, None)
+            if known is None or (known["file"] is not None and not Path(known["file"]).is_file()):
+                if self._folder is None:
+                    self._folder = tempfile.TemporaryDirectory(prefix="tiltyard-")
+                known = make(Path(self._folder.name) / str(next(self._numbers)))
+            self._found[key] = known
+            while len(self._found) > _MOST_FILES:
+                old = self._found.pop(next(iter(self._found)))
+                if old["file"] is not None:
+                    Path(old["file"]).unlink(missing_ok=True)
+            return known
+
+    def close(self) -> None:
+        with self._lock:
+            self._found.clear()
+            if self._folder is not None:
+                self._folder.cleanup()
+                self._folder = None
+
+
+def _read_state(file: Path) -> tuple[object, ...] | None:
+    """What changes with every commit to an SQLite file; None where it cannot be read."""
+    try:
+        with file.open("rb") as stream:
+            header, found = stream.read(_HEADER), os.fstat(stream.fileno())
+        log = file.with_name(f"{file.name}-wal")
+        with contextlib.suppress(FileNotFoundError):
+            written = log.stat()
+            return header, found.st_ino, found.st_size, found.st_mtime_ns, written.st_size, written.st_mtime_ns
+    except OSError:
+        return None
+    return header, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+class _RegistryProcess:
+    """The process that has MLflow: started by a call, and ended when there were none for a while."""
+
+    def __init__(self, config: RegistryProcessConfig, idle_seconds: float) -> None:
+        self._config = config
+        self._idle_seconds = idle_seconds
+        self._lock = threading.Lock()
+        self._running: tuple[subprocess.Popen[bytes], IpcChannel] | None = None
+        self._under_way = 0
+        self._timer: threading.Timer | None = None
+        self._closed = False
+
+    @property
+    def pid(self) -> int | None:
+        running = self._running
+        return None if running is None else running[0].pid
+
+    def call(self, name: str, /, **arguments: Any) -> Any:
+        channel = self._begin()
+        try:
+            return channel.call(name, seconds=CALL_SECONDS, **arguments)
+        finally:
+            self._finish()
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            self._end()
+
+    def _begin(self) -> IpcChannel:
+        """The channel for a call, to a process that runs; it is not ended before ``_finish``."""
+        with self._lock:
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            if self._running is not None and self._running[0].poll() is not None and not self._under_way:
+                self._end()
+            if self._running is None and not self._closed:
+                self._running = _start(self._config)
+            if self._running is None:
+                raise _closed_error()
+            self._under_way += 1
+            return self._running[1]
+
+    def _finish(self) -> None:
+        with self._lock:
+            self._under_way -= 1
+            if not self._under_way and not self._closed:
+                timer = self._timer = threading.Timer(self._idle_seconds, lambda: self._end_idle(timer))
+                timer.name, timer.daemon = "tiltyard-registry-idle", True
+                timer.start()
+
+    def _end_idle(self, timer: threading.Timer) -> None:
+        with self._lock:
+            if self._timer is timer:  # no call has begun since it was set
+                self._timer = None
+                self._end()
+
+    def _end(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._running is None:
+            return
+        process, channel = self._running
+        self._running = None
+        channel.close()  # it ends by itself then
+        try:
+            process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _start(config: RegistryProcessConfig) -> tuple[subprocess.Popen[bytes], IpcChannel]:
+    ours, theirs = socket.socketpair()
+    command = [sys.executable, "-m", "tiltyard.serving.process.registry_process", str(theirs.fileno())]
+    with theirs:
+        try:
+            process = subprocess.Popen(  # noqa: S603 - our own command line
+                command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
+            )
+        except OSError as error:
+            ours.close()
+            raise UnavailableError(
+                f"The process that calls the registry cannot be started: {error.strerror or error}.",
+                next_step="Make room: this host has no memory or no process to spare.",
+                code="registry.unavailable",
+            ) from error
+    channel = IpcChannel(ours, {}, peer="process that calls the registry")
+    ours.sendall(config.model_dump_json().encode() + b"\n")
+    channel.start()
+    return process, channel
+
+
+def _closed_error() -> UnavailableError:
+    return UnavailableError("The server ends.", next_step="Start it again.", code="registry.unavailable")

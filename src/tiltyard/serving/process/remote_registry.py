@@ -8,15 +8,20 @@ from pydantic import TypeAdapter
 
 from tiltyard.processes.ipc import IpcChannel
 from tiltyard.registry.ports import VersionInfo
+from tiltyard.serving.model.compiled_scorers import CompiledFile
 
 VERSION_INFO: TypeAdapter[VersionInfo] = TypeAdapter(VersionInfo)
 """How a version is written on the channel between supervisor and worker."""
+
+COMPILED_FILE: TypeAdapter[CompiledFile] = TypeAdapter(CompiledFile)
+"""How a compiled scorer is named there."""
 
 # The supervisor takes seconds to import MLflow; then it replies in milliseconds, or the registry is unavailable.
 LOOKUP_SECONDS = 30.0
 # Where no version was ever served on this host there is nothing to fall back on: the first lookup may take longer.
 FIRST_LOOKUP_SECONDS = 240.0
 FETCH_SECONDS = 600.0
+COMPILE_SECONDS = 600.0
 
 
 class RemoteRegistry:
@@ -41,6 +46,12 @@ class RemoteRegistry:
         """Bring a version's files into the cache; see ``Registry.fetch``."""
         content = VERSION_INFO.dump_python(info, mode="json")
         return Path(self._channel.call("fetch", seconds=FETCH_SECONDS, info=content, cache=str(cache)))
+
+    def compile_version(self, info: VersionInfo, folder: Path) -> CompiledFile:
+        """Let the registry's process compile a version; see ``Compiler``."""
+        content = VERSION_INFO.dump_python(info, mode="json")
+        found = self._channel.call("compile_version", seconds=COMPILE_SECONDS, info=content, folder=str(folder))
+        return COMPILED_FILE.validate_python(found)
 
     def check_champion(self, info: VersionInfo) -> None:
         """Check that a decision made the version champion; see ``champion_check``."""

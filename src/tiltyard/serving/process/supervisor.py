@@ -1,7 +1,7 @@
 """The supervisor of a server: it starts workers, calls the registry for them, ships their spools, and ends them.
 
 It takes no requests itself. A worker that hangs is ended and started again like one that died. Workers start at once;
-what takes seconds to import here (MLflow, SQLAlchemy) is imported meanwhile.
+so does the process that calls the registry, which takes seconds to import MLflow.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from tiltyard.processes.heartbeat import Heartbeat
 from tiltyard.processes.ipc import Handler
 from tiltyard.processes.supervisor import ProcessExit, RestartPolicy, Supervisor
 from tiltyard.project import Project, ServingSection
+from tiltyard.serving.process.registry_process import RegistryProcessConfig
 from tiltyard.serving.process.registry_service import RegistryService
 from tiltyard.serving.process.sockets import Address, bind, reserve
 from tiltyard.serving.process.worker_config import FAILED, WorkerConfig
@@ -70,7 +71,8 @@ class WorkerSupervisor:
         self._uses_spools = needs_spools(settings, options.workers)
         self._stop = threading.Event()
         self._lock = threading.Lock()
-        self._registry = RegistryService(settings)
+        log_kind = settings.log or options.log
+        self._registry = RegistryService(settings, RegistryProcessConfig(root=project.root, log=log_kind))
         self._workers: list[WorkerHandle] = []
         self._all_listened = False
         self._reported: TiltyardError | None = None
@@ -95,7 +97,7 @@ class WorkerSupervisor:
             shipper: Shipper | None = None
             try:
                 supervisor.start()
-                # Workers call in a few seconds: by then MLflow is imported here, too.
+                # Workers call in a few seconds: by then MLflow is imported there, too.
                 name = self._project.model_name
                 threading.Thread(target=self._registry.warm_up, args=(name,), name="tiltyard-warm", daemon=True).start()
                 shipper = self._start_shipper()
@@ -103,6 +105,7 @@ class WorkerSupervisor:
                     supervisor.run(self._stop, heartbeat.beat)
             finally:
                 supervisor.end()
+                self._registry.close()
                 if shipper is not None:
                     shipper.stop()
         if self._failure is not None:

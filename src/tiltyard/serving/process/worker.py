@@ -12,13 +12,14 @@ import sys
 
 from tiltyard.errors import TiltyardError
 from tiltyard.ledger.ports import Ledger
-from tiltyard.processes.ipc import IpcChannel
+from tiltyard.processes.ipc import IpcChannel, read_first_line
 from tiltyard.processes.model_calls import ModelCalls
 from tiltyard.processes.worker_identity import WorkerIdentity
 from tiltyard.registry.package.signing import host_keys
 from tiltyard.registry.package.version_loader import VersionLoader
 from tiltyard.serving.auth import guard_for
 from tiltyard.serving.auth.forwarded import note_untrusted_proxy
+from tiltyard.serving.model.compiled_scorers import CompiledScorers
 from tiltyard.serving.model.manager import ServedAlias
 from tiltyard.serving.process.http_server import HttpServer, ServerDependencies
 from tiltyard.serving.process.remote_registry import FIRST_LOOKUP_SECONDS, LOOKUP_SECONDS, RemoteRegistry
@@ -41,7 +42,10 @@ def run_worker(descriptor: int) -> int:
     # Ctrl-C reaches the whole group; the supervisor ends its workers in order.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     connection = socket.socket(fileno=descriptor)
-    config = WorkerConfig.model_validate_json(_read_first_line(connection))
+    first = read_first_line(connection)
+    if not first.endswith(b"\n"):
+        return FAILED
+    config = WorkerConfig.model_validate_json(first)
     worker = _Worker()
     handlers = {"refresh": worker.refresh, "ping": worker.ping, "modules": _list_modules}
     channel = IpcChannel(connection, handlers, worker.end, peer="supervisor of the server")
@@ -76,6 +80,7 @@ def run_worker(descriptor: int) -> int:
                     ModelCalls() if config.calls is None else ModelCalls.attach(config.calls),
                 ),
                 lambda: _refresh_others(channel),
+                CompiledScorers(registry),
             )
             served = ServedAlias(config.model_name, config.alias, config.task)
             worker.server = HttpServer(served, config.options, dependencies, guard)
@@ -157,17 +162,6 @@ def _report_failure(channel: IpcChannel, error: TiltyardError) -> None:
             next_step=error.next_step,
             code=error.code,
         )
-
-
-def _read_first_line(connection: socket.socket) -> bytes:
-    """The configuration, read byte by byte: what follows it belongs to the channel."""
-    read = bytearray()
-    while not read.endswith(b"\n"):
-        some = connection.recv(1)
-        if not some:
-            raise SystemExit(FAILED)
-        read += some
-    return bytes(read)
 
 
 if __name__ == "__main__":

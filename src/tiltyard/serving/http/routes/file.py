@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,7 +21,8 @@ from tiltyard.serving.http.schemas import ResponseModel
 from tiltyard.serving.predict.components import ServerComponents
 from tiltyard.serving.predict.inputs import PredictionRequest
 from tiltyard.serving.predict.requests import RequestHead
-from tiltyard.serving.predict.uploads import MOST_BYTES, read_upload, write_scored
+
+MOST_BYTES = 8 * 1024 * 1024
 
 _CONTENT: dict[str, Any] = {
     "text/csv": {"schema": {"type": "string"}},
@@ -78,6 +80,8 @@ def file_routes(components: ServerComponents) -> APIRouter:
         """
         current = components.models.require()
         head = RequestHead.from_headers(request.scope["headers"])
+        # pandas and pyarrow take seconds to import, and most servers get no file.
+        uploads = await asyncio.to_thread(importlib.import_module, "tiltyard.serving.predict.uploads")
         columns, bodies = current.known_columns, components.predictions.bodies
         with bodies.hold() as held:
             rows, inputs = await bodies.read(
@@ -85,11 +89,13 @@ def file_routes(components: ServerComponents) -> APIRouter:
                 head,
                 request.receive,
                 MOST_BYTES,
-                lambda content: read_upload(content, name, columns, held.reserve),
+                lambda content: uploads.read_upload(content, name, columns, held.reserve),
                 in_thread=True,
             )
             predictions, warnings = await _predict_chunks(components, request, head, inputs)
-            scored = await asyncio.to_thread(write_scored, rows, predictions, warnings, components.options.answer)
+            scored = await asyncio.to_thread(
+                uploads.write_scored, rows, predictions, warnings, components.options.answer
+            )
         file_name = f"{PurePosixPath(name).stem or 'rows'}-predictions.csv"
         if output == "csv":
             disposition = f"attachment; filename*=UTF-8''{quote(file_name, errors='replace')}"
