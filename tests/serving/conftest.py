@@ -70,9 +70,15 @@ def start(tmp_path: Path, registry: FakeRegistry, ledger: TestLedger) -> Iterato
     running: list[Running] = []
 
     def begin(
-        *, ledger: Ledger = ledger, api_keys: Path | None = None, policy: str = "durable", **options: object
+        *,
+        ledger: Ledger = ledger,
+        api_keys: Path | None = None,
+        api_keys_mark: Path | None = None,
+        policy: str = "durable",
+        **options: object,
     ) -> Running:
-        backends = ServerBackends(registry, ledger, tmp_path / "cache", TRUSTED, api_keys=api_keys)
+        cache = tmp_path / "cache"
+        backends = ServerBackends(registry, ledger, cache, TRUSTED, api_keys=api_keys, api_keys_mark=api_keys_mark)
         serving = ServingSection.model_validate({"port": 0, "reload_seconds": 0.05, "ledger": policy, **options})
         running.append(Running(ModelServer(MODEL, options=serving, backends=backends)))
         return running[-1]

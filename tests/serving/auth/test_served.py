@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from time import monotonic, sleep
 
 import httpx
 import pytest
@@ -51,3 +52,29 @@ def test_keys_open_their_routes_and_every_response_has_the_headers(
     assert set(document["components"]["securitySchemes"]) == {"bearer", "key"}
     assert document["paths"]["/predict"]["post"]["security"] == [{"bearer": ["predict"]}, {"key": ["predict"]}]
     assert document["paths"]["/health"]["get"]["security"] == []
+
+
+def test_a_server_whose_keys_are_lost_says_so_over_http(
+    tmp_path: Path, registry: FakeRegistry, text_package: Path, start: Start, ledger: TestLedger
+) -> None:
+    """After the loss of the key file a server that starts again predicts for nobody, and its probes still work."""
+    file, mark = KeyFile(tmp_path / "api-keys.json"), tmp_path / "api-keys-were-made"
+    key = NewKey.generate(["predict"])
+    file.add(key.key)
+    registry.point_alias("champion", registry.add(text_package))
+    headers = {"X-API-Key": key.token}
+    with httpx.Client(base_url=start(api_keys=file.path, api_keys_mark=mark).url, timeout=30) as client:
+        assert client.post("/predict", json={"text": "a warm film"}, headers=headers).status_code == 200
+    file.path.unlink()
+    with httpx.Client(base_url=start(api_keys=file.path, api_keys_mark=mark).url, timeout=30) as client:
+        for given in ({}, headers):
+            for path in ("/predict", "/predict/batch", "/explain"):
+                refused = client.post(path, json={"text": "a warm film"}, headers=given)
+                assert (refused.status_code, refused.json()["code"]) == (503, "api-key.lost")
+                assert "tiltyard keys api new" in refused.json()["next_step"]
+        assert client.get("/health").status_code == 200
+        file.add(key.key)
+        deadline = monotonic() + 60
+        while client.post("/predict", json={"text": "a warm film"}, headers=headers).status_code != 200:
+            assert monotonic() < deadline
+            sleep(0.05)
