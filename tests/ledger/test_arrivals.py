@@ -21,6 +21,7 @@ from tiltyard.ledger.records import Prediction
 from tiltyard.ledger.spools.spool import SpooledLedger, measure_lag
 from tiltyard.ledger.spools.spool_shipper import ship_folder
 from tiltyard.ledger.sql.retention import begin_arrival
+from tiltyard.serving.predict.idempotency import IdempotentRequest
 from tiltyard.sqlite import open_sqlite
 from tiltyard.testing import NOON, MemoryLedger, make_event, make_prediction
 
@@ -134,7 +135,9 @@ def test_a_ledger_that_is_away_stops_the_shipping_and_loses_nothing(tmp_path: Pa
 
 def test_two_hosts_with_one_id_are_compared(tmp_path: Path, url: str) -> None:
     """Of two hosts that predict differently for one Idempotency-Key, and ship at once, one row is set aside."""
-    rows = [make_prediction() for _ in range(40)]
+    inputs = [{"text": f"review {number}"} for number in range(40)]
+    ids = IdempotentRequest("films", "caller", b"a-key", inputs).ids
+    rows = [make_prediction(id=id_, input=content) for id_, content in zip(ids, inputs, strict=True)]
     spool(tmp_path / "a", *rows)
     spool(tmp_path / "b", *(replace(row, label="negative") for row in rows))
     SqlLedger.open(url).close()

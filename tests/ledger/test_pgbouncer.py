@@ -96,7 +96,10 @@ def test_the_code_decides_and_not_the_words(state: str, code: str) -> None:
         found = describe_database_error(errors.lookup(state)(words), URL)
         assert isinstance(found, UnavailableError)
         assert (found.code, words in found.message) == (code, True)
-    assert isinstance(describe_database_error(errors.lookup("22003")("zu gross"), URL), InputError)
+    for refused in ("22003", "22P05", "54000", "23502", "23514"):
+        assert isinstance(describe_database_error(errors.lookup(refused)("zu gross"), URL), InputError)
+    # That a row is there twice may be another's doing: to try again may help.
+    assert isinstance(describe_database_error(errors.lookup("23505")("doppelt"), URL), UnavailableError)
     without_code = describe_database_error(errors.OperationalError("database x does not exist"), URL)
     assert without_code.code == "ledger.away"
 
