@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -39,6 +39,7 @@ def measure(scale: float) -> list[Row]:
     return [
         *_measure_days(scale),
         *_measure_customers(scale),
+        *_measure_nights(scale),
         *_measure_power(scale),
         *_measure_market(scale),
         *_measure_films(scale),
@@ -95,6 +96,52 @@ def _draw_customers(random: np.random.Generator, customers: int) -> tuple[pd.Dat
     level, town = random.normal(size=customers), random.choice(list("abcdef"), customers)
     frame = pd.DataFrame({"amount": level[who] + random.normal(size=len(who)), "town": town[who]})
     return frame, who
+
+
+def _measure_nights(scale: float) -> list[Row]:
+    """Windows of two hours of a night that is always unlike the day; and nights that moved. Before: without hours."""
+    random = np.random.default_rng(4)
+    references, windows = max(2, round(6 * scale)), max(5, round(60 * scale))
+    found = {(shift, build): 0 for shift in _NIGHT_SHIFTS for build in BUILDS}
+    for _ in show_progress(range(references), "nights"):
+        frame, hours = _draw_hours(random, range(98), range(24))
+        now = build_reference(Rows(frame, order=RowOrder(times=hours, time_column="at", clock=True)))
+        both = {"before": replace(now, seasons=None), "now": now}
+        for window in range(windows):
+            for shift in _NIGHT_SHIFTS:
+                night, came = _draw_hours(random, [100 + window], _NIGHT)
+                seen = profile_rows(now.layout, night.assign(amount=night["amount"] + shift))
+                for build, reference in both.items():
+                    verdict = evaluate_drift(reference, seen, hours=RowHours.from_clock(came)).verdict
+                    found[shift, build] += verdict.severity == "error"
+    rows = []
+    for shift in _NIGHT_SHIFTS:
+        name = (
+            f"drift found in two hours of the night, shifted by {shift}"
+            if shift
+            else "drift: two usual hours of the night"
+        )
+        rows += [
+            make_row(name, None if shift else RATE, found[shift, build], references * windows, build)
+            for build in BUILDS
+        ]
+    return rows
+
+
+_NIGHT = range(2, 4)
+_NIGHT_SHIFTS = (0.0, 0.5, 1.0, 2.0)  # standard deviations of a row
+
+
+def _draw_hours(
+    random: np.random.Generator, days: Iterable[int], hours: range
+) -> tuple[pd.DataFrame, NDArray[np.float64]]:
+    """Rows of some days, 60 an hour, with their times; nights are four standard deviations higher, days differ by 0.2."""
+    times = np.concatenate([np.repeat(np.array(hours) + 24.0 * day, 60) for day in days])
+    at_night = np.isin(times % 24, _NIGHT)
+    level = np.repeat(random.normal(0, 0.2, len(times) // (60 * len(hours))), 60 * len(hours))
+    kind = np.where(random.random(len(times)) < np.where(at_night, 0.7, 0.3), "x", "y")
+    amount = 4 * at_night + level + random.normal(size=len(times))
+    return pd.DataFrame({"amount": amount, "kind": kind, "size": random.normal(size=len(times))}), times
 
 
 def _measure_power(scale: float) -> list[Row]:

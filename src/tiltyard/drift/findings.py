@@ -10,6 +10,7 @@ from tiltyard.drift.detectors.suite import DriftTest, UntestedSubject, compare_p
 from tiltyard.drift.options import DriftOptions
 from tiltyard.drift.profiles import Profile, Reference
 from tiltyard.drift.profiles.seasons.row_hours import RowHours
+from tiltyard.drift.usual_hours import find_usual_hours
 from tiltyard.errors import UsageError
 from tiltyard.findings import Finding, could_not_judge
 from tiltyard.formatting import format_percent
@@ -19,6 +20,12 @@ WHOLE = "rows"
 """The subject of a verdict."""
 
 _SHOWN = 5
+
+_USUAL = {
+    "day": "The training's own rows of these hours of the day are like these: it is a season.",
+    "week": "The training's own rows of these weekdays are like these: it is a season.",
+}
+_EXPECTED = "Nothing has to be done: the model was trained on rows of these hours too."
 
 _WHAT = {
     "drift.number": "The distribution of {} moved",
@@ -80,7 +87,9 @@ def evaluate_drift(
     A test finds drift when it is significant after the correction for all tests of the comparison, so that
     at most ``false_alarm_rate`` of comparisons of undrifted rows find any; and when its effect is at least the limit,
     so that a window of millions does not find trifles. ``further`` tests of the same rows, beyond profiles, are
-    corrected and decided with the others. ``hours`` says when the window's rows came, where that is known.
+    corrected and decided with the others. ``hours`` says when the window's rows came, where that is known. Drift from
+    the whole reference is information only where the reference's own rows of these hours, or weekdays, are alike
+    (``find_usual_hours``).
 
     Raises:
         UsageError: the profile follows another layout than the reference's.
@@ -103,7 +112,26 @@ def evaluate_drift(
     known = reference.dependence
     blocks = [one.title for one in known.structures] if known else []
     verdict = replace(verdict, evidence={**verdict.evidence, "dependence": blocks or "not measured"})
-    return DriftEvaluation((verdict, *found, *untested), tests)
+    evaluation = DriftEvaluation((verdict, *found, *untested), tests)
+    season = find_usual_hours(reference, window, drifted, options, hours) if drifted and hours is not None else None
+    return evaluation if season is None else note_season(evaluation, season, _USUAL[season], _EXPECTED)
+
+
+def note_season(evaluation: DriftEvaluation, season: str, note: str, next_step: str) -> DriftEvaluation:
+    """The same as information, no alarm: what drifted is a season, as the note says."""
+    noted = add_note(evaluation, note, season)
+    findings = tuple(
+        replace(found, severity="info", next_step=next_step) if found.is_found else found for found in noted.findings
+    )
+    return replace(noted, findings=findings)
+
+
+def add_note(evaluation: DriftEvaluation, note: str, season: str | None = None) -> DriftEvaluation:
+    """The same with a sentence more in the verdict, and the season that it is about."""
+    verdict, *others = evaluation.findings
+    evidence = verdict.evidence if season is None else {**verdict.evidence, "season": season}
+    noted = replace(verdict, message=f"{verdict.message} {note}", evidence=evidence)
+    return replace(evaluation, findings=(noted, *others))
 
 
 def evaluate_without_reference(version: str | None) -> DriftEvaluation:

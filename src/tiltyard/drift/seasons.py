@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from tiltyard.drift.findings import DriftEvaluation, evaluate_drift
+from tiltyard.drift.findings import DriftEvaluation, add_note, evaluate_drift, note_season
 from tiltyard.drift.options import DriftOptions
 from tiltyard.drift.profiles import Profile, Reference
 from tiltyard.drift.profiles.seasons.row_hours import RowHours
-from tiltyard.findings import Finding
 
 Period = tuple[datetime, datetime]
 Sent = tuple[Profile, RowHours | None]
@@ -49,21 +48,26 @@ def explain_by_season(
         known = reference if training else replace(reference, profile=past[0])
         compared, hours = past if training else window
         verdict = evaluate_drift(known, compared, options, hours=hours).verdict
-        return None if verdict.status == "could_not_judge" else verdict.is_found
+        if verdict.status == "could_not_judge":
+            return None
+        # What is usual at its hours did not drift.
+        return verdict.is_found and "season" not in verdict.evidence
 
     if evaluation.verdict.status == "clear":
         before = period[0] - (period[1] - period[0]), period[0]
-        return _add_note(evaluation, _GONE_BACK) if differs(before, training=True) else evaluation
-    if not evaluation.drifted:
+        return add_note(evaluation, _GONE_BACK) if differs(before, training=True) else evaluation
+    if not evaluation.drifted or "season" in evaluation.verdict.evidence:
         return evaluation
     for season, lag in _list_seasons(period):
         before = _shift(period, lag)
         # That those hours had drifted too is what makes it a season: too few rows then do not show likeness.
         if differs(before) is False and differs(before, training=True) and differs(_shift(period, lag / 2)):
-            return _as_season(evaluation, season)
+            return note_season(evaluation, season, _CAME_BACK.format(season=season), _ALL_SEASONS)
     return evaluation
 
 
+_CAME_BACK = "The same hours a {season} before were like these, and those halfway between were not: it is a season."
+_ALL_SEASONS = "Train on rows of all seasons, so that this one is expected: tiltyard retrain"
 _GONE_BACK = "The window before this one had drifted: that change has gone back."
 
 
@@ -74,22 +78,3 @@ def _list_seasons(period: Period) -> Iterator[tuple[str, timedelta]]:
 
 def _shift(period: Period, lag: timedelta) -> Period:
     return period[0] - lag, period[1] - lag
-
-
-def _as_season(evaluation: DriftEvaluation, season: str) -> DriftEvaluation:
-    note = f"The same hours a {season} before were like these, and those halfway between were not: it is a season."
-    noted = _add_note(evaluation, note, season)
-    findings = tuple(_lower(found) if found.is_found else found for found in noted.findings)
-    return replace(noted, findings=findings)
-
-
-def _lower(found: Finding) -> Finding:
-    step = "Train on rows of all seasons, so that this one is expected: tiltyard retrain"
-    return replace(found, severity="info", next_step=step)
-
-
-def _add_note(evaluation: DriftEvaluation, note: str, season: str | None = None) -> DriftEvaluation:
-    verdict, *others = evaluation.findings
-    evidence = verdict.evidence if season is None else {**verdict.evidence, "season": season}
-    noted = replace(verdict, message=f"{verdict.message} {note}", evidence=evidence)
-    return replace(evaluation, findings=(noted, *others))

@@ -21,7 +21,7 @@ Places = NDArray[np.intp]
 FEWEST_BLOCKS = 8
 """The variance of fewer blocks says nothing."""
 
-_MOST_GROUP_BLOCKS = 96
+MOST_GROUP_BLOCKS = 96
 _MOST_PERIODS = 64
 _SHORTEST = 64  # rows of the shortest periods
 _ERROR = 0.01  # of the test by which a subject counts as dependent
@@ -39,7 +39,12 @@ class _Counts:
 
 
 def measure_dependence(
-    layout: Layout, rows: Rows, held_out: Rows | None = None, names: frozenset[str] = frozenset()
+    layout: Layout,
+    rows: Rows,
+    held_out: Rows | None = None,
+    names: frozenset[str] = frozenset(),
+    *,
+    most: int = MOST_GROUP_BLOCKS,
 ) -> Dependence:
     """How far groups and periods of rows differ by more than as many independent rows would.
 
@@ -47,23 +52,25 @@ def measure_dependence(
         layout: the layout of the reference.
         rows: n rows, with what is known of their groups and times.
         held_out: further rows, from which the numbers and categories of these ``names`` are measured instead.
+        most: blocks into which groups are thrown together.
     """
-    found = [_measure_groups(layout, rows, held_out, names, column) for column in rows.order.groups]
+    found = [_measure_groups(layout, (rows, held_out), names, column, most) for column in rows.order.groups]
     found.append(_measure_periods(layout, rows, held_out, names))
     return Dependence(tuple(one for one in found if one is not None))
 
 
 def _measure_groups(
-    layout: Layout, rows: Rows, held_out: Rows | None, names: frozenset[str], column: str
+    layout: Layout, sides: tuple[Rows, Rows | None], names: frozenset[str], column: str, most: int
 ) -> BlockStructure | None:
+    rows, held_out = sides
     keys, theirs = rows.order.groups[column], None if held_out is None else held_out.order.groups.get(column)
-    blocks = partition_groups(keys)
+    blocks = partition_groups(keys, most)
     if len(blocks) < FEWEST_BLOCKS:
         return None
     every = keys if theirs is None else np.concatenate([keys, theirs])
     subjects = _widen(_find_dependent(layout, rows, [blocks], 1.0), keys, every)
     if held_out is not None and names and theirs is not None:
-        parts = partition_groups(theirs)
+        parts = partition_groups(theirs, most)
         measured = _find_dependent(layout, held_out, [parts] if len(parts) >= FEWEST_BLOCKS else [], 1.0)
         subjects = _replace_named(subjects, _widen(measured, theirs, every), names)
     return BlockStructure(column, "group", len(np.unique(keys)), _group_size(every), 0.0, subjects)
@@ -109,14 +116,14 @@ def _measure_periods(layout: Layout, rows: Rows, held_out: Rows | None, names: f
     return BlockStructure(rows.order.time_column, "time", len(order), 1.0, per_hour, subjects)
 
 
-def partition_groups(keys: NDArray[Any]) -> list[Places]:
-    """Rows by block: whole groups thrown together at random, alike at every call, into 96 blocks at most.
+def partition_groups(keys: NDArray[Any], most: int = MOST_GROUP_BLOCKS) -> list[Places]:
+    """Rows by block: whole groups thrown together at random, alike at every call, into so many blocks at most.
 
     The variance between such blocks is that between the groups (the method of random groups; Wolter, 2007).
     """
     _, codes, sizes = np.unique(keys, return_inverse=True, return_counts=True)
     shuffled = np.random.default_rng(1937).permutation(len(sizes))
-    most = max(min(_MOST_GROUP_BLOCKS, len(sizes) // 2), min(len(sizes), 2 * FEWEST_BLOCKS))
+    most = max(min(most, len(sizes) // 2), min(len(sizes), 2 * FEWEST_BLOCKS))
     reached = np.cumsum(sizes[shuffled]) - sizes[shuffled] / 2
     block_of = np.empty(len(sizes), np.intp)
     block_of[shuffled] = np.minimum(reached / len(keys) * most, most - 1).astype(np.intp)
@@ -210,7 +217,7 @@ def _find_dependent(
     measured: dict[str, list[BlockScale]] = {}
     dependent: set[str] = set()
     for blocks in scales:
-        profiles = [profile_rows(layout, _take(rows, places)) for places in blocks]
+        profiles = [profile_rows(layout, rows.take(places)) for places in blocks]
         for key, some in _count_blocks(layout, profiles):
             found = compare_blocks(some.counts, some.rows, some.of)
             if found is None:
@@ -260,16 +267,6 @@ def _replace_named(
 ) -> dict[str, SubjectBlocks]:
     mine = {key: one for key, one in subjects.items() if key.partition(":")[2] not in names}
     return mine | {key: one for key, one in others.items() if key.partition(":")[2] in names}
-
-
-def _take(rows: Rows, places: Places) -> Rows:
-    predictions, confidences, labels = rows.predictions, rows.confidences, rows.labels
-    return Rows(
-        rows.inputs.iloc[places],
-        None if predictions is None else predictions[places],
-        None if confidences is None else confidences[places],
-        None if labels is None else labels[places],
-    )
 
 
 def _order_by_time(times: Floats) -> Places:

@@ -20,6 +20,7 @@ from tiltyard.drift.profiles.numbers import NumberLayout
 from tiltyard.drift.profiles.profile import Profile
 from tiltyard.drift.profiles.rows import Inputs, Rows, as_numbers, has_numbers, profile_rows, read_floats
 from tiltyard.drift.profiles.schema import CONFIDENCE, FORMAT, LABEL, PREDICTION, RESIDUAL, SPREAD, Layout
+from tiltyard.drift.profiles.seasons.slots import SeasonProfiles, measure_seasons
 from tiltyard.drift.profiles.stored import from_stored, to_stored
 from tiltyard.drift.profiles.texts import MEASURES, TextLayout, encode_texts, read_texts
 from tiltyard.errors import ArtifactError, DataError
@@ -43,11 +44,13 @@ class Reference:
             (its own predictions, words it has seen, the joint of the numbers) comes from rows that were held out.
         dependence: how alike rows of one group or period are; None where that was not measured, as in versions that
             an older Tiltyard trained.
+        seasons: the same rows by hours and weekdays; None where their times are not known, and for texts.
     """
 
     layout: Layout
     profile: Profile
     dependence: Dependence | None = None
+    seasons: SeasonProfiles | None = None
 
     @classmethod
     def empty(cls) -> Reference:
@@ -59,6 +62,8 @@ class Reference:
         data = {"format": FORMAT, "layout": self.layout.to_stored(), "profile": self.profile.to_stored()}
         if self.dependence is not None:
             data["dependence"] = to_stored(self.dependence)
+        if self.seasons is not None:
+            data["seasons"] = to_stored(self.seasons)
         return msgspec.json.encode(data)
 
     @classmethod
@@ -72,11 +77,12 @@ class Reference:
             data = msgspec.json.decode(content)
             if data["format"] != FORMAT:
                 raise ValueError(f"its format is {data['format']!r}, and this Tiltyard knows {FORMAT}")
-            blocks = data.get("dependence")
+            blocks, seasons = data.get("dependence"), data.get("seasons")
             return cls(
                 Layout.from_stored(data["layout"]),
                 Profile.from_stored(data["profile"]),
                 None if blocks is None else from_stored(Dependence, blocks),
+                None if seasons is None else from_stored(SeasonProfiles, seasons),
             )
         except (msgspec.DecodeError, KeyError, TypeError, ValueError) as error:
             raise ArtifactError(
@@ -125,7 +131,8 @@ def build_reference(
         profile = profile.with_parts(profile_rows(layout, between), chosen)
     known = bool(rows.order.groups) or rows.order.times is not None
     apart = None if held_out is None else fresh
-    return Reference(layout, profile, measure_dependence(layout, rows, apart, frozenset(names)) if known else None)
+    dependence = measure_dependence(layout, rows, apart, frozenset(names)) if known else None
+    return Reference(layout, profile, dependence, measure_seasons(layout, rows, apart, frozenset(names)))
 
 
 def _fit(rows: Rows, teaching: Inputs, predicted: Rows, fresh: Inputs, texts: frozenset[str]) -> tuple[Layout, bool]:

@@ -69,6 +69,16 @@ class Rows:
     def __len__(self) -> int:
         return len(self.inputs)
 
+    def take(self, places: NDArray[np.intp]) -> Rows:
+        """The rows at these places, without their order."""
+        predictions, confidences, labels = self.predictions, self.confidences, self.labels
+        return Rows(
+            self.inputs.iloc[places],
+            None if predictions is None else predictions[places],
+            None if confidences is None else confidences[places],
+            None if labels is None else labels[places],
+        )
+
 
 def rows_frame(inputs: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
     """Inputs as callers sent them, as a frame of the named columns; what was not sent is missing.

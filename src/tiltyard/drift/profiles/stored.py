@@ -21,7 +21,8 @@ def from_stored(kind: type[T], data: Any) -> T:
     Raises:
         ValueError: a field is missing or of another type (msgspec's ``ValidationError``).
     """
-    return msgspec.convert(data, kind, dec_hook=_read_array)
+    # Keys of JSON are text, also those of whole numbers.
+    return msgspec.convert(data, kind, dec_hook=_read_array, str_keys=True)
 
 
 def _list_array(value: Any) -> Any:
