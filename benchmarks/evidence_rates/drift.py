@@ -135,7 +135,7 @@ _NIGHT_SHIFTS = (0.0, 0.5, 1.0, 2.0)  # standard deviations of a row
 def _draw_hours(
     random: np.random.Generator, days: Iterable[int], hours: range
 ) -> tuple[pd.DataFrame, NDArray[np.float64]]:
-    """Rows of some days, 60 an hour, with their times; nights are four standard deviations higher, days differ by 0.2."""
+    """Rows of some days, 60 an hour; nights are four standard deviations higher, days differ by 0.2."""
     times = np.concatenate([np.repeat(np.array(hours) + 24.0 * day, 60) for day in days])
     at_night = np.isin(times % 24, _NIGHT)
     level = np.repeat(random.normal(0, 0.2, len(times) // (60 * len(hours))), 60 * len(hours))
