@@ -38,7 +38,7 @@ from tiltyard.ledger import SqlLedger
 from tiltyard.testing import make_prediction
 
 longest = 0
-with SqlLedger.open(f"sqlite:///{sys.argv[1]}") as ledger:
+with SqlLedger.open(f"sqlite:///{sys.argv[1]}?timeout=200") as ledger:
     print("open", flush=True)
     sys.stdin.readline()
     for _ in range(60):
@@ -96,8 +96,11 @@ def test_no_connection_makes_checkpoints_by_itself(tmp_path: Path) -> None:
 def test_logs_stay_short_and_whole_under_several_writers(tmp_path: Path) -> None:
     """With an old library the log is still copied when it has grown, and processes that write at once lose nothing."""
     file = tmp_path / "ledger.db"
-    writers = [start(WRITE_MUCH, file) for _ in range(3)]
-    for writer in writers:
+    writers = []
+    for _ in range(3):
+        # One after another: to make the tables is not the subject.
+        writer = start(WRITE_MUCH, file)
+        writers.append(writer)
         assert writer.stdout is not None
         assert writer.stdout.readline() == "open\n"
     lengths = []
