@@ -151,8 +151,9 @@ def test_a_key_with_the_scope_read_signs_in(console: Reader, file: KeyFile, monk
     assert client.get("/_dash-layout").status_code == 401
 
 
-def test_a_program_shows_its_key_in_a_header(console: Reader, file: KeyFile) -> None:
+def test_a_program_shows_its_key_in_a_header(console: Reader, file: KeyFile, monkeypatch: pytest.MonkeyPatch) -> None:
     """A key in a header opens the console without a session, through a proxy too; its rate is not the server's."""
+    monkeypatch.setattr(key_reloader, "WATCH_SECONDS", -1.0)  # each request reads the key file
     key = make(file, "read")
     for headers in ({"X-API-Key": key.token}, {"Authorization": f"Bearer {key.token}", "X-Forwarded-For": "1.2.3.4"}):
         response = httpx.get(f"{console.client.base_url}/_dash-layout", headers=headers, timeout=30)
