@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +19,7 @@ from tiltyard.scoring.text.text_inputs import TEXT, TextColumns, read_group
 from tiltyard.serving.field_errors import describe_value
 from tiltyard.serving.predict.bodies.budget import ALWAYS_TAKEN
 from tiltyard.serving.predict.bodies.json_body import decode_json_body
-from tiltyard.serving.predict.bodies.json_values import ValueLimit, refuse_surplus_values
+from tiltyard.serving.predict.bodies.json_values import ValueLimit, refuse_surplus_values, replace_nan
 from tiltyard.serving.problem_details import MOST_FIELDS, FieldProblem, RequestError, invalid_fields
 from tiltyard.suggest import nearest
 from tiltyard.tasks import Task, reads_text
@@ -252,13 +251,6 @@ def refuse_surplus_inputs(count: int, most: int) -> None:
             code="request.too-many",
             next_step=f"Send at most {most} inputs at once.",
         )
-
-
-def replace_nan(row: Any) -> Any:
-    """A row whose gaps are null; JSON has no NaN, and several clients write it for a gap all the same."""
-    if not isinstance(row, Mapping):
-        return row
-    return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in row.items()}
 
 
 def name_fields(error: InputError, name_field: FieldNaming) -> RequestError | InputError:

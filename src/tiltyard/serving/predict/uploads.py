@@ -5,28 +5,23 @@ from __future__ import annotations
 import io
 import tempfile
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
-from datetime import date
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
-
-import pandas as pd
-import pyarrow.parquet as pq
-from pyarrow import ArrowException
+from typing import IO
 
 from tiltyard.csv_export import write_csv
-from tiltyard.data.input_rows import OBJECTS, detect_input_rows
-from tiltyard.data.sources.delimited.dialect import TooManyCellsError
-from tiltyard.data.sources.files import COMPRESSED, SourceFile
-from tiltyard.data.sources.formats import FORMATS, UNREADABLE
-from tiltyard.errors import DataError, MissingExtraError
-from tiltyard.formatting import format_count
+from tiltyard.data.input_rows import OBJECTS
+from tiltyard.data.sources.files import COMPRESSED, SourceFile, local_file
+from tiltyard.data.sources.formats import FORMATS, UNREADABLE, detect_format
+from tiltyard.errors import DataError
 from tiltyard.ledger.records import Prediction
 from tiltyard.scoring import InputProblem, Warnings
 from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.scoring.text.text_inputs import TextColumns
+from tiltyard.serving.predict.binary_files import read_rows_apart
 from tiltyard.serving.predict.bodies.json_values import ValueLimit, refuse_surplus_values
-from tiltyard.serving.predict.inputs import PredictionRequest, name_rows, replace_nan
+from tiltyard.serving.predict.inputs import PredictionRequest, name_rows
+from tiltyard.serving.predict.upload_rows import DIVIDE, Row, read_upload_rows, refuse_file, too_many_rows
 from tiltyard.serving.problem_details import RequestError
 
 MOST_ROWS = 10_000
@@ -36,11 +31,7 @@ MOST_LINES = 20 * MOST_ROWS
 _BLOCK = 1 << 18
 _WORKBOOKS = (".xlsx", ".xlsm", ".xlsb", ".ods")  # ZIP archives themselves
 _BINARY = (*_WORKBOOKS, ".parquet", ".pq")
-# A spreadsheet takes a cell that begins so for a formula.
-
-_JSON_TYPES = (str, bool, int, float)
-
-Row = Mapping[str, Any]
+_BINARY_FORMATS = ("excel", "parquet")
 
 
 def read_upload(
@@ -63,18 +54,16 @@ def read_upload(
     """
     content, ending = _unpack(content, name, reserve)
     if not content.strip():
-        raise _refuse_file("The file is empty.", "Send a file with at least one row.")
+        raise refuse_file("The file is empty.", "Send a file with at least one row.")
     if ending not in _BINARY and max(content.count(mark) for mark in (b"\n", b"\r", b"{")) > MOST_LINES:
         raise _too_many_lines()
-    if FORMATS[ending] in OBJECTS:
-        refuse_surplus_values(content, _limit_of(columns))
     if isinstance(columns, TextColumns) and ending == ".txt":
         lines = content.decode("utf-8-sig", "replace").splitlines()
         rows: list[Row] = [{columns.name: line} for line in lines if line.strip()]
     else:
-        rows = [_write_row(replace_nan(row), columns) for row in _read_file(content, ending, _limit_of(columns))]
+        rows = _read_file(content, ending, columns, _limit_of(columns))
     if len(rows) > MOST_ROWS:
-        raise _too_many_rows(len(rows))
+        raise too_many_rows(len(rows), MOST_ROWS)
     return rows, name_rows(rows, columns, _name_field)
 
 
@@ -121,10 +110,10 @@ def _unpack(content: bytes | bytearray, name: str, reserve: Callable[[int], obje
             with zipfile.ZipFile(io.BytesIO(content)) as workbook:
                 _require_bounded(workbook)
     except DataError as error:
-        raise _refuse_file(error.message, "Put the rows into one file.") from None
+        raise refuse_file(error.message, "Put the rows into one file.") from None
     except UNREADABLE as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
-        raise _refuse_file(f"The file cannot be unpacked: {reason}.", "Send it whole, or unpacked.") from None
+        raise refuse_file(f"The file cannot be unpacked: {reason}.", "Send it whole, or unpacked.") from None
     return content, ending
 
 
@@ -149,53 +138,27 @@ def _require_bounded(workbook: zipfile.ZipFile) -> None:
                     raise _too_large()
 
 
-def _read_file(content: bytes | bytearray, ending: str, limit: ValueLimit) -> Sequence[Row]:
+def _read_file(
+    content: bytes | bytearray, ending: str, columns: InputColumns | TextColumns, limit: ValueLimit
+) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
         path = Path(folder) / f"upload{ending}"
         path.write_bytes(content)
-        try:
-            if FORMATS[ending] == "parquet" and (count := pq.read_metadata(path).num_rows) > MOST_ROWS:
-                raise _too_many_rows(count)
-            return detect_input_rows(path, limit.values)
-        except TooManyCellsError:
-            raise limit.surplus_error("cell") from None
-        except (DataError, ArrowException) as error:
-            reason = error.message if isinstance(error, DataError) else "It is not a Parquet file."
-            step = "Correct the file; its ending has to say its format."
-            raise _refuse_file(reason.replace(str(path), "The file"), step) from None
-        except MissingExtraError as error:
-            step = "Send the rows as CSV, or have that package installed on the server."
-            raise RequestError(error.message, status=415, code=error.code, next_step=step) from None
+        # Of a vague ending, the content decides.
+        kind = detect_format(local_file(path, str(path)))
+        if kind in _BINARY_FORMATS:
+            return read_rows_apart(path, kind, columns.names, limit)
+        if kind in OBJECTS:
+            refuse_surplus_values(content, limit)
+        return read_upload_rows(path, kind, columns.names, limit)
 
 
 def _limit_of(columns: InputColumns | TextColumns) -> ValueLimit:
     return ValueLimit(MOST_ROWS, len(columns.names) + len(columns.others))
 
 
-def _write_row(row: Row, columns: InputColumns | TextColumns) -> Row:
-    """A row as a request would hold it: what JSON has no word for is the text that means the same."""
-    if all(cell is None or type(cell) in _JSON_TYPES for cell in row.values()):
-        return row
-    return {name: _write_json(cell, name in columns.names) for name, cell in row.items()}
-
-
-def _write_json(cell: Any, is_feature: bool) -> Any:
-    if cell is pd.NaT or cell is pd.NA or cell is None:
-        return None
-    if isinstance(cell, date):  # and times of day with it
-        return cell.isoformat()
-    if isinstance(cell, bytes) or type(cell) in (*_JSON_TYPES, list, dict):
-        # Of a feature, bytes are for the scorer to refuse by name.
-        return cell.hex() if isinstance(cell, bytes) and not is_feature else cell
-    return str(cell)
-
-
 def _name_field(problem: InputProblem) -> str:
     return f"row {problem.position + 1}" + (f".{problem.field}" if problem.field else "")
-
-
-def _refuse_file(message: str, next_step: str) -> RequestError:
-    return RequestError(message, status=422, code="input.invalid", next_step=next_step)
 
 
 def _foreign_ending(ending: str) -> RequestError:
@@ -213,7 +176,7 @@ def _too_large() -> RequestError:
         f"The file unpacks to more than {MOST_UNPACKED >> 20} MiB.",
         status=413,
         code="request.too-large",
-        next_step="Divide the file, or use: tiltyard predict --file FILE",
+        next_step=DIVIDE,
     )
 
 
@@ -222,14 +185,5 @@ def _too_many_lines() -> RequestError:
         f"The file has more than {MOST_LINES:,} lines, and at most {MOST_ROWS:,} rows are accepted.",
         status=413,
         code="request.too-many",
-        next_step="Divide the file, or use: tiltyard predict --file FILE",
-    )
-
-
-def _too_many_rows(count: int) -> RequestError:
-    return RequestError(
-        f"The file has {format_count(count, 'row')}, and at most {MOST_ROWS:,} are accepted.",
-        status=413,
-        code="request.too-many",
-        next_step="Divide the file, or use: tiltyard predict --file FILE",
+        next_step=DIVIDE,
     )

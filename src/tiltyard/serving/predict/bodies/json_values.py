@@ -1,4 +1,4 @@
-"""How many values a JSON text holds, counted before any of them is made.
+"""The values of a JSON text: how many it holds, counted before any of them is made; and gaps among them.
 
 A value of two bytes becomes an object of up to a hundred. So the bytes of a body do not say what decoding it costs; the
 number of its values does, and the inputs that a request may hold bound that.
@@ -6,7 +6,10 @@ number of its values does, and the inputs that a request may hold bound that.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +61,13 @@ def refuse_surplus_values(body: bytes | bytearray | memoryview, limit: ValueLimi
     """
     if len(body) > ALWAYS_TAKEN and count_values(body, limit.values) > limit.values:
         raise limit.surplus_error()
+
+
+def replace_nan(row: Any) -> Any:
+    """A row whose gaps are null; JSON has no NaN, and several clients write it for a gap all the same."""
+    if not isinstance(row, Mapping):
+        return row
+    return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in row.items()}
 
 
 def count_values(body: bytes | bytearray | memoryview, most: int) -> int:

@@ -31,8 +31,8 @@ from tiltyard.scoring.input_errors import advise_names
 from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.scoring.text.text_inputs import TEXT, TextColumns
 from tiltyard.serving.predict.bodies.json_body import parse_json, refuse_empty_body
-from tiltyard.serving.predict.bodies.json_values import ValueLimit
-from tiltyard.serving.predict.inputs import PredictionRequest, name_rows, replace_nan
+from tiltyard.serving.predict.bodies.json_values import ValueLimit, replace_nan
+from tiltyard.serving.predict.inputs import PredictionRequest, name_rows
 from tiltyard.serving.problem_details import FieldProblem, RequestError, invalid_fields
 
 Rows = list[Mapping[str, Any]]
