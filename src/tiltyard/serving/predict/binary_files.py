@@ -2,8 +2,8 @@
 
 What such a file becomes does not follow from its bytes: a workbook of a kilobyte whose two cells are far apart makes
 its reader take half a terabyte, and end the process. ``python -m tiltyard.serving.predict.binary_files`` is the
-separate process: it takes what to read as JSON from its standard input, and writes the rows, or the reason why there are none,
-as MessagePack.
+separate process: it takes what to read as JSON from its standard input, and writes the rows, or why there are none, as
+MessagePack.
 """
 
 from __future__ import annotations
