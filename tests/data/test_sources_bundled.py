@@ -37,6 +37,18 @@ def test_a_bundled_data_set_has_its_classes_as_words(
     assert dataset.labels.name == "kind"
 
 
+def test_a_bundled_data_set_of_numbers_has_them_as_labels() -> None:
+    """Diabetes has numbers to predict, and its features as they were measured; as classes they are refused."""
+    base = {"name": "bundled", "task": "tabular-regression"}
+    data = {"source": "sklearn:diabetes", "label": "progression"}
+    dataset = load_dataset(Project.model_validate({"project": base, "data": data}))
+    assert (len(dataset), dataset.inputs.shape[1], dataset.classes) == (442, 10, ())
+    assert (dataset.labels.min(), dataset.labels.max()) == (25.0, 346.0)
+    assert dataset.frame["age"].max() == 79
+    with pytest.raises(DataError, match="looks continuous"):
+        load_dataset(project("sklearn:diabetes", "progression"))
+
+
 def test_the_breast_cancer_example_reads_its_rows() -> None:
     """The example's project file needs no data file: 212 of its rows are malignant."""
     labels = load_dataset(load_project(EXAMPLE / "tiltyard.toml")).labels

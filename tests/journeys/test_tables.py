@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -65,5 +66,30 @@ def test_bundled_data_needs_no_file(tmp_path: Path, fresh_store: Path) -> None:
     project = copy_example("breast-cancer", tmp_path, fresh_store)
     trained: Any = project.call_json("train", "--champion")
     assert trained["metrics"]["roc_auc"] > 0.97
+    versions: Any = project.call_json("list-versions")
+    assert versions[0]["aliases"] == ["champion"]
+
+
+def test_numbers_go_from_bundled_data_to_predictions_with_intervals(tmp_path: Path, fresh_store: Path) -> None:
+    """Diabetes, from scikit-learn's own data to a champion and to numbers on the command line, with their intervals."""
+    project = copy_example("diabetes", tmp_path, fresh_store)
+    trained: Any = project.call_json("train", "--champion")
+    assert trained["promotion"]["promoted"], trained["promotion"]["status"]
+    assert trained["metrics"]["r2"] > 0.3
+    patient = {
+        "age": 59,
+        "sex": 2,
+        "bmi": 32.1,
+        "bp": 101,
+        "s1": 157,
+        "s2": 93.2,
+        "s3": 38,
+        "s4": 4,
+        "s5": 4.8,
+        "s6": 87,
+    }
+    predicted: Any = project.call_json("predict", json.dumps(patient))
+    low, high = predicted[0]["interval"]
+    assert low < predicted[0]["prediction"] < high
     versions: Any = project.call_json("list-versions")
     assert versions[0]["aliases"] == ["champion"]

@@ -78,6 +78,7 @@ def test_parquet_keeps_everything(ledger: Ledger, tmp_path: Path) -> None:
         "confidence": 0.75,
         "probabilities": [("negative", 0.25), ("positive", 0.75)],
         "latency_ms": 1.5,
+        "interval": None,
     }
     assert (second["text"], json.loads(second["features"])) == (None, {"age": 3})
 

@@ -129,3 +129,26 @@ def test_labels_by_id_need_no_ledger_that_responds() -> None:
     assert (good.label and good.label.label, bad.status) == ("1", "unexpected")
     with pytest.raises(UnavailableError):
         check_labels(Away(), "films", [ReportedLabel(1, "t", key="x")], codec=codec)
+
+
+def test_a_label_of_a_predicted_number_is_a_number() -> None:
+    """A number is recorded in one spelling, whatever type it has; words, truth values and infinity are refused."""
+    row = make_prediction(label="7.5", confidence=None, probabilities={}, interval=(7.0, 8.0))
+    raw = ["7.50", 7, np.float64(7.25), "dear", True, float("inf"), None]
+    found = check([row], *(ReportedLabel(one, "test", row.id) for one in raw))
+    assert [one.label and one.label.label for one in found[:3]] == ["7.5", "7", "7.25"]
+    assert [one.status for one in found[3:]] == ["unexpected", "unexpected", "unexpected", "unlabelled"]
+    assert "'dear' is not a finite number" in found[3].reason
+    [unseen] = check_labels(MemoryLedger(), "films", [ReportedLabel("1", "test", "gone")], numbers=True)
+    assert unseen.status == "unknown"
+
+
+def test_recorded_labels_of_numbers_stay_numbers() -> None:
+    """The numbers of a ledger are read back as they are, next to predictions of classes."""
+    number = make_prediction(label="7.5", confidence=None, probabilities={})
+    row = make("a|b")
+    ledger = MemoryLedger()
+    ledger.record([number, row])
+    pairs = [(number, Label(number.id, "8.25", NOON, "test")), (row, Label(row.id, "b", NOON, "test"))]
+    found = read_recorded_labels(ledger, "films", pairs)
+    assert [label.label for _, label in found.pairs] == ["8.25", "b"]

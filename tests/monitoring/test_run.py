@@ -238,7 +238,7 @@ def pick_labels(rows: list[Prediction], labels: list[Label], how: str) -> list[L
         return labels[: len(labels) // 2]
     if how == "class":
         return [truth[row.id] for n, row in enumerate(rows) if row.label == "positive" or n % 8 == 0]
-    surest = sorted(rows, key=lambda row: -row.confidence)
+    surest = sorted(rows, key=lambda row: -(row.confidence or 0.0))
     return [truth[row.id] for row in surest[: len(rows) // 2]]
 
 

@@ -15,30 +15,18 @@ import pytest
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from tests.films import Films
 from tests.project_env import ProjectEnv
+from tests.rents import TABLE, make_rents, open_rents
 from tiltyard import MLOpsPipeline
 from tiltyard.errors import DataError, ProjectError, UsageError
 from tiltyard.evaluation import NumberEvaluation, NumberPredictions
-from tiltyard.ledger import SqlLedger
 from tiltyard.pipeline import TrainingOutcome, Workspace
 from tiltyard.project import load_project, parse_project
 from tiltyard.promotion.version_report import evaluate_version
-from tiltyard.registry import MlflowRegistry, Package
+from tiltyard.registry import Package
 from tiltyard.scoring import make_scorer
 from tiltyard.settings import Settings
 
-TABLE = """
-[project]
-name = "rents"
-task = "tabular-regression"
-[data]
-source = "rents.csv"
-label = "rent"
-slices = ["town"]
-[training]
-candidates = ["{candidate}"]
-"""
 TEXTS = """
 [project]
 name = "tips"
@@ -48,18 +36,6 @@ source = "tips.csv"
 text = "text"
 label = "tip"
 """
-
-
-def make_rents(rows: int = 600, seed: int = 0) -> pd.DataFrame:
-    """Flats whose rent follows from size and town, with skewed errors."""
-    random = np.random.default_rng(seed)
-    size = random.uniform(20, 150, rows).round(1)
-    town = random.choice(["York", "Hull"], rows)
-    rent = 200 + 9 * size + 300 * (town == "York") + random.exponential(60, rows)
-    gaps = random.random(rows) < 0.05
-    return pd.DataFrame(
-        {"size": np.where(gaps, np.nan, size), "town": town, "noise": random.normal(size=rows), "rent": rent.round(2)}
-    )
 
 
 def make_tips(rows: int = 300) -> pd.DataFrame:
@@ -76,13 +52,8 @@ def make_tips(rows: int = 300) -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def rents(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Iterator[ProjectEnv]:
     """A project of rents, without a version."""
-    root = tmp_path_factory.mktemp("rents")
-    (root / "tiltyard.toml").write_text(TABLE.format(candidate="ridge"), encoding="utf-8")
-    make_rents().to_csv(root / "rents.csv", index=False)
-    uri = f"sqlite:///{shutil.copyfile(fresh_store, root / 'mlflow.db')}"
-    with SqlLedger.open(f"sqlite:///{root / 'ledger.db'}") as ledger:
-        workspace = Workspace(MlflowRegistry(tracking_uri=uri), ledger, root / "cache", (), "tester")
-        yield ProjectEnv(Films(root), workspace, uri)
+    with open_rents(tmp_path_factory.mktemp("rents"), fresh_store) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

@@ -250,7 +250,7 @@ def test_health_shows_queue_ledger_and_totals(films: Callable[..., httpx.Client]
     assert (state["ledger"]["ok"], state["registry"]["ok"]) == (True, True)
     assert state["statistics"]["total_predictions"] == 3
     assert state["statistics"]["by_label"] == {"bad": 2, "good": 1}
-    confidences = [prediction.confidence for prediction in ledger.predictions()]
+    confidences = [prediction.confidence or 0.0 for prediction in ledger.predictions()]
     assert state["statistics"]["mean_confidence"] == pytest.approx(sum(confidences) / 3)
 
 

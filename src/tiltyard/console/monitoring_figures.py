@@ -18,17 +18,21 @@ _DATE = "%Y-%m-%d %H:%M:%S"
 
 
 def performance_figure(summary: Summary) -> go.Figure:
-    """Accuracy over time: estimated with its band, with labels and their intervals, and at training."""
-    figure = blank()
+    """Accuracy, of numbers the mean absolute error, over time.
+
+    Estimated with its band, with labels and their intervals, and at training.
+    """
+    figure, headline = blank(), summary.query.headline
+    written = ".1%" if headline == "accuracy" else ",.4g"
     estimated = [
-        (part.since + (part.until - part.since) / 2, part.estimate.figures["accuracy"])
+        (part.since + (part.until - part.since) / 2, part.estimate.figures[headline])
         for part in summary.buckets
-        if part.estimate and "accuracy" in part.estimate.figures
+        if part.estimate and headline in part.estimate.figures
     ]
     measured = [
-        (part.since + (part.until - part.since) / 2, part.performance.figures["accuracy"])
+        (part.since + (part.until - part.since) / 2, part.performance.figures[headline])
         for part in summary.buckets
-        if "accuracy" in part.performance.figures
+        if headline in part.performance.figures
     ]
     if estimated:
         _band(figure, estimated)
@@ -49,20 +53,23 @@ def performance_figure(summary: Summary) -> go.Figure:
                 "thickness": 1.2,
                 "color": LABELLED,
             },
-            hovertemplate="%{x|%d %b %H:%M} UTC: %{y:.1%} with labels<extra></extra>",
+            hovertemplate=f"%{{x|%d %b %H:%M}} UTC: %{{y:{written}}} with labels<extra></extra>",
         )
-    if "accuracy" in summary.baseline:
+    if headline in summary.baseline:
         figure.add_scatter(
             x=[f"{summary.since:{_DATE}}", f"{summary.until:{_DATE}}"],
-            y=[summary.baseline["accuracy"]] * 2,
+            y=[summary.baseline[headline]] * 2,
             name="At training",
             mode="lines",
             line={"color": _BASELINE, "dash": "dash", "width": 1.5},
-            hovertemplate="%{y:.1%} at training<extra></extra>",
+            hovertemplate=f"%{{y:{written}}} at training<extra></extra>",
         )
     figure.update_xaxes(type="date", showgrid=False, range=[f"{summary.since:{_DATE}}", f"{summary.until:{_DATE}}"])
     # A single level has no extent: the axis would run beyond all that a share can be.
-    figure.update_yaxes(tickformat=".0%", range=None if estimated or measured else [0, 1])
+    if headline == "accuracy":
+        figure.update_yaxes(tickformat=".0%", range=None if estimated or measured else [0, 1])
+    else:
+        figure.update_yaxes(rangemode="tozero")
     return figure
 
 

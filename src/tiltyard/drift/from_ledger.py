@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import TypeVar
@@ -17,12 +17,14 @@ from tiltyard.drift.findings import VERDICT, WHOLE, DriftEvaluation, evaluate_dr
 from tiltyard.drift.options import DriftOptions
 from tiltyard.drift.profiles import Layout, Profile, Reference, Rows, profile_rows, rows_frame
 from tiltyard.drift.profiles.categories import CategoryCounts
+from tiltyard.drift.profiles.numbers import NumberCounts, NumberLayout
+from tiltyard.drift.profiles.rows import as_numbers
 from tiltyard.drift.profiles.schema import LABEL
 from tiltyard.drift.profiles.seasons.row_hours import RowHours
 from tiltyard.drift.seasons import explain_by_season
 from tiltyard.errors import ArtifactError
 from tiltyard.findings import could_not_judge
-from tiltyard.ledger import HourCount, HourProfile, Ledger, Prediction
+from tiltyard.ledger import HourCount, HourProfile, Label, Ledger, Prediction
 from tiltyard.ledger.arrivals import is_redacted
 from tiltyard.ledger.label_intake import read_recorded_labels
 
@@ -160,7 +162,7 @@ def profile_predictions(
         rows = Rows(
             inputs if schema is None else read_sent_rows(inputs, schema),
             np.array([one.label for one in some], object),
-            np.array([one.confidence for one in some], np.float64),
+            np.array([np.nan if one.confidence is None else one.confidence for one in some], np.float64),
         )
         total = total + profile_rows(layout, rows)
     return total
@@ -169,7 +171,8 @@ def profile_predictions(
 def _add_labels(
     ledger: Ledger, layout: Layout, source: PredictionSource, window: tuple[datetime, datetime], total: Profile
 ) -> Profile:
-    if LABEL not in layout.categories:
+    is_number = LABEL in layout.numbers
+    if LABEL not in layout.categories and not is_number:
         return total
     known = ledger.labelled_predictions(
         project=source.model_name,
@@ -178,6 +181,8 @@ def _add_labels(
         since=window[0],
         until=window[1],
     )
+    if is_number:
+        return _add_numbers(layout.numbers[LABEL], (pair for pair in known), total)
     counts = CategoryCounts.empty(layout.categories[LABEL])
     for some in _split_into_batches(known):
         # Predictions that were chosen because they are hard have other classes than the rest.
@@ -188,6 +193,16 @@ def _add_labels(
         counts = counts + CategoryCounts.from_values(layout.categories[LABEL], labels)
     with_them = Profile(total.layout, 0, total.numbers, {**total.categories, LABEL: counts}, total.terms)
     return total.with_parts(with_them, [LABEL])
+
+
+def _add_numbers(layout: NumberLayout, known: Iterable[tuple[Prediction, Label]], total: Profile) -> Profile:
+    """The profile with the true numbers of labelled predictions, but of those that were chosen as hard."""
+    counts = NumberCounts.empty(layout)
+    for some in _split_into_batches(known):
+        counts += NumberCounts.from_values(
+            layout, as_numbers(np.array([one.label for _, one in some if one.is_sample])), 0
+        )
+    return total.with_parts(replace(total, rows=0, numbers={**total.numbers, LABEL: counts}), [LABEL])
 
 
 class _CountedPredictions:

@@ -348,9 +348,16 @@ def _agree(stored: str, arrived: str) -> bool:
     if stored == arrived:
         return True
     try:
-        mine, theirs = decode_json(stored), decode_json(arrived)
+        mine, theirs = (_name_figures(decode_json(one)) for one in (stored, arrived))
         return bool(mine.keys() == theirs.keys()) and all(
             math.isclose(mine[name], theirs[name], rel_tol=0.0, abs_tol=ROUNDING) for name in mine
         )
     except (ValueError, TypeError, AttributeError):
         return False  # one of them is not what a version predicts
+
+
+def _name_figures(decoded: Any) -> dict[Any, float]:
+    """Probabilities by label, or the ends of an interval that are not open by their place."""
+    if isinstance(decoded, list):
+        return {place: end for place, end in enumerate(decoded) if end is not None}
+    return dict(decoded)

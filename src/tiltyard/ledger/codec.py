@@ -48,6 +48,9 @@ RequestRow = tuple[str, str, int, str, float | None]
 NOT_MEASURED = -1.0
 """The stored latency of a prediction whose latency nobody measured: its column is never empty."""
 
+NUMBER_CONFIDENCE = -1.0
+"""The stored confidence of a predicted number, whose column of probabilities holds the two ends of its interval."""
+
 
 def encode_predictions(predictions: Sequence[Prediction]) -> list[PredictionRow]:
     """Rows of the predictions, in their order.
@@ -71,7 +74,9 @@ def encode_predictions(predictions: Sequence[Prediction]) -> list[PredictionRow]
 
 def decode_prediction(row: Sequence[Any]) -> Prediction:
     """The prediction of a row in the order of ``PredictionRow``."""
-    id_, at, project, version, route, label, confidence, latency_ms, key, probabilities, input_, unit, assignment = row
+    id_, at, project, version, route, label, confidence, latency_ms, key, stored, input_, unit, assignment = row
+    probabilities = decode_json(stored)
+    is_number = confidence == NUMBER_CONFIDENCE
     return Prediction(
         id=id_,
         at=from_micros(at),
@@ -80,19 +85,22 @@ def decode_prediction(row: Sequence[Any]) -> Prediction:
         route=route,
         input=decode_json(input_),
         label=label,
-        confidence=confidence,
-        probabilities=decode_json(probabilities),
+        confidence=None if is_number else confidence,
+        probabilities={} if is_number else probabilities,
         latency_ms=None if latency_ms == NOT_MEASURED else latency_ms,
         key=key,
         unit=unit,
         assignment=assignment,
+        interval=(probabilities[0], probabilities[1]) if is_number and probabilities else None,
     )
 
 
 def decode_named(row: Sequence[Any]) -> NamedPrediction:
     """What a label has to know of a prediction, from a row of ``NAMED_COLUMNS``."""
     id_, at, project, key, label, probabilities = row
-    return NamedPrediction(id_, from_micros(at), project, key, label, decode_json(probabilities))
+    decoded = decode_json(probabilities)
+    is_number = isinstance(decoded, list)
+    return NamedPrediction(id_, from_micros(at), project, key, label, {} if is_number else decoded, is_number)
 
 
 def encode_labels(labels: Sequence[Label]) -> list[LabelRow]:
@@ -205,8 +213,11 @@ def decode_event(row: Mapping[str, Any]) -> Event:
 
 
 def _prediction_row(prediction: Prediction, names: TextChecker) -> PredictionRow:
-    confidence = require_finite("confidence", prediction.confidence)
-    probabilities = encode_field("probabilities", prediction.probabilities)
+    if prediction.confidence is None:
+        confidence, probabilities = NUMBER_CONFIDENCE, encode_field("interval", list(prediction.interval or ()))
+    else:
+        confidence = require_finite("confidence", prediction.confidence)
+        probabilities = encode_field("probabilities", prediction.probabilities)
     if "NaN" in probabilities or "Infinity" in probabilities:
         for label, probability in prediction.probabilities.items():
             require_finite(f"the probability of {label!r}", probability)

@@ -52,12 +52,18 @@ def to_log_line(prediction: Prediction) -> dict[str, Any]:
     content = {"features": dict(prediction.input)} if text is None else {"text": text}
     return {
         **content,
-        "prediction": prediction.label,
-        "confidence": prediction.confidence,
+        **_describe_prediction(prediction),
         "timestamp": prediction.at.astimezone(UTC).isoformat(),
         "model_version": prediction.version,
         "prediction_id": prediction.id,
     }
+
+
+def _describe_prediction(prediction: Prediction) -> dict[str, Any]:
+    """The label with its confidence, or the number with its interval."""
+    if prediction.confidence is not None:
+        return {"prediction": prediction.label, "confidence": prediction.confidence}
+    return {"prediction": float(prediction.label), "interval": prediction.interval}
 
 
 @contextmanager
@@ -105,6 +111,7 @@ def _write_parquet(found: Iterator[Prediction], file: Path) -> int:
             "confidence": pa.float64(),
             "probabilities": pa.map_(pa.string(), pa.float64()),
             "latency_ms": pa.float64(),
+            "interval": pa.list_(pa.float64()),
         }
     )
     written = 0
@@ -130,4 +137,5 @@ def _parquet_row(prediction: Prediction) -> dict[str, Any]:
         "confidence": prediction.confidence,
         "probabilities": list(prediction.probabilities.items()),
         "latency_ms": prediction.latency_ms,
+        "interval": None if prediction.interval is None else list(prediction.interval),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -10,8 +11,9 @@ from typing import Literal
 
 from tiltyard.data.conform.cells import normalise_text
 from tiltyard.data.conform.labels import MERGED, LabelCodec, is_label_gap, write_label
+from tiltyard.data.number_labels import read_number, write_number
 from tiltyard.errors import UnavailableError
-from tiltyard.formatting import format_count
+from tiltyard.formatting import format_count, quote_excerpt
 from tiltyard.ledger.ports import Ledger
 from tiltyard.ledger.rare_class_events import RareClasses, read_rare_classes
 from tiltyard.ledger.records import Label, NamedPrediction, Prediction
@@ -68,6 +70,7 @@ def check_labels(
     reported: Sequence[ReportedLabel],
     *,
     codec: LabelCodec | None = None,
+    numbers: bool = False,
     now: datetime | None = None,
 ) -> list[CheckedLabel]:
     """Check n labels: whether they say something, of which prediction, and which class they mean. Nothing is recorded.
@@ -83,6 +86,7 @@ def check_labels(
         model_name: name of the registered model.
         reported: the labels.
         codec: the classes of the version in service; default: those of the newest prediction.
+        numbers: whether the version in service predicts numbers: for labels whose prediction cannot be looked up.
         now: default: the present.
 
     Raises:
@@ -91,7 +95,7 @@ def check_labels(
     """
     now = now or datetime.now(UTC)
     found = _find_predictions(ledger, model_name, reported)
-    served = codec or _read_newest_codec(ledger, model_name)
+    served = codec or (None if numbers else _read_newest_codec(ledger, model_name))
     codecs: dict[tuple[str, ...], LabelCodec | None] = {}
     rare = _RareLookup(ledger, model_name)
     checked = []
@@ -100,6 +104,9 @@ def check_labels(
         chosen = early or _choose_prediction(item, found)
         if isinstance(chosen, CheckedLabel):
             checked.append(chosen)
+            continue
+        if numbers if chosen is None else chosen.is_number:
+            checked.append(_check_number(item, chosen, now))
             continue
         own = None
         if chosen is not None:
@@ -139,10 +146,16 @@ def read_recorded_labels(ledger: Ledger, model_name: str, pairs: Iterable[tuple[
     """
     rare = _RareLookup(ledger, model_name)
     found = list(pairs)
-    predicted = LabelCodec.from_classes({row.label for row, _ in found})
+    predicted = LabelCodec.from_classes({row.label for row, _ in found if row.confidence is not None})
     codecs: dict[tuple[str, ...], LabelCodec | None] = {}
     read, set_aside = [], {}
     for row, label in found:
+        if row.confidence is None:
+            if read_number(label.label) is None:
+                set_aside[row.id] = label
+            else:
+                read.append((row, label))
+            continue
         classes = tuple(row.probabilities)
         if classes not in codecs:
             codecs[classes] = _read_codec(row.probabilities)
@@ -224,6 +237,15 @@ def _choose_prediction(item: ReportedLabel, found: _Found) -> NamedPrediction | 
     )
 
 
+def _check_number(item: ReportedLabel, chosen: NamedPrediction | None, now: datetime) -> CheckedLabel:
+    value = read_number(item.label)
+    if value is None or not math.isfinite(value):
+        why = f"{quote_excerpt(item.label)} is not a finite number, and the model predicts numbers."
+        return CheckedLabel("unexpected", prediction=chosen, reason=why)
+    prediction_id = chosen.id if chosen else item.prediction_id.strip()
+    return CheckedLabel("good", Label(prediction_id, write_number(value), item.at or now, item.source), chosen)
+
+
 def _check_class(
     item: ReportedLabel,
     chosen: NamedPrediction | None,
@@ -259,7 +281,7 @@ class _RareLookup:
 
 def _read_newest_codec(ledger: Ledger, model_name: str) -> LabelCodec | None:
     newest = ledger.predictions(project=model_name, shadow=False, limit=1, newest_first=True)
-    return next((_read_codec(row.probabilities) for row in newest), None)
+    return next((_read_codec(row.probabilities) for row in newest if row.confidence is not None), None)
 
 
 def _read_codec(probabilities: Mapping[str, float]) -> LabelCodec | None:

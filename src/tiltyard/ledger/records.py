@@ -13,10 +13,8 @@ import uuid_utils
 from tiltyard.findings import Finding, Severity, Status
 from tiltyard.jsonable import to_json_object
 
-SHADOW = "shadow"
-"""The route of predictions that a challenger makes unseen: callers do not receive them."""
-KNOWN_UNIT = "known"
-"""The unit of such a row if that of the champion's row is recorded (where it has none it is a request by itself)."""
+SHADOW, KNOWN_UNIT = "shadow", "known"
+"""The route of predictions that a challenger makes unseen, and their unit if that of the champion's row is recorded."""
 
 TEXT_GROUP = "@group"
 """Key of a text's input under which the group that its caller sent is recorded; no model reads it."""
@@ -51,13 +49,14 @@ class Prediction:
         version: registry version that made it.
         route: which alias made it: ``champion``, ``challenger`` or ``shadow``.
         input: ``{"text": …}``, with the group under ``@group`` where it was sent; or the features by name.
-        label: the predicted label.
-        confidence: probability of the predicted label, 0 to 1.
+        label: the predicted label; a predicted number as text that is read as the very same.
+        confidence: probability of the predicted label, 0 to 1; None of a number, which has no ``probabilities``.
         probabilities: probability of each label; sums to 1.
         latency_ms: milliseconds from acceptance to the row being written; None where nobody measured them.
         key: the caller's own key, if there is one.
         unit: what the row shares with others that depend on it, see ``make_unit``; None: with none.
         assignment: which split test it takes part in, see ``Assignment``; None: in none.
+        interval: the two ends of a number's interval, of which one may be open; None for no interval.
     """
 
     id: str
@@ -67,12 +66,13 @@ class Prediction:
     route: str
     input: Mapping[str, Any]
     label: str
-    confidence: float
+    confidence: float | None
     probabilities: Mapping[str, float]
     latency_ms: float | None
     key: str | None = None
     unit: str | None = None
     assignment: str | None = None
+    interval: tuple[float | None, float | None] | None = None
 
 
 def matches_search(prediction: Prediction, search: str) -> bool:
@@ -94,6 +94,7 @@ class NamedPrediction:
     key: str | None
     label: str
     probabilities: Mapping[str, float]
+    is_number: bool = False
 
 
 ORGANIC = "organic"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
 from scipy.special import bdtr
 
 from tiltyard.errors import UsageError
-from tiltyard.evaluation import METRICS, Interval, LabelledPredictions, Metric, get_metric, newcombe
+from tiltyard.evaluation import EvaluatedRows, Interval, Metric, NumberPredictions, get_metric, newcombe
 from tiltyard.evaluation.resampling.by_group import EffectiveSample, cluster_sizes, effective_share_size, widen_share
 from tiltyard.evaluation.resampling.row_kinds import distinct_predictions
 from tiltyard.formatting import choose_form, format_count
@@ -57,7 +58,7 @@ class Degradation:
 
 
 def evaluate_degradation(
-    labelled: LabelledPredictions | None,
+    labelled: EvaluatedRows | None,
     baseline: Mapping[str, float],
     *,
     allowed: float = 0.05,
@@ -69,7 +70,8 @@ def evaluate_degradation(
 
     A metric is degraded when it lost more than ``allowed`` of its baseline and a loss this large is more than chance:
     for accuracy by the exact binomial test against a baseline assumed exact, or, where its number of rows is known,
-    by Newcombe's interval of the difference; for all others by the bootstrap. Several metrics share ``alpha`` (Holm,
+    by Newcombe's interval of the difference; for all others by the bootstrap, of numbers with the error of the baseline
+    too. Several metrics share ``alpha`` (Holm,
     Scandinavian Journal of Statistics 6, 1979).
 
     Args:
@@ -99,7 +101,7 @@ def evaluate_degradation(
 
 
 def _compare(
-    metric: Metric, labelled: LabelledPredictions, baseline: float, allowed: float, baseline_rows: int | None
+    metric: Metric, labelled: EvaluatedRows, baseline: float, allowed: float, baseline_rows: int | None
 ) -> Degradation:
     undefined = metric.explain_undefined(labelled)
     if undefined:
@@ -126,7 +128,7 @@ def _decide(measured: list[Degradation], alpha: float) -> tuple[Degradation, ...
 def _with_verdict(one: Degradation, *, by_chance: bool) -> Degradation:
     if one.value is None or one.loss is None:
         return one
-    title = METRICS[one.metric].title
+    title = get_metric(one.metric).title
     against = f"{title} is {one.value:.4f} against a baseline of {one.baseline:.4f}"
     chance = f"p = {one.p_value:.2g}" if one.p_value is not None else "no test"
     verdict: Verdict = "holds"
@@ -141,10 +143,8 @@ def _with_verdict(one: Degradation, *, by_chance: bool) -> Degradation:
     return replace(one, verdict=verdict, reason=reason)
 
 
-def _compute_p_value(
-    metric: Metric, labelled: LabelledPredictions, baseline: float, baseline_rows: int | None
-) -> float:
-    if metric.name == "accuracy":
+def _compute_p_value(metric: Metric, labelled: EvaluatedRows, baseline: float, baseline_rows: int | None) -> float:
+    if metric.name == "accuracy" and not isinstance(labelled, NumberPredictions):
         right = labelled.truth == labelled.predicted_codes
         if baseline_rows is None and labelled.clusters is None:
             return float(bdtr(int(np.sum(right)), len(labelled), min(1.0, max(0.0, baseline))))
@@ -160,6 +160,11 @@ def _compute_p_value(
     drawn = drawn[~np.isnan(drawn)]
     not_worse = drawn >= baseline if metric.bigger_is_better else drawn <= baseline
     p_value = float((1 + np.sum(not_worse)) / (1 + len(drawn)))
+    if isinstance(labelled, NumberPredictions) and baseline_rows is not None:
+        # An error on few test rows is not known exactly: its own error is taken to be as large as that of so many rows.
+        worse = float(np.mean(drawn)) - baseline if not metric.bigger_is_better else baseline - float(np.mean(drawn))
+        error = float(np.std(drawn)) * math.sqrt(1 + len(labelled) / max(1, baseline_rows))
+        p_value = max(p_value, 1 - NormalDist().cdf(worse / error)) if error > 0 else p_value
     return p_value if labelled.clusters is None else widen_share(p_value, cluster_sizes(labelled.clusters))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import get_args
 
-from tiltyard.evaluation import METRICS, SliceReport
+from tiltyard.evaluation import METRICS, SliceReport, get_metric
 from tiltyard.findings import Finding, could_not_judge
 from tiltyard.formatting import format_count
 from tiltyard.jsonable import to_json_object
@@ -74,10 +74,10 @@ def estimate_findings(
 ) -> list[Finding]:
     """Findings on the estimate against the metric at training, and against the labels."""
     window = (estimate.since, estimate.until)
-    name = metric if metric in estimate.figures else "accuracy"
+    name = metric if metric in estimate.figures or get_metric(metric).target == "number" else "accuracy"
     baseline = monitored.metrics.get(name)
     if estimate.reason or baseline is None or name not in estimate.figures:
-        why = estimate.reason or f"The version has no {METRICS[name].title.lower()} from its training."
+        why = estimate.reason or f"The version has no {get_metric(name).title.lower()} from its training."
         return [could_not_judge(ESTIMATE, name, why, GET_LABELS, window=window)]
     return [_estimate_finding(estimate, name, baseline, limits), *_contradiction_findings(estimate)]
 
@@ -152,10 +152,10 @@ def slice_findings(report: SliceReport | None, performance: Performance) -> list
             code=SLICE,
             subject=f"{part.column}: {part.title}",
             severity="info",
-            score=part.metrics.get("accuracy"),
-            limit=report.overall.get("accuracy"),
-            message=f"Accuracy is {part.metrics['accuracy']:.4f} on {part.rows:,} labelled predictions, worse than "
-            "on the rest by more than chance explains.",
+            score=part.metrics.get(report.base),
+            limit=report.overall.get(report.base),
+            message=f"{get_metric(report.base).title} is {part.metrics[report.base]:.4f} on {part.rows:,} labelled "
+            "predictions, worse than on the rest by more than chance explains.",
             evidence=to_json_object(part),
             since=performance.since,
             until=performance.until,

@@ -103,6 +103,12 @@ class ModelMonitor(LedgerClient):
         champion = self.champion
         if model_version is not None and (champion is None or champion.version != str(model_version)):
             champion = None
+        if champion is not None and champion.predicts_numbers:
+            raise InputError(
+                f"log_prediction records classes, and version {champion.version} predicts numbers.",
+                next_step="Let the server record what it predicts: tiltyard serve.",
+                field="prediction",
+            )
         classes = tuple(probabilities or ()) or (champion.classes if champion else ())
         label = read_logged_label(prediction, classes, "prediction")
         share = read_confidence(confidence)

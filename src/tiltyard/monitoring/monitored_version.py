@@ -14,6 +14,7 @@ from tiltyard.registry.package.signing import NO_KEYS, KeyRing
 from tiltyard.registry.package.stored_evaluation import EVALUATION, StoredEvaluation
 from tiltyard.registry.package.version_seal import check_identity
 from tiltyard.settings import Settings
+from tiltyard.tasks import predicts_numbers
 from tiltyard.wiring import open_registry, trusted_keys
 
 
@@ -60,6 +61,11 @@ class MonitoredVersion:
         """
         content = self.attachment(EVALUATION)
         return None if content is None else StoredEvaluation.from_bytes(content)
+
+    @property
+    def predicts_numbers(self) -> bool:
+        """Whether the version predicts numbers, not classes."""
+        return self.manifest is not None and predicts_numbers(self.manifest.task)
 
     def attachment(self, name: str) -> bytes | None:
         """A file that is packaged with the version; None where there is none.

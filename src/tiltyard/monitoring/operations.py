@@ -46,12 +46,12 @@ def summarise_operations(window: PredictionWindow, predictions_before: int = 0) 
         predictions_before=predictions_before,
         by_version=versions,
         by_route=dict(Counter(window.routes.tolist()).most_common()),
-        by_label=dict(Counter(window.predicted.tolist()).most_common()),
+        by_label={} if window.is_of_numbers else dict(Counter(window.predicted.tolist()).most_common()),
         latency_ms=_latency_quantiles(window),
         latency_by_version={
             version: _latency_quantiles(window.take(window.versions == version)) for version in versions
         },
-        mean_confidence=float(window.confidence.mean()) if len(window) else None,
+        mean_confidence=float(window.confidence.mean()) if len(window) and not window.is_of_numbers else None,
     )
 
 

@@ -13,23 +13,30 @@ from numpy.typing import NDArray
 from tiltyard.data.conform.schema import TableSchema
 from tiltyard.evaluation import (
     METRICS,
+    NUMBER_METRICS,
+    EvaluatedRows,
     Interval,
-    LabelledPredictions,
     Metric,
+    NumberPredictions,
     SliceReport,
     bootstrap,
     evaluate_slices,
+    get_metric,
     group_columns,
     newcombe,
     select_columns,
 )
 from tiltyard.evaluation.intervals import share_interval
+from tiltyard.formatting import format_number
 from tiltyard.jsonable import json_form
 from tiltyard.ledger.records import input_text
 from tiltyard.monitoring.prediction_window import REPRESENTATIVE, PredictionWindow
 
 HEADLINE = ("accuracy", "precision", "recall", "f1", "f1_macro", "roc_auc", "log_loss")
 """Metrics that are given an interval; the project's own is added."""
+
+NUMBER_HEADLINE = ("mae", "rmse", "r2")
+"""The same of predicted numbers."""
 
 
 @dataclass(frozen=True)
@@ -142,9 +149,11 @@ def measure_performance(window: PredictionWindow, metric: str = "accuracy", posi
             chosen_labels=len(window.chosen),
         )
     labelled = window.labelled_predictions(positive)
-    reasons = {known.name: known.explain_undefined(labelled) for known in METRICS.values()}
+    numbers = isinstance(labelled, NumberPredictions)
+    known_metrics, headline = (NUMBER_METRICS, NUMBER_HEADLINE) if numbers else (METRICS, HEADLINE)
+    reasons = {known.name: known.explain_undefined(labelled) for known in known_metrics.values()}
     figures = {
-        name: measure_metric(METRICS[name], labelled, with_interval=name in (*HEADLINE, metric))
+        name: measure_metric(known_metrics[name], labelled, with_interval=name in (*headline, metric))
         for name, reason in reasons.items()
         if not reason
     }
@@ -162,12 +171,12 @@ def measure_performance(window: PredictionWindow, metric: str = "accuracy", posi
     )
 
 
-def measure_metric(metric: Metric, labelled: LabelledPredictions, *, with_interval: bool = True) -> Figure:
+def measure_metric(metric: Metric, labelled: EvaluatedRows, *, with_interval: bool = True) -> Figure:
     """A metric of labelled predictions; it must be defined on them."""
     value = metric.compute(labelled)
     if not with_interval:
         return Figure(value, None)
-    if metric.name == "accuracy":
+    if metric.name == "accuracy" and not isinstance(labelled, NumberPredictions):
         return Figure(value, share_interval(labelled.truth == labelled.predicted_codes, labelled.clusters))
     return Figure(value, bootstrap(metric, labelled))
 
@@ -210,7 +219,11 @@ def performance_by_slice(
     written = [input_text(row.input) for row in known.predictions]
     texts = None if None in written else pd.Series(written, dtype=str)
     groupings = group_columns(sliced, schema, texts)
-    return evaluate_slices(known.labelled_predictions(positive), groupings, METRICS[metric])
+    labelled = known.labelled_predictions(positive)
+    chosen = get_metric(metric)
+    if isinstance(labelled, NumberPredictions) and chosen.target != "number":
+        chosen = NUMBER_METRICS["mae"]  # nobody named a metric of numbers
+    return evaluate_slices(labelled, groupings, chosen)
 
 
 def _median_lag_hours(window: PredictionWindow) -> float:
@@ -227,6 +240,8 @@ def _describe_selection(window: PredictionWindow) -> str:
     known = window.known
     if not known.any() or known.all():
         return ""
+    if window.is_of_numbers:
+        return _describe_numbers(window)
     differences = []
     labels, counts = np.unique(window.predicted, return_counts=True)
     commonest = labels[counts.argmax()]
@@ -244,6 +259,21 @@ def _describe_selection(window: PredictionWindow) -> str:
             f"the mean confidence is {labelled.mean():.1%} in the labelled and {others.mean():.1%} in the others"
         )
     return f"They differ: {', and '.join(differences)}." if differences else ""
+
+
+def _describe_numbers(window: PredictionWindow) -> str:
+    """Whether the predicted numbers of the labelled rows differ from the others, in words."""
+    numbers = np.asarray([float(row.label) if row.confidence is None else np.nan for row in window.predictions])
+    here, there = (numbers[rows & np.isfinite(numbers)] for rows in (window.known, ~window.known))
+    if min(len(here), len(there)) < 2:
+        return ""
+    error = np.sqrt(here.var() / len(here) + there.var() / len(there))
+    if error <= 0 or abs(here.mean() - there.mean()) <= 2.58 * error:
+        return ""
+    means = (
+        f"{format_number(float(here.mean()))} for the labelled and {format_number(float(there.mean()))} for the others"
+    )
+    return f"They differ: the mean prediction is {means}."
 
 
 def _count_label(predicted: NDArray[np.str_], label: str) -> tuple[float, float]:

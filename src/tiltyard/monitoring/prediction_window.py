@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiltyard.data.conform.labels import LabelCodec, order_classes, write_label
-from tiltyard.evaluation import LabelledPredictions, label_predictions
+from tiltyard.evaluation import EvaluatedRows, label_predictions, pair_numbers
 from tiltyard.ledger import Label, Ledger, Prediction
 from tiltyard.ledger.label_intake import RecordedLabels, read_recorded_labels
 from tiltyard.ledger.records import TEXT_GROUP
@@ -59,8 +59,18 @@ class PredictionWindow:
         return len(self.predictions)
 
     @cached_property
+    def is_of_numbers(self) -> bool:
+        """Whether its predictions are numbers; those of an earlier version that predicted classes are then left out."""
+        return any(row.confidence is None for row in self.predictions)
+
+    @cached_property
     def classes(self) -> tuple[str, ...]:
-        """Every label that has a probability in a prediction, or that was predicted, in the order of classes."""
+        """Every label that has a probability in a prediction, or that was predicted, in the order of classes.
+
+        None where numbers are predicted.
+        """
+        if self.is_of_numbers:
+            return ()
         with_probability = {label for prediction in self.predictions for label in prediction.probabilities}
         return order_classes(with_probability | set(self.predicted.tolist()))
 
@@ -81,8 +91,9 @@ class PredictionWindow:
 
     @cached_property
     def confidence(self) -> NDArray[np.float64]:
-        """n probabilities of the predicted labels."""
-        return np.asarray([prediction.confidence for prediction in self.predictions], dtype=np.float64)
+        """n probabilities of the predicted labels; NaN of predicted numbers."""
+        shares = [np.nan if row.confidence is None else row.confidence for row in self.predictions]
+        return np.asarray(shares, dtype=np.float64)
 
     @cached_property
     def latency_ms(self) -> NDArray[np.float64]:
@@ -129,7 +140,7 @@ class PredictionWindow:
         """The labels of the rows that have one, in their order."""
         return np.asarray([self.truth[row.id].label for row in self.predictions if row.id in self.truth], dtype=str)
 
-    def labelled_predictions(self, positive: str | None = None) -> LabelledPredictions:
+    def labelled_predictions(self, positive: str | None = None) -> EvaluatedRows:
         """The predictions that have a label, with it; there must be at least one.
 
         Texts that were sent with a group belong together with the others of the group.
@@ -139,6 +150,11 @@ class PredictionWindow:
         """
         known = self.known
         labels = self.labels()
+        if self.is_of_numbers:
+            rows = [row for row in self.predictions if row.id in self.truth]
+            numbers = [position for position, row in enumerate(rows) if row.confidence is None]
+            truth, predicted = (np.asarray(part[numbers], np.float64) for part in (labels, self.predicted[known]))
+            return pair_numbers(truth, predicted, clusters=_name_groups([rows[position] for position in numbers]))
         probabilities = self.probabilities[known] if self.has_probabilities else None
         used = LabelCodec.from_classes({*self.classes, *labels.tolist()}).find_class(positive)
         clusters = _name_groups([row for row in self.predictions if row.id in self.truth])

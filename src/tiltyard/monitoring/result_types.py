@@ -191,6 +191,7 @@ class SlicesData(TypedDict):
     fewest_rows: int
     overall: dict[str, float | None]
     slices: list[SliceData]
+    base: str
 
 
 class TimelineBucket(TypedDict):

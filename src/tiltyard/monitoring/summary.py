@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tiltyard.drift import VERDICT
 from tiltyard.drift.extrapolation import NO_EXTRAPOLATION, Extrapolation, measure_extrapolation
-from tiltyard.evaluation import SliceReport
+from tiltyard.evaluation import SliceReport, get_metric
 from tiltyard.jsonable import to_json_object, to_jsonable
 from tiltyard.ledger import Event, FindingRecord, Ledger, PredictionStats
 from tiltyard.monitoring.estimates.cbpe import CbpeBasis, Estimate, estimate_performance
@@ -57,6 +57,11 @@ class SummaryQuery:
     positive: str | None = None
     slices: tuple[str, ...] = ()
     min_rows: int = 30
+
+    @property
+    def headline(self) -> str:
+        """The metric that every model of its kind is shown by: accuracy, of numbers the mean absolute error."""
+        return "mae" if get_metric(self.metric).target == "number" else "accuracy"
 
     @classmethod
     def from_project(cls, project: Project) -> SummaryQuery:
@@ -258,7 +263,7 @@ def _summarise_buckets(
 
 
 def _count_confidence(confidence: NDArray[np.float64]) -> tuple[int, ...]:
-    counts, _ = np.histogram(np.clip(confidence, 0, 1), CONFIDENCE_BINS, (0, 1))
+    counts, _ = np.histogram(np.clip(confidence[~np.isnan(confidence)], 0, 1), CONFIDENCE_BINS, (0, 1))
     return tuple(int(count) for count in counts)
 
 

@@ -69,6 +69,10 @@ class Project(Section):
     def _fits_task(self) -> Project:
         if predicts_numbers(self.project.task):
             self._refuse_keys_of_classes()
+        elif self.promotion.margin >= 1:
+            raise ValueError(
+                f"promotion.margin: {self.promotion.margin:g} is not below 1, the most that a metric can lose"
+            )
         if reads_text(self.project.task) and self.data.text is None and self.data.format != "folder":
             raise ValueError('data.text: a text project names the column of its texts (text = "…")')
         if self.data.text is not None and not reads_text(self.project.task):
@@ -93,10 +97,12 @@ class Project(Section):
             "promotion.fairness": bool(limits.fairness),
             "promotion.calibration_error": limits.calibration_error is not None,
             "promotion.calibration": limits.calibration == "not-worse",
+            "promotion.live": limits.live == "wins",
+            "serving.challenger": self.serving.challenger is not None,
         }
         for key, is_requested in requested.items():
             if is_requested:
-                raise ValueError(f"{key}: is for classes, and {self.project.task} predicts numbers; remove it")
+                raise ValueError(f"{key}: is for classes so far, and {self.project.task} predicts numbers; remove it")
 
     @property
     def has_rows(self) -> bool:

@@ -28,7 +28,11 @@ class PromotionSection(Section):
         description="What alpha holds for: 'project', all decisions of a model together, since the same test rows "
         "decide again and again; 'decision', each of them, so that many retrainings promote falsely sooner or later.",
     )
-    margin: float = Field(default=0.01, ge=0, lt=1, description="Loss that the rule 'non-inferior' tolerates.")
+    margin: FiniteFloat = Field(
+        default=0.01,
+        ge=0,
+        description="Loss that the rule 'non-inferior' tolerates, in the unit of the metric; of classes below 1.",
+    )
     floors: Mapping[str, FiniteFloat] = Field(
         default_factory=dict, description="Least value of a metric, by metric name."
     )

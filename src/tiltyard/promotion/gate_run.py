@@ -61,6 +61,7 @@ from tiltyard.promotion.offline_predictions import (
 from tiltyard.promotion.serving_cost import measure_cost
 from tiltyard.registry import VersionInfo
 from tiltyard.registry.ports import FINDINGS_TAG
+from tiltyard.tasks import predicts_numbers
 
 
 def evaluate_gates(
@@ -104,7 +105,7 @@ def evaluate_gates(
                 ),
             ),
         )
-    if project.promotion.live != "off":
+    if project.promotion.live != "off" and not predicts_numbers(project.task):
         inspection = replace(
             inspection, live=live_comparison(project, workspace.ledger, champion.version, info.version)
         )

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from tiltyard.errors import InputError
 from tiltyard.scoring.input_errors import list_problems, refuse_inputs, shift_positions
 from tiltyard.scoring.scorer import Scorer, Scores
@@ -55,14 +53,23 @@ def _score_group(scorer: Scorer, group: Inputs) -> Scores | Exception:
 
 def _split_scores(scores: Scores, groups: Sequence[Inputs]) -> list[Scores | Exception]:
     expected = sum(len(group) for group in groups)
-    if scores.probabilities.shape[0] != expected or not np.isfinite(scores.probabilities).all():
-        raise ArithmeticError("The model gave no finite probability for some input.")
+    if scores.probabilities.shape[0] != expected or not scores.are_finite:
+        what = "probability" if scores.numbers is None else "number"
+        raise ArithmeticError(f"The model gave no finite {what} for some input.")
     cut: list[Scores | Exception] = []
     start = 0
     for group in groups:
         end = start + len(group)
         warnings = None if scores.warnings is None else scores.warnings[start:end]
-        cut.append(Scores(scores.labels[start:end], scores.probabilities[start:end], warnings))
+        cut.append(
+            Scores(
+                scores.labels[start:end],
+                scores.probabilities[start:end],
+                warnings,
+                None if scores.numbers is None else scores.numbers[start:end],
+                None if scores.intervals is None else scores.intervals[start:end],
+            )
+        )
         start = end
     return cut
 

@@ -105,10 +105,16 @@ def explain(
 
     Raises:
         InputError: an input cannot be scored; its ``problems`` name every position and field.
-        UsageError: there is no such label, or ``most`` is negative.
+        UsageError: the model predicts numbers, there is no such label, or ``most`` is negative.
     """
     if most < 0:
         raise UsageError(f"most={most} is not a number of contributions.", next_step="Ask for 0 or more of them.")
+    if not scorer.classes:
+        raise UsageError(
+            "Predictions of numbers cannot be explained yet.",
+            next_step="See which columns count for the version as a whole: tiltyard report.",
+            code="explain.numbers",
+        )
     meant = None if label is None else LabelCodec(scorer.classes).find_class(label)
     if label is not None and meant is None:
         raise UsageError(

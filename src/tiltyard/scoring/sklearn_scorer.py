@@ -148,7 +148,7 @@ class SklearnNumberScorer(SklearnScorer):
         intervals: IntervalCalibration | None = None,
     ) -> None:
         super().__init__(pipeline, task, columns, NO_COMPILED_REGRESSOR)
-        self._intervals = intervals
+        self.intervals = intervals
 
     def _check(self, pipeline: Pipeline) -> None:
         if not hasattr(pipeline, "predict"):
@@ -163,7 +163,7 @@ class SklearnNumberScorer(SklearnScorer):
 
     def _make_scores(self, found: NDArray[np.float64]) -> Scores:
         numbers = np.ascontiguousarray(found[:, 0])
-        intervals = None if self._intervals is None else self._intervals.make_intervals(numbers)
+        intervals = None if self.intervals is None else self.intervals.make_intervals(numbers)
         labels = [write_number(value) if math.isfinite(value) else str(value) for value in numbers.tolist()]
         return Scores(labels, np.zeros((len(numbers), 0)), numbers=numbers, intervals=intervals)
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from tiltyard.ledger.codec import PredictionRow
+from tiltyard.ledger.codec import NUMBER_CONFIDENCE, PredictionRow
 from tiltyard.ledger.records import PredictionStats
 
 # Files of a server that ended are removed by a later one.
@@ -84,10 +84,13 @@ class Statistics:
 
     def add(self, rows: Sequence[PredictionRow]) -> None:
         """Count predictions that were recorded just now; at least one."""
-        confidences = [row.confidence for row in rows]
-        labels, versions = [row.label for row in rows], [row.version for row in rows]
+        # Numbers have neither labels nor a confidence; a batch is of one kind of model, nearly always.
+        classes = rows if rows[0].confidence != NUMBER_CONFIDENCE else ()
+        if classes and NUMBER_CONFIDENCE in [row.confidence for row in rows]:
+            classes = [row for row in rows if row.confidence != NUMBER_CONFIDENCE]
+        confidences = [row.confidence for row in classes]
+        labels, versions = [row.label for row in classes], [row.version for row in rows]
         latency = sum([row.latency_ms for row in rows])
-        least, most, total = min(confidences), max(confidences), sum(confidences)
         own = self._own
         with self._lock:
             own.labels.update(labels)
@@ -95,9 +98,11 @@ class Statistics:
             own.latency_sum += latency
             own.measured += len(rows)
             own.total += len(rows)
-            own.confidence_sum += total
-            own.lowest = least if own.lowest is None or least < own.lowest else own.lowest
-            own.highest = most if own.highest is None or most > own.highest else own.highest
+            if confidences:
+                least, most = min(confidences), max(confidences)
+                own.confidence_sum += sum(confidences)
+                own.lowest = least if own.lowest is None or least < own.lowest else own.lowest
+                own.highest = most if own.highest is None or most > own.highest else own.highest
 
     def add_history(self, history: PredictionStats) -> None:
         """Count what the ledger held before this server began."""
@@ -110,7 +115,7 @@ class Statistics:
                     Counter(history.by_label),
                     Counter(history.by_version),
                     history.total,
-                    (history.mean_confidence or 0.0) * history.total,
+                    (history.mean_confidence or 0.0) * sum(history.by_label.values()),
                     history.min_confidence,
                     history.max_confidence,
                     (history.mean_latency_ms or 0.0) * history.measured_latencies,
@@ -137,11 +142,12 @@ class Statistics:
         for other in self._read_others():
             together.add(other)
         count, measured = together.total, together.measured
+        classes = together.labels.total()
         return {
             "total_predictions": count,
             "by_label": dict(together.labels.most_common()),
             "by_version": dict(together.versions.most_common()),
-            "mean_confidence": together.confidence_sum / count if count else None,
+            "mean_confidence": together.confidence_sum / classes if classes else None,
             "min_confidence": together.lowest,
             "max_confidence": together.highest,
             "mean_latency_ms": together.latency_sum / measured if measured else None,

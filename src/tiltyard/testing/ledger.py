@@ -123,7 +123,7 @@ class MemoryLedger(ClosedByWith):
         """A summary of predictions; see ``Ledger.prediction_stats``."""
         return combine_tallies(
             StatsTally(
-                found.label,
+                "" if found.confidence is None else found.label,
                 found.version,
                 total=1,
                 confidence=found.confidence,
@@ -144,7 +144,15 @@ class MemoryLedger(ClosedByWith):
         wanted, by_key = {check_text("id", id_) for id_ in ids}, {check_text("key", key) for key in keys}
         selected = self._select(check_filters(project=model_name))
         return [
-            NamedPrediction(found.id, found.at, found.project, found.key, found.label, found.probabilities)
+            NamedPrediction(
+                found.id,
+                found.at,
+                found.project,
+                found.key,
+                found.label,
+                found.probabilities,
+                found.confidence is None,
+            )
             for found in selected
             if found.id in wanted or (found.key in by_key and found.route != SHADOW)
         ]

@@ -230,6 +230,20 @@ class PredictionContract:
         window = ledger.prediction_stats("films", since=NOON + hour, until=NOON + 2 * hour)
         assert (window.total, dict(window.by_version)) == (1, {"2": 1})
 
+    def test_predicted_numbers_are_read_as_they_were_recorded_and_counted_apart(self, ledger: Ledger) -> None:
+        """A number comes back with its interval, also one that is open; no figure of labels or confidence counts it."""
+        ends = [(10.5, 14.25), (None, 3.0), None]
+        numbers = [
+            make_prediction(label="12.5", confidence=None, probabilities={}, interval=interval) for interval in ends
+        ]
+        ledger.record([*numbers, make_prediction(confidence=0.5)])
+        assert [ledger.prediction(one.id) for one in numbers] == numbers
+        stats = ledger.prediction_stats()
+        assert (stats.total, dict(stats.by_label), dict(stats.by_version)) == (4, {"positive": 1}, {"1": 4})
+        assert (stats.min_confidence, stats.mean_confidence, stats.max_confidence) == (0.5, 0.5, 0.5)
+        [named] = ledger.find_predictions(ids=[numbers[0].id])
+        assert (named.is_number, named.label, dict(named.probabilities)) == (True, "12.5", {})
+
     def test_shadow_predictions_are_counted_only_on_request(self, ledger: Ledger) -> None:
         """Statistics are of the predictions that callers received; those of a shadow are counted on request only."""
         served = make_prediction(latency_ms=1)

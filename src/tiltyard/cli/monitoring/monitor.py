@@ -78,8 +78,8 @@ def _figures(result: MonitoringResult) -> list[tuple[str, object]]:
     if labelled is not None:
         since = format_time(labelled.since)
         pairs.append(("labels", f"{labelled.labelled:,} of {labelled.predictions:,} predictions since {since}"))
-        if "accuracy" in labelled.figures:
-            pairs.append(("accuracy (labels)", _format_figure(labelled.figures["accuracy"])))
+        shown = [name for name in ("accuracy", "mae") if name in labelled.figures]
+        pairs += [(f"{name} (labels)", _format_figure(labelled.figures[name])) for name in shown]
     if result.estimate is not None and "accuracy" in result.estimate.figures:
         pairs.append(("accuracy (estimate)", _format_figure(result.estimate.figures["accuracy"])))
     return pairs

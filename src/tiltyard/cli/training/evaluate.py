@@ -11,7 +11,7 @@ from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json, print_table
 from tiltyard.cli.versions.find_project import find_project
 from tiltyard.cli.versions.labelled_rows import NamedRows, data_options, read_test_data
-from tiltyard.evaluation import FairnessReport, Interval, SliceReport
+from tiltyard.evaluation import FairnessReport, Interval, SliceReport, get_metric
 from tiltyard.formatting import format_count
 from tiltyard.pipeline import VersionEvaluation, evaluate_version
 
@@ -73,14 +73,14 @@ def _render_slices(report: SliceReport) -> None:
     console.print()
     print_table(
         "Slices",
-        ("Column", "Value", "Rows", "Accuracy", "95 % interval", "Verdict"),
+        ("Column", "Value", "Rows", get_metric(report.base).title, "95 % interval", "Verdict"),
         (
             (
                 part.column,
                 part.title,
                 part.rows,
-                part.metrics["accuracy"],
-                _format_interval(part.intervals["accuracy"]),
+                part.metrics[report.base],
+                _format_interval(part.intervals[report.base]) if report.base in part.intervals else None,
                 "worse than the rest" if part.worse else "" if part.could_judge else "too few rows",
             )
             for part in report.slices

@@ -206,6 +206,7 @@ def _confidence_histogram(latest: Sequence[Prediction]) -> pd.DataFrame:
     counts = Counter(
         (prediction.label, min(int(prediction.confidence * _CONFIDENCE_BINS), _CONFIDENCE_BINS - 1))
         for prediction in latest
+        if prediction.confidence is not None
     )
     lowest = min((position for _, position in counts), default=0)
     rows = [

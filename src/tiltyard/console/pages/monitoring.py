@@ -10,6 +10,7 @@ from tiltyard.console import monitoring_figures
 from tiltyard.console.data.monitoring import PERIODS, champion_health, monitoring_stamp, monitoring_view
 from tiltyard.console.pages import components
 from tiltyard.console.pages.page import Page, PageData, Placeholder, Slots
+from tiltyard.evaluation import get_metric
 from tiltyard.findings import SEVERITIES
 from tiltyard.formatting import format_count
 from tiltyard.ledger import FindingRecord
@@ -53,7 +54,7 @@ def monitoring_page(data: PageData) -> Page:
         frame=(
             components.slot(FACTS, "card"),
             components.slot(ALERTS),
-            components.card(components.plot(PERFORMANCE, 280), title="Accuracy over time"),
+            components.card(components.plot(PERFORMANCE, 280), title="Performance over time"),
             html.Div(
                 [
                     components.card(components.plot(DRIFT, 320), title="Drift by feature"),
@@ -116,8 +117,9 @@ def _controls() -> tuple[Any, ...]:
 
 def _facts(summary: Summary) -> html.Dl:
     state = champion_health(summary.latest_findings)
-    measured = summary.performance.figures.get("accuracy")
-    estimated = summary.estimate.figures.get("accuracy") if summary.estimate else None
+    title = get_metric(summary.query.headline).title
+    measured = summary.performance.figures.get(summary.query.headline)
+    estimated = summary.estimate.figures.get(summary.query.headline) if summary.estimate else None
     service = summary.operations
     p95 = f"{service.latency_ms['p95']:.1f} ms" if service.latency_ms else "–"
     champion = f"v{summary.version}" if summary.version else "none"
@@ -126,8 +128,8 @@ def _facts(summary: Summary) -> html.Dl:
             ("State", components.badge(_TITLES[state.word], _BADGES[state.word]), state.sentence),
             ("Champion", champion, "serves users"),
             ("Predictions", f"{summary.stats.total:,}", f"{service.predictions_before:,} in the period before"),
-            ("Accuracy, labels", _value(measured), _interval(measured)),
-            ("Accuracy, estimate", _value(estimated), _interval(estimated)),
+            (f"{title}, labels", _value(measured), _interval(measured)),
+            (f"{title}, estimate", _value(estimated), _interval(estimated)),
             ("Latency", p95, "95 % of the predictions"),
         ]
     )
@@ -180,16 +182,17 @@ def _describe_drift(summary: Summary) -> str:
 
 
 def _versions(summary: Summary) -> html.Div:
-    heads = (("Version", ""), ("Route", ""), ("Predictions", "number"), ("Labels", "number"), ("Accuracy", "number"),
-             ("95 % interval", "number"))  # fmt: skip
+    title = get_metric(summary.query.headline).title
+    counted = (("Predictions", "number"), ("Labels", "number"))
+    heads = (("Version", ""), ("Route", ""), *counted, (title, "number"), ("95 % interval", "number"))
     rows = [
         (
             html.Strong(f"v{version}"),
             route,
             f"{one.predictions:,}",
             f"{one.labelled:,}",
-            _value(one.figures.get("accuracy")),
-            _interval(one.figures.get("accuracy")),
+            _value(one.figures.get(summary.query.headline)),
+            _interval(one.figures.get(summary.query.headline)),
         )
         for (version, route), one in summary.by_version.items()
     ]

@@ -15,6 +15,7 @@ from tiltyard.ledger.chain import broken_links, link
 from tiltyard.ledger.codec import (
     NAMED_COLUMNS,
     NOT_MEASURED,
+    NUMBER_CONFIDENCE,
     PredictionRow,
     decode_event,
     decode_label,
@@ -159,21 +160,25 @@ class SqlLedger(ClosedByWith):
         matching = prediction_conditions(check_filters(project=model_name, since=since, until=until, shadow=shadow))
         column = predictions.c
         measured = case((column.latency_ms != NOT_MEASURED, column.latency_ms))
+        is_class = column.confidence != NUMBER_CONFIDENCE
+        confidence = case((is_class, column.confidence))
+        # Numbers are nearly all different: they are counted together.
+        label = case((is_class, column.label), else_="")
         query = (
             select(
-                column.label.label("label"),
+                label.label("label"),
                 column.version.label("version"),
                 func.count().label("total"),
-                func.sum(column.confidence).label("confidence"),
-                func.min(column.confidence).label("least"),
-                func.max(column.confidence).label("most"),
+                func.sum(confidence).label("confidence"),
+                func.min(confidence).label("least"),
+                func.max(confidence).label("most"),
                 func.sum(measured).label("latency_ms"),
                 func.count(measured).label("measured"),
                 func.min(column.at_us).label("first_us"),
                 func.max(column.at_us).label("last_us"),
             )
             .where(*matching)
-            .group_by(column.label, column.version)
+            .group_by(label, is_class, column.version)
         )
         return combine_tallies(StatsTally._make(row) for row in self._fetch(query))
 

@@ -255,6 +255,8 @@ def _compare_with_labels(
 
 def _find_obstacle(window: PredictionWindow, basis: CbpeBasis) -> str:
     held_out, classes = basis.held_out, set(basis.classes)
+    if window.is_of_numbers or not classes:
+        return "The performance of predicted numbers cannot be estimated without labels."
     if held_out is None:
         return "The version was packaged without held-out rows to calibrate on; versions trained from now on have them."
     if len(held_out) < FEWEST_CALIBRATION_ROWS:

@@ -10,6 +10,7 @@ samples, 1995): what earlier queues chose does not deplete them, and a later que
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
@@ -66,7 +67,7 @@ class LabelCandidate:
             prediction |= {
                 "score": round(self.score, 4),
                 "predicted": self.prediction.label,
-                "confidence": round(self.prediction.confidence, 4),
+                "confidence": "" if self.prediction.confidence is None else round(self.prediction.confidence, 4),
             }
         reserved = (*prediction, *_PREDICTED, "label")
         inputs = {(f"input_{name}" if name in reserved else str(name)): value for name, value in features.items()}
@@ -227,8 +228,16 @@ def _choose(
     return _merge_reasons(ranked, {name: weights[name] for name in ranked if name in weights}, size)
 
 
+def _measure_width(row: Prediction) -> float:
+    """How wide a number's interval is; the widest where an end is open or there is none."""
+    low, high = row.interval or (None, None)
+    return math.inf if low is None or high is None else high - low
+
+
 def _rank_uncertain(rows: Sequence[Prediction]) -> list[LabelCandidate]:
     def ambiguity(row: Prediction) -> float:
+        if row.confidence is None:
+            return _measure_width(row)
         likeliest = sorted(row.probabilities.values(), reverse=True)
         return 1.0 - (likeliest[0] - likeliest[1] if len(likeliest) > 1 else row.confidence)
 

@@ -108,6 +108,8 @@ def _find_old_enough(
 
 def _compare(mine: PredictionWindow, others: PredictionWindow, alpha: float) -> list[SampleDifference]:
     """The differences that are larger than chance explains, over all comparisons at once, and worth a finding."""
+    if mine.is_of_numbers or others.is_of_numbers:
+        return _compare_ages(mine, others, alpha)
     classes, counts = np.unique(np.concatenate([mine.predicted, others.predicted]), return_counts=True)
     common = classes[np.argsort(-counts)][:_MOST_CLASSES]
     level = alpha / (len(common) + 2)

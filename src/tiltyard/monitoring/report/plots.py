@@ -10,6 +10,7 @@ from tiltyard.charts.axes import HEIGHT, WIDTH, BinChart, TimeChart, ValueAxis
 from tiltyard.charts.colours import BLUE, COLOURS, GREY, ORANGE
 from tiltyard.charts.svg import STYLE, draw_legend, draw_svg
 from tiltyard.charts.svg_bars import draw_limits
+from tiltyard.evaluation import get_metric
 from tiltyard.formatting import format_count
 from tiltyard.ledger import FindingRecord
 from tiltyard.monitoring.performance import Figure
@@ -101,29 +102,36 @@ def _plot_confidence(summary: Summary) -> Plot | None:
 
 
 def _plot_performance(summary: Summary) -> Plot | None:
+    headline = summary.query.headline
+    is_share = headline == "accuracy"
     measured_points = [
-        (part.since + (part.until - part.since) / 2, part.performance.figures.get("accuracy"))
+        (part.since + (part.until - part.since) / 2, part.performance.figures.get(summary.query.headline))
         for part in summary.buckets
     ]
     estimated_points = [
-        (part.since + (part.until - part.since) / 2, part.estimate.figures.get("accuracy") if part.estimate else None)
+        (part.since + (part.until - part.since) / 2, part.estimate.figures.get(headline) if part.estimate else None)
         for part in summary.buckets
     ]
     labels = [(at, figure) for at, figure in measured_points if figure is not None]
     estimates = [(at, figure) for at, figure in estimated_points if figure is not None]
     if not labels and not estimates:
         return None
-    baseline = summary.baseline.get("accuracy")
+    baseline = summary.baseline.get(headline)
     lows = [figure.interval.low if figure.interval else figure.value for _, figure in (*labels, *estimates)]
-    low = max(0.0, min((*lows, *([baseline] if baseline is not None else []))) - 0.03)
-    chart = _chart_buckets(summary, ValueAxis(low, 1.0, percent=True))
+    if is_share:
+        low = max(0.0, min((*lows, *([baseline] if baseline is not None else []))) - 0.03)
+        axis = ValueAxis(low, 1.0, percent=True)
+    else:
+        highs = [figure.interval.high if figure.interval else figure.value for _, figure in labels]
+        axis = ValueAxis(0.0, 1.05 * max((*highs, baseline or 0.0)) or 1.0, percent=False)
+    chart = _chart_buckets(summary, axis)
     parts = chart.draw_axes()
     if estimates:
         parts += chart.draw_band(_with_intervals(estimates), ESTIMATE)
     if baseline is not None:
         parts.append(chart.values.draw_rule(baseline, BASELINE))
     parts += chart.draw_whiskers(_with_intervals(labels), LABELS)
-    title = "Accuracy over time"
+    title = f"{get_metric(headline).title} over time"
     keys = [
         *([("with labels, 95 % interval", LABELS)] if labels else []),
         *([("estimated from confidence, 95 % interval", ESTIMATE)] if estimates else []),

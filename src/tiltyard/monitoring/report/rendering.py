@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from tiltyard.charts.svg import PAGE_STYLES
 from tiltyard.errors import UnavailableError, UsageError
-from tiltyard.evaluation import METRICS
+from tiltyard.evaluation import Interval, get_metric
 from tiltyard.files import write_atomically
 from tiltyard.formatting import format_count
 from tiltyard.jsonable import to_jsonable
@@ -26,7 +26,7 @@ from tiltyard.monitoring.report.plots import Plot, draw_plots
 from tiltyard.monitoring.summary import Summary
 
 MOST_ROWS = 30
-_REPORTED_METRICS = ("accuracy", "precision", "recall", "f1", "f1_macro", "roc_auc")
+_REPORTED_METRICS = ("accuracy", "precision", "recall", "f1", "f1_macro", "roc_auc", "mae", "rmse", "r2", "mape")
 _VERDICTS = {"clear": "clear", "could_not_judge": "could not check"}
 _RANK = {"error": 0, "warning": 1, "info": 2, "could not check": 3, "clear": 4}
 
@@ -128,6 +128,7 @@ def _render(template: str, summary: Summary, plots: Sequence[Any]) -> str:
             no_estimate=summary.estimate.reason if summary.estimate else "",
             contradiction=_describe_contradiction(summary),
             by_version=_version_rows(summary),
+            headline=get_metric(summary.query.headline).title,
             slices=_slice_rows(summary),
             evaluation=evaluation_tables(summary.evaluation) if summary.evaluation else [],
             no_evaluation=NO_EVALUATION if summary.version and summary.evaluation is None else "",
@@ -158,14 +159,15 @@ def _describe_state(summary: Summary) -> tuple[str, str]:
 def _key_figures(summary: Summary) -> list[tuple[str, str, str]]:
     operations = summary.operations
     p95 = f"{operations.latency_ms['p95']:.1f} ms" if operations.latency_ms else "–"
+    title = get_metric(summary.query.headline).title
     confidence = f"{summary.stats.mean_confidence:.1%}" if summary.stats.mean_confidence is not None else "–"
-    measured = summary.performance.figures.get("accuracy")
-    estimated = summary.estimate.figures.get("accuracy") if summary.estimate else None
+    measured = summary.performance.figures.get(summary.query.headline)
+    estimated = summary.estimate.figures.get(summary.query.headline) if summary.estimate else None
     return [
         ("Predictions", f"{summary.stats.total:,}", f"{operations.predictions_before:,} in the period before"),
         ("Labels", f"{summary.performance.labelled:,}", f"{summary.performance.coverage:.1%} of the predictions"),
-        ("Accuracy, labels", _format_value(measured), _format_interval(measured)),
-        ("Accuracy, estimate", _format_value(estimated), _format_interval(estimated)),
+        (f"{title}, labels", _format_value(measured), _format_interval(measured)),
+        (f"{title}, estimate", _format_value(estimated), _format_interval(estimated)),
         ("Confidence", confidence, "on average"),
         ("Latency", p95, "95 % of the predictions"),
     ]
@@ -182,7 +184,7 @@ def _metric_rows(summary: Summary) -> list[tuple[str, str, str, str, str, str]]:
         baseline = f"{summary.baseline[name]:.4f}" if name in summary.baseline else "–"
         rows.append(
             (
-                METRICS[name].title,
+                get_metric(name).title,
                 _format_value(measured),
                 _format_interval(measured),
                 _format_value(estimated),
@@ -200,8 +202,8 @@ def _version_rows(summary: Summary) -> list[tuple[str, str, str, str, str, str]]
             route,
             f"{performance.predictions:,}",
             f"{performance.labelled:,}",
-            _format_value(performance.figures.get("accuracy")),
-            _format_interval(performance.figures.get("accuracy")),
+            _format_value(performance.figures.get(summary.query.headline)),
+            _format_interval(performance.figures.get(summary.query.headline)),
         )
         for (version, route), performance in summary.by_version.items()
     ]
@@ -215,12 +217,16 @@ def _slice_rows(summary: Summary) -> list[tuple[str, str, str, str, str, str]]:
             part.column,
             part.title,
             f"{part.rows:,}",
-            f"{part.metrics['accuracy']:.4f}",
-            f"{part.intervals['accuracy'].low:.4f} to {part.intervals['accuracy'].high:.4f}",
+            f"{part.metrics[summary.slices.base]:.4f}",
+            _format_ends(part.intervals.get(summary.slices.base)),
             "worse than the rest" if part.worse else "" if part.could_judge else "too few rows",
         )
         for part in summary.slices.slices[:MOST_ROWS]
     ]
+
+
+def _format_ends(interval: Interval | None) -> str:
+    return "–" if interval is None else f"{interval.low:.4f} to {interval.high:.4f}"
 
 
 def _describe_contradiction(summary: Summary) -> str:

@@ -34,7 +34,8 @@ from tiltyard.pipeline.remediation.service_tally import ServiceTally
 from tiltyard.project import Project
 from tiltyard.promotion.context import Workspace
 from tiltyard.registry.alias_history import ROLLED_BACK
-from tiltyard.scoring import SklearnScorer
+from tiltyard.scoring import SklearnNumberScorer, SklearnScorer
+from tiltyard.tasks import predicts_numbers
 
 WORSE = "champion.worse"
 WATCHED = (ERRORS, SLOW, WORSE)
@@ -110,11 +111,8 @@ def _check_accuracy(
         for (row, _), theirs in zip(pairs, predictions, strict=True)
         if theirs
     ]
-    rows, labels = len(compared), [label for _, _, label, _ in compared]
-    became = read_rare_classes(workspace.ledger, project.model_name).became
-    right_new = match_labels([mine for mine, _, _, _ in compared], labels, became)
-    right_before = match_labels([theirs for _, theirs, _, _ in compared], labels, became)
-    leads = [bool(before) - bool(new) for new, before in zip(right_new, right_before, strict=True)]
+    rows, numbers = len(compared), predicts_numbers(project.task)
+    leads = _find_nearer(compared) if numbers else _find_right(compared, workspace, project)
     only_new, only_before = leads.count(-1), leads.count(1)
     units = [unit for *_, unit in compared]
     evidence, limit = _weigh_evidence(leads, units), 1.0 / project.promotion.alpha
@@ -124,13 +122,14 @@ def _check_accuracy(
     return Finding(
         WORSE,
         "error" if worse else "info",
-        "accuracy",
+        "nearness" if numbers else "accuracy",
         score=evidence,
         limit=limit,
         message=f"Of {format_count(rows, 'labelled prediction')}"
         + (f" of {evaluated:,} requests, callers or groups" if evaluated < rows else "")
-        + f", version {history.aliases.previous_champion} alone would have been "
-        f"right on {only_before:,} and version {history.champion} alone was on {only_new:,}."
+        + f", version {history.aliases.previous_champion} "
+        + ("would have been nearer" if numbers else "alone would have been right")
+        + f" on {only_before:,} and version {history.champion} {'was' if numbers else 'alone was'} on {only_new:,}."
         + ("" if worse or needed is None else _describe_needed(evaluated, needed)),
         evidence={
             "e_value": evidence,
@@ -145,6 +144,29 @@ def _check_accuracy(
         status="found" if worse else "clear",
         next_step=advise_rollback(history) if worse else "",
     )
+
+
+_Compared = Sequence[tuple[str, str, str, str | None]]
+"""Of each row the new version's prediction, the previous one's, the label, and the unit."""
+
+
+def _find_right(compared: _Compared, workspace: Workspace, project: Project) -> list[int]:
+    """Of each row 1 where the previous version alone is right, -1 where the new one alone is, else 0."""
+    labels = [label for _, _, label, _ in compared]
+    became = read_rare_classes(workspace.ledger, project.model_name).became
+    new = match_labels([mine for mine, _, _, _ in compared], labels, became)
+    before = match_labels([theirs for _, theirs, _, _ in compared], labels, became)
+    return [bool(theirs) - bool(mine) for mine, theirs in zip(new, before, strict=True)]
+
+
+def _find_nearer(compared: _Compared) -> list[int]:
+    """Of each row 1 where the previous version's number is nearer to the true one, -1 where the new one's is, else 0.
+
+    It is a fair coin where the two are alike, however large errors are: what the evidence needs.
+    """
+    numbers = [(float(mine), float(theirs), float(label)) for mine, theirs, label, _ in compared]
+    distances = [(abs(mine - label), abs(theirs - label)) for mine, theirs, label in numbers]
+    return [(mine > theirs) - (mine < theirs) for mine, theirs in distances]
 
 
 def _weigh_evidence(leads: Sequence[int], units: Sequence[str | None]) -> float:
@@ -198,7 +220,8 @@ def _predict_with_previous(
     """The predictions of a version for recorded inputs; None where it cannot read one."""
     package = workspace.load(workspace.registry.get_version(project.model_name, version=version))
     # scikit-learn itself: for some hundred rows it is not worth compiling anything.
-    scorer = SklearnScorer(package.pipeline, package.manifest.task, package.manifest.columns)
+    kind = SklearnNumberScorer if predicts_numbers(package.manifest.task) else SklearnScorer
+    scorer = kind(package.pipeline, package.manifest.task, package.manifest.columns)
     inputs: list[Any] = [row.input for row, _ in pairs]
     try:
         return list(scorer.score(inputs).labels)

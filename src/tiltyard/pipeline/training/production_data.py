@@ -24,6 +24,7 @@ from tiltyard.data.conform.schema import TableSchema
 from tiltyard.data.content_hash import content_keys, row_digests, uniform_hash
 from tiltyard.data.groups import find_row_groups, key_groups
 from tiltyard.data.loading import read_dataset
+from tiltyard.data.number_labels import read_number
 from tiltyard.data.rare_classes import settle_rare_classes
 from tiltyard.data.split import find_test_rows
 from tiltyard.errors import DataError
@@ -32,6 +33,7 @@ from tiltyard.ledger import Label, Ledger, Prediction
 from tiltyard.ledger.arrivals import is_redacted
 from tiltyard.ledger.records import TEXT_GROUP
 from tiltyard.project import Project, SplitSection
+from tiltyard.tasks import predicts_numbers
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,8 @@ def _read_classes(
     pairs: Sequence[tuple[Prediction, Label]], base: Dataset
 ) -> tuple[list[tuple[Prediction, Label]], dict[str, int]]:
     """The pairs whose label is a class of the base data, spelt as there; and how often each other label came."""
+    if predicts_numbers(base.task):
+        return [(row, label) for row, label in pairs if read_number(label.label) is not None], {}
     codec = LabelCodec(base.classes)
     read, unknown = [], Counter[str]()
     for row, label in pairs:
@@ -167,7 +171,7 @@ def _as_texts(base: Dataset, inputs: pd.Series, pairs: Sequence[tuple[Prediction
     for place in sorted(range(len(readable)), key=lambda place: readable[place][1].at):
         newest[int(keys[place])] = place
     base_keys = content_keys(inputs)
-    labels = {int(key): readable[place][1].label for key, place in newest.items()}
+    labels = {int(key): _read_target(base, readable[place][1]) for key, place in newest.items()}
     said = np.asarray([labels.get(int(key)) for key in base_keys], dtype=object)
     held = np.asarray([label is not None for label in said], dtype=np.bool_)
     wrong = held & (said != base.labels.to_numpy(dtype=object))
@@ -185,6 +189,11 @@ def _as_texts(base: Dataset, inputs: pd.Series, pairs: Sequence[tuple[Prediction
         chosen=np.array([int(keys[place]) not in sampled for place in used], dtype=np.bool_),
         corrections=wrong,
     )
+
+
+def _read_target(base: Dataset, label: Label) -> str | float:
+    """A label as the base data has its labels: the class, or the number."""
+    return float(label.label) if predicts_numbers(base.task) else label.label
 
 
 def _as_table(base: pd.DataFrame, schema: TableSchema, pairs: Sequence[tuple[Prediction, Label]]) -> _Taken:
@@ -222,7 +231,8 @@ def _select_conforming(frame: pd.DataFrame, schema: TableSchema) -> np.ndarray:
 
 
 def _join_rows(base: Dataset, taken: _Taken, project: Project) -> Dataset:
-    labels = pd.Series([label.label for _, label in taken.pairs], dtype=str, name=base.labels.name)
+    dtype: type = float if predicts_numbers(base.task) else str
+    labels = pd.Series([_read_target(base, label) for _, label in taken.pairs], dtype=dtype, name=base.labels.name)
     new = taken.inputs.copy() if isinstance(taken.inputs, pd.DataFrame) else taken.inputs.to_frame()
     new[project.data.label] = labels.to_numpy()
     _place_on_a_side(new, base, taken, project)

@@ -7,6 +7,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from typing import Any
 
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -37,6 +38,7 @@ from tiltyard.serving.model.manager import ModelManager
 from tiltyard.serving.predict.components import ServerComponents
 from tiltyard.serving.predict.endpoint import FastPathApp, PredictEndpoint
 from tiltyard.serving.problem_details import add_handlers
+from tiltyard.tasks import predicts_numbers
 
 # nginx's status for a client that left before the response; nobody receives it.
 CLIENT_CLOSED_REQUEST = 499
@@ -92,7 +94,7 @@ def create_app(
     add_handlers(app)
     app.add_exception_handler(RequestValidationError, on_invalid_url)
     app.add_exception_handler(ClientDisconnect, _on_client_left)
-    describe(app, components, guard, predict_operations(components.options.answer))
+    describe(app, components, guard, _predict_operations(components))
     auth_middleware(app, guard, components.instrumentation)
     return app
 
@@ -131,3 +133,8 @@ def _count_history(components: ServerComponents, until: datetime) -> None:
 
 async def _on_client_left(_request: Request, _error: Exception) -> Response:
     return Response(status_code=CLIENT_CLOSED_REQUEST)
+
+
+def _predict_operations(components: ServerComponents) -> dict[str, Any]:
+    task = components.models.task
+    return predict_operations(components.options.answer, numbers=task is not None and predicts_numbers(task))

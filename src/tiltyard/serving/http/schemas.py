@@ -100,10 +100,18 @@ class ModelInfoResponse(ResponseModel):
     version: str
     alias: str
     task: str
-    classes: list[str]
+    input: Literal["text", "table"] = Field(description="What the model reads.")
+    target: Literal["class", "number"] = Field(description="What it predicts.")
+    classes: list[str] = Field(description="The labels that it knows; empty where it predicts numbers.")
     positive: str | None
     features: list[Feature] = Field(description="Features of a table model; empty for text.")
-    answer_field: str = Field(description="Name of the field that holds the predicted label.")
+    answer_field: str = Field(description="Name of the field that holds the predicted label or number.")
+    interval_coverage: float | None = Field(
+        description="Share of the true numbers that the intervals are to hold; null for classes, and without intervals."
+    )
+    interval_coverage_measured: float | None = Field(
+        description="The share that they held on the test rows of the training; null where there is none."
+    )
     metrics: dict[str, float] = Field(description="Metrics on the test rows, as the version was registered.")
     description: str
     run_id: str | None = Field(description="MLflow run that made it.")
@@ -165,12 +173,28 @@ _WARNINGS = "What training did not know of the input; absent where there is noth
 _RECORDED = "false where the prediction could not be recorded, and the project has it sent all the same; else absent."
 
 
-def prediction_schema(label_field: str) -> type[BaseModel]:
-    """The prediction of one input, whose label stands in the field ``label_field``."""
+_NUMBER_FIELDS: dict[str, Any] = {
+    "interval": (
+        tuple[float | None, float | None] | None,
+        Field(
+            description="The ends between which the true number lies with the stated coverage; null for one that is "
+            "open, and for a version without intervals."
+        ),
+    )
+}
+_CLASS_FIELDS: dict[str, Any] = {
+    "confidence": (float, Field(ge=0, le=1, description="Probability of the predicted label.")),
+    "probabilities": (dict[str, float], Field(description="Probability of each label; they sum to 1.")),
+}
+
+
+def prediction_schema(label_field: str, *, numbers: bool = False) -> type[BaseModel]:
+    """The prediction of one input, whose label (or number) stands in the field ``label_field``."""
     fields: dict[str, Any] = {
-        label_field: (str, Field(description="The predicted label.")),
-        "confidence": (float, Field(ge=0, le=1, description="Probability of the predicted label.")),
-        "probabilities": (dict[str, float], Field(description="Probability of each label; they sum to 1.")),
+        label_field: (float, Field(description="The predicted number."))
+        if numbers
+        else (str, Field(description="The predicted label.")),
+        **(_NUMBER_FIELDS if numbers else _CLASS_FIELDS),
         "model_version": (str, Field(description="Version that predicted.")),
         "prediction_id": (str, Field(description="Its id in the ledger (UUID); report the true label with it.")),
         "recorded": (bool, Field(default=True, description=_RECORDED)),

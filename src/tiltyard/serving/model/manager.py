@@ -24,13 +24,13 @@ from tiltyard.registry.outside_changes import UNEXPLAINED
 from tiltyard.registry.package.manifest import Manifest
 from tiltyard.registry.package.version_loader import VersionLoader
 from tiltyard.registry.ports import VersionInfo
-from tiltyard.scoring import Scorer, make_scorer
+from tiltyard.scoring import Scorer, SklearnNumberScorer, make_scorer
 from tiltyard.serving.model.champion_check import ChampionCheck
 from tiltyard.serving.model.compiled_scorers import CompiledScorers
 from tiltyard.serving.model.last_good import LastGood
 from tiltyard.serving.model.served_version import ServedVersion
 from tiltyard.serving.model.smoke_test import smoke_test
-from tiltyard.tasks import Task, predicts_numbers
+from tiltyard.tasks import Task
 
 log = logging.getLogger(__name__)
 
@@ -233,12 +233,6 @@ class ModelManager:
     def _prepare(self, info: VersionInfo, folder: Path) -> tuple[ServedVersion, dict[str, Any]]:
         """Load, warm up and smoke-test a version from this host's copy of its files."""
         manifest, make = self._load(info, folder)
-        if predicts_numbers(manifest.task):
-            raise ArtifactError(
-                f"Version {info.version} of {info.name} predicts numbers, which this server cannot serve yet.",
-                next_step="Predict with it offline: tiltyard predict --file FILE",
-                code="artifact.numbers-not-served",
-            )
         expected = self.served.task
         if expected is not None and manifest.task != expected:
             raise ArtifactError(
@@ -248,7 +242,7 @@ class ModelManager:
             )
         with self.calls.call(info.version):
             scorer = make()
-            evidence = smoke_test(scorer, manifest)
+            evidence = {**smoke_test(scorer, manifest), **_describe_intervals(scorer)}
         version = ServedVersion(scorer, info, manifest, self.served.alias, folder, _now(), evidence)
         return version, evidence
 
@@ -325,6 +319,15 @@ class ModelManager:
             self._record_event(event)
         except Exception as error:  # noqa: BLE001 - a foreign model may raise anything, and the old one has to stay
             log.warning("The event '%s' of %s could not be recorded: %s", kind, event.subject, error)
+
+
+def _describe_intervals(scorer: Scorer) -> dict[str, float]:
+    """The stated coverage of the intervals of a version's numbers, and the one that its training measured."""
+    intervals = scorer.intervals if isinstance(scorer, SklearnNumberScorer) else None
+    if intervals is None:
+        return {}
+    measured = {"interval_coverage_measured": intervals.measured[0].share} if intervals.measured else {}
+    return {"interval_coverage": intervals.level, **measured}
 
 
 VersionKey = tuple[str, str | None, str | None]

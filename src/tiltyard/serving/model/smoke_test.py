@@ -11,6 +11,7 @@ import numpy as np
 from tiltyard.errors import ArtifactError
 from tiltyard.registry.package.manifest import Manifest
 from tiltyard.scoring import Scorer
+from tiltyard.tasks import predicts_numbers
 
 # Far above what the order of a sum can do (1e-13), far below what another library version does.
 TOLERANCE = 1e-9
@@ -28,7 +29,7 @@ def smoke_test(scorer: Scorer, manifest: Manifest) -> dict[str, Any]:
         microseconds, alone and in a batch of all of them.
 
     Raises:
-        ArtifactError: a probability differs by more than ``TOLERANCE``, or the labels differ.
+        ArtifactError: a probability (a number, relatively) differs by more than ``TOLERANCE``, or the labels differ.
     """
     if scorer.classes != tuple(manifest.classes):
         raise ArtifactError(
@@ -40,12 +41,10 @@ def smoke_test(scorer: Scorer, manifest: Manifest) -> dict[str, Any]:
     samples = manifest.samples
     if not samples.inputs:
         return {"rows": 0, "largest_difference": None, "microseconds_alone": None, "microseconds_batched": None}
-    predicted = scorer.score(samples.inputs).probabilities
-    expected = np.asarray(samples.probabilities, dtype=np.float64)
-    difference = float(np.max(np.abs(predicted - expected))) if predicted.shape == expected.shape else float("inf")
+    difference = _measure_difference(scorer, manifest)
     if not difference <= TOLERANCE:
         raise ArtifactError(
-            f"The version does not predict as it did at training: probabilities differ by up to {difference:.3g}.",
+            f"The version does not predict as it did at training: predictions differ by up to {difference:.3g}.",
             next_step="Install the library versions that its manifest names, or train it anew.",
             code="artifact.other-answers",
         )
@@ -57,6 +56,18 @@ def smoke_test(scorer: Scorer, manifest: Manifest) -> dict[str, Any]:
         "microseconds_alone": _measure_microseconds(scorer, [[row] for row in samples.inputs]),
         "microseconds_batched": _measure_microseconds(scorer, [samples.inputs]),
     }
+
+
+def _measure_difference(scorer: Scorer, manifest: Manifest) -> float:
+    """The largest difference of a probability from the training's; of numbers, as a share of the largest number."""
+    samples = manifest.samples
+    scores = scorer.score(samples.inputs)
+    predicted: Any = scores.probabilities if scores.numbers is None else scores.numbers
+    expected = np.asarray(samples.numbers if predicts_numbers(manifest.task) else samples.probabilities, np.float64)
+    if predicted.shape != expected.shape:
+        return float("inf")
+    unit = 1.0 if scores.numbers is None else max(float(np.max(np.abs(expected))), np.finfo(np.float64).tiny)
+    return float(np.max(np.abs(predicted - expected))) / unit
 
 
 def _measure_microseconds(scorer: Scorer, batches: Sequence[Sequence[Mapping[str, Any]]]) -> float:

@@ -78,13 +78,16 @@ def write_scored(rows: Sequence[Row], predictions: Sequence[Prediction], warning
     """
     own = list(dict.fromkeys(name for row in rows for name in row))
     classes = list(predictions[0].probabilities)
-    added = [field, "confidence", *(f"probability_{name}" for name in classes), "model_version", "prediction_id"]
+    numbers = predictions[0].confidence is None
+    certainty = ["interval_low", "interval_high"] if numbers else ["confidence", *map("probability_{}".format, classes)]
+    added = [field, *certainty, "model_version", "prediction_id"]
     added += ["warnings"] if warnings is not None else []
     table: list[list[object]] = []
     for place, (row, item) in enumerate(zip(rows, predictions, strict=True)):
         shares = [item.probabilities.get(name, "") for name in classes]
+        sure: Sequence[object] = (item.interval or (None, None)) if numbers else (item.confidence, *shares)
         cells: list[object] = [row.get(name) for name in own]
-        cells += [item.label, item.confidence, *shares, item.version, item.id]
+        cells += [item.label, *sure, item.version, item.id]
         if warnings is not None:
             cells.append("; ".join(f"'{found.field}' {found.message}" for found in warnings[place]))
         table.append(cells)

@@ -116,6 +116,9 @@ class Metrics:
         with self._lock:
             self._batches.add(len(rows))
             for (version, decision), same in groups.items():
+                if same[0].confidence < 0:  # numbers: nearly all different, and without a confidence
+                    self._predictions[version, decision, ""] += len(same)
+                    continue
                 for label, count in Counter([row.label for row in same]).items():
                     self._predictions[version, decision, label] += count
                 self._confidence[version].add_all([row.confidence for row in same])

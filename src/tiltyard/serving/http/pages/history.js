@@ -64,11 +64,16 @@ function historyRow(item) {
   time.title = item.prediction_id;
   const cell = element("td");
   cell.append(time);
-  const share = element("span", undefined, "bar");
-  share.append(element("span"));
-  fill(share, item.confidence);
   const confidence = element("td", undefined, "number");
-  confidence.append(share, element("span", percent(item.confidence)));
+  if (item.confidence === null) {
+    const ends = (item.interval ?? []).map((end) => (end === null ? "open" : end.toLocaleString()));
+    confidence.append(element("span", ends.join(" to ") || "–"));
+  } else {
+    const share = element("span", undefined, "bar");
+    share.append(element("span"));
+    fill(share, item.confidence);
+    confidence.append(share, element("span", percent(item.confidence)));
+  }
   const input = element("td", undefined, "input");
   const words = element("span", item.input);
   words.title = item.input;

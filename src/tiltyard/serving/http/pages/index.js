@@ -70,7 +70,7 @@ function showCards(health) {
 }
 
 function buildForm() {
-  const isText = model.task.startsWith("text-");
+  const isText = model.input === "text";
   get("text-input").hidden = !isText;
   const fields = get("feature-inputs");
   fields.hidden = isText;
@@ -89,7 +89,7 @@ function buildForm() {
 }
 
 function exampleInput() {
-  if (model.task.startsWith("text-")) return { text: "" };
+  if (model.input === "text") return { text: "" };
   return { features: Object.fromEntries(model.features.map((feature) => [feature.name, feature.example])) };
 }
 
@@ -131,7 +131,7 @@ function valueOf(field) {
 }
 
 function formRequest() {
-  if (model.task.startsWith("text-")) {
+  if (model.input === "text") {
     const text = get("text").value;
     if (!text.trim()) throw new Error("Write a text first.");
     return { text };
@@ -151,7 +151,7 @@ function jsonRequest() {
   } catch (error) {
     throw new Error(`This is not JSON: ${error.message}`);
   }
-  const isText = model.task.startsWith("text-");
+  const isText = model.input === "text";
   const [one, many] = isText ? ["text", "texts"] : ["features", "instances"];
   const open = (item) => (item !== null && typeof item === "object" && one in item ? item[one] : item);
   if (Array.isArray(content)) return { [many]: content.map(open) };
@@ -163,7 +163,7 @@ const mode = () => document.querySelector("input[name=mode]:checked").value;
 
 function setMode() {
   for (const name of ["form", "json", "file"]) get(`${name}-input`).hidden = mode() !== name;
-  const hints = { form: model && !model.task.startsWith("text-") ? "An empty field means: not known." : "or press Ctrl + Enter", json: "or press Ctrl + Enter", file: "" };
+  const hints = { form: model && model.input !== "text" ? "An empty field means: not known." : "or press Ctrl + Enter", json: "or press Ctrl + Enter", file: "" };
   get("form-hint").textContent = hints[mode()];
   get("error").textContent = "";
 }

@@ -24,11 +24,32 @@ function listWarnings(lines) {
 
 const warningLine = (one) => `'${one.field}' ${one.message}`;
 
+const isNumber = () => model.target === "number";
+
+/** The interval of a number in place of a confidence. */
+function showInterval(title, text) {
+  get("no-result").hidden = true;
+  get("result").hidden = false;
+  get("confidence-title").textContent = title;
+  get("confidence").textContent = text;
+  get("confidence-bar").hidden = true;
+  get("probabilities-title").textContent = "";
+  get("probabilities").replaceChildren();
+}
+
+const writeEnd = (end) => (end === null ? "open" : end.toLocaleString());
+const writeInterval = (ends) => (ends === null ? "none" : `${writeEnd(ends[0])} to ${writeEnd(ends[1])}`);
+
 /** The prediction of one input. */
 function showPrediction(prediction) {
-  showConfidence("Confidence", prediction.confidence);
-  get("label").textContent = prediction[model.answer_field];
-  showProbabilities("Probabilities", prediction.probabilities);
+  if (isNumber()) {
+    showInterval("Interval", writeInterval(prediction.interval));
+    get("label").textContent = prediction[model.answer_field].toLocaleString();
+  } else {
+    showConfidence("Confidence", prediction.confidence);
+    get("label").textContent = prediction[model.answer_field];
+    showProbabilities("Probabilities", prediction.probabilities);
+  }
   listWarnings((prediction.warnings ?? []).map(warningLine));
   get("spread").hidden = true;
   get("facts").hidden = false;
@@ -37,6 +58,15 @@ function showPrediction(prediction) {
 }
 
 function showSummary(summary) {
+  if (isNumber()) {
+    showInterval("Rows", summary.rows.toLocaleString());
+    get("label").textContent = "Numbers";
+    listWarnings(summary.warnings ? [`${summary.warnings.toLocaleString()} rows hold what training did not know.`] : []);
+    get("spread").hidden = true;
+    get("facts").hidden = true;
+    get("download-line").hidden = true;
+    return;
+  }
   const labels = Object.entries(summary.by_label);
   showConfidence("Mean confidence", summary.mean_confidence);
   get("label").textContent = labels.map(([name, count]) => `${name} ${count.toLocaleString()}`).join(", ");
@@ -55,6 +85,10 @@ function showSummary(summary) {
 
 /** The predictions of a list of inputs. */
 function showMany(predictions) {
+  if (isNumber()) {
+    showSummary({ rows: predictions.length, warnings: predictions.filter((item) => item.warnings?.length).length });
+    return;
+  }
   const byLabel = {}, means = {};
   const counts = Array(10).fill(0);
   let confidence = 0;

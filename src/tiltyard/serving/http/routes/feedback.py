@@ -33,6 +33,7 @@ from tiltyard.serving.predict.bodies.json_values import ValueLimit, refuse_surpl
 from tiltyard.serving.predict.components import ServerComponents
 from tiltyard.serving.predict.requests import RequestHead, check_media_type
 from tiltyard.serving.problem_details import FieldProblem, RequestError, invalid_fields
+from tiltyard.tasks import predicts_numbers
 
 MOST_LABELS = 10_000
 _LARGEST_BODY = 8 * 1024 * 1024
@@ -191,10 +192,10 @@ def feedback_routes(components: ServerComponents) -> APIRouter:
         """Report the true label of one prediction, or `labels` of many; late, again, or corrected.
 
         The label with the latest `at` counts; of those with the same, the one reported last. A label that is not a
-        class of the model, or lies in the future, refuses the request. A class that training set aside is accepted
-        with a note. A key that was used for several predictions means the last one made until `at`. The results name
-        unknown predictions and ambiguous keys one by one; a single
-        unknown one is 404, a single ambiguous one 409.
+        class of the model (or a number, where it predicts numbers), or lies in the future, refuses the request. A class
+        that training set aside is accepted with a note. A key that was used for several predictions means the last one
+        made until `at`. The results name unknown predictions and ambiguous keys one by one; a single unknown one is
+        404, a single ambiguous one 409.
         """
         head = RequestHead.from_headers(request.scope["headers"])
         check_media_type(head)
@@ -232,7 +233,12 @@ def _record_labels(components: ServerComponents, given: Sequence[OneLabel], call
         for item in given
     ]
     checked = check_labels(
-        components.ledger, components.models.served.model_name, reported, codec=_find_codec(components), now=now
+        components.ledger,
+        components.models.served.model_name,
+        reported,
+        codec=_find_codec(components),
+        numbers=_serves_numbers(components),
+        now=now,
     )
     _refuse_fields(checked)
     unknown = frozenset(components.ledger.record_labels([one.label for one in checked if one.label]).unknown)
@@ -268,7 +274,12 @@ def _make_result(item: OneLabel, checked: CheckedLabel, unknown: frozenset[str])
 
 def _find_codec(components: ServerComponents) -> LabelCodec | None:
     current = components.models.current
-    return LabelCodec(current.manifest.classes) if current else None
+    return LabelCodec(current.manifest.classes) if current and current.manifest.classes else None
+
+
+def _serves_numbers(components: ServerComponents) -> bool:
+    task = components.models.task
+    return task is not None and predicts_numbers(task)
 
 
 def _refuse_single(result: LabelResult) -> RequestError | NotFoundError:

@@ -42,7 +42,7 @@ class ScoredFile(ResponseModel):
     name: str = Field(description="A name for the file with the predictions.")
     rows: int
     by_label: dict[str, int] = Field(description="Number of rows of each predicted label.")
-    mean_confidence: float
+    mean_confidence: float | None = Field(description="Null for predicted numbers.")
     mean_probabilities: dict[str, float]
     confidence_counts: list[int] = Field(description="Rows by confidence, in ten bins from 0 to 1.")
     warnings: int = Field(description="Rows that hold something that training did not know.")
@@ -136,12 +136,13 @@ def _take_part(inputs: PredictionRequest, start: int, size: int) -> PredictionRe
 
 def _summarise(name: str, predictions: Sequence[Prediction], warnings: Warnings | None, content: str) -> ScoredFile:
     total = len(predictions)
-    bins = Counter(min(9, int(item.confidence * 10)) for item in predictions)
+    confidences = [item.confidence for item in predictions if item.confidence is not None]
+    bins = Counter(min(9, int(confidence * 10)) for confidence in confidences)
     return ScoredFile(
         name=name,
         rows=total,
-        by_label=dict(Counter(item.label for item in predictions).most_common()),
-        mean_confidence=sum(item.confidence for item in predictions) / total,
+        by_label=dict(Counter(item.label for item in predictions if item.confidence is not None).most_common()),
+        mean_confidence=sum(confidences) / len(confidences) if confidences else None,
         mean_probabilities={
             label: sum(item.probabilities.get(label, 0.0) for item in predictions) / total
             for label in predictions[0].probabilities

@@ -29,7 +29,8 @@ class RecordedPrediction(ResponseModel):
     at: datetime = Field(description="When it was made, UTC.")
     input: str = Field(description=f"The input as one line of at most {_LONGEST_INPUT} characters.")
     label: str
-    confidence: float
+    confidence: float | None = Field(description="Null for a predicted number.")
+    interval: tuple[float | None, float | None] | None = Field(description="Of a predicted number; else null.")
     model_version: str
     route: str = Field(description="The alias that predicted.")
     latency_ms: float | None = Field(description="Null for one that nobody measured.")
@@ -75,6 +76,7 @@ def _find_predictions(ledger: Ledger, model: str, search: str, label: str, limit
             input=_shorten(full_text(item.input)),
             label=item.label,
             confidence=item.confidence,
+            interval=item.interval,
             model_version=item.version,
             route=item.route,
             latency_ms=item.latency_ms,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
+from tiltyard.ledger.records import Prediction
 from tiltyard.libraries import installed_version
 from tiltyard.serving.http.openapi import body_of, problem_responses
 from tiltyard.serving.http.schemas import ResponseModel, UnknownValue, list_unknown_values
@@ -20,14 +22,31 @@ CSV = "text/csv"
 class InvocationResponse(ResponseModel):
     """The predictions; MLflow's clients read the first field, and ignore the others."""
 
-    predictions: list[str] = Field(description="The predicted label of each input, in their order.")
-    probabilities: list[dict[str, float]] = Field(description="The probability of each label.")
+    predictions: list[str | float] = Field(
+        description="The predicted label, or the predicted number, of each input, in their order."
+    )
+    probabilities: list[dict[str, float]] | None = Field(
+        default=None, description="The probability of each label; absent for numbers."
+    )
+    intervals: list[tuple[float | None, float | None] | None] | None = Field(
+        default=None, description="The two ends of each number's interval, null where one is open; absent for classes."
+    )
     prediction_ids: list[str] = Field(description="Their ids in the ledger.")
     model_version: str = Field(description="Version that predicted.")
     recorded: bool = Field(description="Whether they are in the ledger; false only under the policy 'available'.")
     warnings: list[list[UnknownValue]] | None = Field(
         default=None, description="What training did not know of each input; absent where there is nothing to say."
     )
+
+
+def _describe_predictions(predictions: Sequence[Prediction]) -> dict[str, Any]:
+    if predictions[0].confidence is None:
+        numbers = [float(item.label) for item in predictions]
+        return {"predictions": numbers, "intervals": [item.interval for item in predictions]}
+    return {
+        "predictions": [item.label for item in predictions],
+        "probabilities": [dict(item.probabilities) for item in predictions],
+    }
 
 
 def invocation_routes(components: ServerComponents) -> APIRouter:
@@ -64,8 +83,7 @@ def invocation_routes(components: ServerComponents) -> APIRouter:
             result = await components.predictions.predict(request.scope, request.receive, head, inputs)
         predictions = result.predictions
         return InvocationResponse(
-            predictions=[item.label for item in predictions],
-            probabilities=[dict(item.probabilities) for item in predictions],
+            **_describe_predictions(predictions),
             prediction_ids=[item.id for item in predictions],
             model_version=predictions[0].version,
             recorded=result.recorded,

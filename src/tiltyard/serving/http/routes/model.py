@@ -13,6 +13,7 @@ from tiltyard.serving.http.openapi import problem_responses
 from tiltyard.serving.http.schemas import ModelInfoResponse, ReloadResponse
 from tiltyard.serving.model.served_version import ServedVersion
 from tiltyard.serving.predict.components import ServerComponents
+from tiltyard.tasks import TASKS
 
 
 def model_routes(components: ServerComponents) -> APIRouter:
@@ -55,10 +56,14 @@ def _model_info(version: ServedVersion, answer_field: str) -> ModelInfoResponse:
         version=info.version,
         alias=version.alias,
         task=manifest.task,
+        input=TASKS[manifest.task].input,
+        target=TASKS[manifest.task].target,
         classes=list(manifest.classes),
         positive=manifest.positive,
         features=describe_features(manifest),
         answer_field=answer_field,
+        interval_coverage=version.evidence.get("interval_coverage"),
+        interval_coverage_measured=version.evidence.get("interval_coverage_measured"),
         metrics=dict(info.metrics or manifest.metrics),
         description=info.description or "",
         run_id=info.run_id,

@@ -38,13 +38,14 @@ def predict_routes(endpoint: PredictEndpoint) -> list[PredictRoute]:
     return [PredictRoute(path, endpoint, methods=["POST"], include_in_schema=False) for path in PATHS]
 
 
-def predict_operations(label_field: str) -> dict[str, Any]:
+def predict_operations(label_field: str, *, numbers: bool = False) -> dict[str, Any]:
     """What the OpenAPI document shows of them: ``paths`` without their bodies, and ``schemas``.
 
     Args:
         label_field: name of the field that holds the predicted label.
+        numbers: whether that is a number.
     """
-    prediction = prediction_schema(label_field)
+    prediction = prediction_schema(label_field, numbers=numbers)
     models = {"Prediction": prediction, "Predictions": predictions_schema(prediction)}
     paths = {
         "/predict": _operation(

@@ -15,6 +15,8 @@ from tiltyard.serving.http.schemas import ResponseModel, UnknownValue
 from tiltyard.serving.model.served_version import ServedVersion
 from tiltyard.serving.predict.components import ServerComponents
 from tiltyard.serving.predict.protocols.v2 import (
+    NUMBER_OUTPUTS,
+    OUTPUTS,
     InferenceRequest,
     input_metadata,
     output_metadata,
@@ -201,9 +203,10 @@ async def _infer(components: ServerComponents, request: Request, name: str, vers
         length = _header_length(request, head)
         limit = components.predictions.shape(many=True).value_limit
     columns = current.known_columns
+    wanted = OUTPUTS if current.scorer.classes else NUMBER_OUTPUTS
     with components.predictions.bodies.hold() as held:
         inference = await components.predictions.read(
-            held, head, request.receive, lambda body: read_inference(body, length, columns, limit)
+            held, head, request.receive, lambda body: read_inference(body, length, columns, limit, wanted)
         )
         result = await components.predictions.predict(
             request.scope, request.receive, head, inference.inputs, champion_only=version is not None

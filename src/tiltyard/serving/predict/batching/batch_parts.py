@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from tiltyard.ledger.codec import PredictionRow
 from tiltyard.ledger.records import Assignment, is_in_share
@@ -98,7 +97,7 @@ def _predict_singles(batch: Sequence[BatchPart], version: ServedVersion, policy:
         scores = version.scorer.score([part.inputs[0] for part in batch])
     except Exception:  # noqa: BLE001 - scoring them one by one finds the request that fails
         return None
-    if len(scores.probabilities) != len(batch) or not np.isfinite(scores.probabilities).all():
+    if len(scores.labels) != len(batch) or not scores.are_finite:
         return None
     rows = make_single_rows(batch, scores, version)
     if rows is None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from time import perf_counter
 from typing import Any, Protocol
 
 import msgspec
 
 from tiltyard.errors import InputError
-from tiltyard.ledger.codec import PredictionRow
+from tiltyard.ledger.codec import NUMBER_CONFIDENCE, PredictionRow
 from tiltyard.ledger.records import new_id
 from tiltyard.ledger.storable import encode_json
 from tiltyard.scoring import InputWarning, Scores, Warnings
@@ -61,12 +62,10 @@ def make_rows(request: ScoredRequest, scores: Scores, version: ServedVersion) ->
     at_us = time.time_ns() // 1000
     latency = (perf_counter() - request.accepted) * 1000.0
     project, number, route = version.info.name, version.info.version, version.alias
-    classes = version.scorer.classes
     rows = []
-    for position, (item, label, row) in enumerate(
-        zip(request.inputs, scores.labels, scores.probabilities.tolist(), strict=True)
+    for position, (item, (label, confidence, certainty)) in enumerate(
+        zip(request.inputs, _describe_scores(scores, version.scorer.classes), strict=True)
     ):
-        probabilities = dict(zip(classes, row, strict=True))
         try:
             stored = encode_json(item)
         except ValueError as error:
@@ -83,10 +82,10 @@ def make_rows(request: ScoredRequest, scores: Scores, version: ServedVersion) ->
                 number,
                 route,
                 label,
-                probabilities[label],
+                confidence,
                 latency,
                 request.keys[position] if request.keys else None,
-                _encode(probabilities).decode(),
+                certainty,
                 stored,
                 request.unit,
                 request.assignment,
@@ -109,10 +108,9 @@ def make_single_rows(
     """
     at_us, now = time.time_ns() // 1000, perf_counter()
     project, number, route = version.info.name, version.info.version, version.alias
-    classes = version.scorer.classes
     rows = []
-    for part, label, row in zip(requests, scores.labels, scores.probabilities.tolist(), strict=True):
-        probabilities = dict(zip(classes, row, strict=True))
+    described = _describe_scores(scores, version.scorer.classes)
+    for part, (label, confidence, certainty) in zip(requests, described, strict=True):
         try:
             stored = encode_json(part.inputs[0])
         except ValueError:
@@ -125,10 +123,10 @@ def make_single_rows(
                 number,
                 route,
                 label,
-                probabilities[label],
+                confidence,
                 (now - part.accepted) * 1000.0,
                 part.keys[0] if part.keys else None,
-                _encode(probabilities).decode(),
+                certainty,
                 stored,
                 part.unit,
                 part.assignment,
@@ -137,10 +135,27 @@ def make_single_rows(
     return rows
 
 
+def _describe_scores(scores: Scores, classes: Sequence[str]) -> Iterator[tuple[str, float, str]]:
+    """Of each input the label, and what the ledger keeps of its certainty: the columns of confidence and probabilities.
+
+    Of a number that is the mark of numbers, and the two ends of its interval; none for no interval.
+    """
+    if scores.numbers is None:
+        for label, row in zip(scores.labels, scores.probabilities.tolist(), strict=True):
+            probabilities = dict(zip(classes, row, strict=True))
+            yield label, probabilities[label], _encode(probabilities).decode()
+        return
+    ends = [()] * len(scores.labels) if scores.intervals is None else scores.intervals.tolist()
+    for label, pair in zip(scores.labels, ends, strict=True):
+        # JSON has no infinity: an end that is open is null.
+        yield label, NUMBER_CONFIDENCE, _encode([end if math.isfinite(end) else None for end in pair]).decode()
+
+
 def prediction_json(
     row: PredictionRow, field: str, *, recorded: bool = True, warnings: Sequence[InputWarning] = ()
 ) -> bytes:
-    """The JSON of a prediction: the label under the project's name for it, confidence, probabilities, version and id.
+    """The JSON of a prediction: the label under the project's name for it, confidence, probabilities, version and id;
+    or the number, its interval, version and id.
 
     Only a prediction that is not in the ledger says so (``"recorded": false``), and only one of an unusual input has
     ``"warnings"``.
@@ -161,13 +176,13 @@ def predictions_json(
 
 
 def _response_fields(row: PredictionRow, field: str, warnings: Sequence[InputWarning]) -> dict[str, Any]:
-    content = {
-        field: row.label,
-        "confidence": row.confidence,
-        "probabilities": msgspec.Raw(row.probabilities),
-        "model_version": row.version,
-        "prediction_id": row.id,
-    }
+    content: dict[str, Any]
+    if row.confidence == NUMBER_CONFIDENCE:
+        interval = None if row.probabilities == "[]" else msgspec.Raw(row.probabilities)
+        content = {field: float(row.label), "interval": interval}
+    else:
+        content = {field: row.label, "confidence": row.confidence, "probabilities": msgspec.Raw(row.probabilities)}
+    content |= {"model_version": row.version, "prediction_id": row.id}
     if warnings:
         content["warnings"] = warnings
     return content

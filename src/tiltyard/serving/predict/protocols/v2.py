@@ -36,6 +36,8 @@ from tiltyard.serving.predict.protocols.tensors import (
 from tiltyard.serving.problem_details import FieldProblem, RequestError, invalid_fields
 
 BINARY_SIZE = "binary_data_size"
+OUTPUTS = ("label", "probabilities", "prediction_id")
+NUMBER_OUTPUTS = ("prediction", "interval", "prediction_id")
 _LONGEST_NAME = 80
 _DATATYPE: dict[InputKind, str] = {"number": "FP64", "boolean": "BOOL", "text": BYTES, "time": BYTES, "any": BYTES}
 
@@ -97,7 +99,11 @@ class Output:
 
 
 def read_inference(
-    body: bytes | bytearray, header_length: int | None, columns: InputColumns | TextColumns, limit: ValueLimit
+    body: bytes | bytearray,
+    header_length: int | None,
+    columns: InputColumns | TextColumns,
+    limit: ValueLimit,
+    outputs: tuple[str, ...] = OUTPUTS,
 ) -> Inference:
     """Read a request.
 
@@ -106,6 +112,7 @@ def read_inference(
         header_length: bytes of the JSON, where tensors follow it.
         columns: the columns that the model knows, of a table or of texts.
         limit: how many values it may hold.
+        outputs: names of the tensors that the model returns.
 
     Raises:
         RequestError: it is not a request of the protocol, not one for this model, or too large.
@@ -123,8 +130,8 @@ def read_inference(
     _check_sizes(request.inputs, limit)
     tensors = _tensor_values(request.inputs, memoryview(body)[split:])
     for position, output in enumerate(request.outputs or ()):
-        if output.name not in OUTPUTS:
-            message = f"is {output.name!r:.80}, and has to be one of {', '.join(OUTPUTS)}"
+        if output.name not in outputs:
+            message = f"is {output.name!r:.80}, and has to be one of {', '.join(outputs)}"
             raise invalid_fields([FieldProblem(f"outputs[{position}].name", message)])
     return Inference(_read_rows(request, tensors, columns), request)
 
@@ -134,21 +141,33 @@ def output_tensors(
 ) -> list[Output]:
     """The tensors of a response: those that the request names, in its order."""
     rows, named = len(predictions), {"classes": list(classes)}
-    every = {
-        "label": Output("label", BYTES, (rows,), [item.label for item in predictions], {}),
-        "probabilities": Output(
-            "probabilities",
-            "FP64",
-            (rows, len(classes)),
-            [item.probabilities.get(name, 0.0) for item in predictions for name in classes],
-            named,
-        ),
-        "prediction_id": Output("prediction_id", BYTES, (rows,), [item.id for item in predictions], {}),
-    }
+    ids = Output("prediction_id", BYTES, (rows,), [item.id for item in predictions], {})
+    every = (
+        _number_tensors(predictions) | {ids.name: ids}
+        if predictions[0].confidence is None
+        else {
+            "label": Output("label", BYTES, (rows,), [item.label for item in predictions], {}),
+            "probabilities": Output(
+                "probabilities",
+                "FP64",
+                (rows, len(classes)),
+                [item.probabilities.get(name, 0.0) for item in predictions for name in classes],
+                named,
+            ),
+            ids.name: ids,
+        }
+    )
     return [every[output.name] for output in request.outputs] if request.outputs else list(every.values())
 
 
-OUTPUTS = ("label", "probabilities", "prediction_id")
+def _number_tensors(predictions: Sequence[Prediction]) -> dict[str, Output]:
+    """The tensors of predicted numbers; an end of an interval that is open is NaN, in JSON null."""
+    rows = len(predictions)
+    ends = [end for item in predictions for end in item.interval or (None, None)]
+    return {
+        "prediction": Output("prediction", "FP64", (rows,), [float(item.label) for item in predictions], {}),
+        "interval": Output("interval", "FP64", (rows, 2), [math.nan if end is None else end for end in ends], {}),
+    }
 
 
 def write_response(
@@ -199,7 +218,13 @@ def input_metadata(columns: InputColumns | TextColumns) -> list[dict[str, Any]]:
 
 
 def output_metadata(classes: Sequence[str]) -> list[dict[str, Any]]:
-    """The tensors that a model returns."""
+    """The tensors that a model returns; one without classes predicts numbers."""
+    if not classes:
+        return [
+            {"name": "prediction", "datatype": "FP64", "shape": [-1]},
+            {"name": "interval", "datatype": "FP64", "shape": [-1, 2]},
+            {"name": "prediction_id", "datatype": BYTES, "shape": [-1]},
+        ]
     return [
         {"name": "label", "datatype": BYTES, "shape": [-1]},
         {
@@ -303,7 +328,7 @@ def _binary_outputs(request: InferenceRequest) -> frozenset[str]:
     """The names of the tensors that the request wants as bytes."""
     every = bool(request.parameters.get("binary_data_output"))
     if request.outputs is None:
-        return frozenset(OUTPUTS) if every else frozenset()
+        return frozenset((*OUTPUTS, *NUMBER_OUTPUTS)) if every else frozenset()
     return frozenset(output.name for output in request.outputs if output.parameters.get("binary_data", every))
 
 
