@@ -17,7 +17,7 @@ from tiltyard.models.tfidf import vectoriser
 from tiltyard.scoring.explanations import explain
 from tiltyard.scoring.factory import compile_scorer
 from tiltyard.scoring.table.columns import InputColumns
-from tiltyard.tasks import Task
+from tiltyard.tasks import Task, predicts_numbers, reads_text
 
 _TEXTS = ["a warm and funny film", "dull, slow and far too long", "I loved every minute of it", "what a wäste of time"]
 
@@ -42,7 +42,7 @@ def compile_profiles_and_tables() -> None:
         {"age": 18, "income": None, "plan": "other"},
     ]
     for name, candidate in CANDIDATES.items():
-        if candidate.task == "tabular-classification":
+        if not reads_text(candidate.task) and not predicts_numbers(candidate.task):
             _score_rows(name, frame, columns, rows)
 
 
