@@ -22,12 +22,14 @@ import json
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psutil
 from rich.console import Console
 from rich.table import Table
 
@@ -59,6 +61,7 @@ from benchmarks.serving_bench.subjects import (
 from benchmarks.serving_bench.systems import HOST, SYSTEMS, Stand
 
 NAMES = ("before", "after")
+SETTLED_SECONDS = 12.0
 TILTYARD = replace(SYSTEMS["tiltyard"], requirements=("tiltyard",))  # an environment apart, nothing of ours in its path
 console = Console(stderr=True)
 
@@ -146,6 +149,8 @@ def _compare(
             with console.status(f"The build {name} starts"):
                 processes.append(running.enter_context(run_server(TILTYARD, stand, ours)))
             stands.append(stand)
+        with console.status("Processes that only a start needs end"):
+            _wait_until_settled(processes)
         found = []
         for kind, inputs in kinds.items():
             bodies = [json.dumps({"text": text}).encode() for text in inputs]
@@ -156,6 +161,17 @@ def _compare(
             ]
             found.append(_measure_kind(kind, servers, options))
         return found, [resident_megabytes(process) for process in processes]
+
+
+def _wait_until_settled(servers: Sequence[psutil.Process]) -> None:
+    """Wait until the processes of all servers are the same ones for a while: the time of one that ends is lost."""
+    begun = since = time.monotonic()
+    before: set[int] = set()
+    while time.monotonic() - since < SETTLED_SECONDS and time.monotonic() - begun < 10 * SETTLED_SECONDS:
+        now = {process.pid for server in servers for process in server.children(recursive=True)}
+        if now != before:
+            before, since = now, time.monotonic()
+        time.sleep(0.5)
 
 
 def _prepare_stand(build: Build, project: Path, folder: Path) -> Stand:
