@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import fcntl
+import importlib
 import logging
 import multiprocessing
+import os
+import pickle
 import shutil
 import tempfile
 import traceback
@@ -57,6 +60,50 @@ def check_cuts(cuts: Iterable[Cut], workers: int) -> Iterator[Checked]:
         yield from pool.imap_unordered(_check, cuts, chunksize=AT_ONCE)
 
 
+def check_apart(story: str, root: Path, marks: Sequence[Mapping[str, Any]]) -> Verdict:
+    """Start a story's recovery in a folder, in a new process where the story wants that."""
+    if not STORIES[story].imports:
+        return check_folder(story, root, marks)
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        with os.fdopen(writing, "wb") as stream:
+            pickle.dump(check_folder(story, root, marks), stream)
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as stream:
+        content = stream.read()
+    os.waitpid(pid, 0)
+    verdict: Verdict = pickle.loads(content)  # of our own process
+    return verdict
+
+
+def prepare_apart(story: str, root: Path) -> None:
+    """Make what is there before a story, in a new process: what it opened is open nowhere else.
+
+    Raises:
+        RuntimeError: it fails.
+    """
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            STORIES[story].prepare(root)
+            status = 0
+        except Exception:  # noqa: BLE001 - the process ends here
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    if os.waitpid(pid, 0)[1] != 0:
+        raise RuntimeError(f"The story '{story}' cannot be prepared.")
+
+
+def import_late(story: str) -> None:
+    """Import what the checks of a story import late, so that the processes of the checks have it."""
+    for module in STORIES[story].imports:
+        importlib.import_module(module)
+
+
 def check_folder(story: str, root: Path, marks: Sequence[Mapping[str, Any]]) -> Verdict:
     """Start a story's recovery in a folder."""
     verdict = Verdict()
@@ -91,4 +138,4 @@ def _check(cut: Cut) -> Checked:
     with (cut.root.parent / "lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         write_state(cut.state, cut.root)
-        return Checked(cut.column, cut.moment, check_folder(cut.story, cut.root, cut.marks))
+        return Checked(cut.column, cut.moment, check_apart(cut.story, cut.root, cut.marks))

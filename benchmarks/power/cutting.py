@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from benchmarks.power.checking import Cut, check_cuts
+from benchmarks.power.checking import Cut, check_cuts, import_late, prepare_apart
 from benchmarks.power.disk import KINDS, NAME_RULES, Kind, NameRule, State
 from benchmarks.power.replay import Moment, Replay
 from benchmarks.power.starter import Run, Starter
-from benchmarks.power.stories import STORIES
 from benchmarks.power.syscalls import read_calls
 from benchmarks.power.tally import Tally
 
@@ -46,6 +45,7 @@ def cut_story(story: str, cuts: int, seed: str, workers: int) -> dict[str, Tally
             run = record_story(starter, story, scratch)
         tallies = {f"{kind}, {rule}": Tally() for kind in KINDS for rule in NAME_RULES}
         chosen = _choose_cuts(run, cuts, seed)
+        import_late(story)
         for checked in check_cuts(chosen, workers):
             tallies[checked.column].count(checked.verdict, f"moment {checked.moment}")
         return tallies
@@ -91,7 +91,7 @@ def record_story(starter: Starter, story: str, scratch: Path) -> RecordedRun:
     """
     root = scratch / "root"
     root.mkdir()
-    STORIES[story].prepare(root)
+    prepare_apart(story, root)
     shutil.copytree(root, scratch / "before")
     run = starter.run(root, scratch)
     wrong = [mark for mark in run.marks if mark["kind"] in ("refused", "traceback")]

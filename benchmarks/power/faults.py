@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from benchmarks.power.checking import check_folder, write_state
+from benchmarks.power.checking import check_apart, import_late, write_state
 from benchmarks.power.cutting import make_replay, record_story, scratch_place
 from benchmarks.power.starter import Run, Starter
 from benchmarks.power.story import Verdict
@@ -68,6 +68,7 @@ def fault_story(story: str, most: int, seed: str, workers: int) -> dict[str, Tal
         if len(faults) > most:
             faults = Random(f"{seed}/{story}").sample(faults, most)
         tallies = {column: Tally() for column in COLUMNS}
+        import_late(story)
         context = multiprocessing.get_context("fork")
         shares = [(story, Path(folder), faults[number::workers]) for number in range(workers)]
         with context.Pool(workers) as pool:
@@ -113,12 +114,12 @@ def _run_fault(starter: Starter, story: str, recorded: Path, scratch: Path, faul
         for _ in replay.run():
             pass
         state = replay.disk.cut("nothing", "strict", Random(0))
-    verdict = check_folder(story, scratch / "root", run.marks)
+    verdict = check_apart(story, scratch / "root", run.marks)
     verdict.unexplained += _list_unexplained(run)
     yield Outcome(fault.kind, where, verdict)
     if state is not None:
         write_state(state, scratch / "root")
-        yield Outcome(THEN_CUT, where, check_folder(story, scratch / "root", run.marks))
+        yield Outcome(THEN_CUT, where, check_apart(story, scratch / "root", run.marks))
 
 
 def _list_unexplained(run: Run) -> list[str]:

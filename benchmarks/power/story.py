@@ -108,6 +108,8 @@ class Story(Protocol):
     name: str
     at_one_path: bool
     """Whether what is written holds the absolute path of the root, so that it can be checked only there."""
+    imports: tuple[str, ...]
+    """What a check imports late: each is done in a new process, as libraries remember what they opened by its path."""
 
     def prepare(self, root: Path) -> None:
         """Make what is there, durably, before the story begins."""

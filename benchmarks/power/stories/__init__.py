@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from benchmarks.power.stories.files import ApiKeys, IdempotencyKeys, LastGoodVersion, Snapshots
 from benchmarks.power.stories.ledger import CentralLedger, Notifications
+from benchmarks.power.stories.registry import AliasChanges, Registrations
 from benchmarks.power.stories.spools import Serving, Shipping
 from benchmarks.power.story import Story
 
@@ -18,5 +19,7 @@ STORIES: dict[str, Story] = {
         IdempotencyKeys(),
         LastGoodVersion(),
         Snapshots(),
+        AliasChanges(),
+        Registrations(),
     )
 }

@@ -49,6 +49,7 @@ class ApiKeys:
 
     name = "API keys"
     at_one_path = False
+    imports: tuple[str, ...] = ()
 
     def prepare(self, root: Path) -> None:
         """Nothing is there before."""
@@ -79,6 +80,7 @@ class IdempotencyKeys:
 
     name = "idempotency keys"
     at_one_path = False
+    imports: tuple[str, ...] = ()
 
     def prepare(self, root: Path) -> None:
         """The ledger is there."""
@@ -119,6 +121,7 @@ class LastGoodVersion:
 
     name = "last good version"
     at_one_path = False
+    imports: tuple[str, ...] = ()
 
     def prepare(self, root: Path) -> None:
         """The registry has a version."""
@@ -154,6 +157,7 @@ class Snapshots:
 
     name = "snapshots"
     at_one_path = False
+    imports: tuple[str, ...] = ()
 
     def prepare(self, root: Path) -> None:
         """The projects and their rows are there."""

@@ -26,6 +26,7 @@ class CentralLedger:
 
     name = "ledger"
     at_one_path = False
+    imports: tuple[str, ...] = ()
 
     def prepare(self, root: Path) -> None:
         """Nothing is there before."""
@@ -80,6 +81,7 @@ class Notifications:
 
     name = "outbox"
     at_one_path = False
+    imports: tuple[str, ...] = ()
 
     def prepare(self, root: Path) -> None:
         """Nothing is there before."""

@@ -27,6 +27,7 @@ class Serving:
 
     name = "spool"
     at_one_path = False
+    imports: tuple[str, ...] = ()
 
     def prepare(self, root: Path) -> None:
         """Nothing is there before."""
@@ -46,6 +47,7 @@ class Shipping:
 
     name = "shipping"
     at_one_path = False
+    imports: tuple[str, ...] = ()
 
     def prepare(self, root: Path) -> None:
         """The central ledger is there."""
