@@ -74,7 +74,7 @@ def check_apart(story: str, root: Path, marks: Sequence[Mapping[str, Any]]) -> V
     with os.fdopen(reading, "rb") as stream:
         content = stream.read()
     os.waitpid(pid, 0)
-    verdict: Verdict = pickle.loads(content)  # of our own process
+    verdict: Verdict = pickle.loads(content)  # the process is ours
     return verdict
 
 

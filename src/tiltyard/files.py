@@ -128,6 +128,23 @@ def sync_tree(folder: Path) -> None:
     sync(folder)
 
 
+def sync_with_names(folder: Path) -> None:
+    """Sync all that is below a folder, and the names of the folders on the way to it, as far as its disk reaches.
+
+    For what others wrote: a file survives no better than the names of the folders that lead to it.
+
+    Raises:
+        OSError: something cannot be read or synced.
+    """
+    sync_tree(folder)
+    while not folder.is_mount():
+        folder = folder.parent
+        try:
+            sync(folder)
+        except PermissionError:
+            return  # neither was it made by us
+
+
 def sync(path: Path) -> None:
     """Have the operating system write a file, or the entries of a folder, to the disk.
 

@@ -1,4 +1,4 @@
-"""Stories of the registry, MLflow in SQLite with files beside it: registered versions, and which one is champion."""
+"""Stories of the registry, MLflow in SQLite with files next to it: registered versions, and which one is champion."""
 
 from __future__ import annotations
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,8 +22,9 @@ from tiltyard.errors import NotFoundError, UsageError
 from tiltyard.evaluation import evaluate, plot_confusion_matrix
 from tiltyard.evaluation.metrics.metric_names import make_metric_name
 from tiltyard.redact import without_password
+from tiltyard.registry.mlflow_backend.durable_writes import mlflow_writes, sync_artifacts
 from tiltyard.registry.mlflow_backend.mlflow_auth import export_credentials
-from tiltyard.registry.mlflow_backend.mlflow_client import mlflow_errors, open_client
+from tiltyard.registry.mlflow_backend.mlflow_client import open_client
 from tiltyard.registry.package.foreign_model_card import foreign_model_card, key_training_rows
 from tiltyard.registry.package.packaging import write_package
 from tiltyard.settings import Settings
@@ -100,6 +103,7 @@ class ExperimentTracker:
             raise
         else:
             with self._errors():
+                sync_artifacts(made.info.artifact_uri)
                 self._client.set_terminated(run.run_id, "FINISHED")
         finally:
             self._active.run = outer
@@ -152,8 +156,6 @@ class ExperimentTracker:
 
     def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
         """Log metrics; a name that MLflow does not accept is changed as ``make_metric_name`` says."""
-        import time  # noqa: PLC0415
-
         from mlflow.entities import Metric  # noqa: PLC0415
 
         now = int(time.time() * 1000)
@@ -169,8 +171,6 @@ class ExperimentTracker:
 
     def load_dict(self, run_id: str, artifact_file: str) -> dict[str, Any] | None:
         """A JSON file at the top of a run's artifacts, of any experiment; None where the run has none of that name."""
-        import json  # noqa: PLC0415
-
         with self._errors(), tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
             if artifact_file not in {entry.path for entry in self._client.list_artifacts(run_id)}:
                 return None
@@ -269,9 +269,8 @@ class ExperimentTracker:
         rows = training_data if training_data is not None or run_id != self._run.run_id else logged
         with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
             package = Path(folder) / "model"
-            card = foreign_model_card(
-                model, "", input_example
-            )  # it is not known yet under which name it will be registered
+            # It is not known yet under which name it will be registered.
+            card = foreign_model_card(model, "", input_example)
             write_package(package, model, card, training_keys=key_training_rows(card, rows))
             return self.log_package(package, artifact_path)
 
@@ -284,6 +283,7 @@ class ExperimentTracker:
                 self._run.experiment_id, name=name, source_run_id=self._run.run_id
             )
             self._client.log_model_artifacts(logged.model_id, str(folder))
+            sync_artifacts(logged.artifact_location)
             self._client.finalize_logged_model(logged.model_id, "READY")
             self._client.log_outputs(self._run.run_id, [LoggedModelOutput(logged.model_id, step=0)])
             return f"models:/{logged.model_id}"
@@ -396,4 +396,4 @@ class ExperimentTracker:
         return run
 
     def _errors(self) -> Any:
-        return mlflow_errors(self._tracking_uri)
+        return mlflow_writes(self._tracking_uri)

@@ -14,6 +14,7 @@ from tiltyard.aliases import CHAMPION, alias_of_stage
 from tiltyard.errors import ArtifactError, NotFoundError, UsageError
 from tiltyard.formatting import join_names
 from tiltyard.registry.mlflow_backend.artifact_files import fetch_artifacts, read_artifact
+from tiltyard.registry.mlflow_backend.durable_writes import mlflow_writes, sync_artifacts
 from tiltyard.registry.mlflow_backend.mlflow_auth import export_credentials
 from tiltyard.registry.mlflow_backend.mlflow_client import mlflow_errors, open_client
 from tiltyard.registry.mlflow_backend.model_uris import check_tree, resolve_model_uri, upload
@@ -65,7 +66,7 @@ class MlflowRegistry:
         run_id: str | None = None,
     ) -> VersionInfo:
         """Make the next version of a model from a logged one (``models:/m-…``, ``runs:/…/model`` or a folder)."""
-        with self._errors():
+        with self._writes():
             from mlflow.exceptions import MlflowException  # noqa: PLC0415
 
             source = resolve_model_uri(self._client, model_uri)
@@ -74,6 +75,7 @@ class MlflowRegistry:
                 source = upload(self._client, source.local, name)
             if metrics is None:
                 metrics = self._read_run_metrics(run_id or source.run_id)
+            sync_artifacts(source.location)
             shown = {f"{METRIC_TAG}{key}": repr(float(value)) for key, value in metrics.items()}
             try:
                 self._client.create_registered_model(name)
@@ -185,23 +187,23 @@ class MlflowRegistry:
 
     def set_alias(self, name: str, alias: str, version: str) -> None:
         """Let an alias name a version, in place of any other."""
-        with self._errors():
+        with self._writes():
             self._client.set_registered_model_alias(name, alias, version)
 
     def delete_alias(self, name: str, alias: str) -> None:
         """Let an alias name nothing; a missing alias is a no-op."""
-        with self._errors():
+        with self._writes():
             if any(alias in names for names in self._aliases(name).values()):
                 self._client.delete_registered_model_alias(name, alias)
 
     def set_tag(self, name: str, version: str, key: str, value: str) -> None:
         """Set a tag of a version."""
-        with self._errors():
+        with self._writes():
             self._client.set_model_version_tag(name, version, key, value)
 
     def delete_tag(self, name: str, version: str, key: str) -> None:
         """Remove a tag of a version; a missing tag is a no-op."""
-        with self._errors():
+        with self._writes():
             try:
                 self._client.delete_model_version_tag(name, version, key)
             except Exception as error:
@@ -257,6 +259,9 @@ class MlflowRegistry:
 
     def _errors(self) -> Any:
         return mlflow_errors(self._registry_uri)
+
+    def _writes(self) -> Any:
+        return mlflow_writes(self._registry_uri)
 
     def _aliases(self, name: str) -> dict[str, tuple[str, ...]]:
         """Aliases by version number; empty if the model does not exist."""
