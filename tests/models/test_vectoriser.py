@@ -466,6 +466,7 @@ def test_compiles_where_the_package_cannot_be_written(tmp_path: Path, home: str)
     for name in (
         "errors.py",
         "files.py",
+        "redact.py",
         "kernels/cache.py",
         "kernels/jit.py",
         "models/tfidf/alphabet.py",
