@@ -63,11 +63,11 @@ def _false_promotions(scale: float) -> list[Row]:
 
 
 def _coverage(scale: float) -> list[Row]:
-    """The share of new rows inside their intervals, over many trainings."""
+    """The share of new rows inside their intervals, over many trainings; rows of one training share its intervals."""
     runs = scaled(COVERAGE_RUNS, scale)
     found = []
     for name, draw in (("skewed errors", _draw_skewed), ("errors that grow with the number", _draw_growing)):
-        inside = 0
+        shares = []
         for run in show_progress(range(runs), f"coverage, {name}"):
             random = np.random.default_rng([8, run])
             inputs, truth = draw(random, COVERAGE_ROWS)
@@ -77,8 +77,10 @@ def _coverage(scale: float) -> list[Row]:
             intervals = calibrate_intervals(pair_numbers(truth, held_out), LEVEL, "cross-conformal")
             model = Ridge().fit(inputs, truth)
             fresh, outcome = draw(random, NEW_ROWS)
-            inside += round(intervals.measure(pair_numbers(outcome, model.predict(fresh))).share * NEW_ROWS)
-        found.append(make_row(f"new rows inside {LEVEL:.0%} intervals: {name}", LEVEL, inside, runs * NEW_ROWS))
+            shares.append(intervals.measure(pair_numbers(outcome, model.predict(fresh))).share)
+        mean, margin = float(np.mean(shares)), 1.96 * float(np.std(shares, ddof=1)) / runs**0.5
+        label = f"new rows inside {LEVEL:.0%} intervals: {name}"
+        found.append(Row(label, LEVEL, mean, mean - margin, mean + margin, runs))
     return found
 
 

@@ -23,7 +23,7 @@ class Row:
         name: what is promised.
         promised: the rate; for a false decision at most this, for a true gain at least this. None: nothing is promised.
         rate: as measured.
-        low, high: 95 % interval of the rate (Wilson).
+        low, high: 95 % interval of the rate (of a share of runs by Wilson).
         runs: how often it was simulated.
         build: "before" for what was promised or done earlier, "now" for what this version does.
     """
