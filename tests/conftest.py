@@ -43,6 +43,18 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     fork_server.share_helper()
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """No test fails because the machine is busy: examples of Hypothesis have no deadline.
+
+    The process that only starts the workers leaves the import to them.
+    """
+    if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):
+        from hypothesis import settings
+
+        settings.register_profile("any-machine", settings.default, deadline=None)
+        settings.load_profile("any-machine")
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
     """Workers are forks of the helper, so that each need not import everything again.
