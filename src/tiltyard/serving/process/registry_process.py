@@ -77,16 +77,15 @@ class RegistryCalls:
             folder: the copy.
             file: where the scorer is written; must not exist.
         """
-        from tiltyard.registry.package.packaging import read_package  # noqa: PLC0415 - as heavy as the registry
-        from tiltyard.registry.package.signing import host_keys  # noqa: PLC0415 - likewise
-        from tiltyard.scoring.factory import compile_package  # noqa: PLC0415 - likewise
+        from tiltyard.scoring.factory import compile_package  # noqa: PLC0415 - as heavy as the registry
         from tiltyard.scoring.scorer import NotCompilableError  # noqa: PLC0415 - likewise
         from tiltyard.scoring.stored_scorer import write_scorer  # noqa: PLC0415 - likewise
         from tiltyard.serving.model.compiled_scorers import CompiledFile  # noqa: PLC0415 - likewise
         from tiltyard.serving.process.remote_registry import COMPILED_FILE, VERSION_INFO  # noqa: PLC0415 - likewise
+        from tiltyard.wiring.registry import open_version_loader  # noqa: PLC0415 - likewise
 
-        keys, version = host_keys(self._settings), VERSION_INFO.validate_python(info)
-        package = read_package(Path(folder), self._settings.trusted_types, trusted_keys=keys, info=version)
+        loader = open_version_loader(self._settings, self._registry)
+        package = loader.load_copy(VERSION_INFO.validate_python(info), Path(folder))
         made = CompiledFile(Path(file), package.digest)
         try:
             write_scorer(Path(file), compile_package(package))
