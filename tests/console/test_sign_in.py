@@ -30,6 +30,12 @@ PATHS = ("/_dash-layout", "/_dash-dependencies", "/_dash-component-suites/dash/d
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
+@pytest.fixture(autouse=True)
+def read_keys_at_each_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key that a test made counts at once, however soon its request follows."""
+    monkeypatch.setattr(key_reloader, "WATCH_SECONDS", -1.0)
+
+
 @pytest.fixture
 def file(tmp_path: Path) -> KeyFile:
     return KeyFile(tmp_path / "api-keys.json")
@@ -120,9 +126,8 @@ def test_a_console_with_keys_shows_nothing_without_one(console: Reader) -> None:
         assert name in form.headers
 
 
-def test_a_key_with_the_scope_read_signs_in(console: Reader, file: KeyFile, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_with_the_scope_read_signs_in(console: Reader, file: KeyFile) -> None:
     """A key opens a session by a cookie that no script reads and no other site sends, until it is revoked."""
-    monkeypatch.setattr(key_reloader, "WATCH_SECONDS", -1.0)  # each request reads the key file
     client, key = console.client, make(file, "read")
     refused = sign_in(client, make(file, "predict").token)
     assert (refused.status_code, "set-cookie" in refused.headers) == (403, False)
@@ -151,9 +156,8 @@ def test_a_key_with_the_scope_read_signs_in(console: Reader, file: KeyFile, monk
     assert client.get("/_dash-layout").status_code == 401
 
 
-def test_a_program_shows_its_key_in_a_header(console: Reader, file: KeyFile, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_shows_its_key_in_a_header(console: Reader, file: KeyFile) -> None:
     """A key in a header opens the console without a session, through a proxy too; its rate is not the server's."""
-    monkeypatch.setattr(key_reloader, "WATCH_SECONDS", -1.0)  # each request reads the key file
     key = make(file, "read")
     for headers in ({"X-API-Key": key.token}, {"Authorization": f"Bearer {key.token}", "X-Forwarded-For": "1.2.3.4"}):
         response = httpx.get(f"{console.client.base_url}/_dash-layout", headers=headers, timeout=30)

@@ -13,6 +13,7 @@ from sklearn.pipeline import Pipeline
 from tiltyard.data import Dataset
 from tiltyard.errors import DataError
 from tiltyard.evaluation import EvaluatedRows, Metric, get_metric, get_task_metric, label_predictions, pair_numbers
+from tiltyard.formatting import format_count
 from tiltyard.models.selection.folds import Fold, make_folds
 from tiltyard.models.tfidf.vectoriser import FastTfidfVectorizer
 from tiltyard.tasks import TaskTarget, predicts_numbers
@@ -160,7 +161,8 @@ def require_rows_for_folds(train: Dataset, folds: int) -> None:
     if predicts_numbers(train.task):
         if len(train) < 2 * folds:
             raise DataError(
-                f"The train side has {len(train)} rows; {folds}-fold cross-validation needs {2 * folds}.",
+                f"The train side has {format_count(len(train), 'row')}; "
+                f"{folds}-fold cross-validation needs {2 * folds}.",
                 next_step="Add rows, lower training.folds, or name a single candidate and no search.",
                 code="data.too-few-for-folds",
             )

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tiltyard.formatting import format_count
 from tiltyard.serving.predict.bodies.budget import ALWAYS_TAKEN
 from tiltyard.serving.problem_details import RequestError
 
@@ -45,11 +46,11 @@ class ValueLimit:
     def surplus_error(self, unit: str = "value") -> RequestError:
         """The error for a body that holds more."""
         return RequestError(
-            f"The body holds more than {self.values:,} {unit}s: more than {self.rows:,} rows of "
-            f"{self.columns:,} columns need.",
+            f"The body holds more than {format_count(self.values, unit)}: more than "
+            f"{format_count(self.rows, 'row')} of {format_count(self.columns, 'column')} need.",
             status=413,
             code="request.too-many",
-            next_step=f"Send at most {self.rows:,} rows at once, with the model's columns.",
+            next_step=f"Send at most {format_count(self.rows, 'row')} at once, with the model's columns.",
         )
 
 
