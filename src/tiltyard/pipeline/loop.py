@@ -30,6 +30,7 @@ from tiltyard.pipeline.remediation.responder import Remediation, Responder
 from tiltyard.pipeline.remediation.service_checks import ERRORS, check_service
 from tiltyard.pipeline.remediation.service_tally import Scrape, ServiceTally, update_tally
 from tiltyard.pipeline.remediation.tally_records import COMPLETE_EVERY, read_tally
+from tiltyard.processes.stop_signal import Stop
 from tiltyard.project import Project
 
 SHORTEST_TICK, LONGEST_TICK = 0.1, 5.0
@@ -186,7 +187,7 @@ class Loop:
 
     def run(
         self,
-        stop: threading.Event,
+        stop: Stop,
         on_pass: Callable[[LoopIteration], None],
         on_problem: Callable[[TiltyardError], None],
         on_step: Callable[[], object] = lambda: None,
@@ -227,7 +228,7 @@ class Loop:
             raise
         on_pass(iteration)
 
-    def _deliver(self, stop: threading.Event, on_problem: Callable[[TiltyardError], None]) -> None:
+    def _deliver(self, stop: Stop, on_problem: Callable[[TiltyardError], None]) -> None:
         while True:
             self._run_and_report(self._dispatcher.run, on_problem)
             if stop.wait(DELIVER_SECONDS):

@@ -13,6 +13,7 @@ from typing import Any
 
 from tiltyard.processes.health_checks import HealthCheck, Watchdog
 from tiltyard.processes.process_group import group_exists, kill_group
+from tiltyard.processes.stop_signal import Stop
 
 TICK_SECONDS = 0.05
 HUNG_SECONDS = 5.0
@@ -125,7 +126,7 @@ class Supervisor:
             if running.process is None and time.monotonic() >= running.start_at:
                 self._start(running)
 
-    def run(self, stop: threading.Event, on_tick: Callable[[], object] = lambda: None) -> None:
+    def run(self, stop: Stop, on_tick: Callable[[], object] = lambda: None) -> None:
         """Keep all processes running until ``stop`` is set, then end them.
 
         Args:

@@ -19,6 +19,7 @@ from uuid import uuid4
 from tiltyard.errors import TiltyardError, UnavailableError, UsageError
 from tiltyard.processes.heartbeat import Heartbeat
 from tiltyard.processes.ipc import Handler
+from tiltyard.processes.stop_signal import StopSignal
 from tiltyard.processes.supervisor import ProcessExit, RestartPolicy, Supervisor
 from tiltyard.project import Project, ServingSection
 from tiltyard.serving.process.registry_process import RegistryProcessConfig
@@ -69,7 +70,7 @@ class WorkerSupervisor:
         self._insecure_open = insecure_open
         self._server = uuid4().hex
         self._uses_spools = needs_spools(settings, options.workers)
-        self._stop = threading.Event()
+        self._stop = StopSignal()
         self._lock = threading.Lock()
         log_kind = settings.log or options.log
         self._registry = RegistryService(settings, RegistryProcessConfig(root=project.root, log=log_kind))
