@@ -188,6 +188,14 @@ def test_a_file_that_cannot_be_scored_is_named(
     assert problem["next_step"]
 
 
+def test_a_file_within_a_form_is_refused(client: httpx.Client, ledger: TestLedger) -> None:
+    """A form of several parts is no file: it is refused by its media type, with how to send the file itself."""
+    refused = client.post("/predict/file", files={"file": ("people.csv", encode("csv"), "text/csv")})
+    assert (refused.status_code, refused.json()["code"]) == (415, "request.media-type")
+    assert "--data-binary" in refused.json()["next_step"]
+    assert list(ledger.predictions()) == []
+
+
 def test_a_cell_of_a_scored_file_is_no_formula(client: httpx.Client) -> None:
     """A cell that a spreadsheet would compute comes back as text; a negative number stays a number."""
     frame = pd.DataFrame(ROWS[:2]).assign(note=["=1+1", "-5.5"])

@@ -68,6 +68,18 @@ def test_test_rows_that_training_has_seen_are_counted() -> None:
     assert report["duplicates"]["count"] == 3
 
 
+def test_test_rows_of_numbers_that_training_has_seen_are_counted() -> None:
+    """Where a number is predicted, equal inputs on both sides are found as those of classes are."""
+    train = side(300)
+    test = pd.concat([side(97), train[:3]], ignore_index=True)
+    numbers = RANDOM.gamma(2, 50, 397)
+    report = DataValidator(numbers=True).validate_train_test_split(
+        train, test, numbers[:300], [*numbers[300:], numbers[0], numbers[1], -1.0]
+    )
+    finding = found(report, "split.duplicates")
+    assert (finding.evidence["count"], finding.evidence["other_label"]) == (3, 1)
+
+
 def test_an_identifier_does_not_hide_a_leak() -> None:
     """Rows that are equal but for a number of each are found on both sides."""
     train = side(300)

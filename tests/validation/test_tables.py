@@ -265,6 +265,16 @@ def test_equal_inputs_with_different_labels_are_findings() -> None:
     assert (finding.severity, finding.evidence["count"]) == ("warning", 16)
 
 
+def test_equal_inputs_with_different_numbers_are_no_repeats() -> None:
+    """Where a number is predicted, a row repeats another one only with the same number; unlike ones contradict nothing."""
+    frame = table(price=RANDOM.gamma(2, 50, ROWS).round(2))
+    frame.loc[5, ["height", "colour", "label"]] = frame.loc[4, ["height", "colour", "label"]]
+    repeated = pd.concat([frame, frame[:3]], ignore_index=True)
+    report = DataValidator(numbers=True).validate_dataset(repeated, label="price")
+    assert found(report, "data.duplicate-rows").evidence["count"] == 3
+    assert "label.contradictory" not in codes(report)
+
+
 def test_the_modified_z_score_is_iglewicz_and_hoaglins() -> None:
     """0.6745 (x − median) / MAD, on their own kind of example: 25.0 among 3.x is far beyond 3.5."""
     values = np.array([2.1, 2.6, 2.4, 2.5, 2.3, 2.1, 2.3, 2.6, 8.2, 8.3])

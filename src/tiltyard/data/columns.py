@@ -160,6 +160,11 @@ class Table:
         """The number to predict, if there is one."""
         return next((column for column in self.columns if column.role == "target"), None)
 
+    @property
+    def predicted(self) -> Column | None:
+        """What a model predicts: the label, or the target, if there is one."""
+        return self.label or self.target
+
 
 @dataclass(frozen=True)
 class Roles:

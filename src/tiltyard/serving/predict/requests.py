@@ -63,6 +63,22 @@ class RequestHead(NamedTuple):
         return [f"{key}/{number}" for number in range(count)] if many else [key]
 
 
+def refuse_form(head: RequestHead) -> None:
+    """Refuse a file that is wrapped in a form: its frame would be read as rows.
+
+    Raises:
+        RequestError: the body is a form of several parts, as ``curl -F`` sends it.
+    """
+    sent = (head.media_type or b"").decode("latin-1").strip()
+    if sent.lower().startswith("multipart/"):
+        raise RequestError(
+            f"The Content-Type is {sent!r:.120}, and the route accepts the file itself as the body.",
+            status=415,
+            code="request.media-type",
+            next_step="Send the bytes of the file and nothing else, as curl --data-binary @FILE does.",
+        )
+
+
 def check_media_type(head: RequestHead, *accepted: str) -> str:
     """The media type of a request's body, one of those that the route accepts; by default JSON alone.
 

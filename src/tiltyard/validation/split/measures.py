@@ -137,8 +137,8 @@ def _measure_duplicates(table: Table, is_test: Mask) -> dict[str, Any]:
     keys = row_keys(compared, table.rows)
     known = np.zeros(table.rows, dtype=bool)
     same = known.copy()
-    if compared and table.label is not None:
-        with_label = with_column(keys, table.label)
+    if compared and table.predicted is not None:
+        with_label = with_column(keys, table.predicted)
         known[is_test] = np.isin(keys[is_test], keys[~is_test])
         same[is_test] = np.isin(with_label[is_test], with_label[~is_test])
     size = max(1, int(is_test.sum()))

@@ -20,12 +20,15 @@ _TELL = 0.01
 
 
 def measure_duplicates(table: Table) -> dict[str, Any]:
-    """Count repeats over the inputs and the label, columns that merely name rows left out."""
+    """Count repeats over the inputs and what is predicted, columns that merely name rows left out.
+
+    Equal inputs contradict each other by their classes alone: numbers differ where nothing is wrong.
+    """
     compared = [column for column in table.features if not column.identifier]
     left_out = [column.name for column in table.features if column.identifier]
     keys = row_keys(compared, table.rows)
-    label = table.label
-    whole = keys if label is None else with_column(keys, label)
+    label, predicted = table.label, table.predicted
+    whole = keys if predicted is None else with_column(keys, predicted)
     expected = expected_repeats(compared, keys)
     repeats = pd.Series(whole).duplicated().to_numpy() if compared else np.zeros(table.rows, dtype=bool)
     contrary = find_contradictions(keys, label) if compared and label is not None else None

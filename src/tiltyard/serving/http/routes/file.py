@@ -20,7 +20,7 @@ from tiltyard.serving.http.openapi import problem_responses
 from tiltyard.serving.http.schemas import ResponseModel
 from tiltyard.serving.predict.components import ServerComponents
 from tiltyard.serving.predict.inputs import PredictionRequest
-from tiltyard.serving.predict.requests import RequestHead
+from tiltyard.serving.predict.requests import RequestHead, refuse_form
 
 MOST_BYTES = 8 * 1024 * 1024
 
@@ -80,6 +80,7 @@ def file_routes(components: ServerComponents) -> APIRouter:
         """
         current = components.models.require()
         head = RequestHead.from_headers(request.scope["headers"])
+        refuse_form(head)
         # pandas and pyarrow take seconds to import, and most servers get no file.
         uploads = await asyncio.to_thread(importlib.import_module, "tiltyard.serving.predict.uploads")
         columns, bodies = current.known_columns, components.predictions.bodies
