@@ -161,6 +161,16 @@ def test_a_loss_that_is_allowed_is_clear() -> None:
     assert "rose on" in finding.message
 
 
+@pytest.mark.parametrize("count", [50, 800])
+def test_errors_of_numbers_are_not_searched_however_many(count: int) -> None:
+    """Predicted numbers have no accuracy: few or many, they are undecided by their own metric, and no label is missed."""
+    rows, labels = make_labelled_predictions(count)
+    numbers = [replace(row, label="12.5", confidence=None, probabilities={}) for row in rows]
+    (finding,) = change_findings(list(zip(numbers, labels, strict=True)), make_project().monitoring)
+    assert (finding.status, finding.subject) == ("could_not_judge", "mae")
+    assert "needed" not in finding.message
+
+
 def test_without_a_change_it_is_clear_and_with_few_labels_it_could_not_judge() -> None:
     """Unchanged errors are clear; fewer labels than ``min_rows`` are undecided; switched off there is no finding."""
     rows, labels = make_labelled_predictions(800)

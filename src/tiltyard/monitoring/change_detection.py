@@ -160,13 +160,13 @@ def change_findings(
         limits: the project's ``[monitoring]``.
         group_key: under which key of a recorded input its group stands; None where the project has no groups.
     """
+    if any(row.confidence is None for row, _ in labelled):
+        why = "The errors of predicted numbers are not searched for a change yet."
+        return [could_not_judge(CHANGE, "mae", why)]
     if len(labelled) < limits.min_rows:
         few = f"{format_count(len(labelled), 'labelled prediction')} {choose_form(len(labelled), 'is', 'are')} too few"
         why = f"{few} to find a change; {limits.min_rows:,} are needed."
         return [could_not_judge(CHANGE, "accuracy", why, GET_LABELS)]
-    if any(row.confidence is None for row, _ in labelled):
-        why = "The errors of predicted numbers are not searched for a change yet."
-        return [could_not_judge(CHANGE, "mae", why)]
     errors = np.fromiter((row.label != label.label for row, label in labelled), np.bool_, len(labelled))
     stream = arrange_stream(errors, [name_unit(row.unit, row.input, row.project, group_key) for row, _ in labelled])
     if len(stream.values) < limits.min_rows:
