@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,12 +21,15 @@ from tiltyard.data import load_dataset
 from tiltyard.ledger import Ledger, Prediction
 from tiltyard.ledger.export import to_log_line
 from tiltyard.monitoring.monitored_version import read_champion
+from tiltyard.monitoring.report import render_html
 from tiltyard.monitoring.run import MonitoringResult, evaluate_period
+from tiltyard.monitoring.summary import SummaryQuery, build_summary
 from tiltyard.pipeline import TrainingOutcome
 from tiltyard.pipeline.training.production_data import gather_production_data
 from tiltyard.project import ServingSection
 from tiltyard.serving.server import ModelServer, ServerBackends
 
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 ROW = {"size": 80.0, "town": "York", "noise": 0.0}
 
 
@@ -194,6 +198,38 @@ def test_labels_measure_the_error_in_production(rents: ServedRents) -> None:
     assert (stats.total, stats.by_label, stats.mean_confidence) == (400, {}, None)
     assert stats.by_version == {rents.outcome.version.version: 400}
     assert seen.to_dict()["performance"]["metrics"]["mae"]
+
+
+def test_a_report_of_numbers_shows_no_shares_and_no_confidence(rents: ServedRents) -> None:
+    """Numbers have neither a share each nor a confidence: a report leaves out both, and has their error."""
+    rows = make_rents(120, seed=12)
+    rents.report(rents.predict(rows.drop(columns="rent")), rows["rent"])
+    monitored = read_champion(rents.env.workspace.registry, rents.env.project.model_name, rents.env.workspace.cache)
+    until = datetime.now(UTC) + timedelta(seconds=1)
+    query = SummaryQuery(rents.env.project.model_name, "mae")
+    page = render_html(build_summary(rents.ledger, query, monitored, since=until - timedelta(hours=1), until=until))
+    assert "Mean absolute error over time" in page
+    assert "Shares of the labels" not in page
+    assert "Confidence" not in page
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+def test_the_page_of_the_server_shows_an_interval_in_place_of_a_confidence(rents: ServedRents) -> None:
+    """Cards, result and history speak of the number and its interval, in digits that can be read."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.goto(str(rents.client.base_url))
+        page.click("#send")
+        page.wait_for_selector("#history-rows tr")
+        assert page.inner_text("#confidence-title") == "Interval"
+        assert page.inner_text("#history thead th:nth-child(4)") == "Interval"
+        assert not page.is_visible("#card-confidence")
+        shown = page.locator("#history-rows tr td:nth-child(3)")
+        assert shown.inner_text() == page.inner_text("#label")
+        assert len(shown.inner_text()) < len(shown.get_attribute("title"))
+        browser.close()
 
 
 def test_decay_is_found_on_numbers(rents: ServedRents) -> None:

@@ -163,7 +163,7 @@ def test_a_loss_that_is_allowed_is_clear() -> None:
 
 @pytest.mark.parametrize("count", [50, 800])
 def test_errors_of_numbers_are_not_searched_however_many(count: int) -> None:
-    """Predicted numbers have no accuracy: few or many, they are undecided by their own metric, and no label is missed."""
+    """Predicted numbers have no accuracy: few or many are undecided by their own metric, and no label is missed."""
     rows, labels = make_labelled_predictions(count)
     numbers = [replace(row, label="12.5", confidence=None, probabilities={}) for row in rows]
     (finding,) = change_findings(list(zip(numbers, labels, strict=True)), make_project().monitoring)

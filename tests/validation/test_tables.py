@@ -266,7 +266,7 @@ def test_equal_inputs_with_different_labels_are_findings() -> None:
 
 
 def test_equal_inputs_with_different_numbers_are_no_repeats() -> None:
-    """Where a number is predicted, a row repeats another one only with the same number; unlike ones contradict nothing."""
+    """Where a number is predicted, a row repeats another only with its number, and unlike ones contradict nothing."""
     frame = table(price=RANDOM.gamma(2, 50, ROWS).round(2))
     frame.loc[5, ["height", "colour", "label"]] = frame.loc[4, ["height", "colour", "label"]]
     repeated = pd.concat([frame, frame[:3]], ignore_index=True)

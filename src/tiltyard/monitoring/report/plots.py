@@ -63,7 +63,7 @@ def _plot_predictions(summary: Summary) -> Plot | None:
 
 
 def _plot_labels(summary: Summary) -> Plot | None:
-    if not summary.stats.total:
+    if not summary.stats.by_label:  # no predictions, or of numbers
         return None
     names = list(summary.stats.by_label)[:MOST_LABELS]
     colours = dict(zip(names, COLOURS, strict=False))

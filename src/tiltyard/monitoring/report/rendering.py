@@ -160,7 +160,9 @@ def _key_figures(summary: Summary) -> list[tuple[str, str, str]]:
     operations = summary.operations
     p95 = f"{operations.latency_ms['p95']:.1f} ms" if operations.latency_ms else "–"
     title = get_metric(summary.query.headline).title
-    confidence = f"{summary.stats.mean_confidence:.1%}" if summary.stats.mean_confidence is not None else "–"
+    mean = summary.stats.mean_confidence
+    of_numbers = mean is None and summary.stats.total > 0  # which have intervals, and no confidence
+    confidence = [] if of_numbers else [("Confidence", "–" if mean is None else f"{mean:.1%}", "on average")]
     measured = summary.performance.figures.get(summary.query.headline)
     estimated = summary.estimate.figures.get(summary.query.headline) if summary.estimate else None
     return [
@@ -168,7 +170,7 @@ def _key_figures(summary: Summary) -> list[tuple[str, str, str]]:
         ("Labels", f"{summary.performance.labelled:,}", f"{summary.performance.coverage:.1%} of the predictions"),
         (f"{title}, labels", _format_value(measured), _format_interval(measured)),
         (f"{title}, estimate", _format_value(estimated), _format_interval(estimated)),
-        ("Confidence", confidence, "on average"),
+        *confidence,
         ("Latency", p95, "95 % of the predictions"),
     ]
 

@@ -65,6 +65,8 @@ function historyRow(item) {
   const cell = element("td");
   cell.append(time);
   const confidence = element("td", undefined, "number");
+  const label = element("td", item.confidence === null ? Number(item.label).toLocaleString() : item.label);
+  label.title = item.label;
   if (item.confidence === null) {
     const ends = (item.interval ?? []).map((end) => (end === null ? "open" : end.toLocaleString()));
     confidence.append(element("span", ends.join(" to ") || "–"));
@@ -78,7 +80,7 @@ function historyRow(item) {
   const words = element("span", item.input);
   words.title = item.input;
   input.append(words);
-  line.append(cell, input, element("td", item.label), confidence, element("td", item.model_version, "number detail"));
+  line.append(cell, input, label, confidence, element("td", item.model_version, "number detail"));
   return line;
 }
 

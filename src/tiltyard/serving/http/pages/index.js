@@ -44,6 +44,8 @@ async function loadModel() {
     model = await response.json();
     const sameForm = before && JSON.stringify(before.features) === JSON.stringify(model.features);
     if (!sameForm) buildForm();
+    get("confidence-card").hidden = isNumber();
+    get("confidence-column").textContent = isNumber() ? "Interval" : "Confidence";
   } catch {
     // The next check of /health shows what is wrong.
   }
