@@ -189,7 +189,7 @@ def test_a_file_that_cannot_be_scored_is_named(
 
 
 def test_a_file_within_a_form_is_refused(client: httpx.Client, ledger: TestLedger) -> None:
-    """A form of several parts is no file: it is refused by its media type, with how to send the file itself."""
+    """A form of several parts is not a file: it is refused by its media type, with how to send the file itself."""
     refused = client.post("/predict/file", files={"file": ("people.csv", encode("csv"), "text/csv")})
     assert (refused.status_code, refused.json()["code"]) == (415, "request.media-type")
     assert "--data-binary" in refused.json()["next_step"]
