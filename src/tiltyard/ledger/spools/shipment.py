@@ -32,7 +32,7 @@ LABEL_COLUMNS = ("prediction_id", "at_us", "label", "source")
 EVENT_COLUMNS = ("sequence", "kind", "subject", "at_us", "actor", "digest", "reason", "evidence")
 _TEXT, _NUMBER, _TEXT_OR_NONE = (str,), (float, int), (str, NoneType)
 # Of PredictionRow: an SQLite column of a damaged spool may hold values of any type.
-_COLUMN_TYPES = (
+_COLUMN_TYPES: tuple[tuple[type, ...], ...] = (
     *(_TEXT, (int,), _TEXT, _TEXT, _TEXT, _TEXT, _NUMBER, _NUMBER, _TEXT_OR_NONE, _TEXT, _TEXT),
     *(_TEXT_OR_NONE, _TEXT_OR_NONE),
 )
