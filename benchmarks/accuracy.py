@@ -33,7 +33,7 @@ from benchmarks.machine import machine, peak_mb
 from tiltyard.data import Dataset
 from tiltyard.errors import TiltyardError
 from tiltyard.models import Candidate, limit_fitting_threads, rank_candidates, select_candidates
-from tiltyard.models.text import TEXT
+from tiltyard.models.recipes.text import TEXT
 from tiltyard.models.tfidf.vectoriser import warm_up
 
 PLAIN = "scikit-learn"

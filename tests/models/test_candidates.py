@@ -23,7 +23,7 @@ from tests.models.corpus import reviews, texts
 from tiltyard.errors import UsageError
 from tiltyard.models import CANDIDATES, Candidate, Choice, FloatRange, IntegerRange, get_candidate, select_candidates
 from tiltyard.models.nb_svm import log_count_ratios
-from tiltyard.models.text import TEXT
+from tiltyard.models.recipes.text import TEXT
 from tiltyard.registry.package.trusted_types import trusted_type_names
 
 EVERY = pytest.mark.parametrize("name", TEXT)

@@ -23,7 +23,7 @@ from threadpoolctl import threadpool_limits
 from tiltyard.data import load_dataset
 from tiltyard.data.conform.frames import conform_frame, infer_schema
 from tiltyard.models.preprocessing import drop_unused_dates
-from tiltyard.models.tabular import TABULAR
+from tiltyard.models.recipes.tabular import TABULAR
 from tiltyard.project import load_project
 from tiltyard.scoring.sklearn_scorer import SklearnScorer
 

@@ -13,8 +13,8 @@ from prometheus_client import CollectorRegistry
 from sklearn.naive_bayes import ComplementNB
 
 from tests.pages.conftest import Stand
-from tiltyard.models import text
 from tiltyard.models.candidates import Candidate
+from tiltyard.models.recipes import text
 from tiltyard.registry import MlflowRegistry
 
 Names = dict[str, Any]
@@ -68,7 +68,7 @@ def _check_candidate(names: Names) -> None:
 
 
 def _inside_text(_: Stand) -> Names:
-    """The step's first block stands in ``models/text.py``, its second in ``models/candidates.py``."""
+    """The step's first block stands in ``models/recipes/text.py``, its second in ``models/candidates.py``."""
     names = {**vars(text), "ComplementNB": ComplementNB, "Candidate": Candidate}
     return {**names, "text": SimpleNamespace(tfidf_complement=text.tfidf_naive_bayes)}
 

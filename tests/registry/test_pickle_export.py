@@ -16,7 +16,7 @@ from sklearn.pipeline import Pipeline
 from tests.registry.fitted import FRAME, TEXT_LABELS, TEXTS, THREE, fitted, package
 from tiltyard.errors import UsageError
 from tiltyard.models import get_candidate
-from tiltyard.models.text import TEXT
+from tiltyard.models.recipes.text import TEXT
 from tiltyard.registry import read_package
 from tiltyard.registry.package.pickle_export import WARNING, export_pickles
 

@@ -16,7 +16,7 @@ from sklearn.pipeline import Pipeline
 
 from tests.scoring.conftest import COLUMNS, table
 from tiltyard.models import get_candidate
-from tiltyard.models.tabular import TABULAR
+from tiltyard.models.recipes.tabular import TABULAR
 from tiltyard.scoring import Scorer, SklearnScorer, compile_scorer, explain
 from tiltyard.scoring.stored_scorer import read_scorer, write_scorer
 from tiltyard.scoring.table.columns import InputColumns

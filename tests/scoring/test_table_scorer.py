@@ -23,7 +23,7 @@ from threadpoolctl import threadpool_limits
 from tests.scoring.conftest import COLUMNS
 from tests.scoring.conftest import table as plain_table
 from tiltyard.errors import InputError
-from tiltyard.models.tabular import TABULAR
+from tiltyard.models.recipes.tabular import TABULAR
 from tiltyard.scoring import InputProblem, Scorer, SklearnScorer, TableScorer, compile_scorer, explain, list_problems
 from tiltyard.scoring.scorer import NotCompilableError
 from tiltyard.scoring.table.columns import InputColumns

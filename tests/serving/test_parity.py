@@ -27,7 +27,7 @@ from tiltyard.data.conform.schema import TableSchema
 from tiltyard.data.loading import load_dataset
 from tiltyard.drift import detect_data_drift
 from tiltyard.errors import DataError
-from tiltyard.models.tabular import TABULAR
+from tiltyard.models.recipes.tabular import TABULAR
 from tiltyard.monitoring import ModelMonitor
 from tiltyard.pipeline.training.production_data import gather_production_data
 from tiltyard.project import Project

@@ -12,9 +12,9 @@ from threadpoolctl import threadpool_limits
 
 from tiltyard.errors import UsageError
 from tiltyard.models.custom_candidates import custom_builder, custom_space, is_custom
+from tiltyard.models.recipes.tabular import TABLE_REGRESSORS, TABULAR
+from tiltyard.models.recipes.text import TEXT, TEXT_REGRESSORS
 from tiltyard.models.search_space import Choice, FloatRange, IntegerRange, Space
-from tiltyard.models.tabular import TABLE_REGRESSORS, TABULAR
-from tiltyard.models.text import TEXT, TEXT_REGRESSORS
 from tiltyard.suggest import nearest
 from tiltyard.tasks import Task, find_task, predicts_numbers, reads_text
 

@@ -16,8 +16,8 @@ from sklearn.pipeline import Pipeline
 
 from tiltyard.errors import UsageError
 from tiltyard.models.calibration import ensure_probabilities
+from tiltyard.models.recipes.tabular import REGRESSOR
 from tiltyard.models.search_space import Space, parse_space
-from tiltyard.models.tabular import REGRESSOR
 from tiltyard.suggest import nearest
 
 _MARK = "__tiltyard_project__"

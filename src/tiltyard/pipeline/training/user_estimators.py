@@ -19,8 +19,8 @@ from tiltyard.formatting import join_names
 from tiltyard.models import Candidate
 from tiltyard.models.calibration import ensure_probabilities
 from tiltyard.models.preprocessing import drop_unused_dates, linear_preprocessor, tree_preprocessor
-from tiltyard.models.tabular import REGRESSOR
-from tiltyard.models.text import default_vectoriser
+from tiltyard.models.recipes.tabular import REGRESSOR
+from tiltyard.models.recipes.text import default_vectoriser
 from tiltyard.pipeline.training.steps import TrainedModel
 from tiltyard.suggest import nearest
 from tiltyard.tasks import Task, predicts_numbers

@@ -12,8 +12,8 @@ from sklearn.pipeline import Pipeline
 from tiltyard.models.ensemble import NaiveBayesConvolution
 from tiltyard.models.linear import CalibratedLinearSVM
 from tiltyard.models.nb_svm import NaiveBayesLogistic, NaiveBayesSVM
+from tiltyard.models.recipes.tabular import PENALTY, REGRESSOR
 from tiltyard.models.search_space import Choice, FloatRange, IntegerRange, Space
-from tiltyard.models.tabular import PENALTY, REGRESSOR
 from tiltyard.models.tfidf.alphabet import WORDS, WORDS_AND_MARKS
 from tiltyard.models.tfidf.vectoriser import FastTfidfVectorizer
 

@@ -1,0 +1,1 @@
+"""The built-in recipes: what builds a pipeline from a seed."""
