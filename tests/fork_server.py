@@ -39,6 +39,7 @@ MODULES = (
     "tests.promotion.dying",
     "tiltyard",
     "tiltyard.serving",
+    "tiltyard.serving.process.registry_process",
     "tiltyard.serving.process.worker",
     "uvicorn",
 )
@@ -71,6 +72,7 @@ PRELOAD = (
     "skops.io",
     "tiltyard.models.tfidf",
     "tiltyard.pipeline",
+    "tiltyard.serving.process.registry_process",
     "tiltyard.serving.process.supervisor",
     "tiltyard.serving.process.worker",
     "uvicorn.protocols.http.httptools_impl",

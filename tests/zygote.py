@@ -29,6 +29,8 @@ import psutil
 
 _SET_NAME, _TAKE_ORPHANS = 15, 36  # PR_SET_NAME and PR_SET_CHILD_SUBREAPER of Linux's prctl
 _NAME = "test-zygote"
+_NAME_LENGTH = 15  # bytes of a process's name that the kernel keeps
+_REGISTRY = "tiltyard.serving.process.registry_process"
 FILES = 16  # the most descriptors that come with one request
 MESSAGE = 180_000  # bytes; a command with its environment is far smaller
 
@@ -50,9 +52,16 @@ def list_workers(pid: int) -> list[psutil.Process]:
     found = []
     for child in list_children(pid):
         with contextlib.suppress(psutil.NoSuchProcess):
-            if "tiltyard.serving.process.registry_process" not in child.cmdline():
+            # One that was forked has the command line of its zygote, and the name that it was given.
+            if child.name() != name_process(["-m", _REGISTRY]) and _REGISTRY not in child.cmdline():
                 found.append(child)
     return found
+
+
+def name_process(arguments: Sequence[str]) -> str:
+    """The name of a forked Python with these arguments: its module or program, as far as the kernel keeps it."""
+    program = arguments[1].rpartition(".")[2] if arguments[0] == "-m" else Path(arguments[0]).stem
+    return program[:_NAME_LENGTH]
 
 
 def start_zygote(can_fork: Callable[[Sequence[str], dict[str, str]], bool]) -> Request | None:
@@ -103,9 +112,11 @@ def _fork_on_request(requests: socket.socket, command: int) -> Request:
             os.close(reading)
             os.close(writing)
             requests.close()
-            _call_kernel(_SET_NAME, Path(sys.executable).name.encode())
+            request = json.loads(message)
+            # Before it is a child of the command, so that nobody sees it under another name.
+            _call_kernel(_SET_NAME, name_process(request["arguments"]).encode())
             _wait_for_parent(command)
-            return json.loads(message), files
+            return request, files
         for file in (writing, *files):
             os.close(file)
         pid_ = os.read(reading, 16)
