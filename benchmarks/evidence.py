@@ -20,7 +20,18 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.evidence_rates import chains, changes, drift, errors, estimates, groups, labels, live, numbers
+from benchmarks.evidence_rates import (
+    chains,
+    changes,
+    drift,
+    errors,
+    estimates,
+    groups,
+    labels,
+    live,
+    number_live,
+    numbers,
+)
 from benchmarks.evidence_rates.rows import Row
 
 TOPICS: Mapping[str, Callable[[float], list[Row]]] = {
@@ -32,6 +43,7 @@ TOPICS: Mapping[str, Callable[[float], list[Row]]] = {
     "groups": groups.measure,
     "labels": labels.measure,
     "live": live.measure,
+    "number-live": number_live.measure,
     "numbers": numbers.measure,
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from tiltyard.errors import UsageError
 from tiltyard.ledger import Assignment, Event, Label
 from tiltyard.project import Project
 from tiltyard.promotion.ab_test import evaluate_ab_test, live_comparison
+from tiltyard.registry.ports import VersionInfo
 from tiltyard.testing import MemoryLedger, make_prediction
 from tiltyard.testing.registry import MemoryRegistry
 
@@ -28,13 +30,18 @@ def project(challenger: object) -> Project:
     return Project.model_validate(tables)
 
 
-def registry(tmp_path: Path, name: str) -> MemoryRegistry:
+def registry(tmp_path: Path, name: str, metrics: Mapping[str, float] | None = None) -> MemoryRegistry:
     made = MemoryRegistry()
     for number, alias in (("1", "champion"), ("2", "challenger")):
         (tmp_path / number).mkdir()
-        made.register_model((tmp_path / number).as_uri(), name)
+        made.register_model((tmp_path / number).as_uri(), name, metrics=metrics)
         made.set_alias(name, alias, number)
     return made
+
+
+def made(versions: MemoryRegistry, ours: Project, version: str) -> VersionInfo:
+    """A version as the registry knows it."""
+    return versions.get_version(ours.model_name, version=version)
 
 
 def predict_with_both(ledger: MemoryLedger, name: str, *, champion: str, challenger: str, truth: str) -> None:
@@ -128,16 +135,16 @@ def test_the_record_is_that_of_these_very_two(tmp_path: Path) -> None:
     """What was decided about a version counts against the champion of that challenge alone, and the latest counts."""
     ours = project({"mode": "shadow"})
     ledger, versions = MemoryLedger(), registry(tmp_path, ours.model_name)
-    assert live_comparison(ours, ledger, "1", "2") is None
+    assert live_comparison(ours, ledger, made(versions, ours, "1"), "2") is None
     for _ in range(10):
         predict_with_both(ledger, ours.model_name, champion="good", challenger="bad", truth="good")
-    so_far = live_comparison(ours, ledger, "1", "2")
+    so_far = live_comparison(ours, ledger, made(versions, ours, "1"), "2")
     assert so_far is not None
     assert (so_far.decision, so_far.challenger_rows) == ("champion holds", 10)
     assert list(ledger.events()) == []
     decided = evaluate_ab_test(ours, versions, ledger, "ann").verdict
-    assert live_comparison(project(None), ledger, "1", "2") == decided
-    assert live_comparison(project(None), ledger, "3", "2") is None
+    assert live_comparison(project(None), ledger, made(versions, ours, "1"), "2") == decided
+    assert live_comparison(project(None), ledger, made(versions, ours, "2"), "2") is None
 
 
 def test_predictions_of_an_earlier_champion_say_nothing_about_this_one(tmp_path: Path) -> None:
@@ -153,7 +160,7 @@ def test_predictions_of_an_earlier_champion_say_nothing_about_this_one(tmp_path:
     versions.set_alias(name, "champion", "3")
     ledger.append(Event("promoted", f"{name}/3", datetime.now(UTC) + timedelta(seconds=1), "ann"))
     assert evaluate_ab_test(ours, versions, ledger, "ann").verdict.challenger_rows == 0
-    assert live_comparison(ours, ledger, "3", "2") is None
+    assert live_comparison(ours, ledger, made(versions, ours, "3"), "2") is None
 
 
 def test_without_a_challenger_in_the_project_nothing_is_evaluated(tmp_path: Path) -> None:
@@ -197,3 +204,55 @@ def test_a_group_in_shadow_is_one_unit(tmp_path: Path, group: str | None, decisi
     verdict = evaluate_ab_test(ours, versions, ledger, "ann").verdict
     assert verdict.decision == decision
     assert verdict.champion_units == (3 if group else 120)
+
+
+def rents(mode: str) -> Project:
+    """A project that predicts numbers, with a challenger."""
+    tables = {
+        "project": {"name": "rents", "task": "tabular-regression"},
+        "data": {"source": "rents.csv", "label": "rent"},
+        "serving": {"challenger": {"mode": mode}},
+    }
+    return Project.model_validate(tables)
+
+
+@pytest.mark.parametrize("mode", ["shadow", "split"])
+@pytest.mark.parametrize(("better", "decision"), [(True, "challenger wins"), (False, "champion holds")])
+def test_numbers_are_decided_by_their_capped_errors(tmp_path: Path, mode: str, better: bool, decision: str) -> None:
+    """The version with the smaller error wins, in the unit of the label, and a single far miss decides nothing."""
+    ours = rents(mode)
+    ledger, versions = MemoryLedger(), registry(tmp_path, ours.model_name, {"mae": 10.0})
+    for number in range(400):
+        near, far = "104.0", "100.0" if number else "1e12"
+        mine, theirs = (far, near) if better else (near, far)
+        seen = make_prediction(project=ours.model_name, version="1", route="champion", label=mine)
+        route = "shadow" if mode == "shadow" else "challenger"
+        other = make_prediction(project=ours.model_name, version="2", route=route, label=theirs, key=seen.id, unit="r")
+        if mode == "split":
+            seen = replace(seen, **in_split(number, theirs=False))
+            other = replace(other, **in_split(number, theirs=True))
+        ledger.record([seen, other])
+        ledger.record_labels([Label(row.id, "106.5", NOW, "test") for row in (seen, other)])
+    found = evaluate_ab_test(ours, versions, ledger, "ann").verdict
+    assert found.decision == decision
+    assert (found.metric, found.cap) == ("mae", 30.0)
+    errors = sorted((found.champion or 0.0, found.challenger or 0.0))
+    assert errors == pytest.approx([2.5, 6.5 + 23.5 / 400])
+    assert (found.difference or 0.0) == pytest.approx((errors[1] - errors[0]) * (1 if better else -1))
+    assert found.low < (found.difference or 0.0) < found.high
+    assert "each counted up to 30" in found.summary
+    [event] = ledger.events(kind="challenged")
+    again = live_comparison(ours, ledger, made(versions, ours, "1"), "2")
+    assert again == found
+    assert event.evidence["cap"] == 30.0
+
+
+@pytest.mark.parametrize("metrics", [None, {"mae": 0.0}, {"mae": float("nan")}])
+def test_without_an_error_of_the_champion_numbers_are_not_compared(
+    tmp_path: Path, metrics: dict[str, float] | None
+) -> None:
+    """The cap follows from the champion's error on its test rows; without one, an error says so."""
+    ours = rents("shadow")
+    versions = registry(tmp_path, ours.model_name, metrics)
+    with pytest.raises(UsageError, match="no mean absolute error above 0"):
+        evaluate_ab_test(ours, versions, MemoryLedger(), "ann")

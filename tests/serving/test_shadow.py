@@ -200,7 +200,7 @@ def test_a_split_test_counts_requests_and_callers_not_their_rows(
         [by_name] = [row for row in ledger.predictions() if row.assignment is None]
         label_all(client, [(by_name.id, by_name.label)], right=True)
     assert callers == {True: {True}, False: {False}}
-    verdict = live_comparison(project, ledger, "1", "2")
+    verdict = live_comparison(project, ledger, pair.get_version(MODEL, version="1"), "2")
     assert verdict is not None
     assert (verdict.challenger_units, verdict.champion_units) == (1 + sum(batches), 4 - sum(batches))
     assert verdict.challenger_rows + verdict.champion_rows == 3 * 40 + 2 * 80

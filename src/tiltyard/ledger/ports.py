@@ -149,11 +149,7 @@ class Retention(Protocol):
         """
 
     def prune(self, model_name: str, before: datetime) -> int:
-        """Remove all predictions of a model that were made before a time, as ``erase`` does, also those still to come.
-
-        Returns:
-            How many predictions are gone.
-        """
+        """Remove a model's predictions from before a time, also those still to come; returns how many are gone."""
 
     def bar(
         self, model_name: str, keys: Sequence[str], redaction: str | None = None, group_key: str | None = None
@@ -161,9 +157,7 @@ class Retention(Protocol):
         """Erase what is still to come of a model's predictions with these keys, and of the items of their lists.
 
         Those that the ledger holds stay. With ``redaction``, a reason, what comes is redacted as ``redact`` does it.
-
-        Returns:
-            How many records with these keys had been set aside; they are removed.
+        Returns how many records with these keys had been set aside; they are removed.
         """
 
 
@@ -188,17 +182,20 @@ NO_RARE_CLASSES: Became = MappingProxyType({})
 
 
 class LiveOutcomes(Protocol):
-    """How two versions that predict for the same traffic compare, by the labels that came since. Part of a ledger."""
+    """How two versions that predict for the same traffic compare, by the labels that came since. Part of a ledger.
+
+    A number is never simply right. With an ``error_cap``, in the unit of the label, a row is right by 1 less the share
+    that its absolute error, at most the cap, has of the cap. Rows where one of the two cannot be read so are left out.
+    """
 
     def count_shadow(
         self, model_name: str, challenger: str, *, since: datetime | None = None, became: Became = NO_RARE_CLASSES
     ) -> ShadowOutcomes:
         """Of the champion's labelled predictions that the challenger made in shadow too: which version was right.
 
-        Labels that were requested for another reason than ``random`` do not count.
-
-        A row of the route ``shadow`` carries the id of the champion's prediction as its key. Rows of which it is not
-        known with which others they came (neither row has a unit) are counted apart, and listed nowhere.
+        Labels that were requested for another reason than ``random`` do not count. A row of the route ``shadow`` has
+        the id of the champion's prediction as its key. Rows of which it is not known with which others they came
+        (neither row has a unit) are counted apart, and listed nowhere.
 
         Args:
             model_name: name of the registered model.
@@ -216,15 +213,22 @@ class LiveOutcomes(Protocol):
         since: datetime | None = None,
         became: Became = NO_RARE_CLASSES,
         group_key: str | None = None,
+        error_cap: float | None = None,
     ) -> Sequence[ShadowOutcome]:
         """Of the rows of ``count_shadow`` those that have a unit, in the order in which their first labels came.
 
-        With a ``group_key``, the unit of an input that names its group under this key is the group: like a caller it
-        may come again, and all its rows are one unit, whichever requests they were sent in.
+        With an ``error_cap``, one without a unit is a request by itself. With a ``group_key``, the unit of an input
+        that names its group under this key is the group: like a caller it may come again. All its rows are one unit.
         """
 
     def list_split(
-        self, model_name: str, challenger: str, *, since: datetime | None = None, became: Became = NO_RARE_CLASSES
+        self,
+        model_name: str,
+        challenger: str,
+        *,
+        since: datetime | None = None,
+        became: Became = NO_RARE_CLASSES,
+        error_cap: float | None = None,
     ) -> Sequence[SplitOutcome]:
         """The labelled predictions whose unit was assigned to the champion or to this challenger.
 

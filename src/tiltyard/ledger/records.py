@@ -324,14 +324,14 @@ class ShadowOutcome:
 
     Attributes:
         unit: see ``Prediction.unit``.
-        champion_right: whether the champion was right.
-        challenger_right: whether the challenger was.
+        champion_right: whether the champion was right; of numbers how right, 0.0 to 1.0, see ``LiveOutcomes``.
+        challenger_right: the same of the challenger.
         rows: how many rows the unit has, labelled or not.
     """
 
     unit: str
-    champion_right: bool
-    challenger_right: bool
+    champion_right: float
+    challenger_right: float
     rows: int
 
 
@@ -343,14 +343,14 @@ class SplitOutcome:
         unit: see ``Prediction.unit``: what was assigned to a side as a whole.
         of_challenger: whether the unit was assigned to the challenger; so it stays where the champion had to predict.
         share: the challenger's share of the units when the row was predicted.
-        right: whether the prediction was right.
+        right: whether the prediction was right; of a number how right, 0.0 to 1.0, see ``LiveOutcomes``.
         rows: how many rows the unit has, labelled or not.
     """
 
     unit: str
     of_challenger: bool
     share: float
-    right: bool
+    right: float
     rows: int
 
 

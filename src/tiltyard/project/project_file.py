@@ -97,8 +97,6 @@ class Project(Section):
             "promotion.fairness": bool(limits.fairness),
             "promotion.calibration_error": limits.calibration_error is not None,
             "promotion.calibration": limits.calibration == "not-worse",
-            "promotion.live": limits.live == "wins",
-            "serving.challenger": self.serving.challenger is not None,
         }
         for key, is_requested in requested.items():
             if is_requested:

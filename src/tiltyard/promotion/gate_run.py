@@ -61,7 +61,6 @@ from tiltyard.promotion.offline_predictions import (
 from tiltyard.promotion.serving_cost import measure_cost
 from tiltyard.registry import VersionInfo
 from tiltyard.registry.ports import FINDINGS_TAG
-from tiltyard.tasks import predicts_numbers
 
 
 def evaluate_gates(
@@ -105,10 +104,8 @@ def evaluate_gates(
                 ),
             ),
         )
-    if project.promotion.live != "off" and not predicts_numbers(project.task):
-        inspection = replace(
-            inspection, live=live_comparison(project, workspace.ledger, champion.version, info.version)
-        )
+    if project.promotion.live != "off":
+        inspection = replace(inspection, live=live_comparison(project, workspace.ledger, champion, info.version))
     return _evaluate_against_champion(workspace, project, (champion, info), predictions, test, inspection)
 
 

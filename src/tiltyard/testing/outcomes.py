@@ -19,7 +19,14 @@ from tiltyard.ledger import (
 from tiltyard.ledger.codec import RequestRow, decode_request, encode_requests
 from tiltyard.ledger.ports import NO_RARE_CLASSES, Became
 from tiltyard.ledger.sql.label_requests import LABELLED_DRAW
-from tiltyard.ledger.sql.outcomes import count_outcomes, match_shadow_units, match_split, name_unit, sum_shadow
+from tiltyard.ledger.sql.outcomes import (
+    count_outcomes,
+    match_shadow_units,
+    match_split,
+    name_row,
+    name_unit,
+    sum_shadow,
+)
 
 
 class MemoryOutcomes:
@@ -55,6 +62,7 @@ class MemoryOutcomes:
         since: datetime | None = None,
         became: Became = NO_RARE_CLASSES,
         group_key: str | None = None,
+        error_cap: float | None = None,
     ) -> list[ShadowOutcome]:
         """The rows of units that both predicted; see ``LiveOutcomes.list_shadow_units``."""
         made = {row.id: row for row in self._predictions(project=model_name, route="champion")}
@@ -66,16 +74,25 @@ class MemoryOutcomes:
         truth = {row.id: label.label for row, label in self._select_sampled(project=model_name, route="champion")}
         first = self._first_labels()
         known = sorted((pair for pair in pairs if pair[0].id in truth), key=lambda pair: first[pair[0].id])
-        units = [name_unit(mine.unit, mine.input, model_name, group_key) for mine, _ in known]
+        units = [
+            name_unit(mine.unit, mine.input, model_name, group_key) or name_row(mine.id, error_cap) for mine, _ in known
+        ]
         rows = [
             (unit, mine.label, theirs.label, truth[mine.id])
             for unit, (mine, theirs) in zip(units, known, strict=True)
             if unit is not None
         ]
-        return match_shadow_units(rows, Counter(str(mine.unit) for mine, _ in pairs if mine.unit is not None), became)
+        sizes = Counter(str(mine.unit) for mine, _ in pairs if mine.unit is not None)
+        return match_shadow_units(rows, sizes, became, error_cap)
 
     def list_split(
-        self, model_name: str, challenger: str, *, since: datetime | None = None, became: Became = NO_RARE_CLASSES
+        self,
+        model_name: str,
+        challenger: str,
+        *,
+        since: datetime | None = None,
+        became: Became = NO_RARE_CLASSES,
+        error_cap: float | None = None,
     ) -> list[SplitOutcome]:
         """The labelled rows of the split test, in the order of their labels; see ``LiveOutcomes.list_split``."""
 
@@ -88,7 +105,7 @@ class MemoryOutcomes:
         labelled.sort(key=lambda pair: first[pair[0].id])
         rows = [(str(row.unit), str(row.assignment), row.label, label.label) for row, label in labelled]
         made = [row for row in self._predictions(project=model_name, since=since) if takes_part(row)]
-        return match_split(rows, Counter(str(row.unit) for row in made), became)
+        return match_split(rows, Counter(str(row.unit) for row in made), became, error_cap)
 
     def _select_sampled(self, **filters: object) -> Iterator[tuple[Prediction, Label]]:
         return (pair for pair in self._labelled(**filters) if pair[1].is_sample)

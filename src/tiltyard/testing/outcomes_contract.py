@@ -113,6 +113,32 @@ class OutcomesContract:
         ]
         assert ledger.outcomes.count_shadow("films", "2") == ShadowOutcomes(0, 2, 1, 0)
 
+    def test_numbers_are_right_by_their_capped_error(self, ledger: Ledger) -> None:
+        """With a cap, each row counts by its error's share of the cap, and one without a unit is a unit by itself."""
+        predicted_numbers = [("1.5", "3.0"), ("-4", "2.25"), ("2.0", "nan")]
+        rows = [
+            make_prediction(label=mine, unit=unit)
+            for (mine, _), unit in zip(predicted_numbers, (None, LOW, LOW), strict=True)
+        ]
+        shadows = [
+            make_prediction(route="shadow", version="2", label=theirs, key=row.id, unit=KNOWN_UNIT)
+            for row, (_, theirs) in zip(rows, predicted_numbers, strict=True)
+        ]
+        split = [
+            make_prediction(route="challenger", version="2", label=label, at=NOON + _MINUTE, **_split(LOW))
+            for label in ("2.5", "a class")
+        ]
+        ledger.record([*rows, *shadows, *split])
+        ledger.record_labels([Label(row.id, "2", NOON + _MINUTE, "test") for row in (*rows, *split)])
+        found = list(ledger.outcomes.list_shadow_units("films", "2", error_cap=2.0))
+        assert [(one.champion_right, one.challenger_right, one.rows) for one in found] == [
+            (0.75, 0.5, 1),
+            (0.0, 0.875, 1),
+        ]
+        assert found[0].unit[0] == "r"
+        assert found[1].unit == LOW
+        assert list(ledger.outcomes.list_split("films", "2", error_cap=2.0)) == [SplitOutcome(LOW, True, 0.5, 0.75, 1)]
+
     def test_shadows_of_a_group_are_one_unit(self, ledger: Ledger) -> None:
         """With a key of groups, rows that name the same group share a unit, in whichever requests they came."""
         sent: list[tuple[dict[str, object], str | None]] = [

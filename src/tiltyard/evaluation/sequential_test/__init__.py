@@ -7,6 +7,13 @@ between two evaluations. Rows of one request or one caller resemble each other: 
 """
 
 from tiltyard.evaluation.sequential_test.mixture import compute_paired_evidence, compute_rate_evidence
+from tiltyard.evaluation.sequential_test.numbers import (
+    CAP_ERRORS,
+    ErrorPairs,
+    compute_number_shadow_evidence,
+    evaluate_number_shadow,
+    evaluate_number_split,
+)
 from tiltyard.evaluation.sequential_test.shadow import (
     PairedRows,
     compute_paired_unit_evidence,
@@ -19,15 +26,20 @@ from tiltyard.evaluation.sequential_test.units import UnitRows
 from tiltyard.evaluation.sequential_test.verdict import Decision, LiveVerdict
 
 __all__ = [
+    "CAP_ERRORS",
     "Decision",
+    "ErrorPairs",
     "LiveVerdict",
     "PairedRows",
     "UnitRows",
+    "compute_number_shadow_evidence",
     "compute_paired_evidence",
     "compute_paired_unit_evidence",
     "compute_rate_evidence",
     "compute_split_evidence",
     "count_paired_units_needed",
+    "evaluate_number_shadow",
+    "evaluate_number_split",
     "evaluate_shadow",
     "evaluate_shadow_units",
     "evaluate_split",

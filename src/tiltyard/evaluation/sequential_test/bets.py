@@ -28,6 +28,7 @@ def log_evidence(
     information: NDArray[np.float64],
     side: NDArray[np.float64] | float,
     most: NDArray[np.float64] | float,
+    limit: NDArray[np.float64] | None = None,
 ) -> float:
     """Log of the mean of what the bets for all gains win on n units.
 
@@ -40,10 +41,15 @@ def log_evidence(
         information: the reciprocal of that variance; the surprise has a standard deviation of its root.
         side: what a bet is multiplied with; the expectation of side times surprise is at most 0 without a gain.
         most: largest size of a bet: ``MOST_LOST`` over the largest size of ``side``.
+        limit: the largest gain that is bet on, for each unit. ``most`` over the largest surprise that is possible makes
+            bets linear throughout, and so fair whatever the distribution is like: a value that is nearly always a
+            little above its mean, and seldom far below it, would win by a bet that is cut off below. Default: bets are
+            linear up to two and a half standard deviations.
     """
     if not len(surprise):
         return 0.0
-    limit = most / (DEVIATIONS * np.sqrt(information))
+    if limit is None:
+        limit = np.asarray(most / (DEVIATIONS * np.sqrt(information)))
     won = [float(np.sum(np.log1p(side * np.clip(np.minimum(gain, limit) * surprise, -most, most)))) for gain in GAINS]
     return float(np.logaddexp.reduce(np.array(won) + LOG_WEIGHTS))
 

@@ -24,19 +24,22 @@ class LiveVerdict:
         decision: ``challenger wins``, ``champion holds`` or ``go on``.
         mode: ``shadow`` (both predicted the same inputs) or ``split`` (each its own).
         alpha: most that the chance may be of ever reporting ``challenger wins`` for one that is not better.
-        min_gain: a gain of accuracy smaller than this is not worth waiting for.
-        champion: the champion's accuracy on its labelled rows; None without any.
+        min_gain: a gain smaller than this is not worth waiting for.
+        champion: the champion's accuracy on its labelled rows, of numbers the mean of its capped absolute errors; None
+            without any.
         challenger: the challenger's.
         champion_rows: labelled rows of the champion.
         challenger_rows: labelled rows of the challenger; in ``shadow`` they are the champion's.
         e_value: evidence that the challenger is better: 1 at the start, and 1 / alpha is enough.
-        low: lower end of the confidence sequence of the difference (challenger less champion), level 1 - 2 alpha.
+        low: lower end of the confidence sequence of the difference, level 1 - 2 alpha.
         high: its upper end.
         champion_units: requests and callers of the champion's labelled rows; 0 where they are not known.
         challenger_units: of the challenger's.
         units_needed: about so many requests and callers like these, those that there are included, find a true gain
-            of 0.01 in four of five tests; None where nothing is known of them yet.
+            of 0.01 (of numbers, a hundredth of the cap) in four of five tests; None where nothing is known of them yet.
         left_out: labelled rows that do not count because an earlier build did not record which request they came in.
+        metric: what is compared: ``accuracy``, or ``mae`` of numbers.
+        cap: of numbers, the largest error that counts, in the unit of the label.
     """
 
     decision: Decision
@@ -54,11 +57,17 @@ class LiveVerdict:
     challenger_units: int = 0
     units_needed: int | None = None
     left_out: int = 0
+    metric: Literal["accuracy", "mae"] = "accuracy"
+    cap: float | None = None
 
     @property
     def difference(self) -> float | None:
-        """Accuracy of the challenger less that of the champion; None where one of them has no labelled rows."""
-        return None if self.champion is None or self.challenger is None else self.challenger - self.champion
+        """By how much the challenger is better: its accuracy less that of the champion, of numbers the champion's error
+        less its own. None where one of them has no labelled rows."""
+        if self.champion is None or self.challenger is None:
+            return None
+        gain = self.challenger - self.champion
+        return gain if self.cap is None else -gain
 
     @property
     def summary(self) -> str:
@@ -66,19 +75,28 @@ class LiveVerdict:
         if self.champion is None or self.challenger is None or self.difference is None:
             whose = "the champion" if self.champion is None else "the challenger"
             return f"{self.decision}: no labels yet for {whose}{self._left_out}"
+        if self.cap is None:
+            compared = f"accuracy {self.challenger:.4f} against {self.champion:.4f} on {self._sample} (difference "
+            gains = [f"{gain:+.4f}" for gain in (self.difference, self.low, self.high)]
+        else:
+            compared = (
+                f"mean error {self.challenger:.4g} against {self.champion:.4g}, each counted up to {self.cap:.4g}, on "
+                f"{self._sample} (saved "
+            )
+            gains = [f"{gain:+.4g}" for gain in (self.difference, self.low, self.high)]
         return (
-            f"{self.decision}: accuracy {self.challenger:.4f} against {self.champion:.4f} on {self._sample} "
-            f"(difference {self.difference:+.4f}, between {self.low:+.4f} and {self.high:+.4f}; "
+            f"{self.decision}: {compared}{gains[0]}, between {gains[1]} and {gains[2]}; "
             f"evidence {self.e_value:.3g} of {1 / self.alpha:g}{self._lacking}){self._left_out}"
         )
 
     @property
     def _lacking(self) -> str:
-        """What an undecided test needs to find a gain of one point."""
+        """What an undecided test needs to find a gain of one hundredth."""
         if self.decision != "go on" or self.units_needed is None:
             return ""
         there = self.champion_units + (self.challenger_units if self.mode == "split" else 0)
-        text = f"; a gain of {GAIN:g} takes about {self.units_needed:,} requests and callers"
+        gain = GAIN if self.cap is None else GAIN * self.cap
+        text = f"; a gain of {gain:.3g} takes about {self.units_needed:,} requests and callers"
         more = self.units_needed - there
         return f"{text}, {more:,} more than now" if more > 0 else f"{text}, which there are"
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, FromClause, ScalarSelect, and_, case, func, null, or_, select
+from sqlalchemy import ColumnElement, FromClause, ScalarSelect, and_, case, func, null, or_, select, true
 
 from tiltyard.aliases import CHAMPION
 from tiltyard.ledger.ports import NO_RARE_CLASSES, Became
 from tiltyard.ledger.records import (
     CALLER,
+    REQUEST,
     SHADOW,
     Assignment,
     ShadowOutcome,
@@ -69,6 +71,7 @@ class SqlOutcomes:
         since: datetime | None = None,
         became: Became = NO_RARE_CLASSES,
         group_key: str | None = None,
+        error_cap: float | None = None,
     ) -> list[ShadowOutcome]:
         """The rows of units that both predicted; see ``LiveOutcomes.list_shadow_units``."""
         shadow, unit, content = predictions.alias("shadow"), predictions.c.unit, predictions.c.input
@@ -83,11 +86,12 @@ class SqlOutcomes:
         )
         # The key as JSON writes it; what else has these letters is sorted out after reading.
         grouped = None if group_key is None else content.contains(encode_json(group_key), autoescape=True)
-        listed = unit.is_not(None) if grouped is None else or_(unit.is_not(None), grouped)
+        listed: ColumnElement[bool] = true() if error_cap is not None else unit.is_not(None)
+        listed = listed if grouped is None else or_(listed, grouped)
         sent = null() if grouped is None else case((grouped, content), else_=null())
         with self._database.read(snapshot=True) as connection:
             rows = connection.execute(
-                select(unit, predictions.c.label, shadow.c.label, labels.c.label, sent)
+                select(unit, predictions.c.label, shadow.c.label, labels.c.label, sent, predictions.c.id)
                 .join_from(shadow, predictions, predictions.c.id == shadow.c.key)
                 .join(labels, and_(labels.c.prediction_id == predictions.c.id, newest_label()))
                 .where(*both, listed, is_sampled())
@@ -100,17 +104,27 @@ class SqlOutcomes:
                 .group_by(unit)
             ).all()
         found = [
-            (name_unit(one, decode_json(raw) if raw else {}, model_name, group_key), str(mine), str(theirs), str(label))
-            for one, mine, theirs, label, raw in rows
+            (
+                name_unit(one, decode_json(raw) if raw else {}, model_name, group_key) or name_row(id_, error_cap),
+                *(str(mine), str(theirs), str(label)),
+            )
+            for one, mine, theirs, label, raw, id_ in rows
         ]
         return match_shadow_units(
             [(one, mine, theirs, label) for one, mine, theirs, label in found if one is not None],
             {str(unit): int(count) for unit, count in sizes},
             became,
+            error_cap,
         )
 
     def list_split(
-        self, model_name: str, challenger: str, *, since: datetime | None = None, became: Became = NO_RARE_CLASSES
+        self,
+        model_name: str,
+        challenger: str,
+        *,
+        since: datetime | None = None,
+        became: Became = NO_RARE_CLASSES,
+        error_cap: float | None = None,
     ) -> list[SplitOutcome]:
         """The labelled rows of the split test, in the order of their labels; see ``LiveOutcomes.list_split``."""
         column, version = predictions.c, check_text("challenger", challenger)
@@ -134,6 +148,7 @@ class SqlOutcomes:
             [(str(unit), str(assignment), str(mine), str(label)) for unit, assignment, mine, label in rows],
             {str(unit): int(count) for unit, count in sizes},
             became,
+            error_cap,
         )
 
 
@@ -177,8 +192,16 @@ def name_unit(unit: str | None, content: object, model_name: str, group_key: str
     return unit if is_label_gap(group) else make_unit(CALLER, model_name, f"{group_key}\0{write_label(group)}")
 
 
+def name_row(id_: object, error_cap: float | None) -> str | None:
+    """The unit of a row that is a request by itself, where all rows are listed: see ``LiveOutcomes``; else None."""
+    return None if error_cap is None else f"{REQUEST}{id_}"
+
+
 def match_split(
-    rows: Sequence[tuple[str, str, str, str]], sizes: Mapping[str, int], became: Became = NO_RARE_CLASSES
+    rows: Sequence[tuple[str, str, str, str]],
+    sizes: Mapping[str, int],
+    became: Became = NO_RARE_CLASSES,
+    error_cap: float | None = None,
 ) -> list[SplitOutcome]:
     """Outcomes of the labelled rows of a split test, in their order.
 
@@ -186,10 +209,9 @@ def match_split(
         rows: the unit, the assignment, the predicted class and the label of each.
         sizes: how many rows each unit has, labelled or not.
         became: as of ``LiveOutcomes.count_shadow``; rows whose labels are not counted are left out of ``sizes`` too.
+        error_cap: see ``LiveOutcomes``.
     """
-    from tiltyard.data.conform.labels import match_labels  # noqa: PLC0415 - it brings pandas, which a server does without
-
-    right = match_labels([mine for _, _, mine, _ in rows], [label for _, _, _, label in rows], became)
+    right = grade([mine for _, _, mine, _ in rows], [label for _, _, _, label in rows], became, error_cap)
     left_out = Counter(unit for (unit, *_), one in zip(rows, right, strict=True) if one is None)
     shares = {stored: Assignment.decode(stored).share for stored in {row[1] for row in rows}}
     return [
@@ -200,7 +222,10 @@ def match_split(
 
 
 def match_shadow_units(
-    rows: Sequence[tuple[str, str, str, str]], sizes: Mapping[str, int], became: Became = NO_RARE_CLASSES
+    rows: Sequence[tuple[str, str, str, str]],
+    sizes: Mapping[str, int],
+    became: Became = NO_RARE_CLASSES,
+    error_cap: float | None = None,
 ) -> list[ShadowOutcome]:
     """Outcomes of labelled rows that two versions predicted, in their order.
 
@@ -209,20 +234,48 @@ def match_shadow_units(
         sizes: how many rows each unit has, labelled or not; of groups, which may come again at any time, only the
             labelled ones count.
         became: as of ``LiveOutcomes.count_shadow``; rows whose labels are not counted are left out of ``sizes`` too.
+        error_cap: see ``LiveOutcomes``.
     """
-    from tiltyard.data.conform.labels import match_labels  # noqa: PLC0415 - it brings pandas, which a server does without
-
     labels_ = [label for _, _, _, label in rows]
-    champion = match_labels([mine for _, mine, _, _ in rows], labels_, became)
-    challenger = match_labels([theirs for _, _, theirs, _ in rows], labels_, became)
+    champion = grade([mine for _, mine, _, _ in rows], labels_, became, error_cap)
+    challenger = grade([theirs for _, _, theirs, _ in rows], labels_, became, error_cap)
     pairs = list(zip(champion, challenger, strict=True))
+    if error_cap is not None:
+        # A row is compared where both are known; of classes, None means that neither was predicted.
+        pairs = [(None, None) if None in pair else pair for pair in pairs]
     left_out = Counter(unit for (unit, *_), pair in zip(rows, pairs, strict=True) if pair == (None, None))
     labelled = Counter(unit for unit, *_ in rows)
     return [
-        ShadowOutcome(unit, bool(mine), bool(theirs), sizes.get(unit, labelled[unit]) - left_out[unit])
+        ShadowOutcome(unit, mine or False, theirs or False, sizes.get(unit, labelled[unit]) - left_out[unit])
         for (unit, *_), (mine, theirs) in zip(rows, pairs, strict=True)
         if (mine, theirs) != (None, None)
     ]
+
+
+def grade(
+    predicted: Sequence[str], labels_: Sequence[str], became: Became, error_cap: float | None
+) -> Sequence[float | None]:
+    """How right each prediction is, True or False of a class, 0 to 1 of a number; None where it does not count.
+
+    Args:
+        predicted: n classes, or n numbers as text.
+        labels_: the n true ones.
+        became: as of ``LiveOutcomes.count_shadow``.
+        error_cap: see ``LiveOutcomes``; None: they are classes.
+    """
+    if error_cap is None:
+        from tiltyard.data.conform.labels import match_labels  # noqa: PLC0415 - it brings pandas, see above
+
+        return match_labels(predicted, labels_, became)
+    return [_grade_number(mine, label, error_cap) for mine, label in zip(predicted, labels_, strict=True)]
+
+
+def _grade_number(predicted: str, label: str, error_cap: float) -> float | None:
+    try:
+        error = abs(float(predicted) - float(label))
+    except ValueError:
+        return None
+    return 1.0 - min(error / error_cap, 1.0) if math.isfinite(error) else None
 
 
 def count_outcomes(
