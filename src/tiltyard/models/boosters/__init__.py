@@ -1,0 +1,1 @@
+"""Boosters of other libraries: LightGBM, XGBoost and CatBoost."""
