@@ -42,9 +42,9 @@ def test_the_trees_that_are_read_add_up_to_the_librarys_sums(library: Library, o
 
 
 def edit_json(library: Library, change: Callable[[Any], Any]) -> bytes:
-    told = json.loads(fit_booster(library, OBJECTIVES[library][0], 0).document)
-    change(told)
-    return json.dumps(told).encode()
+    stated = json.loads(fit_booster(library, OBJECTIVES[library][0], 0).document)
+    change(stated)
+    return json.dumps(stated).encode()
 
 
 def edit_text(old: str, new: str) -> bytes:
@@ -53,8 +53,8 @@ def edit_text(old: str, new: str) -> bytes:
     return text.replace(old, new, 1).encode()
 
 
-def tree(told: Any) -> Any:
-    return told["learner"]["gradient_booster"]["model"]["trees"][2]
+def tree(stated: Any) -> Any:
+    return stated["learner"]["gradient_booster"]["model"]["trees"][2]
 
 
 def line_of(name: str) -> str:
@@ -158,38 +158,38 @@ def test_an_unsound_document_is_refused(name: str) -> None:
     assert caught.value.next_step
 
 
-def change_booster(told: Any) -> None:
-    told["learner"]["gradient_booster"]["name"] = "dart"
+def change_booster(stated: Any) -> None:
+    stated["learner"]["gradient_booster"]["name"] = "dart"
 
 
-def change_objective(told: Any) -> None:
-    told["learner"]["objective"]["name"] = "survival:cox"
+def change_objective(stated: Any) -> None:
+    stated["learner"]["objective"]["name"] = "survival:cox"
 
 
-def change_leaves(told: Any) -> None:
-    tree(told)["tree_param"]["size_leaf_vector"] = "3"
+def change_leaves(stated: Any) -> None:
+    tree(stated)["tree_param"]["size_leaf_vector"] = "3"
 
 
 UNREADABLE: dict[str, tuple[Library, Callable[[], bytes], str]] = {
     "linear leaves": ("lightgbm", lambda: edit_text("is_linear=0", "is_linear=1"), "linear models"),
-    "an own objective": ("lightgbm", lambda: edit_text("objective=binary sigmoid:1\n", ""), "objective"),
+    "a custom objective": ("lightgbm", lambda: edit_text("objective=binary sigmoid:1\n", ""), "objective"),
     "another format": ("lightgbm", lambda: edit_text("version=v4", "version=v5"), "v5"),
     "dart": ("xgboost", lambda: edit_json("xgboost", change_booster), "'dart'"),
     "another objective": ("xgboost", lambda: edit_json("xgboost", change_objective), "survival:cox"),
     "leaves of vectors": ("xgboost", lambda: edit_json("xgboost", change_leaves), "one value for each output"),
     "statistics": (
         "catboost",
-        lambda: edit_json("catboost", lambda told: told["features_info"].update(ctrs=[{}])),
+        lambda: edit_json("catboost", lambda stated: stated["features_info"].update(ctrs=[{}])),
         "target statistics",
     ),
     "texts": (
         "catboost",
-        lambda: edit_json("catboost", lambda told: told["features_info"].update(text_features=[{}])),
+        lambda: edit_json("catboost", lambda stated: stated["features_info"].update(text_features=[{}])),
         "texts",
     ),
     "no names of categories": (
         "catboost",
-        lambda: edit_json("catboost", lambda told: told["features_info"].pop("cat_features_hash")),
+        lambda: edit_json("catboost", lambda stated: stated["features_info"].pop("cat_features_hash")),
         "does not name the categories",
     ),
 }

@@ -43,21 +43,21 @@ def read_catboost(document: bytes) -> TreeEnsemble:
     """The trees of a JSON file that CatBoost wrote.
 
     Raises:
-        ArtifactError: the file is no such file, or its numbers do not fit together.
+        ArtifactError: the file is not such a file, or its numbers do not fit together.
         UnreadableTreesError: it is sound, and uses what is not read here.
     """
     try:
-        told = json.loads(document)
+        stated = json.loads(document)
     except (ValueError, RecursionError):
         refuse(_WHERE, "is not JSON")
-    _refuse_unknown(told)
-    features = _Features(_get(told, dict, "features_info"))
-    scale, bias = _read_scale(_get(told, list, "scale_and_bias"))
+    _refuse_unknown(stated)
+    features = _Features(_get(stated, dict, "features_info"))
+    scale, bias = _read_scale(_get(stated, list, "scale_and_bias"))
     outputs = len(bias)
-    if "oblivious_trees" in told:
-        parts = [_read_oblivious(tree, outputs, features) for tree in _get(told, list, "oblivious_trees")]
+    if "oblivious_trees" in stated:
+        parts = [_read_oblivious(tree, outputs, features) for tree in _get(stated, list, "oblivious_trees")]
     else:
-        parts = [_read_nested(tree, outputs, features) for tree in _get(told, list, "trees")]
+        parts = [_read_nested(tree, outputs, features) for tree in _get(stated, list, "trees")]
     zeros = np.zeros(outputs)
     return build_ensemble(
         join_trees("catboost", parts),
@@ -68,7 +68,7 @@ def read_catboost(document: bytes) -> TreeEnsemble:
             chosen_left=False,
             baseline=zeros,
             bias=bias,
-            link=_read_link(told, outputs),
+            link=_read_link(stated, outputs),
             scale=scale,
             single_features=True,
             category_names=features.name_categories(),
@@ -76,17 +76,17 @@ def read_catboost(document: bytes) -> TreeEnsemble:
     )
 
 
-def _refuse_unknown(told: Any) -> None:
-    held = _get(told, dict, "features_info")
+def _refuse_unknown(stated: Any) -> None:
+    held = _get(stated, dict, "features_info")
     for name, what in (("text_features", "texts"), ("embedding_features", "embeddings")):
         if held.get(name):
             raise UnreadableTreesError(f"it has features of {what}")
-    if held.get("ctrs") or told.get("ctr_data"):
+    if held.get("ctrs") or stated.get("ctr_data"):
         raise UnreadableTreesError("it has target statistics of categories")
 
 
-def _read_link(told: Any, outputs: int) -> Link:
-    name = _get(told, str, "model_info", "params", "loss_function", "type")
+def _read_link(stated: Any, outputs: int) -> Link:
+    name = _get(stated, str, "model_info", "params", "loss_function", "type")
     if name not in _LINKS:
         raise UnreadableTreesError(f"its loss function {name!r} has no link that is known here")
     link = _LINKS[name]
@@ -166,7 +166,7 @@ class _Features:
 def _read_oblivious(tree: Any, outputs: int, features: _Features) -> RawTrees:
     """A tree that asks the same at each node of a level, with all its nodes.
 
-    The first split gives the lowest bit of a leaf's number, so it is asked last.
+    The first split gives the lowest bit of a leaf's number, so it is queried last.
     """
     splits = [features.read_split(split) for split in reversed(tree.get("splits") or [])]
     depth = len(splits)
@@ -178,22 +178,22 @@ def _read_oblivious(tree: Any, outputs: int, features: _Features) -> RawTrees:
         refuse(_WHERE, f"has a tree of depth {depth} with {len(values)} leaf values for {outputs} outputs")
     inner = leaves - 1
     level = np.repeat(np.arange(depth), 1 << np.arange(depth))
-    asked = np.array(splits, np.float64).reshape(depth, 4)[level]
+    queried = np.array(splits, np.float64).reshape(depth, 4)[level]
     place = np.arange(inner)
-    return _make_trees(asked, 2 * place + 1, 2 * place + 2, values.reshape(leaves, outputs))
+    return _make_trees(queried, 2 * place + 1, 2 * place + 2, values.reshape(leaves, outputs))
 
 
 def _read_nested(tree: Any, outputs: int, features: _Features) -> RawTrees:
     """A tree whose nodes hold their children; leaves are numbered after all inner nodes."""
-    asked: list[tuple[int, float, int, int]] = []
+    queried: list[tuple[int, float, int, int]] = []
     children: list[list[int]] = []
     leaves: list[list[Any]] = []
     waiting: list[tuple[Any, int, int]] = [(tree, -1, 0)]
     while waiting:
         node, parent, side = waiting.pop()
         if isinstance(node, dict) and "split" in node:
-            place = len(asked)
-            asked.append(features.read_split(node["split"]))
+            place = len(queried)
+            queried.append(features.read_split(node["split"]))
             children.append([0, 0])
             waiting += [(node.get("right"), place, 1), (node.get("left"), place, 0)]
         else:
@@ -208,38 +208,38 @@ def _read_nested(tree: Any, outputs: int, features: _Features) -> RawTrees:
         refuse(_WHERE, "has leaves that hold no numbers")
     if values.shape != (len(leaves), outputs):
         refuse(_WHERE, f"has leaves of {values.shape[1]} values for {outputs} outputs", outputs=outputs)
-    pairs = np.array(children, np.int64).reshape(len(asked), 2)
-    pairs = np.where(pairs < 0, len(asked) + ~pairs, pairs)
-    return _make_trees(np.array(asked, np.float64).reshape(len(asked), 4), pairs[:, 0], pairs[:, 1], values)
+    pairs = np.array(children, np.int64).reshape(len(queried), 2)
+    pairs = np.where(pairs < 0, len(queried) + ~pairs, pairs)
+    return _make_trees(np.array(queried, np.float64).reshape(len(queried), 4), pairs[:, 0], pairs[:, 1], values)
 
 
 def _make_trees(
-    asked: NDArray[np.float64], left: NDArray[np.int64], right: NDArray[np.int64], values: NDArray[np.float64]
+    queried: NDArray[np.float64], left: NDArray[np.int64], right: NDArray[np.int64], values: NDArray[np.float64]
 ) -> RawTrees:
-    inner, leaves = len(asked), len(values)
+    inner, leaves = len(queried), len(values)
     pad = np.zeros(leaves, np.int64)
-    categories = asked[:, 3].astype(np.int64)
+    categories = queried[:, 3].astype(np.int64)
     chosen = np.unique(categories[categories >= 0])
     choice = np.where(categories >= 0, np.searchsorted(chosen, categories), -1)
     return RawTrees(
         roots=np.zeros(1, np.int64),
-        tested=np.concatenate([asked[:, 0].astype(np.int64), pad + LEAF]),
-        thresholds=np.concatenate([asked[:, 1], pad]),
+        tested=np.concatenate([queried[:, 0].astype(np.int64), pad + LEAF]),
+        thresholds=np.concatenate([queried[:, 1], pad]),
         left=np.concatenate([left, pad]),
         right=np.concatenate([right, pad]),
-        gaps=np.concatenate([asked[:, 2], pad]).astype(np.uint8),
+        gaps=np.concatenate([queried[:, 2], pad]).astype(np.uint8),
         choice=np.concatenate([choice, pad - 1]),
         sets=tuple(chosen[place : place + 1] for place in range(len(chosen))),
         values=np.concatenate([np.zeros((inner, values.shape[1])), values]),
     )
 
 
-def _get(told: Any, kind: type, *path: str) -> Any:
+def _get(stated: Any, kind: type, *path: str) -> Any:
     for name in path:
-        told = told.get(name) if isinstance(told, dict) else None
-    if not isinstance(told, kind):
+        stated = stated.get(name) if isinstance(stated, dict) else None
+    if not isinstance(stated, kind):
         refuse(_WHERE, f"has no {kind.__name__} in {'.'.join(path)!r}", field=".".join(path))
-    return told
+    return stated
 
 
 def _whole(held: Any, name: str) -> int:
@@ -260,4 +260,4 @@ def _values(held: Any, name: str) -> NDArray[np.float64]:
     try:
         return np.array(_get(held, list, name), np.float64).ravel()
     except (ValueError, TypeError):
-        refuse(_WHERE, f"has in {name!r} what is no number", field=name)
+        refuse(_WHERE, f"has in {name!r} something other than numbers", field=name)

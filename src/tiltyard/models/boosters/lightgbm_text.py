@@ -49,7 +49,7 @@ def read_lightgbm(document: bytes) -> TreeEnsemble:
     """The trees of a text file that LightGBM wrote.
 
     Raises:
-        ArtifactError: the file is no such file, or its numbers do not fit together.
+        ArtifactError: the file is not such a file, or its numbers do not fit together.
         UnreadableTreesError: it is sound, and uses what is not read here.
     """
     head, trees, _ = _split_file(document)
@@ -68,8 +68,8 @@ def read_lightgbm(document: bytes) -> TreeEnsemble:
     divisor = float(len(trees) // outputs) if "average_output" in head else 1.0
     turns = np.arange(len(trees)) % outputs
     zeros = np.zeros(outputs)
-    told = Arithmetic("lightgbm", names, turns, True, zeros, zeros, link, divisor=divisor, steepness=steepness)
-    return build_ensemble(raw, told)
+    stated = Arithmetic("lightgbm", names, turns, True, zeros, zeros, link, divisor=divisor, steepness=steepness)
+    return build_ensemble(raw, stated)
 
 
 def read_pandas_categories(document: bytes) -> list[list[Any]]:
@@ -111,7 +111,7 @@ def _split_file(document: bytes) -> tuple[dict[str, str], list[dict[str, str]], 
     if categories is not None and not (
         isinstance(categories, list) and all(isinstance(one, list) for one in categories)
     ):
-        refuse(_WHERE, "has pandas categories that are no lists")
+        refuse(_WHERE, "has pandas categories that are not lists")
     return head, trees, categories or []
 
 
@@ -137,7 +137,7 @@ def _read_pairs(lines: Iterator[str], end: str) -> dict[str, str]:
 def _read_objective(head: dict[str, str], outputs: int) -> tuple[Link, float]:
     name, *options = head.get("objective", "").split() or [""]
     if name not in _LINKS:
-        raise UnreadableTreesError(f"its objective {name or 'of its own'!r} has no link that is known here")
+        raise UnreadableTreesError(f"its objective {name or 'custom'!r} has no link that is known here")
     settings = dict(option.partition(":")[::2] for option in options)
     link = _LINKS[name]
     if name == "regression" and "sqrt" in settings:
@@ -195,7 +195,7 @@ def _place(children: NDArray[np.int64], inner: int) -> NDArray[np.int64]:
 def _read_gaps(kinds: NDArray[np.int64], categorical: NDArray[np.bool_], where: str) -> NDArray[np.int64]:
     missing = (kinds >> 2) & 3
     if (missing > _NAN_IS_MISSING).any() or (kinds < 0).any() or (kinds > 0xF).any():
-        refuse(where, f"has a decision type that is none: {int(kinds.max())}")
+        refuse(where, f"has an unknown decision type: {int(kinds.max())}")
     default_left = (kinds & _DEFAULT_LEFT) != 0
     gaps = np.select(
         [missing == _NAN_IS_MISSING, missing == _ZERO_IS_MISSING],

@@ -72,7 +72,7 @@ class TreeEnsemble:
 
 @dataclass(frozen=True)
 class Arithmetic:
-    """What a document says beside its nodes; the attributes are those of ``TreeEnsemble``."""
+    """What a document says in addition to its nodes; the attributes are those of ``TreeEnsemble``."""
 
     library: Library
     feature_names: tuple[str, ...]
@@ -89,30 +89,32 @@ class Arithmetic:
     category_names: dict[int, tuple[str, ...]] = field(default_factory=dict)
 
 
-def build_ensemble(raw: RawTrees, told: Arithmetic) -> TreeEnsemble:
+def build_ensemble(raw: RawTrees, stated: Arithmetic) -> TreeEnsemble:
     """Check the nodes of a document and bring them into order.
 
     Raises:
         ArtifactError: a node points outside its trees or comes twice, a number is not finite, a feature or a category
             is none, or the numbers of outputs do not fit together.
     """
-    _check_numbers(raw, told)
-    order, firsts = _order_nodes(raw, told.library)
+    _check_numbers(raw, stated)
+    order, firsts = _order_nodes(raw, stated.library)
     leaf = raw.tested[order] == LEAF
     places = np.empty(len(raw.tested), np.int64)
     places[order] = np.arange(len(order))
     children = np.where(leaf, np.arange(len(order)), places[np.where(leaf, order, raw.left[order])])
-    categorical = np.zeros(len(told.feature_names), np.bool_)
+    categorical = np.zeros(len(stated.feature_names), np.bool_)
     categorical[raw.tested[(raw.choice >= 0) & (raw.tested != LEAF)]] = True
     mixed = np.unique(raw.tested[(raw.choice < 0) & (raw.tested != LEAF)])
     if categorical[mixed].any():
-        feature = told.feature_names[int(mixed[categorical[mixed]][0])]
-        refuse(f"{told.library} model", f"splits feature {feature!r} by categories and by a threshold", feature=feature)
+        feature = stated.feature_names[int(mixed[categorical[mixed]][0])]
+        refuse(
+            f"{stated.library} model", f"splits feature {feature!r} by categories and by a threshold", feature=feature
+        )
     return TreeEnsemble(
-        library=told.library,
-        feature_names=told.feature_names,
+        library=stated.library,
+        feature_names=stated.feature_names,
         roots=firsts.astype(np.int32),
-        outputs=told.outputs.astype(np.int32),
+        outputs=stated.outputs.astype(np.int32),
         tested=raw.tested[order].astype(np.int32),
         thresholds=raw.thresholds[order],
         gaps=raw.gaps[order],
@@ -120,38 +122,38 @@ def build_ensemble(raw: RawTrees, told: Arithmetic) -> TreeEnsemble:
         choice=np.where(leaf, -1, raw.choice[order]).astype(np.int32),
         sets=tuple(np.unique(chosen) for chosen in raw.sets),
         values=np.ascontiguousarray(raw.values[order]),
-        chosen_left=told.chosen_left,
+        chosen_left=stated.chosen_left,
         categorical=categorical,
-        baseline=told.baseline,
-        bias=told.bias,
-        link=told.link,
-        divisor=told.divisor,
-        scale=told.scale,
-        single=told.single,
-        single_features=told.single_features,
-        steepness=told.steepness,
-        category_names=told.category_names,
+        baseline=stated.baseline,
+        bias=stated.bias,
+        link=stated.link,
+        divisor=stated.divisor,
+        scale=stated.scale,
+        single=stated.single,
+        single_features=stated.single_features,
+        steepness=stated.steepness,
+        category_names=stated.category_names,
     )
 
 
-def _check_numbers(raw: RawTrees, told: Arithmetic) -> None:
-    where = f"{told.library} model"
-    nodes, outputs = len(raw.tested), len(told.baseline)
-    if not len(raw.roots) or not outputs or not told.feature_names:
+def _check_numbers(raw: RawTrees, stated: Arithmetic) -> None:
+    where = f"{stated.library} model"
+    nodes, outputs = len(raw.tested), len(stated.baseline)
+    if not len(raw.roots) or not outputs or not stated.feature_names:
         refuse(where, "has no tree, no output or no feature")
     if nodes > _MOST_NODES:
         refuse(where, f"has {nodes} nodes", nodes=nodes)
     lengths = {len(part) for part in (raw.thresholds, raw.left, raw.right, raw.gaps, raw.choice, raw.values)}
-    if lengths != {nodes} or len(told.outputs) != len(raw.roots) or len(told.bias) != outputs:
+    if lengths != {nodes} or len(stated.outputs) != len(raw.roots) or len(stated.bias) != outputs:
         refuse(where, "has lists of unequal lengths for the same nodes, trees or outputs")
     inner = raw.tested != LEAF
-    check_numbers(where, "splits by feature", raw.tested[inner], len(told.feature_names))
+    check_numbers(where, "splits by feature", raw.tested[inner], len(stated.feature_names))
     check_numbers(where, "splits by set of categories", raw.choice[inner & (raw.choice != -1)], len(raw.sets))
     check_numbers(where, "has a root at node", raw.roots, nodes)
-    check_numbers(where, "adds a tree to output", told.outputs[told.outputs != -1], outputs)
+    check_numbers(where, "adds a tree to output", stated.outputs[stated.outputs != -1], outputs)
     width = raw.values.shape[1]
-    if width != (outputs if (told.outputs == -1).any() else 1) or (
-        (told.outputs == -1).any() != (told.outputs == -1).all()
+    if width != (outputs if (stated.outputs == -1).any() else 1) or (
+        (stated.outputs == -1).any() != (stated.outputs == -1).all()
     ):
         refuse(where, f"has leaves of {width} values for {outputs} outputs", values=width, outputs=outputs)
     for chosen in raw.sets:
@@ -159,10 +161,10 @@ def _check_numbers(raw: RawTrees, told: Arithmetic) -> None:
             check_numbers(where, "has in a set the category", chosen, 2**24)
     thresholds = raw.thresholds[inner & (raw.choice < 0)]
     # Below the lowest number of single precision there is only minus infinity.
-    lowest = told.single & (thresholds == -np.inf)
+    lowest = stated.single & (thresholds == -np.inf)
     numbers = [("threshold", thresholds[~lowest]), ("leaf value", raw.values[~inner])]
-    numbers += [("base score", told.baseline), ("bias", told.bias)]
-    numbers += [("factor", np.array([told.divisor, told.scale, told.steepness]))]
+    numbers += [("base score", stated.baseline), ("bias", stated.bias)]
+    numbers += [("factor", np.array([stated.divisor, stated.scale, stated.steepness]))]
     for name, found in numbers:
         wrong = found[~np.isfinite(found)]
         if wrong.size:

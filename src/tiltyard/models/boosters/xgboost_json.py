@@ -45,14 +45,14 @@ def read_xgboost(document: bytes) -> TreeEnsemble:
     """The trees of a JSON file that XGBoost wrote.
 
     Raises:
-        ArtifactError: the file is no such file, or its numbers do not fit together.
+        ArtifactError: the file is not such a file, or its numbers do not fit together.
         UnreadableTreesError: it is sound, and uses what is not read here.
     """
     try:
-        told = json.loads(document)
+        stated = json.loads(document)
     except (ValueError, RecursionError):
         refuse(_WHERE, "is not JSON")
-    learner = _get(told, dict, "learner")
+    learner = _get(stated, dict, "learner")
     booster = _get(learner, str, "gradient_booster", "name")
     if booster != "gbtree":
         raise UnreadableTreesError(f"its booster is {booster!r}, whose sums are not read here")
@@ -92,7 +92,7 @@ def _read_base(text: str, outputs: int, link: Link) -> NDArray[np.float64]:
     try:
         given = np.array([float(part) for part in text.strip("[]").split(",")], np.float32)
     except ValueError:
-        refuse(_WHERE, f"has the base score {text[:60]!r}, which is no number", field="base_score", value=text[:60])
+        refuse(_WHERE, f"has the base score {text[:60]!r}, not a number", field="base_score", value=text[:60])
     if len(given) not in (1, outputs):
         refuse(_WHERE, f"has {len(given)} base scores for {outputs} outputs", field="base_score")
     base = np.broadcast_to(given, outputs)
@@ -150,7 +150,7 @@ def _read_sets(
     choice = np.full(len(kinds), -1, np.int64)
     splits = np.flatnonzero((kinds == 1) & ~leaf)
     if ((kinds != 0) & (kinds != 1)).any():
-        refuse(where, f"has the split type {int(kinds[(kinds != 0) & (kinds != 1)][0])}, which is none")
+        refuse(where, f"has the split type {int(kinds[(kinds != 0) & (kinds != 1)][0])}, which is unknown")
     if not len(splits):
         return choice, ()
     categories = _array(tree, "categories", None, np.int64)
@@ -165,12 +165,12 @@ def _read_sets(
     return np.where((kinds == 1) & ~leaf, choice, -1), sets
 
 
-def _get(told: Any, kind: type, *path: str) -> Any:
+def _get(stated: Any, kind: type, *path: str) -> Any:
     for name in path:
-        told = told.get(name) if isinstance(told, dict) else None
-    if not isinstance(told, kind):
+        stated = stated.get(name) if isinstance(stated, dict) else None
+    if not isinstance(stated, kind):
         refuse(_WHERE, f"has no {kind.__name__} in {'.'.join(path)!r}", field=".".join(path))
-    return told
+    return stated
 
 
 def _whole(parameters: dict[str, Any], name: str) -> int:
@@ -181,15 +181,15 @@ def _whole(parameters: dict[str, Any], name: str) -> int:
         refuse(_WHERE, f"has no whole number in {name!r}: {str(text)[:60]!r}", field=name, value=str(text)[:60])
 
 
-def _array(told: Any, name: str, count: int | None, kind: type) -> NDArray[Any]:
-    held = _get(told, list, name)
+def _array(stated: Any, name: str, count: int | None, kind: type) -> NDArray[Any]:
+    held = _get(stated, list, name)
     try:
         found = np.array(held, dtype=np.float64)
     except (ValueError, TypeError):
-        refuse(_WHERE, f"has in {name!r} what is no number", field=name)
+        refuse(_WHERE, f"has in {name!r} something other than numbers", field=name)
     if found.ndim != 1 or (count is not None and len(found) != count):
         refuse(_WHERE, f"has {len(found) if found.ndim else 0} numbers in {name!r} in place of {count}", field=name)
     if kind is np.int64 and not ((found == np.trunc(found)) & (np.abs(found) < 2.0**53)).all():
-        refuse(_WHERE, f"has in {name!r} what is no whole number", field=name)
+        refuse(_WHERE, f"has in {name!r} something other than whole numbers", field=name)
     with np.errstate(over="ignore"):
         return found.astype(kind)
