@@ -68,7 +68,7 @@ def test_no_label_is_cut_off(names: tuple[str, ...]) -> None:
     for figure in (
         plot_confusion_matrix(found),
         plot_per_class(found),
-        plot_reliability(np.array(names), shares, names),
+        plot_reliability(np.array(names), np.array(names), shares.max(axis=1)),
         plot_calibration(calibration),
         plot_importance(importance),
     ):
@@ -80,7 +80,7 @@ def test_no_label_is_cut_off(names: tuple[str, ...]) -> None:
 def test_a_reliability_bin_lies_at_its_confidence_and_accuracy() -> None:
     """A bin of predictions lies where its mean confidence meets the share that was right."""
     truth = np.array(["a"] * 3 + ["b"])
-    figure = plot_reliability(truth, np.tile([0.8, 0.2], (4, 1)), ("a", "b"))
+    figure = plot_reliability(truth, np.array(["a"] * 4), np.full(4, 0.8))
     curve = figure.axes[0].get_lines()[1].get_xydata()
     assert np.asarray(curve).tolist() == [[pytest.approx(0.8), 0.75]]
     assert drawn(figure).startswith(b"\x89PNG")

@@ -20,6 +20,7 @@ from tiltyard.errors import UsageError
 from tiltyard.ledger import RANDOM, LabelRequest, Prediction, SqlLedger
 from tiltyard.ledger.arrivals import redact_input
 from tiltyard.monitoring.labels.labeling_queue import (
+    ABSTAINED,
     DRIFTED,
     UNCERTAIN,
     QueueOptions,
@@ -28,6 +29,7 @@ from tiltyard.monitoring.labels.labeling_queue import (
 )
 from tiltyard.monitoring.labels.sample_check import check_label_sample
 from tiltyard.monitoring.prediction_window import PredictionWindow
+from tiltyard.project.decision import DecisionSection
 from tiltyard.testing import NOON, MemoryLedger, make_prediction
 
 
@@ -61,6 +63,25 @@ def test_the_queue_holds_the_uncertain_the_unfamiliar_and_some_at_random() -> No
     assert {one.reason for one in known.candidates} == {UNCERTAIN, RANDOM}
     with pytest.raises(UsageError, match="clever"):
         select_predictions_to_label(ledger, "films", QueueOptions(10, {"clever": 1.0}))
+
+
+def test_what_the_model_left_to_a_person_comes_first_among_the_uncertain() -> None:
+    """Predictions without a likely label are listed before closer ones that the rule of costs answers."""
+    ledger = MemoryLedger()
+    shares = [0.5, 0.55, 0.85, 0.9, 0.95, 0.99]
+    for number, share in enumerate(shares):
+        probabilities = {"negative": 1 - share, "positive": share}
+        ledger.record([make_prediction(at=NOON, id=f"p{number}", probabilities=probabilities, input={"n": number})])
+    costs = DecisionSection(costs={"negative": {"positive": 9.0}, "positive": {"negative": 1.0}}, abstain_cost=0.6)
+    found = select_predictions_to_label(ledger, "films", QueueOptions(4, {UNCERTAIN: 1.0}, decision=costs)).candidates
+    chosen = {reason: [one.prediction.id for one in found if one.reason == reason] for reason in (ABSTAINED, UNCERTAIN)}
+    assert chosen == {ABSTAINED: ["p2", "p3"], UNCERTAIN: ["p0", "p1"]}
+    below = DecisionSection(abstain_below=0.6)
+    found = select_predictions_to_label(ledger, "films", QueueOptions(3, {UNCERTAIN: 1.0}, decision=below)).candidates
+    assert sorted(one.reason for one in found) == [ABSTAINED, ABSTAINED, UNCERTAIN]
+    other = DecisionSection(costs={"maybe": {"positive": 9.0}}, abstain_cost=0.6)
+    found = select_predictions_to_label(ledger, "films", QueueOptions(3, {UNCERTAIN: 1.0}, decision=other)).candidates
+    assert [one.reason for one in found] == [UNCERTAIN] * 3
 
 
 def test_unfamiliar_rows_of_a_table_come_first() -> None:

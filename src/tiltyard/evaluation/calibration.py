@@ -81,7 +81,9 @@ def evaluate_calibration(labelled: LabelledPredictions) -> CalibrationReport | N
     if labelled.probabilities is None:
         return None
     probabilities = labelled.probabilities
-    certain = _reliability(probabilities.max(axis=1), probabilities.argmax(axis=1) == labelled.truth, labelled.clusters)
+    codes = labelled.predicted_codes
+    confidence = probabilities[np.arange(len(codes)), codes]
+    certain = _reliability(confidence, codes == labelled.truth, labelled.clusters)
     by_label = {
         label: _reliability(probabilities[:, code], labelled.truth == code, labelled.clusters)
         for code, label in enumerate(labelled.classes)

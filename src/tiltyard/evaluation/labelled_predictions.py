@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tiltyard.data.conform.labels import LabelCodec, order_classes
 from tiltyard.errors import DataError
+from tiltyard.tasks import DecisionRule
 
 Labels = NDArray[np.str_]
 Probabilities = NDArray[np.float64]
@@ -32,6 +33,7 @@ class LabelledPredictions:
         unknown: labels that the model has no probability for; they occur among the rows all the same.
         clusters: n codes from 0 on, equal where rows belong together (``split.group``); None where each row is by
             itself.
+        rule: by which labels follow from probabilities; None for the likeliest.
     """
 
     labels: Labels
@@ -41,6 +43,7 @@ class LabelledPredictions:
     positive: str
     unknown: tuple[str, ...] = ()
     clusters: Codes | None = None
+    rule: DecisionRule | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -100,7 +103,15 @@ class LabelledPredictions:
             self.positive,
             self.unknown,
             None if self.clusters is None else number_clusters(self.clusters[rows]),
+            self.rule,
         )
+
+    def decide(self, probabilities: Probabilities) -> Labels:
+        """The labels predicted at (m, k) other probabilities, by the same rule."""
+        if self.rule is None:
+            return np.asarray(np.asarray(self.classes)[probabilities.argmax(axis=1)])
+        places = [self.classes.index(name) for name in self.rule.classes]
+        return np.asarray(np.asarray(self.rule.classes)[self.rule.decide(probabilities[:, places])])
 
 
 @dataclass(frozen=True)
@@ -173,7 +184,7 @@ def pair_numbers(
     return NumberPredictions(true, said, _find_clusters(clusters, len(true)))
 
 
-def label_predictions(
+def label_predictions(  # noqa: PLR0913  what is known of predictions, of which most callers know a part
     labels: Sequence[str] | Labels,
     predicted: Sequence[str] | Labels,
     probabilities: Probabilities | None,
@@ -181,6 +192,7 @@ def label_predictions(
     positive: str | None = None,
     *,
     clusters: Sequence[int] | NDArray[Any] | None = None,
+    rule: DecisionRule | None = None,
 ) -> LabelledPredictions:
     """Join predictions with their true labels, with every label known and the columns of the probabilities in order.
 
@@ -194,6 +206,7 @@ def label_predictions(
         positive: the label that counts as positive, in any spelling; default: the last in the order of the classes.
         clusters: n keys, equal where rows belong together, such as those of one customer: tests and intervals then
             take whole groups for what is drawn by chance. Default: each row is by itself.
+        rule: by which the labels followed from the probabilities; default: the likeliest.
 
     Raises:
         DataError: there are no rows, or the shapes do not fit, or ``positive`` is not a label.
@@ -214,7 +227,7 @@ def label_predictions(
         probabilities = widened
     unknown = tuple(label for label in known if label not in set(classes))
     codes = _find_clusters(clusters, len(labels))
-    return LabelledPredictions(labels, predicted, probabilities, known, chosen, unknown, codes)
+    return LabelledPredictions(labels, predicted, probabilities, known, chosen, unknown, codes, rule)
 
 
 def number_clusters(keys: NDArray[Any]) -> Codes | None:

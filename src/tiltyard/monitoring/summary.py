@@ -216,7 +216,7 @@ def build_summary(
         stats=ledger.prediction_stats(model_name, since, until),
         operations=summarise_operations(window, ledger.prediction_stats(model_name, since - length, since).total),
         confidence=_count_confidence(window.confidence),
-        confidence_at_training=_count_confidence(monitored.held_out.probabilities.max(axis=1))
+        confidence_at_training=_count_confidence(monitored.held_out.confidence(monitored.classes))
         if monitored and monitored.held_out
         else None,
         buckets=_summarise_buckets(ledger, window, query, bucket_basis, step),

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from tiltyard.project.alerts import AlertsSection
 from tiltyard.project.base import ColumnName, Name, Section
 from tiltyard.project.data import ColumnSchema, DataSection, SplitSection, ValidationSection
+from tiltyard.project.decision import DecisionSection
 from tiltyard.project.labels import LabelsSection
 from tiltyard.project.monitoring import MonitoringSection
 from tiltyard.project.promotion import PromotionSection
@@ -45,6 +46,7 @@ class Project(Section):
     validation: ValidationSection = ValidationSection()
     split: SplitSection = SplitSection()
     training: TrainingSection = TrainingSection()
+    decision: DecisionSection = DecisionSection()
     promotion: PromotionSection = PromotionSection()
     serving: ServingSection = ServingSection()
     monitoring: MonitoringSection = MonitoringSection()
@@ -97,6 +99,7 @@ class Project(Section):
             "promotion.fairness": bool(limits.fairness),
             "promotion.calibration_error": limits.calibration_error is not None,
             "promotion.calibration": limits.calibration == "not-worse",
+            "decision": not self.decision.is_usual,
         }
         for key, is_requested in requested.items():
             if is_requested:

@@ -274,6 +274,7 @@ def _pair_predictions(
             classes,
             project.data.positive,
             clusters=clusters,
+            rule=predictions.rule,
         )
         for predictions in (theirs, mine)
     )

@@ -235,8 +235,8 @@ def _pair_again(facts: EvaluatedRows, chosen: NDArray[np.intp], found: NDArray[n
     """Other predictions for some of the rows, with their truth."""
     if isinstance(facts, NumberPredictions):
         return pair_numbers(facts.truth[chosen], found)
-    predicted = np.asarray(facts.classes)[found.argmax(axis=1)]
-    return label_predictions(facts.labels[chosen], predicted, found, facts.classes, facts.positive)
+    predicted = facts.decide(found)
+    return label_predictions(facts.labels[chosen], predicted, found, facts.classes, facts.positive, rule=facts.rule)
 
 
 def _predictor(pipeline: Any, facts: EvaluatedRows) -> Any:

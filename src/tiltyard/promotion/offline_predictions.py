@@ -21,7 +21,7 @@ from tiltyard.evaluation import EvaluatedRows, label_predictions, pair_numbers
 from tiltyard.project import Project
 from tiltyard.registry import Manifest, Package, VersionInfo
 from tiltyard.suggest import nearest
-from tiltyard.tasks import predicts_numbers
+from tiltyard.tasks import DecisionRule, predicts_numbers
 
 
 @dataclass(frozen=True)
@@ -32,15 +32,24 @@ class PredictedRows:
         labels: n predicted labels.
         probabilities: (n, k), columns in the order of ``classes``.
         classes: k labels.
+        rule: by which the labels follow from the probabilities; None for the likeliest.
     """
 
     labels: NDArray[np.str_]
     probabilities: NDArray[np.float64]
     classes: tuple[str, ...]
+    rule: DecisionRule | None = None
 
     def take(self, chosen: NDArray[np.bool_]) -> PredictedRows:
         """The predictions where ``chosen`` (n booleans) is true."""
-        return PredictedRows(self.labels[chosen], self.probabilities[chosen], self.classes)
+        return replace(self, labels=self.labels[chosen], probabilities=self.probabilities[chosen])
+
+    @property
+    def confidence(self) -> NDArray[np.float64]:
+        """The probability of each predicted label."""
+        places = {name: place for place, name in enumerate(self.classes)}
+        found = [places[label] for label in self.labels.tolist()]
+        return self.probabilities[np.arange(len(found)), found]
 
     def expand_probabilities(self, classes: tuple[str, ...]) -> NDArray[np.float64]:
         """The probabilities with a column for each of ``classes``; a label that is not known here has 0."""
@@ -67,21 +76,23 @@ class PredictedNumbers:
 Predicted = PredictedRows | PredictedNumbers
 
 
-def predict_rows(pipeline: Any, rows: Dataset) -> Predicted:
-    """Predict the rows of a dataset with a pipeline that was fitted for its task."""
+def predict_rows(pipeline: Any, rows: Dataset, rule: DecisionRule | None = None) -> Predicted:
+    """Predict the rows of a dataset with a pipeline that was fitted for its task, by the version's rule."""
     if predicts_numbers(rows.task):
         return PredictedNumbers(np.asarray(pipeline.predict(rows.inputs), dtype=np.float64).ravel())
-    return predict_dataset(pipeline, rows.inputs)
+    return predict_dataset(pipeline, rows.inputs, rule)
 
 
-def predict_dataset(pipeline: Any, inputs: pd.Series | pd.DataFrame) -> PredictedRows:
+def predict_dataset(pipeline: Any, inputs: pd.Series | pd.DataFrame, rule: DecisionRule | None = None) -> PredictedRows:
     """Predict n rows with a fitted classifier; the columns are in the order of ``order_classes``."""
     probabilities = np.asarray(pipeline.predict_proba(inputs), dtype=np.float64)
     found = np.asarray(pipeline.classes_, dtype=str)
-    predicted = found[np.argmax(probabilities, axis=1)]
     classes = order_classes(found.tolist())
     places = {name: place for place, name in enumerate(found.tolist())}
-    return PredictedRows(predicted, probabilities[:, [places[name] for name in classes]], classes)
+    ordered = probabilities[:, [places[name] for name in classes]]
+    if rule is None:
+        return PredictedRows(found[np.argmax(probabilities, axis=1)], ordered, classes)
+    return PredictedRows(np.asarray(classes)[rule.reorder(classes).decide(ordered)], ordered, classes, rule)
 
 
 def compare_with_labels(predictions: Predicted, test: Dataset, project: Project) -> EvaluatedRows:
@@ -96,6 +107,7 @@ def compare_with_labels(predictions: Predicted, test: Dataset, project: Project)
         predictions.classes,
         project.data.positive,
         clusters=find_clusters(test, project),
+        rule=predictions.rule,
     )
 
 
@@ -112,7 +124,7 @@ def predict_with_version(package: Package, info: VersionInfo, rows: Dataset) -> 
     """
     fitting = align_columns(rows, package.manifest, info)
     try:
-        predictions = predict_rows(package.pipeline, fitting)
+        predictions = predict_rows(package.pipeline, fitting, package.manifest.decision)
         return predictions if isinstance(predictions, PredictedNumbers) else _spell_classes(predictions, rows)
     except (ValueError, TypeError) as error:
         raise DataError(
@@ -129,7 +141,9 @@ def _spell_classes(predictions: PredictedRows, rows: Dataset) -> PredictedRows:
     if len(set(spelt.values())) < len(spelt) or all(name == now for name, now in spelt.items()):
         return predictions
     labels = np.asarray([spelt[label] for label in predictions.labels.tolist()], dtype=str)
-    return PredictedRows(labels, predictions.probabilities, tuple(spelt.values()))
+    classes = tuple(spelt.values())
+    rule = None if predictions.rule is None else predictions.rule.reorder(classes, spelt)
+    return PredictedRows(labels, predictions.probabilities, classes, rule)
 
 
 def align_columns(rows: Dataset, manifest: Manifest, info: VersionInfo) -> Dataset:

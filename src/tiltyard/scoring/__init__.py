@@ -12,13 +12,21 @@ if TYPE_CHECKING:
     from tiltyard.scoring.explanations import Contribution, Explanation, explain
     from tiltyard.scoring.factory import choose_scorer, compile_scorer, make_scorer
     from tiltyard.scoring.input_errors import InputProblem, list_problems, refuse_inputs, shift_positions
-    from tiltyard.scoring.input_warnings import InputWarning, UnknownPolicy, WarningCode, Warnings, join_warnings
+    from tiltyard.scoring.input_warnings import (
+        ABSTAINED,
+        InputWarning,
+        UnknownPolicy,
+        WarningCode,
+        Warnings,
+        join_warnings,
+    )
     from tiltyard.scoring.scorer import NotCompilableError, ScoredRow, Scorer, Scores, describe_predictions
     from tiltyard.scoring.sklearn_scorer import SklearnNumberScorer, SklearnScorer
     from tiltyard.scoring.table.table_scorer import TableScorer
     from tiltyard.scoring.text.text_scorer import TextScorer
 
 __all__ = [
+    "ABSTAINED",
     "Contribution",
     "Explanation",
     "InputProblem",
@@ -56,7 +64,14 @@ if not TYPE_CHECKING:  # else every misspelt name would be Any to a type checker
             "explanations": ("Contribution", "Explanation", "explain"),
             "factory": ("choose_scorer", "compile_scorer", "make_scorer"),
             "input_errors": ("InputProblem", "list_problems", "refuse_inputs", "shift_positions"),
-            "input_warnings": ("InputWarning", "UnknownPolicy", "WarningCode", "Warnings", "join_warnings"),
+            "input_warnings": (
+                "ABSTAINED",
+                "InputWarning",
+                "UnknownPolicy",
+                "WarningCode",
+                "Warnings",
+                "join_warnings",
+            ),
             "scorer": ("NotCompilableError", "ScoredRow", "Scorer", "Scores", "describe_predictions"),
             "sklearn_scorer": ("SklearnNumberScorer", "SklearnScorer"),
             "table.table_scorer": ("TableScorer",),

@@ -1,4 +1,4 @@
-"""Probability columns in the order of a version's classes.
+"""Probability columns in the order of a version's classes, and labels by its decision rule.
 
 Estimators sort their labels as text, so that ``"10"`` comes before ``"9"``; a version has numbers in their own order.
 """
@@ -11,8 +11,12 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
+from tiltyard.errors import InputError
 from tiltyard.scoring.explanations import Explains, Explanation
+from tiltyard.scoring.input_errors import shift_positions
+from tiltyard.scoring.input_warnings import ABSTAINED, InputWarning, join_warnings
 from tiltyard.scoring.scorer import Scorer, Scores
+from tiltyard.tasks import DecisionRule
 
 
 class ExplainingScorer(Scorer, Explains, Protocol):
@@ -77,3 +81,84 @@ def order_columns(scorer: Scorer, classes: Sequence[str]) -> Scorer:
     if isinstance(scorer, Explains):
         return ExplainingOrderedScorer(cast("ExplainingScorer", scorer), classes)
     return OrderedScorer(scorer, classes)
+
+
+class DecidingScorer:
+    """A scorer whose labels follow from the probabilities by a rule; inputs on which the model abstains say so.
+
+    Args:
+        scorer: what scores.
+        rule: for the same classes in the same order.
+    """
+
+    def __init__(self, scorer: Scorer, rule: DecisionRule) -> None:
+        self._scorer = scorer
+        self._rule = rule
+        self._abstention = InputWarning("prediction", ABSTAINED, None, _describe_abstention(rule))
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The k labels, in the order of the probability columns."""
+        return self._scorer.classes
+
+    @property
+    def kind(self) -> str:
+        """Name of the implementation."""
+        return self._scorer.kind
+
+    @property
+    def reason(self) -> str:
+        """Why no compiled scorer is used; empty where one is."""
+        return str(getattr(self._scorer, "reason", ""))
+
+    def score(self, inputs: Sequence[Mapping[str, Any]]) -> Scores:
+        """Score n inputs; see ``Scorer.score``."""
+        scores = self._scorer.score(inputs)
+        names = self.classes
+        decided = replace(scores, labels=[names[place] for place in self._rule.decide(scores.probabilities).tolist()])
+        abstains = self._rule.abstains(scores.probabilities)
+        if not abstains.any():
+            return decided
+        found = [[self._abstention] if abstained else [] for abstained in abstains.tolist()]
+        return replace(decided, warnings=join_warnings(scores.warnings, found))
+
+
+class ExplainingDecidingScorer(DecidingScorer):
+    """The same, of a scorer that explains itself: the label that is predicted, where none is named.
+
+    Args:
+        scorer: what scores and explains.
+        rule: for the same classes in the same order.
+    """
+
+    def __init__(self, scorer: ExplainingScorer, rule: DecisionRule) -> None:
+        super().__init__(scorer, rule)
+        self._explains = scorer
+
+    def explain(self, inputs: Sequence[Mapping[str, Any]], label: str | None) -> list[Explanation]:
+        """All contributions of n inputs to a label; see ``Explains.explain``."""
+        if label is not None:
+            return self._explains.explain(inputs, label)
+        found = []
+        for position, (item, predicted) in enumerate(zip(inputs, self.score(inputs).labels, strict=True)):
+            try:
+                found += self._explains.explain([item], predicted)
+            except InputError as error:
+                raise shift_positions(error, position) from None
+        return found
+
+
+def decide_labels(scorer: Scorer, rule: DecisionRule | None) -> Scorer:
+    """The scorer with labels by a version's rule; as it is where the likeliest label is predicted."""
+    if rule is None:
+        return scorer
+    fitting = rule.reorder(scorer.classes)
+    if isinstance(scorer, Explains):
+        return ExplainingDecidingScorer(cast("ExplainingScorer", scorer), fitting)
+    return DecidingScorer(scorer, fitting)
+
+
+def _describe_abstention(rule: DecisionRule) -> str:
+    if rule.abstain_below is not None:
+        return f"is left to a person: no label has a probability of {rule.abstain_below:g}."
+    return f"is left to a person: each label is expected to cost more than {rule.abstain_cost}."

@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol, runtime_checkable
 
-import numpy as np
-
 from tiltyard.data.conform.labels import LabelCodec
 from tiltyard.errors import InputError, UsageError
 from tiltyard.ledger.records import input_text
@@ -135,10 +133,11 @@ def _keep_largest(explanation: Explanation, most: int) -> Explanation:
 
 def _occlude(scorer: Scorer, item: Input, position: int, label: str | None) -> Explanation:
     try:
-        whole = scorer.score([item]).probabilities[0]
+        scores = scorer.score([item])
     except InputError as error:
         raise shift_positions(error, position) from None
-    column = int(np.argmax(whole)) if label is None else scorer.classes.index(label)
+    whole = scores.probabilities[0]
+    column = scorer.classes.index(scores.labels[0] if label is None else label)
     text = input_text(item)
     names, values, without = _without_features(item) if text is None else _without_terms(text)
     probabilities, refused = _predict_label(scorer, without, column)

@@ -11,7 +11,7 @@ import numpy as np
 from tiltyard.data.conform.labels import order_classes
 from tiltyard.errors import TiltyardError
 from tiltyard.registry.package.manifest import Manifest, Samples, ScorerChoice
-from tiltyard.scoring.class_order import order_columns
+from tiltyard.scoring.class_order import decide_labels, order_columns
 from tiltyard.scoring.explanations import explain
 from tiltyard.scoring.scorer import NotCompilableError, Scorer
 from tiltyard.scoring.sklearn_scorer import NO_COMPILED_REGRESSOR, SklearnNumberScorer, SklearnScorer
@@ -87,8 +87,9 @@ def accept_scorer(scorer: Scorer, manifest: Manifest) -> Scorer | None:
         return None
     if difference is not None and not difference <= PARITY:
         return None
-    _warm_up(ordered, manifest.task, read_columns(manifest))
-    return ordered
+    decided = decide_labels(ordered, manifest.decision)
+    _warm_up(decided, manifest.task, read_columns(manifest))
+    return decided
 
 
 def read_columns(manifest: Manifest) -> InputColumns:
@@ -113,9 +114,10 @@ def make_scorer(package: Package) -> Scorer:
     scorer, choice = _choose(package.pipeline, manifest.task, columns, manifest.samples, manifest.classes)
     if scorer is None:
         plain = SklearnScorer(package.pipeline, manifest.task, columns, choice.reason)
-        return order_columns(plain, manifest.classes)
-    _warm_up(scorer, manifest.task, columns)
-    return scorer
+        return decide_labels(order_columns(plain, manifest.classes), manifest.decision)
+    decided = decide_labels(scorer, manifest.decision)
+    _warm_up(decided, manifest.task, columns)
+    return decided
 
 
 def _choose_number_scorer(scorer: SklearnNumberScorer, samples: Samples) -> ScorerChoice:

@@ -12,8 +12,10 @@ from tiltyard.scoring.input_errors import LONGEST_NAME, MOST_PROBLEMS, UNKNOWN_C
 from tiltyard.suggest import nearest
 
 WarningCode = Literal[
-    "unknown-category", "out-of-range", "far-date", "unreadable-date", "unknown-words", "unknown-column"
+    "unknown-category", "out-of-range", "far-date", "unreadable-date", "unknown-words", "unknown-column", "abstained"
 ]
+ABSTAINED: WarningCode = "abstained"
+"""Of an input that is not unusual in itself: the model leaves its decision to a person."""
 
 # Looking for the nearest known name costs time; a request full of nonsense is not worth it.
 _MOST_HINTS = 50
@@ -22,10 +24,10 @@ LONGEST_VALUE = 60
 
 @dataclass(frozen=True, slots=True)
 class InputWarning:
-    """One value, or column, that training did not know.
+    """One value, or column, that training did not know; or that the model abstains.
 
     Attributes:
-        field: the column, or ``text``.
+        field: the column, or ``text``; ``prediction`` where the model abstains.
         code: what is unusual about it.
         value: the value as it was read.
         message: what is unusual, to be read after the field's name.
@@ -127,6 +129,8 @@ class UnknownPolicy:
         return shown, problems
 
     def _action(self, warning: InputWarning) -> UnknownAction:
+        if warning.code == ABSTAINED:
+            return "warn"
         if warning.code == UNKNOWN_COLUMN:
             return self.unknown_columns
         return self.columns.get(warning.field, self.values)

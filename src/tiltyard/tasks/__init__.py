@@ -1,5 +1,6 @@
 """The tasks: what a model reads and what it predicts, described once."""
 
+from tiltyard.tasks.decision_rule import Costs, DecisionRule
 from tiltyard.tasks.traits import (
     TASKS,
     Task,
@@ -13,6 +14,8 @@ from tiltyard.tasks.traits import (
 
 __all__ = [
     "TASKS",
+    "Costs",
+    "DecisionRule",
     "Task",
     "TaskInput",
     "TaskTarget",

@@ -95,5 +95,5 @@ def _predict_shuffled(
 def _relabel(labelled: EvaluatedRows, probabilities: NDArray[np.float64]) -> EvaluatedRows:
     if isinstance(labelled, NumberPredictions):
         return replace(labelled, predicted=probabilities)
-    predicted = np.asarray(labelled.classes)[probabilities.argmax(axis=1)]
+    predicted = labelled.decide(probabilities)
     return label_predictions(labelled.labels, predicted, probabilities, labelled.classes, labelled.positive)

@@ -53,8 +53,9 @@ def calibration_error(labelled: LabelledPredictions, weights: Weights | None = N
     Mean distance between confidence and accuracy over 15 bins of equal width, each weighted by its rows.
     """
     scores = _scores(labelled)
-    confidence = scores.max(axis=1)
-    gap = confidence - (scores.argmax(axis=1) == labelled.truth)
+    codes = labelled.predicted_codes
+    confidence = scores[np.arange(len(codes)), codes]
+    gap = confidence - (codes == labelled.truth)
     bins = np.minimum((confidence * CALIBRATION_BINS).astype(np.intp), CALIBRATION_BINS - 1)
     order = np.argsort(bins, kind="stable")
     starts = np.unique(bins[order], return_index=True)[1]

@@ -6,11 +6,12 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tiltyard.charts.colours import GREY
 from tiltyard.charts.matplotlib_figure import LINE, MAX_INCHES, Margins, format_labels, measure_labels, new_figure
 from tiltyard.evaluation.evaluate import Evaluation
-from tiltyard.evaluation.labelled_predictions import Labels, Probabilities
+from tiltyard.evaluation.labelled_predictions import Labels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -73,16 +74,15 @@ def plot_per_class(evaluation: Evaluation) -> Figure:
     return figure
 
 
-def plot_reliability(labels: Labels, probabilities: Probabilities, classes: tuple[str, ...]) -> Figure:
+def plot_reliability(labels: Labels, predicted: Labels, confidence: NDArray[np.float64]) -> Figure:
     """How often the predicted label was right, by the confidence with which it was given.
 
     Args:
         labels: n true labels.
-        probabilities: (n, k).
-        classes: the k labels of the columns.
+        predicted: n predicted labels.
+        confidence: the probability of each of these.
     """
-    confidence = probabilities.max(axis=1)
-    right = np.asarray(classes)[probabilities.argmax(axis=1)] == labels
+    right = predicted == labels
     bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
     counts = np.bincount(bins, minlength=BINS)
     used = counts > 0

@@ -17,16 +17,23 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from tiltyard.errors import UsageError
+from tiltyard.data.conform.labels import order_classes
+from tiltyard.errors import DataError, UsageError
 from tiltyard.ledger import RANDOM, LabelRequest, Ledger, Prediction, new_id
 from tiltyard.ledger.arrivals import is_redacted
 from tiltyard.ledger.records import input_text
+from tiltyard.models.selection.decision import make_decision_rule
 from tiltyard.monitoring.labels.novelty import learn_novelty
 from tiltyard.monitoring.prediction_window import MOST_ROWS, read_prediction_window
+from tiltyard.project.decision import DecisionSection
+from tiltyard.tasks import DecisionRule
 
 UNCERTAIN, DRIFTED = "uncertain", "drifted"
+ABSTAINED = "abstained"
+"""Of an uncertain prediction that the model left to a person: these come first among the uncertain ones."""
 DEFAULT_MIX: Mapping[str, float] = {UNCERTAIN: 0.5, DRIFTED: 0.25, RANDOM: 0.25}
 _PREDICTED = ("score", "predicted", "confidence")
 
@@ -37,7 +44,7 @@ class LabelCandidate:
 
     Attributes:
         prediction: the prediction.
-        reason: ``uncertain``, ``drifted`` or ``random``.
+        reason: ``uncertain``, ``abstained``, ``drifted`` or ``random``.
         score: 1 less the margin between the two likeliest labels, or the novelty; 0 for random.
     """
 
@@ -83,12 +90,15 @@ class QueueOptions:
         mix: weights of the three reasons; where one has too few predictions, the others fill its part.
         since: only predictions made at or after this time; of more than 100,000, the newest.
         seed: of the random ones.
+        decision: the project's ``[decision]``: predictions at whose probabilities the model abstains come first among
+            the uncertain ones.
     """
 
     size: int
     mix: Mapping[str, float] = field(default_factory=lambda: DEFAULT_MIX)
     since: datetime | None = None
     seed: int = 0
+    decision: DecisionSection = field(default_factory=DecisionSection)
 
 
 @dataclass(frozen=True)
@@ -143,6 +153,7 @@ def select_predictions_to_label(
         weights,
         options.size - len(drawn_ids - labelled),
         reference,
+        Abstentions(options.decision),
     )
     # What the other reasons could not fill is drawn too; a prediction that both choose counts as drawn.
     drawn = _take_drawn(order, labelled, {one.prediction.id for one in chosen}, options.size, len(drawn))
@@ -217,12 +228,43 @@ def _deduplicate(rows: Iterable[Prediction]) -> list[Prediction]:
     return kept
 
 
+class Abstentions:
+    """Which predictions the model left to a person, by the project's ``[decision]`` and what the ledger keeps.
+
+    Args:
+        section: ``[decision]``.
+    """
+
+    def __init__(self, section: DecisionSection) -> None:
+        self._section = section.model_copy(update={"threshold": None, "tune": None})
+        self._rules: dict[tuple[str, ...], DecisionRule | None] = {}
+
+    def __contains__(self, row: Prediction) -> bool:
+        if row.confidence is None or self._section.is_usual:
+            return False
+        classes = order_classes(row.probabilities)
+        if classes not in self._rules:
+            self._rules[classes] = self._make_rule(classes)
+        rule = self._rules[classes]
+        return rule is not None and bool(rule.abstains(np.array([[row.probabilities[name] for name in classes]]))[0])
+
+    def _make_rule(self, classes: tuple[str, ...]) -> DecisionRule | None:
+        try:
+            return make_decision_rule(self._section, classes, None)
+        except DataError:
+            return None  # the prediction of a version with other labels than the costs are about
+
+
 def _choose(
-    rows: Sequence[Prediction], weights: Mapping[str, float], size: int, reference: pd.Series | pd.DataFrame | None
+    rows: Sequence[Prediction],
+    weights: Mapping[str, float],
+    size: int,
+    reference: pd.Series | pd.DataFrame | None,
+    abstentions: Abstentions,
 ) -> list[LabelCandidate]:
     """The most uncertain and the most novel of the rows, by their weights."""
     ranked = {
-        UNCERTAIN: _rank_uncertain(rows) if weights.get(UNCERTAIN) else [],
+        UNCERTAIN: _rank_uncertain(rows, abstentions) if weights.get(UNCERTAIN) else [],
         DRIFTED: _rank_novel(rows, reference) if weights.get(DRIFTED) and reference is not None else [],
     }
     return _merge_reasons(ranked, {name: weights[name] for name in ranked if name in weights}, size)
@@ -234,16 +276,15 @@ def _measure_width(row: Prediction) -> float:
     return math.inf if low is None or high is None else high - low
 
 
-def _rank_uncertain(rows: Sequence[Prediction]) -> list[LabelCandidate]:
+def _rank_uncertain(rows: Sequence[Prediction], abstentions: Abstentions) -> list[LabelCandidate]:
     def ambiguity(row: Prediction) -> float:
         if row.confidence is None:
             return _measure_width(row)
         likeliest = sorted(row.probabilities.values(), reverse=True)
         return 1.0 - (likeliest[0] - likeliest[1] if len(likeliest) > 1 else row.confidence)
 
-    return sorted(
-        (LabelCandidate(row, UNCERTAIN, ambiguity(row)) for row in rows), key=lambda candidate: -candidate.score
-    )
+    found = [LabelCandidate(row, ABSTAINED if row in abstentions else UNCERTAIN, ambiguity(row)) for row in rows]
+    return sorted(found, key=lambda candidate: (candidate.reason != ABSTAINED, -candidate.score))
 
 
 def _rank_novel(rows: Sequence[Prediction], reference: pd.Series | pd.DataFrame) -> list[LabelCandidate]:

@@ -33,7 +33,7 @@ def build_reference_profile(split: Split, predictions: Predicted, project: Proje
     test = Rows(
         split.test.inputs,
         predictions.values if isinstance(predictions, PredictedNumbers) else predictions.labels,
-        None if isinstance(predictions, PredictedNumbers) else predictions.probabilities.max(axis=1),
+        None if isinstance(predictions, PredictedNumbers) else predictions.confidence,
         order=_order_side(split.test, columns, project),
     )
     return build_reference(training, test)

@@ -33,7 +33,7 @@ from tiltyard.tasks import predicts_numbers, reads_text
 RECIPE = "recipe.json"
 REPRODUCES_TAG = "tiltyard.reproduces"
 
-_SECTIONS = ("project", "data", "schema", "validation", "split", "training")
+_SECTIONS = ("project", "data", "schema", "validation", "split", "training", "decision")
 _LIBRARIES = ("tiltyard", "scikit-learn", "numpy", "scipy", "pandas")
 
 

@@ -136,7 +136,7 @@ def _log_evaluation(tracker: ExperimentTracker, trial: EvaluatedModel) -> None:
         tracker.log_figure(plot_confusion_matrix(evaluation), "plots/confusion_matrix.png")
         tracker.log_figure(plot_per_class(evaluation), "plots/per_class.png")
         truth = trial.split.test.labels.to_numpy(dtype=str)
-        reliability = plot_reliability(truth, predictions.probabilities, predictions.classes)
+        reliability = plot_reliability(truth, predictions.labels, predictions.confidence)
         tracker.log_figure(reliability, "plots/reliability.png")
     if isinstance(facts, NumberPredictions):
         tracker.log_text(evaluation.report, "regression_report.txt")
@@ -218,6 +218,7 @@ def describe_version(project: Project, trial: EvaluatedModel) -> VersionCard:
         task=project.task,
         candidate=trial.model.candidate.name,
         classes=trial.model.classes,
+        decision=trial.model.decision,
         positive=LabelCodec(trial.model.classes).find_class(project.data.positive),
         columns=columns,
         table_schema=_describe_columns(train),

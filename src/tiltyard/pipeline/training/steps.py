@@ -34,13 +34,14 @@ from tiltyard.models import (
     search,
 )
 from tiltyard.models.preprocessing import drop_unused_dates
+from tiltyard.models.selection.decision import check_decision, tune_decision_rule
 from tiltyard.pipeline.training.bias_mitigation import fit_params
 from tiltyard.pipeline.training.retrainings import plan_retrainings
 from tiltyard.project import Project
 from tiltyard.promotion.model_analysis import ModelAnalysis, analyse_model
 from tiltyard.promotion.offline_predictions import Predicted, PredictedRows, compare_with_labels, predict_rows
 from tiltyard.registry.package.stored_evaluation import ConfusedLabels, StoredEvaluation
-from tiltyard.tasks import predicts_numbers
+from tiltyard.tasks import DecisionRule, predicts_numbers
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class TrainedModel:
         ranking: cross-validation scores of all candidates, best first; empty where there was one candidate.
         seconds: time of choosing and fitting.
         trials: what a search tried, in order; empty where there was none.
+        decision: which label it predicts at which probabilities; None for the likeliest.
     """
 
     candidate: Candidate
@@ -60,6 +62,7 @@ class TrainedModel:
     ranking: tuple[CandidateScore, ...]
     seconds: float
     trials: tuple[SearchTrial, ...] = ()
+    decision: DecisionRule | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -150,21 +153,26 @@ def _train(
     candidates: Sequence[Candidate], train: Dataset, project: Project, say: Callable[[str], None]
 ) -> TrainedModel:
     started = time.perf_counter()
+    check_decision(project.decision, train)
     chosen, ranking, tried = _choose(candidates, train, project, say)
-    pipeline = chosen.build(project.training.random_state)
-    pipeline.fit(train.inputs, train.labels, **fit_params(pipeline, train, project))
+
+    def fit(rows: Dataset) -> Pipeline:
+        pipeline = chosen.build(project.training.random_state)
+        return pipeline.fit(rows.inputs, rows.labels, **fit_params(pipeline, rows, project))
+
+    pipeline = fit(train)
     drop_unused_dates(pipeline)
-    return TrainedModel(chosen, pipeline, ranking, time.perf_counter() - started, tried)
+    rule = tune_decision_rule(project.decision, train, fit, _plan_selection(project))
+    if rule is not None:
+        say(rule.describe())
+    return TrainedModel(chosen, pipeline, ranking, time.perf_counter() - started, tried, rule)
 
 
 def _choose(
     candidates: Sequence[Candidate], train: Dataset, project: Project, say: Callable[[str], None]
 ) -> tuple[Candidate, tuple[CandidateScore, ...], tuple[SearchTrial, ...]]:
     """The candidate to train: found by search, by cross-validation, or the only one."""
-    options = project.training
-    plan = SelectionPlan(
-        options.metric, options.folds, options.random_state, project.data.positive, group=project.split.group
-    )
+    options, plan = project.training, _plan_selection(project)
     budget = SearchBudget(options.search.trials, options.search.seconds)
     if budget.trials is not None or budget.seconds is not None:
         found = search(candidates, train, plan, budget, lambda trial: say(_describe(trial, options.metric)))
@@ -185,6 +193,13 @@ def _choose(
     return ranking[0].candidate, tuple(ranking), ()
 
 
+def _plan_selection(project: Project) -> SelectionPlan:
+    options = project.training
+    return SelectionPlan(
+        options.metric, options.folds, options.random_state, project.data.positive, group=project.split.group
+    )
+
+
 def _describe(trial: SearchTrial, metric: str) -> str:
     params = ", ".join(
         f"{name}={f'{value:.4g}' if isinstance(value, float) else value}"
@@ -203,7 +218,7 @@ def evaluate_model(
 ) -> EvaluatedModel:
     """Evaluate a fitted candidate on the test side; ``champion`` is what the champion goes by, where there is one."""
     with threadpool_limits(1 if len(split.test) < FEW_ROWS else None, user_api="openmp"):
-        predictions = predict_rows(model.pipeline, split.test)
+        predictions = predict_rows(model.pipeline, split.test, model.decision)
     facts = compare_with_labels(predictions, split.test, project)
     retrain = plan_retrainings(model.candidate, split.train, project, model.seconds)
     examination = analyse_model(model.pipeline, facts, split.test, project, champion, retrain)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +42,11 @@ class HoldoutPredictions:
 
     def __len__(self) -> int:
         return len(self.truth)
+
+    def confidence(self, classes: Sequence[str]) -> NDArray[np.float64]:
+        """The probability of each predicted label; the columns are those of ``classes``."""
+        places = {name: place for place, name in enumerate(classes)}
+        return self.probabilities[np.arange(len(self)), [places[label] for label in self.predicted.tolist()]]
 
     def to_bytes(self) -> bytes:
         """The rows as the file of a version, at most ``MOST_ROWS`` of them."""

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from tiltyard.data.conform.schema import TableSchema
 from tiltyard.errors import ArtifactError
 from tiltyard.registry.package.signing import NO_KEYS, SIGNATURE, KeyRing
-from tiltyard.tasks import Task, predicts_numbers, reads_text
+from tiltyard.tasks import DecisionRule, Task, predicts_numbers, reads_text
 
 FOLDER = "tiltyard"
 MANIFEST = f"{FOLDER}/manifest.json"
@@ -80,6 +80,7 @@ class VersionCard(BaseModel):
         created_at: when it was packaged, UTC.
         samples: rows to try it on.
         scorer: which scorer predicts for it; None for a version packaged before that was written down.
+        decision: which label it predicts at which probabilities; None for the likeliest.
     """
 
     model_config = ConfigDict(frozen=True, protected_namespaces=())
@@ -102,6 +103,7 @@ class VersionCard(BaseModel):
     created_at: datetime
     samples: Samples = Samples()
     scorer: ScorerChoice | None = None
+    decision: DecisionRule | None = None
 
 
 class Manifest(VersionCard):

@@ -255,7 +255,7 @@ def _save_mlflow_model(folder: Path, pipeline: Pipeline, card: VersionCard, trus
         )
         shutil.move(written, model_file)
         described = Model.load(str(folder))
-        if card.table_schema is not None:
+        if _reads_by_tiltyard(card):
             described.flavors["python_function"]["loader_module"] = GENERIC_LOADER
         described.model_size_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         described.save(str(folder / "MLmodel"))
@@ -264,7 +264,12 @@ def _save_mlflow_model(folder: Path, pipeline: Pipeline, card: VersionCard, trus
 def _requirements(model: Any, card: VersionCard) -> tuple[str, ...]:
     """The packages that MLflow has to install before it can load a version by its generic interface."""
     ours = any(type(part).__module__.startswith("tiltyard.") for part in walk_objects(model))
-    return ("tiltyard", *REQUIREMENTS) if ours or card.table_schema is not None else REQUIREMENTS
+    return ("tiltyard", *REQUIREMENTS) if ours or _reads_by_tiltyard(card) else REQUIREMENTS
+
+
+def _reads_by_tiltyard(card: VersionCard) -> bool:
+    """Whether the version's generic interface reads cells, or decides, as scikit-learn alone would not."""
+    return card.table_schema is not None or card.decision is not None
 
 
 def require_storable_types(pipeline: Pipeline, file: Path, trusted_types: tuple[str, ...], name: str) -> None:

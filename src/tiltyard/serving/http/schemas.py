@@ -106,6 +106,7 @@ class ModelInfoResponse(ResponseModel):
     positive: str | None
     features: list[Feature] = Field(description="Features of a table model; empty for text.")
     answer_field: str = Field(description="Name of the field that holds the predicted label or number.")
+    decision: str = Field(description="Which label is predicted at which probabilities; empty where the likeliest is.")
     interval_coverage: float | None = Field(
         description="Share of the true numbers that the intervals are to hold; null for classes, and without intervals."
     )
@@ -170,6 +171,7 @@ def list_unknown_values(warnings: Warnings) -> list[list[UnknownValue]]:
 
 
 _WARNINGS = "What training did not know of the input; absent where there is nothing to say."
+_ABSTAINED = "true where the model leaves the decision to a person, by the project's [decision]; else absent."
 _RECORDED = "false where the prediction could not be recorded, and the project has it sent all the same; else absent."
 
 
@@ -198,6 +200,7 @@ def prediction_schema(label_field: str, *, numbers: bool = False) -> type[BaseMo
         "model_version": (str, Field(description="Version that predicted.")),
         "prediction_id": (str, Field(description="Its id in the ledger (UUID); report the true label with it.")),
         "recorded": (bool, Field(default=True, description=_RECORDED)),
+        **({} if numbers else {"abstained": (bool, Field(default=False, description=_ABSTAINED))}),
         "warnings": (list[UnknownValue], Field(default=[], description=_WARNINGS)),
     }
     return create_model("Prediction", __base__=ResponseModel, __doc__="The prediction of one input.", **fields)

@@ -62,6 +62,7 @@ def _model_info(version: ServedVersion, answer_field: str) -> ModelInfoResponse:
         positive=manifest.positive,
         features=describe_features(manifest),
         answer_field=answer_field,
+        decision="" if manifest.decision is None else manifest.decision.describe(),
         interval_coverage=version.evidence.get("interval_coverage"),
         interval_coverage_measured=version.evidence.get("interval_coverage_measured"),
         metrics=dict(info.metrics or manifest.metrics),

@@ -14,7 +14,7 @@ from tiltyard.errors import InputError
 from tiltyard.ledger.codec import NUMBER_CONFIDENCE, PredictionRow
 from tiltyard.ledger.records import new_id
 from tiltyard.ledger.storable import encode_json
-from tiltyard.scoring import InputWarning, Scores, Warnings
+from tiltyard.scoring import ABSTAINED, InputWarning, Scores, Warnings
 from tiltyard.serving.model.served_version import ServedVersion
 
 RowsOrError = list[PredictionRow] | InputError
@@ -157,8 +157,8 @@ def prediction_json(
     """The JSON of a prediction: the label under the project's name for it, confidence, probabilities, version and id;
     or the number, its interval, version and id.
 
-    Only a prediction that is not in the ledger says so (``"recorded": false``), and only one of an unusual input has
-    ``"warnings"``.
+    Only a prediction that is not in the ledger says so (``"recorded": false``), only one that the model leaves to a
+    person (``"abstained": true``), and only one of an unusual input has ``"warnings"``.
     """
     content = _response_fields(row, field, warnings)
     return _encode(content if recorded else content | {"recorded": False})
@@ -184,5 +184,9 @@ def _response_fields(row: PredictionRow, field: str, warnings: Sequence[InputWar
         content = {field: row.label, "confidence": row.confidence, "probabilities": msgspec.Raw(row.probabilities)}
     content |= {"model_version": row.version, "prediction_id": row.id}
     if warnings:
-        content["warnings"] = warnings
+        unusual = [warning for warning in warnings if warning.code != ABSTAINED]
+        if len(unusual) < len(warnings):
+            content["abstained"] = True
+        if unusual:
+            content["warnings"] = unusual
     return content
