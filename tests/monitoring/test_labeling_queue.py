@@ -66,7 +66,7 @@ def test_the_queue_holds_the_uncertain_the_unfamiliar_and_some_at_random() -> No
 
 
 def test_what_the_model_left_to_a_person_comes_first_among_the_uncertain() -> None:
-    """Predictions without a likely label are listed before closer ones that the rule of costs answers."""
+    """Predictions without a likely label are listed before closer ones for which the costs decide."""
     ledger = MemoryLedger()
     shares = [0.5, 0.55, 0.85, 0.9, 0.95, 0.99]
     for number, share in enumerate(shares):

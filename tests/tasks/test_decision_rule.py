@@ -71,7 +71,7 @@ def test_a_rule_is_spelt_as_the_rows_spell_their_labels() -> None:
 
 
 def test_the_model_abstains_below_its_limit_only() -> None:
-    """The limit is on the likeliest label, which at the limit itself is answered."""
+    """The limit is on the likeliest label, and at the limit itself it does not."""
     rule = DecisionRule(classes=CLASSES, abstain_below=0.7)
     assert rule.abstains(np.array([[0.7, 0.3], [0.69, 0.31], [0.2, 0.8]])).tolist() == [False, True, False]
     assert decide(rule, 0.31) == ["No"]
