@@ -11,7 +11,7 @@ PYTEST_ARGS ?= -n auto --dist worksteal -q
 # What auto means: many tests wait for servers and disks that they started, and three workers keep two cores busy.
 export PYTEST_XDIST_AUTO_NUM_WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) * 3 / 2)))
 
-.PHONY: help env setup demo story test coverage proof check format lint types layers words docs lock clean
+.PHONY: help env setup dvc demo story test coverage proof check format lint types layers words docs lock clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -e 's/:.*## /\t/' | expand -t 12
@@ -27,6 +27,14 @@ $(READY): requirements/dev.txt requirements/uv.txt pyproject.toml
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r requirements/dev.txt
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $(READY)
+
+# Forty packages that Tiltyard does not need: they have an environment of their own.
+$(VENV)/dvc/.ready: requirements/dvc.txt $(READY)
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(VENV)/dvc
+	@$(BIN)/uv pip install --quiet --python $(VENV)/dvc/bin/python --compile-bytecode --require-hashes -r requirements/dvc.txt
+	@touch $@
+
+dvc: $(VENV)/dvc/.ready ## install DVC into .venv/dvc, for the tests that run it
 
 demo: $(READY) ## train on the included reviews, serve the champion, predict (DEMO_EXIT=1 stops after the predictions)
 	@$(BIN)/python examples/demo.py
@@ -81,6 +89,8 @@ lock: $(READY) ## resolve the dependencies into requirements/; pins move only wi
 	@# What the image holds and what builds it: the same versions, without what only developers need.
 	$(BIN)/uv pip compile pyproject.toml --extra all --universal --python-version 3.11 -c requirements/dev.txt \
 		--generate-hashes --no-emit-index-url --no-header --no-annotate --quiet -o requirements/runtime.txt
+	echo "dvc[s3]" | $(BIN)/uv pip compile - --universal --python-version 3.11 $(NEWER) \
+		--generate-hashes --no-emit-index-url --no-header --no-annotate --quiet -o requirements/dvc.txt
 	echo "hatchling" | $(BIN)/uv pip compile - --universal --python-version 3.11 -c requirements/dev.txt \
 		--generate-hashes --no-emit-index-url --no-header --no-annotate --quiet -o requirements/build.txt
 

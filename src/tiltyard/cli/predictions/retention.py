@@ -58,7 +58,7 @@ def prune_predictions_command(
 @click.command()
 @project_option
 @model_option
-@click.option("--key", default=None, help="Predictions with this key, which the caller sent.")
+@click.option("--key", default=None, help="Predictions with this key, sent as X-Prediction-Key.")
 @click.option("--id", "prediction_id", default=None, help="The prediction with this id.")
 @click.option("--containing", default=None, help="Predictions whose input contains these words, in any case (slow).")
 @click.option("--redact", is_flag=True, help="Remove only inputs and keys; predicted labels and feedback stay.")
