@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pandas as pd
@@ -94,8 +94,7 @@ def timeline_figure(timeline: pd.DataFrame, step: timedelta, colors: Mapping[str
             offset=0,
             hovertemplate="%{x|%d %b %H:%M} UTC: %{y:,} %{fullData.name}<extra></extra>",
         )
-    ends = [timeline["start"].min(), timeline["start"].max() + step] if len(timeline) else []
-    figure.update_xaxes(type="date", showgrid=False, range=[f"{end:{_DATE}}" for end in ends] or None)
+    show_dates(figure, (timeline["start"].min(), timeline["start"].max() + step) if len(timeline) else None)
     return figure
 
 
@@ -140,6 +139,25 @@ def blank() -> go.Figure:
     )
 
 
+def show_dates(figure: go.Figure, ends: tuple[datetime, datetime] | None = None) -> None:
+    """Make the horizontal axis one of time, from the first to the second of ``ends``.
+
+    Its words are short and upright, so that they fit below a figure as narrow as a telephone.
+    """
+    day = 24 * 60 * 60 * 1000
+    figure.update_xaxes(
+        type="date",
+        showgrid=False,
+        range=[f"{end:{_DATE}}" for end in ends] if ends else None,
+        tickangle=0,
+        nticks=5,
+        tickformatstops=[
+            {"dtickrange": [None, day - 1], "value": "%H:%M\n%d %b"},
+            {"dtickrange": [day, None], "value": "%d %b\n%Y"},
+        ],
+    )
+
+
 def runs_figure(runs: pd.DataFrame) -> go.Figure:
     """Metrics of runs by start time: ``start_time``, ``run_name``, then one column per metric."""
     figure = blank()
@@ -153,7 +171,10 @@ def runs_figure(runs: pd.DataFrame) -> go.Figure:
             customdata=runs["run_name"].tolist(),
             hovertemplate="%{x|%d %b %H:%M} UTC: %{y:.4f} %{fullData.name}<br>%{customdata}<extra></extra>",
         )
-    figure.update_xaxes(type="date", showgrid=False)
+    starts = runs["start_time"]
+    # A single run has no extent: its axis would tell fractions of a second.
+    room = max((starts.max() - starts.min()) * 0.05, timedelta(minutes=30)) if len(runs) else timedelta()
+    show_dates(figure, (starts.min() - room, starts.max() + room) if len(runs) else None)
     figure.update_yaxes(tickformat=".2f")
     return figure
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from plotly import graph_objects as go
 
 from tiltyard.charts.colours import BLUE, GREEN, GREY, ORANGE, RED
-from tiltyard.console.figures import blank
+from tiltyard.console.figures import blank, show_dates
 from tiltyard.monitoring.performance import Figure
 from tiltyard.monitoring.report.plots import rank_drift_by_feature
 from tiltyard.monitoring.summary import Summary
@@ -64,7 +64,7 @@ def performance_figure(summary: Summary) -> go.Figure:
             line={"color": _BASELINE, "dash": "dash", "width": 1.5},
             hovertemplate=f"%{{y:{written}}} at training<extra></extra>",
         )
-    figure.update_xaxes(type="date", showgrid=False, range=[f"{summary.since:{_DATE}}", f"{summary.until:{_DATE}}"])
+    show_dates(figure, (summary.since, summary.until))
     # A single level has no extent: the axis would run beyond all that a share can be.
     if headline == "accuracy":
         figure.update_yaxes(tickformat=".0%", range=None if estimated or measured else [0, 1])
@@ -88,7 +88,7 @@ def coverage_figure(summary: Summary) -> go.Figure:
             marker={"color": colour},
             hovertemplate="%{x|%d %b %H:%M} UTC: %{y:,} %{fullData.name}<extra></extra>",
         )
-    figure.update_xaxes(type="date", showgrid=False)
+    show_dates(figure)
     return figure
 
 
@@ -100,6 +100,7 @@ def drift_figure(summary: Summary) -> go.Figure:
         x=[round(ratio, 4) for _, ratio in rows],
         y=[record.subject for record, _ in rows],
         orientation="h",
+        width=0.6,
         marker={"color": [RED if record.status == "found" else GREEN for record, _ in rows]},
         customdata=[record.message for record, _ in rows],
         hovertemplate="%{y}: %{x:.2f} times its limit<br>%{customdata}<extra></extra>",
@@ -107,8 +108,9 @@ def drift_figure(summary: Summary) -> go.Figure:
     )
     if rows:
         figure.add_vline(x=1, line_dash="dash", line_color=_BASELINE)
-    figure.update_yaxes(type="category", showgrid=False)
-    figure.update_xaxes(rangemode="tozero", visible=bool(rows))
+    # Room for four at least: a single bar would fill the whole figure.
+    figure.update_yaxes(type="category", showgrid=False, range=[len(rows) - 0.5 - max(4, len(rows)), len(rows) - 0.5])
+    figure.update_xaxes(rangemode="tozero", visible=bool(rows), title="times its limit")
     return figure
 
 

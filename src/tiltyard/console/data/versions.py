@@ -14,7 +14,7 @@ RECIPE_TAG = "tiltyard.candidate"
 
 # The metrics for comparing versions; the registry has many more (per class, per mean).
 _DEFAULT_METRICS = ("accuracy", "precision", "recall", "f1", "roc_auc", "log_loss")
-_SHORT = {"roc_auc": "ROC AUC", "pr_auc": "PR AUC"}
+_SHORT = {"roc_auc": "ROC AUC", "pr_auc": "PR AUC", "fit_seconds": "Fit (s)"}
 
 
 @dataclass(frozen=True)
