@@ -24,6 +24,7 @@ from tests.films import PROJECT, REVIEWS
 from tests.mlflow_server import QUIET
 from tests.project_env import ProjectEnv, open_project_env
 from tests.rents import make_rents
+from tiltyard.registry import VersionInfo
 from tiltyard.scoring import make_scorer
 
 ROWS = 200
@@ -103,7 +104,7 @@ def champion(
         yield Champion(env.tracking_uri, f"models:/{env.project.model_name}@champion", *_expect(env, outcome.version))
 
 
-def _expect(env: ProjectEnv, version: str) -> tuple[pd.DataFrame, list[Any]]:
+def _expect(env: ProjectEnv, version: VersionInfo) -> tuple[pd.DataFrame, list[Any]]:
     """The frame of the file, and what the server's own scorer makes of its rows."""
     frame = pd.read_csv(env.films.root / "reviews.csv")
     texts = "text" in frame
