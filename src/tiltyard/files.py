@@ -5,7 +5,9 @@ This is the one way in which files are written that must survive a crash or a po
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -15,7 +17,6 @@ from pathlib import Path
 OWNER_ALONE, WITH_GROUP = 0o700, 0o2770
 MOST_LINKS = 40
 """As many symbolic links as Linux follows on one path."""
-_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
 def write_atomically(path: Path, content: bytes | str, *, owner_only: bool = False) -> None:
@@ -162,7 +163,7 @@ def find_writer(path: Path) -> str:
     """Why another user than this one and root could change a folder or what lies in it; empty where none could.
 
     Every folder on the way counts, and every symbolic link: who can write to a folder can replace what is in it, unless
-    its sticky bit is set.
+    its sticky bit is set. A group may write if this user is alone in it: volumes of a pod belong to its ``fsGroup``.
 
     Args:
         path: an existing folder.
@@ -176,12 +177,34 @@ def find_writer(path: Path) -> str:
         if status.st_uid not in trusted:
             return f"{step} belongs to the user {status.st_uid}"
         sticky = stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX
-        if not stat.S_ISLNK(status.st_mode) and status.st_mode & _BY_OTHERS and not sticky:
+        if not stat.S_ISLNK(status.st_mode) and _others_write(status) and not sticky:
             return f"{step} can be written by others (mode {stat.S_IMODE(status.st_mode):04o})"
         last = step
-    if last.stat().st_mode & _BY_OTHERS:
-        return f"{last} can be written by others (mode {stat.S_IMODE(last.stat().st_mode):04o})"
+    status = last.stat()
+    if _others_write(status):
+        return f"{last} can be written by others (mode {stat.S_IMODE(status.st_mode):04o})"
     return ""
+
+
+def _others_write(status: os.stat_result) -> bool:
+    if status.st_mode & stat.S_IWOTH:
+        return True
+    return bool(status.st_mode & stat.S_IWGRP) and not _is_own_group(status.st_gid)
+
+
+def _is_own_group(group: int) -> bool:
+    """Whether a group is this user's private one: of the same number and name, with no other user in it.
+
+    The number has to be the same as well, since a directory service need not list all users with a group.
+    """
+    if group != os.geteuid():
+        return False
+    try:
+        user, members = pwd.getpwuid(group), grp.getgrgid(group)
+    except KeyError:
+        return False
+    others = {entry.pw_name for entry in pwd.getpwall() if entry.pw_gid == group} | {*members.gr_mem}
+    return members.gr_name == user.pw_name and user.pw_gid == group and others <= {user.pw_name}
 
 
 def _follow(path: Path) -> Iterator[tuple[Path, os.stat_result]]:

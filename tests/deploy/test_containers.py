@@ -24,6 +24,28 @@ CLOSED = ("--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--security-opt
 KILL = "import os; os.kill(int(open('/proc/1/task/1/children').read().split()[0]), 9)"
 
 
+# Scores and explains with every kind of text model, and says what the kernels were loaded from.
+KERNELS = """
+import json, os, sys
+from pathlib import Path
+from numba.core.dispatcher import Dispatcher
+import tiltyard
+from tiltyard.scoring.compile_kernels import compile_models_of_texts
+compile_models_of_texts()
+root = Path(tiltyard.__file__).parent
+files = [file for ending in ("nbi", "nbc") for file in root.rglob(f"__pycache__/*.{ending}")]
+modules = [module for name, module in sys.modules.items() if name.startswith("tiltyard.")]
+kernels = {value for module in modules for value in vars(module).values() if isinstance(value, Dispatcher)}
+print(json.dumps({
+    "files": len(files),
+    "of_root": all(file.stat().st_uid == file.parent.stat().st_uid == 0 for file in files),
+    "writable": sum(os.access(place, os.W_OK) for file in files for place in (file, file.parent)),
+    "loaded": sum(sum(kernel._cache_hits.values()) for kernel in kernels),
+    "compiled": sum(sum(kernel._cache_misses.values()) for kernel in kernels),
+}))
+"""
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """The shipped reviews, readable by the container's user."""
@@ -63,6 +85,46 @@ def test_one_image_trains_and_serves(image: str, project: Path) -> None:
     finally:
         for left in docker("ps", "--all", "--quiet", "--filter", f"volume={volume}").split():
             docker("rm", "--force", left)
+        docker("volume", "rm", "--force", volume)
+
+
+def test_kernels_are_compiled_when_the_image_is_built_and_only_root_can_write_them(image: str) -> None:
+    """The container's user loads every kernel from the image, compiles none, and cannot write where they are.
+
+    So it is too in a volume that belongs to root and to the user's group, as one of Kubernetes does.
+    """
+    volume = f"tiltyard-proof-{uuid4().hex[:8]}"
+    try:
+        where = ("--volume", f"{volume}:/var/lib/tiltyard")
+        as_root = ("--user", "0", "--entrypoint", "sh")
+        for step in ("true", "chown 0:10001 /var/lib/tiltyard && chmod 2775 /var/lib/tiltyard"):
+            docker("run", "--rm", *where, *as_root, image, "-c", step)
+            said = docker("run", "--rm", *CLOSED, *where, "--entrypoint", "python", image, "-c", KERNELS)
+            found = json.loads(said.splitlines()[-1])
+            assert found["files"] > 20
+            assert found["loaded"] > 10
+            assert (found["of_root"], found["writable"], found["compiled"]) == (True, 0, 0)
+    finally:
+        docker("volume", "rm", "--force", volume)
+
+
+def test_a_volume_of_the_users_group_keeps_what_another_processor_compiles(image: str) -> None:
+    """On another kind of processor the kernels are compiled once, into a volume as Kubernetes makes it, and then loaded.
+
+    Kubernetes gives a volume to root and to the group of ``fsGroup``, which is the user's own.
+    """
+    volume = f"tiltyard-proof-{uuid4().hex[:8]}"
+    try:
+        where = ("--volume", f"{volume}:/var/lib/tiltyard", "--env", "NUMBA_CPU_NAME=generic")
+        as_kubernetes = "chown 0:10001 /var/lib/tiltyard && chmod 2775 /var/lib/tiltyard"
+        docker("run", "--rm", *where, "--user", "0", "--entrypoint", "sh", image, "-c", as_kubernetes)
+        counts = []
+        for _ in range(2):
+            said = docker("run", "--rm", *CLOSED, *where, "--entrypoint", "python", image, "-c", KERNELS)
+            found = json.loads(said.splitlines()[-1])
+            counts.append((found["loaded"] > 0, found["compiled"] > 0))
+        assert counts == [(False, True), (True, False)]
+    finally:
         docker("volume", "rm", "--force", volume)
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import grp
 import importlib
 import os
 import pickle
+import pwd
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -106,6 +109,11 @@ def test_a_cache_that_others_can_write_is_not_opened(package: Package, mode: int
     """A planted file in a folder that others can write to is not opened; the kernel is kept elsewhere."""
     cache, _, _ = package.run()
     package.plant(cache)
+    if mode == 0o775:
+        # The own group of the user may write, another one may not.
+        if os.geteuid() != 0:
+            pytest.skip("only root can give a folder to a group that it is not in")
+        os.chown(cache, -1, 12345)
     cache.chmod(mode)
     found, hits, _ = package.run()
     assert (found.is_relative_to(package.home), hits) == (True, 0)
@@ -218,3 +226,35 @@ def test_a_folder_of_another_user_is_not_trusted(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     with pytest.raises(OSError, match="symbolic links"):
         find_writer(tmp_path / "loop")
+
+
+@pytest.mark.parametrize(
+    ("user", "group", "mode", "trusted"),
+    [
+        ("www-data", "www-data", 0o2775, True),
+        ("www-data", "www-data", 0o2777, False),
+        ("www-data", "daemon", 0o2775, False),
+        ("games", "games", 0o2775, False),
+    ],
+)
+def test_a_group_may_write_only_if_this_user_is_alone_in_it(user: str, group: str, mode: int, trusted: bool) -> None:
+    """A folder that the user's private group may write, as a volume in a pod with an fsGroup, is as safe as the user's.
+
+    Another group's is not, nor that of one with another number than the user, nor a folder for everybody.
+    """
+    if os.geteuid() != 0:
+        pytest.skip("only root can act as another user")
+    ids = pwd.getpwnam(user)
+    with tempfile.TemporaryDirectory() as folder:
+        volume = Path(folder) / "volume"
+        volume.mkdir()
+        os.chown(volume, 0, grp.getgrnam(group).gr_gid)
+        volume.chmod(mode)
+        Path(folder).chmod(0o755)
+        try:
+            os.seteuid(ids.pw_uid)
+            why = find_writer(volume)
+        finally:
+            os.seteuid(0)
+    assert (why == "") is trusted
+    assert trusted or f"mode {mode:04o}" in why

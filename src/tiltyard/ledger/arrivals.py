@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, get_args
 
 from tiltyard.ledger.codec import PredictionRow
 from tiltyard.ledger.records import SHADOW, TEXT_GROUP
@@ -127,6 +127,11 @@ class Arrivals(Protocol):
 
     def discard(self, ids: Sequence[str]) -> int:
         """Remove what was set aside, by its own ids; returns how many there were."""
+
+
+def is_set_aside(count: ArrivalCount) -> bool:
+    """Whether a count is of records that were set aside, and not of those that were kept out or redacted."""
+    return count.reason in get_args(KeptReason)
 
 
 def set_aside_row(row: PredictionRow, reason: KeptReason, message: str, origin: str) -> SetAsideRecord:

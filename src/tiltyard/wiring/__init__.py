@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         open_ledger,
         open_spooled_ledger,
         ship_spools,
+        ship_until_now,
         start_shipper,
     )
     from tiltyard.wiring.registry import (
@@ -37,6 +38,7 @@ __all__ = [
     "open_tracker",
     "open_version_loader",
     "ship_spools",
+    "ship_until_now",
     "start_shipper",
     "trusted_keys",
 ]

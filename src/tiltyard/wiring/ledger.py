@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 
 from tiltyard.errors import UnavailableError
 from tiltyard.files import make_folder
 from tiltyard.ledger.ports import Ledger
-from tiltyard.ledger.spools.spool import SpooledLedger, measure_lag
+from tiltyard.ledger.spools.spool import Lag, SpooledLedger, measure_lag
 from tiltyard.ledger.spools.spool_shipper import Shipper, ship_folder
 from tiltyard.ledger.sql.store import SqlLedger
 from tiltyard.settings import Settings
 from tiltyard.sqlite import claim_for_python
+
+SHIPPING_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,32 @@ def ship_spools(settings: Settings, ledger: Ledger) -> ShippingReport:
     if not problem and lag.unreadable:
         problem = f"The spool {lag.unreadable[0]} cannot be read."
     return ShippingReport(shipped, lag.rows, problem)
+
+
+def ship_until_now(settings: Settings, ledger: Ledger, seconds: float = SHIPPING_SECONDS) -> Path | None:
+    """Ship until no spool of this host holds a prediction that was made before this call, or the time is over.
+
+    A server that ships at the same moment has what it ships in its hands: this waits for it.
+
+    Args:
+        settings: those of this host.
+        ledger: the central ledger.
+        seconds: how long to continue.
+
+    Returns:
+        Where something is left that could not be shipped; None where all of it is in the ledger.
+    """
+    began, ends = datetime.now(UTC), time.monotonic() + seconds
+    while True:
+        ship_spools(settings, ledger)
+        left = measure_lag(settings.spool) if settings.spool.is_dir() else Lag()
+        if left.unreadable:
+            return left.unreadable[0]
+        if left.oldest is None or left.oldest > began:
+            return None
+        if time.monotonic() > ends:
+            return settings.spool
+        time.sleep(0.2)
 
 
 def open_spooled_ledger(settings: Settings, spool_name: str) -> SpooledLedger:

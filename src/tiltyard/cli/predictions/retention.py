@@ -10,10 +10,11 @@ import click
 
 from tiltyard import wiring
 from tiltyard.cli.current_ledger import open_current_ledger
+from tiltyard.cli.main import EXIT_DONE, EXIT_FAILED
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json
 from tiltyard.cli.versions.find_project import find_project
-from tiltyard.errors import UsageError
+from tiltyard.errors import UnavailableError, UsageError
 from tiltyard.formatting import format_count
 from tiltyard.ledger import Prediction
 from tiltyard.monitoring.prediction_window import find_group_key
@@ -75,11 +76,12 @@ def erase_command(
     reason: str,
     yes: bool,
     as_json: bool,
-) -> None:
+) -> int:
     """Erase or redact the predictions about a person.
 
     A key means the items of a list that was sent with it too (KEY/0, KEY/1 …). By key or id, predictions that were made
-    until now and come later from the spool of another host are erased or redacted too.
+    until now and come later from the spool of another host are erased or redacted too. By --containing they are not:
+    the ledger would have to keep the words.
 
     The ledger records the decision with its reason and the number of predictions, without the key or any content.
     Earlier exports, backups and training data are not changed.
@@ -89,22 +91,40 @@ def erase_command(
         raise UsageError("--json cannot ask for confirmation.", next_step="Add --yes.")
     project = find_project(project_path, model_name, quiet=True)
     request = RetentionRequest("redacted" if redact else "erased", wiring.current_actor(), reason)
-    with open_current_ledger(wiring.load_settings(project)) as ledger:
+    settings = wiring.load_settings(project)
+    with open_current_ledger(settings) as ledger:
+        unsearched = None if subject.containing is None else wiring.ship_until_now(settings, ledger)
         found = find_predictions(ledger, project.model_name, subject)
         if not yes:
             _confirm(found, subject, redact=redact)
         removal = remove_predictions(ledger, project.model_name, subject, request, find_group_key(project), found=found)
     if as_json:
-        print_json({request.act: removal.predictions, "named_by": subject.named_by, "set_aside": removal.set_aside})
-        return
+        done = {request.act: removal.predictions, "named_by": subject.named_by, "set_aside": removal.set_aside}
+        print_json(done | ({"unsearched": str(unsearched)} if unsearched else {}))
+        return EXIT_FAILED if unsearched else EXIT_DONE
+    _report(removal, subject, request.act)
+    if unsearched:
+        raise UnavailableError(
+            f"What servers of this host recorded could not be searched, as it is not in the ledger yet: {unsearched}.",
+            next_step="Run the command again when tiltyard doctor shows that nothing waits in the spools.",
+        )
+    return EXIT_DONE
+
+
+def _report(removal: Removal, subject: Subject, act: str) -> None:
     if removal == Removal():
         console.print("No prediction matches; nothing changed in the ledger.")
     else:
-        console.print(f"{format_count(removal.predictions, 'prediction')} {request.act}.")
+        console.print(f"{format_count(removal.predictions, 'prediction')} {act}.")
     if removal.set_aside:
         console.print(f"{format_count(removal.set_aside, 'record')} that had been set aside erased.")
     if subject.containing is None:
-        console.print(f"Those that a server of another host still brings, made until now, are {request.act} too.")
+        console.print(f"Those that a server of another host still brings, made until now, are {act} too.")
+    else:
+        console.print(
+            "What servers of other hosts have not shipped yet was not searched. Run the command again when /health "
+            "there shows lag_rows 0."
+        )
 
 
 def _confirm(found: Sequence[Prediction], subject: Subject, *, redact: bool) -> None:

@@ -41,6 +41,13 @@ class LedgerState(ComponentState):
     unrecorded: int = Field(
         default=0, description="Predictions sent that could not be recorded yet (policy 'available')."
     )
+    set_aside: int | None = Field(
+        default=None,
+        description=(
+            "Records of any host that the ledger could not store in their place, at most ten seconds ago; null while "
+            "the ledger does not respond, and for callers without the scope `read`."
+        ),
+    )
 
 
 class StatisticsState(ResponseModel):

@@ -22,6 +22,7 @@ from tiltyard.serving.predict.idempotency import Idempotency
 from tiltyard.serving.predict.service import PredictionService
 from tiltyard.serving.predict.shadow import Shadow
 from tiltyard.serving.predict.traffic_split import TrafficSplit
+from tiltyard.serving.set_aside_count import SetAsideCount
 from tiltyard.serving.statistics import Statistics
 from tiltyard.serving.telemetry import Instrumentation, Metrics, MultiprocessMetrics
 from tiltyard.serving.telemetry.metrics import Gauges
@@ -39,6 +40,7 @@ class ServerComponents:
         batcher: scores and records.
         predictions: the data plane under all protocols.
         statistics: totals of the predictions.
+        set_aside: how many records the ledger set aside.
         options: the project's ``[serving]``.
         instrumentation: counts every request and batch.
         worker_metrics: metrics of this process and the other workers.
@@ -52,6 +54,7 @@ class ServerComponents:
     batcher: Batcher
     predictions: PredictionService
     statistics: Statistics
+    set_aside: SetAsideCount
     options: ServingSection
     instrumentation: Instrumentation
     worker_metrics: MultiprocessMetrics
@@ -121,6 +124,7 @@ class ServerComponents:
             batcher,
             predictions,
             statistics,
+            SetAsideCount(ledger, model_name),
             options,
             instrumentation,
             worker_metrics,

@@ -92,7 +92,8 @@ async def _check_health(components: ServerComponents) -> HealthResponse:
 
 def _hide_details(state: HealthResponse) -> HealthResponse:
     """What a probe needs: reasons may name hosts, and totals are for callers who may read."""
-    ledger, registry = (part.model_copy(update={"reason": ""}) for part in (state.ledger, state.registry))
+    ledger = state.ledger.model_copy(update={"reason": "", "set_aside": None})
+    registry = state.registry.model_copy(update={"reason": ""})
     hidden = {"reason": "", "next_step": "", "statistics": None, "ledger": ledger, "registry": registry}
     return state.model_copy(update=hidden)
 
@@ -118,6 +119,7 @@ async def _check_ledger(components: ServerComponents) -> LedgerState:
         lag_rows=lag.rows,
         lag_seconds=max(0.0, behind),
         unrecorded=figures.unrecorded,
+        set_aside=await components.set_aside.read(),
     )
 
 
