@@ -109,7 +109,7 @@ def test_kernels_are_compiled_when_the_image_is_built_and_only_root_can_write_th
 
 
 def test_a_volume_of_the_users_group_keeps_what_another_processor_compiles(image: str) -> None:
-    """On another kind of processor the kernels are compiled once, into a volume as Kubernetes makes it, and then loaded.
+    """On another kind of processor the kernels are compiled once, into a volume as of Kubernetes, and then loaded.
 
     Kubernetes gives a volume to root and to the group of ``fsGroup``, which is the user's own.
     """

@@ -17,6 +17,7 @@ from starlette.types import Message, Receive
 
 from tests.serving.fake_registry import MODEL
 from tests.serving.interfaces import ServerUnderTest, run_server
+from tests.serving.scraping import value
 from tiltyard.errors import UnavailableError
 from tiltyard.serving.predict.bodies.budget import ALWAYS_TAKEN, BodyBudget
 from tiltyard.serving.predict.bodies.reader import BodyReader
@@ -211,3 +212,38 @@ def test_every_route_reads_within_the_budget(path: str, full: ServerUnderTest) -
     assert (response.status_code, response.json()["code"]) == (503, "server.bodies")
     assert response.headers["retry-after"] == "1"
     assert full.client.post(path, content=b"{", headers=headers).status_code in (400, 422)
+
+
+def test_a_probe_does_not_wait_for_costly_bodies_of_other_connections(tmp_path: Path, text_package: Path) -> None:
+    """A probe behind costly bodies of other connections gets its response before they are all unpacked.
+
+    What `/metrics` says of their requests shows the order: it was written before the last of them ended.
+    """
+    packed = gzip.compress(b"[" + b" " * (56 * MIB))
+    assert len(packed) < 65536, "each is read at once, so that on the event loop all would come before the probe"
+    head = (
+        b"POST /predict/batch HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
+    )
+    bodies = 12
+    with (
+        run_server(tmp_path, text_package, bodies_mib=4096) as running,
+        contextlib.ExitStack() as sockets,
+    ):
+        running.client.post("/predict/batch", json={"texts": ["a warm film"]})
+        connections = [
+            sockets.enter_context(socket.create_connection(("127.0.0.1", running.port))) for _ in range(bodies + 1)
+        ]
+        probe, *costly = connections
+        probe.sendall(b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n")
+        for connection in costly:
+            connection.settimeout(120)
+            connection.sendall(head + packed)
+        probe.sendall(b"\r\n")
+        probe.settimeout(120)
+        said = b"".join(iter(lambda: probe.recv(65536), b""))
+        for connection in costly:
+            assert connection.recv(12) in (b"HTTP/1.1 400", b"HTTP/1.1 422")
+    _, _, text = said.partition(b"\r\n\r\n")
+    done = value(text.decode(), "tiltyard_requests_total", route="/predict/batch")
+    assert 1 <= done < bodies + 1
