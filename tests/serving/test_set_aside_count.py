@@ -62,7 +62,7 @@ def test_health_counts_what_was_set_aside_for_callers_who_may_read(
 
 
 def test_a_ledger_that_hangs_or_is_away_costs_a_health_check_little_and_is_queried_once() -> None:
-    """While a count is under way no other begins, health checks continue without it, and a failed one counts nothing."""
+    """While one count runs no other begins, health checks continue without it, and a failed one counts nothing."""
     ledger = MemoryLedger()
     arrivals = SlowArrivals(ledger._lock, ledger._predictions, ledger.record_rows)
     ledger.arrivals = arrivals
