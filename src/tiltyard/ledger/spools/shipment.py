@@ -76,7 +76,8 @@ class Shipment:
         return [row[0] for row in stored if self._send_event(dict(zip(EVENT_COLUMNS, row[1:], strict=True)))]
 
     def _receive(self, rows: Sequence[PredictionRow]) -> None:
-        for row in rows:
+        # Rows have few combinations of types: each is checked once.
+        for row in {tuple(map(type, row)): row for row in rows}.values():
             for value, kinds in zip(row, _COLUMN_TYPES, strict=True):
                 if not isinstance(value, kinds):
                     raise InputError(f"The prediction cannot be read: {value!r:.80} is in the wrong column.")
