@@ -2,8 +2,12 @@
 
     python benchmarks/evidence.py --json evidence.json
     python benchmarks/evidence.py --topic chains --scale 0.1
+    python benchmarks/evidence.py --scale 0.1 --scale groups=1 --json evidence.json
+    python benchmarks/evidence.py --page evidence.json
 
-Simulated with the product's own tests, limits and levels. ``--scale 1`` is the published number of runs.
+Simulated with the product's own tests, limits and levels. ``--scale 1`` is the full number of runs; ``TOPIC=0.1`` is
+that of one topic. The file is written after each topic, so that what was measured is kept. ``--page`` writes the one
+table of docs/evidence.md from such a file.
 """
 
 from __future__ import annotations
@@ -11,9 +15,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -32,25 +38,46 @@ from benchmarks.evidence_rates import (
     number_live,
     numbers,
 )
+from benchmarks.evidence_rates.page import write_table
 from benchmarks.evidence_rates.rows import Row
 
+PAGE = Path(__file__).parents[1] / "docs" / "evidence.md"
 TOPICS: Mapping[str, Callable[[float], list[Row]]] = {
     "chains": chains.measure,
     "changes": changes.measure,
-    "drift": drift.measure,
     "errors": errors.measure,
-    "estimates": estimates.measure,
     "groups": groups.measure,
     "labels": labels.measure,
+    "numbers": numbers.measure,
     "live": live.measure,
     "number-live": number_live.measure,
-    "numbers": numbers.measure,
+    "group-metrics": groups.measure_more,
+    "estimates": estimates.measure,
+    "drift": drift.measure,
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = _parse_options(arguments)
-    rows = [row for topic in options.topic or TOPICS for row in TOPICS[topic](options.scale)]
+    if options.page:
+        measured = json.loads(options.page.read_text(encoding="utf-8"))
+        PAGE.write_text(write_table(PAGE.read_text(encoding="utf-8"), measured), encoding="utf-8")
+        return
+    measured = {"rows": [], "topics": {}}
+    rows: list[Row] = []
+    for topic in options.topic or TOPICS:
+        scale = options.scale.get(topic, options.scale[""])
+        began = time.process_time()
+        found = TOPICS[topic](scale)
+        rows += found
+        measured["rows"] += [{"topic": topic, **asdict(row)} for row in found]
+        measured["topics"][topic] = {"scale": scale, "processor_seconds": round(time.process_time() - began, 1)}
+        if options.json:
+            options.json.write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
+    _print_rows(rows)
+
+
+def _print_rows(rows: Sequence[Row]) -> None:
     table = Table("promise", "promised", "measured", "95 % interval", "runs", "build")
     for row in rows:
         promised = "" if row.promised is None else f"{row.promised:.2f}"
@@ -58,19 +85,33 @@ def main(arguments: Sequence[str] | None = None) -> None:
             row.name, promised, f"{row.rate:.3f}", f"{row.low:.3f} to {row.high:.3f}", f"{row.runs:,}", row.build
         )
     Console(width=140).print(table)
-    if options.json:
-        options.json.write_text(json.dumps({"rows": [asdict(row) for row in rows]}, indent=2) + "\n", encoding="utf-8")
 
 
 def _parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, help="where to write the figures")
     parser.add_argument("--topic", action="append", choices=TOPICS, help="only this one (repeatable; default: all)")
-    parser.add_argument("--scale", type=float, default=1.0, help="of the published number of runs (default: 1)")
+    parser.add_argument(
+        "--scale", action="append", type=_read_scale, default=[], help="of the full number of runs (default: 1)"
+    )
+    parser.add_argument("--page", type=Path, help="write the table of the page from these figures, and measure nothing")
     options = parser.parse_args(arguments)
-    if options.scale <= 0:
-        parser.error("--scale must be above 0")
+    scales: dict[str, Any] = {"": 1.0, **dict(options.scale)}
+    options.scale = scales
     return options
+
+
+def _read_scale(given: str) -> tuple[str, float]:
+    topic, _, number = given.rpartition("=")
+    if topic and topic not in TOPICS:
+        raise argparse.ArgumentTypeError(f"there is no topic '{topic}': {', '.join(TOPICS)}")
+    try:
+        scale = float(number)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{number}' is not a number") from None
+    if scale <= 0:
+        raise argparse.ArgumentTypeError("must be above 0")
+    return topic, scale
 
 
 if __name__ == "__main__":

@@ -163,7 +163,8 @@ def _measure_power(scale: float) -> list[Row]:
         # Of drift that independent rows show, 95 % are promised.
         promised = RATE if kind == "none" else 0.95 * found[kind, "before"] / runs
         title = f"drift found in independent rows: {name}" if kind != "none" else "drift: independent rows, no drift"
-        rows += [make_row(title, promised, found[kind, build], runs, build) for build in BUILDS]
+        least = kind != "none"
+        rows += [make_row(title, promised, found[kind, build], runs, build, least) for build in BUILDS]
     return rows
 
 

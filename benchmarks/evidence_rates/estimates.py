@@ -52,7 +52,7 @@ class Champion:
 
 
 def measure(scale: float) -> list[Row]:
-    """The rows of this topic; about twenty minutes with ``scale`` 1."""
+    """The rows of this topic; about ten minutes with ``scale`` 1."""
     return [*_measure_tables(scale), *_measure_texts(scale)]
 
 
@@ -140,7 +140,7 @@ def draw_table(random: np.random.Generator, rows: int, shift: float = 0.0, colum
 
 
 def _measure_tables(scale: float) -> list[Row]:
-    trainings, windows = max(2, round(8 * scale)), max(2, round(25 * scale))
+    trainings, windows = max(2, round(5 * scale)), max(2, round(10 * scale))
     cells = [(shift, columns) for columns in (1, 6) for shift in SHIFTS if shift or columns == 1]
     held: dict[tuple[float, int], list[bool | None]] = {cell: [] for cell in cells}
     for training in show_progress(range(trainings), "estimates, tables"):
@@ -174,7 +174,7 @@ def _measure_texts(scale: float) -> list[Row]:
         "reviews of books and DVDs": pd.read_parquet(goods)[["text", "label"]],
     }
     rows: list[Row] = []
-    windows = max(2, round(40 * scale))
+    windows = max(2, round(20 * scale))
     data = 'text = "text"\npositive = "pos"\n[split]\ngroup = "film"'
     with train_champion(frame, data, "text-classification") as champion:
         same = films[~known][["text", "label"]]

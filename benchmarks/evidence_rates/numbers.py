@@ -80,7 +80,7 @@ def _coverage(scale: float) -> list[Row]:
             shares.append(intervals.measure(pair_numbers(outcome, model.predict(fresh))).share)
         mean, margin = float(np.mean(shares)), 1.96 * float(np.std(shares, ddof=1)) / runs**0.5
         label = f"new rows inside {LEVEL:.0%} intervals: {name}"
-        found.append(Row(label, LEVEL, mean, mean - margin, mean + margin, runs))
+        found.append(Row(label, LEVEL, mean, mean - margin, mean + margin, runs, least=True))
     return found
 
 

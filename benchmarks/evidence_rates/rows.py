@@ -22,6 +22,7 @@ class Row:
     Attributes:
         name: what is promised.
         promised: the rate; for a false decision at most this, for a true gain at least this. None: nothing is promised.
+        least: whether it is a least rate.
         rate: as measured.
         low, high: 95 % interval of the rate (of a share of runs by Wilson).
         runs: how often it was simulated.
@@ -35,12 +36,16 @@ class Row:
     high: float
     runs: int
     build: str = "now"
+    least: bool = False
 
 
-def make_row(name: str, promised: float | None, hits: int, runs: int, build: str = "now") -> Row:
-    """The row for ``hits`` of ``runs`` simulated runs, at least one."""
+def make_row(
+    name: str, promised: float | None, hits: int, runs: int, build: str = "now", least: bool | None = None
+) -> Row:
+    """The row for ``hits`` of ``runs`` simulated runs, at least one; a promise of a half or more is a least rate."""
     low, high = wilson(hits, runs)
-    return Row(name, promised, hits / runs, low, high, runs, build)
+    at_least = promised is not None and promised >= 0.5 if least is None else least
+    return Row(name, promised, hits / runs, low, high, runs, build, at_least)
 
 
 def show_progress(items: Iterable[Item], description: str) -> Iterable[Item]:

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tiltyard.drift import DriftEvaluation, PredictionSource, evaluate_drift, find_drift
-from tiltyard.drift.profiles import Reference, Rows, build_reference, profile_rows
+from tiltyard.drift import DriftEvaluation, DriftOptions, PredictionSource, evaluate_drift, find_drift
+from tiltyard.drift.detectors.suite import DriftTest, compare_profiles, decide_tests
+from tiltyard.drift.profiles import Profile, Reference, Rows, build_reference, profile_rows
 from tiltyard.drift.profiles.rows import RowOrder
 from tiltyard.drift.profiles.seasons.row_hours import RowHours
 from tiltyard.drift.profiles.seasons.slots import find_hour_slots, find_weekdays
@@ -92,6 +93,54 @@ def test_where_all_hours_are_alike_every_drift_is_found_as_before(shift: float, 
         sent = draw(random, [100 + day], hours, night=0.0, shift=shift)
         with_them, without = compare(ALIKE, sent), compare(replace(ALIKE, seasons=None), sent)
         assert with_them.verdict.to_dict() == without.verdict.to_dict()
+
+
+def explain_slowly(reference: Reference, sent: tuple[pd.DataFrame, np.ndarray]) -> str | None:
+    """The season by all tests, each time anew."""
+    window, hours, options = profile_rows(reference.layout, sent[0]), RowHours.from_clock(sent[1]), DriftOptions()
+    assert reference.seasons is not None
+    assert hours is not None
+
+    def decide(known: Reference, profile: Profile, at: RowHours | None = None) -> tuple[DriftTest, ...]:
+        return decide_tests(compare_profiles(known, profile, options, at)[0], options)
+
+    drifted = {(test.code, test.subject) for test in decide(reference, window, hours) if test.drifted}
+    for usual in replace(reference.seasons).find_like(hours) if drifted else ():
+        tests = decide(replace(reference, profile=usual.profile, dependence=usual.between_days), window)
+        comparable = drifted <= {(test.code, test.subject) for test in tests}
+        differs = any(test.drifted for test in decide(reference, usual.profile))
+        if comparable and differs and not any(test.drifted for test in tests):
+            return usual.season
+    return None
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.3, 1.0, 3.0])
+def test_one_test_that_suffices_gives_the_verdict_of_all(shift: float) -> None:
+    """The quick way out for true drift, and what is remembered of the hours, change no verdict."""
+    random = np.random.default_rng(9)
+    for day in range(4):
+        for hours in (NIGHT, range(12, 14)):
+            sent = draw(random, [100 + day], hours, shift=shift)
+            expected = explain_slowly(KNOWN, sent)
+            assert [compare(KNOWN, sent).verdict.evidence.get("season") for _ in range(2)] == [expected] * 2
+
+
+def test_what_is_remembered_of_hours_is_of_one_reference_and_its_options() -> None:
+    """The same hours are evaluated anew against another reference and by other options, and nothing of it is stored."""
+    sent = draw(np.random.default_rng(3), [100], NIGHT)
+    before = KNOWN.to_bytes()
+    assert compare(KNOWN, sent).verdict.evidence["season"] == "day"
+    assert KNOWN.seasons is not None
+    usual = next(KNOWN.seasons.find_like(RowHours.from_clock(sent[1])))  # type: ignore[arg-type]
+    # Against a reference of nights alone, these hours are not a season: all of it is like them.
+    nights = replace(KNOWN, profile=usual.profile)
+    assert "season" not in compare(nights, sent).verdict.evidence
+    options = DriftOptions(threshold=0.9, limits={"kind": 0.01, "amount": 0.01})
+    profile, hours = profile_rows(KNOWN.layout, sent[0]), RowHours.from_clock(sent[1])
+    assert evaluate_drift(KNOWN, profile, options, hours=hours).verdict.status == "found"
+    assert compare(KNOWN, sent).verdict.evidence["season"] == "day"
+    assert KNOWN.to_bytes() == before
+    assert next(KNOWN.seasons.find_like(hours)) is usual  # type: ignore[arg-type]
 
 
 def test_wednesdays_are_compared_with_wednesdays() -> None:

@@ -35,9 +35,11 @@ from tiltyard.evaluation.resampling.by_group import (
     effective_sample_size,
     effective_share_size,
     exchange_tails,
+    student_quantile,
 )
 from tiltyard.evaluation.resampling.excess import excess_p_value
 from tiltyard.evaluation.resampling.permutation_test import permutation_p_values
+from tiltyard.evaluation.resampling.skewness import lower_for_unseen
 
 NAMES = np.array(["a", "b"])
 
@@ -123,7 +125,10 @@ def test_the_exchange_of_groups_by_draws_is_the_exact_one() -> None:
     exact = compare(get_metric("accuracy"), champion, challenger)
     assert exact.method == "exchange of groups, and t corrected for skewness"
     assert exact.groups == 12
-    assert ahead == pytest.approx(exact.p_value, abs=0.03)
+    right, theirs = (one.truth == one.predicted_codes for one in (champion, challenger))
+    leads = np.bincount(repeated(12, 8), weights=theirs.astype(int) - right).astype(np.int64)
+    assert ahead == pytest.approx(exchange_tails(leads)[0], abs=0.03)
+    assert exact.p_value >= exchange_tails(leads)[0]
 
 
 @pytest.mark.parametrize("groups", [10, 60])
@@ -228,6 +233,13 @@ def test_the_groups_needed_are_as_many_as_a_standard_error_asks_for() -> None:
     assert needed is not None
     assert needed > 3 * (alone.rows_needed(difference=0.05) or 0)
     assert found.groups_needed(needed) == -(-needed // 10)
+    # With so many groups a lead of 0.05 is as many standard errors from 0 as level and power ask for.
+    error = (
+        (found.high - found.low) / (2 * student_quantile(found.groups_alike or 0, 0.95)) * np.sqrt(found.groups or 0)
+    )
+    groups = needed / 10
+    reached = 0.05 - lower_for_unseen(round(groups), found.champion)
+    assert reached == pytest.approx((stats.norm.ppf(0.95) + stats.norm.ppf(0.8)) * error / np.sqrt(groups), rel=0.02)
     assert alone.groups_needed(needed) is None
 
 

@@ -113,7 +113,7 @@ def evaluate_drift(
     blocks = [one.title for one in known.structures] if known else []
     verdict = replace(verdict, evidence={**verdict.evidence, "dependence": blocks or "not measured"})
     evaluation = DriftEvaluation((verdict, *found, *untested), tests)
-    season = find_usual_hours(reference, window, drifted, options, hours) if drifted and hours is not None else None
+    season = find_usual_hours(reference, window, tests, options, hours) if drifted and hours is not None else None
     return evaluation if season is None else note_season(evaluation, season, _USUAL[season], _EXPECTED)
 
 

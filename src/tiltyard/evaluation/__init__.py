@@ -2,7 +2,7 @@
 
 from tiltyard.evaluation.baseline import GUESSES, GUESSES_OF, GuessBaseline, guess_baseline, guessing_p_value
 from tiltyard.evaluation.calibration import CalibrationReport, Reliability, evaluate_calibration
-from tiltyard.evaluation.compare import Comparison, compare, compare_bootstrap, compare_paired
+from tiltyard.evaluation.compare import compare, compare_bootstrap, compare_paired
 from tiltyard.evaluation.conformal import Coverage, IntervalCalibration, calibrate_intervals
 from tiltyard.evaluation.evaluate import (
     AnyEvaluation,
@@ -43,6 +43,7 @@ from tiltyard.evaluation.plots import (
     plot_residuals,
     plot_slices,
 )
+from tiltyard.evaluation.resampling.comparison import Comparison
 from tiltyard.evaluation.slice_comparison import SliceComparison, compare_slices
 from tiltyard.evaluation.slices import Slice, SliceReport, evaluate_slices
 

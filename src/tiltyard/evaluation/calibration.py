@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiltyard.evaluation.groups import make_keys
-from tiltyard.evaluation.intervals import CONFIDENCE, Interval, share_interval
+from tiltyard.evaluation.intervals import Interval, share_interval
 from tiltyard.evaluation.labelled_predictions import Codes, LabelledPredictions, number_clusters
 from tiltyard.evaluation.metrics import CALIBRATION_BINS
+from tiltyard.evaluation.resampling.by_group import CONFIDENCE
 from tiltyard.jsonable import json_form
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from statistics import NormalDist
 from typing import Any
 
@@ -14,7 +14,6 @@ from scipy.special import bdtr, bdtrc
 
 from tiltyard.data.conform.labels import order_classes
 from tiltyard.errors import DataError
-from tiltyard.evaluation.intervals import CONFIDENCE
 from tiltyard.evaluation.labelled_predictions import (
     Codes,
     Evaluated,
@@ -26,98 +25,26 @@ from tiltyard.evaluation.labelled_predictions import (
 )
 from tiltyard.evaluation.metrics import Metric
 from tiltyard.evaluation.resampling.by_group import (
+    CONFIDENCE,
     cluster_sizes,
     count_alike,
     effective_sample_size,
     exchange_tails,
-    student_quantile,
     widen_level,
     widen_share,
 )
+from tiltyard.evaluation.resampling.comparison import (
+    ALL_BY_GROUP,
+    ALL_OF_NUMBERS,
+    BOOTSTRAP,
+    BOTH,
+    EXCHANGE,
+    MCNEMAR,
+    Comparison,
+)
 from tiltyard.evaluation.resampling.permutation_test import FEW_HITS, normal_tail, permutation_p_values
 from tiltyard.evaluation.resampling.row_kinds import distinct_rows
-from tiltyard.evaluation.resampling.skewness import corrected_tails, group_tails
-
-MCNEMAR = "McNemar's exact test"
-EXCHANGE = "exchange of groups, and t corrected for skewness"
-BOOTSTRAP = "paired bootstrap"
-BOTH = "paired bootstrap and permutation"
-ALL_BY_GROUP = "paired bootstrap and permutation of groups, and t corrected for skewness"
-ALL_OF_NUMBERS = "paired bootstrap and permutation, and t corrected for skewness"
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A challenger against a champion on n rows, paired; the sign is such that positive favours the challenger.
-
-    Attributes:
-        metric: name of the metric.
-        method: name of the test.
-        rows: n.
-        champion: the champion's value of the metric.
-        challenger: the challenger's.
-        difference: by how much the challenger is better, in the metric's own unit.
-        low: lower end of the 95 % interval of the difference.
-        high: upper end.
-        p_value: one-sided: how likely is a lead like this, or a larger one, if the challenger were not better.
-        p_value_two_sided: the same for a difference either way.
-        only_champion_right: rows that only the champion got right; of numbers, on which it is nearer.
-        only_challenger_right: the same of the challenger.
-        groups: groups of rows that belong together, of which test and interval are made; None where each row is by
-            itself.
-        groups_alike: so many groups of equal size would tell as much.
-    """
-
-    metric: str
-    method: str
-    rows: int
-    champion: float
-    challenger: float
-    difference: float
-    low: float
-    high: float
-    p_value: float
-    p_value_two_sided: float
-    only_champion_right: int
-    only_challenger_right: int
-    groups: int | None = None
-    groups_alike: float | None = None
-
-    def rows_needed(self, *, alpha: float = 0.05, power: float = 0.8, difference: float | None = None) -> int | None:
-        """Rows on which a true difference would be found with the given power, one-sided.
-
-        For accuracy: (z_alpha sqrt(d) + z_beta sqrt(d - D²))² / D², where d is the share of rows on which just one of
-        them is right, and D the difference (Connor, Biometrics 43, 1987). For other metrics: n ((z_alpha + z_beta)
-        s / D)², where s is the standard error on the n rows at hand, taken from the interval. So it is, too, where
-        rows belong together in groups: these are rows of more such groups.
-
-        Args:
-            alpha: the level of the test.
-            power: how often the difference is to be found.
-            difference: the true difference; default: the one that was seen.
-
-        Returns:
-            The number of rows; None where the difference is not above 0, so that no number would do.
-        """
-        true = self.difference if difference is None else difference
-        if true <= 0:
-            return None
-        z_alpha, z_beta = NormalDist().inv_cdf(1 - alpha), NormalDist().inv_cdf(power)
-        if self.method != MCNEMAR:
-            width = _z() if self.groups_alike is None else student_quantile(self.groups_alike, CONFIDENCE)
-            error = (self.high - self.low) / (2 * width)
-            return max(1, math.ceil(self.rows * ((z_alpha + z_beta) * error / true) ** 2))
-        discordant = (self.only_challenger_right + self.only_champion_right) / self.rows
-        # A difference of D takes a share of at least D on which just one of them is right.
-        discordant = max(discordant, true)
-        root = z_alpha * math.sqrt(discordant) + z_beta * math.sqrt(max(0.0, discordant - true**2))
-        return math.ceil((root / true) ** 2)
-
-    def groups_needed(self, rows: int | None) -> int | None:
-        """How many groups hold so many rows, if they are as large as those at hand; None where there are no groups."""
-        if self.groups is None or rows is None:
-            return None
-        return math.ceil(rows * self.groups / self.rows)
+from tiltyard.evaluation.resampling.skewness import corrected_tails, group_tails, lower_for_unseen, measure_unseen_loss
 
 
 def compare(metric: Metric, champion: Evaluated, challenger: Evaluated, *, seed: int = 0) -> Comparison:
@@ -149,6 +76,7 @@ def compare(metric: Metric, champion: Evaluated, challenger: Evaluated, *, seed:
         ahead, behind = _take_larger((ahead, behind), group_tails(metric, *aligned, seed=seed))
     return replace(
         found,
+        unseen_loss=0.0 if champion.clusters is None else measure_unseen_loss(metric, found.champion),
         method=ALL_BY_GROUP if champion.clusters is not None else ALL_OF_NUMBERS if numbers else BOTH,
         p_value=max(found.p_value, ahead),
         p_value_two_sided=min(1.0, max(found.p_value_two_sided, 2 * min(ahead, behind))),
@@ -192,12 +120,14 @@ def compare_paired(
     right, challenger_right = champion == labels, challenger == labels
     lost, won = int(np.sum(right & ~challenger_right)), int(np.sum(challenger_right & ~right))
     if clusters is None:
-        share, (ahead, behind) = 1.0, _binomial_tails(won, won + lost)
+        share, unseen_loss, (ahead, behind) = 1.0, 0.0, _binomial_tails(won, won + lost)
     else:
         _check_groups(clusters)
         leads = challenger_right.astype(np.int64) - right
         totals = np.bincount(clusters, weights=leads).astype(np.float64)
-        ahead, behind = _take_larger(exchange_tails(totals.astype(np.int64)), corrected_tails(totals))
+        unseen_loss = float(np.mean(right))
+        lowered = rows / len(totals) * lower_for_unseen(len(totals), unseen_loss)
+        ahead, behind = _take_larger(exchange_tails(totals.astype(np.int64)), corrected_tails(totals, lowered))
         share = effective_sample_size(leads.astype(np.float64), clusters).at(CONFIDENCE) / rows
     low, high = _agresti_min(won * share, lost * share, rows * share)
     return Comparison(
@@ -213,6 +143,7 @@ def compare_paired(
         p_value_two_sided=min(1.0, 2 * min(ahead, behind)),
         only_champion_right=lost,
         only_challenger_right=won,
+        unseen_loss=unseen_loss,
         **_describe_groups(clusters),
     )
 

@@ -11,10 +11,15 @@ from numpy.typing import NDArray
 
 from tiltyard.evaluation.labelled_predictions import Codes, EvaluatedRows
 from tiltyard.evaluation.metrics import Metric
-from tiltyard.evaluation.resampling.by_group import cluster_sizes, count_alike, effective_share_size, widen_level
+from tiltyard.evaluation.resampling.by_group import (
+    CONFIDENCE,
+    cluster_sizes,
+    count_alike,
+    effective_share_size,
+    widen_level,
+)
 from tiltyard.evaluation.resampling.row_kinds import distinct_predictions
 
-CONFIDENCE = 0.95
 # The ends of an interval for few groups are rare draws; of this many groups they hardly are.
 _MORE_FOR_GROUPS, _FEW_GROUPS = 5, 100
 

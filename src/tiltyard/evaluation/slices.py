@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiltyard.evaluation.groups import Group, Grouping
-from tiltyard.evaluation.intervals import CONFIDENCE, Interval, bootstrap, newcombe, share_interval
+from tiltyard.evaluation.intervals import Interval, bootstrap, newcombe, share_interval
 from tiltyard.evaluation.labelled_predictions import Codes, EvaluatedRows, NumberPredictions, number_clusters
 from tiltyard.evaluation.metrics import METRICS, NUMBER_METRICS, Metric
-from tiltyard.evaluation.resampling.by_group import effective_sample_size, effective_share_size
+from tiltyard.evaluation.resampling.by_group import CONFIDENCE, effective_sample_size, effective_share_size
 from tiltyard.jsonable import json_form
 
 # With fewer rows a figure says next to nothing: the interval of an accuracy is wider than a quarter.

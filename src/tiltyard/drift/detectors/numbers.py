@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from tiltyard.drift.detectors.result import (
@@ -53,17 +55,21 @@ class KolmogorovSmirnov:
 
     def compare(self, reference: Counts, window: Counts, centres: Floats, scale: float) -> TestResult:  # noqa: ARG002
         """See ``NumberDetector.compare``."""
+        return self.compare_shares(_cumulate(reference), _cumulate(window), effective_rows(reference, window))
+
+    def compare_shares(self, reference: Floats, window: Floats, size: float) -> TestResult:
+        """The same of (b,) shares up to each bin, and nm / (n + m) rows."""
         from scipy.special import kolmogorov  # noqa: PLC0415
 
-        above = _cumulate(reference) - _cumulate(window)
+        above = reference - window
         if self.greater:
-            most = float(max(above.max(), 0.0))
-            squared = effective_rows(reference, window) * most**2
-            return TestResult(most, float(np.exp(-2 * squared)), squared, tail="kolmogorov")
-        distance = float(np.abs(above).max())
-        root = float(np.sqrt(effective_rows(reference, window)))
+            most = max(float(above.max()), 0.0)
+            squared = size * most**2
+            return TestResult(most, math.exp(-2 * squared), squared, tail="kolmogorov")
+        distance = max(float(above.max()), -float(above.min()))
+        root = math.sqrt(size)
         squared = (root + 0.12 + 0.11 / root) ** 2 * distance**2
-        return TestResult(distance, float(kolmogorov(np.sqrt(squared))), squared, tail="kolmogorov")
+        return TestResult(distance, float(kolmogorov(math.sqrt(squared))), squared, tail="kolmogorov")
 
 
 class PopulationStability:

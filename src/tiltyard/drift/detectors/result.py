@@ -115,15 +115,13 @@ def squared_deviate(p_value: float) -> float:
     return float(ndtri(max(p_value, 1e-300) / 2)) ** 2
 
 
-def share_beyond(reference: Counts, window: Counts) -> float:
+def share_beyond(before: Floats, now: Floats) -> float:
     """Share of a window's values that lie where no more than 1 % of the reference's do, less the reference's own share.
 
     Args:
-        reference: (b,) values in each bin.
-        window: (b,) values in the same bins; both must hold some.
+        before: (b,) shares of the reference's values up to each bin.
+        now: (b,) shares of the window's values up to the same bins.
     """
-    before, now = reference.cumsum(), window.cumsum()
-    before, now = before / before[-1], now / now[-1]
     low, high = before.searchsorted((RARE, 1 - RARE)).tolist()
     below = float(now[low - 1] - before[low - 1]) if low else 0.0
     above = float(before[high] - now[high])

@@ -137,7 +137,18 @@ class NumberCounts:
     @cached_property
     def present(self) -> int:
         """Values that are numbers."""
-        return int(self.bins.sum())
+        return int(self.reached[-1])
+
+    @cached_property
+    def reached(self) -> NDArray[np.int64]:
+        """Values up to each bin, that one included."""
+        return self.bins.cumsum()
+
+    @cached_property
+    def shares(self) -> Floats:
+        """The share of the values up to each bin; only where there are values."""
+        shares: Floats = self.reached / self.reached[-1]
+        return shares
 
     @property
     def rows(self) -> int:
@@ -181,7 +192,7 @@ class NumberCounts:
         present = self.present
         if not present:
             return float("nan")
-        reached = self.bins.cumsum()
+        reached = self.reached
         place = int(reached.searchsorted(present / 2))
         if place in (0, len(layout.edges)) or len(layout.edges) <= DISTINCT + 1:
             # Outside of the edges, only the extremes are known.

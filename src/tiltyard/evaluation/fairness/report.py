@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from tiltyard.errors import MissingExtraError
 from tiltyard.evaluation.groups import Grouping
-from tiltyard.evaluation.intervals import CONFIDENCE, Interval, newcombe, wilson
+from tiltyard.evaluation.intervals import Interval, newcombe, wilson
 from tiltyard.evaluation.labelled_predictions import Codes, LabelledPredictions, number_clusters
-from tiltyard.evaluation.resampling.by_group import EffectiveSample, effective_share_size
+from tiltyard.evaluation.resampling.by_group import CONFIDENCE, EffectiveSample, effective_share_size
 from tiltyard.evaluation.slices import FEWEST_ROWS
 from tiltyard.jsonable import to_json_object, to_jsonable
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tiltyard.evaluation.importance.feature_weights import Importance
-from tiltyard.evaluation.intervals import CONFIDENCE
+from tiltyard.evaluation.resampling.by_group import CONFIDENCE
 from tiltyard.jsonable import json_form
 
 # The largest changes that are reported, up and down together.

@@ -37,6 +37,7 @@ class Metric:
         needs_probabilities: whether labels alone are not enough.
         weighted: from n labelled rows and (m, n) weights to m values, NaN where it is not defined.
         target: what the predictions are that it is defined on.
+        worst: its value where every row is as wrong as can be; None where it has no bound.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Metric:
     needs_probabilities: bool
     weighted: Callable[[Any, Weights | None], Values]
     target: TaskTarget = "class"
+    worst: float | None = None
 
     def compute(self, labelled: EvaluatedRows) -> float:
         """The value on these rows.
@@ -130,25 +132,32 @@ _TARGETS: dict[TaskTarget, str] = {"class": "classes", "number": "numbers"}
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("accuracy", "Accuracy", True, False, label_metrics.accuracy),
-        Metric("balanced_accuracy", "Balanced accuracy", True, False, label_metrics.balanced_accuracy),
-        Metric("precision", "Precision", True, False, label_metrics.precision),
-        Metric("recall", "Recall", True, False, label_metrics.recall),
-        Metric("f1", "F1", True, False, label_metrics.f1),
-        Metric("precision_macro", "Precision, mean of classes", True, False, label_metrics.precision_macro),
-        Metric("recall_macro", "Recall, mean of classes", True, False, label_metrics.recall_macro),
-        Metric("f1_macro", "F1, mean of classes", True, False, label_metrics.f1_macro),
+        Metric("accuracy", "Accuracy", True, False, label_metrics.accuracy, worst=0.0),
+        Metric("balanced_accuracy", "Balanced accuracy", True, False, label_metrics.balanced_accuracy, worst=0.0),
+        Metric("precision", "Precision", True, False, label_metrics.precision, worst=0.0),
+        Metric("recall", "Recall", True, False, label_metrics.recall, worst=0.0),
+        Metric("f1", "F1", True, False, label_metrics.f1, worst=0.0),
+        Metric("precision_macro", "Precision, mean of classes", True, False, label_metrics.precision_macro, worst=0.0),
+        Metric("recall_macro", "Recall, mean of classes", True, False, label_metrics.recall_macro, worst=0.0),
+        Metric("f1_macro", "F1, mean of classes", True, False, label_metrics.f1_macro, worst=0.0),
         Metric(
-            "precision_weighted", "Precision, weighted by class size", True, False, label_metrics.precision_weighted
+            "precision_weighted",
+            "Precision, weighted by class size",
+            True,
+            False,
+            label_metrics.precision_weighted,
+            worst=0.0,
         ),
-        Metric("recall_weighted", "Recall, weighted by class size", True, False, label_metrics.recall_weighted),
-        Metric("f1_weighted", "F1, weighted by class size", True, False, label_metrics.f1_weighted),
-        Metric("matthews", "Matthews correlation", True, False, label_metrics.matthews),
-        Metric("roc_auc", "Area under the ROC curve", True, True, probability_metrics.roc_auc),
-        Metric("pr_auc", "Average precision", True, True, probability_metrics.pr_auc),
+        Metric(
+            "recall_weighted", "Recall, weighted by class size", True, False, label_metrics.recall_weighted, worst=0.0
+        ),
+        Metric("f1_weighted", "F1, weighted by class size", True, False, label_metrics.f1_weighted, worst=0.0),
+        Metric("matthews", "Matthews correlation", True, False, label_metrics.matthews, worst=-1.0),
+        Metric("roc_auc", "Area under the ROC curve", True, True, probability_metrics.roc_auc, worst=0.0),
+        Metric("pr_auc", "Average precision", True, True, probability_metrics.pr_auc, worst=0.0),
         Metric("log_loss", "Log loss", False, True, probability_metrics.log_loss),
-        Metric("brier", "Brier score", False, True, probability_metrics.brier),
-        Metric("calibration_error", "Calibration error", False, True, probability_metrics.calibration_error),
+        Metric("brier", "Brier score", False, True, probability_metrics.brier, worst=1.0),
+        Metric("calibration_error", "Calibration error", False, True, probability_metrics.calibration_error, worst=1.0),
     )
 }
 """The metrics of predicted classes, by name."""

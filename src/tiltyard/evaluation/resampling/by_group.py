@@ -11,6 +11,9 @@ from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from tiltyard.evaluation.labelled_predictions import Codes
 
+CONFIDENCE = 0.95
+"""Of every interval of an evaluation."""
+
 # The exact chances come from a Fourier transform, whose rounding is of this size.
 _ROUNDING = 1e-14
 # More groups than this are left out together, in so many parts.

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from tiltyard.data.conform.labels import LabelCodec, order_classes
 from tiltyard.drift.extrapolation import NO_EXTRAPOLATION, Extrapolation
 from tiltyard.evaluation import METRICS, Interval, LabelledPredictions, Metric
-from tiltyard.evaluation.intervals import CONFIDENCE
+from tiltyard.evaluation.resampling.by_group import CONFIDENCE
 from tiltyard.formatting import choose_form, format_count
 from tiltyard.jsonable import json_form
 from tiltyard.monitoring.estimates.calibration import Calibration

@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,7 @@ _FIRST_WEEKDAY = 3  # 1 January 1970 was a Thursday; 0 is Monday
 _SATURDAY = 5
 _BLOCKS = 16  # of days, by which a slot is measured
 _UNKNOWN = -(10**9)
+_KEPT = 16  # sets of hours whose rows are kept in memory
 
 FindSlots = Callable[[NDArray[np.int64]], NDArray[np.int64]]
 
@@ -54,6 +56,23 @@ class Slot:
         return Profile.from_bytes(b64decode(self.body))
 
 
+@dataclass(frozen=True, eq=False)
+class UsualRows:
+    """The reference's rows at the hours of a window, or on its weekdays.
+
+    Attributes:
+        season: ``day`` for the same hours, ``week`` for the same weekdays.
+        profile: of these rows.
+        between_days: how far they differ from day to day.
+        verdicts: the last verdict whether they differ from all of a reference: that, the options, and the verdict.
+    """
+
+    season: str
+    profile: Profile
+    between_days: Dependence
+    verdicts: list[tuple[object, object, bool]] = field(default_factory=list)
+
+
 @dataclass(frozen=True)
 class SeasonProfiles:
     """The reference by hours and weekdays, in UTC; what has no rows is absent.
@@ -66,10 +85,14 @@ class SeasonProfiles:
     hours: Mapping[int, Slot] = field(default_factory=dict)
     weekdays: Mapping[int, Slot] = field(default_factory=dict)
 
-    def find_like(self, window: RowHours) -> Iterator[tuple[str, Profile, Dependence]]:
-        """The reference's rows of the window's hours, and those of its weekdays, each with the season's name.
+    @cached_property
+    def _found(self) -> dict[tuple[str, tuple[int, ...]], UsualRows | None]:
+        return {}
 
-        With them comes how far these hours differ from day to day.
+    def find_like(self, window: RowHours) -> Iterator[UsualRows]:
+        """The reference's rows of the window's hours, and those of its weekdays.
+
+        A model is sent rows of the same hours again and again: what was read last is kept.
 
         Left out where they are half of the reference or more, and where a slot has rows of fewer than eight days.
 
@@ -80,13 +103,23 @@ class SeasonProfiles:
             ("day", self.hours, find_hour_slots(window.hours)),
             ("week", self.weekdays, find_weekdays(window.hours)),
         ):
-            chosen = [slots.get(key) for key in np.unique(keys).tolist()]
-            known = [slot for slot in chosen if slot is not None and slot.days >= FEWEST_DAYS]
-            total = sum(slot.rows for slot in slots.values())
-            if not known or len(known) < len(chosen):
-                continue
-            if sum(slot.rows for slot in known) <= _LARGEST_SHARE * total:
-                yield season, _add_up(slot.read() for slot in known), _join_days(known)
+            chosen = season, tuple(sorted(set(keys.tolist())))
+            if chosen not in self._found:
+                if len(self._found) >= _KEPT:
+                    self._found.clear()
+                self._found[chosen] = _read_slots(season, slots, chosen[1])
+            usual = self._found[chosen]
+            if usual is not None:
+                yield usual
+
+
+def _read_slots(season: str, slots: Mapping[int, Slot], keys: Sequence[int]) -> UsualRows | None:
+    chosen = [slots.get(key) for key in keys]
+    known = [slot for slot in chosen if slot is not None and slot.days >= FEWEST_DAYS]
+    total = sum(slot.rows for slot in slots.values())
+    if not known or len(known) < len(chosen) or sum(slot.rows for slot in known) > _LARGEST_SHARE * total:
+        return None
+    return UsualRows(season, _add_up(slot.read() for slot in known), _join_days(known))
 
 
 def find_hour_slots(hours: NDArray[np.int64]) -> NDArray[np.int64]:
