@@ -35,6 +35,7 @@ from benchmarks.evidence_rates import (
     groups,
     labels,
     live,
+    number_estimates,
     number_live,
     numbers,
 )
@@ -50,6 +51,7 @@ TOPICS: Mapping[str, Callable[[float], list[Row]]] = {
     "labels": labels.measure,
     "numbers": numbers.measure,
     "live": live.measure,
+    "number-estimates": number_estimates.measure,
     "number-live": number_live.measure,
     "group-metrics": groups.measure_more,
     "estimates": estimates.measure,

@@ -187,7 +187,7 @@ def test_labels_measure_the_error_in_production(rents: ServedRents) -> None:
     assert figures["mae"].interval is not None
     assert figures["mae"].value == pytest.approx(rents.outcome.trial.evaluation.metrics["mae"], rel=0.5)
     assert status_of(seen, "performance.degradation") == "clear"
-    assert status_of(seen, "performance.estimate") == "could_not_judge"
+    assert status_of(seen, "performance.estimate") == "clear"
     assert status_of(seen, "performance.change") == "could_not_judge"
     assert seen.slices is not None
     assert seen.slices.base == "mae"
@@ -240,6 +240,23 @@ def test_decay_is_found_on_numbers(rents: ServedRents) -> None:
     assert seen.decayed
     found = next(one for one in seen.findings if one.code == "performance.degradation")
     assert "Mean absolute error" in found.message
+
+
+def test_the_error_is_estimated_without_labels(rents: ServedRents) -> None:
+    """Inputs alone give an error with an interval that holds what the labels show; far inputs are not estimated."""
+    rows = make_rents(300, seed=15)
+    rents.predict(rows.drop(columns="rent"))
+    seen = rents.monitor()
+    assert seen.estimate is not None
+    figure = seen.estimate.figures["mae"]
+    assert figure.interval is not None
+    assert (seen.estimate.labelled, seen.estimate.predictions) == (0, 300)
+    assert status_of(seen, "performance.estimate") == "clear"
+    assert seen.to_dict()["estimate"]["method"].startswith("direct loss estimation")
+    rents.predict(make_rents(600, seed=16).drop(columns="rent").assign(size=lambda frame: frame["size"] + 400))
+    far = rents.monitor()
+    assert status_of(far, "performance.estimate") == "could_not_judge"
+    assert "beyond those of the training" in (far.estimate.reason if far.estimate else "")
 
 
 def test_drift_of_inputs_and_predictions_is_found(rents: ServedRents) -> None:

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import get_args
 
-from tiltyard.evaluation import METRICS, SliceReport, get_metric
+from tiltyard.evaluation import SliceReport, get_metric
 from tiltyard.findings import Finding, could_not_judge
-from tiltyard.formatting import format_count
+from tiltyard.formatting import format_count, format_number
 from tiltyard.jsonable import to_json_object
 from tiltyard.ledger.arrivals import ArrivalCount, KeptReason
 from tiltyard.monitoring.degradation import Degradation
-from tiltyard.monitoring.estimates.cbpe import BLIND_SPOT, Estimate
+from tiltyard.monitoring.estimates.by_target import describe_blind_spot
+from tiltyard.monitoring.estimates.cbpe import Contradiction, Estimate
+from tiltyard.monitoring.estimates.direct_loss import ErrorContradiction, ErrorEstimate
 from tiltyard.monitoring.monitored_version import MonitoredVersion
 from tiltyard.monitoring.operations import Operations
 from tiltyard.monitoring.performance import Performance
@@ -74,7 +76,7 @@ def estimate_findings(
 ) -> list[Finding]:
     """Findings on the estimate against the metric at training, and against the labels."""
     window = (estimate.since, estimate.until)
-    name = metric if metric in estimate.figures or get_metric(metric).target == "number" else "accuracy"
+    name = metric if metric in estimate.figures else "mae" if get_metric(metric).target == "number" else "accuracy"
     baseline = monitored.metrics.get(name)
     if estimate.reason or baseline is None or name not in estimate.figures:
         why = estimate.reason or f"The version has no {get_metric(name).title.lower()} from its training."
@@ -83,7 +85,8 @@ def estimate_findings(
 
 
 def _estimate_finding(estimate: Estimate, name: str, baseline: float, limits: MonitoringSection) -> Finding:
-    figure, metric = estimate.figures[name], METRICS[name]
+    figure, metric = estimate.figures[name], get_metric(name)
+    how = "from held-out errors" if isinstance(estimate, ErrorEstimate) else "from confidence"
     worse = baseline - figure.value if metric.bigger_is_better else figure.value - baseline
     loss = worse / abs(baseline) if baseline else 0.0
     interval = figure.interval
@@ -98,13 +101,13 @@ def _estimate_finding(estimate: Estimate, name: str, baseline: float, limits: Mo
         severity="warning" if fell else "info",
         score=loss,
         limit=limits.max_loss,
-        message=f"Estimated from confidence, {metric.title.lower()} is {figure.value:.4f}{bounds} against "
+        message=f"Estimated {how}, {metric.title.lower()} is {figure.value:.4f}{bounds} against "
         f"{baseline:.4f} at training: a loss of {max(0.0, loss):.1%}, of which {limits.max_loss:.1%} is allowed.",
         evidence={
             **to_json_object(figure),
             "baseline": baseline,
             "predictions": estimate.predictions,
-            "caveat": BLIND_SPOT,
+            "caveat": describe_blind_spot(estimate),
         },
         since=estimate.since,
         until=estimate.until,
@@ -116,7 +119,9 @@ def _estimate_finding(estimate: Estimate, name: str, baseline: float, limits: Mo
 def _contradiction_findings(estimate: Estimate) -> list[Finding]:
     """Labels that contradict the estimate: concept drift, or labels of a special selection."""
     check = estimate.check
-    if check is None or check.estimated.interval is None:
+    if isinstance(check, ErrorContradiction):
+        return _contradicted_errors(estimate, check)
+    if not isinstance(check, Contradiction) or check.estimated.interval is None:
         return []
     interval = check.estimated.interval
     lower = check.accuracy < interval.low
@@ -139,6 +144,35 @@ def _contradiction_findings(estimate: Estimate) -> list[Finding]:
             until=estimate.until,
             status="found" if lower else "clear",
             next_step="Trust the labels, not the estimate; retrain with them: tiltyard retrain." if lower else "",
+        )
+    ]
+
+
+def _contradicted_errors(estimate: Estimate, check: ErrorContradiction) -> list[Finding]:
+    interval = check.estimated.interval
+    if interval is None:
+        return []
+    higher = check.error > interval.high
+    return [
+        Finding(
+            code=CONTRADICTION,
+            subject="mae",
+            severity="warning" if higher else "info",
+            score=check.error,
+            limit=interval.high,
+            message=f"On {check.rows:,} labelled predictions the mean absolute error is {format_number(check.error)}; "
+            f"what the inputs let expect is {format_number(check.estimated.value)} "
+            f"({format_number(interval.low)} to {format_number(interval.high)})."
+            + (
+                " The meaning of the inputs may have changed (concept drift); the estimate is too low."
+                if higher
+                else ""
+            ),
+            evidence=to_json_object(check),
+            since=estimate.since,
+            until=estimate.until,
+            status="found" if higher else "clear",
+            next_step="Trust the labels, not the estimate; retrain with them: tiltyard retrain." if higher else "",
         )
     ]
 

@@ -23,7 +23,8 @@ from tiltyard.ledger.records import finding_record
 from tiltyard.monitoring import findings_from_run
 from tiltyard.monitoring.change_detection import change_findings
 from tiltyard.monitoring.degradation import Degradation, evaluate_degradation
-from tiltyard.monitoring.estimates.cbpe import CbpeBasis, Estimate, estimate_performance
+from tiltyard.monitoring.estimates.by_target import estimate_window, make_basis
+from tiltyard.monitoring.estimates.cbpe import Estimate
 from tiltyard.monitoring.labels.sample_check import check_label_sample
 from tiltyard.monitoring.monitored_version import MonitoredVersion
 from tiltyard.monitoring.operations import Operations, summarise_operations
@@ -58,7 +59,7 @@ class MonitoringResult:
         performance: how the champion's predictions compare with the labels reported in the window; where these are too
             few, with the latest labels there are. None without a champion.
         degradations: the project's metric against its value at training.
-        estimate: the champion's performance in the window, estimated from confidence; None without a champion.
+        estimate: the champion's performance in the window, estimated without labels; None without a champion.
         by_version: performance in the window by (version, route).
         slices: performance with labels slice by slice; None without labels.
         findings: all findings: found, clear or undecided, by severity, errors first.
@@ -202,15 +203,8 @@ def _evaluate_champion(
     labelled = read_labelled_window(ledger, monitored.model_name, monitored.version, pairs, period, limits.min_rows)
     performance = measure_performance(labelled, metric, positive)
     degradations = _evaluate_degradation(labelled, monitored, project, positive)
-    basis = CbpeBasis(
-        monitored.version,
-        monitored.classes,
-        monitored.held_out,
-        positive,
-        limits.min_rows,
-        extrapolation=measure_extrapolation(test.to_dict() for test in drift.tests),
-    )
-    estimate = estimate_performance(window, basis, metric)
+    moved = measure_extrapolation(test.to_dict() for test in drift.tests)
+    estimate = estimate_window(window, make_basis(monitored, positive, limits.min_rows, moved), metric)
     columns = (*project.data.slices, *project.data.sensitive)
     slices = performance_by_slice(labelled, columns, metric, positive, monitored.table_schema)
     findings += findings_from_run.degradation_findings(degradations, performance)

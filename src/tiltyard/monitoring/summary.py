@@ -15,7 +15,8 @@ from tiltyard.drift.extrapolation import NO_EXTRAPOLATION, Extrapolation, measur
 from tiltyard.evaluation import SliceReport, get_metric
 from tiltyard.jsonable import to_json_object, to_jsonable
 from tiltyard.ledger import Event, FindingRecord, Ledger, PredictionStats
-from tiltyard.monitoring.estimates.cbpe import CbpeBasis, Estimate, estimate_performance
+from tiltyard.monitoring.estimates.by_target import EstimateBasis, estimate_window, make_basis
+from tiltyard.monitoring.estimates.cbpe import Estimate
 from tiltyard.monitoring.monitored_version import MonitoredVersion
 from tiltyard.monitoring.operations import Operations, summarise_operations
 from tiltyard.monitoring.performance import (
@@ -84,7 +85,7 @@ class TimeBucket:
         until: its end.
         stats: all its predictions, counted by the database.
         performance: how those that were read compare with their labels.
-        estimate: their performance, estimated from confidence; None without a champion.
+        estimate: their performance, estimated without labels; None without a champion.
     """
 
     since: datetime
@@ -113,7 +114,7 @@ class Summary:
         performance: how the predictions compare with their labels.
         by_version: the same by (version, route).
         slices: the same slice by slice; None without labels.
-        estimate: the champion's performance, estimated from confidence; None without a champion.
+        estimate: the champion's performance, estimated without labels; None without a champion.
         findings: what monitoring runs found in the period, latest first.
         latest_findings: the latest finding of each code and subject.
         events: decisions of the period, latest first.
@@ -191,14 +192,8 @@ def build_summary(
     step = next((step for step in _STEPS if (until - since) / step <= MOST_BUCKETS), _STEPS[-1])
     basis, bucket_basis = None, None
     if monitored is not None:
-        basis = CbpeBasis(
-            monitored.version,
-            monitored.classes,
-            monitored.held_out,
-            monitored.positive or positive,
-            query.min_rows,
-            extrapolation=_find_extrapolation(ledger, model_name, monitored.version, until),
-        )
+        moved = _find_extrapolation(ledger, model_name, monitored.version, until)
+        basis = make_basis(monitored, monitored.positive or positive, query.min_rows, moved)
         # A bucket is a point among others: a wide interval shows how few rows it has.
         bucket_basis = replace(basis, min_rows=min(MIN_ROWS_OF_A_BUCKET, query.min_rows))
     length = until - since
@@ -225,7 +220,7 @@ def build_summary(
         slices=performance_by_slice(
             window, query.slices, metric, positive, monitored.table_schema if monitored else None
         ),
-        estimate=estimate_performance(window, basis, metric) if basis else None,
+        estimate=estimate_window(window, basis, metric) if basis else None,
         findings=tuple(findings),
         latest_findings=tuple(ledger.findings.latest(project=model_name, until=until)),
         events=tuple(reversed(events)),
@@ -242,7 +237,7 @@ def _find_extrapolation(ledger: Ledger, model_name: str, version: str, until: da
 
 
 def _summarise_buckets(
-    ledger: Ledger, window: PredictionWindow, query: SummaryQuery, basis: CbpeBasis | None, step: timedelta
+    ledger: Ledger, window: PredictionWindow, query: SummaryQuery, basis: EstimateBasis | None, step: timedelta
 ) -> tuple[TimeBucket, ...]:
     since, until = window.since, window.until
     if since is None or until is None:
@@ -255,7 +250,7 @@ def _summarise_buckets(
         performance = measure_performance(part, query.metric, query.positive)
         estimate = None
         if basis is not None:
-            estimate = estimate_performance(part, basis, query.metric, names=("accuracy",), most=MOST_ROWS_OF_A_BUCKET)
+            estimate = estimate_window(part, basis, query.metric, names=("accuracy",), most=MOST_ROWS_OF_A_BUCKET)
         stats = ledger.prediction_stats(query.model_name, first, last)
         buckets.append(TimeBucket(first, last, stats, performance, estimate))
         start += step

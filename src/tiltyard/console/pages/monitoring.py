@@ -12,9 +12,8 @@ from tiltyard.console.pages import components
 from tiltyard.console.pages.page import Page, PageData, Placeholder, Slots
 from tiltyard.evaluation import get_metric
 from tiltyard.findings import SEVERITIES
-from tiltyard.formatting import format_count
 from tiltyard.ledger import FindingRecord
-from tiltyard.monitoring.estimates.cbpe import BLIND_SPOT
+from tiltyard.monitoring.estimates.by_target import describe_blind_spot
 from tiltyard.monitoring.performance import Figure
 from tiltyard.monitoring.report import select_reportable
 from tiltyard.monitoring.summary import Summary
@@ -163,14 +162,11 @@ def _describe_performance(summary: Summary) -> list[Any]:
     words = [summary.performance.caveat] if summary.performance.caveat else []
     check = summary.estimate.check if summary.estimate else None
     if check is not None and check.contradicts:
-        words.append(
-            f"The labels contradict the estimate: {check.accuracy:.1%} on "
-            f"{format_count(check.rows, 'labelled prediction')}, {check.estimated.value:.1%} expected."
-        )
+        words.append(f"The labels contradict the estimate: {check.summary}.")
     if summary.estimate is not None and summary.estimate.reason:
         words.append(f"No estimate: {summary.estimate.reason}")
-    if summary.estimate is not None and summary.estimate.figures:
-        words.append(BLIND_SPOT)
+    if blind_spot := describe_blind_spot(summary.estimate):
+        words.append(blind_spot)
     return [html.Span(f"{word} ") for word in words] or [html.Span("No labels and no estimate yet.")]
 
 

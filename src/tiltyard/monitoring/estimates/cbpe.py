@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +48,26 @@ ESTIMATED = ("accuracy", "precision", "recall", "f1", "f1_macro", "roc_auc")
 _AT_ONCE = 2_000_000
 
 
+class EstimateCheck(Protocol):
+    """The estimate against the labels: of classes by accuracy, of numbers by the mean absolute error."""
+
+    @property
+    def rows(self) -> int:
+        """Number of labelled predictions."""
+
+    @property
+    def estimated(self) -> Figure:
+        """What was estimated for them without their labels."""
+
+    @property
+    def contradicts(self) -> bool:
+        """Whether labels and estimate differ by more than the interval allows."""
+
+    @property
+    def summary(self) -> str:
+        """One line for people."""
+
+
 @json_form(also=("contradicts",), names={"estimated": "estimated_accuracy"})
 @dataclass(frozen=True)
 class Contradiction:
@@ -67,6 +88,16 @@ class Contradiction:
         """Whether labels and estimate differ by more than the interval allows."""
         interval = self.estimated.interval
         return interval is not None and not interval.low <= self.accuracy <= interval.high
+
+    @property
+    def summary(self) -> str:
+        """One line for people."""
+        interval = self.estimated.interval
+        ends = f" ({interval.low:.4f} to {interval.high:.4f})" if interval else ""
+        return (
+            f"on {format_count(self.rows, 'labelled prediction')} the accuracy is {self.accuracy:.4f}; the estimate is "
+            f"{self.estimated.value:.4f}{ends}"
+        )
 
 
 @json_form(
@@ -96,7 +127,7 @@ class Estimate:
     labelled: int
     calibration_rows: int
     figures: Mapping[str, Figure]
-    check: Contradiction | None = None
+    check: EstimateCheck | None = None
     reason: str = ""
 
 
@@ -151,7 +182,7 @@ def estimate_performance(
     check = None
     if not reason and held_out is not None:
         metrics = [METRICS[name] for name in dict.fromkeys((*names, metric))]
-        figures = _Estimation(mine.take(_every_kth(len(mine), most)), basis, held_out).figures(metrics)
+        figures = _Estimation(mine.take(choose_every_kth(len(mine), most)), basis, held_out).figures(metrics)
         unlabelled = 1 - float(mine.known.mean())
         figures = widen_figures(figures, basis.extrapolation, len(basis.classes), unlabelled)
         check = _compare_with_labels(mine, basis, held_out)
@@ -246,7 +277,7 @@ def _compare_with_labels(
     if rows < basis.min_rows:
         return None
     labelled = window.take(window.known)
-    labelled = labelled.take(_every_kth(rows, MOST_ROWS))
+    labelled = labelled.take(choose_every_kth(rows, MOST_ROWS))
     right = float(np.mean(labelled.predicted == labelled.labels()))
     blind = replace(labelled, truth={})
     figures = _Estimation(blind, basis, held_out).figures([METRICS["accuracy"]])
@@ -256,7 +287,7 @@ def _compare_with_labels(
 def _find_obstacle(window: PredictionWindow, basis: CbpeBasis) -> str:
     held_out, classes = basis.held_out, set(basis.classes)
     if window.is_of_numbers or not classes:
-        return "The performance of predicted numbers cannot be estimated without labels."
+        return "The predictions are numbers, and the version predicts classes."
     if held_out is None:
         return "The version was packaged without held-out rows to calibrate on; versions trained from now on have them."
     if len(held_out) < FEWEST_CALIBRATION_ROWS:
@@ -273,8 +304,8 @@ def _columns(window: PredictionWindow, classes: tuple[str, ...]) -> NDArray[np.f
     return np.asarray([[row.probabilities[label] for label in classes] for row in window.predictions])
 
 
-def _every_kth(rows: int, most: int) -> NDArray[np.bool_]:
-    """A mask of at most ``most`` rows, evenly spaced."""
+def choose_every_kth(rows: int, most: int) -> NDArray[np.bool_]:
+    """A mask of at most ``most`` of n rows, evenly spaced."""
     mask = np.zeros(rows, dtype=np.bool_)
     mask[:: max(1, -(-rows // most))] = True
     return mask

@@ -24,12 +24,12 @@ def find_broken_basis(extrapolation: Extrapolation) -> str:
     if extrapolation.beyond > MOST_BEYOND:
         return (
             f"{format_percent(extrapolation.beyond)} of the predictions are for inputs beyond those of the training "
-            f"({extrapolation.subject}), on which their confidence was never checked."
+            f"({extrapolation.subject}), on which the version was never checked."
         )
     if extrapolation.moved > MOST_MOVED:
         return (
             f"{format_percent(extrapolation.moved)} of the inputs moved away from those of the training, on which the "
-            "confidence of predictions was checked."
+            "version was checked."
         )
     return ""
 
@@ -48,8 +48,13 @@ def widen_figures(
         classes: number of labels, of which a guess hits one.
         unlabelled: share of the rows whose label is not known.
     """
-    share = unlabelled * (extrapolation.beyond + _WITHIN * (extrapolation.moved - extrapolation.beyond))
+    share = measure_unchecked(extrapolation, unlabelled)
     return {name: _widen(name, figure, share, classes) for name, figure in figures.items()}
+
+
+def measure_unchecked(extrapolation: Extrapolation, unlabelled: float = 1.0) -> float:
+    """The share of the rows that may be unlike those on which the version was checked: beyond, and a quarter within."""
+    return unlabelled * (extrapolation.beyond + _WITHIN * (extrapolation.moved - extrapolation.beyond))
 
 
 def _widen(name: str, figure: Figure, share: float, classes: int) -> Figure:

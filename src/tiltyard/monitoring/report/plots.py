@@ -134,7 +134,7 @@ def _plot_performance(summary: Summary) -> Plot | None:
     title = f"{get_metric(headline).title} over time"
     keys = [
         *([("with labels, 95 % interval", LABELS)] if labels else []),
-        *([("estimated from confidence, 95 % interval", ESTIMATE)] if estimates else []),
+        *([("estimated without labels, 95 % interval", ESTIMATE)] if estimates else []),
         *([("at training", BASELINE)] if baseline is not None else []),
     ]
     caption = f"{summary.performance.labelled:,} of {summary.performance.predictions:,} predictions have a label."

@@ -15,10 +15,9 @@ from tiltyard.charts.svg import PAGE_STYLES
 from tiltyard.errors import UnavailableError, UsageError
 from tiltyard.evaluation import Interval, get_metric
 from tiltyard.files import write_atomically
-from tiltyard.formatting import format_count
 from tiltyard.jsonable import to_jsonable
 from tiltyard.ledger import FindingRecord
-from tiltyard.monitoring.estimates.cbpe import BLIND_SPOT
+from tiltyard.monitoring.estimates.by_target import describe_blind_spot
 from tiltyard.monitoring.findings_from_run import DRIFT
 from tiltyard.monitoring.performance import Figure
 from tiltyard.monitoring.report.evaluation_tables import NO_EVALUATION, evaluation_tables
@@ -124,7 +123,7 @@ def _render(template: str, summary: Summary, plots: Sequence[Any]) -> str:
             plots=plots,
             metrics=_metric_rows(summary),
             caveat=summary.performance.caveat,
-            blind_spot=BLIND_SPOT if summary.estimate and summary.estimate.figures else "",
+            blind_spot=describe_blind_spot(summary.estimate),
             no_estimate=summary.estimate.reason if summary.estimate else "",
             contradiction=_describe_contradiction(summary),
             by_version=_version_rows(summary),
@@ -235,10 +234,7 @@ def _describe_contradiction(summary: Summary) -> str:
     check = summary.estimate.check if summary.estimate else None
     if check is None or not check.contradicts:
         return ""
-    return (
-        f"The labels contradict the estimate: on {format_count(check.rows, 'labelled prediction')} the accuracy is "
-        f"{check.accuracy:.4f}; the estimate is {check.estimated.value:.4f} ({_format_interval(check.estimated)})."
-    )
+    return f"The labels contradict the estimate: {check.summary}."
 
 
 def _finding_row(record: FindingRecord) -> dict[str, str]:

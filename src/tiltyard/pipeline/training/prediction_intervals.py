@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
@@ -11,17 +14,62 @@ from tiltyard.evaluation import IntervalCalibration, NumberPredictions, calibrat
 from tiltyard.evaluation.slices import FEWEST_ROWS
 from tiltyard.models import FEW_ROWS
 from tiltyard.models.selection.folds import make_folds
+from tiltyard.monitoring.estimates.error_model import ErrorModel, fit_error_model
 from tiltyard.pipeline.training.steps import TrainedModel
 from tiltyard.project import Project
 from tiltyard.promotion.model_analysis import slice_groups
+from tiltyard.promotion.offline_predictions import find_clusters
 
 FOLDS = 5
 MOST_SECONDS = 600.0
 """If fitting the folds would take longer, the errors are those on half of the test rows."""
 
 
+def predict_held_out(model: TrainedModel, split: Split, project: Project) -> NumberPredictions | None:
+    """Each training row as a model predicts it that did not see it; whole groups are held out.
+
+    None where that would take over ten minutes, or there are too few rows.
+    """
+    train = split.train
+    if model.seconds * FOLDS > MOST_SECONDS or len(train) < 2 * FOLDS:
+        return None
+    seed, group = project.training.random_state, project.split.group
+    predicted = np.full(len(train), np.nan)
+    with threadpool_limits(1 if len(train) < FEW_ROWS else None, user_api="openmp"):
+        for rows, held_out in make_folds(train, FOLDS, seed, group=group):
+            pipeline = model.candidate.build(seed)
+            pipeline.fit(train.inputs.iloc[rows], train.labels.iloc[rows])
+            predicted[held_out] = np.asarray(pipeline.predict(train.inputs.iloc[held_out])).ravel()
+    return pair_numbers(train.labels.to_numpy(), predicted, clusters=find_clusters(train, project))
+
+
+def learn_errors(
+    held_out: NumberPredictions | None, split: Split, facts: NumberPredictions, project: Project
+) -> ErrorModel | None:
+    """A model of the errors, from the train side as folds predicted it and from the test side.
+
+    Args:
+        held_out: what ``predict_held_out`` found.
+        split: both sides.
+        facts: predictions of the version for the test side, and the truth.
+        project: names the seed.
+    """
+    if held_out is None:
+        return fit_error_model(split.test.inputs, facts, project.training.random_state)
+    sides: list[Any] = [split.train.inputs, split.test.inputs]  # both frames, or both series of texts
+    inputs: pd.Series | pd.DataFrame = pd.concat(sides, ignore_index=True)
+    first = np.arange(len(held_out)) if held_out.clusters is None else held_out.clusters
+    second = np.arange(len(facts)) if facts.clusters is None else facts.clusters
+    together = pair_numbers(
+        np.concatenate([held_out.truth, facts.truth]),
+        np.concatenate([held_out.predicted, facts.predicted]),
+        clusters=np.concatenate([first, second + int(first.max()) + 1]),
+    )
+    return fit_error_model(inputs, together, project.training.random_state)
+
+
 def make_prediction_intervals(
-    model: TrainedModel, split: Split, facts: NumberPredictions, project: Project
+    held_out: NumberPredictions | None, split: Split, facts: NumberPredictions, project: Project
 ) -> IntervalCalibration:
     """Calibrate intervals for a fitted regressor, and measure their coverage on rows that had no part in it.
 
@@ -31,32 +79,19 @@ def make_prediction_intervals(
     Where fitting five more models would take over ten minutes, half of the test rows calibrates, the others measure.
 
     Args:
-        model: the fitted candidate.
+        held_out: what ``predict_held_out`` found.
         split: both sides.
-        facts: its predictions for the test side, and the truth.
+        facts: the version's predictions for the test side, and the truth.
         project: names the coverage, the groups, the seed and the slices.
     """
     level = project.training.coverage
     slices = _slice_rows(split.test, project)
-    if model.seconds * FOLDS <= MOST_SECONDS and len(split.train) >= 2 * FOLDS:
-        errors = _predict_held_out(model, split.train, project)
-        return calibrate_intervals(errors, level, "cross-conformal").with_measured(facts, slices)
+    if held_out is not None:
+        return calibrate_intervals(held_out, level, "cross-conformal").with_measured(facts, slices)
     calibrates = _choose_half(facts, project.training.random_state)
     found = calibrate_intervals(facts.take(calibrates), level, "split-conformal")
     others = [(title, rows[~calibrates]) for title, rows in slices]
     return found.with_measured(facts.take(~calibrates), others)
-
-
-def _predict_held_out(model: TrainedModel, train: Dataset, project: Project) -> NumberPredictions:
-    """Each training row as a model predicts it that did not see it."""
-    seed = project.training.random_state
-    predicted = np.full(len(train), np.nan)
-    with threadpool_limits(1 if len(train) < FEW_ROWS else None, user_api="openmp"):
-        for rows, held_out in make_folds(train, FOLDS, seed, group=project.split.group):
-            pipeline = model.candidate.build(seed)
-            pipeline.fit(train.inputs.iloc[rows], train.labels.iloc[rows])
-            predicted[held_out] = np.asarray(pipeline.predict(train.inputs.iloc[held_out])).ravel()
-    return pair_numbers(train.labels.to_numpy(), predicted)
 
 
 def _choose_half(facts: NumberPredictions, seed: int) -> NDArray[np.bool_]:

@@ -30,9 +30,10 @@ from tiltyard.evaluation import (
 )
 from tiltyard.evaluation.metrics.metric_names import make_class_metric_name
 from tiltyard.jsonable import to_json_object
+from tiltyard.monitoring.estimates.error_model import ERROR_MODEL
 from tiltyard.pipeline.training.data_checks import DataCheck
 from tiltyard.pipeline.training.keep_rows import KeptRows
-from tiltyard.pipeline.training.prediction_intervals import make_prediction_intervals
+from tiltyard.pipeline.training.prediction_intervals import learn_errors, make_prediction_intervals, predict_held_out
 from tiltyard.pipeline.training.reference_profile import build_reference_profile
 from tiltyard.pipeline.training.reproduce import RECIPE, describe_recipe
 from tiltyard.pipeline.training.steps import EvaluatedModel, TrainedModel
@@ -153,12 +154,15 @@ def _describe_held_out(trial: EvaluatedModel, project: Project, tracker: Experim
         return {HOLDOUT: HoldoutPredictions(truth, predictions.labels, predictions.probabilities).to_bytes()}
     if not isinstance(facts, NumberPredictions):
         raise TypeError("numbers were predicted, and are evaluated as classes")
-    intervals = make_prediction_intervals(trial.model, trial.split, facts, project)
+    folds = predict_held_out(trial.model, trial.split, project)
+    intervals = make_prediction_intervals(folds, trial.split, facts, project)
+    errors = learn_errors(folds, trial.split, facts, project)
     measured = intervals.measured[0]
     tracker.log_dict(to_json_object(intervals), "intervals.json")
     tracker.log_metrics({"interval_coverage": measured.share, "interval_width": measured.width or float("inf")})
     held_out = HoldoutNumbers(facts.truth, facts.predicted).to_bytes()
-    return {HOLDOUT_NUMBERS: held_out, INTERVALS: intervals.to_bytes()}
+    learned = {} if errors is None else {ERROR_MODEL: errors.to_bytes()}
+    return {HOLDOUT_NUMBERS: held_out, INTERVALS: intervals.to_bytes(), **learned}
 
 
 def _record_trials(tracker: ExperimentTracker, parent: str, model: TrainedModel) -> None:

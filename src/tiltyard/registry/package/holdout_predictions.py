@@ -68,7 +68,7 @@ class HoldoutPredictions:
             ArtifactError: they are something else.
         """
         try:
-            stored = _read_arrays(content)
+            stored = read_arrays(content)
             rows = cls(stored["truth"], stored["predicted"], stored["probabilities"])
             kinds = [held.dtype.kind for held in (rows.truth, rows.predicted, rows.probabilities)]
             if kinds != ["U", "U", "f"] or not rows._is_whole():
@@ -112,7 +112,7 @@ class HoldoutNumbers:
             ArtifactError: they are something else.
         """
         try:
-            stored = _read_arrays(content)
+            stored = read_arrays(content)
             rows = cls(stored["truth"], stored["predicted"])
             kinds = [held.dtype.kind for held in (rows.truth, rows.predicted)]
             if kinds != ["f", "f"] or rows.truth.ndim != 1 or rows.truth.shape != rows.predicted.shape:
@@ -122,7 +122,11 @@ class HoldoutNumbers:
         return rows
 
 
-def _read_arrays(content: bytes) -> dict[str, NDArray[Any]]:
+def read_arrays(content: bytes) -> dict[str, NDArray[Any]]:
+    """The arrays of a file that travels with a version, by name; pickled ones are refused.
+
+    Raises one of ``UNREADABLE`` where they cannot be read, or would take far too much memory.
+    """
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         if sum(entry.file_size for entry in archive.infolist()) > _MOST_BYTES:
             raise ValueError("they would take far too much memory")
