@@ -188,7 +188,8 @@ def test_labels_measure_the_error_in_production(rents: ServedRents) -> None:
     assert figures["mae"].value == pytest.approx(rents.outcome.trial.evaluation.metrics["mae"], rel=0.5)
     assert status_of(seen, "performance.degradation") == "clear"
     assert status_of(seen, "performance.estimate") == "clear"
-    assert status_of(seen, "performance.change") == "could_not_judge"
+    assert status_of(seen, "performance.change") == "clear"
+    assert status_of(seen, "performance.residuals") == "clear"
     assert seen.slices is not None
     assert seen.slices.base == "mae"
     assert not seen.decayed
@@ -240,6 +241,8 @@ def test_decay_is_found_on_numbers(rents: ServedRents) -> None:
     assert seen.decayed
     found = next(one for one in seen.findings if one.code == "performance.degradation")
     assert "Mean absolute error" in found.message
+    assert status_of(seen, "performance.residuals") == "found"
+    assert status_of(seen, "performance.contradiction") == "found"
 
 
 def test_the_error_is_estimated_without_labels(rents: ServedRents) -> None:

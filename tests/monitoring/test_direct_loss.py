@@ -117,7 +117,7 @@ def test_labels_that_contradict_the_estimate_are_reported(model: ErrorModel) -> 
         check = estimate_errors(make_window(frame, known, labelled=200), basis(model)).check
         assert isinstance(check, ErrorContradiction)
         assert (check.rows, check.contradicts) == (200, contradicts)
-    assert "the mean absolute error is" in check.summary
+        assert "the mean absolute error is" in check.summary
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_a_model_of_errors_is_read_as_it_was_written(model: ErrorModel) -> None:
     """Its file gives the same expectations, for gaps, unknown categories and missing columns too."""
     again = ErrorModel.from_bytes(model.to_bytes())
     frame, rows = draw(np.random.default_rng(9), 50)
-    odd = frame.assign(kind=["other"] * 25 + [None] * 25).drop(columns="when")
+    odd = frame.assign(kind=pd.Series(["other"] * 25 + [None] * 25, dtype=object)).drop(columns="when")
     for inputs in (frame, odd, odd.astype(object)):
         expected = model.expect_moments(inputs, rows.predicted)
         assert np.array_equal(again.expect_moments(inputs, rows.predicted), expected)

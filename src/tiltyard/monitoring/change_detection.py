@@ -19,6 +19,9 @@ alarms in 40 % of streams of 100 batches of 50 (correlation 0.2). So it is teste
 independent rows would (1 %). If they do, the stream holds one value for each unit, its share of errors, at the place of
 its first row, and ``min_rows`` counts units; else it holds rows, and nothing is lost. Errors that come together in
 another way (a hard hour of many callers) still raise more alarms.
+
+**Numbers.** The stream holds the absolute error of each row, as a share of a cap beyond which it does not count: three
+times the mean absolute error at training. ADWIN's bound is for values from 0 to 1, so it holds for them as well.
 """
 
 from __future__ import annotations
@@ -26,12 +29,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tiltyard.evaluation.sequential_test import CAP_ERRORS
+from tiltyard.evaluation.sequential_test.numbers import share_errors
 from tiltyard.findings import Finding, could_not_judge
-from tiltyard.formatting import choose_form, format_count
+from tiltyard.formatting import choose_form, format_count, format_number
 from tiltyard.jsonable import to_json_object
 from tiltyard.ledger import Label, Prediction
 from tiltyard.ledger.sql.outcomes import name_unit
@@ -90,7 +96,7 @@ class ErrorStream:
     """What changes are looked for in.
 
     Attributes:
-        values: of each row whether it was wrong, or of each unit its share of errors.
+        values: of each row whether it was wrong (of numbers its share of the cap), or of each unit the mean.
         first: the first row of each, from 0.
         by_unit: whether the values are of units.
     """
@@ -100,14 +106,15 @@ class ErrorStream:
     by_unit: bool
 
 
-def arrange_stream(errors: NDArray[np.bool_], units: Sequence[str | None]) -> ErrorStream:
+def arrange_stream(errors: NDArray[np.bool_] | NDArray[np.float64], units: Sequence[str | None]) -> ErrorStream:
     """Rows, or units where the errors of one unit come together.
 
     Two rows of a unit are wrong together as often as two others, if rows are independent: the sum over such pairs of
-    the products of their distances from the mean has the mean 0, and a variance of p² (1 - p)² for each pair.
+    the products of their distances from the mean has the mean 0, and for each pair the squared variance of a row
+    (p (1 - p) where it is right or wrong).
 
     Args:
-        errors: n booleans, in the order of the predictions.
+        errors: n booleans, or n numbers from 0 to 1, in the order of the predictions.
         units: what each row shares with others; None: it is by itself.
     """
     rows = np.arange(len(errors))
@@ -116,12 +123,11 @@ def arrange_stream(errors: NDArray[np.bool_], units: Sequence[str | None]) -> Er
     sizes = np.bincount(codes)
     if len(first) == len(errors):
         return ErrorStream(errors.astype(np.float64), rows, by_unit=False)
-    share = float(errors.mean())
     # A change of the rate makes no unit unlike the others: each is compared with those of about the same time.
     part = np.argsort(np.argsort(first)) * min(PARTS, max(1, len(first) // 10)) // len(first)
     apart = errors - (np.bincount(part[codes], weights=errors) / np.bincount(part[codes]))[part[codes]]
     pairs = float(np.sum(np.bincount(codes, weights=apart) ** 2) - np.sum(apart**2)) / 2
-    spread = share * (1 - share) * float(np.sqrt(np.sum(sizes * (sizes - 1)) / 2))
+    spread = float(errors.var()) * float(np.sqrt(np.sum(sizes * (sizes - 1)) / 2))
     if spread <= 0 or pairs <= UNITS_DIFFER * spread:
         return ErrorStream(errors.astype(np.float64), rows, by_unit=False)
     order = np.argsort(first)
@@ -151,53 +157,69 @@ def detect_error_rise(errors: NDArray[np.bool_] | NDArray[np.float64], false_ala
 
 
 def change_findings(
-    labelled: Sequence[tuple[Prediction, Label]], limits: MonitoringSection, group_key: str | None = None
+    labelled: Sequence[tuple[Prediction, Label]],
+    limits: MonitoringSection,
+    group_key: str | None = None,
+    error: float | None = None,
 ) -> list[Finding]:
-    """The finding on a change of the error rate over the life of a version.
+    """The finding on a change of the error rate, of numbers of the error, over the life of a version.
 
     Args:
         labelled: its labelled predictions, oldest first.
         limits: the project's ``[monitoring]``.
         group_key: under which key of a recorded input its group stands; None where the project has no groups.
+        error: of numbers the mean absolute error at training; None where that is not known.
     """
-    if any(row.confidence is None for row, _ in labelled):
-        why = "The errors of predicted numbers are not searched for a change yet."
-        return [could_not_judge(CHANGE, "mae", why)]
+    of_numbers = any(row.confidence is None for row, _ in labelled)
+    words = _NUMBER_WORDS if of_numbers else _CLASS_WORDS
+    if of_numbers and not (error is not None and np.isfinite(error) and error > 0):
+        why = "The version has no mean absolute error above 0 from its training, in whose measure errors are searched."
+        return [could_not_judge(CHANGE, words.metric, why)]
     if len(labelled) < limits.min_rows:
         few = f"{format_count(len(labelled), 'labelled prediction')} {choose_form(len(labelled), 'is', 'are')} too few"
         why = f"{few} to find a change; {limits.min_rows:,} are needed."
-        return [could_not_judge(CHANGE, "accuracy", why, GET_LABELS)]
-    errors = np.fromiter((row.label != label.label for row, label in labelled), np.bool_, len(labelled))
+        return [could_not_judge(CHANGE, words.metric, why, GET_LABELS)]
+    cap = CAP_ERRORS * (error or 1.0)
+    errors = (
+        _share_number_errors(labelled, cap)
+        if of_numbers
+        else np.fromiter((row.label != label.label for row, label in labelled), np.float64, len(labelled))
+    )
     stream = arrange_stream(errors, [name_unit(row.unit, row.input, row.project, group_key) for row, _ in labelled])
     if len(stream.values) < limits.min_rows:
         why = (
             f"The errors of {len(labelled):,} labelled predictions come together in {len(stream.values):,} requests, "
             f"callers or groups, too few to find a change; {limits.min_rows:,} are needed."
         )
-        return [could_not_judge(CHANGE, "accuracy", why, GET_LABELS)]
+        return [could_not_judge(CHANGE, words.metric, why, GET_LABELS)]
     rise = detect_error_rise(stream.values, limits.false_alarm_rate)
     first, last = labelled[0][0].at, labelled[-1][0].at
     kind = "requests, callers or groups" if stream.by_unit else "labelled predictions"
     if rise is None:
-        message = f"The error rate did not rise over {len(stream.values):,} {kind}."
-        return [Finding(CHANGE, "info", "accuracy", message=message, since=first, until=last, status="clear")]
+        message = f"{words.what} did not rise over {len(stream.values):,} {kind}."
+        return [Finding(CHANGE, "info", words.metric, message=message, since=first, until=last, status="clear")]
     changed_at = labelled[stream.first[rise.position]][0].at
-    found = rise.loss > limits.max_loss
+    loss = (rise.rate - rise.rate_before) / max(rise.rate_before, 1e-12) if of_numbers else rise.loss
+    found = loss > limits.max_loss
+    now, before = (
+        format_number(rate * cap) if of_numbers else f"{1 - rate:.4f}" for rate in (rise.rate, rise.rate_before)
+    )
     return [
         Finding(
             code=CHANGE,
-            subject="accuracy",
+            subject=words.metric,
             severity="warning" if found else "info",
-            score=rise.loss,
+            score=loss,
             limit=limits.max_loss,
-            message=f"The error rate rose on {changed_at:%Y-%m-%d %H:%M} UTC: accuracy is {1 - rise.rate:.4f} on the "
-            f"latest {rise.rows:,} {kind} and was {1 - rise.rate_before:.4f} on {rise.rows_before:,} "
-            f"before, a loss of {rise.loss:.1%}, of which {limits.max_loss:.1%} is allowed.",
+            message=f"{words.what} rose on {changed_at:%Y-%m-%d %H:%M} UTC: {words.measure} is {now} on the "
+            f"latest {rise.rows:,} {kind} and was {before} on {rise.rows_before:,} "
+            f"before, a loss of {loss:.1%}, of which {limits.max_loss:.1%} is allowed.",
             evidence={
                 **to_json_object(rise),
                 "by_unit": stream.by_unit,
                 "changed_at": changed_at.isoformat(),
                 "detector": "ADWIN",
+                **({"cap": cap} if of_numbers else {}),
             },
             since=first,
             until=last,
@@ -207,6 +229,23 @@ def change_findings(
             else "",
         )
     ]
+
+
+class _Words(NamedTuple):
+    """How a finding speaks of errors."""
+
+    metric: str
+    what: str
+    measure: str
+
+
+_CLASS_WORDS = _Words("accuracy", "The error rate", "accuracy")
+_NUMBER_WORDS = _Words("mae", "The error", "the mean error, each counted up to three times that of the training,")
+
+
+def _share_number_errors(labelled: Sequence[tuple[Prediction, Label]], cap: float) -> NDArray[np.float64]:
+    predicted = np.array([float(row.label) for row, _ in labelled])
+    return share_errors(np.abs(predicted - np.array([float(label.label) for _, label in labelled])), cap)
 
 
 def locate_changes(errors: NDArray[np.bool_] | NDArray[np.float64], delta: float) -> list[int]:

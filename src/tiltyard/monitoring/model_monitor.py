@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +19,17 @@ from tiltyard.jsonable import to_json_object, to_jsonable
 from tiltyard.ledger import Ledger, Prediction, new_id
 from tiltyard.ledger.label_intake import ReportedLabel, check_labels, normalise_key
 from tiltyard.ledger.rare_class_events import read_rare_classes
-from tiltyard.monitoring.collection.logged_values import read_confidence, read_features, read_latency, read_logged_label
+from tiltyard.monitoring.collection.logged_values import (
+    is_number_given,
+    read_features,
+    read_interval,
+    read_latency,
+    read_logged_label,
+    read_logged_number,
+    refuse_interval,
+    refuse_values_of_classes,
+    require_confidence,
+)
 from tiltyard.monitoring.degradation import evaluate_degradation
 from tiltyard.monitoring.ledger_client import LedgerClient
 from tiltyard.monitoring.monitored_version import MonitoredVersion, find_champion
@@ -72,26 +83,29 @@ class ModelMonitor(LedgerClient):
         self,
         prediction: Any,
         features: Any,
-        confidence: float,
+        confidence: float | None = None,
         actual: Any = None,
         *,
         model_version: str | None = None,
         probabilities: Mapping[str, float] | None = None,
+        interval: Sequence[float | None] | None = None,
         key: str | None = None,
         latency_ms: float | None = None,
     ) -> str:
         """Record one prediction, made just now, and return its id. It is durable when this returns.
 
         Args:
-            prediction: the predicted label, one of the classes of the version; also in an array of one, as
-                ``model.predict`` returns it.
+            prediction: the predicted label, one of the classes of the version, or the predicted number; also in an
+                array of one, as ``model.predict`` returns it.
             features: the input: a text, a mapping of features, a Series, a table of one row, or the n values of a row
                 (array, list), which take the names of the version's columns, else ``feature_0``, ….
-            confidence: probability of the predicted label, 0 to 1.
+            confidence: probability of the predicted label, 0 to 1; a number has none. Where the version is not known, a
+                prediction that is a number and has no confidence is one of a regression.
             actual: the true label, where it is known already; it can be reported later as feedback. None and NaN say
                 that it is not known.
             model_version: registry version that predicted; default: the champion, or ``unknown``.
             probabilities: probability of each label; default: that of the predicted label alone.
+            interval: the two ends of a number's interval; None for an end that is open.
             key: the caller's own key, by which a label may come later.
             latency_ms: milliseconds that the prediction took; None where nobody measured them.
 
@@ -103,17 +117,7 @@ class ModelMonitor(LedgerClient):
         champion = self.champion
         if model_version is not None and (champion is None or champion.version != str(model_version)):
             champion = None
-        if champion is not None and champion.predicts_numbers:
-            raise InputError(
-                f"log_prediction records classes, and version {champion.version} predicts numbers.",
-                next_step="Let the server record what it predicts: tiltyard serve.",
-                field="prediction",
-            )
-        classes = tuple(probabilities or ()) or (champion.classes if champion else ())
-        label = read_logged_label(prediction, classes, "prediction")
-        share = read_confidence(confidence)
         schema = champion.table_schema if champion else None
-        truth = self._read_actual(actual, classes)
         row = Prediction(
             id=new_id(),
             at=datetime.now(UTC),
@@ -121,12 +125,25 @@ class ModelMonitor(LedgerClient):
             version=str(model_version or (champion.version if champion else "unknown")),
             route="champion",
             input=read_features(features, list(schema.dtypes) if schema else ()),
-            label=label,
-            confidence=share,
-            probabilities={label: share} if probabilities is None else dict(probabilities),
             latency_ms=read_latency(latency_ms),
             key=None if key is None else normalise_key(key),
+            label="",
+            confidence=None,
+            probabilities={},
         )
+        of_numbers = champion.predicts_numbers if champion else confidence is None and is_number_given(prediction)
+        if of_numbers:
+            refuse_values_of_classes(confidence, probabilities)
+            truth = None if is_label_gap(actual) else read_logged_number(actual, "actual")
+            row = replace(row, label=read_logged_number(prediction, "prediction"), interval=read_interval(interval))
+        else:
+            classes = tuple(probabilities or ()) or (champion.classes if champion else ())
+            label = read_logged_label(prediction, classes, "prediction")
+            share = require_confidence(confidence, prediction)
+            refuse_interval(interval)
+            truth = self._read_actual(actual, classes)
+            known = {label: share} if probabilities is None else dict(probabilities)
+            row = replace(row, label=label, confidence=share, probabilities=known)
         self.ledger.record([row])
         if truth is not None:
             self.log_actual(row.id, truth)
@@ -149,7 +166,8 @@ class ModelMonitor(LedgerClient):
         """
         reported = ReportedLabel(actual, source, prediction_id)
         known = LabelCodec(self.champion.classes) if self.champion and self.champion.classes else None
-        [checked] = check_labels(self.ledger, self.model_name, [reported], codec=known)
+        of_numbers = self.champion is not None and self.champion.predicts_numbers
+        [checked] = check_labels(self.ledger, self.model_name, [reported], codec=known, numbers=of_numbers)
         if checked.status == "unknown" or (checked.label and self.ledger.record_labels([checked.label]).unknown):
             raise NotFoundError(
                 f"There is no prediction {prediction_id!r} to be labelled.",
@@ -159,7 +177,7 @@ class ModelMonitor(LedgerClient):
         if checked.label is None:
             raise InputError(
                 f"The label is refused: {checked.reason}",
-                next_step="Give one of the classes that the version predicts.",
+                next_step="Give one of the classes that the version predicts, or a number where it predicts numbers.",
                 field="actual",
             )
 

@@ -25,6 +25,7 @@ from tiltyard.monitoring.change_detection import change_findings
 from tiltyard.monitoring.degradation import Degradation, evaluate_degradation
 from tiltyard.monitoring.estimates.by_target import estimate_window, make_basis
 from tiltyard.monitoring.estimates.cbpe import Estimate
+from tiltyard.monitoring.labels.residuals import residual_findings
 from tiltyard.monitoring.labels.sample_check import check_label_sample
 from tiltyard.monitoring.monitored_version import MonitoredVersion
 from tiltyard.monitoring.operations import Operations, summarise_operations
@@ -43,6 +44,7 @@ from tiltyard.monitoring.prediction_window import (
     read_prediction_window,
 )
 from tiltyard.project import Project
+from tiltyard.registry.package.holdout_predictions import HOLDOUT_NUMBERS
 
 
 @dataclass(frozen=True)
@@ -212,7 +214,10 @@ def _evaluate_champion(
     findings += findings_from_run.slice_findings(slices, performance)
     findings += _check_labels(ledger, labelled, pairs, limits.false_alarm_rate)
     if limits.detect_changes:
-        findings += change_findings(pairs.recorded.pairs, limits, find_group_key(project))
+        error = monitored.metrics.get("mae")
+        findings += change_findings(pairs.recorded.pairs, limits, find_group_key(project), error)
+    if monitored.predicts_numbers:
+        findings += residual_findings(labelled, monitored.attachment(HOLDOUT_NUMBERS), limits, find_group_key(project))
     return _ChampionEvaluation(performance, degradations, estimate, slices, tuple(findings))
 
 

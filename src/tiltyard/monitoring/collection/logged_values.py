@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pandas as pd
 
 from tiltyard.data.conform.labels import LabelCodec, is_label_gap
 from tiltyard.data.conform.table_like import read_table_like
+from tiltyard.data.number_labels import read_number, write_number
 from tiltyard.errors import InputError, UsageError
 from tiltyard.formatting import format_count
 
@@ -43,6 +45,100 @@ def read_logged_label(given: Any, classes: Sequence[str], field: str) -> str:
             code="prediction.unknown-class",
         )
     return codec.spell(label)
+
+
+def read_logged_number(given: Any, field: str) -> str:
+    """A predicted or true number as the ledger keeps it, text that is read as the very same; it may stand in an array.
+
+    Raises:
+        InputError: it is not a finite number, or it is several.
+    """
+    value = _unwrap(given, field)
+    number = read_number(value)
+    if number is None or not math.isfinite(number):
+        raise InputError(
+            f"{field} = {value!r} is not a finite number, and the model predicts numbers.",
+            next_step="Give a number, such as 204.5.",
+            field=field,
+            code="prediction.number",
+        )
+    return write_number(number)
+
+
+def read_interval(given: Any) -> tuple[float | None, float | None] | None:
+    """The two ends of a number's interval, None of one that is open; None where there is no interval.
+
+    Raises:
+        InputError: it is not two numbers, the lower one first.
+    """
+    if given is None:
+        return None
+    try:
+        low, high = given
+        low, high = (None if end is None or math.isinf(end) else _read_number(end, "interval") for end in (low, high))
+    except (TypeError, ValueError):
+        low = high = math.nan
+    if (low is not None and math.isnan(low)) or (low is not None and high is not None and not low <= high):
+        raise InputError(
+            f"interval = {given!r} does not have a lower and an upper end.",
+            next_step="Give two numbers, such as (110.9, 297.4); None for an end that is open.",
+            field="interval",
+            code="prediction.interval",
+        )
+    return low, high
+
+
+def is_number_given(given: Any) -> bool:
+    """Whether a logged prediction is a number in Python's sense, also one in an array."""
+    value = _unwrap(given, "prediction")
+    return isinstance(value, Real) and not isinstance(value, bool | np.bool_)
+
+
+def require_confidence(given: Any, prediction: Any) -> float:
+    """The confidence of a class, which has to be given.
+
+    Raises:
+        InputError: it was not given, or is not a number from 0 to 1.
+    """
+    if given is None:
+        raise InputError(
+            f"The prediction {_unwrap(prediction, 'prediction')!r} of a class has no confidence.",
+            next_step="Give the probability of the predicted label, such as confidence=0.87.",
+            field="confidence",
+            code="prediction.confidence",
+        )
+    return read_confidence(given)
+
+
+def refuse_values_of_classes(confidence: Any, probabilities: Any) -> None:
+    """Refuse what a predicted number does not have.
+
+    Raises:
+        InputError: a confidence or probabilities were given.
+    """
+    for name, given in (("confidence", confidence), ("probabilities", probabilities)):
+        if given is not None:
+            raise InputError(
+                f"{name} is for classes, and the prediction is a number.",
+                next_step=f"Leave {name} out; interval=(low, high) is what a number has.",
+                field=name,
+                code="prediction.number",
+            )
+
+
+def refuse_interval(interval: Any) -> None:
+    """Refuse an interval of a class.
+
+    Raises:
+        InputError: one was given.
+    """
+    if interval is not None:
+        raise InputError(
+            "interval is for numbers, and the prediction is a class.",
+            next_step="Leave interval out; confidence is what a class has.",
+            field="interval",
+            code="prediction.interval",
+        )
 
 
 def read_confidence(given: Any) -> float:

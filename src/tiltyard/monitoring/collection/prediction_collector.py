@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, cast
@@ -14,7 +15,16 @@ from tiltyard.drift.recent_predictions import RecentPredictions, VersionReferenc
 from tiltyard.drift.result_types import DriftDetection
 from tiltyard.errors import ArtifactError, ProjectError
 from tiltyard.ledger import Ledger, Prediction, new_id, to_log_line
-from tiltyard.monitoring.collection.logged_values import read_confidence, read_features, read_latency, read_logged_label
+from tiltyard.monitoring.collection.logged_values import (
+    is_number_given,
+    read_features,
+    read_interval,
+    read_latency,
+    read_logged_label,
+    read_logged_number,
+    refuse_interval,
+    require_confidence,
+)
 from tiltyard.monitoring.ledger_client import LedgerClient
 from tiltyard.monitoring.monitored_version import find_champion
 from tiltyard.monitoring.result_types import PredictionLogLine, PredictionStatistics
@@ -96,24 +106,26 @@ class PredictionCollector(LedgerClient):
         """
         return detect_drift(self.get_recent_predictions(limit), drift_threshold=drift_threshold)
 
-    def log_prediction(
+    def log_prediction(  # noqa: PLR0913 - the requirements' four, and the other fields of a prediction
         self,
         text: Any,
         prediction: Any,
-        confidence: float,
+        confidence: float | None = None,
         model_version: str = "unknown",
         *,
         probabilities: Mapping[str, float] | None = None,
+        interval: Sequence[float | None] | None = None,
         latency_ms: float | None = None,
     ) -> str:
         """Record one prediction, made just now, and return its id. It is durable when this returns.
 
         Args:
             text: the input: a text, or the features of a table's row, by name or one after the other.
-            prediction: the predicted label.
-            confidence: probability of that label, 0 to 1.
+            prediction: the predicted label; a number without a confidence is one of a regression.
+            confidence: probability of that label, 0 to 1; a predicted number has none.
             model_version: registry version that predicted.
             probabilities: probability of each label; default: that of the predicted label alone.
+            interval: the two ends of a number's interval; None for an end that is open.
             latency_ms: milliseconds that the prediction took; None where nobody measured them.
 
         Raises:
@@ -121,8 +133,6 @@ class PredictionCollector(LedgerClient):
             ProjectError: no model was named and there is no project file.
             UnavailableError: the ledger cannot be reached.
         """
-        label = read_logged_label(prediction, tuple(probabilities or ()), "prediction")
-        share = read_confidence(confidence)
         row = Prediction(
             id=new_id(),
             at=datetime.now(UTC),
@@ -130,11 +140,18 @@ class PredictionCollector(LedgerClient):
             version=str(model_version),
             route="champion",
             input=read_features(text),
-            label=label,
-            confidence=share,
-            probabilities={label: share} if probabilities is None else probabilities,
             latency_ms=read_latency(latency_ms),
+            label="",
+            confidence=None,
+            probabilities={},
         )
+        if confidence is None and probabilities is None and is_number_given(prediction):
+            row = replace(row, label=read_logged_number(prediction, "prediction"), interval=read_interval(interval))
+        else:
+            label = read_logged_label(prediction, tuple(probabilities or ()), "prediction")
+            share = require_confidence(confidence, prediction)
+            refuse_interval(interval)
+            row = replace(row, label=label, confidence=share, probabilities=probabilities or {label: share})
         self.ledger.record([row])
         return row.id
 
