@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tiltyard.models.tfidf.vectoriser import FastTfidfVectorizer
     from tiltyard.monitoring.collection.prediction_collector import PredictionCollector
     from tiltyard.monitoring.model_monitor import ModelMonitor
+    from tiltyard.pipeline.adoption.from_python import adopt
     from tiltyard.pipeline.mlops_pipeline import MLOpsPipeline
     from tiltyard.project import Project, load_project
     from tiltyard.promotion.model_registry import ModelRegistry
@@ -37,6 +38,7 @@ __all__ = [
     "Project",
     "TiltyardError",
     "__version__",
+    "adopt",
     "detect_drift",
     "explain",
     "load_project",
@@ -53,6 +55,7 @@ _MODULES = {
     "PredictionCollector": "tiltyard.monitoring.collection.prediction_collector",
     "Project": "tiltyard.project",
     "TiltyardError": "tiltyard.errors",
+    "adopt": "tiltyard.pipeline.adoption.from_python",
     "detect_drift": "tiltyard.drift.api",
     "explain": "tiltyard.scoring.explanations",
     "load_project": "tiltyard.project",

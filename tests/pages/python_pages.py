@@ -119,8 +119,14 @@ def _check_validation(names: Names) -> None:
     assert names["drift"].findings
 
 
+def _check_adopting(names: Names) -> None:
+    assert names["version"].metrics["accuracy"] > 0.9
+    assert Path("tumours.skops").is_file()
+
+
 PYTHON = {
     "CONTRIBUTING.md": Page(_inside_text, _check_recipe),
+    "docs/adopting.md": Page(check=_check_adopting, fresh=True),
     "docs/alerts.md": Page(_refused_request, _check_refused, inside=True),
     "docs/candidates.md": Page(check=_check_candidate),
     "docs/drift.md": Page(lambda _: {"reference_data": ["a warm film", "dull and slow"] * 60}),

@@ -16,7 +16,7 @@ from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingCla
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.svm import SVC, LinearSVC
+from sklearn.svm import SVC, SVR, LinearSVC, NuSVR
 
 from tests.registry.fitted import FRAME, TEXT_LABELS, TEXTS, THREE, fitted
 from tiltyard.errors import ArtifactError
@@ -242,3 +242,22 @@ def test_a_vectoriser_that_reads_files(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="filename") as refused:
         stored(model, tmp_path)
     assert refused.value.code == "artifact.reads-files"
+
+
+@pytest.mark.parametrize("machine", [SVR(), NuSVR()], ids=lambda machine: type(machine).__name__)
+def test_a_machine_of_numbers_loads_and_a_crafted_one_does_not(machine: Any, tmp_path: Path) -> None:
+    """A support vector machine that predicts numbers is loaded; one that counts other vectors than it has is not."""
+    model = machine.fit(NUMBERS, np.arange(len(NUMBERS)))
+    stored_model(model, tmp_path).predict(NUMBERS)
+    crafted = copy.deepcopy(model)
+    crafted._n_support = np.array([3, 2 * len(model.support_) - 3], dtype=np.int32)
+    longer = copy.deepcopy(model)
+    longer._n_support = np.full(9, len(model.support_), dtype=np.int32)
+    for wrong in (crafted, longer):
+        with pytest.raises(ArtifactError, match="do not fit together"):
+            stored_model(wrong, tmp_path)
+
+
+def stored_model(model: Any, folder: Path) -> Any:
+    write_model(model, folder / "model.skops")
+    return read_model(folder / "model.skops", trusted_type_names())

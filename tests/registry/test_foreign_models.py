@@ -19,8 +19,8 @@ from sklearn.svm import LinearSVC
 
 from tiltyard.errors import InputError, UsageError
 from tiltyard.registry import read_package, write_package
-from tiltyard.registry.package.foreign_columns import read_model_columns
-from tiltyard.registry.package.foreign_model_card import foreign_model_card
+from tiltyard.registry.foreign.columns import read_model_columns
+from tiltyard.registry.foreign.model_card import foreign_model_card
 from tiltyard.scoring import make_scorer
 from tiltyard.scoring.scorer import Scorer
 

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.special import expit, logit
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -100,3 +102,13 @@ def test_bad_requests_for_explanations_are_refused(text_pipeline: Pipeline) -> N
             explain(scorer, [{"text": "fine"}], label="goood")
         with pytest.raises(UsageError, match="most=-1"):
             explain(scorer, [{"text": "fine"}], most=-1)
+
+
+@pytest.mark.parametrize("labels", [["a", "b"] * 30, ["a", "b", "c"] * 20])
+def test_a_text_without_known_words_is_explained_by_the_intercept(labels: list[str]) -> None:
+    """A calibrated model explains a text of which it knows no word: nothing contributes to its prediction."""
+    texts = [f"{label} word{place % 7}" for place, label in enumerate(labels)]
+    model = make_pipeline(TfidfVectorizer(token_pattern=r"\S+"), CalibratedClassifierCV(LogisticRegression(), cv=2))
+    scorer = compile_scorer(model.fit(texts, labels), "text-classification", InputColumns({}))
+    [explanation] = explain(scorer, [{"text": "unheard"}])
+    assert not explanation.contributions

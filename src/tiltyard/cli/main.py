@@ -40,6 +40,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "tiltyard.cli.training.train:train_command",
         "Train a version and register it; with --champion, promote it if it wins.",
     ),
+    "adopt": (
+        "tiltyard.cli.versions.adopt:adopt_command",
+        "Make a version of a model that was fitted elsewhere: a file, or what MLflow has.",
+    ),
     "evaluate": (
         "tiltyard.cli.training.evaluate:evaluate_command",
         "Evaluate a version on the current test rows: metrics, slices and fairness.",

@@ -57,9 +57,32 @@ def read_dataset(project: Project, split_schema: TableSchema | None = None) -> D
             refuses such rows), there is only one label, the labels are a quantity and the task predicts classes, or
             one is not a finite number and it predicts numbers.
     """
-    section = project.data
     found: list[Finding] = []
-    frame = _read_frame(section, project.root, found)
+    frame = _read_frame(project.data, project.root, found)
+    return build_dataset(project, frame, found, split_schema=split_schema)
+
+
+def build_dataset(
+    project: Project,
+    frame: pd.DataFrame,
+    found: list[Finding],
+    *,
+    schema: TableSchema | None = None,
+    split_schema: TableSchema | None = None,
+) -> Dataset:
+    """The labelled rows of a frame, as the project's own source would be read.
+
+    Args:
+        project: names the label, the text and the features, and says how cells are read.
+        frame: n rows with all their columns.
+        found: what was found so far; what is found here is added.
+        schema: the columns of a table and their kinds, where they are known; default: inferred from the rows.
+        split_schema: as of ``read_dataset``.
+
+    Raises:
+        DataError: as of ``read_dataset``.
+    """
+    section = project.data
     rules = ReadingRules.from_section(section)
     frame, labels = keep_complete_rows(frame, _read_labels(frame, section, project.task), section, found)
     labels = labels.astype(float if predicts_numbers(project.task) else str).rename(section.label)
@@ -71,7 +94,7 @@ def read_dataset(project: Project, split_schema: TableSchema | None = None) -> D
         found += describe_big_integers(features)
         for name in project.serving.unknown_columns:
             _find_column(features, name, "serving.unknown_columns")
-        schema = infer_schema(features, rules, split_schema)
+        schema = schema or infer_schema(features, rules, split_schema)
         found += [*describe_unread_dates(features, schema), *describe_number_signs(features, schema)]
         inputs = conform_frame(features, schema)
     dataset = Dataset(

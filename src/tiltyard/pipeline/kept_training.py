@@ -20,10 +20,13 @@ from tiltyard.project import Project
 from tiltyard.promotion.context import Workspace
 from tiltyard.promotion.offline_predictions import find_unseen_rows
 from tiltyard.registry import ExperimentTracker, Package, VersionInfo
+from tiltyard.registry.ports import ADOPTED_TAG
 from tiltyard.tasks import reads_text
 
 SIDE = "tiltyard_side"
 """The column that says on which side of the split a kept row was."""
+
+SIDE_SPLIT = f"column:{SIDE}"
 
 
 @dataclass(frozen=True)
@@ -34,16 +37,21 @@ class KeptTraining:
         version: the version.
         package: its files.
         project: the sections that decided about data and training then, the kept rows as the source, and a split into
-            the sides on which they were.
+            the sides on which they were; of a version that was adopted and not trained on any of the rows, or on rows
+            that are not known, the split of that time.
+        all_new: whether it was trained on none of the rows, as one may be that was adopted.
     """
 
     version: VersionInfo
     package: Package
     project: Project
+    all_new: bool = False
 
     def read_dataset(self) -> Dataset:
-        """The kept rows with all their classes; the frame has the column ``SIDE``."""
+        """The kept rows with all their classes; the frame has the column ``SIDE`` where they were on two sides."""
         rows = read_dataset(self.project)
+        if self.project.split.by != SIDE_SPLIT:
+            return rows
         side = np.where(self._find_test_rows(rows), "test", "train")
         return replace(rows, frame=rows.frame.assign(**{SIDE: side}))
 
@@ -90,18 +98,26 @@ def load_kept_training(
             code="project.no-rows",
         ) from None
     package = workspace.load(info)
-    return KeptTraining(info, package, _split_as_then(then, project, package))
+    known = bool(len(package.training_keys))
+    all_new = package.new_keys is not None or (known and _has_only_new_rows(package, info, then))
+    return KeptTraining(info, package, _split_as_then(then, project, package, sides=known and not all_new), all_new)
 
 
-def _split_as_then(then: Project, now: Project, package: Package) -> Project:
-    """The project of that time, with the model's present name and a split into the sides of that time."""
+def _has_only_new_rows(package: Package, info: VersionInfo, then: Project) -> bool:
+    """Whether none of the kept rows taught a version: it was adopted, and its training rows came without labels."""
+    return ADOPTED_TAG in info.tags and bool(find_unseen_rows(package, info, read_dataset(then)).all())
+
+
+def _split_as_then(then: Project, now: Project, package: Package, *, sides: bool) -> Project:
+    """The project of that time, with the model's present name and, with ``sides``, a split into those of that time."""
     data: dict[str, Any] = {}
     if not reads_text(then.task) and then.data.features is None:
         data["features"] = tuple(package.manifest.columns)  # all others: the label, and the side from now on
+    split = then.split.model_copy(update={"by": SIDE_SPLIT}) if sides else then.split
     return then.model_copy(
         update={
             "project": then.project.model_copy(update={"model": now.model_name}),
             "data": then.data.model_copy(update=data),
-            "split": then.split.model_copy(update={"by": f"column:{SIDE}"}),
+            "split": split,
         }
     )

@@ -204,23 +204,27 @@ def find_unseen_rows(package: Package, info: VersionInfo, rows: Dataset) -> NDAr
     """Which of n rows a version was not trained on: rows that it was trained on say nothing about it.
 
     A row is recognised by what the version read of it, so a column that was added since, or that is read as another
-    kind today, hides none. Where a cell is missing that may have been a value to the version, the row counts as seen.
+    kind today, hides none. Of an adopted version whose training rows are not known only the rows count that were
+    stated to be new when it was adopted. Where a cell is missing that may have been a value to the version, the row
+    counts as seen.
 
     Raises:
         DataError: the version was packaged without the keys of its training rows, so that it is not known, or the rows
             have not the columns or the kinds of values that it reads.
     """
-    keys = package.training_keys
-    if not len(keys):
+    keys, new = package.training_keys, package.new_keys
+    if not len(keys) and new is None:
         raise DataError(
             f"Version {info.version} does not say which rows it was trained on, so no row can be used to evaluate it.",
-            next_step="Log it with its training rows (ExperimentTracker.log_model(…, training_data=X)), or set the "
-            "alias by hand: tiltyard set-alias --reason …",
+            next_step="Adopt it again with its training rows (tiltyard adopt … --trained-on FILE), log it with them "
+            "(ExperimentTracker.log_model(…, training_data=X)), or set the alias by hand: tiltyard set-alias --reason "
+            "…",
             code="promotion.training-rows-unknown",
         )
-    read = align_columns(rows, package.manifest, info)
-    unseen = np.asarray(~np.isin(content_keys(read.inputs), keys), dtype=np.bool_)
-    return unseen & ~_lost_words(rows, package.manifest)
+    read = content_keys(align_columns(rows, package.manifest, info).inputs)
+    # Of a version with stated new rows the training rows are not known: any other row may be one of them.
+    unseen = ~np.isin(read, keys) if new is None else np.isin(read, new)
+    return np.asarray(unseen & ~_lost_words(rows, package.manifest), dtype=np.bool_)
 
 
 def _lost_words(rows: Dataset, manifest: Manifest) -> NDArray[np.bool_]:

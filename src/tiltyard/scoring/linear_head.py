@@ -95,7 +95,8 @@ class LinearHead:
         if self.link == "calibrated":
             each = 1 if self.classes == 2 else self.classes
             slopes, offsets = self.sigmoids[:, 0], self.sigmoids[:, 1]
-            weights = (-slopes * weights).reshape(len(weights), -1, each).mean(axis=1)
+            # A text without a known word has no rows of weights.
+            weights = (-slopes * weights).reshape(len(weights), self.members, each).mean(axis=1)
             intercept = (-slopes * intercept - offsets).reshape(-1, each).mean(axis=0)
         if weights.shape[1] == 1:
             sign = 1.0 if label == 1 else -1.0

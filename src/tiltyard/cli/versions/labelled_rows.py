@@ -61,20 +61,20 @@ class LabelledRows:
     Attributes:
         project: says how they are split and treated.
         dataset: the rows.
-        given: whether they are the rows of ``--data``.
+        whole: whether all of them are test rows: those of ``--data``, and those that were new to an adopted version.
     """
 
     project: Project
     dataset: Dataset
-    given: bool
+    whole: bool
 
     def split(self) -> Split:
         """Their two sides, by the project's rule."""
         return split_dataset(self.dataset, self.project.split, self.project.data.time)
 
     def find_test_rows(self) -> Dataset:
-        """Their test side; of the rows of ``--data`` all, since the command names them as test rows."""
-        return self.dataset if self.given else self.split().test
+        """Their test side, or all of them."""
+        return self.dataset if self.whole else self.split().test
 
 
 def read_test_data(
@@ -96,7 +96,7 @@ def read_test_data(
     if named.file is not None:
         return _read_file(project, named.file, named)
     if project.has_rows:
-        return LabelledRows(project, load_dataset(project, workspace.find_split_schema(info.name)), given=False)
+        return LabelledRows(project, load_dataset(project, workspace.find_split_schema(info.name)), whole=False)
     return _read_kept(workspace, project, settings, info)
 
 
@@ -113,7 +113,7 @@ def read_data(project: Project, settings: Settings, named: NamedRows) -> Labelle
     if named.file is not None:
         return _read_file(project, named.file, named)
     if project.has_rows:
-        return LabelledRows(project, load_dataset(project), given=False)
+        return LabelledRows(project, load_dataset(project), whole=False)
     with wiring.open_ledger(settings) as ledger:
         workspace = app_wiring.open_workspace(settings, ledger, project)
         champion = workspace.registry.champion(project.model_name)
@@ -126,7 +126,7 @@ def _read_kept(workspace: Workspace, project: Project, settings: Settings, info:
         kept = load_kept_training(project, info, wiring.open_tracker(project, settings), workspace)
     except ProjectError as error:
         raise ProjectError(error.message, next_step="Name labelled rows: --data FILE.", code=error.code) from None
-    return LabelledRows(kept.project, settle_rare_classes(kept.read_dataset(), kept.project), given=False)
+    return LabelledRows(kept.project, settle_rare_classes(kept.read_dataset(), kept.project), whole=kept.all_new)
 
 
 def _read_file(project: Project, file: Path, named: NamedRows) -> LabelledRows:
@@ -135,7 +135,7 @@ def _read_file(project: Project, file: Path, named: NamedRows) -> LabelledRows:
     section = section.model_copy(update={key: name for key, name in chosen.items() if name is not None})
     named_project = project.model_copy(update={"data": section})
     try:
-        return LabelledRows(named_project, load_dataset(named_project), given=True)
+        return LabelledRows(named_project, load_dataset(named_project), whole=True)
     except DataError as error:
         step = _find_step(error, section, implied=not project.has_rows)
         if step is None:

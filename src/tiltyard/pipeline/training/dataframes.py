@@ -136,7 +136,11 @@ def make_test_rows(project: Project, test: Side, schema: TableSchema | None) -> 
 
 def join_sides(split: Split) -> Dataset:
     """Both sides as one dataset."""
-    train, test = split.train, split.test
+    return join_datasets(split.train, split.test)
+
+
+def join_datasets(train: Dataset, test: Dataset) -> Dataset:
+    """The rows of two datasets of one form as one, the second after the first."""
     sides: list[Any] = [train.inputs, test.inputs]
     inputs: pd.Series | pd.DataFrame = pd.concat(sides, ignore_index=True)
     labels = pd.concat([train.labels, test.labels], ignore_index=True)

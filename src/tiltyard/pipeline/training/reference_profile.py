@@ -15,7 +15,7 @@ from tiltyard.project import Project
 from tiltyard.promotion.offline_predictions import Predicted, PredictedNumbers
 
 
-def build_reference_profile(split: Split, predictions: Predicted, project: Project) -> Reference:
+def build_reference_profile(split: Split, predictions: Predicted | None, project: Project) -> Reference:
     """The profile with which later traffic is compared, and how alike rows of one group or period are.
 
     Columns are profiled on the training rows; predictions, and words that the model has not seen, on the test rows.
@@ -24,12 +24,15 @@ def build_reference_profile(split: Split, predictions: Predicted, project: Proje
 
     Args:
         split: both sides.
-        predictions: the predictions for the test side.
+        predictions: the predictions for the test side; None where the model may have learnt from these rows, so that
+            its predictions for them cannot be the reference.
         project: names the columns of groups and time.
     """
     columns = find_group_columns(split.train.frame, _name_inputs(split.train), project)
     labels: NDArray[Any] = split.train.labels.to_numpy()
     training = Rows(split.train.inputs, labels=labels, order=_order_side(split.train, columns, project))
+    if predictions is None:
+        return build_reference(training)
     test = Rows(
         split.test.inputs,
         predictions.values if isinstance(predictions, PredictedNumbers) else predictions.labels,

@@ -102,7 +102,7 @@ def log_run(  # noqa: PLR0913  one argument for each thing that is logged
         )
         tracker.log_text(validation.html(), "validation/report.html")
         tracker.log_dict(to_json_object(evaluation), "metrics.json")
-        _log_evaluation(tracker, trial)
+        log_evaluation(tracker, trial)
         log_analysis(tracker, trial.examination)
         with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
             package = Path(folder) / MODEL_ARTIFACT
@@ -113,7 +113,7 @@ def log_run(  # noqa: PLR0913  one argument for each thing that is logged
                 card,
                 training_keys=content_keys(split.train.inputs),
                 attachments={
-                    **_describe_held_out(trial, project, tracker),
+                    **describe_held_out(trial, project, tracker),
                     EVALUATION: trial.to_stored().to_bytes(),
                     PROFILE: build_reference_profile(split, predictions, project).to_bytes(),
                 },
@@ -125,7 +125,7 @@ def log_run(  # noqa: PLR0913  one argument for each thing that is logged
         return LoggedRun(run.run_id, model_uri, card)
 
 
-def _log_evaluation(tracker: ExperimentTracker, trial: EvaluatedModel) -> None:
+def log_evaluation(tracker: ExperimentTracker, trial: EvaluatedModel) -> None:
     """The figures as text and JSON, and pictures of them."""
     evaluation, predictions, facts = trial.evaluation, trial.predictions, trial.facts
     if isinstance(evaluation, Evaluation) and isinstance(predictions, PredictedRows):
@@ -146,15 +146,24 @@ def _log_evaluation(tracker: ExperimentTracker, trial: EvaluatedModel) -> None:
         tracker.log_figure(plot_errors(facts), "plots/errors.png")
 
 
-def _describe_held_out(trial: EvaluatedModel, project: Project, tracker: ExperimentTracker) -> dict[str, bytes]:
-    """The predictions for the test side as files of the version, and of numbers their intervals, which are logged."""
+def describe_held_out(
+    trial: EvaluatedModel, project: Project, tracker: ExperimentTracker, *, refit: bool = True
+) -> dict[str, bytes]:
+    """The predictions for the test side as files of the version, and of numbers their intervals, which are logged.
+
+    Args:
+        trial: the evaluated model.
+        project: the project.
+        tracker: whose run is written.
+        refit: whether the recipe may be fitted again on folds of the train side; else the test side alone calibrates.
+    """
     predictions, facts = trial.predictions, trial.facts
     if isinstance(predictions, PredictedRows):
         truth = trial.split.test.labels.to_numpy(dtype=str)
         return {HOLDOUT: HoldoutPredictions(truth, predictions.labels, predictions.probabilities).to_bytes()}
     if not isinstance(facts, NumberPredictions):
         raise TypeError("numbers were predicted, and are evaluated as classes")
-    folds = predict_held_out(trial.model, trial.split, project)
+    folds = predict_held_out(trial.model, trial.split, project) if refit else None
     intervals = make_prediction_intervals(folds, trial.split, facts, project)
     errors = learn_errors(folds, trial.split, facts, project)
     measured = intervals.measured[0]
@@ -215,15 +224,30 @@ def _hyperparameters(model: TrainedModel) -> Mapping[str, Any]:
 
 def describe_version(project: Project, trial: EvaluatedModel) -> VersionCard:
     """What is stored with a version besides the model: labels, columns, metrics, fingerprint, sample rows."""
-    train = trial.split.train
-    columns, samples = _columns(train.inputs), _samples(trial.split.test, trial.predictions)
+    samples = describe_samples(trial.split.test, trial.predictions)
+    return describe_model_version(project, trial.model, trial.split.train, samples, trial.evaluation.metrics)
+
+
+def describe_model_version(
+    project: Project, model: TrainedModel, train: Dataset, samples: Samples, metrics: Mapping[str, float]
+) -> VersionCard:
+    """The same of a fitted model.
+
+    Args:
+        project: the project.
+        model: the fitted model.
+        train: the rows that decide the columns and their kinds.
+        samples: rows with its predictions.
+        metrics: on rows that it was not trained on.
+    """
+    columns = _columns(train.inputs)
     return VersionCard(
         model_name=project.model_name,
         task=project.task,
-        candidate=trial.model.candidate.name,
-        classes=trial.model.classes,
-        decision=trial.model.decision,
-        positive=LabelCodec(trial.model.classes).find_class(project.data.positive),
+        candidate=model.candidate.name,
+        classes=model.classes,
+        decision=model.decision,
+        positive=LabelCodec(model.classes).find_class(project.data.positive),
         columns=columns,
         table_schema=_describe_columns(train),
         split_schema=train.split_schema,
@@ -231,12 +255,12 @@ def describe_version(project: Project, trial: EvaluatedModel) -> VersionCard:
         text_column=str(train.inputs.name) if isinstance(train.inputs, pd.Series) else "text",
         group_column=project.split.group if isinstance(train.inputs, pd.Series) else None,
         separator=project.data.separator or ",",
-        metrics=dict(trial.evaluation.metrics),
+        metrics=dict(metrics),
         data_fingerprint=train.fingerprint,
         train_rows=len(train),
         created_at=datetime.now(UTC),
         samples=samples,
-        scorer=choose_scorer(trial.model.pipeline, project.task, columns, samples),
+        scorer=choose_scorer(model.pipeline, project.task, columns, samples),
     )
 
 
@@ -259,7 +283,7 @@ def _other_columns(train: Dataset) -> tuple[str, ...]:
     return tuple(str(name) for name in train.frame.columns if name not in read)
 
 
-def _samples(test: Dataset, predictions: Predicted) -> Samples:
+def describe_samples(test: Dataset, predictions: Predicted) -> Samples:
     """The first rows of the test side, with the predictions of the training."""
     rows = test.inputs.head(SAMPLE_ROWS)
     if isinstance(rows, pd.Series):

@@ -22,10 +22,10 @@ from tiltyard.errors import NotFoundError, UsageError
 from tiltyard.evaluation import evaluate, plot_confusion_matrix
 from tiltyard.evaluation.metrics.metric_names import make_metric_name
 from tiltyard.redact import without_password
+from tiltyard.registry.foreign.model_card import foreign_model_card, key_training_rows
 from tiltyard.registry.mlflow_backend.durable_writes import mlflow_writes, sync_artifacts
 from tiltyard.registry.mlflow_backend.mlflow_auth import export_credentials
 from tiltyard.registry.mlflow_backend.mlflow_client import open_client
-from tiltyard.registry.package.foreign_model_card import foreign_model_card, key_training_rows
 from tiltyard.registry.package.packaging import write_package
 from tiltyard.settings import Settings
 
@@ -245,13 +245,13 @@ class ExperimentTracker:
     def log_model(
         self, model: Any, artifact_path: str = "model", *, input_example: Any = None, training_data: Any = None
     ) -> str:
-        """Log a fitted scikit-learn classifier as a version that can be registered, served and loaded safely.
+        """Log a fitted scikit-learn estimator as a version that can be registered, served and loaded safely.
 
         What the model has learnt decides the names and kinds of its inputs: an encoder's columns hold its categories,
         all others numbers.
 
         Args:
-            model: the fitted classifier or pipeline.
+            model: the fitted classifier, regressor or pipeline.
             artifact_path: its name within the run.
             input_example: a few rows as the model reads them (a table of any usual form), which decide kinds that the
                 model does not tell; the version keeps them as samples.
@@ -262,8 +262,8 @@ class ExperimentTracker:
             Its URI, ``models:/m-…``; ``runs:/RUN_ID/ARTIFACT_PATH`` names it too.
 
         Raises:
-            UsageError: it is not a fitted classifier with probabilities, refuses the example, or holds types that this
-                host does not allow to be loaded.
+            UsageError: it is neither a fitted classifier with probabilities nor a regressor, refuses the example, or
+                holds types that this host does not allow to be loaded.
         """
         run_id, logged = getattr(self._active, "training", (None, None))
         rows = training_data if training_data is not None or run_id != self._run.run_id else logged

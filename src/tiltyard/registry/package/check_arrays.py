@@ -103,14 +103,18 @@ def _networks_are_sound(model: WordConvolution) -> bool:
 def _machine_is_sound(machine: Any) -> bool:
     """Whether a support vector machine has as many of everything as libsvm takes for granted."""
     vectors, each = len(machine.support_), machine._n_support  # noqa: SLF001 - what a file holds of it
-    classes = len(machine.classes_)
+    # Of a number libsvm has two classes and no vectors by class: scikit-learn writes down all of them twice.
+    numbers = machine._impl in ("epsilon_svr", "nu_svr", "one_class")  # noqa: SLF001 - of its class
+    classes = 2 if numbers else len(machine.classes_)
     pairs = classes * (classes - 1) // 2
     return (
         machine.kernel != "precomputed"  # it has no vectors, and looks up places instead
         and isinstance(machine.kernel, str)
+        and "_impl" not in vars(machine)
         and len(each) == classes
         and bool(np.all(np.asarray(each) >= 0))
-        and int(np.sum(each)) == vectors
+        and int(np.sum(each)) == vectors * (2 if numbers else 1)
+        and (not numbers or bool(np.all(np.asarray(each) == vectors)))
         and machine.support_vectors_.shape == (vectors, machine.n_features_in_)
         and machine._dual_coef_.shape == (classes - 1, vectors)
         and machine._intercept_.shape == (pairs,)

@@ -19,6 +19,8 @@ from tiltyard.tasks import DecisionRule, Task, predicts_numbers, reads_text
 FOLDER = "tiltyard"
 MANIFEST = f"{FOLDER}/manifest.json"
 TRAINING_KEYS = f"{FOLDER}/training_keys.npy"
+NEW_KEYS = "new_keys.npy"
+"""The file, among those that travel with a version, with the content keys of rows that it was stated not to know."""
 FORMAT = 1
 
 

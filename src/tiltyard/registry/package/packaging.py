@@ -29,6 +29,7 @@ from tiltyard.registry.package.holdout_predictions import (
 from tiltyard.registry.package.manifest import (
     FOLDER,
     MANIFEST,
+    NEW_KEYS,
     TRAINING_KEYS,
     Manifest,
     VersionCard,
@@ -92,14 +93,17 @@ class Package:
         Raises:
             ArtifactError: their file was changed since the version was read, or holds something else.
         """
-        content = read_verified(self.folder, self.manifest, TRAINING_KEYS)
-        try:
-            keys: NDArray[np.uint64] = np.load(io.BytesIO(content), allow_pickle=False)
-            if keys.dtype != np.uint64 or keys.ndim != 1:
-                raise ValueError("they are not keys of rows")
-        except UNREADABLE as error:
-            raise unreadable(TRAINING_KEYS, error) from None
-        return keys
+        return _read_keys(read_verified(self.folder, self.manifest, TRAINING_KEYS), TRAINING_KEYS)
+
+    @property
+    def new_keys(self) -> NDArray[np.uint64] | None:
+        """Content keys of rows that it was not trained on, as somebody stated who adopted it; None where nobody did.
+
+        Raises:
+            ArtifactError: their file was changed since the version was read, or holds something else.
+        """
+        content = self.attachment(NEW_KEYS)
+        return None if content is None else _read_keys(content, NEW_KEYS)
 
     def attachment(self, name: str) -> bytes | None:
         """The file of that name that travels with the version; None where there is none.
@@ -143,6 +147,13 @@ class Package:
         return None if content is None else HoldoutPredictions.from_bytes(content)
 
 
+def pack_keys(keys: NDArray[np.uint64]) -> bytes:
+    """Content keys of rows as a file of a version."""
+    file = io.BytesIO()
+    np.save(file, np.sort(keys), allow_pickle=False)
+    return file.getvalue()
+
+
 def write_package(  # noqa: PLR0913 - what a version is made of
     folder: Path,
     pipeline: Pipeline,
@@ -172,7 +183,7 @@ def write_package(  # noqa: PLR0913 - what a version is made of
     signer = signer or host_signer(Settings.load())
     _save_mlflow_model(folder, pipeline, card, trusted_types)
     (folder / FOLDER).mkdir()
-    np.save(folder / TRAINING_KEYS, np.sort(training_keys), allow_pickle=False)
+    (folder / TRAINING_KEYS).write_bytes(pack_keys(training_keys))
     for name, content in attachments.items():
         (folder / FOLDER / name).write_bytes(content)
     manifest = Manifest(
@@ -226,6 +237,16 @@ def read_package(
         file.write_bytes(read_verified(folder, manifest, MODEL_FILE))
         model = read_model(file, trusted_type_names(trusted_types))
     return Package(model, manifest, folder, verified.signed_by, verified.digest)
+
+
+def _read_keys(content: bytes, name: str) -> NDArray[np.uint64]:
+    try:
+        keys: NDArray[np.uint64] = np.load(io.BytesIO(content), allow_pickle=False)
+        if keys.dtype != np.uint64 or keys.ndim != 1:
+            raise ValueError("they are not keys of rows")
+    except UNREADABLE as error:
+        raise unreadable(name, error) from None
+    return keys
 
 
 def _save_mlflow_model(folder: Path, pipeline: Pipeline, card: VersionCard, trusted_types: tuple[str, ...]) -> None:

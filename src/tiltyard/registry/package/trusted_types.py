@@ -12,6 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+_TWEEDIE = ("HalfTweedieLoss", "HalfTweedieLossIdentity")
+_KERNELS = (
+    *("Sum", "Product", "Exponentiation", "ConstantKernel", "WhiteKernel", "RBF", "Matern"),
+    *("RationalQuadratic", "ExpSineSquared", "DotProduct", "Hyperparameter"),
+)
+
 TRUSTED_TYPES: tuple[str, ...] = (
     # Our own vectoriser: settings, words and weights. Its tables are built anew from them when it is first used.
     "tiltyard.models.tfidf.vectoriser.FastTfidfVectorizer",
@@ -52,8 +58,20 @@ TRUSTED_TYPES: tuple[str, ...] = (
         f"sklearn._loss.loss.{loss}"
         for loss in ("HalfSquaredError", "AbsoluteError", "PinballLoss", "HalfPoissonLoss", "HalfGammaLoss")
     ),
+    *(
+        f"sklearn._loss.{where}.{prefix}{loss}"
+        for where, prefix in (("_loss", "Cy"), ("loss", ""))
+        for loss in _TWEEDIE
+    ),
     "sklearn._loss.link.IdentityLink",
     "sklearn._loss.link.LogLink",
+    # What a neural network keeps of its training: numbers and lists of arrays, which no prediction reads.
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
+    # A Gaussian process: the rows that it saw and arrays solved by SciPy, which checks their shapes; kernels that hold
+    # numbers and other kernels. PairwiseKernel is not among them: it calls what it is given.
+    "sklearn.gaussian_process._gpc._BinaryGaussianProcessClassifierLaplace",
+    *(f"sklearn.gaussian_process.kernels.{kernel}" for kernel in _KERNELS),
     # Its preparation of categories: check_array with settings. A partial of anything else is refused by the name of
     # that function.
     "functools.partial",

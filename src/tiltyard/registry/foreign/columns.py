@@ -9,30 +9,33 @@ from typing import Any
 import pandas as pd
 
 from tiltyard.data.conform.frames import infer_schema
-from tiltyard.data.conform.rules import USUAL_RULES
+from tiltyard.data.conform.rules import USUAL_RULES, ReadingRules
 from tiltyard.data.conform.schema import TableSchema, TypedColumn
 
 _LEARNS_CATEGORIES = ("OneHotEncoder", "OrdinalEncoder", "TargetEncoder")
 
 
-def read_model_columns(model: Any, example: pd.DataFrame | None = None) -> TableSchema | None:
+def read_model_columns(
+    model: Any, example: pd.DataFrame | None = None, rules: ReadingRules = USUAL_RULES
+) -> TableSchema | None:
     """The columns of a fitted model, in order, each taking gaps; None where it does not tell how many it reads.
 
     A column that an encoder of categories reads holds its categories; any other holds numbers, since scikit-learn
     computes with it. An example decides the kinds that no encoder tells, and the names where the model has none.
 
     Args:
-        model: a fitted classifier or pipeline.
+        model: a fitted classifier, regressor or pipeline.
         example: a few rows as the model reads them.
+        rules: how cells are read.
     """
     names = list(_read_names(model, example))
     if not names:
         return None
-    seen = {} if example is None else {column.name: column for column in infer_schema(example).columns}
+    seen = {} if example is None else {column.name: column for column in infer_schema(example, rules).columns}
     found = {name: _without_ranges(seen[name]) if name in seen else TypedColumn(name, "number", True) for name in names}
     for name, categories in _find_categories(_steps_of(model), names):
         found[name] = _learnt_column(name, categories)
-    return TableSchema(tuple(found[name] for name in names))
+    return TableSchema(tuple(found[name] for name in names), rules)
 
 
 def _read_names(model: Any, example: pd.DataFrame | None) -> Sequence[str]:

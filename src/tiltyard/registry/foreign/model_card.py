@@ -14,14 +14,12 @@ from tiltyard.data.conform.schema import TableSchema
 from tiltyard.data.conform.table_like import read_table_like
 from tiltyard.data.content_hash import Hashes, content_keys
 from tiltyard.errors import DataError, UsageError
-from tiltyard.registry.package.foreign_columns import read_model_columns
+from tiltyard.registry.foreign.columns import read_model_columns
+from tiltyard.registry.foreign.estimators import check_fitted_model
 from tiltyard.registry.package.manifest import Samples, VersionCard
-from tiltyard.registry.package.object_graph import walk_objects
 from tiltyard.suggest import nearest
-from tiltyard.tasks import Task, find_task, reads_text
+from tiltyard.tasks import Task, predicts_numbers, reads_text
 
-# Classes whose input is a column of texts, by name: a model may come with its own vectoriser.
-_READS_TEXTS = ("CountVectorizer", "TfidfVectorizer", "HashingVectorizer")
 _MOST_SAMPLES = 50
 
 
@@ -29,29 +27,16 @@ def foreign_model_card(model: Any, name: str, example: Any = None) -> VersionCar
     """A version card from a fitted scikit-learn model: labels, columns with their kinds, and no metrics.
 
     Args:
-        model: a fitted classifier or pipeline.
+        model: a fitted classifier, regressor or pipeline.
         name: the model name to write on it.
         example: a few rows as the model reads them, of any usual form: they decide the kinds of columns, and the
             version keeps them as samples.
 
     Raises:
-        UsageError: the model is not a fitted classifier, gives no probabilities, or refuses the example.
+        UsageError: no version can be made of the model (see ``check_fitted_model``), or it refuses the example.
     """
-    classes = getattr(model, "classes_", None)
-    if classes is None:
-        raise UsageError(
-            f"A {type(model).__name__} without classes_ cannot be kept as a version.",
-            next_step="Fit it first; only classifiers can be versions.",
-            code="model.not-a-classifier",
-        )
-    if not hasattr(model, "predict_proba"):
-        raise UsageError(
-            f"A {type(model).__name__} without predict_proba cannot be kept as a version: its predictions would have "
-            "no confidence.",
-            next_step="Fit CalibratedClassifierCV(model) instead, or let MLOpsPipeline.train_and_track_model do it.",
-            code="model.no-probabilities",
-        )
-    task = _task_of(model)
+    task = check_fitted_model(model).task
+    classes = () if predicts_numbers(task) else order_classes(str(label) for label in model.classes_)
     rows = None if example is None or reads_text(task) else read_table_like(example, "input_example")
     schema = None if reads_text(task) else read_model_columns(model, rows)
     columns = {"text": "str"} if reads_text(task) else schema.dtypes if schema else {}
@@ -59,14 +44,14 @@ def foreign_model_card(model: Any, name: str, example: Any = None) -> VersionCar
         model_name=name,
         task=task,
         candidate=type(model).__name__,
-        classes=order_classes(str(label) for label in classes),
+        classes=classes,
         columns=columns,
         table_schema=schema,
         metrics={},
         data_fingerprint="",
         train_rows=0,
         created_at=datetime.now(UTC),
-        samples=_describe_samples(model, rows, schema) if rows is not None and schema is not None else Samples(),
+        samples=_describe_samples(model, task, rows, schema) if rows is not None and schema is not None else Samples(),
     )
 
 
@@ -107,10 +92,11 @@ def _read_texts(rows: Any) -> pd.Series:
     return pd.Series(listed, dtype=object, name="text")
 
 
-def _describe_samples(model: Any, rows: pd.DataFrame, schema: TableSchema) -> Samples:
+def _describe_samples(model: Any, task: Task, rows: pd.DataFrame, schema: TableSchema) -> Samples:
     try:
         few = conform_frame(rows.head(_MOST_SAMPLES), schema)
-        given = np.asarray(model.predict_proba(few if hasattr(model, "feature_names_in_") else few.to_numpy()))
+        given = few if hasattr(model, "feature_names_in_") else few.to_numpy()
+        found = np.asarray(model.predict(given) if predicts_numbers(task) else model.predict_proba(given))
     except (DataError, ValueError, TypeError) as error:
         said = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         raise UsageError(
@@ -118,19 +104,10 @@ def _describe_samples(model: Any, rows: pd.DataFrame, schema: TableSchema) -> Sa
             next_step="Give rows as the model was fitted on.",
             code="model.example-refused",
         ) from error
-    spelt = [str(label) for label in model.classes_]
-    ordered = given[:, [spelt.index(label) for label in order_classes(spelt)]]
     plain = few.astype(object).where(few.notna(), None).to_dict(orient="records")
-    return Samples(
-        inputs=tuple({str(name): value for name, value in row.items()} for row in plain),
-        probabilities=tuple(tuple(map(float, row)) for row in ordered),
-    )
-
-
-def _task_of(model: Any) -> Task:
-    steps = getattr(model, "steps", None)
-    first = steps[0][1] if steps else model
-    if hasattr(first, "transformer_list"):  # a union of vectorisers reads what each of them reads
-        first = next(walk_objects(first.transformer_list[0][1]))
-    reads_texts = any(kind.__name__ in _READS_TEXTS for kind in type(first).__mro__)
-    return find_task("text" if reads_texts else "table", "class")
+    inputs = tuple({str(name): value for name, value in row.items()} for row in plain)
+    if predicts_numbers(task):
+        return Samples(inputs=inputs, numbers=tuple(map(float, found.ravel())))
+    spelt = [str(label) for label in model.classes_]
+    ordered = found[:, [spelt.index(label) for label in order_classes(spelt)]]
+    return Samples(inputs=inputs, probabilities=tuple(tuple(map(float, row)) for row in ordered))

@@ -1,0 +1,1 @@
+"""Adoption: from an estimator that was fitted elsewhere, and rows, to a registered version."""

@@ -1,0 +1,1 @@
+"""Models that were fitted elsewhere: checked, opened from their files, and described for a version."""

@@ -1,0 +1,123 @@
+"""What cannot be adopted is refused with the reason, and nothing is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.cluster import KMeans
+from sklearn.compose import make_column_transformer
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.svm import LinearSVC
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+import tiltyard
+from tiltyard.errors import TiltyardError
+from tiltyard.settings import Settings
+
+RANDOM = np.random.default_rng(3)
+FRAME = pd.DataFrame({"a": RANDOM.normal(size=80), "b": RANDOM.normal(size=80)})
+LABELS = np.where(FRAME["a"] > 0, "up", "down").astype(object)
+NUMBERS = (3 * FRAME["a"] + 1).to_numpy()
+ROWS, AMOUNTS = FRAME.assign(y=LABELS), FRAME.assign(y=NUMBERS)
+TREE = DecisionTreeClassifier(max_depth=2).fit(FRAME, LABELS)
+LINE = LinearRegression().fit(FRAME, NUMBERS)
+
+
+def double(values: Any) -> Any:
+    return values * 2
+
+
+def with_spaces() -> tuple[Any, pd.DataFrame]:
+    """A model that goes by the white space around a note, which cells are read without."""
+    frame = FRAME.assign(note=["ab", " ab"] * 40)
+    labels = np.where(frame["note"] == "ab", "up", "down")
+    notes = make_column_transformer((TfidfVectorizer(analyzer="char"), "note"), remainder="passthrough")
+    return make_pipeline(notes, LogisticRegression()).fit(frame, labels), frame.assign(y=labels)
+
+
+REFUSALS: dict[str, tuple[Callable[[], tuple[Any, Any]], str, str]] = {
+    "infinite": (lambda: (LINE, AMOUNTS.assign(y=[np.inf, *NUMBERS[1:]])), "data.label-infinite", "inf"),
+    "constant": (lambda: (LINE, AMOUNTS.assign(y=2.5)), "data.label-constant", "2.5"),
+    "words": (lambda: (LINE, AMOUNTS.assign(y="much")), "data.label-not-number", "much"),
+    "one class": (lambda: (TREE, ROWS.assign(y="up")), "data.one-class", "up"),
+    "column missing": (lambda: (TREE, ROWS.drop(columns="b")), "data.column-missing", "lack b"),
+    "other labels": (lambda: (TREE, ROWS.assign(y=["left", "right"] * 40)), "adopt.other-labels", "left"),
+    "no rows": (lambda: (TREE, ROWS[:0]), "data.empty", "no row"),
+    "not fitted": (lambda: (DecisionTreeClassifier(), ROWS), "model.not-fitted", "DecisionTreeClassifier"),
+    "a class": (lambda: (DecisionTreeClassifier, ROWS), "model.not-an-estimator", "DecisionTreeClassifier"),
+    "none": (lambda: (None, ROWS), "model.not-an-estimator", "None"),
+    "a scaler": (lambda: (StandardScaler().fit(FRAME), ROWS), "model.not-an-estimator", "StandardScaler"),
+    "groups": (lambda: (KMeans(2, n_init=1).fit(FRAME), ROWS), "model.not-an-estimator", "KMeans"),
+    "no probabilities": (lambda: (LinearSVC().fit(FRAME, LABELS), ROWS), "model.no-probabilities", "LinearSVC"),
+    "fitted on one class": (
+        lambda: (DecisionTreeClassifier().fit(FRAME, ["up"] * 80), ROWS),
+        "model.one-class",
+        "up",
+    ),
+    "two numbers": (
+        lambda: (DecisionTreeRegressor().fit(FRAME, FRAME), AMOUNTS),
+        "model.several-outputs",
+        "DecisionTreeRegressor",
+    ),
+    "two labels": (
+        lambda: (DecisionTreeClassifier().fit(FRAME, np.column_stack([LABELS, LABELS])), ROWS),
+        "model.several-outputs",
+        "DecisionTreeClassifier",
+    ),
+    "own function": (
+        lambda: (make_pipeline(FunctionTransformer(double), LogisticRegression()).fit(FRAME, LABELS), ROWS),
+        "artifact.untrusted-type",
+        "double",
+    ),
+    "words with white space": (with_spaces, "adopt.reads-otherwise", "'note' (' ab', served as 'ab')"),
+    "words for numbers": (lambda: (TREE, ROWS.assign(a="high")), "adopt.rows-refused", "DecisionTreeClassifier"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_bad_input_is_refused_with_the_reason(settings: Settings, case: str) -> None:
+    """Each kind of bad input is an error that names what is wrong and what helps, and leaves no version behind."""
+    make, code, said = REFUSALS[case]
+    model, rows = make()
+    with pytest.raises(TiltyardError) as refused:
+        tiltyard.adopt(model, rows, label="y", all_new=True, model_name="refused", settings=settings)
+    assert (refused.value.code, refused.value.next_step != "") == (code, True), refused.value.message
+    assert said in refused.value.message
+    assert not tiltyard.ModelRegistry(settings=settings).list_versions("refused")
+
+
+def test_the_label_is_not_among_the_inputs(settings: Settings) -> None:
+    """A column that the model reads is not read as what it predicts."""
+    with pytest.raises(TiltyardError, match="The model reads the column 'a'") as refused:
+        tiltyard.adopt(TREE, ROWS, label="a", all_new=True, model_name="refused", settings=settings)
+    assert refused.value.code == "data.label-among-inputs"
+
+
+def test_rows_cannot_be_new_and_trained_on(settings: Settings) -> None:
+    """Stating that all rows are new contradicts naming the rows of the training."""
+    with pytest.raises(TiltyardError) as refused:
+        tiltyard.adopt(TREE, ROWS, label="y", trained_on=ROWS, all_new=True, model_name="refused", settings=settings)
+    assert refused.value.code == "adopt.rows-contradict"
+    with pytest.raises(TiltyardError, match="trained on each of 80 rows"):
+        tiltyard.adopt(TREE, ROWS, label="y", trained_on=ROWS, model_name="refused", settings=settings)
+
+
+def test_other_types_of_numbers_and_labels_are_read(settings: Settings) -> None:
+    """Small and whole numbers and booleans in the rows, and numbers or truth values as labels, are what they were."""
+    frame = pd.DataFrame({"n": RANDOM.integers(0, 9, 80).astype("int8"), "t": RANDOM.random(80) < 0.5, "c": 1.0})
+    frame["f"] = RANDOM.normal(size=80).astype("float32")
+    for labels, spelt in ((frame["n"] > 4, ("False", "True")), ((frame["n"] > 4).astype(float), ("0.0", "1.0"))):
+        model = DecisionTreeClassifier(max_depth=3).fit(frame, labels)
+        rows = frame.assign(y=labels)
+        adopted = tiltyard.adopt(model, rows, label="y", all_new=True, model_name="t", settings=settings)
+        assert adopted.metrics["accuracy"] == 1.0
+        assert any(found["subject"] == "c" for found in adopted.findings), "a column without variance is a finding"
+        assert tuple(adopted.project.data.features or ()) == ("n", "t", "c", "f")
+        assert spelt == tuple(str(label) for label in model.classes_)
