@@ -15,7 +15,7 @@ from tiltyard.data.conform.schema import TableSchema
 from tiltyard.drift.extrapolation import NO_EXTRAPOLATION, Extrapolation
 from tiltyard.drift.profiles import rows_frame
 from tiltyard.evaluation import Interval
-from tiltyard.evaluation.intervals import CONFIDENCE
+from tiltyard.evaluation.resampling.by_group import CONFIDENCE
 from tiltyard.formatting import choose_form, format_count, format_number
 from tiltyard.jsonable import json_form
 from tiltyard.ledger.arrivals import is_redacted
