@@ -154,11 +154,17 @@ def test_the_server_says_what_it_serves(rents: ServedRents) -> None:
     assert 'tiltyard_predictions_total{decision="champion",label=""' in rents.client.get("/metrics").text
 
 
-def test_what_numbers_cannot_do_yet_is_refused_by_name(rents: ServedRents) -> None:
-    """An explanation of a number is refused, and a label that is not a finite number too."""
+def test_a_number_is_explained_and_what_is_none_is_refused(rents: ServedRents) -> None:
+    """Contributions add up to the predicted number, and a label that is not a finite number is refused."""
     response = rents.client.post("/explain", json={"features": ROW})
-    assert response.status_code in (400, 422), response.text
-    assert "cannot be explained yet" in response.text
+    assert response.status_code == 200, response.text
+    found = response.json()
+    predicted = rents.client.post("/predict", json={"features": ROW}).json()["prediction"]
+    added = sum(part["weight"] for part in found["contributions"])
+    assert (found["scale"], found["probability"], found["exact"]) == ("number", None, True)
+    assert found["baseline"] + added + found["rest"] == pytest.approx(predicted)
+    assert found["contributions"][0]["name"] in ("size", "town")
+    assert rents.client.get("/model-info").json()["scorer"].startswith("compiled table")
     [one] = rents.predict(pd.DataFrame([ROW]))
     for label in ("dear", "inf", True):
         refused = rents.client.post("/feedback", json={"prediction_id": one["prediction_id"], "label": label})

@@ -61,6 +61,7 @@ def test_terms_carry_their_counts_and_signs() -> None:
     assert {part.name: part.weight for part in other.contributions} == pytest.approx(
         {name: -part.weight for name, part in parts.items()}
     )
+    assert other.probability is not None
     assert logit(other.probability) == pytest.approx(other.total)
     assert json.loads(json.dumps(to_json_object(found)))["contributions"][0]["name"] == found.contributions[0].name
 

@@ -42,7 +42,7 @@ def compile_profiles_and_tables() -> None:
         {"age": 18, "income": None, "plan": "other"},
     ]
     for name, candidate in CANDIDATES.items():
-        if not reads_text(candidate.task) and not predicts_numbers(candidate.task):
+        if not reads_text(candidate.task):
             _score_rows(name, frame, columns, rows)
 
 
@@ -50,7 +50,8 @@ def _score_rows(
     name: str, inputs: pd.DataFrame | pd.Series, columns: InputColumns, rows: Sequence[Mapping[str, Any]]
 ) -> None:
     task: Task = CANDIDATES[name].task
-    pipeline = CANDIDATES[name].build(0).fit(inputs, ["good", "bad"] * (len(inputs) // 2))
+    targets: list[Any] = [1.0, 2.0] if predicts_numbers(task) else ["good", "bad"]
+    pipeline = CANDIDATES[name].build(0).fit(inputs, targets * (len(inputs) // 2))
     scorer = compile_scorer(pipeline, task, columns)
     scorer.score(rows)
     explain(scorer, rows)

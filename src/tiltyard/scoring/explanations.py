@@ -7,15 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tiltyard.data.conform.labels import LabelCodec
 from tiltyard.errors import InputError, UsageError
 from tiltyard.ledger.records import input_text
 from tiltyard.scoring.input_errors import InputProblem, list_problems, refuse_inputs, shift_positions
-from tiltyard.scoring.scorer import Scorer
+from tiltyard.scoring.scorer import Scorer, Scores
 from tiltyard.suggest import nearest
 
 Input = Mapping[str, Any]
-Scale = Literal["log-odds", "decision", "probability"]
+Scale = Literal["log-odds", "decision", "probability", "number"]
 
 # An input of more words than these has the others left alone: each costs a call of the model.
 MOST_OCCLUDED = 200
@@ -46,12 +49,12 @@ class Explanation:
     Where ``exact`` holds, ``baseline + rest + the sum of the weights`` is ``total``.
 
     Attributes:
-        label: the label that is explained.
-        probability: its probability.
+        label: the label that is explained, or the predicted number as text.
+        probability: its probability; None of a number.
         method: how the weights were found: ``linear`` (weight times value), ``tree paths`` (Saabas) or ``occlusion``
             (what the probability loses when the term is left out or the feature is not known).
         scale: what the weights are measured in: ``log-odds`` of the label, its ``decision`` value (with several labels:
-            less the mean over them where the model is a softmax), or its ``probability``.
+            less the mean over them where the model is a softmax), its ``probability``, or the predicted ``number``.
         exact: whether the weights add up to what the model computed.
         baseline_name: what the baseline is, such as ``intercept``.
         baseline: the value that every input starts from; for occlusion 0.
@@ -62,7 +65,7 @@ class Explanation:
     """
 
     label: str
-    probability: float
+    probability: float | None
     method: str
     scale: Scale
     exact: bool
@@ -103,15 +106,15 @@ def explain(
 
     Raises:
         InputError: an input cannot be scored; its ``problems`` name every position and field.
-        UsageError: the model predicts numbers, there is no such label, or ``most`` is negative.
+        UsageError: there is no such label, or ``most`` is negative.
     """
     if most < 0:
         raise UsageError(f"most={most} is not a number of contributions.", next_step="Ask for 0 or more of them.")
-    if not scorer.classes:
+    if label is not None and not scorer.classes:
         raise UsageError(
-            "Predictions of numbers cannot be explained yet.",
-            next_step="See which columns count for the version as a whole: tiltyard report.",
-            code="explain.numbers",
+            f"label={label} names a label, and the model predicts numbers.",
+            next_step="Leave label out: the predicted number is explained.",
+            code="explain.label-unknown",
         )
     meant = None if label is None else LabelCodec(scorer.classes).find_class(label)
     if label is not None and meant is None:
@@ -136,27 +139,38 @@ def _occlude(scorer: Scorer, item: Input, position: int, label: str | None) -> E
         scores = scorer.score([item])
     except InputError as error:
         raise shift_positions(error, position) from None
-    whole = scores.probabilities[0]
-    column = scorer.classes.index(scores.labels[0] if label is None else label)
+    of_number = not scorer.classes
+    predicted = str(scores.labels[0])
+    column = None if of_number else scorer.classes.index(predicted if label is None else label)
+    whole = float(_read_values(scores, column)[0])
     text = input_text(item)
     names, values, without = _without_features(item) if text is None else _without_terms(text)
-    probabilities, refused = _predict_label(scorer, without, column)
+    found, refused = _predict_values(scorer, without, column)
     return Explanation(
-        label=scorer.classes[column],
-        probability=float(whole[column]),
+        label=predicted if column is None else scorer.classes[column],
+        probability=None if of_number else whole,
         method="occlusion",
-        scale="probability",
+        scale="number" if of_number else "probability",
         exact=False,
         baseline_name="none",
         baseline=0.0,
-        total=float(whole[column]),
+        total=whole,
         contributions=tuple(
-            Contribution(name, value, float(whole[column] - probability))
-            for name, value, probability in zip(names, values, probabilities, strict=True)
-            if probability is not None
+            Contribution(name, value, whole - other)
+            for name, value, other in zip(names, values, found, strict=True)
+            if other is not None
         ),
         not_judged=tuple(names[number] for number in refused),
     )
+
+
+def _read_values(scores: Scores, column: int | None) -> NDArray[np.float64]:
+    """The predicted numbers, or the probabilities of one label."""
+    if column is not None:
+        return scores.probabilities[:, column]
+    if scores.numbers is None:
+        raise TypeError("a scorer without classes predicted no numbers")
+    return scores.numbers
 
 
 def _without_terms(text: str) -> tuple[list[str], list[Any], list[Input]]:
@@ -173,14 +187,13 @@ def _without_features(item: Input) -> tuple[list[str], list[Any], list[Input]]:
     return names, [item[name] for name in names], [{**item, name: None} for name in names]
 
 
-def _predict_label(scorer: Scorer, inputs: list[Input], column: int) -> tuple[list[float | None], list[int]]:
-    """The probability of a label for each input, None where the model refuses it; and which were refused."""
+def _predict_values(scorer: Scorer, inputs: list[Input], column: int | None) -> tuple[list[float | None], list[int]]:
+    """The probability of a label, or the number, of each input, None where it is refused; and which were refused."""
     refused: set[int] = set()
     if not inputs:
         return [], []
     try:
-        probabilities = scorer.score(inputs).probabilities[:, column].tolist()
-        return list(probabilities), []
+        return list(_read_values(scorer.score(inputs), column).tolist()), []
     except InputError as error:
         refused = {problem.position for problem in list_problems(error)}
         if not refused:
@@ -188,7 +201,5 @@ def _predict_label(scorer: Scorer, inputs: list[Input], column: int) -> tuple[li
                 [InputProblem(0, "", "cannot be explained: the model refuses all changes of it")]
             ) from error
     kept = [number for number in range(len(inputs)) if number not in refused]
-    again = (
-        iter(scorer.score([inputs[number] for number in kept]).probabilities[:, column].tolist()) if kept else iter(())
-    )
+    again = iter(_read_values(scorer.score([inputs[number] for number in kept]), column).tolist() if kept else ())
     return [None if number in refused else next(again) for number in range(len(inputs))], sorted(refused)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tiltyard.data.conform.labels import order_classes
 from tiltyard.errors import TiltyardError
@@ -14,7 +15,7 @@ from tiltyard.registry.package.manifest import Manifest, Samples, ScorerChoice
 from tiltyard.scoring.class_order import decide_labels, order_columns
 from tiltyard.scoring.explanations import explain
 from tiltyard.scoring.scorer import NotCompilableError, Scorer
-from tiltyard.scoring.sklearn_scorer import NO_COMPILED_REGRESSOR, SklearnNumberScorer, SklearnScorer
+from tiltyard.scoring.sklearn_scorer import SklearnNumberScorer, SklearnScorer
 from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.tasks import Task, predicts_numbers, reads_text
 
@@ -33,13 +34,15 @@ def compile_scorer(pipeline: Pipeline, task: Task, columns: InputColumns) -> Sco
     """The compiled scorer of a fitted pipeline.
 
     Args:
-        pipeline: a fitted classifier; for text it takes a list of str, for tables a data frame.
+        pipeline: a fitted classifier or regressor; for text it takes a list of str, for tables a data frame.
         task: what is predicted from what.
         columns: for tables, the features in training order; ignored for text.
 
     Raises:
         NotCompilableError: there is none, with the reason.
     """
+    if reads_text(task) and predicts_numbers(task):
+        raise NotCompilableError("regressors of texts are not compiled yet")
     if reads_text(task):
         from tiltyard.scoring.text.compile_text import (  # noqa: PLC0415 - scikit-learn takes seconds
             compile_ensemble_scorer,
@@ -47,8 +50,13 @@ def compile_scorer(pipeline: Pipeline, task: Task, columns: InputColumns) -> Sco
         )
 
         return compile_ensemble_scorer(pipeline) or compile_text_scorer(pipeline)
-    from tiltyard.scoring.table.compile_table import compile_table_scorer  # noqa: PLC0415 - likewise
+    from tiltyard.scoring.table.compile_table import (  # noqa: PLC0415 - likewise
+        compile_number_scorer,
+        compile_table_scorer,
+    )
 
+    if predicts_numbers(task):
+        return compile_number_scorer(pipeline, columns)
     return compile_table_scorer(pipeline, columns)
 
 
@@ -57,9 +65,7 @@ def choose_scorer(pipeline: Pipeline, task: Task, columns: Mapping[str, str], sa
 
     A compiled scorer is chosen where there is one and it reproduces the predictions of the sample rows, to ``PARITY``.
     """
-    if predicts_numbers(task):
-        return _choose_number_scorer(SklearnNumberScorer(pipeline, task, InputColumns(columns)), samples)
-    classes = order_classes(str(label) for label in pipeline.classes_)
+    classes = () if predicts_numbers(task) else order_classes(str(label) for label in pipeline.classes_)
     return _choose(pipeline, task, InputColumns(columns), samples, classes)[1]
 
 
@@ -69,9 +75,8 @@ def compile_package(package: Package) -> Scorer:
     Raises:
         NotCompilableError: there is none, with the reason.
     """
-    if predicts_numbers(package.manifest.task):
-        raise NotCompilableError(NO_COMPILED_REGRESSOR)
-    return compile_scorer(package.pipeline, package.manifest.task, read_columns(package.manifest))
+    scorer = compile_scorer(package.pipeline, package.manifest.task, read_columns(package.manifest))
+    return _add_intervals(scorer, package)
 
 
 def accept_scorer(scorer: Scorer, manifest: Manifest) -> Scorer | None:
@@ -109,23 +114,24 @@ def make_scorer(package: Package) -> Scorer:
     """
     manifest = package.manifest
     columns = read_columns(manifest)
-    if predicts_numbers(manifest.task):
-        return SklearnNumberScorer(package.pipeline, manifest.task, columns, package.intervals)
     scorer, choice = _choose(package.pipeline, manifest.task, columns, manifest.samples, manifest.classes)
+    if scorer is None and predicts_numbers(manifest.task):
+        return SklearnNumberScorer(package.pipeline, manifest.task, columns, package.intervals, choice.reason)
     if scorer is None:
         plain = SklearnScorer(package.pipeline, manifest.task, columns, choice.reason)
         return decide_labels(order_columns(plain, manifest.classes), manifest.decision)
-    decided = decide_labels(scorer, manifest.decision)
+    decided = decide_labels(_add_intervals(scorer, package), manifest.decision)
     _warm_up(decided, manifest.task, columns)
     return decided
 
 
-def _choose_number_scorer(scorer: SklearnNumberScorer, samples: Samples) -> ScorerChoice:
-    difference = None
-    if samples.inputs:
-        numbers = scorer.score(samples.inputs).numbers
-        difference = float(np.max(np.abs(np.asarray(numbers) - np.asarray(samples.numbers))))
-    return ScorerChoice(name=scorer.kind, reason=scorer.reason, rows=len(samples.inputs), largest_difference=difference)
+def _add_intervals(scorer: Scorer, package: Package) -> Scorer:
+    """The scorer with the intervals of the version's numbers, where it predicts some."""
+    from tiltyard.scoring.table.table_scorer import TableNumberScorer  # noqa: PLC0415 - as above
+
+    if not isinstance(scorer, TableNumberScorer):
+        return scorer
+    return TableNumberScorer(scorer.columns, scorer.prepared, scorer.model, package.intervals)
 
 
 def _warm_up(scorer: Scorer, task: Task, columns: InputColumns) -> None:
@@ -152,9 +158,19 @@ def _choose(
 
 
 def _difference(scorer: Scorer, samples: Samples) -> float | None:
-    """The largest difference of a probability from the predictions at training; None without rows."""
+    """The largest difference from the predictions at training; None without rows.
+
+    Of probabilities, or of numbers as a share of the largest of them.
+    """
     if not samples.inputs:
         return None
-    scored = scorer.score(samples.inputs).probabilities
-    expected = np.asarray(samples.probabilities, dtype=np.float64)
-    return float(np.max(np.abs(scored - expected))) if scored.shape == expected.shape else float("inf")
+    scores = scorer.score(samples.inputs)
+    if scores.numbers is not None:
+        numbers = np.asarray(samples.numbers, dtype=np.float64)
+        unit = max(1.0, float(np.max(np.abs(numbers)))) if len(numbers) else 1.0
+        return _largest(scores.numbers / unit, numbers / unit)
+    return _largest(scores.probabilities, np.asarray(samples.probabilities, dtype=np.float64))
+
+
+def _largest(found: NDArray[np.float64], expected: NDArray[np.float64]) -> float:
+    return float(np.max(np.abs(found - expected))) if found.shape == expected.shape else float("inf")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tiltyard.models.linear import LinearOneVsRest
 
 Floats = NDArray[np.float64]
-Link = Literal["sigmoid", "softmax", "shares", "calibrated"]
+Link = Literal["sigmoid", "softmax", "shares", "calibrated", "identity"]
 
 _ALL = slice(None)
 _CODES: dict[Link, int] = {"sigmoid": 0, "softmax": 1, "shares": 2, "calibrated": 3}  # as in link_loops
@@ -28,7 +28,7 @@ _CODES: dict[Link, int] = {"sigmoid": 0, "softmax": 1, "shares": 2, "calibrated"
 
 @dataclass(frozen=True)
 class LinearHead:
-    """A fitted linear classifier.
+    """A fitted linear classifier, or a regressor.
 
     Attributes:
         weights: shape (columns, outputs), C-contiguous.
@@ -59,13 +59,16 @@ class LinearHead:
             and self.weights.shape[1] == outputs
             and (outputs == each if self.link != "calibrated" else outputs > 0 and outputs % each == 0)
             and (self.link != "sigmoid" or self.classes == 2)
+            and (self.link != "identity" or self.classes == 1)
             and self.sigmoids.shape == (outputs if self.link == "calibrated" else 0, 2)
         )
         if not fits:
             raise NotCompilableError("its weights are not as many as its labels ask for")
 
     def probabilities(self, decisions: Floats) -> Floats:
-        """Probabilities of n rows of decision values, shape (n, classes), each row by itself."""
+        """Probabilities of n rows of decision values, shape (n, classes), row by row; of a regressor the values."""
+        if self.link == "identity":
+            return decisions
         from tiltyard.scoring import link_kernels  # noqa: PLC0415 - imported when first used
 
         out = np.empty((len(decisions), self.classes))
@@ -98,6 +101,8 @@ class LinearHead:
             # A text without a known word has no rows of weights.
             weights = (-slopes * weights).reshape(len(weights), self.members, each).mean(axis=1)
             intercept = (-slopes * intercept - offsets).reshape(-1, each).mean(axis=0)
+        if self.link == "identity":
+            return weights[:, 0], float(intercept[0])
         if weights.shape[1] == 1:
             sign = 1.0 if label == 1 else -1.0
             return sign * weights[:, 0], sign * float(intercept[0])
@@ -111,6 +116,8 @@ class LinearHead:
     @property
     def scale(self) -> Scale:
         """What ``towards`` measures in."""
+        if self.link == "identity":
+            return "number"
         return "decision" if self.link == "softmax" and self.classes > 2 else "log-odds"
 
 
@@ -138,6 +145,29 @@ def build_linear_head(classifier: Any) -> LinearHead:
     if build is None:
         raise NotCompilableError(f"there is no compiled form of a {type(classifier).__name__}")
     return build(classifier)
+
+
+def build_number_head(regressor: Any) -> LinearHead:
+    """The arrays of a fitted linear regressor of one number.
+
+    Raises:
+        NotCompilableError: it is not one of the known kinds.
+    """
+    from sklearn.linear_model import (  # noqa: PLC0415 - only who compiles a model needs it
+        ElasticNet,
+        HuberRegressor,
+        Lasso,
+        LinearRegression,
+        Ridge,
+        RidgeCV,
+    )
+
+    if type(regressor) not in (ElasticNet, HuberRegressor, Lasso, LinearRegression, Ridge, RidgeCV):
+        raise NotCompilableError(f"there is no compiled form of a {type(regressor).__name__}")
+    weights = np.asarray(regressor.coef_, np.float64)
+    if weights.ndim > 1 and len(weights) != 1:
+        raise NotCompilableError("it predicts several numbers at once")
+    return _head(weights.reshape(1, -1), np.ravel(regressor.intercept_), "identity", 1)
 
 
 def _head(coefficients: Any, intercept: Any, link: Link, classes: int, sigmoids: Floats | None = None) -> LinearHead:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tiltyard.data.number_labels import write_number
 from tiltyard.scoring.input_warnings import Warnings
+
+if TYPE_CHECKING:
+    from tiltyard.evaluation import IntervalCalibration
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,27 @@ class Scores:
     def are_finite(self) -> bool:
         """Whether all that was predicted is finite; the ends of intervals need not be."""
         return bool(np.isfinite(self.probabilities if self.numbers is None else self.numbers).all())
+
+
+def make_number_scores(
+    found: NDArray[np.float64], intervals: IntervalCalibration | None, warnings: Warnings | None = None
+) -> Scores:
+    """The scores of n predicted numbers.
+
+    Args:
+        found: the numbers.
+        intervals: what makes an interval of each; None for none.
+        warnings: see ``Scores``.
+    """
+    numbers = np.ascontiguousarray(found)
+    ends = None if intervals is None else intervals.make_intervals(numbers)
+    labels = [write_predicted(value) for value in numbers.tolist()]
+    return Scores(labels, np.zeros((len(numbers), 0)), warnings, numbers=numbers, intervals=ends)
+
+
+def write_predicted(number: float) -> str:
+    """A predicted number as text that is read as the very same; also one that is not finite, which a caller refuses."""
+    return write_number(number) if math.isfinite(number) else str(number)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -10,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiltyard.data.number_labels import write_number
 from tiltyard.errors import ArtifactError
 from tiltyard.scoring.input_errors import REFUSED_BY_MODEL, InputProblem, refuse_inputs
 from tiltyard.scoring.input_warnings import join_warnings
-from tiltyard.scoring.scorer import Scores
+from tiltyard.scoring.scorer import Scores, make_number_scores
 from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.scoring.table.known_values import KnownValues
 from tiltyard.scoring.text.text_inputs import extract_texts
@@ -25,8 +23,6 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
     from tiltyard.evaluation import IntervalCalibration
-
-NO_COMPILED_REGRESSOR = "regressors are not compiled yet"
 
 
 class SklearnScorer:
@@ -138,6 +134,7 @@ class SklearnNumberScorer(SklearnScorer):
         task: what is predicted from what.
         columns: as of ``SklearnScorer``.
         intervals: what makes an interval of each number; None for none.
+        reason: as of ``SklearnScorer``.
     """
 
     def __init__(
@@ -146,8 +143,9 @@ class SklearnNumberScorer(SklearnScorer):
         task: Task,
         columns: InputColumns | Mapping[str, str],
         intervals: IntervalCalibration | None = None,
+        reason: str = "",
     ) -> None:
-        super().__init__(pipeline, task, columns, NO_COMPILED_REGRESSOR)
+        super().__init__(pipeline, task, columns, reason)
         self.intervals = intervals
 
     def _check(self, pipeline: Pipeline) -> None:
@@ -162,10 +160,7 @@ class SklearnNumberScorer(SklearnScorer):
         return ()
 
     def _make_scores(self, found: NDArray[np.float64]) -> Scores:
-        numbers = np.ascontiguousarray(found[:, 0])
-        intervals = None if self.intervals is None else self.intervals.make_intervals(numbers)
-        labels = [write_number(value) if math.isfinite(value) else str(value) for value in numbers.tolist()]
-        return Scores(labels, np.zeros((len(numbers), 0)), numbers=numbers, intervals=intervals)
+        return make_number_scores(found[:, 0], self.intervals)
 
     def _call(self, batch: Any) -> NDArray[np.float64]:
         return np.asarray(self._pipeline.predict(batch), dtype=np.float64).reshape(len(batch), -1)[:, :1]

@@ -26,7 +26,7 @@ from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.scoring.table.preparation import Preparation
 from tiltyard.scoring.table.row_encoding import Codes
 from tiltyard.scoring.table.table_models import LinearTableModel, TreeTableModel
-from tiltyard.scoring.table.table_scorer import TableScorer
+from tiltyard.scoring.table.table_scorer import TableNumberScorer, TableScorer
 from tiltyard.scoring.text.ensemble_scorer import EnsembleTextScorer
 from tiltyard.scoring.text.text_scorer import TextScorer
 from tiltyard.scoring.trees.tree_arrays import TreeHead, Trees
@@ -47,6 +47,7 @@ _TYPES: dict[type, tuple[str, ...]] = {
     LinearTableModel: ("head",),
     PairTable: ("slots", "keys"),
     Preparation: ("source", "kind", "fill", "mean", "scale", "offset", "values", "codes", "sparse"),
+    TableNumberScorer: ("columns", "prepared", "model", "intervals"),
     TableScorer: ("columns", "prepared", "model", "classes"),
     Terms: ("letters", "starts", "chains"),
     TextScorer: ("vocabulary", "terms", "head", "classes"),
@@ -60,6 +61,29 @@ _TYPES: dict[type, tuple[str, ...]] = {
     WordTable: ("slots", "keys", "starts", "letters"),
 }
 _BY_NAME = {kind.__name__: kind for kind in _TYPES}
+
+
+def _list_interval_types() -> dict[type, tuple[str, ...]]:
+    """The types of the intervals of numbers, whose package a server of classes does without."""
+    from tiltyard.evaluation.conformal import Coverage, IntervalCalibration  # noqa: PLC0415 - see above
+    from tiltyard.evaluation.intervals import Interval  # noqa: PLC0415 - likewise
+
+    return {
+        Coverage: ("title", "rows", "share", "interval", "width"),
+        Interval: ("low", "high"),
+        IntervalCalibration: ("level", "method", "rows", "edges", "low", "high", "measured"),
+    }
+
+
+def _list_arguments(kind: type) -> tuple[str, ...] | None:
+    """The attributes by which a value of this type is made; None of a type that has no place in a file."""
+    of_intervals = kind.__module__.startswith("tiltyard.evaluation.")
+    return _list_interval_types().get(kind) if of_intervals else _TYPES.get(kind)
+
+
+def _find_type(name: str) -> type:
+    found = _BY_NAME.get(name)
+    return {kind.__name__: kind for kind in _list_interval_types()}[name] if found is None else found
 
 
 def write_scorer(file: Path, scorer: Scorer) -> None:
@@ -108,7 +132,7 @@ def _describe(value: Any, arrays: list[np.ndarray[Any, Any]]) -> Any:
         return {"array": [value.dtype.str, list(value.shape)]}
     if isinstance(value, np.generic):
         return _describe(value.item(), arrays)
-    if isinstance(value, tuple):
+    if type(value) is tuple:
         return {"tuple": [_describe(item, arrays) for item in value]}
     if isinstance(value, Mapping):
         return {"map": [[_describe(key, arrays), _describe(item, arrays)] for key, item in value.items()]}
@@ -116,7 +140,7 @@ def _describe(value: Any, arrays: list[np.ndarray[Any, Any]]) -> Any:
         return {"number": value.__name__}
     if isinstance(value, InputColumns):
         return {"columns": True}
-    names = _TYPES.get(type(value))
+    names = _list_arguments(type(value))
     if names is None:
         raise TypeError(f"a compiled scorer holds a {type(value).__name__}, which has no place in a file")
     return {"type": type(value).__name__, "with": [_describe(getattr(value, name), arrays) for name in names]}
@@ -143,7 +167,7 @@ class _Reader:
             return np.dtype(described["number"]).type
         if "columns" in described:
             return self._columns
-        return _BY_NAME[described["type"]](*map(self.make, described["with"]))
+        return _find_type(described["type"])(*map(self.make, described["with"]))
 
     def _map_array(self, kind: str, shape: list[int]) -> np.ndarray[Any, Any]:
         dtype = np.dtype(kind)

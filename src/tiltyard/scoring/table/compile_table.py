@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from sklearn.ensemble import HistGradientBoostingClassifier
+from collections.abc import Callable
+from typing import Any
+
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
-from tiltyard.scoring.linear_head import build_linear_head
+from tiltyard.scoring.linear_head import LinearHead, build_linear_head, build_number_head
 from tiltyard.scoring.scorer import NotCompilableError
 from tiltyard.scoring.table.columns import InputColumns
+from tiltyard.scoring.table.preparation import Preparation
 from tiltyard.scoring.table.preprocessing_arrays import compile_preparation, merge_categories
 from tiltyard.scoring.table.table_models import LinearTableModel, TableModel, TreeTableModel
-from tiltyard.scoring.table.table_scorer import TableScorer
-from tiltyard.scoring.trees.tree_arrays import build_tree_head
+from tiltyard.scoring.table.table_scorer import TableNumberScorer, TableScorer
+from tiltyard.scoring.trees.tree_arrays import TreeHead, build_number_tree_head, build_tree_head
 
 
 def compile_table_scorer(pipeline: Pipeline, columns: InputColumns) -> TableScorer:
@@ -25,23 +29,47 @@ def compile_table_scorer(pipeline: Pipeline, columns: InputColumns) -> TableScor
     Raises:
         NotCompilableError: there is none, with the reason.
     """
+    prepared, model = _compile_steps(pipeline, columns, build_tree_head, build_linear_head)
+    return TableScorer(columns, prepared, model, [str(label) for label in pipeline.classes_])
+
+
+def compile_number_scorer(pipeline: Pipeline, columns: InputColumns) -> TableNumberScorer:
+    """The same of a pipeline whose last step predicts numbers; its intervals are added later.
+
+    Args:
+        pipeline: fitted to a data frame.
+        columns: the features in training order.
+
+    Raises:
+        NotCompilableError: there is none, with the reason.
+    """
+    prepared, model = _compile_steps(pipeline, columns, build_number_tree_head, build_number_head)
+    return TableNumberScorer(columns, prepared, model, None)
+
+
+def _compile_steps(
+    pipeline: Pipeline,
+    columns: InputColumns,
+    build_trees: Callable[[Any], TreeHead],
+    build_linear: Callable[[Any], LinearHead],
+) -> tuple[Preparation, TableModel]:
     steps = [step for _, step in pipeline.steps if step is not None and step != "passthrough"]
-    classifier = steps[-1]
+    fitted = steps[-1]
     model: TableModel
     try:
-        head = build_tree_head(classifier)
+        head = build_trees(fitted)
     except NotCompilableError as none:
-        if not hasattr(classifier, "coef_") and not hasattr(classifier, "calibrated_classifiers_"):
+        if not hasattr(fitted, "coef_") and not hasattr(fitted, "calibrated_classifiers_"):
             raise none from None
-        linear = build_linear_head(classifier)
+        linear = build_linear(fitted)
         prepared = compile_preparation(steps[:-1], columns)
         model, features = LinearTableModel(linear), len(linear.weights)
     else:
         prepared = compile_preparation(steps[:-1], columns)
-        if isinstance(classifier, HistGradientBoostingClassifier):
-            prepared = merge_categories(prepared, classifier)
-        takes_nan = bool(get_tags(classifier).input_tags.allow_nan) and not prepared.sparse
-        model, features = TreeTableModel(head, takes_nan), classifier.n_features_in_
-    if len({features, len(prepared.source), getattr(classifier, "n_features_in_", features)}) != 1:
-        raise NotCompilableError("its classifier was fitted on other features than its preprocessing gives")
-    return TableScorer(columns, prepared, model, [str(label) for label in classifier.classes_])
+        if isinstance(fitted, HistGradientBoostingClassifier | HistGradientBoostingRegressor):
+            prepared = merge_categories(prepared, fitted)
+        takes_nan = bool(get_tags(fitted).input_tags.allow_nan) and not prepared.sparse
+        model, features = TreeTableModel(head, takes_nan), fitted.n_features_in_
+    if len({features, len(prepared.source), getattr(fitted, "n_features_in_", features)}) != 1:
+        raise NotCompilableError("its model was fitted on other features than its preprocessing gives")
+    return prepared, model

@@ -1,4 +1,4 @@
-"""Compiled classifiers over prepared features: linear models, and forests and boosted trees."""
+"""Compiled models over prepared features: linear ones, and forests and boosted trees."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class ModelSteps:
 
 
 class TableModel(ABC):
-    """The compiled form of a classifier over prepared features; row by row, safe for several threads."""
+    """The compiled form of a model over prepared features; row by row, safe for several threads."""
 
     name: str
     method: str
@@ -54,7 +54,7 @@ class TableModel(ABC):
 
     @abstractmethod
     def probabilities(self, features: Floats) -> Floats:
-        """Shape (rows, features) to (rows, classes)."""
+        """Shape (rows, features) to (rows, classes); of a regressor its numbers, (rows, 1)."""
 
     @abstractmethod
     def parts(self, features: Floats, label: int, source: NDArray[np.int64], columns: int) -> ModelSteps:
@@ -120,7 +120,7 @@ class TreeTableModel(TableModel):
         head = self.head
         sums = np.repeat(head.baseline[np.newaxis], len(features), axis=0)
         table_kernels.walk(features, head.trees.arrays, head.turns, sums)
-        if head.link == "none":
+        if head.link in ("none", "identity"):
             sums /= head.divisor
             return sums
         out = np.empty((len(features), head.classes))
@@ -142,7 +142,7 @@ class TreeTableModel(TableModel):
                 start[turn] += roots[turn :: head.turns, 0].sum()
         else:
             start += roots.sum(axis=0)
-        if head.link == "none":
+        if head.link in ("none", "identity"):
             return ModelSteps(added[:, :, label] / head.divisor, float(start[label]) / head.divisor)
         if head.link == "sigmoid":
             sign = 1.0 if label == 1 else -1.0
@@ -151,4 +151,5 @@ class TreeTableModel(TableModel):
 
     def scale(self) -> Scale:
         """What the parts are measured in."""
-        return {"none": "probability", "sigmoid": "log-odds"}.get(self.head.link, "decision")  # type: ignore[return-value]
+        scales: dict[str, Scale] = {"none": "probability", "sigmoid": "log-odds", "identity": "number"}
+        return scales.get(self.head.link, "decision")

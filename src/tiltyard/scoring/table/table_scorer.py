@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +11,15 @@ from numpy.typing import NDArray
 from tiltyard.scoring.explanations import Contribution, Explanation
 from tiltyard.scoring.input_errors import REFUSED_BY_MODEL, InputProblem, refuse_inputs
 from tiltyard.scoring.input_warnings import InputWarning, Warnings, join_warnings
-from tiltyard.scoring.scorer import Scores
+from tiltyard.scoring.scorer import Scores, make_number_scores, write_predicted
 from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.scoring.table.known_values import KnownValues
 from tiltyard.scoring.table.preparation import Preparation
 from tiltyard.scoring.table.row_encoding import NO_CODES, Encoding
 from tiltyard.scoring.table.table_models import Floats, TableModel
+
+if TYPE_CHECKING:
+    from tiltyard.evaluation import IntervalCalibration
 
 
 class TableScorer:
@@ -61,12 +64,15 @@ class TableScorer:
             InputError: inputs cannot be scored; its ``problems`` name every position and field.
         """
         features, state = self._features(inputs)
-        probabilities = self.model.probabilities(features)
-        labels = self._classes
         warnings: Warnings | None = self.columns.find_warnings(inputs)
         if state is not None:
             warnings = join_warnings(warnings, self._find_warnings(inputs, state != 0))
-        return Scores([labels[column] for column in probabilities.argmax(axis=1).tolist()], probabilities, warnings)
+        return self._make_scores(self.model.probabilities(features), warnings)
+
+    def _make_scores(self, found: Floats, warnings: Warnings | None) -> Scores:
+        """The scores of what the model says of n rows."""
+        labels = self._classes
+        return Scores([labels[column] for column in found.argmax(axis=1).tolist()], found, warnings)
 
     def explain(self, inputs: Sequence[Mapping[str, Any]], label: str | None) -> list[Explanation]:
         """What each feature of n rows adds to the prediction, exactly; see ``explanations.explain``."""
@@ -76,13 +82,14 @@ class TableScorer:
         found = []
         for number, probabilities in enumerate(model.probabilities(features)):
             column = int(probabilities.argmax()) if label is None else self._classes.index(label)
+            of_number = not self._classes
             row = features[number : number + 1]
             parts = model.parts(row, column, self.prepared.source, len(self._names))
             added = parts.added[0].tolist()
             found.append(
                 Explanation(
-                    label=self._classes[column],
-                    probability=float(probabilities[column]),
+                    label=write_predicted(float(probabilities[0])) if of_number else self._classes[column],
+                    probability=None if of_number else float(probabilities[column]),
                     method=model.method,
                     scale=model.scale(),
                     exact=model.exact,
@@ -137,3 +144,30 @@ class TableScorer:
             return "Input X contains NaN"
         precision = "float32" if self.model.limits.single else "float64"
         return f"Input X contains infinity or a value too large for dtype('{precision}')"
+
+
+class TableNumberScorer(TableScorer):
+    """The same of a regressor: numbers with their intervals, in the model's own arithmetic.
+
+    Args:
+        columns: the features in training order.
+        prepared: the compiled preprocessing.
+        model: the compiled regressor.
+        intervals: what makes an interval of each number; None for none.
+
+    Attributes:
+        intervals: see above.
+    """
+
+    def __init__(
+        self,
+        columns: InputColumns,
+        prepared: Preparation,
+        model: TableModel,
+        intervals: IntervalCalibration | None,
+    ) -> None:
+        super().__init__(columns, prepared, model, ())
+        self.intervals = intervals
+
+    def _make_scores(self, found: Floats, warnings: Warnings | None) -> Scores:
+        return make_number_scores(found[:, 0], self.intervals, warnings)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tiltyard.scoring.scorer import NotCompilableError
 
 if TYPE_CHECKING:
-    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 Floats = NDArray[np.float64]
 _NO_CHILD = -1
@@ -61,8 +61,8 @@ class TreeHead:
         turns: 0 where each tree speaks for all classes, else the number of outputs, which the trees take in turn.
         baseline: shape (outputs,), what the sum starts with.
         divisor: by what the sum is divided.
-        link: ``none`` where that is the probabilities, else ``sigmoid`` or ``softmax`` of it.
-        classes: the number of labels.
+        link: ``none`` where that is the probabilities, else ``sigmoid`` or ``softmax`` of it; ``identity`` of a number.
+        classes: the number of labels; 1 of a regressor.
         single: whether features are rounded to single precision first, as a forest does.
     """
 
@@ -88,6 +88,7 @@ class TreeHead:
             and trees.values.shape[1] > 0
             and outputs == {"sigmoid": 1}.get(self.link, self.classes)
             and (self.link != "sigmoid" or self.classes == 2)
+            and (self.link != "identity" or self.classes == 1)
             and (
                 not sets.any()
                 or (
@@ -115,12 +116,38 @@ def build_tree_head(classifier: Any) -> TreeHead:
     from sklearn.tree import DecisionTreeClassifier  # noqa: PLC0415 - likewise
 
     if type(classifier) is HistGradientBoostingClassifier:
-        return _boosting(classifier)
+        link = "sigmoid" if classifier.n_trees_per_iteration_ == 1 else "softmax"
+        return _boosting(classifier, link, len(classifier.classes_))
     if type(classifier) in (RandomForestClassifier, ExtraTreesClassifier):
         return _forest(classifier.estimators_, len(classifier.classes_))
     if type(classifier) is DecisionTreeClassifier:
         return _forest([classifier], len(classifier.classes_))
     raise NotCompilableError(f"there is no compiled form of a {type(classifier).__name__}")
+
+
+def build_number_tree_head(regressor: Any) -> TreeHead:
+    """The arrays of a fitted forest, tree or histogram gradient boosting that predicts one number.
+
+    Raises:
+        NotCompilableError: it is something else, or uses what has no compiled form.
+    """
+    from sklearn._loss.link import IdentityLink  # noqa: PLC0415 - only who compiles a model needs it
+    from sklearn.ensemble import (  # noqa: PLC0415 - likewise
+        ExtraTreesRegressor,
+        HistGradientBoostingRegressor,
+        RandomForestRegressor,
+    )
+    from sklearn.tree import DecisionTreeRegressor  # noqa: PLC0415 - likewise
+
+    if type(regressor) is HistGradientBoostingRegressor:
+        if not isinstance(regressor._loss.link, IdentityLink):  # noqa: SLF001
+            raise NotCompilableError(f"its loss {regressor.loss} has a link")
+        return _boosting(regressor, "identity", 1)
+    if type(regressor) in (RandomForestRegressor, ExtraTreesRegressor):
+        return replace(_forest(regressor.estimators_, 1), link="identity")
+    if type(regressor) is DecisionTreeRegressor:
+        return replace(_forest([regressor], 1), link="identity")
+    raise NotCompilableError(f"there is no compiled form of a {type(regressor).__name__}")
 
 
 def _forest(members: Sequence[Any], classes: int) -> TreeHead:
@@ -139,7 +166,9 @@ def _forest(members: Sequence[Any], classes: int) -> TreeHead:
     return TreeHead(trees, 0, np.zeros(classes), float(len(members)), "none", classes, single=True)
 
 
-def _boosting(classifier: HistGradientBoostingClassifier) -> TreeHead:
+def _boosting(
+    classifier: HistGradientBoostingClassifier | HistGradientBoostingRegressor, link: str, classes: int
+) -> TreeHead:
     parts = []
     splits = 0
     for predictor in (predictor for turn in classifier._predictors for predictor in turn):  # noqa: SLF001
@@ -154,9 +183,8 @@ def _boosting(classifier: HistGradientBoostingClassifier) -> TreeHead:
         parts.append(_Nodes(tested, nodes["num_threshold"], children, _missing(nodes), values, choice, chosen))
     outputs = classifier.n_trees_per_iteration_
     baseline = np.asarray(classifier._baseline_prediction, np.float64).ravel()  # noqa: SLF001
-    link = "sigmoid" if outputs == 1 else "softmax"
     trees = replace(_join_trees(parts), known=_map_known(classifier))
-    return TreeHead(trees, outputs, baseline, 1.0, link, len(classifier.classes_), single=False)
+    return TreeHead(trees, outputs, baseline, 1.0, link, classes, single=False)
 
 
 @dataclass(frozen=True)
@@ -190,7 +218,7 @@ def _join_trees(parts: list[_Nodes]) -> Trees:
     )
 
 
-def _map_known(classifier: HistGradientBoostingClassifier) -> NDArray[np.uint32]:
+def _map_known(classifier: HistGradientBoostingClassifier | HistGradientBoostingRegressor) -> NDArray[np.uint32]:
     if classifier.is_categorical_ is None:
         return np.zeros((0, _WORDS), np.uint32)
     sets, positions = classifier._bin_mapper.make_known_categories_bitsets()  # noqa: SLF001

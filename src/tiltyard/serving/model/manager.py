@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tiltyard.aliases import CHAMPION
 from tiltyard.errors import ArtifactError, NotFoundError, TiltyardError, UnavailableError
@@ -24,13 +24,16 @@ from tiltyard.registry.outside_changes import UNEXPLAINED
 from tiltyard.registry.package.manifest import Manifest
 from tiltyard.registry.package.version_loader import VersionLoader
 from tiltyard.registry.ports import VersionInfo
-from tiltyard.scoring import Scorer, SklearnNumberScorer, make_scorer
+from tiltyard.scoring import Scorer, make_scorer
 from tiltyard.serving.model.champion_check import ChampionCheck
 from tiltyard.serving.model.compiled_scorers import CompiledScorers
 from tiltyard.serving.model.last_good import LastGood
 from tiltyard.serving.model.served_version import ServedVersion
 from tiltyard.serving.model.smoke_test import smoke_test
 from tiltyard.tasks import Task
+
+if TYPE_CHECKING:
+    from tiltyard.evaluation import IntervalCalibration
 
 log = logging.getLogger(__name__)
 
@@ -323,7 +326,7 @@ class ModelManager:
 
 def _describe_intervals(scorer: Scorer) -> dict[str, float]:
     """The stated coverage of the intervals of a version's numbers, and the one that its training measured."""
-    intervals = scorer.intervals if isinstance(scorer, SklearnNumberScorer) else None
+    intervals: IntervalCalibration | None = getattr(scorer, "intervals", None)
     if intervals is None:
         return {}
     measured = {"interval_coverage_measured": intervals.measured[0].share} if intervals.measured else {}

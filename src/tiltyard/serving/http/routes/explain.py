@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
 from tiltyard.errors import InputError
 from tiltyard.jsonable import to_json_object
-from tiltyard.scoring.explanations import MOST_CONTRIBUTIONS, explain
+from tiltyard.scoring.explanations import MOST_CONTRIBUTIONS, Scale, explain
 from tiltyard.serving.http.openapi import problem_responses
 from tiltyard.serving.http.schemas import ResponseModel, UnknownValue, list_unknown_values
 from tiltyard.serving.predict.components import ServerComponents
@@ -24,16 +24,16 @@ class ContributionResponse(ResponseModel):
 
     name: str = Field(description="The term, or the feature.")
     value: Any = Field(description="The feature's value; for a term how often the text has it.")
-    weight: float = Field(description="Above 0 it speaks for the label, below 0 against it.")
+    weight: float = Field(description="Above 0 it speaks for the label, or raises the number; below 0 the other way.")
 
 
 class ExplanationResponse(ResponseModel):
     """Why the model predicts this; where the explanation is exact, baseline + weights + rest is total."""
 
-    label: str = Field(description="The label that is explained.")
-    probability: float = Field(ge=0, le=1, description="Its probability.")
+    label: str = Field(description="The label that is explained, or the predicted number as text.")
+    probability: float | None = Field(ge=0, le=1, description="Its probability; null of a number.")
     method: str = Field(description="How the weights were found: linear, tree paths or occlusion.")
-    scale: Literal["log-odds", "decision", "probability"] = Field(description="What the weights are measured in.")
+    scale: Scale = Field(description="What the weights are measured in.")
     exact: bool = Field(description="Whether the weights add up to what the model computed.")
     baseline_name: str
     baseline: float = Field(description="What every input starts from.")
