@@ -9,13 +9,16 @@ import pytest
 
 import tiltyard
 
+ELSEWHERE = {"evaluate": "evaluate_on_rows"}
+"""Public names of functions that have another name in their module, since a function of the package has it already."""
+
 
 @pytest.mark.parametrize("name", [name for name in tiltyard.__all__ if name != "__version__"])
 def test_a_public_name_is_the_thing_of_its_part(name: str) -> None:
     """The names of the requirements are the real classes and functions, importable from the package itself."""
     found = getattr(tiltyard, name)
     assert isinstance(found, type) == name[0].isupper()
-    assert found.__name__ == name
+    assert found.__name__ == ELSEWHERE.get(name, name)
 
 
 def test_the_package_itself_imports_nothing_heavy() -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tiltyard.models.tfidf.vectoriser import FastTfidfVectorizer
     from tiltyard.monitoring.collection.prediction_collector import PredictionCollector
     from tiltyard.monitoring.model_monitor import ModelMonitor
+    from tiltyard.pipeline.adoption.evaluate_rows import evaluate_on_rows as evaluate
     from tiltyard.pipeline.adoption.from_python import adopt
     from tiltyard.pipeline.mlops_pipeline import MLOpsPipeline
     from tiltyard.project import Project, load_project
@@ -40,6 +41,7 @@ __all__ = [
     "__version__",
     "adopt",
     "detect_drift",
+    "evaluate",
     "explain",
     "load_project",
 ]
@@ -57,6 +59,7 @@ _MODULES = {
     "TiltyardError": "tiltyard.errors",
     "adopt": "tiltyard.pipeline.adoption.from_python",
     "detect_drift": "tiltyard.drift.api",
+    "evaluate": "tiltyard.pipeline.adoption.evaluate_rows:evaluate_on_rows",
     "explain": "tiltyard.scoring.explanations",
     "load_project": "tiltyard.project",
 }
@@ -67,7 +70,8 @@ if not TYPE_CHECKING:  # else every misspelt name would be Any to a type checker
     def __getattr__(name: str) -> Any:
         if name not in _MODULES:
             raise AttributeError(f"module 'tiltyard' has no attribute '{name}'")
-        value = getattr(importlib.import_module(_MODULES[name]), name)
+        module, _, attribute = _MODULES[name].partition(":")
+        value = getattr(importlib.import_module(module), attribute or name)
         globals()[name] = value
         return value
 

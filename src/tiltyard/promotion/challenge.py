@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -22,6 +23,7 @@ from tiltyard.registry import VersionInfo
 from tiltyard.registry.alias_history import PROMOTED
 from tiltyard.registry.chain_anchors import write_anchor
 from tiltyard.registry.ports import VERDICT_TAG
+from tiltyard.result_display import ShownResult
 
 APPROVAL_REQUESTED = "approval-requested"
 REFUSED = "refused"
@@ -31,8 +33,8 @@ ATTEMPTS = 3
 PATIENCE_SECONDS = 600.0
 
 
-@dataclass(frozen=True)
-class PromotionResult:
+@dataclass(frozen=True, repr=False)
+class PromotionResult(ShownResult):
     """How a version's attempt to become champion went.
 
     Attributes:
@@ -48,6 +50,14 @@ class PromotionResult:
     verdict: Verdict
     pending: bool = False
     forced: str = ""
+
+    def describe(self) -> tuple[str, Mapping[str, Any]]:
+        """A title, the status, and each gate with what it found."""
+        return f"{self.version.name} version {self.version.version}", {
+            "status": self.status,
+            "next": self.next_step,
+            **self.verdict.describe()[1],
+        }
 
     @property
     def promoted(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,10 +20,11 @@ from tiltyard.promotion.offline_predictions import (
     predict_with_version,
 )
 from tiltyard.registry import VersionInfo
+from tiltyard.result_display import ShownResult
 
 
-@dataclass(frozen=True)
-class VersionEvaluation:
+@dataclass(frozen=True, repr=False)
+class VersionEvaluation(ShownResult):
     """A version, evaluated again.
 
     Attributes:
@@ -36,6 +38,15 @@ class VersionEvaluation:
     evaluation: AnyEvaluation
     examination: ModelAnalysis
     left_out: int
+
+    def describe(self) -> tuple[str, Mapping[str, Any]]:
+        """A title, the metrics, and what the predictions depend on."""
+        shown: dict[str, Any] = {"rows": self.evaluation.rows, "left out": self.left_out}
+        then = {name: value for name, value in self.version.metrics.items() if name in self.evaluation.metrics}
+        shown |= {"metrics": dict(self.evaluation.metrics), "at training": then}
+        slices = self.examination.slices
+        worse = [f"{part.column} = {part.title}" for part in slices.slices if part.worse] if slices else []
+        return f"{self.version.name} version {self.version.version}", {**shown, "worse in": worse}
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""

@@ -74,8 +74,8 @@ def adopt(  # noqa: PLR0913 - each is a keyword that a notebook names
         found, origin = _open(model, Path(folder), OpeningRules(settings, limits))
     name = model_name or (project.model_name if project is not None else _name_model(model, found))
     project = project if project is not None else find_project_of(name)
-    rows, source, section = _read_rows(data, "data", project, label)
-    before = None if trained_on is None else _read_rows(trained_on, "trained_on", project, label)[0]
+    rows, source, section = read_rows_given(data, "data", project, label)
+    before = None if trained_on is None else read_rows_given(trained_on, "trained_on", project, label)[0]
     request = AdoptionRequest(
         found, origin, rows, source, trained_on=before, all_new=all_new, label=label, text=text, model_name=name
     )
@@ -107,6 +107,37 @@ def adopt_request(
         return adopt_model(build_workspace(settings, ledger, alerts), tracker, described, request)
 
 
+def read_rows_given(
+    given: Any, what: str, project: Project | None, label: str | None
+) -> tuple[pd.DataFrame, str, DataSection | None]:
+    """The rows, where they are from, and how their file is written; those of the project where none are given.
+
+    Args:
+        given: a table of any usual form, or a file.
+        what: what messages call it.
+        project: whose rows are read where none are given, and by which a file is read; None for none.
+        label: the label's column, whose cells are read as they stand; None where it is not known.
+
+    Raises:
+        UsageError: nothing is given, or it is not a table.
+        DataError: the file cannot be read.
+    """
+    if given is None and project is not None and project.has_rows:
+        return read_rows(project, project.data.source, project.root), project.data.source, None
+    if given is None:
+        raise UsageError(
+            f"{what} is None.", next_step=f"Give {what}: labelled rows, or a file of them.", code="data.none"
+        )
+    if not isinstance(given, str | Path):
+        return read_table_like(given, what), "data frame", None
+    file = Path(given)
+    if not file.exists():
+        raise UsageError(f"There is no file {file}.", next_step=f"Correct the path ({what}).", code="data.missing")
+    whole = str(file.resolve())
+    base = project if project is not None else _make_plain_project(label)
+    return read_rows(base, whole), whole, find_section(base, whole, Path())
+
+
 def _open(model: Any, folder: Path, rules: OpeningRules) -> tuple[FittedModel, ModelOrigin]:
     if not isinstance(model, str | Path):
         found = check_fitted_model(model)
@@ -123,26 +154,6 @@ def _name_model(model: Any, found: FittedModel) -> str:
     if text and not text.startswith("runs:/"):
         return Path(text).stem or found.kind
     return found.kind
-
-
-def _read_rows(
-    given: Any, what: str, project: Project | None, label: str | None
-) -> tuple[pd.DataFrame, str, DataSection | None]:
-    """The rows, where they are from, and how their file is written; those of the project where none are given."""
-    if given is None and project is not None and project.has_rows:
-        return read_rows(project, project.data.source, project.root), project.data.source, None
-    if given is None:
-        raise UsageError(
-            f"{what} is None.", next_step=f"Give {what}: labelled rows, or a file of them.", code="data.none"
-        )
-    if not isinstance(given, str | Path):
-        return read_table_like(given, what), "data frame", None
-    file = Path(given)
-    if not file.exists():
-        raise UsageError(f"There is no file {file}.", next_step=f"Correct the path ({what}).", code="data.missing")
-    whole = str(file.resolve())
-    base = project if project is not None else _make_plain_project(label)
-    return read_rows(base, whole), whole, find_section(base, whole, Path())
 
 
 def _make_plain_project(label: str | None) -> Project:

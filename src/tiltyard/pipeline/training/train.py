@@ -26,11 +26,12 @@ from tiltyard.promotion.challenge import PromotionResult, challenge_champion
 from tiltyard.promotion.context import Workspace
 from tiltyard.promotion.model_analysis import champion_importance, check_analysis
 from tiltyard.registry import ExperimentTracker, VersionInfo
+from tiltyard.result_display import ShownResult
 from tiltyard.tasks import predicts_numbers
 
 
-@dataclass(frozen=True)
-class TrainingOutcome:
+@dataclass(frozen=True, repr=False)
+class TrainingOutcome(ShownResult):
     """What a training brought.
 
     Attributes:
@@ -46,6 +47,16 @@ class TrainingOutcome:
     trial: EvaluatedModel
     promotion: PromotionResult | None
     kept: KeptRows = NOTHING_KEPT
+
+    def describe(self) -> tuple[str, Mapping[str, Any]]:
+        """A title, the metrics, and how the promotion went."""
+        return f"{self.version.name} version {self.version.version}: {self.trial.model.candidate.title}", {
+            "metrics": dict(self.trial.evaluation.metrics),
+            "guessing": dict(self.trial.guess.values),
+            "rows": f"{len(self.trial.split.train):,} train, {len(self.trial.split.test):,} test",
+            "status": self.promotion.status if self.promotion else "Registered",
+            **(self.promotion.verdict.describe()[1] if self.promotion else {}),
+        }
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tiltyard.jsonable import json_form
+from tiltyard.result_display import ShownResult
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,8 @@ class GateResult:
 
 
 @json_form(also=("reason", "summary"))
-@dataclass(frozen=True)
-class Verdict:
+@dataclass(frozen=True, repr=False)
+class Verdict(ShownResult):
     """What all gates together say.
 
     Attributes:
@@ -42,6 +43,14 @@ class Verdict:
 
     promoted: bool
     gates: tuple[GateResult, ...]
+
+    def describe(self) -> tuple[str, Mapping[str, Any]]:
+        """A title, and each gate with what it found."""
+        gates = [
+            {"title": ("passed: " if gate.passed else "refused: ") + gate.title, "message": gate.message}
+            for gate in self.gates
+        ]
+        return "Promoted" if self.promoted else f"Not promoted ({self.reason})", {"gates": gates}
 
     @property
     def refusals(self) -> tuple[GateResult, ...]:

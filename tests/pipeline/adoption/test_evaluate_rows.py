@@ -1,0 +1,67 @@
+"""A model is evaluated on a frame in a notebook, without a project file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.pipeline import make_pipeline
+
+import tiltyard
+from tiltyard.errors import DataError, NotFoundError, UsageError
+from tiltyard.settings import Settings
+
+RANDOM = np.random.default_rng(7)
+ROWS = pd.DataFrame({"a": RANDOM.normal(size=200), "b": RANDOM.normal(size=200), "side": ["left", "right"] * 100})
+ROWS["stays"] = np.where(ROWS["a"] + RANDOM.normal(0, 0.5, 200) > 0, "yes", "no")
+TAUGHT = ROWS[:120]
+MODEL = LogisticRegression().fit(TAUGHT[["a", "b"]], TAUGHT["stays"])
+
+
+@pytest.mark.parametrize("form", ["pandas", "polars", "pyarrow"])
+def test_an_estimator_is_evaluated_on_frames_of_any_library(form: str) -> None:
+    """The metrics are those of scikit-learn's own predictions, and the rows that taught it are left out."""
+    given: Any = ROWS
+    if form != "pandas":
+        module = pytest.importorskip(form)
+        given = module.from_pandas(ROWS) if form == "polars" else module.Table.from_pandas(ROWS)
+    found = tiltyard.evaluate(MODEL, given, label="stays", trained_on=TAUGHT, slices=["side"])
+    others = ROWS[120:]
+    assert found.metrics["accuracy"] == pytest.approx((MODEL.predict(others[["a", "b"]]) == others["stays"]).mean())
+    assert (found.unseen, found.left_out) == (True, 120)
+    assert found.analysis.slices is not None
+    assert "accuracy" in found._repr_html_()
+    assert "LogisticRegression" in repr(found)
+
+
+def test_without_training_rows_the_result_says_that_they_are_not_known() -> None:
+    """Whether an estimator has seen the rows is not known without its training rows, and the result says so."""
+    found = tiltyard.evaluate(Ridge().fit(ROWS[["a"]], ROWS["b"]), ROWS[["a", "b"]])
+    assert found.unseen is None
+    assert "not known" in repr(found)
+    assert found.metrics["mae"] > 0
+
+
+def test_a_model_of_texts_is_evaluated() -> None:
+    """A pipeline that begins with a vectoriser reads the only column of words."""
+    rows = pd.DataFrame({"text": ["good film", "bad film"] * 30, "label": ["pos", "neg"] * 30})
+    model = make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(rows["text"], rows["label"])
+    assert tiltyard.evaluate(model, rows).metrics["accuracy"] == 1.0
+
+
+def test_a_registered_version_is_evaluated_on_rows_that_it_has_not_seen(settings: Settings) -> None:
+    """A version leaves out the rows that it was trained on; one that has seen each refuses."""
+    kept = ROWS[["a", "b", "stays"]]
+    tiltyard.adopt(MODEL, kept, trained_on=kept[:120], model_name="stays", settings=settings)
+    found = tiltyard.evaluate("models:/stays/1", kept, settings=settings)
+    assert (found.unseen, found.left_out, found.evaluation.rows) == (True, 120, 80)
+    with pytest.raises(DataError, match="trained on each"):
+        tiltyard.evaluate("models:/stays/1", kept[:120], settings=settings)
+    with pytest.raises(NotFoundError, match="names no version"):
+        tiltyard.evaluate("models:/stays", kept, settings=settings)
+    with pytest.raises(UsageError, match="neither an estimator nor"):
+        tiltyard.evaluate("stays.pkl", kept, settings=settings)
