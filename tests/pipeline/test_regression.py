@@ -244,7 +244,7 @@ def test_rows_without_a_label_are_set_aside(rents: ProjectEnv, tmp_path: Path) -
     ("line", "says"),
     [
         ('[data]\npositive = "x"', "data.positive: is for classes"),
-        ('[data]\nsensitive = ["town"]', "data.sensitive: is for classes"),
+        ("[promotion]\nfairness = { demographic_parity_difference = 0.1 }", "promotion.fairness: is for classes"),
         ('[promotion]\ncalibration = "not-worse"', "promotion.calibration: is for classes"),
     ],
 )
@@ -315,3 +315,18 @@ def test_the_python_path_takes_regressors(pipeline: MLOpsPipeline) -> None:
     words = frame["town"].rename("place")
     with pytest.raises(DataError, match="is not a number"):
         pipeline.train_and_track_model(Ridge(), inputs[:450], words[:450], inputs[450:], words[450:])
+
+
+def test_the_error_of_sensitive_groups_is_a_slice(rents: ProjectEnv) -> None:
+    """Of a sensitive column each group has its error, its interval, its coverage, and the gate of the slices."""
+    project = rents.project
+    data = project.data.model_copy(update={"slices": (), "sensitive": ("town",)})
+    made = rents.train(project.model_copy(update={"data": data}))
+    slices = made.trial.examination.slices
+    assert slices is not None
+    assert {part.column for part in slices.slices} == {"town"}
+    assert all("mae" in part.intervals for part in slices.slices)
+    assert made.trial.examination.fairness is None
+    package = rents.workspace.load(made.version)
+    assert package.intervals is not None
+    assert {part.title for part in package.intervals.measured} == {"all rows", "town = York", "town = Hull"}

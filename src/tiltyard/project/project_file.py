@@ -94,7 +94,6 @@ class Project(Section):
         limits = self.promotion
         requested = {
             "data.positive": self.data.positive is not None,
-            "data.sensitive": bool(self.data.sensitive),
             "training.mitigation": self.training.mitigation != "none",
             "promotion.fairness": bool(limits.fairness),
             "promotion.calibration_error": limits.calibration_error is not None,

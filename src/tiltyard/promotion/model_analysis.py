@@ -42,6 +42,7 @@ from tiltyard.evaluation import (
 from tiltyard.jsonable import from_jsonable, to_json_object
 from tiltyard.project import Project
 from tiltyard.registry import ExperimentTracker, Registry
+from tiltyard.tasks import predicts_numbers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -114,7 +115,7 @@ def check_analysis(dataset: Dataset, project: Project) -> None:
     """
     select_columns(dataset.frame, project.data.slices, "data.slices")
     select_columns(dataset.frame, project.data.sensitive, "data.sensitive")
-    if project.data.sensitive:
+    if project.data.sensitive and not predicts_numbers(project.task):
         check_fairlearn()
 
 
@@ -160,8 +161,15 @@ def analyse_model(
 
 
 def slice_groups(dataset: Dataset, project: Project) -> list[Grouping]:
-    """The ways in which the project slices rows: its columns and, for texts, their length."""
-    columns = select_columns(dataset.frame, project.data.slices, "data.slices")
+    """The ways in which the project slices rows: its columns and, for texts, their length.
+
+    Where numbers are predicted, the groups of the sensitive columns too: how large their errors are is what can be
+    unfair, and no rate of a label is there to be compared.
+    """
+    names = project.data.slices
+    if predicts_numbers(project.task):
+        names = tuple(dict.fromkeys((*names, *project.data.sensitive)))
+    columns = select_columns(dataset.frame, names, "data.slices")
     texts = dataset.inputs if isinstance(dataset.inputs, pd.Series) else None
     return group_columns(columns, dataset.table_schema, texts)
 
