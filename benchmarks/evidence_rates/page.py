@@ -15,6 +15,7 @@ TITLES = {
     "numbers": "Numbers",
     "live": "The live test",
     "number-live": "The live test of numbers",
+    "number-estimates": "Estimates of the error of numbers",
     "group-metrics": "Rows that belong together: other metrics, first champions, slices, shadows, intervals",
     "drift": "Drift",
     "estimates": "Estimates while inputs move",

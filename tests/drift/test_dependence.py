@@ -11,6 +11,7 @@ import pytest
 from tiltyard.drift import DriftRequest, detect_data_drift, evaluate_drift
 from tiltyard.drift.profiles import Profile, Reference, Rows, build_reference, profile_rows
 from tiltyard.drift.profiles.blocks import compare_blocks, partition_groups, partition_periods
+from tiltyard.drift.profiles.dependence import BlockScale, BlockStructure, Dependence, SubjectBlocks
 from tiltyard.drift.profiles.rows import RowOrder
 from tiltyard.drift.profiles.seasons.row_hours import RowHours
 from tiltyard.drift.tables import ComparedOrder
@@ -47,6 +48,47 @@ def test_alike_days_are_no_drift() -> None:
     alarms = [sum(evaluate_drift(one, week).drifted for week in seen) for one in (IN_BLOCKS, AS_ROWS)]
     assert alarms[0] <= 10
     assert alarms[1] >= 50
+
+
+def test_what_only_days_explain_is_named_with_its_size_and_is_no_drift() -> None:
+    """What would be drift of independent rows and is usual between days reads ``alike``, in the units of the data."""
+    read = set()
+    for week in windows(IN_BLOCKS, 8, 12, 0.6):
+        found = evaluate_drift(IN_BLOCKS, week)
+        as_rows = {(test.code, test.subject): test for test in evaluate_drift(AS_ROWS, week).tests}
+        for test in found.tests:
+            alone = as_rows[test.code, test.subject]
+            read.add(test.reading)
+            assert (test.reading == "drift") == test.drifted
+            if test.reading == "alike":
+                assert alone.drifted
+                assert not test.drifted
+                assert test.effect == alone.effect >= test.limit
+                assert test.adjusted > 0.05
+                named = "Different, but no more than consecutive rows by at of the training are: "
+                assert named in found.verdict.message
+                assert test.subject in found.verdict.message.split(named)[1]
+                if test.subject == "amount":
+                    assert "amount (median " in found.verdict.message
+    assert {"alike", "chance"} <= read
+
+
+def test_a_subject_of_few_blocks_grows_at_least_as_the_others_do() -> None:
+    """Where two lengths of blocks are known of a subject, beyond them it inflates as the others do in the middle."""
+    wandering = SubjectBlocks(tuple(BlockScale(64.0 * 2**step, 64, 4.0 * 2 ** (step / 2), 1.0) for step in range(4)))
+    flat = SubjectBlocks((BlockScale(64.0, 28, 4.0, 1.0), BlockScale(128.0, 14, 4.0, 1.0)))
+
+    def worth(subjects: dict[str, SubjectBlocks], rows: int) -> float:
+        found = Dependence((BlockStructure("at", "time", 9000, 1.0, 0.0, subjects),)).effective_rows("few", rows, 9000)
+        assert found is not None
+        return found.window
+
+    alone, among = {"few": flat}, {"few": flat, "many": wandering}
+    assert worth(alone, 128) == worth(among, 128) == pytest.approx(128 / 4.0)
+    assert worth(alone, 512) == pytest.approx(512 / 4.0)
+    # Four times as long: twice the inflation, by the growth with the root of the length that the other one shows.
+    assert worth(among, 512) == pytest.approx(512 / 8.0)
+    assert among["many"].scales[-1].inflation > 8.0
 
 
 def test_alike_days_do_not_hide_drift() -> None:

@@ -127,20 +127,39 @@ def test_one_test_that_suffices_gives_the_verdict_of_all(shift: float) -> None:
 
 def test_what_is_remembered_of_hours_is_of_one_reference_and_its_options() -> None:
     """The same hours are evaluated anew against another reference and by other options, and nothing of it is stored."""
-    sent = draw(np.random.default_rng(3), [100], NIGHT)
+    random = np.random.default_rng(3)
     before = KNOWN.to_bytes()
-    assert compare(KNOWN, sent).verdict.evidence["season"] == "day"
     assert KNOWN.seasons is not None
-    usual = next(KNOWN.seasons.find_like(RowHours.from_clock(sent[1])))  # type: ignore[arg-type]
-    # Against a reference of nights alone, these hours are not a season: all of it is like them.
-    nights = replace(KNOWN, profile=usual.profile)
-    assert "season" not in compare(nights, sent).verdict.evidence
-    options = DriftOptions(threshold=0.9, limits={"kind": 0.01, "amount": 0.01})
-    profile, hours = profile_rows(KNOWN.layout, sent[0]), RowHours.from_clock(sent[1])
-    assert evaluate_drift(KNOWN, profile, options, hours=hours).verdict.status == "found"
-    assert compare(KNOWN, sent).verdict.evidence["season"] == "day"
+    # Of this reference the nights are not far from the whole, and some windows of a night are a little farther.
+    nights = profile_rows(KNOWN.layout, draw(random, range(30), NIGHT, shift=-0.8)[0])
+    other = replace(KNOWN, profile=nights, dependence=None)
+
+    def measure(reference: Reference, profile: Profile) -> float:
+        made, _ = compare_profiles(reference, profile, DriftOptions())
+        return next(test.effect for test in made if test.code == "drift.number" and test.subject == "amount")
+
+    sent = max(
+        (draw(random, [100 + day], NIGHT) for day in range(10)),
+        key=lambda one: measure(other, profile_rows(KNOWN.layout, one[0])),
+    )
+    window, hours = profile_rows(KNOWN.layout, sent[0]), RowHours.from_clock(sent[1])
+    assert hours is not None
+    usual = next(KNOWN.seasons.find_like(hours))
+    near, far = measure(other, usual.profile), measure(other, window)
+    assert far > near + 0.02
+    strict, loose = (
+        DriftOptions(ignore=frozenset({"kind"}), limits={"amount": one}) for one in ((near + far) / 2, near)
+    )
+
+    def explain(reference: Reference, options: DriftOptions) -> object:
+        found = evaluate_drift(reference, window, options, hours=hours)
+        assert found.drifted
+        return found.verdict.evidence.get("season")
+
+    order = (KNOWN, strict), (other, strict), (other, loose), (other, strict), (KNOWN, strict)
+    assert [explain(*one) for one in order] == ["day", None, "day", None, "day"]
     assert KNOWN.to_bytes() == before
-    assert next(KNOWN.seasons.find_like(hours)) is usual  # type: ignore[arg-type]
+    assert next(KNOWN.seasons.find_like(hours)) is usual
 
 
 def test_wednesdays_are_compared_with_wednesdays() -> None:

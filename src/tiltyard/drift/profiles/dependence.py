@@ -5,8 +5,10 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from math import exp, log
 from operator import mul
+from statistics import median
 
 _STEEPEST = 1.0  # of the growth beyond the longest blocks: rows that never forget
 _LEAST_GROWTH_SCALES = 3
@@ -62,6 +64,15 @@ class BlockStructure:
     size: float
     per_hour: float
     subjects: Mapping[str, SubjectBlocks]
+
+    @cached_property
+    def usual_growth(self) -> float:
+        """How fast the inflation grows with the length, in the middle of the subjects of which three lengths are known.
+
+        A subject of the test side has few blocks, and its own two lengths do not show that days add up to seasons.
+        """
+        known = [one.scales for one in self.subjects.values() if len(one.scales) >= _LEAST_GROWTH_SCALES]
+        return median(_growth(scales) for scales in known) if known and self.kind == "time" else 0.0
 
     @property
     def title(self) -> str:
@@ -129,9 +140,9 @@ def _compare_as_blocks(
     else:
         whole = window if hours is None or not structure.per_hour else structure.per_hour * hours
         long = max(whole * subject.share, 1.0)
-        inflation, scale = _inflation_at(subject.scales, long)
+        inflation, scale = _inflation_at(subject.scales, long, structure.usual_growth)
         of_window = 1 / window + (inflation - 1) / long
-        of_reference = _inflation_at(subject.scales, reference)[0] / reference
+        of_reference = _inflation_at(subject.scales, reference, structure.usual_growth)[0] / reference
         blocks = scale.blocks
     share = (1 / window + 1 / reference) / (of_window + of_reference)
     return EffectiveRows(
@@ -139,18 +150,21 @@ def _compare_as_blocks(
     )
 
 
-def _inflation_at(scales: tuple[BlockScale, ...], rows: float) -> tuple[float, BlockScale]:
+def _inflation_at(scales: tuple[BlockScale, ...], rows: float, usual: float) -> tuple[float, BlockScale]:
     """The inflation of blocks of so many rows, and the scale that says so.
 
     Between two scales it follows a line of logarithms; below the least it is that of the least; beyond the greatest it
-    grows on as it did.
+    grows on as it did, and where few scales are known at least as fast as is usual (``usual_growth``).
     """
     # A few scales: plain numbers are several times as fast as arrays here.
     sizes = [log(scale.rows) for scale in scales]
     inflations = [log(max(scale.inflation, 1.0)) for scale in scales]
     at = log(rows)
     if at > sizes[-1]:
-        return exp(inflations[-1] + _growth(scales, sizes, inflations) * (at - sizes[-1])), scales[-1]
+        growth = _growth(scales)
+        if len(scales) < _LEAST_GROWTH_SCALES:
+            growth = max(growth, usual)
+        return exp(inflations[-1] + growth * (at - sizes[-1])), scales[-1]
     place = bisect_left(sizes, at)
     if not place:
         return exp(inflations[0]), scales[0]
@@ -158,12 +172,13 @@ def _inflation_at(scales: tuple[BlockScale, ...], rows: float) -> tuple[float, B
     return exp(inflations[place - 1] + part * (inflations[place] - inflations[place - 1])), scales[place]
 
 
-def _growth(scales: tuple[BlockScale, ...], sizes: list[float], inflations: list[float]) -> float:
+def _growth(scales: tuple[BlockScale, ...]) -> float:
     """How fast the inflation grows with the size at the greatest scales, on logarithms: 0 to 1."""
-    last = min(len(scales), _LEAST_GROWTH_SCALES)
-    if last < 2:
+    last = scales[-_LEAST_GROWTH_SCALES:]
+    if len(last) < 2:
         return _STEEPEST
-    weights, x, y = [scale.blocks for scale in scales[-last:]], sizes[-last:], inflations[-last:]
+    weights, x = [scale.blocks for scale in last], [log(scale.rows) for scale in last]
+    y = [log(max(scale.inflation, 1.0)) for scale in last]
     total = sum(weights)
     mean_x, mean_y = (sum(map(mul, weights, values)) / total for values in (x, y))
     along = sum(weight * (a - mean_x) * (b - mean_y) for weight, a, b in zip(weights, x, y, strict=True))
