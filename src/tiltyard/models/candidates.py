@@ -11,8 +11,10 @@ from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from tiltyard.errors import UsageError
+from tiltyard.models.boosters.boosting_library import import_library
 from tiltyard.models.custom_candidates import custom_builder, custom_space, is_custom
-from tiltyard.models.recipes.tabular import TABLE_REGRESSORS, TABULAR
+from tiltyard.models.recipes.boosting import BOOSTER_REGRESSORS, BOOSTERS
+from tiltyard.models.recipes.tabular import REGRESSOR, TABLE_REGRESSORS, TABULAR
 from tiltyard.models.recipes.text import TEXT, TEXT_REGRESSORS
 from tiltyard.models.search_space import Choice, FloatRange, IntegerRange, Space
 from tiltyard.suggest import nearest
@@ -30,6 +32,7 @@ class Candidate:
         build: makes a fresh, unfitted pipeline from a random seed: with class probabilities, or a regressor.
         space: what a search may vary, by parameter of the pipeline; empty where nothing is declared.
         params: parameters that a search has set; empty for the recipe as it stands.
+        library: the optional library that fits it; empty where there is none.
     """
 
     name: str
@@ -38,6 +41,7 @@ class Candidate:
     build: Callable[[int], Pipeline]
     space: Space = field(default_factory=dict)
     params: Mapping[str, Any] = field(default_factory=dict)
+    library: str = ""
 
     def with_params(self, params: Mapping[str, Any]) -> Candidate:
         """The same recipe with parameters of the pipeline set, such as ``classifier__C``.
@@ -83,6 +87,14 @@ CANDIDATES: dict[str, Candidate] = {
         for name, (title, build, space) in TABLE_REGRESSORS.items()
     },
     **{
+        name: Candidate(name, title, find_task("table", "class"), build, space, library=library)
+        for name, (library, title, build, space) in BOOSTERS.items()
+    },
+    **{
+        name: Candidate(name, title, find_task("table", "number"), build, space, library=library)
+        for name, (library, title, build, space) in BOOSTER_REGRESSORS.items()
+    },
+    **{
         name: Candidate(name, title, find_task("text", "number"), build, space)
         for name, (title, build, space) in TEXT_REGRESSORS.items()
     },
@@ -109,11 +121,12 @@ def get_candidate(name: str, task: Task, root: Path | None = None) -> Candidate:
 
     Raises:
         UsageError: there is none, it is for another task, or the user's own cannot be used.
+        MissingExtraError: the library that fits it is not installed.
     """
     if is_custom(name):
         build = custom_builder(name, root, numbers=predicts_numbers(task))
         return Candidate(name, f"The project's own {name}", task, build, custom_space(name, root, build))
-    candidate = CANDIDATES.get(name)
+    candidate = _find_sibling(name, task)
     fitting = [known.name for known in CANDIDATES.values() if known.task == task]
     known_names = f"Candidates for {task}: {', '.join(fitting)}; or your own as my_module:make_estimator."
     if candidate is None:
@@ -126,7 +139,18 @@ def get_candidate(name: str, task: Task, root: Path | None = None) -> Candidate:
             next_step=known_names,
             code="candidate.other-task",
         )
+    if candidate.library:
+        import_library(candidate.library)
     return candidate
+
+
+def _find_sibling(name: str, task: Task) -> Candidate | None:
+    """The candidate of that name; where it predicts labels and numbers are wanted, the same recipe of numbers."""
+    found = CANDIDATES.get(name)
+    if found is not None and found.task != task:
+        sibling = CANDIDATES.get(f"{name}-{REGRESSOR}")
+        return sibling if sibling is not None and sibling.task == task else found
+    return found
 
 
 def select_candidates(names: tuple[str, ...], task: Task, root: Path | None = None) -> list[Candidate]:

@@ -15,6 +15,7 @@ from sklearn.base import is_regressor
 from sklearn.pipeline import Pipeline
 
 from tiltyard.errors import UsageError
+from tiltyard.models.boosters.library_estimators import replace_boosters
 from tiltyard.models.calibration import ensure_probabilities
 from tiltyard.models.recipes.tabular import REGRESSOR
 from tiltyard.models.search_space import Space, parse_space
@@ -198,6 +199,7 @@ def _wrap_in_pipeline(name: str, made: Any, *, numbers: bool) -> Pipeline:
             next_step=f"Return a {'regressor' if numbers else 'classifier'}, or change project.task.",
             code="candidate.other-target",
         )
+    made = replace_boosters(made)
     if numbers:
         return made if isinstance(made, Pipeline) else Pipeline([(REGRESSOR, made)])
     if not hasattr(made, "predict_proba") and not hasattr(made, "decision_function"):

@@ -9,11 +9,13 @@ At prediction time a missing value and a category that training never saw are or
 
 from __future__ import annotations
 
+import numpy as np
 from sklearn.compose import ColumnTransformer, make_column_selector
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
+from tiltyard.models.boosters.gap_filling import UnlearnedGapFiller
 from tiltyard.models.date_features import DateFeatures
 
 # A category must be seen this often to count for itself, and a column keeps this many of them at most; the others count
@@ -23,6 +25,10 @@ MOST_CATEGORIES = 100
 
 DATES = "dates"
 """Name of the part that prepares dates."""
+
+_WORDS = "words"
+CATEGORIES = f"{_WORDS}__"
+"""How the names of columns begin that `booster_preprocessor` made of words."""
 
 # What a tree sees where a word is missing or was never seen.
 UNKNOWN_CODE = -1
@@ -51,14 +57,29 @@ def tree_preprocessor() -> ColumnTransformer:
     """
     # Gaps are not left to the trees: boosting refuses a column (or a fold of it) that has no value at all, and a
     # gap in a column that had none in training would follow the majority instead of standing for a usual value.
-    words = OrdinalEncoder(
+    words = _code_words(UNKNOWN_CODE)
+    return _by_dtype(_median(), words, Pipeline([("parts", DateFeatures()), ("impute", _median())]))
+
+
+def booster_preprocessor() -> ColumnTransformer:
+    """For boosters that know categories and gaps themselves; gives a frame, in which `CATEGORIES` marks codes.
+
+    Numbers: as they are; gaps stay where training had some, else they become the median. Words and booleans: one code a
+    category in sorted order, NaN where the value is missing or was never seen.
+    """
+    dates = Pipeline([("parts", DateFeatures()), ("gaps", UnlearnedGapFiller())])
+    columns = _by_dtype(UnlearnedGapFiller(), _code_words(np.nan), dates)
+    return columns.set_output(transform="pandas")
+
+
+def _code_words(unknown: float) -> OrdinalEncoder:
+    return OrdinalEncoder(
         handle_unknown="use_encoded_value",
-        unknown_value=UNKNOWN_CODE,
-        encoded_missing_value=UNKNOWN_CODE,
+        unknown_value=unknown,
+        encoded_missing_value=unknown,
         min_frequency=RAREST_CATEGORY,
         max_categories=MOST_CATEGORIES,
     )
-    return _by_dtype(_median(), words, Pipeline([("parts", DateFeatures()), ("impute", _median())]))
 
 
 def drop_unused_dates(pipeline: Pipeline) -> Pipeline:
@@ -76,12 +97,12 @@ def drop_unused_dates(pipeline: Pipeline) -> Pipeline:
 
 
 def _by_dtype(
-    numbers: Pipeline | SimpleImputer, words: OneHotEncoder | OrdinalEncoder, dates: Pipeline
+    numbers: Pipeline | SimpleImputer | UnlearnedGapFiller, words: OneHotEncoder | OrdinalEncoder, dates: Pipeline
 ) -> ColumnTransformer:
     return ColumnTransformer(
         [
             ("numbers", numbers, make_column_selector(dtype_include="number")),
-            ("words", words, make_column_selector(dtype_exclude=["number", "datetime", "datetimetz"])),
+            (_WORDS, words, make_column_selector(dtype_exclude=["number", "datetime", "datetimetz"])),
             (DATES, dates, make_column_selector(dtype_include=["datetime", "datetimetz"])),
         ]
     )

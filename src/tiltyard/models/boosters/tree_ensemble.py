@@ -160,8 +160,9 @@ def _check_numbers(raw: RawTrees, stated: Arithmetic) -> None:
         if len(chosen):
             check_numbers(where, "has in a set the category", chosen, 2**24)
     thresholds = raw.thresholds[inner & (raw.choice < 0)]
-    # Below the lowest number of single precision there is only minus infinity.
-    lowest = stated.single & (thresholds == -np.inf)
+    # Below the lowest number of single precision there is only minus infinity; LightGBM divides gaps from numbers by a
+    # threshold of infinity, which all numbers are below.
+    lowest = np.where(stated.library == "lightgbm", thresholds == np.inf, stated.single & (thresholds == -np.inf))
     numbers = [("threshold", thresholds[~lowest]), ("leaf value", raw.values[~inner])]
     numbers += [("base score", stated.baseline), ("bias", stated.bias)]
     numbers += [("factor", np.array([stated.divisor, stated.scale, stated.steepness]))]

@@ -17,8 +17,15 @@ from tiltyard.data import Dataset
 from tiltyard.errors import UsageError
 from tiltyard.formatting import join_names
 from tiltyard.models import Candidate
+from tiltyard.models.boosters.library_estimators import find_booster_library, replace_boosters
 from tiltyard.models.calibration import ensure_probabilities
-from tiltyard.models.preprocessing import drop_unused_dates, linear_preprocessor, tree_preprocessor
+from tiltyard.models.preprocessing import (
+    CATEGORIES,
+    booster_preprocessor,
+    drop_unused_dates,
+    linear_preprocessor,
+    tree_preprocessor,
+)
 from tiltyard.models.recipes.tabular import REGRESSOR
 from tiltyard.models.recipes.text import default_vectoriser
 from tiltyard.pipeline.training.steps import TrainedModel
@@ -29,7 +36,6 @@ logger = logging.getLogger(__name__)
 
 _TREES = ("BaseDecisionTree", "BaseForest", "BaseHistGradientBoosting", "BaseGradientBoosting")
 _TREES_BY_DEFAULT = ("BaseBagging", "BaseWeightBoosting")
-_BOOSTERS = ("lightgbm", "xgboost", "catboost")
 _GIVE = "Give a classifier or a regressor, such as RandomForestClassifier(), or a pipeline that ends in one."
 
 
@@ -112,17 +118,35 @@ def prepare_estimator(
     numbers = predicts_numbers(task)
     ours = clone(model)
     logged_only = _set_params(ours, params)
+    booster = find_booster_library(ours) is not None
+    name = type(ours.steps[-1][1] if isinstance(ours, Pipeline) else ours).__name__
+    ours = replace_boosters(ours)
     if isinstance(ours, Pipeline):
         whole = ours if numbers else ensure_probabilities(ours)
-        return UserEstimator(whole, type(ours.steps[-1][1]).__name__, logged_only)
+        return UserEstimator(whole, name, logged_only)
     step: Any
     if isinstance(inputs, pd.Series):
         step = ("tfidf", default_vectoriser())
+    elif booster:
+        _refuse_named_categories(ours, name)
+        step = ("columns", booster_preprocessor())
+        ours.set_params(categorical=CATEGORIES)
     else:
         step = ("columns", tree_preprocessor() if _cuts_columns(ours) else linear_preprocessor())
     last = (REGRESSOR, ours) if numbers else ("classifier", ensure_probabilities(ours))
     pipeline = Pipeline([step, last])
-    return UserEstimator(pipeline, type(ours).__name__, logged_only)
+    return UserEstimator(pipeline, name, logged_only)
+
+
+def _refuse_named_categories(booster: Any, kind: str) -> None:
+    """Its columns are prepared here, after which those of words are its categories."""
+    if booster.categorical:
+        raise UsageError(
+            f"The model ({kind}) names its categories (cat_features), and its columns are prepared here.",
+            next_step="Leave cat_features out: columns of words are categories. Or give a pipeline that prepares the "
+            "columns itself.",
+            code="model.booster",
+        )
 
 
 def _require_estimator(model: Any, task: Task) -> None:
@@ -203,7 +227,7 @@ def _set_params(ours: Any, params: Mapping[str, Any]) -> tuple[str, ...]:
 def _cuts_columns(classifier: Any) -> bool:
     """Whether a classifier is made of trees; of a search or an ensemble, what it is made of."""
     names = {kind.__name__ for kind in type(classifier).__mro__}
-    if not names.isdisjoint(_TREES) or type(classifier).__module__.split(".")[0] in _BOOSTERS:
+    if not names.isdisjoint(_TREES) or find_booster_library(classifier) is not None:
         return True
     inner = getattr(classifier, "estimator", None)
     return not names.isdisjoint(_TREES_BY_DEFAULT) if inner is None else _cuts_columns(inner)

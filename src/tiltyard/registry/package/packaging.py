@@ -189,7 +189,7 @@ def write_package(  # noqa: PLR0913 - what a version is made of
     manifest = Manifest(
         **dict(card),
         files=digests(folder),
-        libraries=runtime_versions(LIBRARIES),
+        libraries={**runtime_versions(LIBRARIES), **find_booster_versions(pipeline)},
     )
     content = manifest.model_dump_json(indent=1).encode()
     (folder / MANIFEST).write_bytes(content)
@@ -271,7 +271,7 @@ def _save_mlflow_model(folder: Path, pipeline: Pipeline, card: VersionCard, trus
             skops_trusted_types=needed or None,
             signature=_signature(card),
             input_example=_example(card),
-            pip_requirements=[f"{name}=={installed_version(name)}" for name in _requirements(pipeline, card)],
+            pip_requirements=_requirements(pipeline, card),
             metadata={"tiltyard": {"task": card.task, "candidate": card.candidate, "classes": list(card.classes)}},
         )
         shutil.move(written, model_file)
@@ -282,15 +282,26 @@ def _save_mlflow_model(folder: Path, pipeline: Pipeline, card: VersionCard, trus
         described.save(str(folder / "MLmodel"))
 
 
-def _requirements(model: Any, card: VersionCard) -> tuple[str, ...]:
+def _requirements(model: Any, card: VersionCard) -> list[str]:
     """The packages that MLflow has to install before it can load a version by its generic interface."""
     ours = any(type(part).__module__.startswith("tiltyard.") for part in walk_objects(model))
-    return ("tiltyard", *REQUIREMENTS) if ours or _reads_by_tiltyard(card) else REQUIREMENTS
+    names = ("tiltyard", *REQUIREMENTS) if ours or _reads_by_tiltyard(card) else REQUIREMENTS
+    versions = {**{name: installed_version(name) for name in names}, **find_booster_versions(model)}
+    return [f"{name}=={version}" for name, version in versions.items()]
 
 
 def _reads_by_tiltyard(card: VersionCard) -> bool:
     """Whether the version's generic interface reads cells, or decides, as scikit-learn alone would not."""
     return card.table_schema is not None or card.decision is not None
+
+
+def find_booster_versions(model: Any) -> dict[str, str]:
+    """The packages of the libraries that wrote the boosters in a model, with their versions."""
+    from tiltyard.models.boosters.boosting_library import find_distribution  # noqa: PLC0415 - scikit-learn comes too
+    from tiltyard.models.boosters.stored_booster import StoredBooster  # noqa: PLC0415
+
+    boosters = [part for part in walk_objects(model) if isinstance(part, StoredBooster) and hasattr(part, "library_")]
+    return {find_distribution(booster.library_): booster.library_version_ for booster in boosters}
 
 
 def require_storable_types(pipeline: Pipeline, file: Path, trusted_types: tuple[str, ...], name: str) -> None:

@@ -31,6 +31,11 @@ TRUSTED_TYPES: tuple[str, ...] = (
     "tiltyard.models.ensemble.NaiveBayesConvolution",
     # Our own parts of dates: the last date of each column.
     "tiltyard.models.date_features.DateFeatures",
+    # Boosters of LightGBM, XGBoost and CatBoost: settings and the library's own document as bytes, which is checked
+    # (tiltyard.models.boosters.check_booster) before anything follows its numbers; and medians in place of gaps.
+    "tiltyard.models.boosters.estimators.BoosterClassifier",
+    "tiltyard.models.boosters.estimators.BoosterRegressor",
+    "tiltyard.models.boosters.gap_filling.UnlearnedGapFiller",
     # The same types under the names of earlier builds (tiltyard.models.stored_names).
     "tiltyard.models.vectoriser.FastTfidfVectorizer",
     "tiltyard.models.text_terms.Terms",

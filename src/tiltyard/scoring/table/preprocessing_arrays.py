@@ -20,6 +20,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
+from tiltyard.models.boosters.gap_filling import UnlearnedGapFiller
 from tiltyard.models.date_features import PARTS, DateFeatures
 from tiltyard.scoring.scorer import NotCompilableError
 from tiltyard.scoring.table.columns import InputColumn, InputColumns
@@ -233,6 +234,9 @@ def _prepare_numbers(steps: Sequence[Any], features: list[_Feature]) -> list[_Fe
     steps = [step for step in steps if step not in ("passthrough", None)]
     if steps and type(steps[0]) is SimpleImputer:
         features = _fold_imputer(steps.pop(0), features)
+    if steps and type(steps[0]) is UnlearnedGapFiller:
+        for feature, fill in zip(features, steps.pop(0).fill_.tolist(), strict=True):
+            feature.fill = fill
     if steps and type(steps[0]) is StandardScaler:
         _fold_scaler(steps.pop(0), features)
     if steps:
