@@ -20,7 +20,7 @@ from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import Pipeline
 
 from tests.models.corpus import reviews, texts
-from tiltyard.errors import UsageError
+from tiltyard.errors import MissingExtraError, UsageError
 from tiltyard.models import CANDIDATES, Candidate, Choice, FloatRange, IntegerRange, get_candidate, select_candidates
 from tiltyard.models.nb_svm import log_count_ratios
 from tiltyard.models.recipes.text import TEXT
@@ -346,3 +346,23 @@ def test_a_space_that_cannot_be_searched_is_refused_before_any_work(project: Pat
         own(project)
     assert caught.value.code == "candidate.space"
     assert "tiltyard.models.search_space" in caught.value.next_step
+
+
+@pytest.mark.parametrize("library", ["lightgbm", "xgboost", "catboost"])
+def test_a_booster_whose_library_is_missing_names_the_extra(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each library is optional on its own: what is missing is named with what to install, before any row is read."""
+    monkeypatch.setitem(sys.modules, library, None)  # as Python notes a module that cannot be imported
+    for task in ("tabular-classification", "tabular-regression"):
+        with pytest.raises(MissingExtraError) as error:
+            select_candidates((library,), task)
+        assert error.value.next_step == "Install them with: pip install 'tiltyard[boosting]'"
+    others = {"lightgbm", "xgboost", "catboost"} - {library}
+    assert [get_candidate(name, "tabular-classification").name for name in sorted(others)] == sorted(others)
+
+
+def test_a_recipe_of_labels_has_its_recipe_of_numbers() -> None:
+    """A name of labels means, in a project of numbers, the same recipe of numbers, where there is one."""
+    assert get_candidate("lightgbm", "tabular-regression").name == "lightgbm-regressor"
+    assert get_candidate("gradient-boosting", "tabular-regression").name == "gradient-boosting-regressor"
+    with pytest.raises(UsageError, match="is for tabular-classification"):
+        get_candidate("logreg", "tabular-regression")

@@ -11,7 +11,7 @@ from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from tiltyard.errors import UsageError
-from tiltyard.models.boosters.boosting_library import import_library
+from tiltyard.models.boosters.libraries.boosting_library import import_library
 from tiltyard.models.custom_candidates import custom_builder, custom_space, is_custom
 from tiltyard.models.recipes.boosting import BOOSTER_REGRESSORS, BOOSTERS
 from tiltyard.models.recipes.tabular import REGRESSOR, TABLE_REGRESSORS, TABULAR

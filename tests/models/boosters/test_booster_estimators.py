@@ -12,9 +12,9 @@ import scipy.sparse
 from sklearn.base import clone
 
 from tests.models.boosters.rows import LIBRARIES, make_labels, make_numbers, make_table
-from tiltyard.models.boosters.boosting_library import FitRows
 from tiltyard.models.boosters.early_stopping import USUAL_ROUNDS, assign_folds
 from tiltyard.models.boosters.estimators import BoosterClassifier, BoosterRegressor
+from tiltyard.models.boosters.libraries.boosting_library import FitRows
 
 LABELS: dict[str, Any] = {
     "words": np.array(["no", "yes"], dtype=object),

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tiltyard.errors import ArtifactError
-from tiltyard.models.boosters.boosting_library import TITLES, digest_document
+from tiltyard.models.boosters.libraries.boosting_library import TITLES, digest_document
 from tiltyard.models.boosters.raw_trees import UnreadableTreesError
 from tiltyard.models.boosters.read_ensemble import read_ensemble
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tiltyard.models.boosters.boosting_library import BoostingLibrary, BoostingPlan, FitRows
+from tiltyard.models.boosters.libraries.boosting_library import BoostingLibrary, BoostingPlan, FitRows
 
 FEWEST_ROWS = 20
 """Below so many rows, what is best on a fold is chance."""

@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils.class_weight import compute_sample_weight
 
-from tiltyard.models.boosters.boosting_library import TITLES, BoostingPlan, FitRows, find_library
 from tiltyard.models.boosters.category_tables import learn_columns
 from tiltyard.models.boosters.early_stopping import choose_rounds
+from tiltyard.models.boosters.libraries.boosting_library import TITLES, BoostingPlan, FitRows, find_library
 from tiltyard.models.boosters.stored_booster import StoredBooster
 
 Floats = NDArray[np.float64]

@@ -13,8 +13,8 @@ from sklearn.base import is_classifier
 from sklearn.pipeline import Pipeline
 
 from tiltyard.errors import UsageError
-from tiltyard.models.boosters.boosting_library import TITLES
 from tiltyard.models.boosters.estimators import BoosterClassifier, BoosterRegressor
+from tiltyard.models.boosters.libraries.boosting_library import TITLES
 
 _KNOWN = {
     "lightgbm": ("LGBMClassifier", "LGBMRegressor"),

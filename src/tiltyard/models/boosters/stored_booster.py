@@ -16,7 +16,9 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from tiltyard.errors import ArtifactError
-from tiltyard.models.boosters.boosting_library import (
+from tiltyard.models.boosters.category_tables import LearnedColumns, encode_columns, read_matrix
+from tiltyard.models.boosters.check_booster import check_booster
+from tiltyard.models.boosters.libraries.boosting_library import (
     TITLES,
     BoosterDocument,
     Floats,
@@ -25,8 +27,6 @@ from tiltyard.models.boosters.boosting_library import (
     find_library,
     library_version,
 )
-from tiltyard.models.boosters.category_tables import LearnedColumns, encode_columns, read_matrix
-from tiltyard.models.boosters.check_booster import check_booster
 
 _LOADING = threading.Lock()
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from sklearn.pipeline import Pipeline
 
-from tiltyard.models.boosters.boosting_library import TITLES
 from tiltyard.models.boosters.estimators import BoosterClassifier, BoosterRegressor
+from tiltyard.models.boosters.libraries.boosting_library import TITLES
 from tiltyard.models.preprocessing import CATEGORIES, RAREST_CATEGORY, booster_preprocessor
 from tiltyard.models.recipes.tabular import REGRESSOR
 from tiltyard.models.search_space import FloatRange, IntegerRange, Range, Space

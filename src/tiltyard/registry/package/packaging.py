@@ -297,7 +297,7 @@ def _reads_by_tiltyard(card: VersionCard) -> bool:
 
 def find_booster_versions(model: Any) -> dict[str, str]:
     """The packages of the libraries that wrote the boosters in a model, with their versions."""
-    from tiltyard.models.boosters.boosting_library import find_distribution  # noqa: PLC0415 - scikit-learn comes too
+    from tiltyard.models.boosters.libraries.boosting_library import find_distribution  # noqa: PLC0415 - scikit-learn comes too
     from tiltyard.models.boosters.stored_booster import StoredBooster  # noqa: PLC0415
 
     boosters = [part for part in walk_objects(model) if isinstance(part, StoredBooster) and hasattr(part, "library_")]

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tiltyard.models.boosters.boosting_library import BoosterDocument, BoostingPlan, FitRows, Floats, Predict
+from tiltyard.models.boosters.libraries.boosting_library import BoosterDocument, BoostingPlan, FitRows, Floats, Predict
 
 # A name with a space in it makes early stopping fail (XGBoost 3.2).
 _WATCHED = "held_out"

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from tiltyard.models.boosters.boosting_library import BoosterDocument, BoostingPlan, FitRows, Floats, Predict
+from tiltyard.models.boosters.libraries.boosting_library import BoosterDocument, BoostingPlan, FitRows, Floats, Predict
 
 # CatBoost refuses a gap in a category, so it becomes one more category.
 _GAP = -1

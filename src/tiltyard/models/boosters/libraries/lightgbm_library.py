@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tiltyard.models.boosters.boosting_library import BoosterDocument, BoostingPlan, FitRows, Floats, Predict
+from tiltyard.models.boosters.libraries.boosting_library import BoosterDocument, BoostingPlan, FitRows, Floats, Predict
 
 _QUIET = {"verbosity": -1}
 

@@ -124,7 +124,7 @@ def find_library(name: str) -> BoostingLibrary:
     if name not in TITLES:
         raise ValueError(f"library is {name!r}: it is one of {', '.join(TITLES)}.{nearest(name, TITLES)}")
     import_library(name)
-    module = importlib.import_module(f"tiltyard.models.boosters.{name}_library")
+    module = importlib.import_module(f"tiltyard.models.boosters.libraries.{name}_library")
     found: BoostingLibrary = module.LIBRARY
     return found
 

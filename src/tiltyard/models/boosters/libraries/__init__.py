@@ -1,0 +1,1 @@
+"""What the estimators need of LightGBM, XGBoost and CatBoost."""
