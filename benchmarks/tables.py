@@ -21,6 +21,7 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ from tiltyard.models import CANDIDATES, Candidate
 from tiltyard.tasks import find_task, predicts_numbers
 
 FOLDS = 5
+SKLEARN = ("iris", "wine", "breast_cancer", "digits")
 CLASSIFIERS = ("gradient-boosting", "random-forest", "logreg", "lightgbm", "xgboost", "catboost")
 REGRESSORS = (
     *("gradient-boosting-regressor", "random-forest-regressor", "ridge"),
@@ -234,10 +236,11 @@ def format_result(found: Result) -> str:
 def list_tables(folder: Path | None) -> list[PublicTable]:
     """The tables that packages ship, and with a folder those in it."""
     tables = [
-        *(PublicTable(name, False, lambda name=name: read_sklearn(name)) for name in ("iris", "wine")),
-        *(PublicTable(name, False, lambda name=name: read_sklearn(name)) for name in ("breast_cancer", "digits")),
-        *(PublicTable(name, False, lambda name=name: read_river(name)) for name in ("Phishing", "Bananas")),
-        PublicTable("ImageSegments", False, lambda: read_river("ImageSegments")),
+        *(
+            PublicTable(name, False, partial(read_sklearn, name))
+            for name in ("iris", "wine", "breast_cancer", "digits")
+        ),
+        *(PublicTable(name, False, partial(read_river, name)) for name in ("Phishing", "Bananas", "ImageSegments")),
         PublicTable("fair", False, read_fair),
         PublicTable("anes96", False, read_anes),
         PublicTable("diabetes", True, lambda: read_sklearn("diabetes")),

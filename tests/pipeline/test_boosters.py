@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import mlflow
 import numpy as np
-import pandas as pd
 import pytest
 from lightgbm import LGBMClassifier
 from xgboost import XGBClassifier, XGBRegressor
@@ -92,11 +92,8 @@ def test_the_stored_booster_predicts_what_was_evaluated(sizes: ProjectEnv, champ
     split = champion.trial.split.test
     expected = champion.trial.class_predictions
     columns = list(package.manifest.columns)
-    rows = [
-        {name: None if pd.isna(value) else value for name, value in row.items()}
-        for row in split.inputs[columns].head(30).to_dict("records")
-    ]
-    rows = [{**row, "seen": None if row["seen"] is None else row["seen"].isoformat()} for row in rows]
+    texts = split.inputs[columns].head(30).to_json(orient="records", date_format="iso")
+    rows = json.loads(texts)
     scorer = make_scorer(package)
     order = [scorer.classes.index(label) for label in champion.trial.model.classes]
     found = np.asarray(scorer.score(rows).probabilities)[:, order]

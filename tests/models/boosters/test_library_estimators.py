@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from catboost import CatBoostClassifier, CatBoostRegressor
 from lightgbm import LGBMClassifier, LGBMRanker, LGBMRegressor
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
@@ -112,3 +113,24 @@ def test_what_cannot_be_stored_is_refused_before_the_training(what: str) -> None
     with pytest.raises(UsageError, match=message) as raised:
         replace_boosters(make())
     assert raised.value.code == "model.booster"
+
+
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+@pytest.mark.parametrize(
+    ("make", "set_to"),
+    [
+        (lambda: LGBMClassifier(verbosity=-1), {"n_estimators": 7, "num_leaves": 4, "reg_alpha": 0.5}),
+        (XGBClassifier, {"n_estimators": 7, "max_depth": 2, "gamma": 0.5}),
+        (lambda: CatBoostClassifier(**QUIET), {"iterations": 7, "depth": 2, "l2_leaf_reg": 9.0}),
+    ],
+    ids=["lightgbm", "xgboost", "catboost"],
+)
+def test_a_search_sets_parameters_by_the_librarys_names(make: Callable[[], Any], set_to: dict[str, Any]) -> None:
+    """A parameter that a search sets, given by the recipe or not, is that of the fitted booster."""
+    features, codes, _ = _rows()
+    known = replace_boosters(make()).get_params()
+    assert set(set_to) <= set(known)
+    ours = clone(replace_boosters(make())).set_params(**set_to).fit(features, codes)
+    theirs = make().set_params(**set_to).fit(features, codes)
+    assert ours.n_iter_ == 7
+    np.testing.assert_allclose(ours.predict_proba(features), theirs.predict_proba(features), atol=1e-6)

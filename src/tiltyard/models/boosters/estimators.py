@@ -25,6 +25,19 @@ _SETTINGS = (
 )
 
 
+# A library's names of what ours have a parameter for: rounds, rounds without gain, the seed, the threads.
+ROUNDS = ("n_estimators", "iterations", "num_boost_round", "num_trees", "num_iterations")
+PATIENCE = ("early_stopping_rounds", "early_stopping_round", "n_iter_no_change", "od_wait")
+SEEDS = ("random_state", "random_seed", "seed")
+THREADS = ("n_jobs", "num_threads", "nthread", "thread_count")
+_OURS = {
+    **dict.fromkeys(ROUNDS, "max_iter"),
+    **dict.fromkeys(PATIENCE, "n_iter_no_change"),
+    **dict.fromkeys(SEEDS, "random_state"),
+    **dict.fromkeys(THREADS, "n_jobs"),
+}
+
+
 class _FittedBooster(StoredBooster):
     """Parameters that are None are left to the library; one that it does not have is refused.
 
@@ -42,7 +55,8 @@ class _FittedBooster(StoredBooster):
         subsample: share of the rows that a tree is fitted on.
         one_hot_max_size: of CatBoost, up to so many categories are split one by one; more become target statistics.
         class_weight: of a classifier, weights by label, or ``balanced``.
-        settings: more parameters of the library, by its own names; they go before those above.
+        settings: more parameters of the library, by its own names; they go before those above. Where it is given,
+            ``get_params`` and ``set_params`` know its names too; one that is None is left to the library.
         random_state: of everything random.
         n_jobs: threads that fit.
     """
@@ -90,6 +104,25 @@ class _FittedBooster(StoredBooster):
         self.random_state = random_state
         self.n_jobs = n_jobs
 
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The parameters; with ``deep`` those in ``settings`` too, by the library's own names."""
+        own: dict[str, Any] = super().get_params(deep)
+        if not deep or self.settings is None:
+            return own
+        return {**own, **{name: own[ours] for name, ours in _OURS.items()}, **self.settings}
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters by our names or, where there are ``settings``, by the library's own."""
+        if self.settings is None or "settings" in params:
+            return super().set_params(**params)  # type: ignore[no-any-return]
+        inner = {name: value for name, value in params.items() if name in self.settings}
+        outer = {_OURS.get(name, name): value for name, value in params.items() if name not in inner}
+        if any(name in PATIENCE for name in params):
+            outer["early_stopping"] = outer["n_iter_no_change"] is not None
+        super().set_params(**outer)
+        self.settings = {**self.settings, **inner}
+        return self
+
     def _fit_target(self, X: Any, target: Floats, classes: int, weights: Floats | None) -> None:
         library = find_library(self.library)
         reading = learn_columns(X, self.categorical)
@@ -113,7 +146,8 @@ class _FittedBooster(StoredBooster):
         foreign = [name for name in given if name not in names]
         if foreign:
             raise ValueError(f"{TITLES[self.library]} has no {foreign[0]}; it has {', '.join(sorted(names))}")
-        return {**{names[name]: value for name, value in given.items()}, **(self.settings or {})}
+        settings = {name: value for name, value in (self.settings or {}).items() if value is not None}
+        return {**{names[name]: value for name, value in given.items()}, **settings}
 
 
 class BoosterClassifier(ClassifierMixin, _FittedBooster):  # type: ignore[misc]

@@ -6,6 +6,7 @@ fitted again. What is fitted is the same: the library gets the same settings.
 
 from __future__ import annotations
 
+import inspect
 import math
 from typing import Any
 
@@ -13,7 +14,14 @@ from sklearn.base import is_classifier
 from sklearn.pipeline import Pipeline
 
 from tiltyard.errors import UsageError
-from tiltyard.models.boosters.estimators import BoosterClassifier, BoosterRegressor
+from tiltyard.models.boosters.estimators import (
+    PATIENCE,
+    ROUNDS,
+    SEEDS,
+    THREADS,
+    BoosterClassifier,
+    BoosterRegressor,
+)
 from tiltyard.models.boosters.libraries.boosting_library import TITLES
 
 _KNOWN = {
@@ -21,11 +29,6 @@ _KNOWN = {
     "xgboost": ("XGBClassifier", "XGBRegressor"),
     "catboost": ("CatBoostClassifier", "CatBoostRegressor"),
 }
-# Names of one thing: how many rounds, after how many without gain fitting ends, the seed, the threads.
-_ROUNDS = ("n_estimators", "iterations", "num_boost_round", "num_trees", "num_iterations")
-_PATIENCE = ("early_stopping_rounds", "early_stopping_round", "n_iter_no_change", "od_wait")
-_SEEDS = ("random_state", "random_seed", "seed")
-_THREADS = ("n_jobs", "num_threads", "nthread", "thread_count")
 # What is said about a fit, and what it leaves on the disk, is none of the model's.
 _OUTPUT = (
     *("verbose", "verbosity", "silent", "logging_level", "metric_period", "verbose_eval", "importance_type"),
@@ -33,6 +36,7 @@ _OUTPUT = (
 )
 # XGBoost's word for what ours find out.
 _OF_FRAMES = ("enable_categorical", "feature_types")
+_ELSEWHERE = ("missing", "callbacks", *ROUNDS, *PATIENCE, *SEEDS, *THREADS)
 _USUAL_ROUNDS = {"lightgbm": 100, "xgboost": 100, "catboost": 1000}
 # What follows from the labels.
 _BY_LABELS = ("binary:logistic", "multi:softprob", "multi:softmax", "binary", "multiclass", "Logloss", "MultiClass")
@@ -63,13 +67,14 @@ def _replace_booster(estimator: Any, library: str) -> BoosterClassifier | Booste
     if kind not in _KNOWN[library]:
         raise _booster_error(estimator, f"is not one of {' and '.join(_KNOWN[library])}")
     given = {name: value for name, value in estimator.get_params().items() if value is not None}
+    unset = dict.fromkeys(_list_parameters(estimator))
     functions = [name for name, value in given.items() if callable(value) or name == "callbacks"]
     if functions:
         raise _booster_error(estimator, f"has a function for {functions[0]}, which cannot be stored")
     _refuse_marker(estimator, given)
-    rounds = _pop_first(given, _ROUNDS, _USUAL_ROUNDS[library])
-    patience = _pop_first(given, _PATIENCE, None)
-    seed, threads = _pop_first(given, _SEEDS, None), _pop_first(given, _THREADS, 1)
+    rounds = _pop_first(given, ROUNDS, _USUAL_ROUNDS[library])
+    patience = _pop_first(given, PATIENCE, None)
+    seed, threads = _pop_first(given, SEEDS, None), _pop_first(given, THREADS, 1)
     shared: dict[str, Any] = {
         "library": library,
         "max_iter": rounds,
@@ -78,9 +83,10 @@ def _replace_booster(estimator: Any, library: str) -> BoosterClassifier | Booste
         "n_jobs": max(1, int(threads)),
         **({} if patience is None else {"n_iter_no_change": int(patience)}),
     }
-    settings = _drop(given)
+    # Those that are not set too: a search may name them.
+    settings = {**_drop(unset), **_drop(given)}
     if library == "catboost":
-        shared["categorical"] = tuple(settings.pop("cat_features", ()))
+        shared["categorical"] = tuple(settings.pop("cat_features", None) or ())
     if is_classifier(estimator):
         if library == "lightgbm":
             shared["class_weight"] = settings.pop("class_weight", None)
@@ -95,12 +101,20 @@ def _refuse_marker(estimator: Any, given: dict[str, Any]) -> None:
         raise _booster_error(estimator, f"takes {missing!r} for a gap, which XGBoost does not store")
 
 
+def _list_parameters(estimator: Any) -> list[str]:
+    """All parameters that its class names: CatBoost reports only those that are set."""
+    named = inspect.signature(type(estimator).__init__).parameters.values()
+    return [one.name for one in named if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)][1:] + list(
+        estimator.get_params()
+    )
+
+
 def _drop(given: dict[str, Any]) -> dict[str, Any]:
     """The settings without what is said of a fit, and without an objective that follows from the labels."""
     return {
         name: value
         for name, value in given.items()
-        if name not in (*_OUTPUT, *_OF_FRAMES)
+        if name not in (*_OUTPUT, *_OF_FRAMES, *_ELSEWHERE)
         and not (name in ("objective", "loss_function") and isinstance(value, str) and value in _BY_LABELS)
     }
 
