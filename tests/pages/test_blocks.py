@@ -73,7 +73,7 @@ def test_every_named_test_exists(named: str) -> None:
 def test_every_command_is_one_that_its_program_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every command of every block is read by the real program: its commands, options, and the kinds of values."""
     write_files(tmp_path)
-    for name in ("labels.csv", "FILE", "tumours.csv"):
+    for name in ("labels.csv", "FILE", "tumours.csv", "churn.skops", "customers.csv", "training.csv"):
         (tmp_path / name).write_text("key,label\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     faults = {

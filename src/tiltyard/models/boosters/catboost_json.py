@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tiltyard.formatting import format_count
 from tiltyard.models.boosters.raw_trees import (
     GAP_LEFT,
     GAP_RIGHT,
@@ -175,7 +176,11 @@ def _read_oblivious(tree: Any, outputs: int, features: _Features) -> RawTrees:
     leaves = 1 << depth
     values = _values(tree, "leaf_values")
     if len(values) != leaves * outputs:
-        refuse(_WHERE, f"has a tree of depth {depth} with {len(values)} leaf values for {outputs} outputs")
+        refuse(
+            _WHERE,
+            f"has a tree of depth {depth} with {format_count(len(values), 'leaf value')} for "
+            f"{format_count(outputs, 'output')}",
+        )
     inner = leaves - 1
     level = np.repeat(np.arange(depth), 1 << np.arange(depth))
     queried = np.array(splits, np.float64).reshape(depth, 4)[level]

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tiltyard.formatting import format_count
 from tiltyard.models.boosters.raw_trees import (
     GAP_IS_ZERO,
     GAP_LEFT,
@@ -59,10 +60,17 @@ def read_lightgbm(document: bytes) -> TreeEnsemble:
     names = tuple(head.get("feature_names", "").split())
     if _whole(head, "max_feature_idx") + 1 != len(names):
         refuse(
-            _WHERE, f"names {len(names)} features and has the largest {head['max_feature_idx']}", features=len(names)
+            _WHERE,
+            f"names {format_count(len(names), 'feature')} and has the largest {head['max_feature_idx']}",
+            features=len(names),
         )
     if not trees or len(trees) % outputs:
-        refuse(_WHERE, f"has {len(trees)} trees for {outputs} outputs", trees=len(trees), outputs=outputs)
+        refuse(
+            _WHERE,
+            f"has {format_count(len(trees), 'tree')} for {format_count(outputs, 'output')}",
+            trees=len(trees),
+            outputs=outputs,
+        )
     link, steepness = _read_objective(head, outputs)
     raw = join_trees("lightgbm", [_read_tree(tree, number, len(names)) for number, tree in enumerate(trees)])
     divisor = float(len(trees) // outputs) if "average_output" in head else 1.0
@@ -240,5 +248,5 @@ def _numbers(pairs: dict[str, str], name: str, count: int | None, kind: type) ->
     except (ValueError, OverflowError):
         refuse(_WHERE, f"has no numbers in {name!r}: {text[:60]!r}", field=name, value=text[:60])
     if count is not None and len(found) != count:
-        refuse(_WHERE, f"has {len(found)} numbers in {name!r} in place of {count}", field=name)
+        refuse(_WHERE, f"has {format_count(len(found), 'number')} in {name!r} in place of {count}", field=name)
     return found

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tiltyard.formatting import format_count
 from tiltyard.models.boosters.raw_trees import (
     GAP_LEFT,
     GAP_RIGHT,
@@ -64,7 +65,9 @@ def read_xgboost(document: bytes) -> TreeEnsemble:
     parts = [_read_tree(tree, number, features) for number, tree in enumerate(trees)]
     names = tuple(str(name) for name in learner.get("feature_names") or ()) or tuple(f"f{k}" for k in range(features))
     if len(names) != features:
-        refuse(_WHERE, f"names {len(names)} features and says that there are {features}", features=features)
+        refuse(
+            _WHERE, f"names {format_count(len(names), 'feature')} and says that there are {features}", features=features
+        )
     name = _get(learner, str, "objective", "name")
     if name not in _LINKS:
         raise UnreadableTreesError(f"its objective {name!r} has no link that is known here")
@@ -94,7 +97,11 @@ def _read_base(text: str, outputs: int, link: Link) -> NDArray[np.float64]:
     except ValueError:
         refuse(_WHERE, f"has the base score {text[:60]!r}, not a number", field="base_score", value=text[:60])
     if len(given) not in (1, outputs):
-        refuse(_WHERE, f"has {len(given)} base scores for {outputs} outputs", field="base_score")
+        refuse(
+            _WHERE,
+            f"has {format_count(len(given), 'base score')} for {format_count(outputs, 'output')}",
+            field="base_score",
+        )
     base = np.broadcast_to(given, outputs)
     bounded = (base > 0) & (base < 1 if link == "sigmoid" else True)
     if link in ("sigmoid", "exponential") and not bounded.all():

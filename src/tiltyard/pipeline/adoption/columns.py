@@ -190,7 +190,7 @@ def _list_inputs(
     if found.width is not None and len(names) != found.width:
         raise DataError(
             f"The {found.kind} was fitted on {format_count(found.width, 'column')} without names, and the rows have "
-            f"{len(names)} besides the label '{label}': {join_names(names)}.",
+            f"{format_count(len(names), 'column')} besides the label '{label}': {join_names(names)}.",
             next_step="Give rows with its columns in their order and the label, and no others.",
             code="data.column-missing",
         )
