@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from tiltyard.arguments import check_text
 from tiltyard.errors import UsageError
 
 CHAMPION = "champion"
@@ -26,6 +27,7 @@ def alias_of_stage(stage: str) -> str:
     Raises:
         UsageError: there is no such stage.
     """
+    check_text(stage, "stage")
     alias = _ALIASES.get(stage.strip().lower())
     if alias is None:
         raise UsageError(
@@ -39,4 +41,5 @@ def alias_of_stage(stage: str) -> str:
 
 def alias_of(name: str) -> str:
     """The alias that a name means: a stage name in any case stands for its alias; any other name is an alias."""
+    check_text(name, "stage")
     return _ALIASES.get(name.strip().lower(), name)

@@ -9,12 +9,23 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
+from tiltyard.arguments import (
+    OPTIONAL_TEXT,
+    allow_none,
+    check_arguments,
+    check_hours,
+    check_key,
+    check_mapping,
+    check_number,
+    check_numbers,
+    check_version,
+)
 from tiltyard.data.conform.labels import LabelCodec, is_label_gap
 from tiltyard.drift import DriftRequest, PredictionSource
 from tiltyard.drift.profiles import FILE as PROFILE
 from tiltyard.drift.recent_window import RecentWindow
 from tiltyard.drift.result_types import DriftDetection
-from tiltyard.errors import InputError, NotFoundError, ProjectError, UsageError
+from tiltyard.errors import InputError, NotFoundError, ProjectError
 from tiltyard.jsonable import to_json_object, to_jsonable
 from tiltyard.ledger import Ledger, Prediction, new_id
 from tiltyard.ledger.label_intake import ReportedLabel, check_labels, normalise_key
@@ -67,6 +78,7 @@ class ModelMonitor(LedgerClient):
         ProjectError: no name was given and there is no project file, or it cannot be used.
     """
 
+    @check_arguments(model_name=OPTIONAL_TEXT)
     def __init__(
         self, model_name: str | None = None, *, ledger: Ledger | None = None, registry: Registry | None = None
     ) -> None:
@@ -79,6 +91,9 @@ class ModelMonitor(LedgerClient):
         self.model_name = project.model_name if project else str(model_name)
         self._registry = registry
 
+    @check_arguments(
+        model_version=allow_none(check_version), probabilities=allow_none(check_numbers), key=allow_none(check_key)
+    )
     def log_prediction(  # noqa: PLR0913 - the requirements' four, and the other fields of a prediction
         self,
         prediction: Any,
@@ -216,6 +231,7 @@ class ModelMonitor(LedgerClient):
         }
         return cast(PerformanceMetrics, show_as(f"Performance of {self.model_name}", to_jsonable(content)))
 
+    @check_arguments(baseline_metrics=check_mapping, degradation_threshold=check_number)
     def detect_performance_degradation(
         self,
         baseline_metrics: Mapping[str, float],
@@ -255,6 +271,7 @@ class ModelMonitor(LedgerClient):
         }
         return cast(DegradationReport, show_as(f"Degradation of {self.model_name}", to_jsonable(content)))
 
+    @check_arguments(drift_threshold=allow_none(check_number))
     def detect_data_drift(
         self,
         reference_data: Any = None,
@@ -356,8 +373,7 @@ def _find_project(*, required: bool) -> Project | None:
 
 
 def _window_until_now(hours: float) -> tuple[datetime, datetime]:
-    if not hours > 0:
-        raise UsageError(f"hours = {hours} is not a positive number.", next_step="Give a positive number, such as 24.")
+    check_hours(hours, "hours")
     # The end is exclusive: include what was recorded in this microsecond.
     until = datetime.now(UTC) + timedelta(microseconds=1)
     return until - timedelta(hours=hours), until

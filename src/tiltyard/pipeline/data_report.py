@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from tiltyard.data.conform.table_like import read_table_like
 from tiltyard.data.inference.infer_columns import infer_columns
 from tiltyard.errors import DataError
 from tiltyard.pipeline.mlops_results import DataValidationResult
@@ -32,7 +33,9 @@ def report_data(
     Raises:
         DataError: no column looks like a label, or the sides have different columns.
     """
-    train_data, test_data = sides
+    train_data, test_data = (
+        read_table_like(side, f"{name}_data") for side, name in zip(sides, ("train", "test"), strict=True)
+    )
     guess = infer_columns(train_data, label=label, text=text)
     validator = DataValidator(limits=limits, numbers=predicts_numbers(guess.task))
     missing = [str(name) for name in train_data.columns if name not in test_data.columns]

@@ -10,6 +10,16 @@ from typing import Any
 import pandas as pd
 
 from tiltyard.aliases import CHAMPION, alias_of_stage
+from tiltyard.arguments import (
+    OPTIONAL_TEXT,
+    allow_none,
+    check_arguments,
+    check_flag,
+    check_mapping,
+    check_text,
+    check_version,
+    check_word,
+)
 from tiltyard.closing import ClosedByWith
 from tiltyard.data import Dataset
 from tiltyard.data.loading import read_dataset
@@ -77,6 +87,7 @@ class MLOpsPipeline(ClosedByWith):
     Use it in a ``with`` block, or close it, when it is not kept for the life of the process.
     """
 
+    @check_arguments(experiment_name=check_text, model_name=check_text)
     def __init__(
         self, experiment_name: str, model_name: str, *, project: Project | None = None, settings: Settings | None = None
     ) -> None:
@@ -100,6 +111,7 @@ class MLOpsPipeline(ClosedByWith):
             self._ledger = open_ledger(self._settings)
         return self._ledger
 
+    @check_arguments(label=OPTIONAL_TEXT, text=OPTIONAL_TEXT)
     def validate_and_track_data(
         self, train_data: pd.DataFrame, test_data: pd.DataFrame, *, label: str | None = None, text: str | None = None
     ) -> DataValidationResult:
@@ -123,6 +135,7 @@ class MLOpsPipeline(ClosedByWith):
         found = report_data(self.tracker, limits, (train_data, test_data), label, text)
         return show_as("Checked data", found)
 
+    @check_arguments(model_params=allow_none(check_mapping), register_model=check_flag, force=check_flag)
     def train_and_track_model(  # noqa: PLR0913 - the requirements' own
         self,
         model: Any,
@@ -189,6 +202,7 @@ class MLOpsPipeline(ClosedByWith):
         info = register_version(workspace, project, trial, recorded, validation, {}) if register_model else None
         return show_as(f"Training of {self.model_name}", _describe_training(trial, recorded, validation, info))
 
+    @check_arguments(model_version=check_version, stage=check_text, reason=check_word, force=check_flag)
     def promote_model(
         self,
         model_version: str | int = "1",

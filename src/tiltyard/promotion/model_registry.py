@@ -8,6 +8,16 @@ from datetime import UTC, datetime
 
 from tiltyard import wiring
 from tiltyard.aliases import STAGES, alias_of_stage
+from tiltyard.arguments import (
+    OPTIONAL_TEXT,
+    allow_none,
+    check_arguments,
+    check_mapping,
+    check_numbers,
+    check_text,
+    check_version,
+    check_word,
+)
 from tiltyard.errors import UsageError
 from tiltyard.project import Project
 from tiltyard.promotion.context import NO_DESTINATIONS, Workspace, build_workspace
@@ -46,6 +56,14 @@ class ModelRegistry(MlflowRegistry):
         super().__init__(tracking_uri=tracking_uri, registry_uri=registry_uri, settings=settings)
         self._alerts = project.alerts if project is not None else NO_DESTINATIONS
 
+    @check_arguments(
+        model_uri=check_text,
+        name=check_text,
+        description=check_word,
+        tags=allow_none(check_mapping),
+        metrics=allow_none(check_numbers),
+        run_id=OPTIONAL_TEXT,
+    )
     def register_model(
         self,
         model_uri: str,
@@ -96,6 +114,7 @@ class ModelRegistry(MlflowRegistry):
         with self._open_workspace() as workspace:
             remove_alias(workspace, name, alias=alias, reason=reason or "removed by ModelRegistry.delete_alias")
 
+    @check_arguments(name=check_text, version=check_version, stage=allow_none(check_word), reason=check_word)
     def promote_model(self, name: str, version: str | int, stage: str | None, *, reason: str = "") -> VersionInfo:
         """Move a version to a stage, in the words of MLflow's deprecated stages, and record the decision.
 

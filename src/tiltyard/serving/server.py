@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tiltyard.aliases import alias_of
+from tiltyard.arguments import check_arguments, check_text
 from tiltyard.ledger.ports import Ledger
 from tiltyard.processes.worker_identity import WorkerIdentity
 from tiltyard.project import Project, ServingSection, find_project_of
@@ -66,6 +67,7 @@ class ModelServer:
         insecure_open: whether it may listen beyond loopback without API keys.
     """
 
+    @check_arguments(model_name=check_text, model_stage=check_text)
     def __init__(  # noqa: PLR0913 - the requirements' arguments, and more by name
         self,
         model_name: str,

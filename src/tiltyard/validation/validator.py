@@ -9,6 +9,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tiltyard.arguments import (
+    allow_none,
+    check_arguments,
+    check_flag,
+    check_mapping,
+    check_pair,
+    check_text,
+    check_word,
+)
 from tiltyard.data.columns import Roles, Table
 from tiltyard.data.conform.gaps import list_gap_decisions
 from tiltyard.data.conform.rules import USUAL_RULES, ReadingRules
@@ -55,6 +64,9 @@ class DataValidator:
         self._numbers = numbers if project is None else predicts_numbers(project.task)
         self._reports: dict[str, ValidationReport] = {}
 
+    @check_arguments(
+        name=check_text, label=allow_none(check_word), text=allow_none(check_word), schema=allow_none(check_mapping)
+    )
     def validate_dataset(
         self,
         df: Any,
@@ -105,6 +117,7 @@ class DataValidator:
         Raises:
             NotFoundError: no dataset of that name was.
         """
+        check_text(name, "name")
         if name not in self._reports:
             raise NotFoundError(
                 f"No dataset '{name}' has been validated here.{nearest(name, self._reports)}",
@@ -124,6 +137,7 @@ class DataValidator:
         """
         return self.report(name).quality_score
 
+    @check_arguments(groups=allow_none(check_pair), adversarial=check_flag)
     def validate_train_test_split(
         self,
         X_train: Any,
@@ -156,13 +170,14 @@ class DataValidator:
             measured = measure_split(*sides, adversarial, numbers=self._numbers)
         if groups is not None:
             train_groups, test_groups = (
-                key_groups(names, side) for names, side in zip(groups, (train, test), strict=True)
+                key_groups(pd.Series(names), side) for names, side in zip(groups, (train, test), strict=True)
             )
             rule = self._project.split if self._project else None
             wanted = None if rule is None or rule.by.startswith("column:") else rule.test
             measured["groups"] = measure_groups(train_groups, test_groups, wanted)
         return SplitReport(measured, self._limits)
 
+    @check_arguments(names=check_pair, adversarial=check_flag)
     def validate_drift(
         self,
         reference: Any,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from datetime import date
 from numbers import Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from tiltyard.arguments import describe_value
 from tiltyard.data.conform.labels import LabelCodec, is_label_gap
 from tiltyard.data.conform.table_like import read_table_like
 from tiltyard.data.number_labels import read_number, write_number
@@ -34,6 +36,13 @@ def read_logged_label(given: Any, classes: Sequence[str], field: str) -> str:
     if is_label_gap(label):
         raise InputError(
             f"{field} = {label!r} says nothing.", next_step="Give the label.", field=field, code="prediction.no-label"
+        )
+    if not isinstance(label, str | Real | np.generic | date):
+        raise InputError(
+            f"{field} is of type {type(label).__name__}, which is no label.",
+            next_step="Give the label itself: a text, a number or a boolean.",
+            field=field,
+            code="prediction.no-label",
         )
     codec = LabelCodec(tuple(classes))
     if classes and codec.find_class(label) is None:
@@ -261,7 +270,7 @@ def _read_number(given: Any, field: str) -> float:
         number = math.nan
     if not math.isfinite(number):
         raise InputError(
-            f"{field} = {value!r} is not a number.",
+            f"{field} is {describe_value(value)}, which is not a number.",
             next_step="Give a number, such as 0.87.",
             field=field,
             code=f"prediction.{field.partition('_')[0]}",

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from tiltyard import arguments
+from tiltyard.arguments import OPTIONAL_TEXT, check_arguments, check_text
 from tiltyard.data import Dataset
 from tiltyard.data.conform.table_like import read_table_like
 from tiltyard.data.content_hash import content_keys, fingerprint
@@ -26,6 +28,7 @@ from tiltyard.registry.foreign.model_card import foreign_model_card, key_trainin
 from tiltyard.registry.mlflow_backend.durable_writes import mlflow_writes, sync_artifacts
 from tiltyard.registry.mlflow_backend.mlflow_auth import export_credentials
 from tiltyard.registry.mlflow_backend.mlflow_client import open_client
+from tiltyard.registry.mlflow_backend.run_table import name_figures, tabulate_runs
 from tiltyard.registry.package.packaging import write_package
 from tiltyard.settings import Settings
 
@@ -58,6 +61,7 @@ class ExperimentTracker:
         artifact_location: where a new experiment keeps artifacts; default: the settings', or the server's choice.
     """
 
+    @check_arguments(experiment_name=check_text, tracking_uri=OPTIONAL_TEXT, artifact_location=OPTIONAL_TEXT)
     def __init__(
         self, experiment_name: str, *, tracking_uri: str | None = None, artifact_location: str | None = None
     ) -> None:
@@ -86,6 +90,7 @@ class ExperimentTracker:
                 code="experiment.deleted",
             )
 
+    @check_arguments(run_name=OPTIONAL_TEXT, tags=arguments.OPTIONAL_MAPPING)
     @contextmanager
     def start_run(self, run_name: str | None = None, tags: Mapping[str, str] | None = None) -> Iterator[ActiveRun]:
         """A run that ends with the block: finished, or failed with the error as a tag if the block raises."""
@@ -108,6 +113,7 @@ class ExperimentTracker:
         finally:
             self._active.run = outer
 
+    @check_arguments(params=arguments.check_mapping, run_id=OPTIONAL_TEXT)
     def log_params(self, params: Mapping[str, Any], run_id: str | None = None) -> None:
         """Log parameters, of the current run or of one that has ended; a value is written as text."""
         from mlflow.entities import Param  # noqa: PLC0415
@@ -117,20 +123,24 @@ class ExperimentTracker:
                 run_id or self._run.run_id, params=[Param(key, str(value)[:MAX_PARAM]) for key, value in params.items()]
             )
 
+    @check_arguments(key=check_text)
     def log_param(self, key: str, value: Any) -> None:
         """Log one parameter of the current run."""
         self.log_params({key: value})
 
+    @check_arguments(key=check_text, value=arguments.check_number)
     def log_metric(self, key: str, value: float, step: int = 0) -> None:
         """Log one metric of the current run, at a step where it is measured again and again."""
         self.log_metrics({key: value}, step)
 
+    @check_arguments(tags=arguments.check_mapping)
     def set_tags(self, tags: Mapping[str, Any]) -> None:
         """Set tags of the current run; a value is written as text."""
         with self._errors():
             for key, value in tags.items():
                 self._client.set_tag(self._run.run_id, key, str(value)[:MAX_PARAM])
 
+    @check_arguments(path=arguments.check_path)
     def log_artifact(self, path: str | Path, artifact_path: str | None = None) -> None:
         """Log a file, or a folder with all that is in it, as artifacts of the current run.
 
@@ -154,6 +164,7 @@ class ExperimentTracker:
             else:
                 self._client.log_artifact(self._run.run_id, str(local), artifact_path)
 
+    @check_arguments(metrics=arguments.check_numbers, step=arguments.check_count)
     def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
         """Log metrics; a name that MLflow does not accept is changed as ``make_metric_name`` says."""
         from mlflow.entities import Metric  # noqa: PLC0415
@@ -191,11 +202,13 @@ class ExperimentTracker:
         with self._errors():
             self._client.log_text(self._run.run_id, text, artifact_file)
 
+    @check_arguments(figure=arguments.check_figure, artifact_file=check_text)
     def log_figure(self, figure: Figure, artifact_file: str) -> None:
         """Log a matplotlib figure as a picture, by the file's ending."""
         with self._errors():
             self._client.log_figure(self._run.run_id, figure, artifact_file)
 
+    @check_arguments(y_true=arguments.check_list, y_pred=arguments.check_list)
     def log_confusion_matrix(self, y_true: Sequence[Any], y_pred: Sequence[Any]) -> None:
         """Log the confusion matrix as JSON and as a picture."""
         import numpy as np  # noqa: PLC0415
@@ -208,6 +221,7 @@ class ExperimentTracker:
         )
         self.log_figure(plot_confusion_matrix(found), "plots/confusion_matrix.png")
 
+    @check_arguments(context=check_text, name=OPTIONAL_TEXT)
     def log_dataset(self, dataset: Any, context: str = "training", *, name: str | None = None) -> None:
         """Log a dataset as an input of the run: source, size and our fingerprint as its digest.
 
@@ -288,6 +302,7 @@ class ExperimentTracker:
             self._client.log_outputs(self._run.run_id, [LoggedModelOutput(logged.model_id, step=0)])
             return f"models:/{logged.model_id}"
 
+    @check_arguments(filter_string=arguments.check_word, max_results=arguments.check_count)
     def search_runs(self, filter_string: str = "", max_results: int = 1000) -> pd.DataFrame:
         """Runs of the experiment as a data frame: one row a run, columns ``params.…``, ``metrics.…``, ``tags.…``.
 
@@ -307,19 +322,7 @@ class ExperimentTracker:
                     next_step="Such as: metrics.accuracy > 0.9 and params.model_type = 'RandomForestClassifier'",
                     code="run.filter",
                 ) from None
-        rows = [
-            {
-                "run_id": run.info.run_id,
-                "run_name": run.info.run_name,
-                "status": run.info.status,
-                "start_time": pd.Timestamp(run.info.start_time, unit="ms", tz="UTC"),
-                **{f"params.{key}": value for key, value in run.data.params.items()},
-                **{f"metrics.{key}": value for key, value in run.data.metrics.items()},
-                **{f"tags.{key}": value for key, value in run.data.tags.items() if not key.startswith("mlflow.")},
-            }
-            for run in runs
-        ]
-        return pd.DataFrame(rows, columns=None if rows else ["run_id", "run_name", "status", "start_time"])
+        return tabulate_runs(runs)
 
     def find_run(self, start: str) -> str:
         """The id of the experiment's run whose id begins so.
@@ -336,6 +339,7 @@ class ExperimentTracker:
             )
         return str(found[0])
 
+    @check_arguments(run_ids=arguments.check_texts)
     def compare_runs(self, run_ids: Sequence[str]) -> pd.DataFrame:
         """Parameters and metrics side by side: one row each, one column a run.
 
@@ -348,10 +352,7 @@ class ExperimentTracker:
         columns = {}
         for run_id in run_ids:
             data = self._find_data(run_id)
-            columns[run_id] = {
-                **{f"params.{key}": value for key, value in data.params.items()},
-                **{f"metrics.{key}": value for key, value in data.metrics.items()},
-            }
+            columns[run_id] = name_figures(data)
         return pd.DataFrame(columns).sort_index()
 
     def _find_data(self, run_id: str) -> Any:

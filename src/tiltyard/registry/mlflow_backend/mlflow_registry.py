@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tiltyard.aliases import CHAMPION, alias_of_stage
+from tiltyard.arguments import OPTIONAL_TEXT, allow_none, check_arguments, check_text, check_texts, check_version
 from tiltyard.errors import ArtifactError, NotFoundError, UsageError
 from tiltyard.formatting import join_names
 from tiltyard.registry.mlflow_backend.artifact_files import fetch_artifacts, read_artifact
@@ -210,6 +211,13 @@ class MlflowRegistry:
                 if not _is_missing(error):
                     raise
 
+    @check_arguments(
+        name=check_text,
+        stage=OPTIONAL_TEXT,
+        alias=OPTIONAL_TEXT,
+        version=allow_none(check_version),
+        trusted_types=check_texts,
+    )
     def load_model(
         self,
         name: str,
