@@ -78,7 +78,7 @@ def check_mapping(value: object, field: str) -> None:
     """Values by name, such as a dictionary.
 
     Raises:
-        UsageError: it is something else, or a name is no text.
+        UsageError: it is something else, or a name is not a text.
     """
     if not isinstance(value, Mapping):
         raise _refuse(value, field, "values by name", "a dictionary")
@@ -95,7 +95,7 @@ def check_numbers(value: object, field: str) -> None:
     """Numbers by name.
 
     Raises:
-        UsageError: it is something else; the message names the value that is no number.
+        UsageError: it is something else; the message names the value that is not a number.
     """
     check_mapping(value, field)
     for name, one in value.items() if isinstance(value, Mapping) else ():

@@ -39,7 +39,7 @@ def read_logged_label(given: Any, classes: Sequence[str], field: str) -> str:
         )
     if not isinstance(label, str | Real | np.generic | date):
         raise InputError(
-            f"{field} is of type {type(label).__name__}, which is no label.",
+            f"{field} is of type {type(label).__name__}, which is not a label.",
             next_step="Give the label itself: a text, a number or a boolean.",
             field=field,
             code="prediction.no-label",
