@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from tiltyard.arguments import check_text
+from tiltyard.arguments import require_words
 from tiltyard.errors import UsageError
 
 CHAMPION = "champion"
@@ -27,7 +27,7 @@ def alias_of_stage(stage: str) -> str:
     Raises:
         UsageError: there is no such stage.
     """
-    check_text(stage, "stage")
+    require_words(stage, "stage")
     alias = _ALIASES.get(stage.strip().lower())
     if alias is None:
         raise UsageError(
@@ -41,5 +41,5 @@ def alias_of_stage(stage: str) -> str:
 
 def alias_of(name: str) -> str:
     """The alias that a name means: a stage name in any case stands for its alias; any other name is an alias."""
-    check_text(name, "stage")
+    require_words(name, "stage")
     return _ALIASES.get(name.strip().lower(), name)

@@ -50,7 +50,7 @@ def allow_none(check: Check) -> Check:
     return check_unless_none
 
 
-def check_text(value: object, field: str) -> None:
+def require_words(value: object, field: str) -> None:
     """Text that is not empty.
 
     Raises:
@@ -60,11 +60,11 @@ def check_text(value: object, field: str) -> None:
         raise _refuse(value, field, "text", "a text that is not empty")
 
 
-OPTIONAL_TEXT = allow_none(check_text)
+OPTIONAL_TEXT = allow_none(require_words)
 """Text that is not empty, or None."""
 
 
-def check_word(value: object, field: str) -> None:
+def require_string(value: object, field: str) -> None:
     """Text, which may be empty.
 
     Raises:
@@ -74,7 +74,7 @@ def check_word(value: object, field: str) -> None:
         raise _refuse(value, field, "text", "a text")
 
 
-def check_mapping(value: object, field: str) -> None:
+def require_mapping(value: object, field: str) -> None:
     """Values by name, such as a dictionary.
 
     Raises:
@@ -87,23 +87,23 @@ def check_mapping(value: object, field: str) -> None:
             raise _refuse(name, f"a name in {field}", "text", "names that are texts")
 
 
-OPTIONAL_MAPPING = allow_none(check_mapping)
+OPTIONAL_MAPPING = allow_none(require_mapping)
 """Values by name, or None."""
 
 
-def check_numbers(value: object, field: str) -> None:
+def require_numbers(value: object, field: str) -> None:
     """Numbers by name.
 
     Raises:
         UsageError: it is something else; the message names the value that is not a number.
     """
-    check_mapping(value, field)
+    require_mapping(value, field)
     for name, one in value.items() if isinstance(value, Mapping) else ():
         if not isinstance(one, numbers.Real):
             raise _refuse(one, f"{field}[{name!r}]", "a number", "a number")
 
 
-def check_number(value: object, field: str) -> None:
+def require_number(value: object, field: str) -> None:
     """A number; infinite and not a number are ones too.
 
     Raises:
@@ -113,19 +113,19 @@ def check_number(value: object, field: str) -> None:
         raise _refuse(value, field, "a number", "a number")
 
 
-def check_hours(value: object, field: str) -> None:
+def require_hours(value: object, field: str) -> None:
     """A positive number of hours, of a century at most.
 
     Raises:
         UsageError: it is something else.
     """
-    check_number(value, field)
+    require_number(value, field)
     hours = float(value) if isinstance(value, numbers.Real) else math.nan
     if not math.isfinite(hours) or not 0 < hours <= 24 * 366 * 100:
         raise UsageError(f"{field} = {value} is not a positive number of hours.", next_step="Give one, such as 24.")
 
 
-def check_count(value: object, field: str) -> None:
+def require_count(value: object, field: str) -> None:
     """A whole number from 0 on.
 
     Raises:
@@ -135,7 +135,7 @@ def check_count(value: object, field: str) -> None:
         raise _refuse(value, field, "a whole number from 0 on", "a whole number from 0 on")
 
 
-def check_flag(value: object, field: str) -> None:
+def require_flag(value: object, field: str) -> None:
     """True or False.
 
     Raises:
@@ -145,7 +145,7 @@ def check_flag(value: object, field: str) -> None:
         raise _refuse(value, field, "True or False", "True or False")
 
 
-def check_version(value: object, field: str) -> None:
+def require_version(value: object, field: str) -> None:
     """The number of a version, as number or text.
 
     Raises:
@@ -155,7 +155,7 @@ def check_version(value: object, field: str) -> None:
         raise _refuse(value, field, "the number of a version", "the number of a version, such as 3,")
 
 
-def check_key(value: object, field: str) -> None:
+def require_key(value: object, field: str) -> None:
     """A caller's own key: text, or a whole number.
 
     Raises:
@@ -165,7 +165,7 @@ def check_key(value: object, field: str) -> None:
         raise _refuse(value, field, "a text or a whole number", "a text or a whole number")
 
 
-def check_time(value: object, field: str) -> None:
+def require_time(value: object, field: str) -> None:
     """A time.
 
     Raises:
@@ -175,7 +175,7 @@ def check_time(value: object, field: str) -> None:
         raise _refuse(value, field, "a time", "a datetime")
 
 
-def check_pair(value: object, field: str) -> None:
+def require_pair(value: object, field: str) -> None:
     """A tuple or list of two.
 
     Raises:
@@ -185,7 +185,7 @@ def check_pair(value: object, field: str) -> None:
         raise _refuse(value, field, "a pair", "a tuple of two")
 
 
-def check_path(value: object, field: str) -> None:
+def require_path(value: object, field: str) -> None:
     """The path of a file or folder.
 
     Raises:
@@ -195,7 +195,7 @@ def check_path(value: object, field: str) -> None:
         raise _refuse(value, field, "a path", "the path of a file or folder")
 
 
-def check_list(value: object, field: str) -> None:
+def require_list(value: object, field: str) -> None:
     """A list, tuple, array, series or any other thing with a length that is iterated, and no text or mapping.
 
     Raises:
@@ -209,19 +209,19 @@ def check_list(value: object, field: str) -> None:
             raise _refuse(one, f"a value in {field}", "a single value", "single values")
 
 
-def check_texts(value: object, field: str) -> None:
+def require_texts(value: object, field: str) -> None:
     """A list of texts.
 
     Raises:
         UsageError: it is something else.
     """
-    check_list(value, field)
+    require_list(value, field)
     for one in value if isinstance(value, Iterable) else ():
         if not isinstance(one, str):
             raise _refuse(one, f"a value in {field}", "text", "texts")
 
 
-def check_figure(value: object, field: str) -> None:
+def require_figure(value: object, field: str) -> None:
     """A figure of matplotlib, or of plotly.
 
     Raises:
@@ -231,7 +231,7 @@ def check_figure(value: object, field: str) -> None:
         raise _refuse(value, field, "a figure", "a figure of matplotlib (plt.gcf()) or plotly")
 
 
-def describe_value(value: object) -> str:
+def describe_argument(value: object) -> str:
     """A value as messages show it: itself where that is short and plain, else its type."""
     shown = repr(value) if isinstance(value, str | int | float | list | tuple | dict | None) else ""
     return shown if 0 < len(shown) <= _LONGEST else f"of type {type(value).__name__}"
@@ -239,7 +239,7 @@ def describe_value(value: object) -> str:
 
 def _refuse(value: object, field: str, kind: str, wanted: str) -> UsageError:
     return UsageError(
-        f"{field} is {describe_value(value)}, which is not {kind}.",
+        f"{field} is {describe_argument(value)}, which is not {kind}.",
         next_step=f"Give {wanted}." if " in " in field else f"Give {wanted} as {field}.",
         code="argument.kind",
         field=field,

@@ -124,7 +124,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Iterato
 
 
 @pytest.mark.parametrize(("kind", "method"), [(kind, method) for kind, names in CALLS.items() for method in names])
-def test_what_an_argument_cannot_be_is_told_with_a_next_step(made: dict[str, Any], kind: str, method: str) -> None:
+def test_what_an_argument_cannot_be_is_named_with_a_next_step(made: dict[str, Any], kind: str, method: str) -> None:
     """A call with one wrong argument works or raises an error of Tiltyard with a next step, and no other."""
     call = getattr(tiltyard, kind) if method == "__init__" else getattr(made[kind], method)
     parameters = inspect.signature(call).parameters.values()

@@ -57,9 +57,9 @@ def test_lock_moves_pins_on_request_only() -> None:
     A pin moves only with another range, or on purpose.
     """
     assert "--upgrade" not in read_plan("lock")
-    assert read_plan("lock", "UPGRADE=1").count(" --upgrade ") == 2
+    assert read_plan("lock", "UPGRADE=1").count(" --upgrade ") == 3
     named = read_plan("lock", "UPGRADE=mlflow pandas")
-    assert named.count("--upgrade-package mlflow --upgrade-package pandas ") == 2
+    assert named.count("--upgrade-package mlflow --upgrade-package pandas ") == 3
 
 
 @pytest.mark.requirement("R-CI-03", "R-CI-04")

@@ -13,12 +13,12 @@ from tiltyard.arguments import (
     OPTIONAL_TEXT,
     allow_none,
     check_arguments,
-    check_hours,
-    check_key,
-    check_mapping,
-    check_number,
-    check_numbers,
-    check_version,
+    require_hours,
+    require_key,
+    require_mapping,
+    require_number,
+    require_numbers,
+    require_version,
 )
 from tiltyard.data.conform.labels import LabelCodec, is_label_gap
 from tiltyard.drift import DriftRequest, PredictionSource
@@ -92,7 +92,9 @@ class ModelMonitor(LedgerClient):
         self._registry = registry
 
     @check_arguments(
-        model_version=allow_none(check_version), probabilities=allow_none(check_numbers), key=allow_none(check_key)
+        model_version=allow_none(require_version),
+        probabilities=allow_none(require_numbers),
+        key=allow_none(require_key),
     )
     def log_prediction(  # noqa: PLR0913 - the requirements' four, and the other fields of a prediction
         self,
@@ -231,7 +233,7 @@ class ModelMonitor(LedgerClient):
         }
         return cast(PerformanceMetrics, show_as(f"Performance of {self.model_name}", to_jsonable(content)))
 
-    @check_arguments(baseline_metrics=check_mapping, degradation_threshold=check_number)
+    @check_arguments(baseline_metrics=require_mapping, degradation_threshold=require_number)
     def detect_performance_degradation(
         self,
         baseline_metrics: Mapping[str, float],
@@ -271,7 +273,7 @@ class ModelMonitor(LedgerClient):
         }
         return cast(DegradationReport, show_as(f"Degradation of {self.model_name}", to_jsonable(content)))
 
-    @check_arguments(drift_threshold=allow_none(check_number))
+    @check_arguments(drift_threshold=allow_none(require_number))
     def detect_data_drift(
         self,
         reference_data: Any = None,
@@ -373,7 +375,7 @@ def _find_project(*, required: bool) -> Project | None:
 
 
 def _window_until_now(hours: float) -> tuple[datetime, datetime]:
-    check_hours(hours, "hours")
+    require_hours(hours, "hours")
     # The end is exclusive: include what was recorded in this microsecond.
     until = datetime.now(UTC) + timedelta(microseconds=1)
     return until - timedelta(hours=hours), until

@@ -14,11 +14,11 @@ from tiltyard.arguments import (
     OPTIONAL_TEXT,
     allow_none,
     check_arguments,
-    check_flag,
-    check_mapping,
-    check_text,
-    check_version,
-    check_word,
+    require_flag,
+    require_mapping,
+    require_string,
+    require_version,
+    require_words,
 )
 from tiltyard.closing import ClosedByWith
 from tiltyard.data import Dataset
@@ -87,7 +87,7 @@ class MLOpsPipeline(ClosedByWith):
     Use it in a ``with`` block, or close it, when it is not kept for the life of the process.
     """
 
-    @check_arguments(experiment_name=check_text, model_name=check_text)
+    @check_arguments(experiment_name=require_words, model_name=require_words)
     def __init__(
         self, experiment_name: str, model_name: str, *, project: Project | None = None, settings: Settings | None = None
     ) -> None:
@@ -135,7 +135,7 @@ class MLOpsPipeline(ClosedByWith):
         found = report_data(self.tracker, limits, (train_data, test_data), label, text)
         return show_as("Checked data", found)
 
-    @check_arguments(model_params=allow_none(check_mapping), register_model=check_flag, force=check_flag)
+    @check_arguments(model_params=allow_none(require_mapping), register_model=require_flag, force=require_flag)
     def train_and_track_model(  # noqa: PLR0913 - the requirements' own
         self,
         model: Any,
@@ -202,7 +202,7 @@ class MLOpsPipeline(ClosedByWith):
         info = register_version(workspace, project, trial, recorded, validation, {}) if register_model else None
         return show_as(f"Training of {self.model_name}", _describe_training(trial, recorded, validation, info))
 
-    @check_arguments(model_version=check_version, stage=check_text, reason=check_word, force=check_flag)
+    @check_arguments(model_version=require_version, stage=require_words, reason=require_string, force=require_flag)
     def promote_model(
         self,
         model_version: str | int = "1",

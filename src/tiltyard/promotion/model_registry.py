@@ -12,11 +12,11 @@ from tiltyard.arguments import (
     OPTIONAL_TEXT,
     allow_none,
     check_arguments,
-    check_mapping,
-    check_numbers,
-    check_text,
-    check_version,
-    check_word,
+    require_mapping,
+    require_numbers,
+    require_string,
+    require_version,
+    require_words,
 )
 from tiltyard.errors import UsageError
 from tiltyard.project import Project
@@ -57,11 +57,11 @@ class ModelRegistry(MlflowRegistry):
         self._alerts = project.alerts if project is not None else NO_DESTINATIONS
 
     @check_arguments(
-        model_uri=check_text,
-        name=check_text,
-        description=check_word,
-        tags=allow_none(check_mapping),
-        metrics=allow_none(check_numbers),
+        model_uri=require_words,
+        name=require_words,
+        description=require_string,
+        tags=allow_none(require_mapping),
+        metrics=allow_none(require_numbers),
         run_id=OPTIONAL_TEXT,
     )
     def register_model(
@@ -114,7 +114,9 @@ class ModelRegistry(MlflowRegistry):
         with self._open_workspace() as workspace:
             remove_alias(workspace, name, alias=alias, reason=reason or "removed by ModelRegistry.delete_alias")
 
-    @check_arguments(name=check_text, version=check_version, stage=allow_none(check_word), reason=check_word)
+    @check_arguments(
+        name=require_words, version=require_version, stage=allow_none(require_string), reason=require_string
+    )
     def promote_model(self, name: str, version: str | int, stage: str | None, *, reason: str = "") -> VersionInfo:
         """Move a version to a stage, in the words of MLflow's deprecated stages, and record the decision.
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tiltyard.aliases import alias_of
-from tiltyard.arguments import check_arguments, check_text
+from tiltyard.arguments import check_arguments, require_words
 from tiltyard.ledger.ports import Ledger
 from tiltyard.processes.worker_identity import WorkerIdentity
 from tiltyard.project import Project, ServingSection, find_project_of
@@ -67,7 +67,7 @@ class ModelServer:
         insecure_open: whether it may listen beyond loopback without API keys.
     """
 
-    @check_arguments(model_name=check_text, model_stage=check_text)
+    @check_arguments(model_name=require_words, model_stage=require_words)
     def __init__(  # noqa: PLR0913 - the requirements' arguments, and more by name
         self,
         model_name: str,

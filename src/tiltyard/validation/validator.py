@@ -12,11 +12,11 @@ import pandas as pd
 from tiltyard.arguments import (
     allow_none,
     check_arguments,
-    check_flag,
-    check_mapping,
-    check_pair,
-    check_text,
-    check_word,
+    require_flag,
+    require_mapping,
+    require_pair,
+    require_string,
+    require_words,
 )
 from tiltyard.data.columns import Roles, Table
 from tiltyard.data.conform.gaps import list_gap_decisions
@@ -65,7 +65,10 @@ class DataValidator:
         self._reports: dict[str, ValidationReport] = {}
 
     @check_arguments(
-        name=check_text, label=allow_none(check_word), text=allow_none(check_word), schema=allow_none(check_mapping)
+        name=require_words,
+        label=allow_none(require_string),
+        text=allow_none(require_string),
+        schema=allow_none(require_mapping),
     )
     def validate_dataset(
         self,
@@ -117,7 +120,7 @@ class DataValidator:
         Raises:
             NotFoundError: no dataset of that name was.
         """
-        check_text(name, "name")
+        require_words(name, "name")
         if name not in self._reports:
             raise NotFoundError(
                 f"No dataset '{name}' has been validated here.{nearest(name, self._reports)}",
@@ -137,7 +140,7 @@ class DataValidator:
         """
         return self.report(name).quality_score
 
-    @check_arguments(groups=allow_none(check_pair), adversarial=check_flag)
+    @check_arguments(groups=allow_none(require_pair), adversarial=require_flag)
     def validate_train_test_split(
         self,
         X_train: Any,
@@ -177,7 +180,7 @@ class DataValidator:
             measured["groups"] = measure_groups(train_groups, test_groups, wanted)
         return SplitReport(measured, self._limits)
 
-    @check_arguments(names=check_pair, adversarial=check_flag)
+    @check_arguments(names=require_pair, adversarial=require_flag)
     def validate_drift(
         self,
         reference: Any,

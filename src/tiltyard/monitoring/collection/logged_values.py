@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tiltyard.arguments import describe_value
+from tiltyard.arguments import describe_argument
 from tiltyard.data.conform.labels import LabelCodec, is_label_gap
 from tiltyard.data.conform.table_like import read_table_like
 from tiltyard.data.number_labels import read_number, write_number
@@ -270,7 +270,7 @@ def _read_number(given: Any, field: str) -> float:
         number = math.nan
     if not math.isfinite(number):
         raise InputError(
-            f"{field} is {describe_value(value)}, which is not a number.",
+            f"{field} is {describe_argument(value)}, which is not a number.",
             next_step="Give a number, such as 0.87.",
             field=field,
             code=f"prediction.{field.partition('_')[0]}",

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, cast
 
-from tiltyard.arguments import allow_none, check_arguments, check_count, check_time
+from tiltyard.arguments import allow_none, check_arguments, require_count, require_time
 from tiltyard.drift import DriftOptions, detect_drift
 from tiltyard.drift.profiles import FILE as PROFILE
 from tiltyard.drift.profiles import Reference
@@ -50,7 +50,7 @@ class PredictionCollector(LedgerClient):
         super().__init__(ledger)
         self.model_name = model_name
 
-    @check_arguments(since=allow_none(check_time))
+    @check_arguments(since=allow_none(require_time))
     def get_prediction_stats(self, since: datetime | None = None) -> PredictionStatistics:
         """A summary of the predictions, since a time if one is given, as JSON-ready data.
 
@@ -71,7 +71,7 @@ class PredictionCollector(LedgerClient):
         }
         return show_as("Predictions" + (f" of {self.model_name}" if self.model_name else ""), content)
 
-    @check_arguments(limit=check_count)
+    @check_arguments(limit=require_count)
     def get_recent_predictions(self, limit: int = 100) -> list[PredictionLogLine]:
         """The latest predictions, latest first, each as a line of the prediction log.
 

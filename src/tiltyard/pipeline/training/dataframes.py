@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tiltyard.arguments import check_list
+from tiltyard.arguments import require_list
 from tiltyard.data import Dataset, Split
 from tiltyard.data.conform.frames import conform_frame, infer_schema
 from tiltyard.data.conform.rules import ReadingRules
@@ -174,7 +174,7 @@ def _read_labels(side: Side, rows: int, gaps: Sequence[str], task: Task) -> pd.S
         raise UsageError(f"{what} is None.", next_step=f"Give {what}: one label a row.", code="data.none")
     if isinstance(given, pd.DataFrame) and given.shape[1] == 1:
         given = given.iloc[:, 0]
-    check_list(given, what)
+    require_list(given, what)
     column = pd.Series(given if isinstance(given, np.ndarray | pd.Series) else list(given))
     labels = conform_target(column.rename(str(column.name or what)), task, gaps).reset_index(drop=True)
     if len(labels) != rows:

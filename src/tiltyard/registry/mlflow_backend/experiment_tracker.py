@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from tiltyard import arguments
-from tiltyard.arguments import OPTIONAL_TEXT, check_arguments, check_text
+from tiltyard.arguments import OPTIONAL_TEXT, check_arguments, require_words
 from tiltyard.data import Dataset
 from tiltyard.data.conform.table_like import read_table_like
 from tiltyard.data.content_hash import content_keys, fingerprint
@@ -61,7 +61,7 @@ class ExperimentTracker:
         artifact_location: where a new experiment keeps artifacts; default: the settings', or the server's choice.
     """
 
-    @check_arguments(experiment_name=check_text, tracking_uri=OPTIONAL_TEXT, artifact_location=OPTIONAL_TEXT)
+    @check_arguments(experiment_name=require_words, tracking_uri=OPTIONAL_TEXT, artifact_location=OPTIONAL_TEXT)
     def __init__(
         self, experiment_name: str, *, tracking_uri: str | None = None, artifact_location: str | None = None
     ) -> None:
@@ -113,7 +113,7 @@ class ExperimentTracker:
         finally:
             self._active.run = outer
 
-    @check_arguments(params=arguments.check_mapping, run_id=OPTIONAL_TEXT)
+    @check_arguments(params=arguments.require_mapping, run_id=OPTIONAL_TEXT)
     def log_params(self, params: Mapping[str, Any], run_id: str | None = None) -> None:
         """Log parameters, of the current run or of one that has ended; a value is written as text."""
         from mlflow.entities import Param  # noqa: PLC0415
@@ -123,24 +123,24 @@ class ExperimentTracker:
                 run_id or self._run.run_id, params=[Param(key, str(value)[:MAX_PARAM]) for key, value in params.items()]
             )
 
-    @check_arguments(key=check_text)
+    @check_arguments(key=require_words)
     def log_param(self, key: str, value: Any) -> None:
         """Log one parameter of the current run."""
         self.log_params({key: value})
 
-    @check_arguments(key=check_text, value=arguments.check_number)
+    @check_arguments(key=require_words, value=arguments.require_number)
     def log_metric(self, key: str, value: float, step: int = 0) -> None:
         """Log one metric of the current run, at a step where it is measured again and again."""
         self.log_metrics({key: value}, step)
 
-    @check_arguments(tags=arguments.check_mapping)
+    @check_arguments(tags=arguments.require_mapping)
     def set_tags(self, tags: Mapping[str, Any]) -> None:
         """Set tags of the current run; a value is written as text."""
         with self._errors():
             for key, value in tags.items():
                 self._client.set_tag(self._run.run_id, key, str(value)[:MAX_PARAM])
 
-    @check_arguments(path=arguments.check_path)
+    @check_arguments(path=arguments.require_path)
     def log_artifact(self, path: str | Path, artifact_path: str | None = None) -> None:
         """Log a file, or a folder with all that is in it, as artifacts of the current run.
 
@@ -164,7 +164,7 @@ class ExperimentTracker:
             else:
                 self._client.log_artifact(self._run.run_id, str(local), artifact_path)
 
-    @check_arguments(metrics=arguments.check_numbers, step=arguments.check_count)
+    @check_arguments(metrics=arguments.require_numbers, step=arguments.require_count)
     def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
         """Log metrics; a name that MLflow does not accept is changed as ``make_metric_name`` says."""
         from mlflow.entities import Metric  # noqa: PLC0415
@@ -202,13 +202,13 @@ class ExperimentTracker:
         with self._errors():
             self._client.log_text(self._run.run_id, text, artifact_file)
 
-    @check_arguments(figure=arguments.check_figure, artifact_file=check_text)
+    @check_arguments(figure=arguments.require_figure, artifact_file=require_words)
     def log_figure(self, figure: Figure, artifact_file: str) -> None:
         """Log a matplotlib figure as a picture, by the file's ending."""
         with self._errors():
             self._client.log_figure(self._run.run_id, figure, artifact_file)
 
-    @check_arguments(y_true=arguments.check_list, y_pred=arguments.check_list)
+    @check_arguments(y_true=arguments.require_list, y_pred=arguments.require_list)
     def log_confusion_matrix(self, y_true: Sequence[Any], y_pred: Sequence[Any]) -> None:
         """Log the confusion matrix as JSON and as a picture."""
         import numpy as np  # noqa: PLC0415
@@ -221,7 +221,7 @@ class ExperimentTracker:
         )
         self.log_figure(plot_confusion_matrix(found), "plots/confusion_matrix.png")
 
-    @check_arguments(context=check_text, name=OPTIONAL_TEXT)
+    @check_arguments(context=require_words, name=OPTIONAL_TEXT)
     def log_dataset(self, dataset: Any, context: str = "training", *, name: str | None = None) -> None:
         """Log a dataset as an input of the run: source, size and our fingerprint as its digest.
 
@@ -302,7 +302,7 @@ class ExperimentTracker:
             self._client.log_outputs(self._run.run_id, [LoggedModelOutput(logged.model_id, step=0)])
             return f"models:/{logged.model_id}"
 
-    @check_arguments(filter_string=arguments.check_word, max_results=arguments.check_count)
+    @check_arguments(filter_string=arguments.require_string, max_results=arguments.require_count)
     def search_runs(self, filter_string: str = "", max_results: int = 1000) -> pd.DataFrame:
         """Runs of the experiment as a data frame: one row a run, columns ``params.…``, ``metrics.…``, ``tags.…``.
 
@@ -339,7 +339,7 @@ class ExperimentTracker:
             )
         return str(found[0])
 
-    @check_arguments(run_ids=arguments.check_texts)
+    @check_arguments(run_ids=arguments.require_texts)
     def compare_runs(self, run_ids: Sequence[str]) -> pd.DataFrame:
         """Parameters and metrics side by side: one row each, one column a run.
 

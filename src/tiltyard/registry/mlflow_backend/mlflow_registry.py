@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tiltyard.aliases import CHAMPION, alias_of_stage
-from tiltyard.arguments import OPTIONAL_TEXT, allow_none, check_arguments, check_text, check_texts, check_version
+from tiltyard.arguments import (
+    OPTIONAL_TEXT,
+    allow_none,
+    check_arguments,
+    require_texts,
+    require_version,
+    require_words,
+)
 from tiltyard.errors import ArtifactError, NotFoundError, UsageError
 from tiltyard.formatting import join_names
 from tiltyard.registry.mlflow_backend.artifact_files import fetch_artifacts, read_artifact
@@ -212,11 +219,11 @@ class MlflowRegistry:
                     raise
 
     @check_arguments(
-        name=check_text,
+        name=require_words,
         stage=OPTIONAL_TEXT,
         alias=OPTIONAL_TEXT,
-        version=allow_none(check_version),
-        trusted_types=check_texts,
+        version=allow_none(require_version),
+        trusted_types=require_texts,
     )
     def load_model(
         self,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from tiltyard.arguments import check_text
+from tiltyard.arguments import require_words
 from tiltyard.errors import ArtifactError, NotFoundError, UsageError
 from tiltyard.redact import without_password
 from tiltyard.registry.ports import VersionInfo
@@ -49,7 +49,7 @@ def resolve_model_uri(client: Any, model_uri: str) -> ModelSource:
         NotFoundError: there is nothing under that URI.
         UsageError: it cannot be one.
     """
-    check_text(model_uri, "model_uri")
+    require_words(model_uri, "model_uri")
     scheme, _, rest = model_uri.partition(":/")
     if not rest.strip("/"):
         folder = Path(model_uri)
