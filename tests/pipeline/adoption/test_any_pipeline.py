@@ -11,9 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import tiltyard
 from tests.pipeline.adoption.fitted_pipelines import FittedPipeline, PipelineCase, list_pipelines
+from tiltyard.data.loading import build_dataset
 from tiltyard.drift.findings import evaluate_drift
 from tiltyard.drift.options import DriftOptions
+from tiltyard.drift.profiles import FILE as PROFILE
 from tiltyard.drift.profiles import Rows, profile_rows
 from tiltyard.errors import TiltyardError
 from tiltyard.pipeline.adoption.adopt import prepare_adoption
@@ -22,12 +25,17 @@ from tiltyard.pipeline.adoption.log_adoption import AdoptedModel, describe_adopt
 from tiltyard.pipeline.adoption.request import AdoptionRequest, ModelOrigin
 from tiltyard.pipeline.training.reference_profile import build_reference_profile
 from tiltyard.project import Project
+from tiltyard.promotion.context import build_workspace
 from tiltyard.promotion.offline_predictions import predict_rows
+from tiltyard.promotion.rollback import promote_version
 from tiltyard.registry import Manifest, Package
 from tiltyard.registry.foreign.estimators import check_fitted_model
+from tiltyard.registry.lineage import read_lineage
 from tiltyard.registry.package.skops_file import read_model, write_model
 from tiltyard.registry.package.trusted_types import trusted_type_names
 from tiltyard.scoring import make_scorer
+from tiltyard.settings import Settings
+from tiltyard.wiring import open_ledger
 
 CASES = list(list_pipelines())
 
@@ -98,6 +106,31 @@ def test_any_fitted_pipeline_predicts_alike_and_is_watched(case: PipelineCase, t
     )
     options = DriftOptions(min_rows=30)
     assert evaluate_drift(reference, profile_rows(reference.layout, Rows(other)), options).drifted
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("case", [case for case in CASES if case.name.split("-")[0] not in REFUSED], ids=repr)
+def test_any_fitted_pipeline_is_registered_recorded_and_promoted(case: PipelineCase, settings: Settings) -> None:
+    """Each becomes a version of the registry with a lineage and an event, and the gates evaluate it."""
+    fitted, name = case.fit(), case.name
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what scikit-learn says of an unknown word
+        label = str(fitted.others.columns[-1])
+        version = tiltyard.adopt(
+            fitted.model, fitted.others, label=label, trained_on=fitted.taught, model_name=name, settings=settings
+        )
+        assert 0 < version.held_out <= len(fitted.others)  # a text may repeat one that taught it
+        assert read_lineage(version.version) is not None
+        with open_ledger(settings) as ledger:
+            workspace = build_workspace(settings, ledger)
+            rows = build_dataset(version.project, fitted.others, [])
+            decided = promote_version(workspace, version.project, version.version.version, rows)
+            kinds = [event.kind for event in ledger.events(subject=name)]
+            package = workspace.load(version.version)
+    assert decided.verdict.gates
+    assert kinds[0] == "registered"
+    assert package.attachment(PROFILE) is not None
+    assert make_scorer(package).score(as_json(fitted.others.iloc[:5, :-1])).labels
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.name.split("-")[0] in REFUSED], ids=repr)
