@@ -44,7 +44,7 @@ from tiltyard.evaluation.resampling.comparison import (
 )
 from tiltyard.evaluation.resampling.permutation_test import FEW_HITS, normal_tail, permutation_p_values
 from tiltyard.evaluation.resampling.row_kinds import distinct_rows
-from tiltyard.evaluation.resampling.skewness import corrected_tails, group_tails, lower_for_unseen, measure_unseen_loss
+from tiltyard.evaluation.resampling.skewness import corrected_tails, group_tails, lower_for_unseen
 
 
 def compare(metric: Metric, champion: Evaluated, challenger: Evaluated, *, seed: int = 0) -> Comparison:
@@ -76,7 +76,6 @@ def compare(metric: Metric, champion: Evaluated, challenger: Evaluated, *, seed:
         ahead, behind = _take_larger((ahead, behind), group_tails(metric, *aligned, seed=seed))
     return replace(
         found,
-        unseen_loss=0.0 if champion.clusters is None else measure_unseen_loss(metric, found.champion),
         method=ALL_BY_GROUP if champion.clusters is not None else ALL_OF_NUMBERS if numbers else BOTH,
         p_value=max(found.p_value, ahead),
         p_value_two_sided=min(1.0, max(found.p_value_two_sided, 2 * min(ahead, behind))),
@@ -120,13 +119,12 @@ def compare_paired(
     right, challenger_right = champion == labels, challenger == labels
     lost, won = int(np.sum(right & ~challenger_right)), int(np.sum(challenger_right & ~right))
     if clusters is None:
-        share, unseen_loss, (ahead, behind) = 1.0, 0.0, _binomial_tails(won, won + lost)
+        share, (ahead, behind) = 1.0, _binomial_tails(won, won + lost)
     else:
         _check_groups(clusters)
         leads = challenger_right.astype(np.int64) - right
         totals = np.bincount(clusters, weights=leads).astype(np.float64)
-        unseen_loss = float(np.mean(right))
-        lowered = rows / len(totals) * lower_for_unseen(len(totals), unseen_loss)
+        lowered = rows / len(totals) * lower_for_unseen(len(totals), float(np.mean(right)))
         ahead, behind = _take_larger(exchange_tails(totals.astype(np.int64)), corrected_tails(totals, lowered))
         share = effective_sample_size(leads.astype(np.float64), clusters).at(CONFIDENCE) / rows
     low, high = _agresti_min(won * share, lost * share, rows * share)
@@ -143,7 +141,6 @@ def compare_paired(
         p_value_two_sided=min(1.0, 2 * min(ahead, behind)),
         only_champion_right=lost,
         only_challenger_right=won,
-        unseen_loss=unseen_loss,
         **_describe_groups(clusters),
     )
 

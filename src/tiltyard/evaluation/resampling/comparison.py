@@ -6,8 +6,9 @@ import math
 from dataclasses import dataclass
 from statistics import NormalDist
 
+from tiltyard.evaluation.metrics import METRICS
 from tiltyard.evaluation.resampling.by_group import CONFIDENCE, student_quantile
-from tiltyard.evaluation.resampling.skewness import count_groups
+from tiltyard.evaluation.resampling.skewness import count_groups, measure_unseen_loss
 
 MCNEMAR = "McNemar's exact test"
 EXCHANGE = "exchange of groups, and t corrected for skewness"
@@ -37,8 +38,6 @@ class Comparison:
         groups: groups of rows that belong together, of which test and interval are made; None where each row is by
             itself.
         groups_alike: so many groups of equal size would tell as much.
-        unseen_loss: what a lead is lowered by for one whole group that was not seen (``lower_for_unseen``), in the
-            metric's own unit; 0 where it is not.
     """
 
     metric: str
@@ -55,7 +54,6 @@ class Comparison:
     only_challenger_right: int
     groups: int | None = None
     groups_alike: float | None = None
-    unseen_loss: float = 0.0
 
     def rows_needed(self, *, alpha: float = 0.05, power: float = 0.8, difference: float | None = None) -> int | None:
         """Rows on which a true difference would be found with the given power, one-sided.
@@ -85,9 +83,10 @@ class Comparison:
                 else student_quantile(self.groups_alike, CONFIDENCE)
             )
             error = (self.high - self.low) / (2 * width)
-            if self.groups is not None and self.unseen_loss:
+            known = METRICS.get(self.metric)
+            if self.groups is not None and known is not None:
                 of_one = (z_alpha + z_beta) * error * math.sqrt(self.groups)
-                groups = count_groups(true, of_one, self.unseen_loss)
+                groups = count_groups(true, of_one, measure_unseen_loss(known, self.champion))
                 return math.ceil(groups * self.rows / self.groups)
             return max(1, math.ceil(self.rows * ((z_alpha + z_beta) * error / true) ** 2))
         discordant = (self.only_challenger_right + self.only_champion_right) / self.rows
