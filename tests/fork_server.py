@@ -59,8 +59,6 @@ NOT_AT_IMPORT = ("PYTHON",)  # of make and of shell scripts: which Python they s
 # Not the console and Prefect: few tests need them, and they start threads when they are imported.
 PRELOAD = (
     "fastapi",
-    "matplotlib.backends.backend_agg",
-    "matplotlib.figure",
     "mlflow.entities",
     "mlflow.sklearn",
     "mlflow.store.model_registry.sqlalchemy_store",
@@ -390,7 +388,6 @@ def _prepare_to_fork() -> None:
 
 def _warm_up() -> None:
     """Pack a model and predict: this reads the compiled kernels, and what MLflow finds out once in a process."""
-    from tiltyard.charts.matplotlib_figure import measure_labels
     from tiltyard.drift.profiles.texts import character_kinds
     from tiltyard.registry import mlflow_env
     from tiltyard.testing.registry import write_example_package
@@ -402,7 +399,6 @@ def _warm_up() -> None:
     ):
         warnings.simplefilter("ignore")
         character_kinds()
-        measure_labels(["0123456789 abcdefghijklmnopqrstuvwxyz"])
         write_example_package(Path(folder) / "package")
 
 

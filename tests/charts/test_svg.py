@@ -10,9 +10,12 @@ from xml.etree import ElementTree
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.font_manager import findfont, get_font
 
 from tiltyard.charts.axes import HEIGHT, WIDTH, BinChart, TimeChart, ValueAxis, round_ticks
 from tiltyard.charts.colours import COLOURS
+from tiltyard.charts.labels import measure_labels
+from tiltyard.charts.panel import spread
 from tiltyard.charts.svg import STYLE, draw_legend, draw_svg
 from tiltyard.charts.svg_bars import draw_histogram, draw_limits, draw_pairs, draw_shares
 
@@ -80,3 +83,24 @@ def test_a_legend_names_each_series_with_its_colour() -> None:
     legend = draw_legend([(NASTY, COLOURS[0]), ("b", COLOURS[1])])
     assert "<b>" not in legend
     assert all(colour in legend for colour in COLOURS[:2])
+
+
+def test_the_widths_of_signs_are_those_of_a_wide_font() -> None:
+    """Labels are as wide as in DejaVu Sans, from whose file the table was made; other signs have room enough."""
+    font = get_font(findfont("DejaVu Sans"))
+    font.set_size(1000, 72)
+    for sign in map(chr, range(32, 127)):
+        assert measure_labels([sign], 1.0) == pytest.approx(
+            font.load_char(ord(sign)).linearHoriAdvance / 65536e3, abs=1e-3
+        )
+    for sign in "éßΩЖм–…□":
+        assert measure_labels([sign], 1.0) >= font.load_char(ord(sign)).linearHoriAdvance / 65536e3
+
+
+@given(st.lists(st.floats(-1e12, 1e12), max_size=5), st.booleans())
+def test_an_axis_holds_all_its_values(values: list[float], zero: bool) -> None:
+    """The ends of an axis differ, and every value is between them; and zero where that is required."""
+    low, high = spread(values, zero=zero)
+    assert low < high
+    assert all(low <= value <= high for value in [*values, *([0.0] if zero else [])])
+    assert 2 <= len(round_ticks(low, high)) <= 6

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from tests.charts.drawn import count_frames, read_words
 from tests.evaluation.test_metrics import rows
-from tests.evaluation.test_plots import drawn
 from tiltyard.evaluation import (
     LabelledPredictions,
     evaluate_calibration,
@@ -76,9 +76,8 @@ def test_calibration_can_be_drawn(k: int, panels: int) -> None:
     predicted = [names[place] for place in probabilities.argmax(axis=1)]
     report = evaluate_calibration(label_predictions(truth, predicted, probabilities, names, names[0]))
     assert report is not None
-    figure = plot_calibration(report)
-    shown = [axes.get_title() for axes in figure.axes if axes.get_visible()]
-    assert len(shown) == panels
+    picture = plot_calibration(report)
+    shown = [words for words in read_words(picture) if ": error" in words]
+    assert count_frames(picture) == len(shown) == panels
     if k == 2:
-        assert shown[0].startswith(r"label \$0: error")
-    assert drawn(figure).startswith(b"\x89PNG")
+        assert shown[0].startswith("label $0: error")

@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from mlflow.utils.validation import MAX_ENTITY_KEY_LENGTH, _validate_metric_name
 
-from tiltyard.charts.matplotlib_figure import format_labels
+from tiltyard.charts.labels import format_labels
 from tiltyard.evaluation.metrics.metric_names import make_class_metric_name, make_metric_name
 
 COLLIDING = ["C", "C+", "C#", "<=50K", ">50K", "a/b", "a b", "a\nb", "x" * 300, "x" * 301, "/a", "../a", ".", ""]

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mlflow.utils.validation import _validate_metric_name
 
-from tests.evaluation.test_plots import drawn
+from tests.charts.drawn import read_words
 from tiltyard.data.conform.frames import infer_schema
 from tiltyard.data.conform.rules import ReadingRules
 from tiltyard.data.conform.schema import TableSchema
@@ -182,9 +182,9 @@ def test_a_column_that_is_not_there() -> None:
 def test_slices_can_be_drawn(names: list[str]) -> None:
     """Every slice has its line in the picture, whatever signs its name has."""
     report = sliced(pd.Series(names * 40, name="a $ column"))
-    figure = plot_slices(report)
-    assert len(figure.axes[0].get_yticklabels()) == len(names)
-    assert drawn(figure).startswith(b"\x89PNG")
+    words = read_words(plot_slices(report))
+    assert len([word for word in words if word.endswith(" (40)")]) == len(names)
+    assert "a $ column" in words
 
 
 def test_slices_are_of_values_as_a_model_reads_them() -> None:

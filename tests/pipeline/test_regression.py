@@ -116,7 +116,7 @@ def test_a_run_holds_figures_pictures_and_intervals(rents: ProjectEnv, champion:
     assert {"mae", "rmse", "r2", "mape", "interval_coverage", "interval_width"} <= set(run.data.metrics)
     assert "accuracy" not in run.data.metrics
     for name in ("predicted", "residuals", "errors", "slices", "importance"):
-        assert (files / "plots" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert (files / "plots" / f"{name}.svg").read_text(encoding="utf-8").startswith("<svg")
     assert not (files / "confusion_matrix.json").exists()
     assert "Mean absolute error" in (files / "regression_report.txt").read_text("utf-8")
     stored = json.loads((files / "intervals.json").read_text("utf-8"))

@@ -135,7 +135,7 @@ def test_a_run_holds_slices_fairness_calibration_and_importance(loans: ProjectEn
     assert set(read(loans, outcome, "reliability.json")["labels"]) == {"no", "yes"}
     assert read(loans, outcome, "importance.json")["features"][0]["name"] == "income"
     for name in ("slices", "fairness", "calibration", "importance", "reliability"):
-        assert (artifacts(loans, outcome) / "plots" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert (artifacts(loans, outcome) / "plots" / f"{name}.svg").read_text(encoding="utf-8").startswith("<svg")
     assert not (artifacts(loans, outcome) / "importance_change.json").exists()
 
 

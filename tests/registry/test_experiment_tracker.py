@@ -67,7 +67,7 @@ def test_logged_contents_become_files_of_the_run(tracker: ExperimentTracker, cli
         "notes/one.txt",
         "plots/empty.png",
         "confusion_matrix.json",
-        "plots/confusion_matrix.png",
+        "plots/confusion_matrix.svg",
     }
     matrix = Path(client.download_artifacts(run.run_id, "confusion_matrix.json"))
     assert json.loads(matrix.read_text()) == {"classes": ["no", "yes"], "matrix": [[1, 1], [0, 1]]}

@@ -1,4 +1,4 @@
-"""Charts: colours, axes, legends and marks for every report, as SVG without scripts or as matplotlib figures.
+"""Charts: colours, axes, legends and marks for every report, as SVG without scripts.
 
 What a chart shows belongs to its subject; how it is drawn belongs here.
 """

@@ -40,9 +40,10 @@ def draw_rect(  # noqa: PLR0913 - place, size and looks
     )
 
 
-def draw_text(left: float, top: float, words: str, *, anchor: str = "start", kind: str = "") -> str:
-    """Words whose baseline is at a place."""
+def draw_text(left: float, top: float, words: str, *, anchor: str = "start", kind: str = "", turn: float = 0.0) -> str:
+    """Words whose baseline is at a place, turned around it by so many degrees to the right."""
     style = f' class="{kind}"' if kind else ""
+    style += f' transform="rotate({turn:g} {left:.1f} {top:.1f})"' if turn else ""
     return f'<text{style} x="{left:.1f}" y="{top:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
 
 

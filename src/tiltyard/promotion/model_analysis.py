@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from tiltyard.charts.panel import Picture
 from tiltyard.data import Dataset
 from tiltyard.errors import NotFoundError
 from tiltyard.evaluation import (
@@ -43,9 +44,6 @@ from tiltyard.jsonable import from_jsonable, to_json_object
 from tiltyard.project import Project
 from tiltyard.registry import ExperimentTracker, Registry
 from tiltyard.tasks import predicts_numbers
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 IMPORTANCE_FILE = "importance.json"
 
@@ -92,9 +90,9 @@ class ModelAnalysis:
             "importance_change": self.change and to_json_object(self.change),
         }
 
-    def figures(self) -> dict[str, Figure]:
+    def pictures(self) -> dict[str, Picture]:
         """Pictures of what there is, by name."""
-        found: dict[str, Figure] = {}
+        found: dict[str, Picture] = {}
         if self.slices is not None:
             found["slices"] = plot_slices(self.slices)
         if self.fairness is not None:
@@ -186,8 +184,8 @@ def log_analysis(tracker: ExperimentTracker, examination: ModelAnalysis) -> None
     for name, content in examination.to_dict().items():
         if content is not None:
             tracker.log_dict(content, f"{name}.json")
-    for name, figure in examination.figures().items():
-        tracker.log_figure(figure, f"plots/{name}.png")
+    for name, picture in examination.pictures().items():
+        tracker.log_text(picture.svg, f"plots/{name}.svg")
 
 
 def champion_importance(registry: Registry, tracker: ExperimentTracker, project: Project) -> Importance | None:

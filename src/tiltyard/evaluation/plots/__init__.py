@@ -1,4 +1,4 @@
-"""Pictures of an evaluation, as matplotlib figures that belong to no screen."""
+"""Pictures of an evaluation, as SVG."""
 
 from tiltyard.evaluation.plots.calibration import plot_calibration
 from tiltyard.evaluation.plots.confusion import plot_confusion_matrix, plot_per_class, plot_reliability

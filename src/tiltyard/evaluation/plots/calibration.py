@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
 
 from tiltyard.charts.colours import BLUE, GREY
-from tiltyard.charts.matplotlib_figure import LINE, Margins, format_labels, new_figure
+from tiltyard.charts.labels import LINE, format_labels, measure_labels
+from tiltyard.charts.panel import Panel, Picture, draw_picture
+from tiltyard.charts.svg import draw_text
 from tiltyard.evaluation.calibration import CalibrationReport, Reliability
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 MOST_PANELS = 9
 
-# Inches of a panel, and between panels.
-_SIDE, _BETWEEN, _BELOW = 3.0, 0.4, 0.4
+# Pixels of a panel, around the panels and between them.
+_SIDE, _LEFT, _TOP, _RIGHT, _BOTTOM, _BETWEEN = 250.0, 4 * LINE, 2 * LINE, LINE, 3.5 * LINE, 2 * LINE
+_QUARTERS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
-def plot_calibration(report: CalibrationReport) -> Figure:
+def plot_calibration(report: CalibrationReport) -> Picture:
     """Reliability of each label's probability with 95 % intervals; dots grow with their rows.
 
     Of two labels only the positive one is shown, for the other is its mirror image; of more than nine, the nine with
@@ -28,31 +27,35 @@ def plot_calibration(report: CalibrationReport) -> Figure:
     if len(labels) == 2 and report.positive in labels:
         labels = {report.positive: labels[report.positive]}
     worst = sorted(labels, key=lambda label: -labels[label].error)[:MOST_PANELS]
-    panels = [label for label in labels if label in worst]
-    columns = min(3, max(1, len(panels)))
-    rows = math.ceil(len(panels) / columns) or 1
-    margins = Margins(left=4.5 * LINE, top=2 * LINE, bottom=3.5 * LINE)
-    figure = new_figure(_SIDE * columns + _BETWEEN * (columns - 1), _SIDE * rows + _BELOW * (rows - 1), margins)
-    between = {"wspace": _BETWEEN / _SIDE, "hspace": _BELOW / _SIDE}
-    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False, gridspec_kw=between).ravel()
-    for panel, label, title in zip(axes, panels, format_labels(panels), strict=False):
-        _draw(panel, title, labels[label])
-    for panel in axes[len(panels) :]:
-        panel.set_visible(False)
-    figure.supxlabel("predicted probability")
-    figure.supylabel("share that came true", x=0.1 / figure.get_figwidth())
-    return figure
+    shown = [label for label in labels if label in worst]
+    columns = min(3, max(1, len(shown)))
+    rows = math.ceil(len(shown) / columns) or 1
+    names = zip(shown, format_labels(shown), strict=True)
+    titles = [f"{name}: error {labels[label].error:.3f}" for label, name in names]
+    side = max(_SIDE, measure_labels(titles))
+    parts: list[str] = []
+    for place, (label, title) in enumerate(zip(shown, titles, strict=True)):
+        row, column = divmod(place, columns)
+        panel = Panel(_LEFT + column * (side + _BETWEEN), _TOP + row * (side + _BETWEEN), side, side)
+        last = place + columns >= len(shown)  # no panel is below it
+        parts += panel.draw_values_below(_QUARTERS, words=last) + panel.draw_values_left(_QUARTERS, words=not column)
+        parts += _draw(panel, labels[label])
+        parts.append(panel.draw_title(title))
+    width, height = columns * (side + _BETWEEN) - _BETWEEN, rows * (side + _BETWEEN) - _BETWEEN
+    whole = Panel(_LEFT, _TOP, width, height)
+    parts.append(whole.draw_title_below("predicted probability", 2.5 * LINE))
+    parts.append(whole.draw_title_left("share that came true", 3 * LINE))
+    if not shown:
+        parts.append(draw_text(_LEFT, _TOP, "no label has rows"))
+    size = (_LEFT + width + _RIGHT, _TOP + height + _BOTTOM)
+    return draw_picture(parts, "Calibration: predicted probability and share that came true", size)
 
 
-def _draw(axes: Any, title: str, one: Reliability) -> None:
-    most = max(part.rows for part in one.bins)
-    predicted, observed = [part.predicted for part in one.bins], [part.observed for part in one.bins]
-    down = [part.observed - part.interval.low for part in one.bins]
-    up = [part.interval.high - part.observed for part in one.bins]
-    axes.plot([0, 1], [0, 1], linestyle="--", color=GREY)
-    axes.errorbar(predicted, observed, yerr=[down, up], linewidth=0, elinewidth=1, color=BLUE)
-    axes.scatter(predicted, observed, s=[8 + 60 * math.sqrt(part.rows / most) for part in one.bins], color=BLUE)
-    axes.set_xlim(0, 1)
-    axes.set_ylim(0, 1)
-    axes.locator_params(nbins=4)
-    axes.set_title(f"{title}: error {one.error:.3f}", fontsize="medium")
+def _draw(panel: Panel, one: Reliability) -> list[str]:
+    most = max((part.rows for part in one.bins), default=1)
+    found = [panel.draw_path([(0, 0), (1, 1)], GREY, dashed=True), panel.draw_frame()]
+    for part in one.bins:
+        ends = ((part.predicted, part.interval.low), (part.predicted, part.interval.high))
+        found.append(panel.draw_path(ends, BLUE, width=1.0))
+        found.append(panel.draw_dot((part.predicted, part.observed), BLUE, 1.5 + 3.5 * (part.rows / most) ** 0.25))
+    return found

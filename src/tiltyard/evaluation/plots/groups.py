@@ -4,25 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 from tiltyard.charts.colours import BLUE, GREEN, GREY, RED
-from tiltyard.charts.matplotlib_figure import LINE, Margins, format_label, measure_labels, new_figure
+from tiltyard.charts.labels import LINE, format_label, measure_labels
+from tiltyard.charts.panel import Panel, Picture, draw_key, draw_picture, measure_key, spread
 from tiltyard.evaluation.fairness import FairnessReport
 from tiltyard.evaluation.intervals import Interval
 from tiltyard.evaluation.metrics import get_metric
 from tiltyard.evaluation.slices import SliceReport
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 # Of more columns, or of more groups and labels together, a picture would not be read.
 MOST_PANELS = 8
 _RATES = {"selection_rate": BLUE, "true_positive_rate": GREEN, "false_positive_rate": RED}
 
-
-# Inches.
-_WIDTH, _BETWEEN = 4.7, 0.4
+# Pixels of a panel, of a line in it, and between panels.
+_WIDTH, _ROW, _BETWEEN = 380.0, 23.0, 2 * LINE
+_PALE = 0.35
 
 
 @dataclass(frozen=True)
@@ -34,7 +31,7 @@ class _Dot:
     sure: bool
 
 
-def plot_slices(report: SliceReport) -> Figure:
+def plot_slices(report: SliceReport) -> Picture:
     """Accuracy of each slice (of numbers, the mean absolute error) with its 95 % interval: a panel a column, at most 8.
 
     The dashed line is the accuracy on all rows; slices with too few rows are pale, those worse than the rest are red.
@@ -54,14 +51,11 @@ def plot_slices(report: SliceReport) -> Figure:
         ]
         for column in columns
     ]
-    figure = _panels(columns, panels)
-    for axes in figure.axes:
-        axes.axvline(report.overall[report.base], linestyle="--", color=GREY)
-    figure.axes[-1].set_xlabel(f"{get_metric(report.base).title.lower()}, with 95 % interval")
-    return figure
+    below = f"{get_metric(report.base).title.lower()}, with 95 % interval"
+    return _draw_panels(columns, panels, "Slices", below, overall=report.overall[report.base])
 
 
-def plot_fairness(report: FairnessReport) -> Figure:
+def plot_fairness(report: FairnessReport) -> Picture:
     """Selection, true and false positive rates of each group with their 95 % intervals; pale where rows are too few.
 
     A panel a sensitive column and, with more than two labels, a label; at most eight.
@@ -86,42 +80,49 @@ def plot_fairness(report: FairnessReport) -> Figure:
                     if rate.value is not None
                 ]
             )
-    figure = _panels(titles[:MOST_PANELS], panels[:MOST_PANELS])
-    handles = [
-        figure.axes[0].plot([], [], "o", color=colour, label=name.replace("_", " "))[0]
-        for name, colour in _RATES.items()
-    ]
-    figure.legend(handles=handles, loc="upper right", ncols=len(handles))
-    return figure
+    key = [(name.replace("_", " "), colour) for name, colour in _RATES.items()]
+    shown = titles[:MOST_PANELS], panels[:MOST_PANELS]
+    return _draw_panels(*shown, "Rates of groups", "rate, with 95 % interval", key=key)
 
 
-def _panels(titles: Sequence[str], panels: Sequence[Sequence[_Dot]]) -> Figure:
-    lines = [len({dot.title for dot in dots}) for dots in panels]
-    heights = [0.26 * count + 0.1 for count in lines]
-    names = measure_labels(dot.title for dots in panels for dot in dots)
-    margins = Margins(left=names + LINE, top=0.7, bottom=0.6)
-    figure = new_figure(_WIDTH, sum(heights) + _BETWEEN * (len(panels) - 1), margins)
-    between = {"hspace": _BETWEEN * len(panels) / sum(heights)}
-    rows = figure.subplots(len(panels), 1, squeeze=False, sharex=True, height_ratios=heights, gridspec_kw=between)[:, 0]
-    for axes, title, dots in zip(rows, titles, panels, strict=True):
-        _draw(axes, dots)
-        axes.set_title(format_label(title), loc="left", fontsize="medium")
-    return figure
+def _draw_panels(
+    titles: Sequence[str],
+    panels: Sequence[Sequence[_Dot]],
+    title: str,
+    below: str,
+    *,
+    overall: float | None = None,
+    key: Sequence[tuple[str, str]] = (),
+) -> Picture:
+    """Panels below each other, with one axis; a dashed line at ``overall``."""
+    ends = [end for dots in panels for dot in dots for end in (dot.value, dot.interval.low, dot.interval.high)]
+    across = spread([*ends, *([] if overall is None else [overall])])
+    left = measure_labels(dot.title for dots in panels for dot in dots) + LINE
+    top = 2 * LINE + (1.5 * LINE if key else 0.0)
+    width = max(_WIDTH, measure_key(name for name, _ in key))
+    parts = draw_key(key, left, 1.4 * LINE)
+    bottom = top
+    for place, (name, dots) in enumerate(zip(titles, panels, strict=True)):
+        lines = list(dict.fromkeys(dot.title for dot in dots))
+        panel = Panel(left, top, width, _ROW * max(1, len(lines)), across, (len(lines) - 0.5, -0.5))
+        parts += panel.draw_values_below(words=place == len(panels) - 1) + panel.draw_names_left(lines)
+        if overall is not None:
+            parts.append(panel.draw_path([(overall, end) for end in panel.up], GREY, dashed=True))
+        parts += [*_draw(panel, lines, dots), panel.draw_frame(), panel.draw_title(format_label(name), "start")]
+        bottom, top = panel.bottom, panel.bottom + _BETWEEN
+    parts.append(Panel(left, bottom, width, 0.0).draw_title_below(below, 2.3 * LINE))
+    return draw_picture(parts, title, (left + width + 1.5 * LINE, bottom + 3 * LINE))
 
 
-def _draw(axes: Any, dots: Sequence[_Dot]) -> None:
-    from matplotlib.colors import to_rgba  # noqa: PLC0415
-
-    names = list(dict.fromkeys(dot.title for dot in dots))
-    together = len(dots) / max(1, len(names))
-    drawn = dict.fromkeys(names, 0)
-    lines: list[float] = []
+def _draw(panel: Panel, lines: Sequence[str], dots: Sequence[_Dot]) -> list[str]:
+    together = len(dots) / max(1, len(lines))
+    drawn = dict.fromkeys(lines, 0)
+    found: list[str] = []
     for dot in dots:
         # Dots of one line stand a little below each other, so that their intervals do not overlap.
-        lines.append(names.index(dot.title) + 0.22 * (drawn[dot.title] - (together - 1) / 2))
+        y = lines.index(dot.title) + 0.22 * (drawn[dot.title] - (together - 1) / 2)
         drawn[dot.title] += 1
-    colours = [to_rgba(dot.colour, 1.0 if dot.sure else 0.35) for dot in dots]
-    axes.hlines(lines, [dot.interval.low for dot in dots], [dot.interval.high for dot in dots], colors=colours)
-    axes.scatter([dot.value for dot in dots], lines, color=colours, s=22, zorder=3)
-    axes.set_yticks(range(len(names)), names)
-    axes.set_ylim(len(names) - 0.5, -0.5)
+        ends = [(dot.interval.low, y), (dot.interval.high, y)]
+        mark = panel.draw_path(ends, dot.colour) + panel.draw_dot((dot.value, y), dot.colour)
+        found.append(mark if dot.sure else f'<g opacity="{_PALE}">{mark}</g>')
+    return found

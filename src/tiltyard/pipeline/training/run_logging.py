@@ -134,16 +134,16 @@ def log_evaluation(tracker: ExperimentTracker, trial: EvaluatedModel) -> None:
             "confusion_matrix.json",
         )
         tracker.log_text(evaluation.classification_report, "classification_report.txt")
-        tracker.log_figure(plot_confusion_matrix(evaluation), "plots/confusion_matrix.png")
-        tracker.log_figure(plot_per_class(evaluation), "plots/per_class.png")
+        tracker.log_text(plot_confusion_matrix(evaluation).svg, "plots/confusion_matrix.svg")
+        tracker.log_text(plot_per_class(evaluation).svg, "plots/per_class.svg")
         truth = trial.split.test.labels.to_numpy(dtype=str)
         reliability = plot_reliability(truth, predictions.labels, predictions.confidence)
-        tracker.log_figure(reliability, "plots/reliability.png")
+        tracker.log_text(reliability.svg, "plots/reliability.svg")
     if isinstance(facts, NumberPredictions):
         tracker.log_text(evaluation.report, "regression_report.txt")
-        tracker.log_figure(plot_predicted(facts), "plots/predicted.png")
-        tracker.log_figure(plot_residuals(facts), "plots/residuals.png")
-        tracker.log_figure(plot_errors(facts), "plots/errors.png")
+        tracker.log_text(plot_predicted(facts).svg, "plots/predicted.svg")
+        tracker.log_text(plot_residuals(facts).svg, "plots/residuals.svg")
+        tracker.log_text(plot_errors(facts).svg, "plots/errors.svg")
 
 
 def describe_held_out(

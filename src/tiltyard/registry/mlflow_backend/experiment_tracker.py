@@ -219,7 +219,7 @@ class ExperimentTracker:
             {"classes": list(found.classes), "matrix": [list(row) for row in found.confusion_matrix]},
             "confusion_matrix.json",
         )
-        self.log_figure(plot_confusion_matrix(found), "plots/confusion_matrix.png")
+        self.log_text(plot_confusion_matrix(found).svg, "plots/confusion_matrix.svg")
 
     @check_arguments(context=require_words, name=OPTIONAL_TEXT)
     def log_dataset(self, dataset: Any, context: str = "training", *, name: str | None = None) -> None:
