@@ -53,7 +53,8 @@ class FileCompiler:
         self._calls = RegistryCalls(Settings.load(folder))
         self._folder = folder
 
-    def compile_version(self, info: VersionInfo, folder: Path) -> CompiledFile:
+    def compile_version(self, info: VersionInfo, folder: Path, digest: str) -> CompiledFile:
+        assert digest == digest_of(folder / MANIFEST)
         self.compiled.append(info.version)
         file = self._folder / f"compiled-{len(self.compiled)}"
         content = VERSION_INFO.dump_python(info, mode="json")
@@ -288,13 +289,12 @@ class BrokenCompiler:
     def __init__(self, folder: Path, how: str) -> None:
         self._folder, self._how = folder, how
 
-    def compile_version(self, info: VersionInfo, folder: Path) -> CompiledFile:
+    def compile_version(self, info: VersionInfo, folder: Path, digest: str) -> CompiledFile:
         if self._how == "away":
             raise UnavailableError("It is gone.", next_step="Start it again.")
         file = self._folder / "compiled"
         file.write_bytes(b"{}\n" if self._how == "unreadable" else b"")
-        digest = "0" * 64 if self._how == "of other files" else digest_of(folder / MANIFEST)
-        return CompiledFile(file, digest)
+        return CompiledFile(file, "0" * 64 if self._how == "of other files" else digest)
 
 
 @pytest.mark.parametrize("how", ["away", "unreadable", "empty", "of other files"])

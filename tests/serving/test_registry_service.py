@@ -10,14 +10,20 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.serving.fake_registry import MODEL
 from tiltyard.errors import NotFoundError, UnavailableError
 from tiltyard.registry import MlflowRegistry
+from tiltyard.registry.package.manifest import MANIFEST
+from tiltyard.registry.package.manifest import digest as digest_of
+from tiltyard.registry.package.signing import NO_KEYS
+from tiltyard.registry.version_cache import find_copy
 from tiltyard.serving.process.registry_process import RegistryProcessConfig
 from tiltyard.serving.process.registry_service import RegistryService
+from tiltyard.serving.process.remote_registry import VERSION_INFO
 from tiltyard.settings import Settings
 
 LONG = 600.0
@@ -147,3 +153,30 @@ def _wait_until_ended(service: RegistryService) -> None:
             return
         waited.wait(0.02)
     raise AssertionError("the process did not end")
+
+
+def test_a_server_that_starts_again_starts_no_process_for_what_is_known(root: Path) -> None:
+    """What the registry said and what was compiled holds for the next server, while the registry's file is the same."""
+    first = _make_service(root, LONG)
+    before = _look_up_and_compile(root, first)
+    with pytest.raises(NotFoundError) as missing:
+        first.handlers["get_version"](name=MODEL, version=None, alias="challenger")
+    first.close()
+    second = _make_service(root, LONG)
+    assert _look_up_and_compile(root, second) == before
+    assert Path(before[1]["file"]).is_file()
+    with pytest.raises(NotFoundError) as still_missing:
+        second.handlers["get_version"](name=MODEL, version=None, alias="challenger")
+    assert still_missing.value.to_dict() == missing.value.to_dict()
+    assert second.pid is None
+    second.close()
+
+
+def _look_up_and_compile(root: Path, service: RegistryService) -> tuple[dict[str, Any], dict[str, Any]]:
+    """As a worker does: it fetches a version only where there is no whole copy of it."""
+    info = service.handlers["get_version"](name=MODEL, version=None, alias="champion")
+    cache = Settings.load(root).cache
+    copy = find_copy(VERSION_INFO.validate_python(info), cache, NO_KEYS)
+    folder = copy or Path(service.handlers["fetch"](info=info, cache=str(cache)))
+    digest = digest_of(folder / MANIFEST)
+    return info, service.handlers["compile_version"](info=info, folder=str(folder), digest=digest)

@@ -27,6 +27,8 @@ from tiltyard.processes.health_checks import Watchdog
 from tiltyard.processes.ipc import IpcChannel
 from tiltyard.processes.model_calls import ModelCalls, open_shared_memory
 from tiltyard.project import ServingSection
+from tiltyard.registry.package.manifest import MANIFEST
+from tiltyard.registry.package.manifest import digest as digest_of
 from tiltyard.serving.process.liveness import LivenessProbe
 from tiltyard.serving.process.registry_process import RegistryCalls
 from tiltyard.serving.process.remote_registry import VERSION_INFO
@@ -90,7 +92,8 @@ class RunningWorker:
         self.channel.start()
         assert self.listening.wait(180)
 
-    def _compile_version(self, info: dict[str, Any], folder: str) -> Any:
+    def _compile_version(self, info: dict[str, Any], folder: str, digest: str) -> Any:
+        assert digest == digest_of(Path(folder) / MANIFEST)
         settings = Settings.load(self._root).model_copy(update={"trusted_types": self._trusted})
         return RegistryCalls(settings).compile_version(info, folder, str(self._root / f"compiled-{info['version']}"))
 

@@ -38,9 +38,10 @@ def fetch_version(info: VersionInfo, cache: Path, keys: KeyRing, download: Calla
         TiltyardError: the version is not here, and ``download`` failed.
         UnavailableError: the copy cannot be written (``cache.unwritable``).
     """
+    whole = find_copy(info, cache, keys)
+    if whole is not None:
+        return whole
     target = _copy_folder(info, cache)
-    if _is_whole(target, keys):
-        return target
     try:
         make_folder(target.parent)
         with _lock_file(target.parent / LOCK):
@@ -58,6 +59,12 @@ def fetch_version(info: VersionInfo, cache: Path, keys: KeyRing, download: Calla
             code="cache.unwritable",
         ) from error
     return target
+
+
+def find_copy(info: VersionInfo, cache: Path, keys: KeyRing) -> Path | None:
+    """The folder of this host that holds the version's files; None where there is none, or they are not whole."""
+    target = _copy_folder(info, cache)
+    return target if _is_whole(target, keys) else None
 
 
 def _copy_folder(info: VersionInfo, cache: Path) -> Path:

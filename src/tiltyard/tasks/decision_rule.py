@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, model_validator
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Costs = tuple[tuple[float, ...], ...]
 
@@ -53,6 +55,8 @@ class DecisionRule(BaseModel):
 
     def decide(self, probabilities: NDArray[np.float64]) -> NDArray[np.intp]:
         """The positions of the labels predicted at (n, k) probabilities; also of those on which it abstains."""
+        import numpy as np  # noqa: PLC0415 - supervisors have no numpy
+
         if self.threshold is not None:
             place = self.classes.index(str(self.positive))
             return np.where(probabilities[:, place] >= self.threshold, place, 1 - place)
@@ -62,6 +66,8 @@ class DecisionRule(BaseModel):
 
     def abstains(self, probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Where, of n rows, the model abstains."""
+        import numpy as np  # noqa: PLC0415 - supervisors have no numpy
+
         if self.abstain_below is not None:
             return np.asarray(probabilities.max(axis=1) < self.abstain_below)
         if self.abstain_cost is not None:
@@ -100,4 +106,6 @@ class DecisionRule(BaseModel):
         return text + "."
 
     def _expect_costs(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+        import numpy as np  # noqa: PLC0415 - supervisors have no numpy
+
         return np.asarray(probabilities @ np.asarray(self.costs))

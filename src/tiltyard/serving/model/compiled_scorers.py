@@ -40,8 +40,13 @@ class CompiledFile:
 class Compiler(Protocol):
     """Compiles versions in another process. Must be safe to use from several threads."""
 
-    def compile_version(self, info: VersionInfo, folder: Path) -> CompiledFile:
+    def compile_version(self, info: VersionInfo, folder: Path, digest: str) -> CompiledFile:
         """The compiled scorer of a version, from this host's copy of its files; the copy is verified.
+
+        Args:
+            info: the version.
+            folder: the copy.
+            digest: of the manifest that the copy has, as the caller has verified it.
 
         Raises:
             ArtifactError: the copy is not what was packaged, or must not be loaded; see ``read_package``.
@@ -66,7 +71,7 @@ class CompiledScorers:
             ArtifactError: the copy must not be loaded.
         """
         try:
-            found = self.compiler.compile_version(info, folder)
+            found = self.compiler.compile_version(info, folder, verified.digest)
             if found.file is None or found.digest != verified.digest:
                 log.info("Version %s of %s is loaded here: %s", info.version, info.name, found.reason or "it changed")
                 return None

@@ -2,26 +2,23 @@
 
 MLflow takes 150 MB and seconds to import, and a server needs it a few times a day. So a separate process has it
 (``registry_process``), which is ended after a while without calls. Where the registry is an SQLite file of this host,
-no call is repeated while the file is as it was.
+no call is repeated while the file is as it was, and no version is compiled twice: not by the next server either.
 """
 
 from __future__ import annotations
 
 import contextlib
-import itertools
-import os
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tiltyard.errors import NotFoundError, UnavailableError
 from tiltyard.processes.ipc import Handler, IpcChannel
+from tiltyard.serving.process.compiled_files import CompiledFiles
+from tiltyard.serving.process.known_replies import KnownReplies, Reply
 from tiltyard.serving.process.registry_process import RegistryProcessConfig
 from tiltyard.settings import Settings
 
@@ -31,8 +28,7 @@ IDLE_SECONDS = 10.0
 # The process takes seconds to import MLflow, on a busy machine many; a worker that waits has its own, shorter limit.
 CALL_SECONDS = 600.0
 END_SECONDS = 5.0
-_MOST_FILES = 3  # of the champion, the challenger, and the next of either
-_HEADER = 100  # bytes of an SQLite file: the count of its changes is among them
+KEPT = ".serving"  # below the cache; no model has a name that begins with a dot
 
 
 class RegistryService:
@@ -49,9 +45,9 @@ class RegistryService:
     ) -> None:
         self._process = _RegistryProcess(config, idle_seconds)
         file = settings.registry_uri.removeprefix(SQLITE)
-        self._file = Path(file) if file != settings.registry_uri else None
-        self._known: dict[_Question, _Reply] = {}
-        self._files = _CompiledFiles()
+        registry = Path(file) if file != settings.registry_uri else None
+        self._known = KnownReplies(registry, settings.cache / KEPT / "replies")
+        self._files = CompiledFiles(settings.cache / KEPT / "scorers", settings.trusted_types)
 
     @property
     def handlers(self) -> dict[str, Handler]:
@@ -78,97 +74,33 @@ class RegistryService:
         self._process.close()
         self._files.close()
 
-    def _get_version(self, name: str, version: str | None, alias: str | None) -> Any:
+    def _get_version(self, name: str, version: str | None, alias: str | None, *, again: bool = False) -> Any:
         question = (name, version, alias)
-        state = None if self._file is None else _read_state(self._file)
-        known = self._known.get(question)
-        if known is not None and state is not None and known.state == state:
-            if known.error is not None:
-                raise known.error
-            return known.content
-        try:
-            content = self._process.call("get_version", name=name, version=version, alias=alias)
-        except NotFoundError as error:
-            self._known[question] = _Reply(state, error=error)
-            raise
-        self._known[question] = _Reply(state, content)
-        return content
+        state = self._known.read_state()
+        known = None if again else self._known.find(question, state)
+        if known is None:
+            try:
+                content = self._process.call("get_version", name=name, version=version, alias=alias)
+                known = Reply(state, content)
+            except NotFoundError as error:
+                known = Reply(state, error=(error.message, error.next_step, error.code))
+            self._known.note(question, known)
+        return known.take()
 
     def _fetch(self, info: dict[str, Any], cache: str) -> Any:
         return self._process.call("fetch", info=info, cache=cache)
 
-    def _compile_version(self, info: dict[str, Any], folder: str) -> Any:
+    def _compile_version(self, info: dict[str, Any], folder: str, digest: str) -> Any:
         """The compiled scorer of a version as a file, compiled once for all workers."""
 
         def compile_version(file: Path) -> dict[str, Any]:
             found = self._process.call("compile_version", info=info, folder=folder, file=str(file))
             return dict(found)
 
-        return self._files.find((str(info.get("name")), str(info.get("version")), folder), compile_version)
+        return self._files.find(digest, compile_version)
 
     def _check_champion(self, info: dict[str, Any]) -> None:
         self._process.call("check_champion", info=info)
-
-
-_Question = tuple[str, str | None, str | None]
-
-
-@dataclass(frozen=True, slots=True)
-class _Reply:
-    """What the registry said while its file was in a state, which was read before the call."""
-
-    state: tuple[object, ...] | None
-    content: Any = None
-    error: NotFoundError | None = None
-
-
-class _CompiledFiles:
-    """The compiled scorers of the versions that workers of this server requested last.
-
-    They are in a folder that no other user can write to. A worker that has mapped a file does not need it any more.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self._found: dict[tuple[str, ...], dict[str, Any]] = {}
-        self._numbers = itertools.count(1)
-
-    def find(self, key: tuple[str, ...], make: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
-        """What ``make`` said of the file it was to write for this key, the first time; others wait for it."""
-        with self._lock:
-            known = self._found.pop(key, None)
-            if known is None or (known["file"] is not None and not Path(known["file"]).is_file()):
-                if self._folder is None:
-                    self._folder = tempfile.TemporaryDirectory(prefix="tiltyard-")
-                known = make(Path(self._folder.name) / str(next(self._numbers)))
-            self._found[key] = known
-            while len(self._found) > _MOST_FILES:
-                old = self._found.pop(next(iter(self._found)))
-                if old["file"] is not None:
-                    Path(old["file"]).unlink(missing_ok=True)
-            return known
-
-    def close(self) -> None:
-        with self._lock:
-            self._found.clear()
-            if self._folder is not None:
-                self._folder.cleanup()
-                self._folder = None
-
-
-def _read_state(file: Path) -> tuple[object, ...] | None:
-    """What changes with every commit to an SQLite file; None where it cannot be read."""
-    try:
-        with file.open("rb") as stream:
-            header, found = stream.read(_HEADER), os.fstat(stream.fileno())
-        log = file.with_name(f"{file.name}-wal")
-        with contextlib.suppress(FileNotFoundError):
-            written = log.stat()
-            return header, found.st_ino, found.st_size, found.st_mtime_ns, written.st_size, written.st_mtime_ns
-    except OSError:
-        return None
-    return header, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 class _RegistryProcess:

@@ -67,7 +67,7 @@ def run_worker(descriptor: int) -> int:
         listener = _open_listener(config)
         with contextlib.closing(listener), _open_ledger(config, settings) as ledger:
             served_before = _has_served(settings, config)
-            registry = RemoteRegistry(channel, LOOKUP_SECONDS if served_before else FIRST_LOOKUP_SECONDS)
+            registry = RemoteRegistry(channel, LOOKUP_SECONDS if served_before else FIRST_LOOKUP_SECONDS, keys)
             dependencies = ServerDependencies(
                 VersionLoader(registry, settings.cache, settings.trusted_types, keys),
                 ledger,
