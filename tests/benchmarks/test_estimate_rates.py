@@ -28,5 +28,6 @@ def test_a_grade_names_what_was_not_estimated_and_what_held() -> None:
     """Windows without an estimate are counted as such, and coverage is a share of the others."""
     checked, held = estimates._describe("six shifted", [None, True, True, False])
     assert (checked.rate, checked.runs, checked.promised) == (0.25, 4, None)
-    assert (held.rate, held.runs, held.promised, held.least) == (pytest.approx(2 / 3), 3, 0.9, True)
+    assert (held.runs, held.promised, held.least) == (3, 0.9, True)
+    assert held.rate == pytest.approx(2 / 3)
     assert len(estimates._describe("far", [None, None])) == 1
