@@ -59,6 +59,22 @@ def test_engines_sync_every_commit(tmp_path: Path) -> None:
     engine.dispose()
 
 
+def test_every_writing_connection_would_flush_the_drive_of_a_mac(tmp_path: Path) -> None:
+    """Commits and checkpoints are ordered to reach the drive itself, by every way to open; only macOS differs by it."""
+    engine = make_sqlite_engine(make_url(f"sqlite:///{tmp_path}/a.db"), own=True)
+    pragmas = ("PRAGMA fullfsync", "PRAGMA checkpoint_fullfsync")
+    with engine.connect() as pooled:
+        assert [pooled.exec_driver_sql(pragma).scalar() for pragma in pragmas] == [1, 1]
+    with (
+        closing(open_outside_pool(engine, 1.0)) as separate,
+        closing(open_sqlite(tmp_path / "b.db", wal=True)) as logged,
+        closing(open_sqlite(tmp_path / "b.db", synchronous="NORMAL")) as forgetful,
+    ):
+        for connection in (separate, logged, forgetful):
+            assert [connection.execute(pragma).fetchone()[0] for pragma in pragmas] == [1, 1]
+    engine.dispose()
+
+
 def test_a_read_only_connection_writes_nothing(tmp_path: Path) -> None:
     """A connection for reading neither makes a file nor changes one."""
     with pytest.raises(SQLITE_ERRORS):
