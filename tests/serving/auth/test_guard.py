@@ -213,6 +213,25 @@ def test_a_host_that_has_had_keys_is_never_open_again(file: KeyFile, tmp_path: P
     assert refusal(guard, request("/predict")) == (503, "api-key.lost")
 
 
+def test_a_worker_that_is_restarted_listens_with_a_damaged_file_and_takes_it_once_it_is_whole(
+    file: KeyFile, tmp_path: Path, read_each_time: None
+) -> None:
+    """A host that has had keys refuses requests while their file is damaged, names the damage, and needs no restart."""
+    mark = tmp_path / "api-keys-were-made"
+    made = make(file, ["predict"])
+    assert guard_for(ServingSection(), file.path, host="127.0.0.1", mark=mark).check(request("/predict", made.token))
+    whole = file.path.read_bytes()
+    file.path.write_bytes(whole[:40])
+    guard = guard_for(ServingSection(), file.path, host="0.0.0.0", mark=mark)
+    assert refusal(guard, request("/predict")) == (503, "api-key.lost")
+    with pytest.raises(RequestError, match=r"API keys were made on this host\. The file .* cannot be read: "):
+        guard.check(request("/predict", made.token))
+    file.path.unlink()
+    assert refusal(guard, request("/predict", made.token)) == (503, "api-key.lost")
+    file.path.write_bytes(whole)
+    assert guard.check(request("/predict", made.token))
+
+
 def test_a_running_server_notes_its_first_key(file: KeyFile, tmp_path: Path, read_each_time: None) -> None:
     """A server that was open notes the first key that it sees, and new keys end a loss without a restart."""
     mark = tmp_path / "api-keys-were-made"

@@ -156,7 +156,7 @@ class Guard:
 
     def _lost_error(self) -> RequestError:
         return RequestError(
-            f"API keys were made on this host, and the file that holds them is gone ({self._keys.path}).",
+            f"API keys were made on this host. {self._keys.why_lost}",
             status=503,
             code="api-key.lost",
             next_step="On the host, restore the file or make keys anew: tiltyard keys api new --scope predict",
@@ -215,9 +215,8 @@ def guard_for(  # noqa: PLR0913 - as the guard itself
     loopback = is_loopback(host)
     if keys.lost:
         log.error(
-            "API keys were made on this host, and the file that holds them is gone (%s): requests are refused until it "
-            "is back, or keys are made anew (tiltyard keys api new).",
-            file,
+            "API keys were made on this host. %s Requests are refused until it is back, or keys are made anew (tiltyard keys api new).",
+            keys.why_lost,
         )
     elif not (loopback or insecure_open or keys.current()):
         raise UsageError(

@@ -7,7 +7,7 @@ from pathlib import Path
 from threading import Lock
 from time import monotonic
 
-from tiltyard.errors import TiltyardError
+from tiltyard.errors import TiltyardError, UsageError
 from tiltyard.serving.auth.keyfile import FileState, KeyFile
 from tiltyard.serving.auth.keys import ApiKey, KeySet
 from tiltyard.serving.auth.keys_mark import KeysMark
@@ -22,7 +22,8 @@ class KeyReloader:
     """The keys of a file that other processes change. Safe to use from several threads.
 
     A file that cannot be read, or is gone, leaves the keys as they were: damage neither locks all callers out nor opens
-    the server to everybody. A process that starts without the file knows by the mark that there were keys.
+    the server to everybody. A process that starts without the file, or with a damaged one, knows by the mark that there
+    were keys: a worker that is restarted listens, refuses callers, and takes the file once it is whole.
 
     Args:
         path: the file; None for no keys at all.
@@ -30,7 +31,7 @@ class KeyReloader:
         own_key: a key in addition to those of the file, which is valid too and does not count as one that was made.
 
     Raises:
-        UsageError: the file exists and cannot be read.
+        UsageError: the file exists and cannot be read, and no mark says that there were keys.
     """
 
     def __init__(self, path: Path | None, own_key: ApiKey | None = None, mark: KeysMark | None = None) -> None:
@@ -39,7 +40,8 @@ class KeyReloader:
         self._file = KeyFile(path) if path is not None else None
         self._lock = Lock()
         self._state: FileState = self._file.state() if self._file else None
-        self._keys = KeySet(self._file.read() if self._file else (), own_key)
+        self._damage = ""
+        self._keys = KeySet(self._read_first(self._file) if self._file else (), own_key)
         self._lost = False
         self._read_mark()
         self._checked_at = monotonic()
@@ -48,6 +50,11 @@ class KeyReloader:
     def lost(self) -> bool:
         """Whether keys were made on this host and none is known; as of the last call of ``current``."""
         return self._lost
+
+    @property
+    def why_lost(self) -> str:
+        """What happened to the file, as a sentence."""
+        return self._damage or f"The file that held them is gone ({self.path})."
 
     @property
     def path(self) -> Path | None:
@@ -70,14 +77,27 @@ class KeyReloader:
                     return
                 keys = KeySet(file.read(), self._own_key)
             except TiltyardError as error:
-                log.error("%s The keys that were read before stay valid.", error.message)
+                self._keep(error.message)
                 return
             if state is None:
-                log.error("The file of API keys %s is gone. The keys that were read before stay valid.", file.path)
+                self._keep(f"The file of API keys {file.path} is gone.")
                 return
-            self._state, self._keys = state, keys
+            self._state, self._keys, self._damage = state, keys, ""
             self._read_mark()
             log.info("The API keys were read again: %d.", len(keys))
+
+    def _read_first(self, file: KeyFile) -> tuple[ApiKey, ...]:
+        try:
+            return file.read()
+        except UsageError as error:
+            if not self._mark.is_set:
+                raise
+            self._damage = error.message
+            return ()
+
+    def _keep(self, problem: str) -> None:
+        self._damage = problem
+        log.error("%s%s", problem, " The keys that were read before stay valid." if self._keys else "")
 
     def _read_mark(self) -> None:
         self._lost = not self._keys and self._mark.is_set
