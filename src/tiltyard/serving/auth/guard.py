@@ -215,7 +215,8 @@ def guard_for(  # noqa: PLR0913 - as the guard itself
     loopback = is_loopback(host)
     if keys.lost:
         log.error(
-            "API keys were made on this host. %s Requests are refused until it is back, or keys are made anew (tiltyard keys api new).",
+            "API keys were made on this host. %s Requests are refused until it is back, or keys are made anew "
+            "(tiltyard keys api new).",
             keys.why_lost,
         )
     elif not (loopback or insecure_open or keys.current()):
