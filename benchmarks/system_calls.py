@@ -51,21 +51,21 @@ def main(faults: int, every: bool, seed: str, chosen: tuple[str, ...], workers: 
     for story in stories:
         matrix[story] = fault_story(story, ALL if every else -(-faults // len(stories)), seed, workers)
         click.echo(f"{story}: {sum_up({story: matrix[story]}).to_dict()}", err=True)
-    total = sum_up(matrix)
-    result = {
-        "faults": total.cuts,
-        "lost": total.lost,
-        "corrupt": total.corrupt,
-        "unexplained": total.unexplained,
-        "seed": seed,
-        "seconds": round(time.monotonic() - began, 1),
-        "machine": machine(),
-        "matrix": to_json(matrix),
-    }
+        total = sum_up(matrix)
+        result = {
+            "faults": total.cuts,
+            "lost": total.lost,
+            "corrupt": total.corrupt,
+            "unexplained": total.unexplained,
+            "seed": seed,
+            "seconds": round(time.monotonic() - began, 1),
+            "machine": machine(),
+            "matrix": to_json(matrix),
+        }
+        if target is not None:  # after each story, so that a run that is ended leaves what it has
+            target.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     click.echo(to_markdown(matrix))
-    if target is not None:
-        target.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    sys.exit(1 if total.wrong else 0)
+    sys.exit(1 if sum_up(matrix).wrong else 0)
 
 
 if __name__ == "__main__":
