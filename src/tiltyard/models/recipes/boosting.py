@@ -28,7 +28,14 @@ _SETTINGS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "catboost": {"learning_rate": 0.06, "max_depth": 6, "l2_regularization": 3.0},
     }
 )
-_SUBSAMPLE = {"max_features": 0.8, "subsample": 0.8}
+# XGBoost rounds a share of the features down: of two a tree would have one, and see no interaction.
+_SHARES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "lightgbm": {"max_features": 0.8, "subsample": 0.8},
+        "xgboost": {"max_features": 1.0, "subsample": 0.8},
+        "catboost": {"max_features": 0.8, "subsample": 0.8},
+    }
+)
 
 _SPACES: Mapping[str, Mapping[str, Range]] = MappingProxyType(
     {
@@ -66,13 +73,14 @@ def boost_numbers(library: str, random_state: int) -> Pipeline:
 
 
 def _read_settings(library: str) -> dict[str, Any]:
-    # LightGBM's own least size of a group of categories, 100 rows, leaves the categories of a small table unused.
+    # LightGBM's own least size of a group of categories, 100 rows, and its smoothing by 10 rows keep it from parting
+    # the categories of a small table.
     # All categories one by one: CatBoost's target statistics have no compiled form, and 100 categories are the most.
     extra: dict[str, dict[str, Any]] = {
-        "lightgbm": {"settings": {"min_data_per_group": RAREST_CATEGORY}},
+        "lightgbm": {"settings": {"min_data_per_group": RAREST_CATEGORY, "cat_smooth": 1.0}},
         "catboost": {"one_hot_max_size": 255},
     }
-    return {"categorical": CATEGORIES, **_SETTINGS[library], **_SUBSAMPLE, **extra.get(library, {})}
+    return {"categorical": CATEGORIES, **_SETTINGS[library], **_SHARES[library], **extra.get(library, {})}
 
 
 def _space(library: str, step: str) -> Space:
