@@ -85,6 +85,12 @@ def test_a_version_without_a_compiled_scorer_knows_many_categories(count: int, k
     assert [[found.code for found in row] for row in values.find_warnings(rows)] == [[], ["unknown-category"] * known]
 
 
+@pytest.mark.parametrize("town", ["0\x1f", "\x1c7", "+-5", "--", "+", "12", " 12 ", "٣"])
+def test_unknown_words_of_digits_get_a_warning_too(scorer: Scorer, town: str) -> None:
+    """A word that looks like a whole number, or nearly, is an unknown category like any other."""
+    assert [found.code for found in warn(scorer, town=town)] == ["unknown-category"]
+
+
 def test_numbers_outside_the_range_of_training_are_named(scorer: Scorer) -> None:
     """A number below or above all of training is named with the limit that it passes; the limits pass."""
     low, high = int(FRAME["age"].min()), int(FRAME["age"].max())

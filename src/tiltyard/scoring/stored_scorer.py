@@ -20,6 +20,9 @@ from tiltyard.models.tfidf.compiled_vocabulary import CompiledVocabulary, Weight
 from tiltyard.models.tfidf.hash_tables import PairTable, WordTable
 from tiltyard.models.tfidf.terms import Terms
 from tiltyard.models.word_cnn.compiled_network import CompiledNetwork
+from tiltyard.scoring.boosters.booster_head import BoosterHead
+from tiltyard.scoring.boosters.booster_model import BoosterTableModel
+from tiltyard.scoring.boosters.tree_layout import TreeLayout
 from tiltyard.scoring.linear_head import LinearHead
 from tiltyard.scoring.scorer import Scorer
 from tiltyard.scoring.table.columns import InputColumns
@@ -27,15 +30,17 @@ from tiltyard.scoring.table.preparation import Preparation
 from tiltyard.scoring.table.row_encoding import Codes
 from tiltyard.scoring.table.table_models import LinearTableModel, TreeTableModel
 from tiltyard.scoring.table.table_scorer import TableNumberScorer, TableScorer
+from tiltyard.scoring.table.tree_arrays import TreeHead, Trees
 from tiltyard.scoring.text.ensemble_scorer import EnsembleTextScorer
 from tiltyard.scoring.text.text_scorer import TextScorer
-from tiltyard.scoring.trees.tree_arrays import TreeHead, Trees
 
 _ALIGNED = 64
 
 # The types that a file may hold, with the arguments that make one: attributes of the same names.
 _TYPES: dict[type, tuple[str, ...]] = {
     Alphabet: ("table", "kinds", "shortest", "marks"),
+    BoosterHead: ("library", "layout", "ends", "settings", "classes", "features"),
+    BoosterTableModel: ("head",),
     Codes: ("known", "unknown", "missing"),
     CompiledNetwork: ("vocabulary", "margin", "classes", "filters", "biases", "top", "intercept"),
     CompiledVocabulary: (
@@ -51,6 +56,7 @@ _TYPES: dict[type, tuple[str, ...]] = {
     TableScorer: ("columns", "prepared", "model", "classes"),
     Terms: ("letters", "starts", "chains"),
     TextScorer: ("vocabulary", "terms", "head", "classes"),
+    TreeLayout: ("columns", "nodes", "trees", "bits", "values", "thresholds", "masks", "inner_columns"),
     TreeHead: ("trees", "turns", "baseline", "divisor", "link", "classes", "single"),
     TreeTableModel: ("head", "takes_nan"),
     Trees: (

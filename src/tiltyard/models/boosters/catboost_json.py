@@ -181,11 +181,14 @@ def _read_oblivious(tree: Any, outputs: int, features: _Features) -> RawTrees:
             f"has a tree of depth {depth} with {format_count(len(values), 'leaf value')} for "
             f"{format_count(outputs, 'output')}",
         )
+    weights = _values(tree, "leaf_weights") if tree.get("leaf_weights") else np.ones(leaves)
+    if len(weights) != leaves:
+        refuse(_WHERE, f"has a tree of depth {depth} with {format_count(len(weights), 'leaf weight')}")
     inner = leaves - 1
     level = np.repeat(np.arange(depth), 1 << np.arange(depth))
     queried = np.array(splits, np.float64).reshape(depth, 4)[level]
     place = np.arange(inner)
-    return _make_trees(queried, 2 * place + 1, 2 * place + 2, values.reshape(leaves, outputs))
+    return _make_trees(queried, 2 * place + 1, 2 * place + 2, values.reshape(leaves, outputs), weights)
 
 
 def _read_nested(tree: Any, outputs: int, features: _Features) -> RawTrees:
@@ -193,6 +196,7 @@ def _read_nested(tree: Any, outputs: int, features: _Features) -> RawTrees:
     queried: list[tuple[int, float, int, int]] = []
     children: list[list[int]] = []
     leaves: list[list[Any]] = []
+    weights: list[float] = []
     waiting: list[tuple[Any, int, int]] = [(tree, -1, 0)]
     while waiting:
         node, parent, side = waiting.pop()
@@ -205,6 +209,7 @@ def _read_nested(tree: Any, outputs: int, features: _Features) -> RawTrees:
             place = ~len(leaves)
             value = _get(node, dict).get("value")
             leaves.append(value if isinstance(value, list) else [value])
+            weights.append(_number(node, "weight") if "weight" in node else 1.0)
         if parent >= 0:
             children[parent][side] = place
     try:
@@ -215,11 +220,17 @@ def _read_nested(tree: Any, outputs: int, features: _Features) -> RawTrees:
         refuse(_WHERE, f"has leaves of {values.shape[1]} values for {outputs} outputs", outputs=outputs)
     pairs = np.array(children, np.int64).reshape(len(queried), 2)
     pairs = np.where(pairs < 0, len(queried) + ~pairs, pairs)
-    return _make_trees(np.array(queried, np.float64).reshape(len(queried), 4), pairs[:, 0], pairs[:, 1], values)
+    return _make_trees(
+        np.array(queried, np.float64).reshape(len(queried), 4), pairs[:, 0], pairs[:, 1], values, np.array(weights)
+    )
 
 
 def _make_trees(
-    queried: NDArray[np.float64], left: NDArray[np.int64], right: NDArray[np.int64], values: NDArray[np.float64]
+    queried: NDArray[np.float64],
+    left: NDArray[np.int64],
+    right: NDArray[np.int64],
+    values: NDArray[np.float64],
+    weights: NDArray[np.float64],
 ) -> RawTrees:
     inner, leaves = len(queried), len(values)
     pad = np.zeros(leaves, np.int64)
@@ -236,6 +247,7 @@ def _make_trees(
         choice=np.concatenate([choice, pad - 1]),
         sets=tuple(chosen[place : place + 1] for place in range(len(chosen))),
         values=np.concatenate([np.zeros((inner, values.shape[1])), values]),
+        weights=np.concatenate([np.zeros(inner), weights]),
     )
 
 

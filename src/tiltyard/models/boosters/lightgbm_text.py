@@ -169,7 +169,16 @@ def _read_tree(tree: dict[str, str], number: int, features: int) -> RawTrees:
     if inner == 0:
         none = np.zeros(1, np.int64)
         return RawTrees(
-            none, np.array([LEAF]), np.zeros(1), none, none, none.astype(np.uint8), none - 1, (), values[:, np.newaxis]
+            none,
+            np.array([LEAF]),
+            np.zeros(1),
+            none,
+            none,
+            none.astype(np.uint8),
+            none - 1,
+            (),
+            values[:, np.newaxis],
+            np.ones(1),
         )
     thresholds = _floats(tree, "threshold", inner)
     kinds = _integers(tree, "decision_type", inner)
@@ -193,6 +202,7 @@ def _read_tree(tree: dict[str, str], number: int, features: int) -> RawTrees:
         choice=np.concatenate([choice.astype(np.int64), pad - 1]),
         sets=sets,
         values=np.concatenate([np.zeros(inner), values])[:, np.newaxis],
+        weights=np.concatenate([np.zeros(inner), _floats(tree, "leaf_count", leaves)]),
     )
 
 

@@ -42,6 +42,7 @@ class RawTrees:
         choice: int64 (nodes,), the number of the set of categories by which a node splits; -1 for a threshold.
         sets: the sets, categories as whole numbers.
         values: float64 (nodes, width), of leaves; one column where a tree speaks for one output.
+        weights: float64 (nodes,), of leaves: how many training rows came to it, or their weight.
     """
 
     roots: NDArray[np.int64]
@@ -53,6 +54,7 @@ class RawTrees:
     choice: NDArray[np.int64]
     sets: tuple[NDArray[np.int64], ...]
     values: Floats
+    weights: Floats
 
 
 def refuse(where: str, problem: str, **fields: object) -> NoReturn:
@@ -98,6 +100,7 @@ def join_trees(library: str, parts: list[RawTrees]) -> RawTrees:
         choice=np.concatenate([np.where(part.choice >= 0, part.choice + first, -1) for part, _, first in numbered]),
         sets=tuple(chosen for part in parts for chosen in part.sets),
         values=np.concatenate([part.values for part in parts]),
+        weights=np.concatenate([part.weights for part in parts]),
     )
 
 

@@ -30,7 +30,7 @@ class TreeEnsemble:
         feature_names: as the document has them.
         roots: int32 (trees,).
         outputs: int32 (trees,), the output that a tree adds to; -1 for all at once.
-        tested, thresholds, gaps, values: as of ``RawTrees``, in another order.
+        tested, thresholds, gaps, values, weights: as of ``RawTrees``, in another order.
         children: int32 (nodes,), the left child; of a leaf itself.
         choice: int32 (nodes,), the set of categories of a node; -1 for a threshold.
         sets: each sorted, distinct, not negative.
@@ -57,6 +57,7 @@ class TreeEnsemble:
     choice: NDArray[np.int32]
     sets: tuple[NDArray[np.int64], ...]
     values: Floats
+    weights: Floats
     chosen_left: bool
     categorical: NDArray[np.bool_]
     baseline: Floats
@@ -122,6 +123,7 @@ def build_ensemble(raw: RawTrees, stated: Arithmetic) -> TreeEnsemble:
         choice=np.where(leaf, -1, raw.choice[order]).astype(np.int32),
         sets=tuple(np.unique(chosen) for chosen in raw.sets),
         values=np.ascontiguousarray(raw.values[order]),
+        weights=raw.weights[order],
         chosen_left=stated.chosen_left,
         categorical=categorical,
         baseline=stated.baseline,
@@ -143,7 +145,9 @@ def _check_numbers(raw: RawTrees, stated: Arithmetic) -> None:
         refuse(where, "has no tree, no output or no feature")
     if nodes > _MOST_NODES:
         refuse(where, f"has {nodes} nodes", nodes=nodes)
-    lengths = {len(part) for part in (raw.thresholds, raw.left, raw.right, raw.gaps, raw.choice, raw.values)}
+    lengths = {
+        len(part) for part in (raw.thresholds, raw.left, raw.right, raw.gaps, raw.choice, raw.values, raw.weights)
+    }
     if lengths != {nodes} or len(stated.outputs) != len(raw.roots) or len(stated.bias) != outputs:
         refuse(where, "has lists of unequal lengths for the same nodes, trees or outputs")
     inner = raw.tested != LEAF
@@ -163,7 +167,7 @@ def _check_numbers(raw: RawTrees, stated: Arithmetic) -> None:
     # Below the lowest number of single precision there is only minus infinity; LightGBM divides gaps from numbers by a
     # threshold of infinity, which all numbers are below.
     lowest = np.where(stated.library == "lightgbm", thresholds == np.inf, stated.single & (thresholds == -np.inf))
-    numbers = [("threshold", thresholds[~lowest]), ("leaf value", raw.values[~inner])]
+    numbers = [("threshold", thresholds[~lowest]), ("leaf value", raw.values[~inner]), ("weight", raw.weights)]
     numbers += [("base score", stated.baseline), ("bias", stated.bias)]
     numbers += [("factor", np.array([stated.divisor, stated.scale, stated.steepness]))]
     for name, found in numbers:

@@ -148,6 +148,7 @@ def _read_tree(tree: Any, number: int, features: int) -> RawTrees:
         choice=choice,
         sets=sets,
         values=np.where(leaf, conditions, np.float32(0)).astype(np.float64)[:, np.newaxis],
+        weights=np.where(leaf, _array(tree, "sum_hessian", nodes, np.float64), 0.0),
     )
 
 

@@ -16,7 +16,7 @@ from tiltyard.scoring.table.preparation import Preparation
 from tiltyard.scoring.table.preprocessing_arrays import compile_preparation, merge_categories
 from tiltyard.scoring.table.table_models import LinearTableModel, TableModel, TreeTableModel
 from tiltyard.scoring.table.table_scorer import TableNumberScorer, TableScorer
-from tiltyard.scoring.trees.tree_arrays import TreeHead, build_number_tree_head, build_tree_head
+from tiltyard.scoring.table.tree_arrays import TreeHead, build_number_tree_head, build_tree_head
 
 
 def compile_table_scorer(pipeline: Pipeline, columns: InputColumns) -> TableScorer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ Floats = NDArray[np.float64]
 # Comparing with very many names costs time; then only another spelling of the same name is looked for.
 _MOST_COMPARED = 200
 _MOST_HINTS = 50
+_WHOLE = re.compile(r"[+-]?\d+")
 _LARGEST_WRITTEN = 10**18
 
 
@@ -137,8 +139,8 @@ class KnownValues:
 
 def _keep_exact(value: Any, cell: Any) -> Any:
     """The value; where a whole number was sent, that number, which a float may only approximate."""
-    if isinstance(cell, str) and cell.strip().lstrip("+-").isdecimal() and len(cell) <= LONGEST_VALUE:
-        cell = int(cell)
+    if isinstance(cell, str) and len(cell) <= LONGEST_VALUE and _WHOLE.fullmatch(digits := cell.strip()):
+        cell = int(digits)  # which takes less for white space than strip does
     is_whole = isinstance(value, float) and isinstance(cell, int) and not isinstance(cell, bool)
     return cell if is_whole else value
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
+from struct import Struct
 from typing import Any
 
 import numpy as np
@@ -17,6 +20,8 @@ from tiltyard.scoring.table.columns import LARGEST, InputColumn, InputColumns
 
 Reader = Callable[[Any], float]
 
+_NUMBERS = {float, int}
+_NUMBERS_AND_GAPS = {float, int, type(None)}
 _MOST_SEEN = 4096  # texts of dates that are kept as read
 
 
@@ -52,13 +57,23 @@ class Encoding:
 
     def __init__(self, columns: InputColumns, codes: Mapping[str, Codes]) -> None:
         self._columns = columns
+        self._quick = _QuickReader.make_reader(columns, codes)
         self._readers = tuple(
             (column.name, _make_reader(column, codes.get(column.name), columns.reader_of(column.name)))
             for column in columns
         )
 
     def encode(self, inputs: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
-        """The inputs as an array of shape (n, features).
+        """The inputs as an array of shape (n, features); a number that is infinite may still be in it.
+
+        Raises:
+            InputError: inputs cannot be scored; its ``problems`` name every position and field.
+        """
+        found = None if self._quick is None else self._quick.read(inputs)
+        return self.check(inputs) if found is None else found
+
+    def check(self, inputs: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
+        """The inputs as an array of shape (n, features), each cell read by its column's reader.
 
         Raises:
             InputError: inputs cannot be scored; its ``problems`` name every position and field.
@@ -71,6 +86,65 @@ class Encoding:
             conforming = self._columns.read(inputs)
             rows = [[read(row[name]) for name, read in readers] for row in conforming]
         return np.array(rows, np.float64).reshape(len(inputs), len(readers))
+
+
+class _QuickReader:
+    """Reads rows of usual cells at once: floats and whole numbers, known words and booleans, and None for a gap.
+
+    Args:
+        names: the columns, two at least.
+        coded: the place and the codes of each column of words or booleans, and the type of its usual cells.
+    """
+
+    def __init__(self, names: Sequence[str], coded: Sequence[tuple[int, Codes, type]]) -> None:
+        self._cells = itemgetter(*names)
+        self._width = len(names)
+        self._pack = Struct(f"{len(names)}d").pack_into
+        self._coded = tuple((place, codes.known.get, kind, codes.missing) for place, codes, kind in coded)
+
+    @classmethod
+    def make_reader(cls, columns: InputColumns, codes: Mapping[str, Codes]) -> _QuickReader | None:
+        """The reader of these columns; None where one of them has to be parsed: a date, or nothing at all."""
+        coded: list[tuple[int, Codes, type]] = []
+        names = [column.name for column in columns]
+        for place, column in enumerate(columns):
+            if column.name in codes:
+                kind = {"boolean": bool, "text": str}.get(column.kind)
+                if kind is None:
+                    return None
+                coded.append((place, codes[column.name], kind))
+            elif column.kind != "number" or columns.reader_of(column.name)(0.0) is None:
+                return None
+        return cls(names, coded) if len(names) > 1 else None
+
+    def read(self, inputs: Sequence[Mapping[str, Any]]) -> NDArray[np.float64] | None:
+        """The rows as an array; None where a cell is not usual."""
+        cells, pack, coded, width = self._cells, self._pack, self._coded, self._width
+        out = np.empty((len(inputs), width))
+        try:
+            for number, row in enumerate(inputs):
+                values = cells(row)
+                if coded:
+                    values = list(values)
+                    for place, find, kind, missing in coded:
+                        value = values[place]
+                        if value is None:
+                            values[place] = missing
+                        elif type(value) is kind:
+                            values[place] = find(value)
+                        else:
+                            return None
+                        if values[place] is None:
+                            return None
+                kinds = set(map(type, values))
+                if not kinds <= _NUMBERS:
+                    if not kinds <= _NUMBERS_AND_GAPS:
+                        return None
+                    values = [math.nan if value is None else value for value in values]
+                pack(out.data, 8 * width * number, *values)
+        except (KeyError, OverflowError, struct.error):
+            return None
+        return out
 
 
 def _make_reader(column: InputColumn, codes: Codes | None, read: CellReader) -> Reader:

@@ -14,7 +14,15 @@ from tiltyard.kernels.jit import compile_inline, compile_kernel
 NUMBER, INDICATOR, TABLE = 0, 1, 2
 YEAR, MONTH, WEEKDAY, DAYS = 3, 4, 5, 6
 MICROS_A_DAY = 86_400_000_000
-FINE, NOT_A_NUMBER, TOO_LARGE, UNUSUAL = 0, 1, 2, 4
+FINE, NOT_A_NUMBER, TOO_LARGE, UNUSUAL, INFINITE = 0, 1, 2, 4, 8
+
+
+@compile_inline
+def _is_infinite(values: Any) -> Any:
+    for column in range(values.size):  # noqa: SIM110 - compiled
+        if np.isinf(values[column]):
+            return True
+    return False
 
 
 @compile_inline
@@ -65,8 +73,13 @@ def prepare_features(raw: Any, preparation: Any, limits: Any, bounds: Any, out: 
         limits: (whether NaN is accepted, whether infinity is, whether single precision has to hold the value).
         bounds: two float64 (columns,): the lowest and the highest value of each column that training knew.
         out: float64 (rows, features).
-        state: int64 (rows,), out: FINE, NOT_A_NUMBER or TOO_LARGE; plus UNUSUAL where a value is out of bounds.
+        state: int64 (rows,), out: FINE, NOT_A_NUMBER or TOO_LARGE; plus UNUSUAL where a value is out of bounds, and
+            INFINITE where one is infinite.
+
+    Returns:
+        All bits of all states.
     """
+    found = 0
     source, kind, fill, mean, scale, offset, values = preparation
     takes_nan, takes_infinity, single = limits
     lows, highs = bounds
@@ -89,6 +102,10 @@ def prepare_features(raw: Any, preparation: Any, limits: Any, bounds: Any, out: 
             out[row, k] = value
         if _is_unusual(raw[row], lows, highs):
             state[row] |= UNUSUAL
+        if _is_infinite(raw[row]):
+            state[row] |= INFINITE
+        found |= state[row]
+    return found
 
 
 @compile_kernel

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tiltyard.scoring.explanations import Scale
 from tiltyard.scoring.linear_head import LinearHead
-from tiltyard.scoring.trees.tree_arrays import TreeHead
+from tiltyard.scoring.table.tree_arrays import TreeHead
 
 Floats = NDArray[np.float64]
 

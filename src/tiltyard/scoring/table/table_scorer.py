@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,7 +50,10 @@ class TableScorer:
         self._known = KnownValues.from_columns(columns, words)
         self._bounds = self._known.bounds({name: codes.unknown for name, codes in read.items()})
         self.prepared = prepared
+        self._arrays = prepared.arrays
+        self._width = len(prepared.source)
         self.model = model
+        self._limits = model.limits.nan, model.limits.infinity, model.limits.single
         self._classes = tuple(classes)
 
     @property
@@ -116,17 +120,16 @@ class TableScorer:
 
     def _features(self, inputs: Sequence[Mapping[str, Any]]) -> tuple[Floats, NDArray[np.int64] | None]:
         """The prepared features of n rows, and what is unusual of each (see ``prepare_features``); None for nothing."""
+        raw = self._encoding.encode(inputs)
+        features = np.empty((len(raw), self._width))
+        state = np.empty(len(raw), np.int64)
+        found = self._prepare(raw, self._arrays, self._limits, self._bounds, features, state)
+        if not found:
+            return features, None
         from tiltyard.scoring.table import table_kernels  # noqa: PLC0415 - imported when first used
 
-        raw = self._encoding.encode(inputs)
-        limits = self.model.limits
-        features = np.empty((len(raw), len(self.prepared.source)))
-        state = np.empty(len(raw), np.int64)
-        table_kernels.prepare_features(
-            raw, self.prepared.arrays, (limits.nan, limits.infinity, limits.single), self._bounds, features, state
-        )
-        if not state.any():
-            return features, None
+        if found & table_kernels.INFINITE:
+            self._encoding.check(inputs)
         refused = state & ~table_kernels.UNUSUAL
         if refused.any():
             raise refuse_inputs(
@@ -137,6 +140,12 @@ class TableScorer:
                 ]
             )
         return features, state
+
+    @cached_property
+    def _prepare(self) -> Callable[..., int]:
+        from tiltyard.scoring.table import table_kernels  # noqa: PLC0415 - imported when first used
+
+        return table_kernels.prepare_features
 
     def _refusal(self, code: int) -> str:
         """What scikit-learn says."""

@@ -1,0 +1,1 @@
+"""Boosters of LightGBM, XGBoost and CatBoost, compiled."""

@@ -1,0 +1,375 @@
+"""The compiled loops over the trees of a booster, in its library's own arithmetic.
+
+A feature becomes one column for each way in which nodes treat its gaps: a gap is then the lowest number there is, or
+stays what no comparison holds for, and a node has one comparison to make. A row goes left where its column is at most
+the node's threshold, or where the bit of its category is set.
+
+Several rows go through a tree together by masks: each node that sends a row to the right strikes out the leaves on its
+left, and the first leaf that is left over is the row's (QuickScorer: Lucchese et al., SIGIR 2015). That leads to the
+same leaf, and each row adds its leaves in the order of the trees. A single row walks, eight trees at a time.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tiltyard.kernels.jit import compile_inline, compile_kernel, lowest_bit
+
+LEFT, RIGHT, ZERO, ZERO_LEFT, ZERO_RIGHT, CATEGORY, CUT_CATEGORY, CONSTANT = range(8)
+FEATURE, RULE, OTHER = range(3)  # of a column
+ROOT, DEPTH, KIND, OUTPUT, LEAVES, FIRST, WORDS, LAST = range(8)  # of a tree
+CHILD, COLUMN = 2, 3  # of a node's integers
+WALK, MASKS, OBLIVIOUS = range(3)
+IDENTITY, SIGMOID, SIGMOIDS, SOFTMAX, EXPONENTIAL, SIGNED_SQUARE, LOG1P_EXPONENTIAL = range(7)
+TINY, SINGLE, SINGLE_FEATURES, DIVISOR, SCALE, LINK, STEEPNESS, ALL_WALK = range(8)  # of the settings
+
+_BLOCK = 64
+_FEW = 12  # rows that are walked one by one
+_ALL = np.uint64(2**64 - 1)
+
+
+@compile_inline
+def _read_column(value: Any, rule: Any, other: Any, tiny: Any) -> Any:
+    """What stands for a feature's value in one of its columns; for categories that no set holds ``other``."""
+    if rule in (CATEGORY, CUT_CATEGORY):
+        if np.isnan(value):
+            return np.float64(other + 1)
+        known = value < other and (value >= 0.0 or (rule == CUT_CATEGORY and value > -1.0))
+        return np.float64(np.int64(value)) if known else np.float64(other)
+    if rule == CONSTANT:
+        return 0.0
+    if np.isnan(value):
+        if rule in (LEFT, ZERO_LEFT):
+            return -np.inf
+        return 0.0 if rule == ZERO else np.nan
+    if -tiny <= value <= tiny:
+        value = 0.0
+    if value == 0.0:
+        if rule == ZERO_LEFT:
+            return -np.inf
+        if rule == ZERO_RIGHT:
+            return np.nan
+    return value
+
+
+@compile_inline
+def _goes_right(value: Any, threshold: Any, column: Any, bits: Any) -> Any:
+    if column < 0:
+        code = np.int64(value)
+        word = bits[np.int64(threshold) + (code >> 6)]
+        return np.int64(1) - np.int64((word >> np.uint64(code & 63)) & np.uint64(1))
+    return np.int64(not value <= threshold)
+
+
+@compile_inline
+def _walk(root: Any, row: Any, nodes: Any, places: Any, bits: Any) -> Any:
+    node = root
+    while places[node, CHILD] != node:
+        column = places[node, COLUMN]
+        value = row[column if column >= 0 else ~column]
+        node = places[node, CHILD] + _goes_right(value, nodes[node, 0], column, bits)
+    return node
+
+
+@compile_inline
+def _step(node: Any, row: Any, nodes: Any, unsigned: Any) -> Any:
+    """The child of a node with a threshold; numbers without a sign need no check for counting from the end."""
+    right = np.uint64(not row[unsigned[node, np.uint64(COLUMN)]] <= nodes[node, np.uint64(0)])
+    return np.uint64(unsigned[node, np.uint64(CHILD)]) + right
+
+
+@compile_inline
+def _climb(root: Any, depth: Any, row: Any, nodes: Any, places: Any, bits: Any) -> Any:
+    """The number of a row's leaf in a tree that compares the same at each node of a level."""
+    leaf = np.int64(0)
+    for level in range(root, root + depth):
+        column = places[level, COLUMN]
+        value = row[column if column >= 0 else ~column]
+        leaf = (leaf << 1) | _goes_right(value, nodes[level, 0], column, bits)
+    return leaf
+
+
+@compile_inline
+def _add(total: Any, value: Any, single: Any) -> Any:
+    """The sum; in single precision it is the same whether it is added in that or rounded to it."""
+    return np.float64(np.float32(total + value)) if single else total + value
+
+
+@compile_inline
+def _add_leaf(sums: Any, output: Any, values: Any, leaf: Any, single: Any) -> Any:
+    if output >= 0:
+        sums[output] = _add(sums[output], values[leaf, 0], single)
+    else:
+        for k in range(sums.size):
+            sums[k] = _add(sums[k], values[leaf, k], single)
+
+
+@compile_inline
+def _add_row(row: Any, arrays: Any, single: Any, all_walk: Any, sums: Any) -> Any:
+    """Add what the trees say of one row."""
+    _, nodes, places, trees, bits, values, _, _, unsigned = arrays
+    number = 0
+    if all_walk:
+        while number + 8 <= trees.shape[0]:
+            depth = 0
+            for k in range(8):
+                depth = max(depth, trees[number + k, DEPTH])
+            a, b = np.uint64(trees[number, ROOT]), np.uint64(trees[number + 1, ROOT])
+            c, d = np.uint64(trees[number + 2, ROOT]), np.uint64(trees[number + 3, ROOT])
+            e, f = np.uint64(trees[number + 4, ROOT]), np.uint64(trees[number + 5, ROOT])
+            g, h = np.uint64(trees[number + 6, ROOT]), np.uint64(trees[number + 7, ROOT])
+            # A leaf is its own left child, and its column is below its threshold.
+            for _level in range(depth):
+                a, b = _step(a, row, nodes, unsigned), _step(b, row, nodes, unsigned)
+                c, d = _step(c, row, nodes, unsigned), _step(d, row, nodes, unsigned)
+                e, f = _step(e, row, nodes, unsigned), _step(f, row, nodes, unsigned)
+                g, h = _step(g, row, nodes, unsigned), _step(h, row, nodes, unsigned)
+            _add_leaf(sums, trees[number, OUTPUT], values, a, single)
+            _add_leaf(sums, trees[number + 1, OUTPUT], values, b, single)
+            _add_leaf(sums, trees[number + 2, OUTPUT], values, c, single)
+            _add_leaf(sums, trees[number + 3, OUTPUT], values, d, single)
+            _add_leaf(sums, trees[number + 4, OUTPUT], values, e, single)
+            _add_leaf(sums, trees[number + 5, OUTPUT], values, f, single)
+            _add_leaf(sums, trees[number + 6, OUTPUT], values, g, single)
+            _add_leaf(sums, trees[number + 7, OUTPUT], values, h, single)
+            number += 8
+    while number < trees.shape[0]:
+        if trees[number, KIND] == OBLIVIOUS:
+            depth = trees[number, DEPTH]
+            leaf = _climb(trees[number, FIRST], depth, row, nodes, places, bits)
+            leaf += trees[number, LEAVES]
+        else:
+            leaf = _walk(np.int64(trees[number, ROOT]), row, nodes, places, bits)
+        _add_leaf(sums, trees[number, OUTPUT], values, leaf, single)
+        number += 1
+
+
+@compile_inline
+def _find_masks(block: Any, tree: Any, inner: Any, bits: Any, found: Any) -> Any:
+    """Strike out leaves: first by nodes with thresholds, four at a time, then by nodes with sets of categories."""
+    thresholds, masks, columns = inner
+    node, words = tree[FIRST], tree[WORDS]
+    while node + 3 < words:
+        first, second, third, fourth = (
+            thresholds[node],
+            thresholds[node + 1],
+            thresholds[node + 2],
+            thresholds[node + 3],
+        )
+        mask, mask2, mask3, mask4 = masks[node], masks[node + 1], masks[node + 2], masks[node + 3]
+        values, values2 = block[columns[node]], block[columns[node + 1]]
+        values3, values4 = block[columns[node + 2]], block[columns[node + 3]]
+        for k in range(_BLOCK):
+            found[k] &= (
+                (_ALL if values[k] <= first else mask)
+                & (_ALL if values2[k] <= second else mask2)
+                & (_ALL if values3[k] <= third else mask3)
+                & (_ALL if values4[k] <= fourth else mask4)
+            )
+        node += 4
+    while node < words:
+        threshold, mask, values = thresholds[node], masks[node], block[columns[node]]
+        for k in range(_BLOCK):
+            found[k] &= _ALL if values[k] <= threshold else mask
+        node += 1
+    for node in range(words, tree[LAST]):
+        place, mask, values = np.int64(thresholds[node]), masks[node], block[columns[node]]
+        for k in range(_BLOCK):
+            code = np.int64(values[k])
+            if not (bits[place + (code >> 6)] >> np.uint64(code & 63)) & np.uint64(1):
+                found[k] &= mask
+
+
+@compile_inline
+def _find_levels(block: Any, tree: Any, nodes: Any, places: Any, bits: Any, found: Any) -> Any:
+    for level in range(tree[FIRST], tree[FIRST] + tree[DEPTH]):
+        threshold, column = nodes[level, 0], places[level, COLUMN]
+        if column >= 0:
+            values = block[column]
+            for k in range(_BLOCK):
+                found[k] = (found[k] << np.uint64(1)) | np.uint64(0 if values[k] <= threshold else 1)
+        else:
+            values = block[~column]
+            for k in range(_BLOCK):
+                found[k] = (found[k] << np.uint64(1)) | np.uint64(_goes_right(values[k], threshold, column, bits))
+
+
+@compile_inline
+def _add_block(block: Any, count: Any, arrays: Any, single: Any, found: Any, sums: Any) -> Any:
+    """Add what the trees say of the rows of a block, (columns, ``_BLOCK``); sums are (rows, outputs)."""
+    _, nodes, places, trees, bits, values, inner, _, _ = arrays
+    for number in range(trees.shape[0]):
+        kind, leaves = trees[number, KIND], trees[number, LEAVES]
+        if kind == MASKS:
+            found[:] = _ALL
+            _find_masks(block, trees[number], inner, bits, found)
+            for k in range(count):
+                leaf = leaves + lowest_bit(found[k])
+                _add_leaf(sums[k], trees[number, OUTPUT], values, leaf, single)
+        elif kind == OBLIVIOUS:
+            found[:] = 0
+            _find_levels(block, trees[number], nodes, places, bits, found)
+            for k in range(count):
+                _add_leaf(sums[k], trees[number, OUTPUT], values, leaves + np.int64(found[k]), single)
+        else:
+            for k in range(count):
+                leaf = _walk(np.int64(trees[number, ROOT]), block[:, k], nodes, places, bits)
+                _add_leaf(sums[k], trees[number, OUTPUT], values, leaf, single)
+
+
+@compile_inline
+def _expit(value: Any) -> Any:
+    return 1.0 / (1.0 + np.exp(-value))
+
+
+@compile_inline
+def _expit_single(value: Any) -> Any:
+    power = np.exp(-max(np.float32(value), np.float32(-88.7)))
+    return np.float64(np.float32(1.0) / (power + np.float32(1.0)))
+
+
+@compile_inline
+def _softmax(sums: Any, single: Any, out: Any) -> Any:
+    highest = sums[0]
+    for k in range(1, sums.size):
+        highest = max(highest, sums[k])
+    total = 0.0
+    for k in range(sums.size):
+        if single:
+            out[k] = np.float64(np.exp(np.float32(sums[k] - highest)))
+        else:
+            out[k] = np.exp(sums[k] - highest)
+        total += out[k]
+    if single:
+        total = np.float64(np.float32(total))
+    for k in range(sums.size):
+        out[k] = np.float64(np.float32(out[k] / total)) if single else out[k] / total
+
+
+@compile_inline
+def _link(sums: Any, settings: Any, out: Any) -> Any:
+    """Turn the sums of a row into probabilities, of two classes both, or into numbers."""
+    link, single = settings[LINK], settings[SINGLE] != 0
+    if link == SIGMOID:
+        value = _expit_single(sums[0]) if single else _expit(settings[STEEPNESS] * sums[0])
+        if out.size == 1:
+            out[0] = value
+        else:
+            out[0], out[1] = 1.0 - value, value
+    elif link == SOFTMAX:
+        _softmax(sums, single, out)
+    else:
+        for k in range(sums.size):
+            value = sums[k]
+            if link == SIGMOIDS:
+                value = _expit(settings[STEEPNESS] * value)
+            elif link == EXPONENTIAL:
+                value = np.float64(np.exp(np.float32(value))) if single else np.exp(value)
+            elif link == SIGNED_SQUARE:
+                value = np.copysign(value * value, value)
+            elif link == LOG1P_EXPONENTIAL:
+                value = np.log1p(np.exp(value))
+            out[k] = value
+
+
+@compile_inline
+def _finish(sums: Any, settings: Any, ends: Any, out: Any) -> Any:
+    divisor, scale = settings[DIVISOR], settings[SCALE]
+    for k in range(sums.size):
+        if divisor != 1.0:
+            sums[k] /= divisor
+        sums[k] = sums[k] * scale + ends[1, k]
+    _link(sums, settings, out)
+
+
+@compile_inline
+def _read_columns(features: Any, columns: Any, settings: Any, out: Any) -> Any:
+    tiny, single = settings[TINY], settings[SINGLE_FEATURES] != 0
+    for k in range(columns.shape[0]):
+        value = features[columns[k, FEATURE]]
+        if single:
+            value = np.float64(np.float32(value))
+        out[k] = _read_column(value, columns[k, RULE], columns[k, OTHER], tiny)
+
+
+@compile_inline
+def _read_block(features: Any, columns: Any, settings: Any, block: Any) -> Any:
+    """The same for the rows of a block, column by column."""
+    tiny, single = settings[TINY], settings[SINGLE_FEATURES] != 0
+    for k in range(columns.shape[0]):
+        feature, rule, other, out = columns[k, FEATURE], columns[k, RULE], columns[k, OTHER], block[k]
+        if rule <= ZERO:
+            gap = -np.inf if rule == LEFT else np.nan if rule == RIGHT else 0.0
+            for row in range(features.shape[0]):
+                value = features[row, feature]
+                if single:
+                    value = np.float64(np.float32(value))
+                value = 0.0 if -tiny <= value <= tiny else value
+                out[row] = gap if np.isnan(value) else value
+        else:
+            for row in range(features.shape[0]):
+                value = features[row, feature]
+                if single:
+                    value = np.float64(np.float32(value))
+                out[row] = _read_column(value, rule, other, tiny)
+
+
+@compile_kernel
+def score_rows(features: Any, arrays: Any, settings: Any, out: Any) -> Any:
+    """Predict n rows.
+
+    Args:
+        features: float64 (rows, features).
+        arrays: the BoosterHead's.
+        settings: the BoosterHead's.
+        out: float64 (rows, 1, outputs or classes).
+    """
+    columns, ends = arrays[0], arrays[7]
+    single, all_walk = settings[SINGLE] != 0, settings[ALL_WALK] != 0
+    rows, outputs = features.shape[0], ends.shape[1]
+    if rows < _FEW:
+        row, sums = np.empty(columns.shape[0]), np.empty(outputs)
+        for number in range(rows):
+            _read_columns(features[number], columns, settings, row)
+            sums[:] = ends[0]
+            _add_row(row, arrays, single, all_walk, sums)
+            _finish(sums, settings, ends, out[number])
+        return
+    block = np.zeros((columns.shape[0], _BLOCK))
+    found, totals = np.empty(_BLOCK, np.uint64), np.empty((_BLOCK, outputs))
+    for first in range(0, rows, _BLOCK):
+        count = min(_BLOCK, rows - first)
+        _read_block(features[first : first + count], columns, settings, block)
+        for k in range(count):
+            totals[k] = ends[0]
+        _add_block(block, count, arrays, single, found, totals)
+        for k in range(count):
+            _finish(totals[k], settings, ends, out[first + k])
+
+
+@compile_kernel
+def follow_rows(features: Any, arrays: Any, settings: Any, source: Any, out: Any) -> Any:
+    """Add up what each step of each path changes, by the column of the table that was tested.
+
+    Args:
+        features: float64 (rows, features).
+        arrays, settings: the BoosterHead's.
+        source: int64 (features,), the column of the table of each.
+        out: float64 (rows, columns of the table, outputs), added to.
+    """
+    columns, nodes, places, trees, bits, values, _, _, _ = arrays
+    row = np.empty(columns.shape[0])
+    for number in range(features.shape[0]):
+        _read_columns(features[number], columns, settings, row)
+        for tree in range(trees.shape[0]):
+            node, output = np.int64(trees[tree, ROOT]), trees[tree, OUTPUT]
+            while places[node, CHILD] != node:
+                column = places[node, COLUMN]
+                tested = column if column >= 0 else ~column
+                child = places[node, CHILD] + _goes_right(row[tested], nodes[node, 0], column, bits)
+                place = source[columns[tested, FEATURE]]
+                for k in range(values.shape[1]):
+                    out[number, place, output if output >= 0 else k] += values[child, k] - values[node, k]
+                node = child

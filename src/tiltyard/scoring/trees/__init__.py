@@ -1,1 +1,0 @@
-"""Fitted forests and boosted trees as arrays."""
