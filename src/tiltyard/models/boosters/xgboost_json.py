@@ -6,6 +6,7 @@ The format and the arithmetic are those of XGBoost 3 (``doc/model.schema``, ``sr
 
 from __future__ import annotations
 
+import ctypes
 import json
 from typing import Any
 
@@ -114,8 +115,13 @@ def _read_base(text: str, outputs: int, link: Link) -> NDArray[np.float64]:
 
 
 def _log(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    # NumPy's own logarithm in single precision is one unit off the C library's here and there.
-    return np.log(values.astype(np.float64)).astype(np.float32)
+    """The logarithm of the C library, as XGBoost calls it: that of NumPy, or rounded from double, may differ."""
+    try:
+        logarithm = ctypes.CDLL(None).logf
+    except (OSError, AttributeError, TypeError):  # where the process has no such name, as on Windows
+        return np.log(values.astype(np.float64)).astype(np.float32)
+    logarithm.argtypes, logarithm.restype = [ctypes.c_float], ctypes.c_float
+    return np.array([logarithm(float(value)) for value in values], np.float32)
 
 
 def _read_tree(tree: Any, number: int, features: int) -> RawTrees:

@@ -6,7 +6,7 @@ from tiltyard.scoring.boosters.booster_head import BoosterHead, Floats, Integers
 from tiltyard.scoring.explanations import Scale
 from tiltyard.scoring.table.table_models import Limits, ModelSteps, TableModel
 
-_SCALES: dict[str, Scale] = {"sigmoid": "log-odds", "softmax": "decision", "sigmoids": "log-odds"}
+_SCALES: dict[str, Scale] = {"sigmoid": "log-odds", "sigmoids": "log-odds", "identity": "number"}
 
 
 class BoosterTableModel(TableModel):

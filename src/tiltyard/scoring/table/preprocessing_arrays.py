@@ -48,6 +48,30 @@ def compile_preparation(steps: Sequence[Any], columns: InputColumns) -> Preparat
     return plan.finish(sparse=False)
 
 
+def compile_coded_columns(
+    names: Sequence[str], tables: Mapping[int, Sequence[Any]], columns: InputColumns
+) -> Preparation:
+    """The features of a booster that takes a frame as it is: numbers, and categories by their places in a table.
+
+    Args:
+        names: the columns that it reads, in its order.
+        tables: by place in that order, the categories; empty where the column holds numbers for them.
+        columns: the features in training order.
+
+    Raises:
+        NotCompilableError: there is none, with the reason.
+    """
+    plan = _Plan(columns)
+    for place, name in enumerate(names):
+        if name not in plan.columns:
+            raise NotCompilableError(f"its booster reads a column '{name}' that is not one of its features")
+        if len(tables.get(place, ())):
+            plan.codes(name, list(tables[place]))
+        else:
+            plan.numbers([], [name])
+    return plan.finish(sparse=False)
+
+
 def merge_categories(prepared: Preparation, boosting: HistGradientBoostingClassifier) -> Preparation:
     """The features as a boosting with categorical features sees them: those first, each category by its number.
 
@@ -116,6 +140,18 @@ class _Plan:
             if column.kind != "number" or not (column.whole or column.dtype == "float64"):
                 raise NotCompilableError(f"its column '{name}' ({column.dtype}) is prepared as a number")
         self._features += _prepare_numbers(steps, [_Feature(self._positions[name], NUMBER) for name in names])
+
+    def codes(self, name: str, table: list[Any]) -> None:
+        """A column of words or booleans by places in a table; all that is not in it is NaN."""
+        column = self.columns[name]
+        kinds: dict[str, type] = {"text": str, "boolean": bool}
+        if column.kind not in kinds:
+            raise NotCompilableError(f"its column '{name}' ({column.dtype}) is prepared as categories")
+        known = {value: float(code) for code, value in enumerate(table) if type(value) is kinds[column.kind]}
+        count = len(table)
+        values = np.append(np.arange(count, dtype=np.float64), [np.nan, np.nan])
+        self._features.append(_Feature(self._positions[name], TABLE, values=values))
+        self._codes[name] = Codes(known, float(count + 1), float(count))
 
     def times(self, steps: list[Any], names: list[str]) -> None:
         """Columns of dates through DateFeatures, then as numbers."""
@@ -234,6 +270,9 @@ def _prepare_numbers(steps: Sequence[Any], features: list[_Feature]) -> list[_Fe
     steps = [step for step in steps if step not in ("passthrough", None)]
     if steps and type(steps[0]) is SimpleImputer:
         features = _fold_imputer(steps.pop(0), features)
+    elif steps and type(steps[0]) is UnlearnedGapFiller:
+        for feature, fill in zip(features, steps.pop(0).fill_.tolist(), strict=True):
+            feature.fill = fill
     if steps and type(steps[0]) is UnlearnedGapFiller:
         for feature, fill in zip(features, steps.pop(0).fill_.tolist(), strict=True):
             feature.fill = fill
