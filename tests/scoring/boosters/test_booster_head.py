@@ -143,5 +143,5 @@ def test_what_the_columns_add_sums_up_to_the_prediction(library: Library) -> Non
 def test_outputs_that_do_not_fit_the_labels_are_refused() -> None:
     """A booster of one output has no compiled form for three labels."""
     ensemble = read_ensemble("lightgbm", fit_booster("lightgbm", "binary", 0).document)
-    with pytest.raises(NotCompilableError, match="1 outputs for 3 labels"):
+    with pytest.raises(NotCompilableError, match="1 output for 3 labels"):
         build_booster_head(ensemble, 3)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tiltyard.formatting import format_count
 from tiltyard.models.boosters.tree_ensemble import Link, TreeEnsemble
 from tiltyard.scoring.boosters.tree_layout import TreeLayout, lay_out_trees
 from tiltyard.scoring.scorer import NotCompilableError
@@ -122,7 +123,9 @@ def build_booster_head(ensemble: TreeEnsemble, classes: int) -> BoosterHead:
         "sigmoids": classes == outputs,
     }
     if not fits.get(ensemble.link, classes == 0 and outputs == 1):
-        raise NotCompilableError(f"it has {outputs} outputs for {classes} labels, and the link {ensemble.link}")
+        raise NotCompilableError(
+            f"it has {format_count(outputs, 'output')} for {format_count(classes, 'label')}, and the link {ensemble.link}"
+        )
     layout = lay_out_trees(ensemble)
     numbers_alone = not len(layout.bits) and not (layout.trees[:, 2] > 1).any()
     settings = [
