@@ -124,7 +124,7 @@ def build_booster_head(ensemble: TreeEnsemble, classes: int) -> BoosterHead:
     }
     if not fits.get(ensemble.link, classes == 0 and outputs == 1):
         raise NotCompilableError(
-            f"it has {format_count(outputs, 'output')} for {format_count(classes, 'label')}, and the link {ensemble.link}"
+            f"it has {format_count(outputs, 'output')} for {format_count(classes, 'label')} and link {ensemble.link}"
         )
     layout = lay_out_trees(ensemble)
     numbers_alone = not len(layout.bits) and not (layout.trees[:, 2] > 1).any()
