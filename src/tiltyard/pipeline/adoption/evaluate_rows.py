@@ -21,7 +21,7 @@ from tiltyard.promotion.context import build_workspace
 from tiltyard.promotion.model_analysis import ModelAnalysis, analyse_model
 from tiltyard.promotion.offline_predictions import compare_with_labels, find_unseen_rows, predict_rows
 from tiltyard.registry import Package, VersionInfo
-from tiltyard.registry.foreign.estimators import check_fitted_model
+from tiltyard.registry.foreign.estimators import check_given_model
 from tiltyard.result_display import ShownResult
 from tiltyard.settings import Settings
 from tiltyard.wiring import open_ledger
@@ -107,7 +107,7 @@ def evaluate_on_rows(  # noqa: PLR0913 - each is a keyword that a notebook names
     """
     rows, source, section = read_rows_given(data, "data", None, label)
     version = _load_version(model, settings) if isinstance(model, str | Path) else None
-    found = check_fitted_model(model if version is None else version[1].model)
+    found = check_given_model(model if version is None else version[1].model)
     before = None if trained_on is None else read_rows_given(trained_on, "trained_on", None, label)[0]
     origin, all_new = ModelOrigin("Python"), before is None
     request = AdoptionRequest(found, origin, rows, source, before, all_new, label, text, model_name=found.kind)

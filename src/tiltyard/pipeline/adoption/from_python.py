@@ -19,7 +19,7 @@ from tiltyard.project import DataSection, Project, find_project_of
 from tiltyard.project.project_file import NO_ROWS
 from tiltyard.promotion.context import NO_DESTINATIONS, build_workspace
 from tiltyard.registry import ExperimentTracker
-from tiltyard.registry.foreign.estimators import FittedModel, check_fitted_model
+from tiltyard.registry.foreign.estimators import FittedModel, check_given_model
 from tiltyard.registry.foreign.unpickling import PickleLimits
 from tiltyard.settings import Settings
 from tiltyard.tasks import find_task
@@ -46,8 +46,9 @@ def adopt(  # noqa: PLR0913 - each is a keyword that a notebook names
     other: ``tiltyard promote``.
 
     Args:
-        model: a fitted scikit-learn estimator or pipeline; or what holds one: a file (``.skops``, ``.joblib``,
-            ``.pkl``), a folder of MLflow, ``runs:/RUN_ID/PATH``, ``models:/NAME/VERSION``.
+        model: a fitted scikit-learn estimator or pipeline, or a booster of LightGBM, XGBoost or CatBoost; or what holds
+            one: a file (``.skops``, ``.joblib``, ``.pkl``, LightGBM's ``.txt``, XGBoost's ``.json``), a folder of
+            MLflow, ``runs:/RUN_ID/PATH``, ``models:/NAME/VERSION``.
         data: n labelled rows: a frame of pandas or polars, an Arrow table, or a file of rows; default: those of the
             project. Of a model that was fitted on a matrix the columns but the label are its inputs, in their order.
         label: the column of what it predicts; default: the only column that it does not read, or ``label``, ``target``.
@@ -140,10 +141,9 @@ def read_rows_given(
 
 def _open(model: Any, folder: Path, rules: OpeningRules) -> tuple[FittedModel, ModelOrigin]:
     if not isinstance(model, str | Path):
-        found = check_fitted_model(model)
-        return found, ModelOrigin("Python")
+        return check_given_model(model), ModelOrigin("Python")
     opened = open_saved_model(str(model), folder, rules)
-    return check_fitted_model(opened.model), ModelOrigin(str(model), opened.form, opened.digest, opened.notes)
+    return check_given_model(opened.model), ModelOrigin(str(model), opened.form, opened.digest, opened.notes)
 
 
 def _name_model(model: Any, found: FittedModel) -> str:

@@ -18,6 +18,8 @@ from tiltyard.tasks import predicts_numbers
 
 SAME = 1e-9
 """Far above what another order of a sum does, far below what another reading of a cell does."""
+SAME_SINGLE = 1e-6
+"""The same where the model itself predicts in single precision, as XGBoost does."""
 ROWS = 500
 
 
@@ -73,9 +75,10 @@ def check_parity(found: FittedModel, stored: Any, rows: Dataset) -> float | None
     if plain.shape != predicted.shape:
         raise _reads_otherwise(found, rows, f"it predicts {predicted.shape} values, not {plain.shape}")
     apart = np.abs(plain - predicted).reshape(len(inputs), -1).max(axis=1)
+    same = SAME_SINGLE if plain.dtype == np.float32 else SAME
     scale = max(1.0, float(np.max(np.abs(plain)))) if predicts_numbers(found.task) else 1.0
     difference = float(apart.max())
-    if not difference <= SAME * scale:
+    if not difference <= same * scale:
         how = f"its predictions differ by up to {format_number(difference)}"
         raise _reads_otherwise(found, rows, how, int(apart.argmax()))
     return difference

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tiltyard.errors import UsageError
+from tiltyard.registry.foreign.fitted_boosters import store_boosters
 from tiltyard.registry.package.object_graph import walk_objects
 from tiltyard.tasks import Task, TaskTarget, find_task, predicts_numbers, reads_text
 
@@ -24,17 +25,19 @@ class FittedModel:
         task: what it predicts from what.
         names: the columns that it reads, in order; None where it was fitted on a matrix without names, or on texts.
         width: how many columns it reads; None where it does not tell, and for texts.
+        given: the model as its owner has it, where it is stored as another: a booster of a library; None where not.
     """
 
     model: Any
     task: Task
     names: tuple[str, ...] | None
     width: int | None
+    given: Any = None
 
     @property
     def kind(self) -> str:
         """The class of its last step: what people call it."""
-        return type(find_last_step(self.model)).__name__
+        return type(find_last_step(self.model if self.given is None else self.given)).__name__
 
 
 def find_last_step(model: Any) -> Any:
@@ -66,6 +69,18 @@ def check_fitted_model(model: Any) -> FittedModel:
     if names is None:
         return FittedModel(model, task, None, None if width is None else int(width))
     return FittedModel(model, task, tuple(str(name) for name in names), len(names))
+
+
+def check_given_model(model: Any) -> FittedModel:
+    """The same of a model that may be, or end in, a fitted booster of LightGBM, XGBoost or CatBoost.
+
+    Raises:
+        UsageError: as of ``check_fitted_model``, or a booster cannot be stored (``model.booster``).
+        ArtifactError: the trees of a booster do not fit together.
+    """
+    stored = store_boosters(model)
+    found = check_fitted_model(stored)
+    return found if stored is model else replace(found, given=model)
 
 
 def find_target(model: Any) -> TaskTarget:
@@ -115,13 +130,13 @@ def require_task(found: FittedModel, task: Task) -> None:
 
 
 def predict_plain(found: FittedModel, rows: Any) -> Any:
-    """What the model itself predicts for rows as they are: probabilities (n, k), or n numbers."""
+    """What the model as its owner has it predicts for rows as they are: probabilities (n, k), or n numbers."""
     import numpy as np  # noqa: PLC0415
 
-    model = found.model
-    if predicts_numbers(found.task):
-        return np.asarray(model.predict(rows), dtype=np.float64).ravel()
-    return np.asarray(model.predict_proba(rows), dtype=np.float64)
+    model = found.model if found.given is None else found.given
+    said = np.asarray(model.predict(rows)).ravel() if predicts_numbers(found.task) else model.predict_proba(rows)
+    plain = np.asarray(said)
+    return plain if plain.dtype == np.float32 else plain.astype(np.float64)
 
 
 def name_model(model: Any) -> str:

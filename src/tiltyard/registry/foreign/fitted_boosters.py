@@ -1,0 +1,201 @@
+"""Fitted boosters of somebody else's: the estimators of LightGBM, XGBoost and CatBoost, and the files of the first two.
+
+Each becomes the estimator that holds the library's own document as plain data (``StoredBooster``). Whether it predicts
+the same is compared afterwards, on rows (``tiltyard.pipeline.adoption.parity``).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tiltyard.errors import ArtifactError, UsageError
+
+if TYPE_CHECKING:
+    from tiltyard.models.boosters.estimators import BoosterClassifier, BoosterRegressor
+    from tiltyard.models.boosters.libraries.boosting_library import BoosterDocument
+
+LIGHTGBM_FILE, XGBOOST_FILE = ".txt", ".json"
+_NUMBERED = re.compile(r"Column_\d+|\d+|f\d+")
+_CLASSES = {"binary": 2, "multiclass": 0, "multiclassova": 0}
+
+
+def store_boosters(model: Any) -> Any:
+    """The same fitted model, or the pipeline's last step, as ours where it is a library's own.
+
+    Raises:
+        UsageError: ours cannot do what it does (``model.booster``).
+        ArtifactError: its trees do not fit together.
+    """
+    from sklearn.pipeline import Pipeline  # noqa: PLC0415
+
+    from tiltyard.models.boosters.library_estimators import find_booster_library, replace_boosters  # noqa: PLC0415
+
+    if isinstance(model, Pipeline):
+        name, last = model.steps[-1]
+        stored = store_boosters(last)
+        return model if stored is last else Pipeline([*model.steps[:-1], (name, stored)])
+    library = find_booster_library(model)
+    if library is None:
+        return model
+    _require_fitted_booster(model, library)
+    ours = replace_boosters(model)
+    document, names, categorical, tables = _READERS[library](model)
+    classes = getattr(model, "classes_", None)
+    if classes is not None and hasattr(ours, "predict_proba"):
+        ours.classes_ = np.asarray(classes)
+    return _keep(ours, library, document, names, (categorical, tables))
+
+
+def open_booster_file(file: Path) -> BoosterClassifier | BoosterRegressor:
+    """The booster of a file that LightGBM (``.txt``) or XGBoost (``.json``) wrote; its classes are 0, 1, ….
+
+    The library reads it only after its trees were held against each other.
+
+    Raises:
+        ArtifactError: it is not such a file (``adopt.not-a-booster``), or its trees do not fit together.
+        UsageError: it has categories, which these files do not hold in full (``model.booster``).
+    """
+    from tiltyard.models.boosters.estimators import BoosterClassifier, BoosterRegressor  # noqa: PLC0415
+    from tiltyard.models.boosters.libraries.boosting_library import BoosterDocument  # noqa: PLC0415
+
+    content = file.read_bytes()
+    read = _describe_lightgbm if file.suffix.lower() == LIGHTGBM_FILE else _describe_xgboost
+    try:
+        library, classes, names, rounds, has_categories = read(content)
+    except (ValueError, KeyError, TypeError, IndexError, StopIteration) as error:
+        raise ArtifactError(
+            f"{file.name} is not a booster of LightGBM (.txt) or XGBoost (.json): {error}.",
+            next_step="Save it with booster.save_model, or adopt the estimator itself from Python: "
+            "tiltyard.adopt(model, data).",
+            code="adopt.not-a-booster",
+        ) from None
+    if has_categories:
+        raise _refuse(file.name, "reads categories, whose words are not in this file")
+    ours = BoosterClassifier(library=library) if classes else BoosterRegressor(library=library)
+    if classes:
+        ours.classes_ = np.arange(classes)
+    return _keep(ours, library, BoosterDocument(content, b"", rounds), names, ((), ()))
+
+
+def _keep(
+    ours: Any,
+    library: str,
+    document: BoosterDocument,
+    names: Sequence[str],
+    categories: tuple[tuple[int, ...], tuple[tuple[Any, ...], ...]],
+) -> Any:
+    from tiltyard.models.boosters.category_tables import LearnedColumns  # noqa: PLC0415
+    from tiltyard.models.boosters.check_booster import check_booster  # noqa: PLC0415
+
+    known = None if all(_NUMBERED.fullmatch(name) for name in names) else tuple(names)
+    columns = LearnedColumns(np.empty((0, len(names))), *categories, known)
+    ours.keep_document(library, document, columns)
+    check_booster(ours)
+    return ours
+
+
+def _require_fitted_booster(model: Any, library: str) -> None:
+    fitted = {
+        "lightgbm": lambda: getattr(model, "fitted_", False),
+        "xgboost": lambda: getattr(model, "_Booster", None) is not None,
+        "catboost": lambda: bool(model.is_fitted()),
+    }
+    if not fitted[library]():
+        raise UsageError(
+            f"The {type(model).__name__} is not fitted.",
+            next_step="Fit it first: model.fit(X, y).",
+            code="model.not-fitted",
+        )
+
+
+_Read = tuple["BoosterDocument", tuple[str, ...], tuple[int, ...], tuple[tuple[Any, ...], ...]]
+
+
+def _read_lightgbm(model: Any) -> _Read:
+    from tiltyard.models.boosters.libraries.boosting_library import BoosterDocument  # noqa: PLC0415
+
+    booster = model.booster_
+    rounds = booster.best_iteration if booster.best_iteration > 0 else booster.current_iteration()
+    content = booster.model_to_string(num_iteration=rounds)
+    places = _find_lightgbm_categories(content)
+    tables = tuple(tuple(one) for one in booster.pandas_categorical or ())
+    if len(tables) != len(places):
+        tables = ((),) * len(places)
+    return BoosterDocument(content.encode(), b"", rounds), tuple(model.feature_name_), places, tables
+
+
+def _read_xgboost(model: Any) -> _Read:
+    from tiltyard.models.boosters.libraries.boosting_library import BoosterDocument  # noqa: PLC0415
+
+    booster = model.get_booster()
+    if "c" in (booster.feature_types or ()):
+        raise _refuse(type(model).__name__, "reads pandas categories, which XGBoost codes by itself")
+    best = getattr(model, "best_iteration", None) if model.get_params().get("early_stopping_rounds") else None
+    if best is not None:
+        booster = booster[: best + 1]
+    content = bytes(booster.save_raw("json"))
+    names = booster.feature_names or [str(place) for place in range(booster.num_features())]
+    return BoosterDocument(content, b"", booster.num_boosted_rounds()), tuple(names), (), ()
+
+
+def _read_catboost(model: Any) -> _Read:
+    from tiltyard.models.boosters.libraries.boosting_library import BoosterDocument  # noqa: PLC0415
+
+    if model.get_cat_feature_indices() or model.get_text_feature_indices():
+        raise _refuse(type(model).__name__, "reads categories or texts, which CatBoost codes by itself")
+    with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
+        binary, text = Path(folder) / "model.cbm", Path(folder) / "model.json"
+        model.save_model(str(binary), format="cbm")
+        model.save_model(str(text), format="json")
+        document = BoosterDocument(binary.read_bytes(), text.read_bytes(), int(model.tree_count_))
+    return document, tuple(map(str, model.feature_names_)), (), ()
+
+
+_READERS = {"lightgbm": _read_lightgbm, "xgboost": _read_xgboost, "catboost": _read_catboost}
+
+_Described = tuple[str, int, tuple[str, ...], int, bool]
+
+
+def _describe_lightgbm(content: bytes) -> _Described:
+    """The library, classes (0 for numbers), names, rounds, and whether there are categories, by the text's head."""
+    text = content.decode("utf-8")
+    head = dict(line.split("=", 1) for line in text.partition("\nTree=")[0].splitlines() if "=" in line)
+    objective = head.get("objective", "regression").split()[0]
+    each = int(head["num_class"])
+    classes = _CLASSES.get(objective, -1)
+    classes = 0 if classes < 0 else classes or each
+    trees = len(head["tree_sizes"].split())
+    rounds = trees // max(1, int(head["num_tree_per_iteration"]))
+    return "lightgbm", classes, tuple(head["feature_names"].split()), rounds, bool(_find_lightgbm_categories(text))
+
+
+def _find_lightgbm_categories(text: str) -> tuple[int, ...]:
+    found = re.search(r"\[categorical_feature: ([\d,]*)\]", text)
+    return tuple(sorted(int(place) for place in found[1].split(",") if place)) if found else ()
+
+
+def _describe_xgboost(content: bytes) -> _Described:
+    learner = json.loads(content)["learner"]
+    objective, shape = str(learner["objective"]["name"]), learner["learner_model_param"]
+    classes = 2 if objective == "binary:logistic" else 0
+    if objective == "multi:softprob":
+        classes = int(shape["num_class"])
+    names = learner.get("feature_names") or [str(place) for place in range(int(shape["num_feature"]))]
+    rounds = len(learner["gradient_booster"]["model"]["iteration_indptr"]) - 1
+    return "xgboost", classes, tuple(map(str, names)), rounds, "c" in (learner.get("feature_types") or ())
+
+
+def _refuse(name: str, why: str) -> UsageError:
+    return UsageError(
+        f"The booster {name} cannot be stored: it {why}.",
+        next_step="Code the categories in the pipeline (OrdinalEncoder, OneHotEncoder), and fit it again; or have "
+        "Tiltyard train the same kind of model: tiltyard train --candidate lightgbm",
+        code="model.booster",
+    )

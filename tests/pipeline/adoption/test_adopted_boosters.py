@@ -1,0 +1,143 @@
+"""Boosters that a library fitted are adopted: from Python, in a pipeline, and from the library's own file."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.compose import make_column_transformer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OrdinalEncoder
+
+import tiltyard
+from tiltyard.errors import ArtifactError, UsageError
+from tiltyard.pipeline.adoption.adopt import prepare_adoption
+from tiltyard.pipeline.adoption.columns import describe_project
+from tiltyard.pipeline.adoption.log_adoption import describe_adopted
+from tiltyard.pipeline.adoption.request import AdoptionRequest, ModelOrigin
+from tiltyard.registry import Manifest, Package
+from tiltyard.registry.foreign.estimators import check_given_model
+from tiltyard.registry.foreign.fitted_boosters import open_booster_file
+from tiltyard.registry.package.skops_file import read_model, write_model
+from tiltyard.registry.package.trusted_types import trusted_type_names
+from tiltyard.scoring import make_scorer
+from tiltyard.settings import Settings
+
+RANDOM = np.random.default_rng(4)
+FRAME = pd.DataFrame({"a": RANDOM.normal(size=240), "b": RANDOM.normal(size=240)})
+FRAME.loc[::9, "a"] = np.nan
+SCORE = FRAME["b"] * 2 + FRAME["a"].fillna(0)
+LABELS: dict[str, Any] = {
+    "two": (SCORE > 0).astype(int).to_numpy(),
+    "three": np.digitize(SCORE, [-1, 1]),
+    "number": SCORE.to_numpy() + 5,
+}
+
+
+def make(library: str, target: str) -> Any:
+    module = pytest.importorskip(library)
+    last = "Regressor" if target == "number" else "Classifier"
+    prefix = {"lightgbm": "LGBM", "xgboost": "XGB", "catboost": "CatBoost"}[library]
+    quiet: dict[str, dict[str, Any]] = {
+        "lightgbm": {"verbosity": -1, "n_jobs": 1},
+        "xgboost": {"n_jobs": 1},
+        "catboost": {"verbose": False, "allow_writing_files": False, "thread_count": 1},
+    }
+    return getattr(module, prefix + last)(n_estimators=8, **quiet[library])
+
+
+def fit(library: str, target: str, form: str) -> Any:
+    booster = make(library, target)
+    if form == "pipeline":
+        words = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
+        columns = make_column_transformer((words, ["town"]), remainder="passthrough")
+        return make_pipeline(columns, booster).fit(with_towns(), LABELS[target])
+    return booster.fit(FRAME.to_numpy() if form == "matrix" else FRAME, LABELS[target])
+
+
+def with_towns() -> pd.DataFrame:
+    return FRAME.assign(town=["York", "Hull", "Leeds"] * 80)
+
+
+@pytest.mark.parametrize("form", ["frame", "matrix", "pipeline"])
+@pytest.mark.parametrize("target", list(LABELS))
+@pytest.mark.parametrize("library", ["lightgbm", "xgboost", "catboost"])
+def test_a_booster_predicts_alike_after_it_is_stored(library: str, target: str, form: str, tmp_path: Path) -> None:
+    """A fitted booster, stored without a pickle and read back, predicts for rows of JSON what its library predicted."""
+    model = fit(library, target, form)
+    inputs = with_towns() if form == "pipeline" else FRAME
+    rows = inputs.assign(y=LABELS[target])
+    request = AdoptionRequest(
+        check_given_model(model), ModelOrigin("Python"), rows, "frame", all_new=True, label="y", model_name="m"
+    )
+    project = describe_project(request, None)
+    adopted = prepare_adoption(project, request, ())
+    write_model(adopted.stored, tmp_path / "model.skops")
+    stored = read_model(tmp_path / "model.skops", trusted_type_names())
+    card = describe_adopted(project, adopted)
+    scorer = make_scorer(Package(stored, Manifest(**dict(card), files={}, libraries={}), tmp_path))
+    few = inputs.head(30)
+    plain = few.astype(object).where(few.notna(), None).to_dict(orient="records")
+    scores = scorer.score([{str(name): value for name, value in row.items()} for row in plain])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        given = few.to_numpy() if form == "matrix" else few
+        expected = model.predict(given) if target == "number" else model.predict_proba(given)
+    found = np.asarray(scores.numbers) if target == "number" else scores.probabilities
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6 if library == "xgboost" else 1e-12)
+    assert adopted.model.candidate.name == type(model[-1] if form == "pipeline" else model).__name__
+
+
+@pytest.mark.parametrize("target", list(LABELS))
+@pytest.mark.parametrize("library", ["lightgbm", "xgboost"])
+def test_a_librarys_own_file_is_adopted(library: str, target: str, tmp_path: Path) -> None:
+    """LightGBM's text and XGBoost's JSON give a model whose classes are 0, 1, …."""
+    model = fit(library, target, "frame")
+    file = tmp_path / ("m.txt" if library == "lightgbm" else "m.json")
+    (model.booster_ if library == "lightgbm" else model.get_booster()).save_model(str(file))
+    opened: Any = open_booster_file(file)
+    if target == "number":
+        np.testing.assert_allclose(opened.predict(FRAME), model.predict(FRAME), rtol=1e-6)
+    else:
+        np.testing.assert_allclose(opened.predict_proba(FRAME), model.predict_proba(FRAME), atol=1e-6)
+        assert opened.classes_.tolist() == list(range(len(np.unique(LABELS[target]))))
+
+
+def test_a_file_of_a_booster_becomes_a_version(settings: Settings, tmp_path: Path) -> None:
+    """The version of a booster's file has metrics, is named by its file, and says which library wrote it."""
+    fit("lightgbm", "two", "frame").booster_.save_model(str(tmp_path / "churn.txt"))
+    rows = FRAME.assign(label=LABELS["two"])
+    version = tiltyard.adopt(tmp_path / "churn.txt", rows, label="label", all_new=True, settings=settings)
+    assert (version.version.name, version.origin.form) == ("churn", "lightgbm")
+    assert version.metrics["accuracy"] > 0.9
+
+
+def with_categories() -> Any:
+    frame = FRAME.assign(town=pd.Series(["York", "Hull"] * 120, dtype="category"))
+    booster = make("catboost", "two").set_params(cat_features=["town"])
+    return booster.fit(frame, LABELS["two"])
+
+
+@pytest.mark.parametrize(
+    ("make_model", "said"),
+    [(lambda: make("xgboost", "two"), "is not fitted"), (with_categories, "reads categories")],
+)
+def test_what_cannot_be_stored_is_refused_by_name(make_model: Callable[[], Any], said: str) -> None:
+    """A booster that is not fitted, or codes categories by itself, is refused."""
+    with pytest.raises(UsageError, match=said) as refused:
+        check_given_model(make_model())
+    assert refused.value.next_step
+
+
+@pytest.mark.parametrize("name", ["m.txt", "m.json"])
+def test_a_file_that_is_no_booster_is_named(name: str, tmp_path: Path) -> None:
+    """Another text, or JSON of something else, is refused with the name of the file."""
+    (tmp_path / name).write_text('{"a": 1}' if name.endswith("json") else "hello")
+    with pytest.raises(ArtifactError, match=f"{name} is not a booster") as refused:
+        open_booster_file(tmp_path / name)
+    assert refused.value.code == "adopt.not-a-booster"
