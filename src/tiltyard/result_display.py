@@ -10,6 +10,8 @@ from typing import Any, TypeVar, cast
 from tiltyard.formatting import format_count, format_number, join_names, shorten_name
 
 WIDTH = 110
+# Long words break, so that a notebook as narrow as a telephone shows whole cells.
+_CELL_STYLE = "text-align:left;vertical-align:top;overflow-wrap:anywhere"
 _WIDEST = 280
 _CELL = 60
 _MOST_ENTRIES = 8
@@ -38,11 +40,12 @@ class ShownResult:
     def _repr_html_(self) -> str:
         title, facts = self.describe()
         rows = "".join(
-            f'<tr><th style="text-align:left">{escape(name)}</th><td style="text-align:left">{escape(value)}</td></tr>'
+            f'<tr><th style="text-align:left;vertical-align:top">{escape(name)}</th>'
+            f'<td style="{_CELL_STYLE}">{escape(value)}</td></tr>'
             for name, value in _list_lines(facts)
         )
         found = "".join(
-            "<tr>" + "".join(f'<td style="text-align:left">{escape(cell)}</td>' for cell in finding) + "</tr>"
+            "<tr>" + "".join(f'<td style="{_CELL_STYLE}">{escape(cell)}</td>' for cell in finding) + "</tr>"
             for finding in _list_findings(facts)
         )
         heads = "".join(f"<th>{name}</th>" for name in ("severity", "subject", "finding", "next step"))
@@ -93,8 +96,7 @@ class ResultList(list[Result]):
         names, rows = self._list_rows()
         head = "".join(f'<th style="text-align:left">{escape(name)}</th>' for name in names)
         body = "".join(
-            "<tr>" + "".join(f'<td style="text-align:left">{escape(cell)}</td>' for cell in row) + "</tr>"
-            for row in rows
+            "<tr>" + "".join(f'<td style="{_CELL_STYLE}">{escape(cell)}</td>' for cell in row) + "</tr>" for row in rows
         )
         title = escape(f"{self.title}: {len(self)}")
         return f"<table><caption>{title}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
