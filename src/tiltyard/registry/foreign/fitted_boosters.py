@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,7 +81,10 @@ def open_booster_file(file: Path) -> BoosterClassifier | BoosterRegressor:
     ours = BoosterClassifier(library=library) if classes else BoosterRegressor(library=library)
     if classes:
         ours.classes_ = np.arange(classes)
-    return _keep(ours, library, BoosterDocument(content, b"", rounds), names, ((), ()))
+    kept: BoosterClassifier | BoosterRegressor = _keep(
+        ours, library, BoosterDocument(content, b"", rounds), names, ((), ())
+    )
+    return kept
 
 
 def _keep(
@@ -102,7 +105,7 @@ def _keep(
 
 
 def _require_fitted_booster(model: Any, library: str) -> None:
-    fitted = {
+    fitted: dict[str, Callable[[], bool]] = {
         "lightgbm": lambda: getattr(model, "fitted_", False),
         "xgboost": lambda: getattr(model, "_Booster", None) is not None,
         "catboost": lambda: bool(model.is_fitted()),
