@@ -12,10 +12,12 @@ import numpy as np
 import pandas as pd
 
 from tiltyard.drift.profiles import Rows, build_reference
+from tiltyard.errors import MissingExtraError
 from tiltyard.models import CANDIDATES
 from tiltyard.models.tfidf import vectoriser
 from tiltyard.scoring.explanations import explain
 from tiltyard.scoring.factory import compile_scorer
+from tiltyard.scoring.scorer import NotCompilableError
 from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.tasks import Task, predicts_numbers, reads_text
 
@@ -51,8 +53,11 @@ def _score_rows(
 ) -> None:
     task: Task = CANDIDATES[name].task
     targets: list[Any] = [1.0, 2.0] if predicts_numbers(task) else ["good", "bad"]
-    pipeline = CANDIDATES[name].build(0).fit(inputs, targets * (len(inputs) // 2))
-    scorer = compile_scorer(pipeline, task, columns)
+    try:
+        pipeline = CANDIDATES[name].build(0).fit(inputs, targets * (len(inputs) // 2))
+        scorer = compile_scorer(pipeline, task, columns)
+    except (MissingExtraError, NotCompilableError):
+        return  # its library is not installed here, or it has no kernels, as the mean of the training rows
     scorer.score(rows)
     explain(scorer, rows)
 
