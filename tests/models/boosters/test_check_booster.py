@@ -76,10 +76,10 @@ DAMAGE: dict[str, tuple[Callable[[Any], None], str]] = {
     "a shorter document": (_cut_document, "another SHA-256"),
     "another library": (_name_other_library, "is of the library 'os'"),
     "more labels": (_add_label, "outputs for 4 labels"),
-    "more features": (_add_feature, "trees of 2 features, and 3 are noted"),
+    "more features": (_add_feature, "trees of 2 features, and the estimator notes 3"),
     "fewer categories": (_forget_categories, "splits feature 1 by categories"),
     "a category outside": (_name_feature_outside, "has categories in the features"),
-    "no tables": (_lose_tables, "0 tables of categories for 1 features"),
+    "no tables": (_lose_tables, "0 tables of categories for 1 feature"),
     "no digest": (_lose_digest, "lacks what every fitted one has"),
 }
 

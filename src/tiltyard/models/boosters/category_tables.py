@@ -12,6 +12,8 @@ import scipy.sparse
 from numpy.typing import NDArray
 from pandas.api.types import is_bool_dtype, is_datetime64_any_dtype, is_numeric_dtype
 
+from tiltyard.formatting import format_count
+
 Floats = NDArray[np.float64]
 
 
@@ -110,7 +112,10 @@ def _find_places(chosen: str | Sequence[int | str], names: Sequence[str]) -> tup
     for one in chosen:
         place = names.index(one) if isinstance(one, str) and one in names else one
         if isinstance(place, str) or not 0 <= place < len(names):
-            raise ValueError(f"categorical names {one!r}, and there are {len(names)} features: {', '.join(names[:10])}")
+            raise ValueError(
+                f"categorical names {one!r}, which is none of {format_count(len(names), 'feature')}: "
+                f"{', '.join(names[:10])}"
+            )
         places.append(int(place))
     return tuple(sorted(set(places)))
 

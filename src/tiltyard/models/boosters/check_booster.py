@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tiltyard.errors import ArtifactError
+from tiltyard.formatting import format_count
 from tiltyard.models.boosters.libraries.boosting_library import TITLES, digest_document
 from tiltyard.models.boosters.raw_trees import UnreadableTreesError
 from tiltyard.models.boosters.read_ensemble import read_ensemble
@@ -42,7 +43,8 @@ def _find_problem(held: Any) -> str:
         if not all(type(place) is int and 0 <= place < features for place in categorical):
             return f"has categories in the features {categorical}, and there are {features}"
         if len(held.tables_) != len(categorical):
-            return f"has {len(held.tables_)} tables of categories for {len(categorical)} features"
+            tables = format_count(len(held.tables_), "table")
+            return f"has {tables} of categories for {format_count(len(categorical), 'feature')}"
         classes = getattr(held, "classes_", None)
     except (AttributeError, TypeError) as error:
         return f"lacks what every fitted one has ({error})"
@@ -57,7 +59,8 @@ def _compare_trees(booster: Any, classes: int) -> str:
     outputs = len(trees.baseline)
     expected = {0: 1, 2: 1}.get(classes, classes)
     if len(trees.feature_names) != booster.n_features_in_:
-        return f"has trees of {len(trees.feature_names)} features, and {booster.n_features_in_} are noted"
+        found = format_count(len(trees.feature_names), "feature")
+        return f"has trees of {found}, and the estimator notes {booster.n_features_in_}"
     if outputs not in (expected, max(classes, 1)):
         return f"has trees of {outputs} outputs for {classes} labels"
     outside = np.setdiff1d(np.flatnonzero(trees.categorical), booster.categorical_)

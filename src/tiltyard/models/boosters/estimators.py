@@ -171,7 +171,7 @@ class BoosterClassifier(ClassifierMixin, _FittedBooster):  # type: ignore[misc]
         labels = np.asarray(y)
         classes, target = np.unique(labels, return_inverse=True)
         if len(classes) < 2:
-            raise ValueError(f"all {len(labels)} rows have one label: {', '.join(map(repr, classes.tolist()))}")
+            raise ValueError(f"there is one label only, {', '.join(map(repr, classes.tolist()))}")
         weights = _read_weights(sample_weight)
         if self.class_weight is not None:
             by_label = compute_sample_weight(self.class_weight, labels)
