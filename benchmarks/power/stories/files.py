@@ -137,7 +137,9 @@ class LastGoodVersion:
                 )
                 # Of what is served, its name and folder alone are kept.
                 served = cast(ServedVersion, SimpleNamespace(info=info, folder=folder))
-                LastGood(_last_good(root)).save(served)
+                if not LastGood(_last_good(root)).save(served):
+                    # The server logs it and serves the version all the same: nothing was promised.
+                    raise UnavailableError(f"Version {info.version} is not noted.", next_step="See the log.")
 
     def check(self, root: Path, marks: Marks, verdict: Verdict) -> None:
         """Without the registry, the last version that was served is there and whole."""

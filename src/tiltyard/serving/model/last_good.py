@@ -33,14 +33,20 @@ class LastGood:
     def __init__(self, file: Path) -> None:
         self._file = file
 
-    def save(self, version: ServedVersion) -> None:
-        """Save which version is served now; a reader sees the old file or the new one, never a part."""
+    def save(self, version: ServedVersion) -> bool:
+        """Save which version is served now; a reader sees the old file or the new one, never a part.
+
+        Returns:
+            Whether it is saved. Where it is not, the log has the reason.
+        """
         content = _FORMAT.dump_json(LastGoodRecord(version.info, version.folder), indent=1)
         try:
             write_atomically(self._file, content)
         except OSError as error:
             # The version is served all the same; only a restart without the registry would miss it.
             log.warning("The last good version could not be saved in %s: %s", self._file, error)
+            return False
+        return True
 
     def load(self) -> LastGoodRecord | None:
         """The version that was saved; None if there is none, or if the file cannot be read."""
