@@ -93,5 +93,13 @@ def format_number(value: float) -> str:
     return f"{value:,.0f}" if 1000 <= abs(value) < 1e12 else f"{value:.4g}"
 
 
+def format_interval(ends: Sequence[float | None] | None) -> str:
+    """The two ends of a predicted number's interval; a dash where there is none."""
+    if not ends:
+        return "–"
+    low, high = ("open" if end is None else format_number(end) for end in ends)
+    return f"{low} to {high}"
+
+
 def _escape_unprintable(character: str) -> str:
     return character if character.isprintable() else character.encode("unicode_escape").decode("ascii")

@@ -197,6 +197,36 @@ def test_the_champion_predicts_from_form_json_and_file(films: Project, open_cons
     assert "negative 1, positive 1" in json.dumps(by_file["trial-result"])
 
 
+class NumberScorer:
+    """Predicts the age, in an interval that is open above."""
+
+    classes = ()
+    kind = "number"
+
+    def score(self, inputs: Any) -> Scores:
+        numbers = np.asarray([float(row["age"]) for row in inputs])
+        ends = np.column_stack([numbers - 1.5, np.full(len(numbers), np.inf)])
+        return Scores([repr(number) for number in numbers], np.empty((len(numbers), 0)), None, numbers, ends)
+
+
+def test_a_number_comes_with_its_interval_and_no_probabilities(people: Project, open_console: Any) -> None:
+    """A project of numbers has a page to try the champion too: alone, and as the mean of several."""
+    section = people.project.model_copy(update={"task": "tabular-regression"})
+    rents = people.model_copy(update={"project": section})
+    champion = Champion(scorer=NumberScorer())
+    reader: Reader = open_console(rents, MemoryLedger(), ConsoleSources(champion=lambda: champion))
+    one = reader.render("trial", None, **{"trial-ask": 1, "trial-mode": "json", "trial-json": '{"age": 41.5}'})
+    facts = json.dumps(one["trial-result"])
+    assert "41.5" in facts
+    assert "40 to open" in facts
+    assert "Confidence" not in facts
+    assert "trial-probabilities" not in one
+    two = json.dumps([{"age": 40}, {"age": 44}])
+    many = json.dumps(reader.render("trial", None, **{"trial-ask": 1, "trial-mode": "json", "trial-json": two}))
+    assert "Mean prediction" in many
+    assert '"42"' in many
+
+
 @pytest.mark.requirement("R-DASH-11")
 def test_invalid_inputs_are_reported(films: Project, open_console: Any) -> None:
     """An empty text, invalid JSON and a missing champion are errors with a next step, without traceback."""

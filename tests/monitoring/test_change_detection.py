@@ -171,6 +171,12 @@ def test_errors_of_numbers_are_not_searched_however_many(count: int) -> None:
     assert "needed" not in finding.message
 
 
+def test_numbers_without_a_label_yet_are_undecided_by_their_own_metric() -> None:
+    """Nothing shows that the version predicts numbers but the version itself: there is no accuracy of it."""
+    (finding,) = change_findings([], make_project().monitoring, None, 50.0, numbers=True)
+    assert (finding.status, finding.subject) == ("could_not_judge", "mae")
+
+
 def test_without_a_change_it_is_clear_and_with_few_labels_it_could_not_judge() -> None:
     """Unchanged errors are clear; fewer labels than ``min_rows`` are undecided; switched off there is no finding."""
     rows, labels = make_labelled_predictions(800)

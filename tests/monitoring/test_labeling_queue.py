@@ -19,6 +19,7 @@ from tiltyard.cli.main import cli
 from tiltyard.errors import UsageError
 from tiltyard.ledger import RANDOM, LabelRequest, Prediction, SqlLedger
 from tiltyard.ledger.arrivals import redact_input
+from tiltyard.ledger.registration_events import DECISION
 from tiltyard.monitoring.labels.labeling_queue import (
     ABSTAINED,
     DRIFTED,
@@ -29,8 +30,8 @@ from tiltyard.monitoring.labels.labeling_queue import (
 )
 from tiltyard.monitoring.labels.sample_check import check_label_sample
 from tiltyard.monitoring.prediction_window import PredictionWindow
-from tiltyard.project.decision import DecisionSection
-from tiltyard.testing import NOON, MemoryLedger, make_prediction
+from tiltyard.tasks import DecisionRule
+from tiltyard.testing import NOON, MemoryLedger, make_event, make_prediction
 
 
 def test_the_queue_holds_the_uncertain_the_unfamiliar_and_some_at_random() -> None:
@@ -66,22 +67,22 @@ def test_the_queue_holds_the_uncertain_the_unfamiliar_and_some_at_random() -> No
 
 
 def test_what_the_model_left_to_a_person_comes_first_among_the_uncertain() -> None:
-    """Predictions without a likely label are listed before closer ones for which the costs decide."""
+    """Each version's own rule, as it was registered, says on which of its predictions it abstained."""
     ledger = MemoryLedger()
+    costs = DecisionRule(classes=("negative", "positive"), costs=((0.0, 9.0), (1.0, 0.0)), abstain_cost=0.6)
+    for version, rule in (("1", costs), ("2", DecisionRule(classes=("negative", "positive"), abstain_below=0.6))):
+        evidence = {DECISION: rule.model_dump(mode="json")}
+        ledger.append(make_event(kind="registered", subject=f"films/{version}", evidence=evidence))
     shares = [0.5, 0.55, 0.85, 0.9, 0.95, 0.99]
     for number, share in enumerate(shares):
-        probabilities = {"negative": 1 - share, "positive": share}
-        ledger.record([make_prediction(at=NOON, id=f"p{number}", probabilities=probabilities, input={"n": number})])
-    costs = DecisionSection(costs={"negative": {"positive": 9.0}, "positive": {"negative": 1.0}}, abstain_cost=0.6)
-    found = select_predictions_to_label(ledger, "films", QueueOptions(4, {UNCERTAIN: 1.0}, decision=costs)).candidates
-    chosen = {reason: [one.prediction.id for one in found if one.reason == reason] for reason in (ABSTAINED, UNCERTAIN)}
-    assert chosen == {ABSTAINED: ["p2", "p3"], UNCERTAIN: ["p0", "p1"]}
-    below = DecisionSection(abstain_below=0.6)
-    found = select_predictions_to_label(ledger, "films", QueueOptions(3, {UNCERTAIN: 1.0}, decision=below)).candidates
-    assert sorted(one.reason for one in found) == [ABSTAINED, ABSTAINED, UNCERTAIN]
-    other = DecisionSection(costs={"maybe": {"positive": 9.0}}, abstain_cost=0.6)
-    found = select_predictions_to_label(ledger, "films", QueueOptions(3, {UNCERTAIN: 1.0}, decision=other)).candidates
-    assert [one.reason for one in found] == [UNCERTAIN] * 3
+        shared = {"probabilities": {"negative": 1 - share, "positive": share}, "at": NOON}
+        ledger.record([make_prediction(id=f"p{number}", version="1", input={"n": number}, **shared)])
+        ledger.record([make_prediction(id=f"q{number}", version="2", input={"m": number}, **shared)])
+    found = select_predictions_to_label(ledger, "films", QueueOptions(12, {UNCERTAIN: 1.0})).candidates
+    abstained = {one.prediction.id for one in found if one.reason == ABSTAINED}
+    assert abstained == {"p2", "p3", "q0", "q1"}
+    first = select_predictions_to_label(ledger, "films", QueueOptions(4, {UNCERTAIN: 1.0})).candidates
+    assert {one.prediction.id for one in first} == abstained
 
 
 def test_unfamiliar_rows_of_a_table_come_first() -> None:

@@ -17,11 +17,12 @@ from tests.project_env import ProjectEnv
 from tiltyard.errors import DataError, ProjectError, UsageError
 from tiltyard.evaluation import LabelledPredictions, get_metric
 from tiltyard.ledger import SqlLedger
+from tiltyard.ledger.registration_events import read_decision_rule
 from tiltyard.models.selection.decision import choose_threshold
 from tiltyard.pipeline import TrainingOutcome, Workspace
 from tiltyard.project import parse_project
 from tiltyard.registry import MlflowRegistry
-from tiltyard.scoring import ABSTAINED, explain, make_scorer
+from tiltyard.scoring import ABSTAINED, describe_predictions, explain, make_scorer
 
 TABLE = """
 [project]
@@ -113,6 +114,23 @@ def test_an_input_on_which_the_model_abstains_says_so(churn: ProjectEnv, careful
     marked = [any(warning.code == ABSTAINED for warning in found) for found in scores.warnings]
     assert marked == (scores.probabilities.max(axis=1) < 0.6).tolist()
     assert 0 < sum(marked) < 200
+
+
+def test_the_confidence_that_is_reported_is_the_labels_own(churn: ProjectEnv, careful: TrainingOutcome) -> None:
+    """Without a server too, a label below one half has its own probability, not that of the likelier one."""
+    scorer = make_scorer(churn.workspace.load(careful.version))
+    scores = scorer.score(make_inputs(200))
+    rows = describe_predictions(scores, scorer.classes)
+    assert [row.certainty["confidence"] for row in rows] == [row.certainty["probabilities"][row.value] for row in rows]
+    assert any(row.certainty["confidence"] < 0.5 for row in rows)
+
+
+def test_the_rule_is_recorded_with_the_version(churn: ProjectEnv, careful: TrainingOutcome) -> None:
+    """The ledger knows it for as long as the predictions: what the project file says later changes nothing."""
+    recorded = read_decision_rule(churn.workspace.ledger, careful.version.name, careful.version.version)
+    assert recorded == careful.trial.model.decision
+    assert recorded is not None
+    assert recorded.can_abstain
 
 
 def test_the_label_that_is_explained_is_the_one_that_is_predicted(churn: ProjectEnv, careful: TrainingOutcome) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pandas as pd
@@ -53,6 +54,15 @@ def test_only_what_is_left_to_a_person_says_so(films: ServerUnderTest) -> None:
     body = {"texts": [doubtful, clear]}
     listed = films.client.post("/predict/batch", json=body).json()["predictions"]
     assert [one.get("abstained", False) for one in listed] == [True, False]
+
+
+def test_what_is_left_to_a_person_is_no_unknown_value(films: ServerUnderTest) -> None:
+    """Abstentions have a counter of their own."""
+    films.client.post("/predict", json={"text": "a film about a time"})
+    metrics = films.client.get("/metrics").text
+    assert 'code="abstained"' not in metrics
+    [count] = re.findall(r"^tiltyard_abstentions_total\S* (\S+)$", metrics, re.MULTILINE)
+    assert float(count) >= 1
 
 
 def test_a_repeated_request_abstains_again(films: ServerUnderTest) -> None:

@@ -161,6 +161,8 @@ def change_findings(
     limits: MonitoringSection,
     group_key: str | None = None,
     error: float | None = None,
+    *,
+    numbers: bool = False,
 ) -> list[Finding]:
     """The finding on a change of the error rate, of numbers of the error, over the life of a version.
 
@@ -169,8 +171,9 @@ def change_findings(
         limits: the project's ``[monitoring]``.
         group_key: under which key of a recorded input its group stands; None where the project has no groups.
         error: of numbers the mean absolute error at training; None where that is not known.
+        numbers: whether the version predicts numbers, which does not show where it has no label yet.
     """
-    of_numbers = any(row.confidence is None for row, _ in labelled)
+    of_numbers = numbers or any(row.confidence is None for row, _ in labelled)
     words = _NUMBER_WORDS if of_numbers else _CLASS_WORDS
     if of_numbers and not (error is not None and np.isfinite(error) and error > 0):
         why = "The version has no mean absolute error above 0 from its training, in whose measure errors are searched."

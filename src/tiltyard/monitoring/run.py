@@ -215,7 +215,8 @@ def _evaluate_champion(
     findings += _check_labels(ledger, labelled, pairs, limits.false_alarm_rate)
     if limits.detect_changes:
         error = monitored.metrics.get("mae")
-        findings += change_findings(pairs.recorded.pairs, limits, find_group_key(project), error)
+        numbers = monitored.predicts_numbers
+        findings += change_findings(pairs.recorded.pairs, limits, find_group_key(project), error, numbers=numbers)
     if monitored.predicts_numbers:
         findings += residual_findings(labelled, monitored.attachment(HOLDOUT_NUMBERS), limits, find_group_key(project))
     return _ChampionEvaluation(performance, degradations, estimate, slices, tuple(findings))

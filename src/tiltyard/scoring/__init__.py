@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         WarningCode,
         Warnings,
         join_warnings,
+        split_abstention,
     )
     from tiltyard.scoring.scorer import NotCompilableError, ScoredRow, Scorer, Scores, describe_predictions
     from tiltyard.scoring.sklearn_scorer import SklearnNumberScorer, SklearnScorer
@@ -53,6 +54,7 @@ __all__ = [
     "score_groups",
     "score_inputs",
     "shift_positions",
+    "split_abstention",
 ]
 
 if not TYPE_CHECKING:  # else every misspelt name would be Any to a type checker
@@ -71,6 +73,7 @@ if not TYPE_CHECKING:  # else every misspelt name would be Any to a type checker
                 "WarningCode",
                 "Warnings",
                 "join_warnings",
+                "split_abstention",
             ),
             "scorer": ("NotCompilableError", "ScoredRow", "Scorer", "Scores", "describe_predictions"),
             "sklearn_scorer": ("SklearnNumberScorer", "SklearnScorer"),

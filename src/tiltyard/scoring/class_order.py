@@ -160,5 +160,5 @@ def decide_labels(scorer: Scorer, rule: DecisionRule | None) -> Scorer:
 
 def _describe_abstention(rule: DecisionRule) -> str:
     if rule.abstain_below is not None:
-        return f"is left to a person: no label has a probability of {rule.abstain_below:g}."
-    return f"is left to a person: each label is expected to cost more than {rule.abstain_cost}."
+        return f"is left to a person: no label has a probability of {rule.abstain_below:g}"
+    return f"is left to a person: each label is expected to cost more than {rule.abstain_cost:g}"

@@ -52,6 +52,12 @@ def join_warnings(first: Warnings | None, second: Warnings | None) -> Warnings |
     return found if found is not None and any(found) else None
 
 
+def split_abstention(found: Sequence[InputWarning]) -> tuple[bool, Sequence[InputWarning]]:
+    """Whether the model abstains on an input, and the warnings about the input itself."""
+    unusual = [warning for warning in found if warning.code != ABSTAINED]
+    return len(unusual) < len(found), unusual
+
+
 class UnknownColumns:
     """Finds the columns of rows that a model does not know; made anew for each batch.
 

@@ -68,8 +68,8 @@ class ScoredRow:
 
     Attributes:
         value: the label, or the number.
-        certainty: of a label its ``confidence`` and the ``probabilities`` of all; of a number its ``interval``, the two
-            ends, of which one without a limit is None; None for no interval.
+        certainty: of a label its ``confidence``, which is its own probability, and the ``probabilities`` of all; of a
+            number its ``interval``, the two ends, of which one without a limit is None; None for no interval.
     """
 
     value: str | float
@@ -84,9 +84,10 @@ def describe_predictions(scores: Scores, classes: Sequence[str]) -> list[ScoredR
             ScoredRow(value, {"interval": None if pair is None else [_close_end(end) for end in pair]})
             for value, pair in zip(scores.numbers.tolist(), ends, strict=True)
         ]
+    rows = (dict(zip(classes, row, strict=True)) for row in scores.probabilities.tolist())
     return [
-        ScoredRow(label, {"confidence": max(row), "probabilities": dict(zip(classes, row, strict=True))})
-        for label, row in zip(scores.labels, scores.probabilities.tolist(), strict=True)
+        ScoredRow(label, {"confidence": row[label], "probabilities": row})
+        for label, row in zip(scores.labels, rows, strict=True)
     ]
 
 

@@ -99,7 +99,7 @@ def queue_command(
     reference, problem = _load_reference(project) if mix[DRIFTED] > 0 else (None, "")
     with open_current_ledger(wiring.load_settings(project)) as ledger:
         chosen = select_predictions_to_label(
-            ledger, project.model_name, QueueOptions(size, mix, since, seed, project.decision), reference
+            ledger, project.model_name, QueueOptions(size, mix, since, seed), reference
         )
         rows = [one.to_row(project.data.text, show_prediction=show_predictions) for one in chosen.candidates]
         recorded = target is not None or as_json

@@ -16,7 +16,7 @@ from tiltyard.cli.output import print_json, print_line, print_table
 from tiltyard.cli.predictions.predict_inputs import FILE_FORMATS, PredictInputs, read_file_inputs, read_words
 from tiltyard.cli.versions.find_project import find_project
 from tiltyard.errors import UsageError
-from tiltyard.formatting import format_number
+from tiltyard.formatting import format_interval
 from tiltyard.project import Project
 from tiltyard.registry import Manifest
 from tiltyard.scoring import (
@@ -27,6 +27,7 @@ from tiltyard.scoring import (
     join_warnings,
     make_scorer,
     score_inputs,
+    split_abstention,
 )
 from tiltyard.scoring.text.text_inputs import TextColumns
 from tiltyard.tasks import reads_text
@@ -93,7 +94,7 @@ def predict_command(
             project.serving.answer: scored.value,
             **scored.certainty,
             "model_version": info.version,
-            **({"warnings": [jsonable.to_json_object(warning) for warning in found]} if found else {}),
+            **_describe_warnings(found),
         }
         for scored, found in zip(describe_predictions(scores, scorer.classes), warnings, strict=True)
     ]
@@ -115,12 +116,16 @@ def predict_command(
     sys.stdout.flush()
 
 
+def _describe_warnings(found: Sequence[InputWarning]) -> dict[str, Any]:
+    """What is said of an input, as by ``/predict``."""
+    abstained, unusual = split_abstention(found)
+    warnings = [jsonable.to_json_object(warning) for warning in unusual]
+    return {**({"abstained": True} if abstained else {}), **({"warnings": warnings} if warnings else {})}
+
+
 def _format_certainty(value: Any) -> Any:
-    """A confidence as it is; an interval as its two ends, of which one may be open."""
-    if not isinstance(value, list):
-        return "–" if value is None else value
-    low, high = ("open" if end is None else format_number(end) for end in value)
-    return f"{low} to {high}"
+    """A confidence as it is; an interval as its two ends."""
+    return value if isinstance(value, float) else format_interval(value)
 
 
 def _format_input(line: str) -> str:

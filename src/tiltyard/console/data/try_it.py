@@ -7,7 +7,7 @@ import binascii
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from tiltyard.data.input_rows import read_input_rows
 from tiltyard.errors import InputError, NotFoundError
 from tiltyard.formatting import format_count
 from tiltyard.project import Project
-from tiltyard.scoring import InputWarning, UnknownPolicy, Warnings, score_inputs
+from tiltyard.scoring import InputWarning, UnknownPolicy, Warnings, describe_predictions, score_inputs
 from tiltyard.tasks import reads_text
 
 USUAL_POLICY = UnknownPolicy()
@@ -31,20 +31,19 @@ class TrialPrediction:
 
     Attributes:
         input: the input.
-        label: the predicted label.
-        probabilities: probability of each label.
-        warnings: what training did not know of the input.
+        value: the predicted label, or number.
+        confidence: probability of the label; None of a number.
+        probabilities: probability of each label; none of a number.
+        interval: the two ends of a number's interval, of which one may be open (None); None for no interval.
+        warnings: what training did not know of the input, and whether the model abstains.
     """
 
     input: Mapping[str, Any]
-    label: str
-    probabilities: Mapping[str, float]
+    value: str | float
+    confidence: float | None = None
+    probabilities: Mapping[str, float] = field(default_factory=dict)
+    interval: Sequence[float | None] | None = None
     warnings: Sequence[InputWarning] = ()
-
-    @property
-    def confidence(self) -> float:
-        """Probability of the predicted label."""
-        return self.probabilities[self.label]
 
 
 def predict_inputs(
@@ -64,11 +63,11 @@ def predict_inputs(
     if champion is None:
         raise NotFoundError("No champion yet.", next_step="Run: tiltyard train --champion", code="champion.missing")
     scores = score_inputs(champion.scorer, inputs, policy)
-    names = champion.scorer.classes
     warnings: Warnings = scores.warnings or [()] * len(inputs)
+    described = describe_predictions(scores, champion.scorer.classes)
     return [
-        TrialPrediction(given, str(label), dict(zip(names, map(float, row), strict=True)), found)
-        for given, label, row, found in zip(inputs, scores.labels, scores.probabilities, warnings, strict=True)
+        TrialPrediction(given, scored.value, **scored.certainty, warnings=found)
+        for given, scored, found in zip(inputs, described, warnings, strict=True)
     ]
 
 

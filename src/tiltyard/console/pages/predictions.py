@@ -18,7 +18,7 @@ from tiltyard.console.data import (
 )
 from tiltyard.console.pages import components
 from tiltyard.console.pages.page import Page, PageData, Placeholder, Slots
-from tiltyard.formatting import format_number
+from tiltyard.formatting import format_interval
 from tiltyard.ledger import Prediction, PredictionStats
 
 REFRESH_SECONDS = 3.0
@@ -168,14 +168,6 @@ def _recent(view: PredictionsView, query: PredictionQuery) -> list[Any]:
     return [html.P(note, className="hint", role="status"), components.table("Recent predictions", heads, rows)]
 
 
-def _format_interval(prediction: Prediction) -> str:
-    """The two ends of a number's interval."""
-    if prediction.interval is None:
-        return "–"
-    low, high = ("open" if end is None else format_number(end) for end in prediction.interval)
-    return f"{low} to {high}"
-
-
 def _row(prediction: Prediction) -> tuple[Any, ...]:
     route = [] if prediction.route == "champion" else [" ", components.badge(prediction.route, prediction.route)]
     return (
@@ -188,7 +180,7 @@ def _row(prediction: Prediction) -> tuple[Any, ...]:
                 f"{prediction.confidence:.1%}",
             ]
             if prediction.confidence is not None
-            else _format_interval(prediction),
+            else format_interval(prediction.interval),
             className="with-bar",
         ),
         f"v{prediction.version}",

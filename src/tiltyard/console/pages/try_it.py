@@ -20,10 +20,10 @@ from tiltyard.console.data.try_it import (
 from tiltyard.console.pages import components
 from tiltyard.console.pages.page import Page, PageData, Placeholder, Slots
 from tiltyard.errors import TiltyardError
-from tiltyard.formatting import format_count
+from tiltyard.formatting import format_count, format_interval, format_number
 from tiltyard.ledger.records import full_text
 from tiltyard.scoring import UnknownPolicy
-from tiltyard.tasks import reads_text
+from tiltyard.tasks import predicts_numbers, reads_text
 
 # The page changes only when the user sends an input.
 REFRESH_SECONDS = 3600.0
@@ -37,7 +37,7 @@ _MODES = {"form": "Form", "json": "JSON", "file": "File"}
 def trial_page(data: PageData) -> Page:
     """The page over the champion."""
     project, columns = data.project, data.sources.columns or {}
-    of_text = reads_text(project.task)
+    of_text, of_numbers = reads_text(project.task), predicts_numbers(project.task)
     fields = ["trial-field-0"] if of_text else [f"trial-field-{place}" for place in range(len(columns))]
 
     def stamp(clicks: int | None, mode: str | None, _json: str | None, file: str | None, *_: Any) -> str:
@@ -79,10 +79,14 @@ def trial_page(data: PageData) -> Page:
         ),
         frame=(
             components.slot(RESULT, "card"),
-            components.card(components.plot(PROBABILITIES, 220), title="Probabilities"),
+            *([] if of_numbers else [components.card(components.plot(PROBABILITIES, 220), title="Probabilities")]),
             components.card(components.slot(PREDICTIONS), title="Predictions"),
         ),
-        slots=((RESULT, "children"), *components.plot_slots(PROBABILITIES), (PREDICTIONS, "children")),
+        slots=(
+            (RESULT, "children"),
+            *(() if of_numbers else components.plot_slots(PROBABILITIES)),
+            (PREDICTIONS, "children"),
+        ),
         stamp=stamp,
         draw=fill,
     )
@@ -90,48 +94,71 @@ def trial_page(data: PageData) -> Page:
 
 def draw_try_it(predictions: Sequence[TrialPrediction], version: str) -> Slots:
     """The content of the page's slots."""
-    first, total = predictions[0], len(predictions)
-    names = dict.fromkeys(name for prediction in predictions for name in prediction.probabilities)
-    mean = {name: sum(prediction.probabilities[name] for prediction in predictions) / total for name in names}
-    counts = Counter(prediction.label for prediction in predictions)
-    one = total == 1
-    labels = first.label if one else ", ".join(f"{label} {count:,}" for label, count in counts.most_common())
-    confidence = sum(prediction.confidence for prediction in predictions) / total
+    of_numbers, total = predictions[0].confidence is None, len(predictions)
+    (title, value), (sure_title, sure) = (_number_facts if of_numbers else _label_facts)(predictions)
+    note = "" if total == 1 else "on average"
     return {
         RESULT: components.facts(
             [
-                ("Prediction" if one else "Predictions", labels, f"of version {version}"),
-                ("Confidence", f"{confidence:.1%}", "" if one else "on average"),
+                (title, value, f"of version {version}"),
+                (sure_title, sure, note),
                 ("Inputs", f"{total:,}", "predicted just now"),
             ]
         ),
-        PROBABILITIES: figures.probabilities_figure(mean),
-        f"{PROBABILITIES}-words": "The probability of each label."
-        if one
-        else f"The mean probability of each label, over {format_count(total, 'input')}.",
+        **({} if of_numbers else _draw_probabilities(predictions)),
         PREDICTIONS: components.table(
             "Predictions",
-            (("Input", "input"), ("Label", ""), ("Confidence", "number")),
-            [
-                (
-                    html.Span(
-                        [
-                            full_text(prediction.input),
-                            *(
-                                html.Div(f"'{one.field}' {one.message}.", className="hint")
-                                for one in prediction.warnings
-                            ),
-                        ]
-                    ),
-                    html.Strong(prediction.label),
-                    html.Span(
-                        [components.bar(prediction.confidence), f"{prediction.confidence:.1%}"], className="with-bar"
-                    ),
-                )
-                for prediction in predictions[:MAX_LISTED]
-            ],
+            (
+                ("Input", "input"),
+                ("Number" if of_numbers else "Label", ""),
+                ("Interval" if of_numbers else "Confidence", "number"),
+            ),
+            [_row(prediction) for prediction in predictions[:MAX_LISTED]],
         ),
     }
+
+
+def _label_facts(predictions: Sequence[TrialPrediction]) -> tuple[tuple[str, str], tuple[str, str]]:
+    """The labels, and the confidence."""
+    counts = Counter(str(prediction.value) for prediction in predictions)
+    one = len(predictions) == 1
+    labels = next(iter(counts)) if one else ", ".join(f"{label} {count:,}" for label, count in counts.most_common())
+    mean = sum(prediction.confidence or 0.0 for prediction in predictions) / len(predictions)
+    return ("Prediction" if one else "Predictions", labels), ("Confidence", f"{mean:.1%}")
+
+
+def _number_facts(predictions: Sequence[TrialPrediction]) -> tuple[tuple[str, str], tuple[str, str]]:
+    """The number, or the mean of several, and its interval, or the mean width of those that have two ends."""
+    mean = format_number(sum(float(prediction.value) for prediction in predictions) / len(predictions))
+    if len(predictions) == 1:
+        return ("Prediction", mean), ("Interval", format_interval(predictions[0].interval))
+    closed = [ends for ends in (prediction.interval for prediction in predictions) if ends and None not in ends]
+    widths = [float(ends[1] or 0) - float(ends[0] or 0) for ends in closed]
+    return ("Mean prediction", mean), ("Width of interval", format_number(sum(widths) / len(widths)) if widths else "–")
+
+
+def _draw_probabilities(predictions: Sequence[TrialPrediction]) -> Slots:
+    total = len(predictions)
+    names = dict.fromkeys(name for prediction in predictions for name in prediction.probabilities)
+    mean = {name: sum(prediction.probabilities[name] for prediction in predictions) / total for name in names}
+    words = (
+        "The probability of each label."
+        if total == 1
+        else f"The mean probability of each label, over {format_count(total, 'input')}."
+    )
+    return {PROBABILITIES: figures.probabilities_figure(mean), f"{PROBABILITIES}-words": words}
+
+
+def _row(prediction: TrialPrediction) -> tuple[Any, ...]:
+    hints = (html.Div(f"'{one.field}' {one.message}.", className="hint") for one in prediction.warnings)
+    value, sure = prediction.value, prediction.confidence
+    return (
+        html.Span([full_text(prediction.input), *hints]),
+        html.Strong(value if isinstance(value, str) else format_number(value)),
+        format_interval(prediction.interval)
+        if sure is None
+        else html.Span([components.bar(sure), f"{sure:.1%}"], className="with-bar"),
+    )
 
 
 def _controls(data: PageData, fields: Sequence[str]) -> tuple[Any, ...]:

@@ -20,16 +20,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tiltyard.data.conform.labels import order_classes
-from tiltyard.errors import DataError, UsageError
+from tiltyard.errors import UsageError
 from tiltyard.ledger import RANDOM, LabelRequest, Ledger, Prediction, new_id
 from tiltyard.ledger.arrivals import is_redacted
 from tiltyard.ledger.records import input_text
-from tiltyard.models.selection.decision import make_decision_rule
+from tiltyard.ledger.registration_events import read_decision_rule
 from tiltyard.monitoring.labels.novelty import learn_novelty
 from tiltyard.monitoring.prediction_window import MOST_ROWS, read_prediction_window
-from tiltyard.project.decision import DecisionSection
-from tiltyard.tasks import DecisionRule
 
 UNCERTAIN, DRIFTED = "uncertain", "drifted"
 ABSTAINED = "abstained"
@@ -90,15 +87,12 @@ class QueueOptions:
         mix: weights of the three reasons; where one has too few predictions, the others fill its part.
         since: only predictions made at or after this time; of more than 100,000, the newest.
         seed: of the random ones.
-        decision: the project's ``[decision]``: predictions at whose probabilities the model abstains come first among
-            the uncertain ones.
     """
 
     size: int
     mix: Mapping[str, float] = field(default_factory=lambda: DEFAULT_MIX)
     since: datetime | None = None
     seed: int = 0
-    decision: DecisionSection = field(default_factory=DecisionSection)
 
 
 @dataclass(frozen=True)
@@ -153,7 +147,7 @@ def select_predictions_to_label(
         weights,
         options.size - len(drawn_ids - labelled),
         reference,
-        Abstentions(options.decision),
+        read_abstentions(ledger, unlabelled),
     )
     # What the other reasons could not fill is drawn too; a prediction that both choose counts as drawn.
     drawn = _take_drawn(order, labelled, {one.prediction.id for one in chosen}, options.size, len(drawn))
@@ -228,31 +222,21 @@ def _deduplicate(rows: Iterable[Prediction]) -> list[Prediction]:
     return kept
 
 
-class Abstentions:
-    """Which predictions the model left to a person, by the project's ``[decision]`` and what the ledger keeps.
-
-    Args:
-        section: ``[decision]``.
-    """
-
-    def __init__(self, section: DecisionSection) -> None:
-        self._section = section.model_copy(update={"threshold": None, "tune": None})
-        self._rules: dict[tuple[str, ...], DecisionRule | None] = {}
-
-    def __contains__(self, row: Prediction) -> bool:
-        if row.confidence is None or self._section.is_usual:
-            return False
-        classes = order_classes(row.probabilities)
-        if classes not in self._rules:
-            self._rules[classes] = self._make_rule(classes)
-        rule = self._rules[classes]
-        return rule is not None and bool(rule.abstains(np.array([[row.probabilities[name] for name in classes]]))[0])
-
-    def _make_rule(self, classes: tuple[str, ...]) -> DecisionRule | None:
-        try:
-            return make_decision_rule(self._section, classes, None)
-        except DataError:
-            return None  # the prediction of a version with other labels than the costs are about
+def read_abstentions(ledger: Ledger, rows: Sequence[Prediction]) -> frozenset[str]:
+    """The ids of the predictions on which their own version abstained: by the rule that was recorded with it."""
+    by_version: dict[tuple[str, str], list[Prediction]] = {}
+    for row in rows:
+        if row.confidence is not None:
+            by_version.setdefault((row.project, row.version), []).append(row)
+    found: set[str] = set()
+    for (model_name, version), mine in by_version.items():
+        rule = read_decision_rule(ledger, model_name, version)
+        if rule is None or not rule.can_abstain:
+            continue
+        known = [row for row in mine if row.probabilities.keys() == set(rule.classes)]
+        shares = np.array([[row.probabilities[name] for name in rule.classes] for row in known])
+        found.update(row.id for row, abstains in zip(known, rule.abstains(shares), strict=True) if abstains)
+    return frozenset(found)
 
 
 def _choose(
@@ -260,11 +244,11 @@ def _choose(
     weights: Mapping[str, float],
     size: int,
     reference: pd.Series | pd.DataFrame | None,
-    abstentions: Abstentions,
+    abstained: Set[str],
 ) -> list[LabelCandidate]:
     """The most uncertain and the most novel of the rows, by their weights."""
     ranked = {
-        UNCERTAIN: _rank_uncertain(rows, abstentions) if weights.get(UNCERTAIN) else [],
+        UNCERTAIN: _rank_uncertain(rows, abstained) if weights.get(UNCERTAIN) else [],
         DRIFTED: _rank_novel(rows, reference) if weights.get(DRIFTED) and reference is not None else [],
     }
     return _merge_reasons(ranked, {name: weights[name] for name in ranked if name in weights}, size)
@@ -276,14 +260,14 @@ def _measure_width(row: Prediction) -> float:
     return math.inf if low is None or high is None else high - low
 
 
-def _rank_uncertain(rows: Sequence[Prediction], abstentions: Abstentions) -> list[LabelCandidate]:
+def _rank_uncertain(rows: Sequence[Prediction], abstained: Set[str]) -> list[LabelCandidate]:
     def ambiguity(row: Prediction) -> float:
         if row.confidence is None:
             return _measure_width(row)
         likeliest = sorted(row.probabilities.values(), reverse=True)
         return 1.0 - (likeliest[0] - likeliest[1] if len(likeliest) > 1 else row.confidence)
 
-    found = [LabelCandidate(row, ABSTAINED if row in abstentions else UNCERTAIN, ambiguity(row)) for row in rows]
+    found = [LabelCandidate(row, ABSTAINED if row.id in abstained else UNCERTAIN, ambiguity(row)) for row in rows]
     return sorted(found, key=lambda candidate: (candidate.reason != ABSTAINED, -candidate.score))
 
 

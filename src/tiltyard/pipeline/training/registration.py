@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from tiltyard.formatting import format_count
 from tiltyard.jsonable import to_json_object
-from tiltyard.ledger.rare_class_events import MERGED_CLASSES, SET_ASIDE
+from tiltyard.ledger.registration_events import DECISION, MERGED_CLASSES, SET_ASIDE
 from tiltyard.libraries import runtime_versions
 from tiltyard.models.custom_candidates import custom_source
 from tiltyard.pipeline.training.data_checks import DataCheck
@@ -65,14 +65,21 @@ def register_version(
         run_id=recorded.run_id,
     )
     info = settle_label(workspace.registry, info, kind)
-    rare = {SET_ASIDE: dict(train.set_aside), MERGED_CLASSES: dict(train.merged)}
-    record_registration(workspace, info, parent, f"trained as {candidate.name}", train.fingerprint, rare)
+    rule = trial.model.decision
+    evidence = {
+        SET_ASIDE: dict(train.set_aside),
+        MERGED_CLASSES: dict(train.merged),
+        DECISION: None if rule is None else rule.model_dump(mode="json"),
+    }
+    record_registration(workspace, info, parent, f"trained as {candidate.name}", train.fingerprint, evidence)
     return info
 
 
 def version_kind(project: Project, trial: EvaluatedModel, card: VersionCard) -> ChangeKind:
     """What decides which number of the version's semantic label rises."""
     parameters = {name: value for name, value in run_params(project, trial.split, trial.model).items() if "__" in name}
+    if trial.model.decision is not None:
+        parameters["decision"] = trial.model.decision.describe()
     source = custom_source(trial.model.candidate.name, project.root)
     return ChangeKind(
         schema_digest(card.task, card.columns, card.classes),

@@ -201,6 +201,7 @@ def run_params(project: Project, split: Split, model: TrainedModel) -> dict[str,
         "random_state": project.training.random_state,
         "selection_metric": project.training.metric,
         "mitigation": project.training.mitigation,
+        **({} if model.decision is None else {"decision": model.decision.describe()}),
         "data_fingerprint": split.train.fingerprint,
         **_hyperparameters(model),
     }

@@ -85,6 +85,7 @@ class Metrics:
         self._confidence: defaultdict[str, Histogram] = defaultdict(lambda: Histogram(SHARES))
         self._batches = Histogram(ROWS)
         self._unknown: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self._abstained = 0
         self._refused: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._outcomes: Counter[tuple[str, str, str]] = Counter()
         self._failed_inputs: set[tuple[str, str]] = set()
@@ -124,12 +125,16 @@ class Metrics:
                 self._confidence[version].add_all([row.confidence for row in same])
 
     def count_unknown(self, warnings: Iterable[Iterable[InputWarning]]) -> None:
-        """Count the values and columns of a request that training did not know."""
+        """Count what training did not know of a request, and the inputs on which the model abstains."""
         # Imported here: the parent of the workers, which only serves metrics, does without scikit-learn.
         from tiltyard.scoring.input_errors import UNKNOWN_COLUMN  # noqa: PLC0415
+        from tiltyard.scoring.input_warnings import ABSTAINED  # noqa: PLC0415
 
         with self._lock:
             for warning in (warning for found in warnings for warning in found):
+                if warning.code == ABSTAINED:
+                    self._abstained += 1
+                    continue
                 # Names of columns come from callers; only those of the model may become labels.
                 column = "" if warning.code == UNKNOWN_COLUMN else warning.field
                 self._unknown[column, warning.code] += 1
@@ -203,6 +208,12 @@ class Metrics:
             "Values that training did not know, by column and kind; columns that it did not know have no name here.",
             ("column", "code"),
             self._unknown.items(),
+        )
+        yield _make_counters(
+            "tiltyard_abstentions",
+            "Inputs that the model left to a person, in predictions and explanations that were sent.",
+            (),
+            [((), self._abstained)],
         )
         yield _make_counters(
             "tiltyard_refused_values",

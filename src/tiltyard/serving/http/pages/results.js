@@ -50,7 +50,8 @@ function showPrediction(prediction) {
     get("label").textContent = prediction[model.answer_field];
     showProbabilities("Probabilities", prediction.probabilities);
   }
-  listWarnings((prediction.warnings ?? []).map(warningLine));
+  const abstained = prediction.abstained ? ["The model leaves this decision to a person."] : [];
+  listWarnings([...abstained, ...(prediction.warnings ?? []).map(warningLine)]);
   get("spread").hidden = true;
   get("facts").hidden = false;
   get("version").textContent = prediction.model_version;

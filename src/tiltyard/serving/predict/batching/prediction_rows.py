@@ -14,7 +14,7 @@ from tiltyard.errors import InputError
 from tiltyard.ledger.codec import NUMBER_CONFIDENCE, PredictionRow
 from tiltyard.ledger.records import new_id
 from tiltyard.ledger.storable import encode_json
-from tiltyard.scoring import ABSTAINED, InputWarning, Scores, Warnings
+from tiltyard.scoring import InputWarning, Scores, Warnings, split_abstention
 from tiltyard.serving.model.served_version import ServedVersion
 
 RowsOrError = list[PredictionRow] | InputError
@@ -184,8 +184,8 @@ def _response_fields(row: PredictionRow, field: str, warnings: Sequence[InputWar
         content = {field: row.label, "confidence": row.confidence, "probabilities": msgspec.Raw(row.probabilities)}
     content |= {"model_version": row.version, "prediction_id": row.id}
     if warnings:
-        unusual = [warning for warning in warnings if warning.code != ABSTAINED]
-        if len(unusual) < len(warnings):
+        abstained, unusual = split_abstention(warnings)
+        if abstained:
             content["abstained"] = True
         if unusual:
             content["warnings"] = unusual

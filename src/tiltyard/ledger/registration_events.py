@@ -1,4 +1,4 @@
-"""The classes that trainings set aside or merged because they had too few rows, as the decisions record them."""
+"""What the registration of a version recorded of it: rare classes of its training, and its decision rule."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from dataclasses import dataclass, field
 from tiltyard.data.conform.labels import MERGED, LabelCodec
 from tiltyard.formatting import format_count
 from tiltyard.ledger.ports import Ledger
+from tiltyard.tasks import DecisionRule
 
 SET_ASIDE, MERGED_CLASSES = "set_aside_classes", "merged_classes"
 """Keys in the evidence of a ``registered`` event: the rows of each class. Events from before have neither."""
+
+DECISION = "decision"
+"""Key in the same evidence: the rule by which probabilities become a label; None for the likeliest label."""
 
 
 @dataclass(frozen=True)
@@ -58,3 +62,16 @@ def read_rare_classes(ledger: Ledger, model_name: str) -> RareClasses:
                 found[str(name)] = int(rows)
                 other.pop(str(name), None)
     return RareClasses(set_aside, merged)
+
+
+def read_decision_rule(ledger: Ledger, model_name: str, version: str) -> DecisionRule | None:
+    """The rule by which a version decides; None where it predicts the likeliest label, or was not recorded.
+
+    Raises:
+        UnavailableError: the ledger cannot be reached.
+    """
+    rule = None
+    for event in ledger.events(subject=f"{model_name}/{version}", kind="registered"):
+        recorded = event.evidence.get(DECISION)
+        rule = None if recorded is None else DecisionRule.model_validate(recorded)
+    return rule
