@@ -57,7 +57,7 @@ def test_only_what_is_left_to_a_person_says_so(films: ServerUnderTest) -> None:
 
 
 def test_what_is_left_to_a_person_is_no_unknown_value(films: ServerUnderTest) -> None:
-    """Abstentions have a counter of their own."""
+    """A separate counter counts abstentions."""
     films.client.post("/predict", json={"text": "a film about a time"})
     metrics = films.client.get("/metrics").text
     assert 'code="abstained"' not in metrics

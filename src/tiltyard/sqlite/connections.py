@@ -11,6 +11,7 @@ from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from tiltyard.errors import UnavailableError
+from tiltyard.files import sync
 from tiltyard.sqlite.checkpoints import LogCopier, start_log_anew
 from tiltyard.sqlite.libraries import BUSY, LOCKED, SQLITE_ERRORS, SqliteConnection, SqliteLibrary
 from tiltyard.sqlite.openings import connect_and_note, forget_opening, library_of, noted_file
@@ -44,7 +45,7 @@ def open_sqlite(
 
     Raises:
         UsageError: another library has to open this file in this process.
-        UnavailableError: the file cannot have a write-ahead log.
+        UnavailableError: the file cannot have a write-ahead log, or its folder cannot be synced.
         sqlite3.Error: or the bundled library's, see ``SQLITE_ERRORS``: the file cannot be opened.
     """
     options = {"timeout": timeout, "isolation_level": None, "check_same_thread": check_same_thread}
@@ -134,7 +135,7 @@ def set_up(connection: SqliteConnection, synchronous: Synchronous, *, wal: bool)
     """Make a connection durable.
 
     Raises:
-        UnavailableError: the file cannot have a write-ahead log.
+        UnavailableError: the file cannot have a write-ahead log, or its folder cannot be synced.
     """
     # Rules the log's checkpoints too: with OFF, a power cut after one loses all that it copied.
     connection.execute(f"PRAGMA synchronous={synchronous}")
@@ -147,6 +148,8 @@ def set_up(connection: SqliteConnection, synchronous: Synchronous, *, wal: bool)
         connection.execute("PRAGMA journal_size_limit=0")
     if wal:
         _turn_on_log(connection)
+        if synchronous == "FULL":
+            _keep_names(connection)
 
 
 def is_locked_error(error: BaseException) -> bool:
@@ -182,6 +185,26 @@ def _turn_on_log(connection: SqliteConnection) -> None:
             next_step="Keep the ledger on a local disk, or in PostgreSQL, with TILTYARD_LEDGER.",
             code="ledger.away",
         )
+
+
+def _keep_names(connection: SqliteConnection) -> None:
+    """Sync the folder that names the file and its log, which is there once the mode was read.
+
+    SQLite syncs it once for a new log, and passes over an error of that: what is committed to a log without a lasting
+    name is gone after a power cut.
+    """
+    file = noted_file(connection)
+    if file is None:
+        return
+    try:
+        with suppress(PermissionError):  # a folder that we cannot read is not ours
+            sync(file.parent)
+    except OSError as error:
+        raise UnavailableError(
+            f"The folder {file.parent} of {file.name} cannot be synced: {error.strerror}.",
+            next_step="Check the disk; nothing was written.",
+            code="ledger.away",
+        ) from error
 
 
 def _open_plain(library: SqliteLibrary, file: Path, timeout: float) -> SqliteConnection:
