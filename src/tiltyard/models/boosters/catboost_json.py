@@ -7,14 +7,15 @@ file has to be the first that the library wrote: its own reader of JSON changes 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tiltyard.formatting import format_count
+from tiltyard.models.boosters.json_parts import get_part, parse_document
 from tiltyard.models.boosters.raw_trees import (
     GAP_LEFT,
     GAP_RIGHT,
@@ -27,6 +28,7 @@ from tiltyard.models.boosters.raw_trees import (
 from tiltyard.models.boosters.tree_ensemble import Arithmetic, Link, TreeEnsemble, build_ensemble
 
 _WHERE = "catboost model"
+_get = partial(get_part, _WHERE)
 _LINKS: dict[str, Link] = {
     "Logloss": "sigmoid",
     "CrossEntropy": "sigmoid",
@@ -47,10 +49,7 @@ def read_catboost(document: bytes) -> TreeEnsemble:
         ArtifactError: the file is not such a file, or its numbers do not fit together.
         UnreadableTreesError: it is sound, and uses what is not read here.
     """
-    try:
-        stated = json.loads(document)
-    except (ValueError, RecursionError):
-        refuse(_WHERE, "is not JSON")
+    stated = parse_document(_WHERE, document)
     _refuse_unknown(stated)
     features = _Features(_get(stated, dict, "features_info"))
     scale, bias = _read_scale(_get(stated, list, "scale_and_bias"))
@@ -249,14 +248,6 @@ def _make_trees(
         values=np.concatenate([np.zeros((inner, values.shape[1])), values]),
         weights=np.concatenate([np.zeros(inner), weights]),
     )
-
-
-def _get(stated: Any, kind: type, *path: str) -> Any:
-    for name in path:
-        stated = stated.get(name) if isinstance(stated, dict) else None
-    if not isinstance(stated, kind):
-        refuse(_WHERE, f"has no {kind.__name__} in {'.'.join(path)!r}", field=".".join(path))
-    return stated
 
 
 def _whole(held: Any, name: str) -> int:

@@ -18,38 +18,60 @@ Link = Literal["identity", "sigmoid", "sigmoids", "softmax", "exponential", "sig
 
 
 @dataclass(frozen=True)
-class TreeEnsemble:
-    """A fitted booster: what a row's features become is a sum over trees, then a link.
+class Arithmetic:
+    """What a document says in addition to its nodes: what a row's features become is a sum over trees, then a link.
 
-    The nodes of a tree stand together, level by level, and the right child of a node stands after its left one. The sum
-    begins with ``baseline``, adds the trees in their order, in single precision where ``single``, is divided by
+    The sum begins with ``baseline``, adds the trees in their order, in single precision where ``single``, is divided by
     ``divisor``, multiplied by ``scale``, and ``bias`` is added; then comes the link.
 
     Attributes:
         library: whose arithmetic it is.
         feature_names: as the document has them.
-        roots: int32 (trees,).
-        outputs: int32 (trees,), the output that a tree adds to; -1 for all at once.
-        tested, thresholds, gaps, values, weights: as of ``RawTrees``, in another order.
-        children: int32 (nodes,), the left child; of a leaf itself.
-        choice: int32 (nodes,), the set of categories of a node; -1 for a threshold.
-        sets: each sorted, distinct, not negative.
+        outputs: whole numbers (trees,), the output that a tree adds to; -1 for all at once.
         chosen_left: whether a category in a node's set goes left, and any other right; else the other way round.
-        categorical: bool (features,), whether a feature is split by sets.
-        category_names: of CatBoost, which knows categories as texts, the one that each number in a set stands for, by
-            feature.
         baseline, bias: float64 (outputs,).
+        link: what makes a prediction of the sums.
         divisor, scale: see above.
         single: whether features, thresholds and sums are in single precision.
         single_features: whether features alone are rounded to single precision.
-        link: what makes a prediction of the sums.
         steepness: what a sigmoid's sum is multiplied by.
+        category_names: of CatBoost, which knows categories as texts, the one that each number in a set stands for, by
+            feature.
     """
 
     library: Library
     feature_names: tuple[str, ...]
-    roots: NDArray[np.int32]
+    outputs: NDArray[np.signedinteger[Any]]
+    chosen_left: bool
+    baseline: Floats
+    bias: Floats
+    link: Link
+    divisor: float = 1.0
+    scale: float = 1.0
+    single: bool = False
+    single_features: bool = False
+    steepness: float = 1.0
+    category_names: dict[int, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TreeEnsemble(Arithmetic):
+    """A fitted booster: its arithmetic, and its nodes, held against each other.
+
+    The nodes of a tree stand together, level by level, and the right child of a node stands after its left one.
+
+    Attributes:
+        roots: int32 (trees,).
+        outputs: int32 (trees,).
+        tested, thresholds, gaps, values, weights: as of ``RawTrees``, in another order.
+        children: int32 (nodes,), the left child; of a leaf itself.
+        choice: int32 (nodes,), the set of categories of a node; -1 for a threshold.
+        sets: each sorted, distinct, not negative.
+        categorical: bool (features,), whether a feature is split by sets.
+    """
+
     outputs: NDArray[np.int32]
+    roots: NDArray[np.int32]
     tested: NDArray[np.int32]
     thresholds: Floats
     gaps: NDArray[np.uint8]
@@ -58,36 +80,7 @@ class TreeEnsemble:
     sets: tuple[NDArray[np.int64], ...]
     values: Floats
     weights: Floats
-    chosen_left: bool
     categorical: NDArray[np.bool_]
-    baseline: Floats
-    bias: Floats
-    link: Link
-    divisor: float = 1.0
-    scale: float = 1.0
-    single: bool = False
-    single_features: bool = False
-    steepness: float = 1.0
-    category_names: dict[int, tuple[str, ...]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Arithmetic:
-    """What a document says in addition to its nodes; the attributes are those of ``TreeEnsemble``."""
-
-    library: Library
-    feature_names: tuple[str, ...]
-    outputs: NDArray[np.int64]
-    chosen_left: bool
-    baseline: Floats
-    bias: Floats
-    link: Link
-    divisor: float = 1.0
-    scale: float = 1.0
-    single: bool = False
-    single_features: bool = False
-    steepness: float = 1.0
-    category_names: dict[int, tuple[str, ...]] = field(default_factory=dict)
 
 
 def build_ensemble(raw: RawTrees, stated: Arithmetic) -> TreeEnsemble:
@@ -112,10 +105,8 @@ def build_ensemble(raw: RawTrees, stated: Arithmetic) -> TreeEnsemble:
             f"{stated.library} model", f"splits feature {feature!r} by categories and by a threshold", feature=feature
         )
     return TreeEnsemble(
-        library=stated.library,
-        feature_names=stated.feature_names,
+        **{**vars(stated), "outputs": stated.outputs.astype(np.int32)},
         roots=firsts.astype(np.int32),
-        outputs=stated.outputs.astype(np.int32),
         tested=raw.tested[order].astype(np.int32),
         thresholds=raw.thresholds[order],
         gaps=raw.gaps[order],
@@ -124,17 +115,7 @@ def build_ensemble(raw: RawTrees, stated: Arithmetic) -> TreeEnsemble:
         sets=tuple(np.unique(chosen) for chosen in raw.sets),
         values=np.ascontiguousarray(raw.values[order]),
         weights=raw.weights[order],
-        chosen_left=stated.chosen_left,
         categorical=categorical,
-        baseline=stated.baseline,
-        bias=stated.bias,
-        link=stated.link,
-        divisor=stated.divisor,
-        scale=stated.scale,
-        single=stated.single,
-        single_features=stated.single_features,
-        steepness=stated.steepness,
-        category_names=stated.category_names,
     )
 
 

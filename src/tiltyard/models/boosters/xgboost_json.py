@@ -7,13 +7,14 @@ The format and the arithmetic are those of XGBoost 3 (``doc/model.schema``, ``sr
 from __future__ import annotations
 
 import ctypes
-import json
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tiltyard.formatting import format_count
+from tiltyard.models.boosters.json_parts import get_part, parse_document
 from tiltyard.models.boosters.raw_trees import (
     GAP_LEFT,
     GAP_RIGHT,
@@ -27,6 +28,7 @@ from tiltyard.models.boosters.raw_trees import (
 from tiltyard.models.boosters.tree_ensemble import Arithmetic, Link, TreeEnsemble, build_ensemble
 
 _WHERE = "xgboost model"
+_get = partial(get_part, _WHERE)
 _LINKS: dict[str, Link] = {
     "binary:logistic": "sigmoid",
     "reg:logistic": "sigmoid",
@@ -50,10 +52,7 @@ def read_xgboost(document: bytes) -> TreeEnsemble:
         ArtifactError: the file is not such a file, or its numbers do not fit together.
         UnreadableTreesError: it is sound, and uses what is not read here.
     """
-    try:
-        stated = json.loads(document)
-    except (ValueError, RecursionError):
-        refuse(_WHERE, "is not JSON")
+    stated = parse_document(_WHERE, document)
     learner = _get(stated, dict, "learner")
     booster = _get(learner, str, "gradient_booster", "name")
     if booster != "gbtree":
@@ -177,14 +176,6 @@ def _read_sets(
     choice[owners] = np.arange(len(owners))
     sets = tuple(categories[start : start + size] for start, size in zip(starts, sizes, strict=True))
     return np.where((kinds == 1) & ~leaf, choice, -1), sets
-
-
-def _get(stated: Any, kind: type, *path: str) -> Any:
-    for name in path:
-        stated = stated.get(name) if isinstance(stated, dict) else None
-    if not isinstance(stated, kind):
-        refuse(_WHERE, f"has no {kind.__name__} in {'.'.join(path)!r}", field=".".join(path))
-    return stated
 
 
 def _whole(parameters: dict[str, Any], name: str) -> int:
