@@ -60,6 +60,9 @@ def fit(library: str, target: str, form: str) -> Any:
     return booster.fit(FRAME.to_numpy() if form == "matrix" else FRAME, LABELS[target])
 
 
+FILES = {"lightgbm": ".txt", "xgboost": ".json", "catboost": ".cbm"}
+
+
 def with_towns() -> pd.DataFrame:
     return FRAME.assign(town=["York", "Hull", "Leeds"] * 80)
 
@@ -94,18 +97,19 @@ def test_a_booster_predicts_alike_after_it_is_stored(library: str, target: str, 
 
 
 @pytest.mark.parametrize("target", list(LABELS))
-@pytest.mark.parametrize("library", ["lightgbm", "xgboost"])
+@pytest.mark.parametrize("library", list(FILES))
 def test_a_librarys_own_file_is_adopted(library: str, target: str, tmp_path: Path) -> None:
-    """LightGBM's text and XGBoost's JSON give a model whose classes are 0, 1, …."""
+    """LightGBM's text and XGBoost's JSON give a model whose classes are 0, 1, …; CatBoost's file knows their names."""
     model = fit(library, target, "frame")
-    file = tmp_path / ("m.txt" if library == "lightgbm" else "m.json")
-    (model.booster_ if library == "lightgbm" else model.get_booster()).save_model(str(file))
+    file = tmp_path / f"m{FILES[library]}"
+    (model.booster_ if library == "lightgbm" else model).save_model(str(file))
     opened: Any = open_booster_file(file)
     if target == "number":
         np.testing.assert_allclose(opened.predict(FRAME), model.predict(FRAME), rtol=1e-6)
     else:
         np.testing.assert_allclose(opened.predict_proba(FRAME), model.predict_proba(FRAME), atol=1e-6)
-        assert opened.classes_.tolist() == list(range(len(np.unique(LABELS[target]))))
+        names = np.unique(LABELS[target]).tolist()
+        assert opened.classes_.tolist() == (names if library == "catboost" else list(range(len(names))))
 
 
 def test_a_file_of_a_booster_becomes_a_version(settings: Settings, tmp_path: Path) -> None:
@@ -134,7 +138,7 @@ def test_what_cannot_be_stored_is_refused_by_name(make_model: Callable[[], Any],
     assert refused.value.next_step
 
 
-@pytest.mark.parametrize("name", ["m.txt", "m.json"])
+@pytest.mark.parametrize("name", ["m.txt", "m.json", "m.cbm"])
 def test_a_file_that_is_no_booster_is_named(name: str, tmp_path: Path) -> None:
     """Another text, or JSON of something else, is refused with the name of the file."""
     (tmp_path / name).write_text('{"a": 1}' if name.endswith("json") else "hello")

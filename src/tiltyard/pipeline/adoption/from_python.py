@@ -47,8 +47,8 @@ def adopt(  # noqa: PLR0913 - each is a keyword that a notebook names
 
     Args:
         model: a fitted scikit-learn estimator or pipeline, or a booster of LightGBM, XGBoost or CatBoost; or what holds
-            one: a file (``.skops``, ``.joblib``, ``.pkl``, LightGBM's ``.txt``, XGBoost's ``.json``), a folder of
-            MLflow, ``runs:/RUN_ID/PATH``, ``models:/NAME/VERSION``.
+            one: a file (``.skops``, ``.joblib``, ``.pkl``, LightGBM's ``.txt``, XGBoost's ``.json``, CatBoost's
+            ``.cbm``), a folder of MLflow, ``runs:/RUN_ID/PATH``, ``models:/NAME/VERSION``.
         data: n labelled rows: a frame of pandas or polars, an Arrow table, or a file of rows; default: those of the
             project. Of a model that was fitted on a matrix the columns but the label are its inputs, in their order.
         label: the column of what it predicts; default: the only column that it does not read, or ``label``, ``target``.

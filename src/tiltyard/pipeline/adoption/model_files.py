@@ -10,7 +10,7 @@ from typing import Any
 
 from tiltyard.errors import ArtifactError, UsageError
 from tiltyard.formatting import join_names
-from tiltyard.registry.foreign.fitted_boosters import LIGHTGBM_FILE, XGBOOST_FILE, open_booster_file
+from tiltyard.registry.foreign.fitted_boosters import CATBOOST_FILE, LIGHTGBM_FILE, XGBOOST_FILE, open_booster_file
 from tiltyard.registry.foreign.unpickling import PickleLimits, save_as_skops, unpickle
 from tiltyard.registry.mlflow_backend.artifact_files import fetch_artifacts
 from tiltyard.registry.mlflow_backend.mlflow_client import mlflow_errors, open_client
@@ -87,14 +87,14 @@ def open_saved_model(source: str, folder: Path, rules: OpeningRules) -> OpenedMo
         return _open_skops(file, rules)
     if ending in PICKLES:
         return _open_pickle(file, folder, rules)
-    if ending in (LIGHTGBM_FILE, XGBOOST_FILE):
+    if ending in (LIGHTGBM_FILE, XGBOOST_FILE, CATBOOST_FILE):
         booster = open_booster_file(file)
         return OpenedModel(booster, booster.library_, digest(file))
     raise UsageError(
         f"{file.name} is of no form that can be adopted: its name ends in '{ending}'.",
-        next_step=f"Forms: {join_names([SKOPS, *PICKLES])}, LightGBM's {LIGHTGBM_FILE}, XGBoost's {XGBOOST_FILE}, or a "
-        "folder that MLflow wrote. Another booster is adopted from Python: tiltyard.adopt(model, data). To save it:\n"
-        + save_as_skops(file),
+        next_step=f"Forms: {join_names([SKOPS, *PICKLES])}, LightGBM's {LIGHTGBM_FILE}, XGBoost's {XGBOOST_FILE}, "
+        f"CatBoost's {CATBOOST_FILE}, or a folder that MLflow wrote. Another booster is adopted from Python: "
+        "tiltyard.adopt(model, data). To save it:\n" + save_as_skops(file),
         code="adopt.unknown-form",
     )
 

@@ -1,4 +1,4 @@
-"""Fitted boosters of somebody else's: the estimators of LightGBM, XGBoost and CatBoost, and the files of the first two.
+"""Fitted boosters of somebody else's: the estimators of LightGBM, XGBoost and CatBoost, and their files.
 
 Each becomes the estimator that holds the library's own document as plain data (``StoredBooster``). Whether it predicts
 the same is compared afterwards, on rows (``tiltyard.pipeline.adoption.parity``).
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tiltyard.models.boosters.estimators import BoosterClassifier, BoosterRegressor
     from tiltyard.models.boosters.libraries.boosting_library import BoosterDocument
 
-LIGHTGBM_FILE, XGBOOST_FILE = ".txt", ".json"
+LIGHTGBM_FILE, XGBOOST_FILE, CATBOOST_FILE = ".txt", ".json", ".cbm"
 _NUMBERED = re.compile(r"Column_\d+|\d+|f\d+")
 _CLASSES = {"binary": 2, "multiclass": 0, "multiclassova": 0}
 
@@ -54,9 +54,10 @@ def store_boosters(model: Any) -> Any:
 
 
 def open_booster_file(file: Path) -> BoosterClassifier | BoosterRegressor:
-    """The booster of a file that LightGBM (``.txt``) or XGBoost (``.json``) wrote; its classes are 0, 1, ….
+    """The booster of a file that LightGBM (``.txt``), XGBoost (``.json``) or CatBoost (``.cbm``) wrote.
 
-    The library reads it only after its trees were held against each other.
+    The classes are 0, 1, …; CatBoost's file knows their names. LightGBM and XGBoost read it only after its trees were
+    held against each other; CatBoost's own reader verifies its file, and the trees are held against each other then.
 
     Raises:
         ArtifactError: it is not such a file (``adopt.not-a-booster``), or its trees do not fit together.
@@ -65,17 +66,14 @@ def open_booster_file(file: Path) -> BoosterClassifier | BoosterRegressor:
     from tiltyard.models.boosters.estimators import BoosterClassifier, BoosterRegressor  # noqa: PLC0415
     from tiltyard.models.boosters.libraries.boosting_library import BoosterDocument  # noqa: PLC0415
 
+    if file.suffix.lower() == CATBOOST_FILE:
+        return _open_catboost(file)
     content = file.read_bytes()
     read = _describe_lightgbm if file.suffix.lower() == LIGHTGBM_FILE else _describe_xgboost
     try:
         library, classes, names, rounds, has_categories = read(content)
     except (ValueError, KeyError, TypeError, IndexError, StopIteration) as error:
-        raise ArtifactError(
-            f"{file.name} is not a booster of LightGBM (.txt) or XGBoost (.json): {error}.",
-            next_step="Save it with booster.save_model, or adopt the estimator itself from Python: "
-            "tiltyard.adopt(model, data).",
-            code="adopt.not-a-booster",
-        ) from None
+        raise _not_a_booster(file, "LightGBM (.txt) or XGBoost (.json)", error) from None
     if has_categories:
         raise _refuse(file.name, "reads categories, whose words are not in this file")
     ours = BoosterClassifier(library=library) if classes else BoosterRegressor(library=library)
@@ -85,6 +83,28 @@ def open_booster_file(file: Path) -> BoosterClassifier | BoosterRegressor:
         ours, library, BoosterDocument(content, b"", rounds), names, ((), ())
     )
     return kept
+
+
+def _open_catboost(file: Path) -> BoosterClassifier | BoosterRegressor:
+    from tiltyard.models.boosters.libraries.boosting_library import import_library  # noqa: PLC0415
+
+    catboost = import_library("catboost")
+    try:
+        of_classes = len(catboost.CatBoost().load_model(str(file)).classes_) > 0
+        model = (catboost.CatBoostClassifier if of_classes else catboost.CatBoostRegressor)().load_model(str(file))
+    except catboost.CatBoostError as error:
+        raise _not_a_booster(file, "CatBoost (.cbm)", error) from None
+    kept: BoosterClassifier | BoosterRegressor = store_boosters(model)
+    return kept
+
+
+def _not_a_booster(file: Path, of: str, error: Exception) -> ArtifactError:
+    return ArtifactError(
+        f"{file.name} is not a booster of {of}: {str(error).rstrip('.!')}.",
+        next_step="Save it with the library's save_model, or adopt the estimator itself from Python: "
+        "tiltyard.adopt(model, data).",
+        code="adopt.not-a-booster",
+    )
 
 
 def _keep(
