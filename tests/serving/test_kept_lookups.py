@@ -6,6 +6,8 @@ import hashlib
 import json
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -17,6 +19,7 @@ from tiltyard._version import __version__
 from tiltyard.errors import NotFoundError
 from tiltyard.serving.process.compiled_files import Compiled, CompiledFiles
 from tiltyard.serving.process.known_replies import KnownReplies, Question, Reply
+from tiltyard.sqlite import open_sqlite
 
 CHAMPION: Question = ("films", None, "champion")
 DIGEST = "d" * 64
@@ -205,3 +208,20 @@ def test_files_that_no_server_needs_are_removed(tmp_path: Path) -> None:
     assert compiling.times == 20
     compiling.find(folder, digest=f"{19:064d}")
     assert compiling.times == 20
+
+
+def test_locks_on_a_file_that_holds_the_ledger_too_survive(registry: Path) -> None:
+    """Where this process has the registry's file open as its ledger, looking at it takes no lock of the ledger away."""
+    replies = KnownReplies(registry, registry.parent / "kept")
+    with closing(open_sqlite(registry, wal=True)) as ledger:
+        ledger.execute("begin immediate")
+        assert replies.read_state() is None
+        code = (
+            "import sqlite3, sys; connection = sqlite3.connect(sys.argv[1], timeout=0)\n"
+            "try: connection.execute('begin immediate')\n"
+            "except sqlite3.OperationalError as error: print(error)"
+        )
+        done = subprocess.run([sys.executable, "-c", code, registry], capture_output=True, text=True, check=True)
+        assert "locked" in done.stdout
+        ledger.execute("rollback")
+    assert replies.read_state() is not None

@@ -34,7 +34,7 @@ from tiltyard.sqlite.libraries import (
     log_library,
     python_library,
 )
-from tiltyard.sqlite.openings import claim_for_python, file_of_url, library_of
+from tiltyard.sqlite.openings import claim_for_python, file_of_url, is_open, library_of
 
 __all__ = [
     "BROKEN_CHECK",
@@ -61,6 +61,7 @@ __all__ = [
     "empty_log",
     "file_of_url",
     "is_locked_error",
+    "is_open",
     "library_of",
     "log_library",
     "make_sqlite_engine",

@@ -73,6 +73,13 @@ def library_of(file: Path) -> SqliteLibrary:
     return opened or (python_library() if claimed else default_library())
 
 
+def is_open(file: Path) -> bool:
+    """Whether this process has a file open through this package: opening and closing it otherwise loses its locks."""
+    resolved = file.resolve()
+    with _turn:
+        return any(_is_same(opening, resolved) for opening in list(_open.values()))
+
+
 def is_claimed(file: Path) -> bool:
     """Whether another package opens this file, or may do so at any time."""
     resolved = file.resolve()

@@ -19,6 +19,7 @@ from typing import Any
 from tiltyard._version import __version__
 from tiltyard.errors import NotFoundError
 from tiltyard.files import find_writer, make_private_folder, write_atomically
+from tiltyard.sqlite import is_open
 
 Question = tuple[str, str | None, str | None]
 """A model, and a version or an alias of it."""
@@ -125,6 +126,10 @@ def _read_replies(content: Mapping[str, Any]) -> dict[Question, Reply]:
 
 
 def _read_state(file: Path) -> State | None:
+    if is_open(file):
+        # The ledger is in the registry's file: to open it here and close it would take the ledger's locks from it. Its
+        # times alone do not tell two commits of one moment apart.
+        return None
     try:
         with file.open("rb") as stream:
             header, found = stream.read(_HEADER), os.fstat(stream.fileno())
