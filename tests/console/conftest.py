@@ -13,6 +13,7 @@ import httpx
 import pytest
 import uvicorn
 
+from tiltyard.console.run import console_config
 from tiltyard.console.sign_in import console_guard
 from tiltyard.console.sources import ConsoleSources
 from tiltyard.ledger import Ledger
@@ -136,7 +137,7 @@ def running(
     with closing(bind("127.0.0.1", 0)) as listener:
         guard = guard or console_guard(project.serving, None, "127.0.0.1")
         app = create_console(project, registry, ledger, sources or ConsoleSources(), guard)
-        server = uvicorn.Server(uvicorn.Config(app, lifespan="off", ws="none", log_config=None))
+        server = uvicorn.Server(console_config(app, "127.0.0.1"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:

@@ -96,6 +96,14 @@ def test_a_console_without_keys_serves_this_machine_alone(open_console: Reader) 
             assert response.json()["next_step"]
 
 
+def test_a_console_without_keys_reads_the_host_of_a_whole_url(open_console: Reader) -> None:
+    """A target in absolute form that names another host is refused, though the header Host names this machine."""
+    for path in ("/", *PATHS):
+        target = {"target": b"http://rebound.example" + path.encode()}
+        response = open_console.client.get(path, extensions=target)
+        assert (response.status_code, response.json()["code"]) == (421, "host.other")
+
+
 def test_a_console_beyond_loopback_does_not_start_without_a_key(tmp_path: Path, file: KeyFile) -> None:
     """The command refuses to listen where strangers come, and names the command that makes a key."""
     for host in ("0.0.0.0", "::", "192.168.1.5"):

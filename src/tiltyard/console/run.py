@@ -9,6 +9,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import uvicorn
 
@@ -20,6 +21,9 @@ from tiltyard.registry import Registry
 from tiltyard.serving.auth import Guard
 from tiltyard.serving.connections.unfit import unfit_error
 from tiltyard.serving.process.sockets import Address
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
 
 GRACE_SECONDS = 5
 
@@ -67,8 +71,22 @@ def run_console(  # noqa: PLR0913 - what it shows, where, and to whom
 
     app = create_console(project, registry, ledger, sources or ConsoleSources(), guard)
     host, port = listener.getsockname()[:2]
+    config = console_config(app, host)
+    with contextlib.closing(listener), _stop_on_signals():
+        if on_listening is not None:
+            # The socket listens already: connections are served as soon as the event loop runs.
+            on_listening(Address(host, port))
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def console_config(app: ASGIApp, host: str) -> uvicorn.Config:
+    """How uvicorn serves the console: connections are bounded, and no headers of proxies are read by uvicorn.
+
+    Raises:
+        UsageError: the installed uvicorn does not fit.
+    """
     # The application's lifespan would add a page for every address; ours are known.
-    config = uvicorn.Config(
+    return uvicorn.Config(
         app,
         http=_bounded_connection(host),
         ws="none",
@@ -79,11 +97,6 @@ def run_console(  # noqa: PLR0913 - what it shows, where, and to whom
         proxy_headers=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    with contextlib.closing(listener), _stop_on_signals():
-        if on_listening is not None:
-            # The socket listens already: connections are served as soon as the event loop runs.
-            on_listening(Address(host, port))
-        uvicorn.Server(config).run(sockets=[listener])
 
 
 def _bounded_connection(host: str) -> type[asyncio.Protocol]:

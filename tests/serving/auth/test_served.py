@@ -78,3 +78,17 @@ def test_a_server_whose_keys_are_lost_says_so_over_http(
         while client.post("/predict", json={"text": "a warm film"}, headers=headers).status_code != 200:
             assert monotonic() < deadline
             sleep(0.05)
+
+
+def test_a_target_in_absolute_form_is_for_its_own_host(
+    tmp_path: Path, registry: FakeRegistry, text_package: Path, start: Start
+) -> None:
+    """A server without keys serves a whole URL as its target only where that names this machine, whatever Host says."""
+    registry.point_alias("champion", registry.add(text_package))
+    with httpx.Client(base_url=start(host="127.0.0.1").url, timeout=30) as client:
+        for method, path in (("GET", "/health"), ("POST", "/predict"), ("GET", "/predictions"), ("GET", "/v2")):
+            sent = {"json": {"text": "a warm film"}} if method == "POST" else {}
+            own = client.request(method, path, **sent, extensions={"target": b"http://localhost" + path.encode()})
+            other = client.request(method, path, **sent, extensions={"target": b"http://other" + path.encode()})
+            assert own.status_code == 200
+            assert (other.status_code, other.json()["code"]) == (421, "host.other")

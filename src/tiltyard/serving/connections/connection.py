@@ -26,6 +26,7 @@ from tiltyard.serving.connections.flow import HeldFlow
 from tiltyard.serving.connections.limits import LARGEST_HEAD, LARGEST_TRAILERS, MOST_HEADERS, ConnectionLimits
 from tiltyard.serving.connections.open_connections import SWEEP_SECONDS, connections_of
 from tiltyard.serving.connections.pieces import BLANK_LINE, end_of_piece
+from tiltyard.serving.connections.target import ORIGIN_FORMS, read_target
 
 if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
@@ -282,6 +283,8 @@ class BoundedConnection(HttpToolsProtocol):
             self.expect_100_continue = self.expect_100_continue and not is_old
         if len(self.headers) > MOST_HEADERS:
             raise self._stop_parser(refusals.TOO_MANY_HEADERS)
+        if not self.url.startswith(ORIGIN_FORMS):
+            self.url = read_target(self.url, self.parser.get_method().decode("ascii"), self.headers)
         super().on_headers_complete()
         if not self.pipeline:
             self._active = self.cycle
