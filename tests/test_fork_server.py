@@ -72,6 +72,26 @@ def test_an_error_ends_a_forked_command_with_a_traceback(tmp_path: Path) -> None
     assert "ValueError: a bug" in done.stderr
 
 
+LATE = """
+import atexit, sys, threading, time
+atexit.register(print, "at the exit")
+threading.Thread(target=lambda: (time.sleep(0.05), print("in a thread"))).start()
+sys.stdout.write("not flushed ")
+sys.exit({ending})
+"""
+
+
+@linux
+@pytest.mark.parametrize("ending", ["", "None", "3", "-1", "259", "'a reason'", "1 / 0"])
+def test_a_forked_command_ends_as_a_fresh_one(tmp_path: Path, ending: str) -> None:
+    """Threads are waited for, exit handlers run, output is flushed, and the exit code is that of Python."""
+    command = write(tmp_path, LATE.format(ending=ending))
+    forked, fresh = (run(command, env=environment(), timeout=60, fresh=fresh) for fresh in (False, True))
+    assert fresh.stdout == "not flushed in a thread\nat the exit\n"
+    assert (forked.stdout, forked.returncode) == (fresh.stdout, fresh.returncode)
+    assert forked.stderr.splitlines()[-1:] == fresh.stderr.splitlines()[-1:]
+
+
 def test_what_has_an_effect_on_imports_needs_a_fresh_process(tmp_path: Path) -> None:
     """With another setting of Numba, MLflow or Python, a command is not forked."""
     variables = environment() | {"NUMBA_DISABLE_JIT": "1"}
