@@ -87,7 +87,7 @@ def test_a_decision_that_could_not_be_won_is_not_counted() -> None:
 
 
 def test_a_verdict_names_level_and_rows() -> None:
-    """The gate compares with the level, says which decision it is, and how many rows a gain of one point takes."""
+    """The gate compares with the level, says which decision it is and what is left, and how many rows a gain of one point takes."""
     champion, challenger = make_predictions(range(40)), make_predictions(range(100, 126))
     found = compare(get_metric("accuracy"), champion, challenger)
     assert 0.025 < found.p_value < ALPHA + 0.03
@@ -107,7 +107,7 @@ def test_a_verdict_names_level_and_rows() -> None:
     assert verdicts[None].promoted
     (gate,) = verdicts[4].gates
     assert not gate.passed
-    assert "decision 4" in gate.message
+    assert "decision 4, 0.01 of alpha 0.05 left)" in gate.message
     assert "a true gain of 0.01 would show on about" in gate.message
     assert gate.evidence["rows_for_one_point"] == found.rows_needed(alpha=found.p_value / 2, difference=0.01)
     assert (gate.evidence["decision"], gate.evidence["alpha_left"]) == (4, ALPHA / 5)

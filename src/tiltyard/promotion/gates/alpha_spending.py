@@ -44,10 +44,8 @@ class Allowance:
         """The level for people, next to a p-value."""
         if self.decision is None:
             return f"(alpha {self.alpha:g})"
-        limit = f"limit {self.level:.2g}"
-        return (
-            f"({limit})" if self.decision == 1 else f"({limit}: decision {self.decision}, alpha {self.alpha:g} in all)"
-        )
+        left = "" if self.left is None else f", {self.left:.2g} of alpha {self.alpha:g} left"
+        return f"(limit {self.level:.2g}: decision {self.decision}{left})"
 
 
 @dataclass(frozen=True)
