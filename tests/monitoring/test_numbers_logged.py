@@ -16,6 +16,7 @@ from tiltyard.ledger import Label, Prediction, PredictionStats
 from tiltyard.monitoring import ModelMonitor, PredictionCollector
 from tiltyard.monitoring.change_detection import change_findings
 from tiltyard.monitoring.labels.residuals import residual_findings
+from tiltyard.monitoring.labels.sample_check import check_label_sample
 from tiltyard.monitoring.prediction_window import PredictionWindow
 from tiltyard.project import MonitoringSection
 from tiltyard.registry.package.holdout_predictions import HoldoutNumbers
@@ -158,3 +159,27 @@ def test_residuals_that_cannot_be_compared_say_so() -> None:
         assert reason in found.message
     [few] = residual_findings(replace(window, truth={}), held_out(np.ones(50)), LIMITS)
     assert "0 labelled predictions are too few" in few.message
+
+
+@pytest.mark.parametrize(("cheap_only", "what"), [(True, ["number"]), (False, [])])
+def test_labels_of_cheap_flats_only_are_said_to_be_no_sample(cheap_only: bool, what: list[str]) -> None:
+    """Where labels come for small predicted numbers only it is found, with both medians; by chance it is not."""
+    random = np.random.default_rng(5)
+    numbers = random.lognormal(7, 0.5, 400)
+    rows = tuple(
+        make_prediction(
+            at=NOON + timedelta(minutes=place), label=repr(float(number)), confidence=None, probabilities={}
+        )
+        for place, number in enumerate(numbers)
+    )
+    chosen = numbers < np.quantile(numbers, 0.4) if cheap_only else random.random(400) < 0.4
+    truth = {
+        row.id: Label(row.id, row.label, row.at + timedelta(minutes=1), "test")
+        for row, mine in zip(rows, chosen, strict=True)
+        if mine
+    }
+    window = PredictionWindow("rents", NOON, NOON + timedelta(days=9), rows, truth)
+    [found] = check_label_sample(window, truth, (), 0.05)
+    assert found.status == ("found" if cheap_only else "clear")
+    assert [one["what"] for one in found.evidence["differences"]] == what
+    assert ("the median of the predicted numbers is 696.1 in the labelled and 1,377 in" in found.message) == cheap_only

@@ -3,8 +3,8 @@
 Two groups are checked apart: predictions whose label nobody requested, and those that a labelling queue drew at random,
 of which some may never get a label; not those of them that had a label when they were drawn: the queue left these out,
 and they do not show for which cases labels come back. In each, the labelled predictions are compared with those without
-a label: what was predicted, how confident it was, and when it was made. Predictions that are too young to have a label
-are left out.
+a label: what was predicted, how confident it was where classes are, and when it was made. Predictions that are too
+young to have a label are left out.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from scipy.stats import mannwhitneyu, ttest_ind
 
 from tiltyard.evaluation import newcombe
 from tiltyard.findings import Finding
-from tiltyard.formatting import format_count
+from tiltyard.formatting import format_count, format_number
 from tiltyard.ledger import ORGANIC, RANDOM, Label, LabelRequest
 from tiltyard.monitoring.prediction_window import PredictionWindow
 
@@ -34,7 +34,7 @@ LEAST_CONFIDENCE = 0.02
 """Least difference of the mean confidence that is worth a finding."""
 
 LEAST_ORDER = 0.1
-"""Least difference from 1/2 of the chance that a labelled prediction is older than one without a label."""
+"""Least difference from 1/2 of the chance that a labelled prediction is older, or its number larger, than another's."""
 
 _LAG_QUANTILE = 0.9
 _MOST_CLASSES = 20
@@ -46,8 +46,8 @@ class SampleDifference:
     """How labelled predictions differ from those without a label.
 
     Attributes:
-        what: ``class``, ``confidence`` or ``age``.
-        labelled: share, mean or median days of the labelled ones.
+        what: ``class``, ``confidence``, ``number`` or ``age``.
+        labelled: share, mean, median number or median days of the labelled ones.
         others: the same of the others.
         text: the difference in words.
     """
@@ -109,7 +109,7 @@ def _find_old_enough(
 def _compare(mine: PredictionWindow, others: PredictionWindow, alpha: float) -> list[SampleDifference]:
     """The differences that are larger than chance explains, over all comparisons at once, and worth a finding."""
     if mine.is_of_numbers or others.is_of_numbers:
-        return _compare_ages(mine, others, alpha)
+        return [*_compare_numbers(mine, others, alpha / 2), *_compare_ages(mine, others, alpha / 2)]
     classes, counts = np.unique(np.concatenate([mine.predicted, others.predicted]), return_counts=True)
     common = classes[np.argsort(-counts)][:_MOST_CLASSES]
     level = alpha / (len(common) + 2)
@@ -130,16 +130,35 @@ def _compare(mine: PredictionWindow, others: PredictionWindow, alpha: float) -> 
     return [*found, *_compare_ages(mine, others, level)]
 
 
+def _compare_numbers(mine: PredictionWindow, others: PredictionWindow, level: float) -> list[SampleDifference]:
+    numbers = [
+        np.array([float(row.label) for row in some.predictions if row.confidence is None], dtype=np.float64)
+        for some in (mine, others)
+    ]
+    if min(map(len, numbers)) < FEWEST or not _is_of_another_order(*numbers, level):
+        return []
+    medians = float(np.median(numbers[0])), float(np.median(numbers[1]))
+    shown = " and ".join(
+        f"{format_number(one)} in the {which}" for one, which in zip(medians, ("labelled", "others"), strict=True)
+    )
+    return [SampleDifference("number", *medians, f"the median of the predicted numbers is {shown}")]
+
+
 def _compare_ages(mine: PredictionWindow, others: PredictionWindow, level: float) -> list[SampleDifference]:
     times = [np.array([row.at.timestamp() for row in some.predictions]) for some in (mine, others)]
-    test = mannwhitneyu(times[0], times[1], method="asymptotic")
-    order = float(test.statistic) / (len(mine) * len(others))
-    if abs(order - 0.5) < LEAST_ORDER or not float(test.pvalue) < level:
+    if not _is_of_another_order(times[0], times[1], level):
         return []
     until = max(float(some.max()) for some in times)
     ages = [(until - float(np.median(some))) / 86_400 for some in times]
     text = f"the labelled were made {ages[0]:.1f} days and the others {ages[1]:.1f} days before the newest (medians)"
     return [SampleDifference("age", ages[0], ages[1], text)]
+
+
+def _is_of_another_order(mine: NDArray[np.float64], others: NDArray[np.float64], level: float) -> bool:
+    """Whether values of one side are larger than those of the other more often, or more seldom, than by chance."""
+    test = mannwhitneyu(mine, others, method="asymptotic")
+    order = float(test.statistic) / (len(mine) * len(others))
+    return abs(order - 0.5) >= LEAST_ORDER and float(test.pvalue) < level
 
 
 def _describe(
