@@ -1,4 +1,4 @@
-"""Live tests of numbers: false wins of challengers that are not better, and gains that are found."""
+"""Live tests of numbers, and the watch of a new champion: false verdicts on versions as good, and what is found."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from tiltyard.evaluation.sequential_test import (
     ErrorPairs,
     UnitRows,
     compute_number_shadow_evidence,
+    compute_paired_evidence,
     compute_split_evidence,
 )
+from tiltyard.pipeline.remediation.canary_checks import WATCH_CAP_ERRORS
 
 ALPHA = 0.05
 RUNS, GAIN_RUNS = 2000, 500
@@ -28,7 +30,8 @@ World = Callable[[np.random.Generator, NDArray[np.int64], float], tuple[Numbers,
 
 def measure(scale: float) -> list[Row]:
     """The rows of this topic."""
-    return [*_measure_equals(scaled(RUNS, scale)), *_measure_gains(scaled(GAIN_RUNS, scale))]
+    runs, gain_runs = scaled(RUNS, scale), scaled(GAIN_RUNS, scale)
+    return [*_measure_equals(runs), *_measure_gains(gain_runs), *_measure_watch(runs, gain_runs)]
 
 
 def _heavy_tails(random: np.random.Generator, unit: NDArray[np.int64], less: float) -> tuple[Numbers, Numbers]:
@@ -132,3 +135,60 @@ def _count_wins(runs: int, name: str, world: World, traffic: Traffic, share: flo
         won = find_wins(champion, challenger, side, share, units)
         shadow, split = shadow + won[0], split + won[1]
     return shadow, split
+
+
+Errors = Callable[[np.random.Generator, int], tuple[Numbers, Numbers]]
+"""Absolute errors of a new champion and of the previous one on n rows, in units of the latter's mean error."""
+
+
+def _alike(random: np.random.Generator, rows: int) -> tuple[Numbers, Numbers]:
+    both = np.abs(random.normal(size=(2, rows))) / np.sqrt(2 / np.pi)
+    return both[0], both[1]
+
+
+def _skewed_before(random: np.random.Generator, rows: int) -> tuple[Numbers, Numbers]:
+    """Equal on the average; the previous version is nearer on two rows of three, and far off on some of the others."""
+    return 1 + 0.1 * random.uniform(-1, 1, rows), random.lognormal(-0.5, 1.0, rows)
+
+
+def _better(random: np.random.Generator, rows: int) -> tuple[Numbers, Numbers]:
+    new, before = _skewed_before(random, rows)
+    return 0.9 * new, before
+
+
+def _worse(random: np.random.Generator, rows: int) -> tuple[Numbers, Numbers]:
+    new, before = _alike(random, rows)
+    return 1.3 * new, before
+
+
+WATCHED: dict[str, Errors] = {
+    "errors alike": _alike,
+    "as good, farther off on most rows": _skewed_before,
+    "better by a tenth, farther off on most rows": _better,
+}
+
+
+def is_accused(new: Numbers, before: Numbers) -> tuple[bool, bool]:
+    """Whether a new champion is ever found worse: by its errors, and as before by which of the two is nearer."""
+    by_errors = by_nearness = False
+    for seen in list_evaluations(len(new)):
+        mine, theirs = new[:seen], before[:seen]
+        pairs = ErrorPairs(mine, theirs, UnitRows.of_single_rows(seen))
+        by_errors = by_errors or compute_number_shadow_evidence(pairs, WATCH_CAP_ERRORS) >= 1 / ALPHA
+        counts = int(np.sum(theirs < mine)), int(np.sum(mine < theirs))
+        by_nearness = by_nearness or compute_paired_evidence(*counts) >= 1 / ALPHA
+    return by_errors, by_nearness
+
+
+def _measure_watch(runs: int, gain_runs: int) -> list[Row]:
+    found = []
+    cases: list[tuple[str, Errors, int, float | None]] = [
+        (f"a new champion accused on 1,000 labels: {name}", world, 1000, ALPHA) for name, world in WATCHED.items()
+    ]
+    cases += [(f"errors larger by 30% found on {rows} labels", _worse, rows, None) for rows in (200, 400)]
+    for name, world, rows, promised in cases:
+        random, number = np.random.default_rng(22), runs if promised else gain_runs
+        accused = [is_accused(*world(random, rows)) for _ in show_progress(range(number), name)]
+        for place, build in enumerate(("now", "before")):
+            found.append(make_row(name, promised, sum(one[place] for one in accused), number, build))
+    return found

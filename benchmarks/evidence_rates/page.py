@@ -43,7 +43,7 @@ def _list_lines(measured: Mapping[str, Any]) -> Iterator[str]:
     yield "| rate | promised | measured | 95 % interval | runs | before |"
     yield "|---|---:|---:|---|---:|---:|"
     for topic, ran in measured["topics"].items():
-        yield f"| **{TITLES[topic]}** (scale {ran['scale']:g}) | | | | | |"
+        yield f"| **{TITLES[topic]}** (scale {ran['scale']:g}, {ran['date']}) | | | | | |"
         rows = [row for row in measured["rows"] if row["topic"] == topic]
         for name in dict.fromkeys(row["name"] for row in rows):
             yield _write_row(name, [row for row in rows if row["name"] == name])

@@ -27,7 +27,8 @@ def test_the_page_shows_the_measured_rates() -> None:
     assert write_table(page, measured) == page
     assert set(measured["topics"]) <= set(evidence.TOPICS)
     assert set(TITLES) == set(evidence.TOPICS)
-    assert {"name", "promised", "rate", "low", "high", "runs"} <= set(measured["rows"][0])
+    assert all({"name", "promised", "rate", "low", "high", "runs", "scale"} <= set(one) for one in measured["rows"])
+    assert all(one["scale"] == measured["topics"][one["topic"]]["scale"] for one in measured["rows"])
     assert {one["topic"] for one in measured["rows"]} == set(measured["topics"])
 
 
@@ -38,7 +39,10 @@ def test_a_row_has_both_builds_and_says_what_is_missed() -> None:
         row(rate=0.2, low=0.1, high=0.3),
         row(name="c", promised=None, build="before"),
     ]
-    page = write_table(f"top\n{BEGIN}\nold\n{END}\nend\n", {"topics": {"chains": {"scale": 0.5}}, "rows": rows})
+    page = write_table(
+        f"top\n{BEGIN}\nold\n{END}\nend\n", {"topics": {"chains": {"scale": 0.5, "date": "2026-11-30"}}, "rows": rows}
+    )
+    assert "(scale 0.5, 2026-11-30)" in page
     assert "| a\\|b | ≤ 0.05 | 0.200 (missed) | 0.100 to 0.300 | 1,000 | 0.900 |" in page
     assert "| c | | | | 1,000 | 0.040 |" in page
     assert "old" not in page
@@ -81,3 +85,18 @@ def test_figures_are_written_after_each_topic(tmp_path: Path) -> None:
     assert written["topics"]["labels"]["processor_seconds"] > 0
     assert {one["topic"] for one in written["rows"]} == {"labels"}
     assert all(0 <= one["low"] <= one["rate"] <= one["high"] <= 1 for one in written["rows"])
+
+
+def test_topics_that_are_not_measured_keep_their_figures(tmp_path: Path) -> None:
+    """With ``--keep`` a topic takes the place of its earlier figures alone; without it the file has this run alone."""
+    file = tmp_path / "evidence.json"
+    kept = {"rows": [row(scale=0.5), row(topic="labels", scale=0.5)]}
+    topics = {name: {"scale": 0.5, "date": "2026-11-30"} for name in ("chains", "labels")}
+    file.write_text(json.dumps({**kept, "topics": topics}), encoding="utf-8")
+    evidence.main(["--topic", "labels", "--scale", "0.001", "--json", str(file), "--keep"])
+    written = json.loads(file.read_text(encoding="utf-8"))
+    assert written["rows"][0] == row(scale=0.5)
+    assert [one["scale"] for one in written["topics"].values()] == [0.5, 0.001]
+    assert {one["scale"] for one in written["rows"] if one["topic"] == "labels"} == {0.001}
+    evidence.main(["--topic", "labels", "--scale", "0.001", "--json", str(file)])
+    assert set(json.loads(file.read_text(encoding="utf-8"))["topics"]) == {"labels"}

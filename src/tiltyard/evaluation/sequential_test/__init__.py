@@ -11,6 +11,7 @@ from tiltyard.evaluation.sequential_test.numbers import (
     CAP_ERRORS,
     ErrorPairs,
     compute_number_shadow_evidence,
+    count_error_units_needed,
     evaluate_number_shadow,
     evaluate_number_split,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "compute_paired_unit_evidence",
     "compute_rate_evidence",
     "compute_split_evidence",
+    "count_error_units_needed",
     "count_paired_units_needed",
     "evaluate_number_shadow",
     "evaluate_number_split",

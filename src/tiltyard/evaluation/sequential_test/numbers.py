@@ -147,6 +147,17 @@ def compute_number_shadow_evidence(pairs: ErrorPairs, cap: float) -> float:
     return bounded_exp(_log_lead(lead, pairs.units, 0.0))
 
 
+def count_error_units_needed(pairs: ErrorPairs, cap: float, *, alpha: float) -> int:
+    """How many units like these, at least one, find a true gain of one hundredth of the cap.
+
+    Args:
+        pairs: the errors of both.
+        cap: largest error that counts, in the unit of the label.
+        alpha: level of the test.
+    """
+    return _count_needed(share_errors(pairs.champion, cap) - share_errors(pairs.challenger, cap), pairs.units, alpha)
+
+
 def _log_lead(lead: NDArray[np.float64], units: UnitRows, gain: float) -> float:
     """Log of the evidence that the lead is more than ``gain`` in expectation."""
     return add_evidence(units, lead - gain, partial(_bet_on_units, reach=1 + abs(gain)))

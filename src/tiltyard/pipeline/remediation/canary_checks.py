@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import islice, tee
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tiltyard.data.conform.labels import match_labels
 from tiltyard.errors import InputError, TiltyardError
 from tiltyard.evaluation.sequential_test import (
+    ErrorPairs,
     PairedRows,
     UnitRows,
+    compute_number_shadow_evidence,
     compute_paired_evidence,
     compute_paired_unit_evidence,
+    count_error_units_needed,
     count_paired_units_needed,
 )
 from tiltyard.findings import Finding, could_not_judge
-from tiltyard.formatting import format_count
+from tiltyard.formatting import format_count, format_number
 from tiltyard.ledger import Label, Prediction
 from tiltyard.ledger.label_intake import read_recorded_labels
 from tiltyard.ledger.records import CALLER, REQUEST
@@ -43,6 +47,8 @@ WATCHED = (ERRORS, SLOW, WORSE)
 MOST_PREDICTIONS = 2000
 LOSS = 0.05
 """The loss of accuracy for which a finding names how much it takes to show it."""
+WATCH_CAP_ERRORS = 10.0
+"""An error counts up to so many times the previous champion's mean absolute error on its test rows."""
 
 
 def check_new_champion(
@@ -92,18 +98,23 @@ def _check_accuracy(
     )
     # Where the champion is uncertain, another version as good as it is more often right: such rows do not count.
     chosen, sampled = tee(labelled)
-    newest = list(islice((pair for pair in sampled if pair[1].is_sample), MOST_PREDICTIONS))
-    pairs = read_recorded_labels(workspace.ledger, project.model_name, newest).pairs
+    first = list(islice((pair for pair in sampled if pair[1].is_sample), MOST_PREDICTIONS))
+    pairs = read_recorded_labels(workspace.ledger, project.model_name, first).pairs
     window = (since, now)
     if not pairs:
         return _explain_no_labels(sum(not label.is_sample for _, label in chosen), window)
+    before, numbers = str(history.aliases.previous_champion), predicts_numbers(project.task)
+    cap = _find_cap(project, workspace, before) if numbers else None
+    if numbers and cap is None:
+        why = f"Version {before} has no mean absolute error above 0 on its test rows, in whose measure errors count."
+        return could_not_judge(WORSE, "error", why, "Train a champion whose errors are known.", window=window)
     try:
-        predictions = _predict_with_previous(project, workspace, str(history.aliases.previous_champion), pairs)
+        predictions = _predict_with_previous(project, workspace, before, pairs)
     except TiltyardError as error:
-        why = f"Version {history.aliases.previous_champion} cannot predict: {error.message}"
-        return could_not_judge(WORSE, "accuracy", why, error.next_step, window=window)
+        why = f"Version {before} cannot predict: {error.message}"
+        return could_not_judge(WORSE, "error" if numbers else "accuracy", why, error.next_step, window=window)
     # As they came: a class that one version merged with others may be a class of the other version.
-    came = {row.id: label.label for row, label in newest}
+    came = {row.id: label.label for row, label in first}
     group_key = find_group_key(project)
     compared = [
         # Rows of one request that are of several groups are as many units: the project knows what belongs together.
@@ -111,33 +122,27 @@ def _check_accuracy(
         for (row, _), theirs in zip(pairs, predictions, strict=True)
         if theirs
     ]
-    rows, numbers = len(compared), predicts_numbers(project.task)
-    leads = _find_nearer(compared) if numbers else _find_right(compared, workspace, project)
-    only_new, only_before = leads.count(-1), leads.count(1)
-    units = [unit for *_, unit in compared]
-    evidence, limit = _weigh_evidence(leads, units), 1.0 / project.promotion.alpha
-    worse = evidence >= limit
-    evaluated = units.count(None) + len({*units} - {None})
-    needed = _count_needed(leads, units, project.promotion.alpha) if compared else None
+    alpha = project.promotion.alpha
+    found = _compare_classes(compared, workspace, project) if cap is None else _compare_numbers(compared, cap, alpha)
+    rows, units = len(compared), [unit for *_, unit in compared]
+    evaluated, limit = units.count(None) + len({*units} - {None}), 1.0 / alpha
+    worse = found.evidence >= limit
     return Finding(
         WORSE,
         "error" if worse else "info",
-        "nearness" if numbers else "accuracy",
-        score=evidence,
+        "accuracy" if cap is None else "error",
+        score=found.evidence,
         limit=limit,
         message=f"Of {format_count(rows, 'labelled prediction')}"
         + (f" of {evaluated:,} requests, callers or groups" if evaluated < rows else "")
-        + f", version {history.aliases.previous_champion} "
-        + ("would have been nearer" if numbers else "alone would have been right")
-        + f" on {only_before:,} and version {history.champion} {'was' if numbers else 'alone was'} on {only_new:,}."
-        + ("" if worse or needed is None else _describe_needed(evaluated, needed)),
+        + f", version {before} {found.of_previous} and version {history.champion} {found.of_new}."
+        + ("" if worse or found.needed is None else _describe_needed(evaluated, found.needed, found.loss)),
         evidence={
-            "e_value": evidence,
+            "e_value": found.evidence,
             "rows": rows,
             "units": evaluated,
-            "units_needed": needed,
-            "only_previous": only_before,
-            "only_champion": only_new,
+            "units_needed": found.needed,
+            **found.figures,
         },
         since=since,
         until=now,
@@ -150,6 +155,31 @@ _Compared = Sequence[tuple[str, str, str, str | None]]
 """Of each row the new version's prediction, the previous one's, the label, and the unit."""
 
 
+class _Weighed(NamedTuple):
+    """What labelled rows say for the previous version, its part and the new one's in words, and what more takes."""
+
+    evidence: float
+    of_previous: str
+    of_new: str
+    figures: Mapping[str, float]
+    loss: str
+    needed: int | None
+
+
+def _compare_classes(compared: _Compared, workspace: Workspace, project: Project) -> _Weighed:
+    leads = _find_right(compared, workspace, project)
+    only_new, only_before = leads.count(-1), leads.count(1)
+    units = [unit for *_, unit in compared]
+    return _Weighed(
+        _weigh_evidence(leads, units),
+        f"alone would have been right on {only_before:,}",
+        f"alone was on {only_new:,}",
+        {"only_previous": only_before, "only_champion": only_new},
+        f"{LOSS:g}",
+        _count_needed(leads, units, project.promotion.alpha) if compared else None,
+    )
+
+
 def _find_right(compared: _Compared, workspace: Workspace, project: Project) -> list[int]:
     """Of each row 1 where the previous version alone is right, -1 where the new one alone is, else 0."""
     labels = [label for _, _, label, _ in compared]
@@ -159,14 +189,30 @@ def _find_right(compared: _Compared, workspace: Workspace, project: Project) -> 
     return [bool(theirs) - bool(mine) for mine, theirs in zip(new, before, strict=True)]
 
 
-def _find_nearer(compared: _Compared) -> list[int]:
-    """Of each row 1 where the previous version's number is nearer to the true one, -1 where the new one's is, else 0.
+def _compare_numbers(compared: _Compared, cap: float, alpha: float) -> _Weighed:
+    """Whose absolute errors are smaller, up to the cap, as the gates compare them but for the cap.
 
-    It is a fair coin where the two are alike, however large errors are: what the evidence needs.
+    Which of two is nearer does not say: one that is a little nearer on most rows and far off on some has larger errors.
     """
     numbers = [(float(mine), float(theirs), float(label)) for mine, theirs, label, _ in compared]
-    distances = [(abs(mine - label), abs(theirs - label)) for mine, theirs, label in numbers]
-    return [(mine > theirs) - (mine < theirs) for mine, theirs in distances]
+    new = np.array([abs(mine - label) for mine, _, label in numbers], dtype=np.float64)
+    before = np.array([abs(theirs - label) for _, theirs, label in numbers], dtype=np.float64)
+    pairs = ErrorPairs(new, before, _name_units([unit for *_, unit in compared]))
+    means = [float(np.minimum(errors, cap).mean()) if compared else 0.0 for errors in (before, new)]
+    return _Weighed(
+        compute_number_shadow_evidence(pairs, cap),
+        f"would have missed by {format_number(means[0])} on average",
+        f"missed by {format_number(means[1])} (an error counts up to {format_number(cap)})",
+        {"previous_error": means[0], "champion_error": means[1], "cap": cap},
+        format_number(cap / 100),
+        count_error_units_needed(pairs, cap, alpha=alpha) if compared else None,
+    )
+
+
+def _find_cap(project: Project, workspace: Workspace, version: str) -> float | None:
+    """The largest error that counts, which was known before the first label; None where that version's is not known."""
+    error = workspace.registry.get_version(project.model_name, version=version).metrics.get("mae", 0.0)
+    return WATCH_CAP_ERRORS * error if math.isfinite(error) and error > 0 else None
 
 
 def _weigh_evidence(leads: Sequence[int], units: Sequence[str | None]) -> float:
@@ -181,26 +227,26 @@ def _weigh_evidence(leads: Sequence[int], units: Sequence[str | None]) -> float:
     shared = [(lead, unit) for lead, unit in zip(leads, units, strict=True) if unit is not None]
     if not shared:
         return evidence
-    names = [unit for _, unit in shared]
-    sizes = Counter(names)
-    rows = UnitRows.from_names(names, [sizes[name] for name in names], CALLER)
+    rows = _name_units([unit for _, unit in shared])
     together = compute_paired_unit_evidence(PairedRows(np.array([lead for lead, _ in shared], dtype=np.int64), rows))
     return min(evidence * together, sys.float_info.max)
 
 
 def _count_needed(leads: Sequence[int], units: Sequence[str | None], alpha: float) -> int:
     """How many requests, callers or groups like these show a true loss of ``LOSS``."""
-    lead = np.array(leads, dtype=np.int64)
-    if not any(units):
-        return count_paired_units_needed(lead, None, LOSS, alpha=alpha)
+    rows = _name_units(units) if any(units) else None
+    return count_paired_units_needed(np.array(leads, dtype=np.int64), rows, LOSS, alpha=alpha)
+
+
+def _name_units(units: Sequence[str | None]) -> UnitRows:
+    """The units of rows, of which those without a name are requests by themselves."""
     names = [f"{REQUEST}{place}" if unit is None else unit for place, unit in enumerate(units)]
     sizes = Counter(names)
-    rows = UnitRows.from_names(names, [sizes[name] for name in names], CALLER)
-    return count_paired_units_needed(lead, rows, LOSS, alpha=alpha)
+    return UnitRows.from_names(names, [sizes[name] for name in names], CALLER)
 
 
-def _describe_needed(evaluated: int, needed: int) -> str:
-    text = f" To show a true loss of {LOSS:g} takes about {needed:,} requests, callers or groups like these"
+def _describe_needed(evaluated: int, needed: int, loss: str) -> str:
+    text = f" To show a true loss of {loss} takes about {needed:,} requests, callers or groups like these"
     return f"{text}: {needed - evaluated:,} more." if needed > evaluated else f"{text}, which there are."
 
 
