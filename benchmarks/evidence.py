@@ -66,8 +66,8 @@ TOPICS: Mapping[str, Callable[[float], list[Row]]] = {
 def main(arguments: Sequence[str] | None = None) -> None:
     options = _parse_options(arguments)
     if options.page:
-        measured = json.loads(options.page.read_text(encoding="utf-8"))
-        PAGE.write_text(write_table(PAGE.read_text(encoding="utf-8"), measured), encoding="utf-8")
+        shown = json.loads(options.page.read_text(encoding="utf-8"))
+        PAGE.write_text(write_table(PAGE.read_text(encoding="utf-8"), shown), encoding="utf-8")
         return
     rows: list[Row] = []
     measured: Measured = {"rows": [], "topics": {}}

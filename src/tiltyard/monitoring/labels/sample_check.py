@@ -135,7 +135,7 @@ def _compare_numbers(mine: PredictionWindow, others: PredictionWindow, level: fl
         np.array([float(row.label) for row in some.predictions if row.confidence is None], dtype=np.float64)
         for some in (mine, others)
     ]
-    if min(map(len, numbers)) < FEWEST or not _is_of_another_order(*numbers, level):
+    if min(map(len, numbers)) < FEWEST or not _is_of_another_order(numbers[0], numbers[1], level):
         return []
     medians = float(np.median(numbers[0])), float(np.median(numbers[1]))
     shown = " and ".join(
