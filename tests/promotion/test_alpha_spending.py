@@ -87,7 +87,7 @@ def test_a_decision_that_could_not_be_won_is_not_counted() -> None:
 
 
 def test_a_verdict_names_level_and_rows() -> None:
-    """The gate compares with the level, says which decision it is and what is left, and how many rows a gain of one point takes."""
+    """The gate says the level, which decision it is, what is left, and how many rows a gain of one point takes."""
     champion, challenger = make_predictions(range(40)), make_predictions(range(100, 126))
     found = compare(get_metric("accuracy"), champion, challenger)
     assert 0.025 < found.p_value < ALPHA + 0.03
