@@ -220,3 +220,22 @@ def test_texts_come_as_lines_or_as_the_column_of_a_table(tmp_path: Path) -> None
     assert probabilities[0] == probabilities[1] == probabilities[2]
     [warning] = found[2][0]["warnings"]
     assert (warning["field"], warning["code"]) == ("stars", "unknown-column")
+
+
+def test_prediction_sets_are_shown_on_request(rows: Films) -> None:
+    """With a confidence each row has its set, the predicted label first; without it there is no such column."""
+    given = ("predict", "--file", "rows.csv")
+
+    def predict(*words: str) -> list[Row]:
+        return list(json.loads(rows.call(*given, "--json", *words).stdout))
+
+    found, wider = predict("--confidence-level", "0.6"), predict("--confidence-level", "0.8")
+    assert all("prediction_set" not in one for one in predict())
+    assert all(one["prediction_set"][0] == one["prediction"] for one in found)
+    pairs = zip(found, wider, strict=True)
+    assert all(set(one["prediction_set"]) <= set(more["prediction_set"]) for one, more in pairs)
+    assert "set" in rows.call(*given, "--confidence-level", "0.6").stdout
+    for wrong, words in (("90", "confidence_level 90.0 is not a number"), ("0.99999", "needs more held-out rows")):
+        refused = rows.call(*given, "--confidence-level", wrong, check=False)
+        assert refused.returncode != 0
+        assert words in " ".join(refused.stderr.split())

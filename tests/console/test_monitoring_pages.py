@@ -26,6 +26,7 @@ from tiltyard.project import Project
 from tiltyard.registry.package.stored_evaluation import ConfusedLabels, StoredEvaluation
 from tiltyard.scoring import InputWarning, Scorer, Scores, UnknownPolicy
 from tiltyard.settings import Settings
+from tiltyard.tasks import LabelCategory, SetCalibration
 from tiltyard.testing import MemoryLedger, make_finding
 from tiltyard.testing.registry import MemoryRegistry
 
@@ -48,6 +49,7 @@ class LengthScorer:
 class Champion:
     version: str = "7"
     scorer: Scorer = field(default_factory=LengthScorer)
+    sets: SetCalibration | None = None
 
 
 RUNS = pd.DataFrame(
@@ -195,6 +197,22 @@ def test_the_champion_predicts_from_form_json_and_file(films: Project, open_cons
         "trial", None, **{"trial-mode": "file", "trial-file": content, "trial-file.filename": "t.csv"}
     )
     assert "negative 1, positive 1" in json.dumps(by_file["trial-result"])
+
+
+def test_prediction_sets_are_shown_for_the_confidence_that_is_chosen(films: Project, open_console: Any) -> None:
+    """A column names the labels; a confidence that the champion cannot carry is an error with the next step."""
+    category = LabelCategory(labels=("negative", "positive"), rows=19, units=19, scores=tuple([0.2] * 16 + [0.76] * 3))
+    sets = SetCalibration(classes=("negative", "positive"), categories=(category,), level=0.9)
+    champion = Champion(sets=sets)
+    reader: Reader = open_console(films, MemoryLedger(), ConsoleSources(champion=lambda: champion))
+    chosen = {"trial-ask": 1, "trial-mode": "form", "trial-field-0": "a long enough text"}
+    assert "Prediction set" not in json.dumps(reader.render("trial", None, **chosen, **{"trial-level": 0}))
+    shown = json.dumps(reader.render("trial", None, **chosen, **{"trial-level": 0.95})["trial-answers"])
+    assert "Prediction set" in shown
+    assert "positive, negative" in shown
+    assert "positive, negative" not in json.dumps(reader.render("trial", None, **chosen, **{"trial-level": 0.8}))
+    refused = json.dumps(reader.render("trial", None, **chosen, **{"trial-level": 0.99})["trial-instead"])
+    assert "Ask for at most 0.95" in refused
 
 
 class NumberScorer:

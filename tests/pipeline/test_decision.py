@@ -14,13 +14,14 @@ import pytest
 
 from tests.films import Films
 from tests.project_env import ProjectEnv
-from tiltyard.errors import DataError, ProjectError, UsageError
+from tiltyard.errors import DataError, InputError, ProjectError, UsageError
 from tiltyard.evaluation import LabelledPredictions, get_metric
 from tiltyard.ledger import SqlLedger
 from tiltyard.ledger.registration_events import read_decision_rule
 from tiltyard.models.selection.decision import choose_threshold
 from tiltyard.pipeline import TrainingOutcome, Workspace
 from tiltyard.project import parse_project
+from tiltyard.promotion.model_registry import ModelRegistry
 from tiltyard.registry import MlflowRegistry
 from tiltyard.scoring import ABSTAINED, describe_predictions, explain, make_scorer
 
@@ -213,3 +214,19 @@ def test_a_section_that_contradicts_itself_is_refused(churn: ProjectEnv, decisio
     """The project file names the keys that do not go together."""
     with pytest.raises(ProjectError, match=says):
         parse_project(f"{TABLE}[decision]\n{decision}", churn.films.root / "tiltyard.toml")
+
+
+def test_a_version_carries_prediction_sets_of_its_test_rows(churn: ProjectEnv, careful: TrainingOutcome) -> None:
+    """They are logged with the run, hold the truth as often as stated, and the registry makes them for new rows."""
+    registry = churn.workspace.registry
+    facts = facts_of(careful)
+    run = mlflow.MlflowClient(churn.tracking_uri).get_run(careful.run_id)
+    assert 0.85 < run.data.metrics["set_coverage"] <= 1
+    assert 1 <= run.data.metrics["set_size"] <= 2
+    public = ModelRegistry(tracking_uri=churn.tracking_uri)
+    rows = make_customers().drop(columns="churned").head(50)
+    sets = public.predict_sets(registry.list_models()[0].name, rows, 0.9, version=careful.version.version)
+    assert len(sets) == 50
+    assert {1, 2} >= {len(labels) for labels in sets}
+    with pytest.raises(InputError, match=f"more held-out rows than the {len(facts)} rows"):
+        public.predict_sets(registry.list_models()[0].name, rows, 0.9999, version=careful.version.version)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,7 @@ def package(
     task: Task,
     inputs: pd.Series | pd.DataFrame,
     trusted: Sequence[str] = TRUSTED,
+    attachments: Mapping[str, bytes] = MappingProxyType({}),
     **known: Any,
 ) -> Path:
     """A package of a fitted pipeline, with some of its inputs as sample rows, and more fields of the version card."""
@@ -99,7 +101,14 @@ def package(
     with warnings.catch_warnings():
         # MLflow warns about itself while it is imported and while it saves.
         warnings.simplefilter("ignore")
-        write_package(folder, pipeline, card, training_keys=np.zeros(1, dtype=np.uint64), trusted_types=tuple(trusted))
+        write_package(
+            folder,
+            pipeline,
+            card,
+            training_keys=np.zeros(1, dtype=np.uint64),
+            attachments=attachments,
+            trusted_types=tuple(trusted),
+        )
     return folder
 
 

@@ -17,7 +17,7 @@ from tiltyard.registry import Registry, VersionInfo
 from tiltyard.registry.package.stored_evaluation import StoredEvaluation
 from tiltyard.scoring import Scorer, make_scorer
 from tiltyard.settings import Settings
-from tiltyard.tasks import reads_text
+from tiltyard.tasks import SetCalibration, reads_text
 
 
 class ChampionScorer(Protocol):
@@ -31,6 +31,10 @@ class ChampionScorer(Protocol):
     def scorer(self) -> Scorer:
         """Its scorer."""
 
+    @property
+    def sets(self) -> SetCalibration | None:
+        """What makes prediction sets of its labels; None for nothing."""
+
 
 @dataclass(frozen=True)
 class ScoredInput:
@@ -38,6 +42,7 @@ class ScoredInput:
 
     version: str
     scorer: Scorer
+    sets: SetCalibration | None = None
 
 
 def _no_evaluation(_info: VersionInfo) -> StoredEvaluation | None:
@@ -90,7 +95,8 @@ def console_sources(project: Project, settings: Settings, registry: Registry) ->
             if info is None:
                 return None
             if loaded.get("scorer_version") != info.version:
-                loaded["scorer"] = ScoredInput(info.version, make_scorer(loader.load(info)))
+                package = loader.load(info)
+                loaded["scorer"] = ScoredInput(info.version, make_scorer(package), package.prediction_sets)
                 loaded["scorer_version"] = info.version
             scorer: ScoredInput | None = loaded["scorer"]
             return scorer

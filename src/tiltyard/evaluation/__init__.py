@@ -3,7 +3,7 @@
 from tiltyard.evaluation.baseline import GUESSES, GUESSES_OF, GuessBaseline, guess_baseline, guessing_p_value
 from tiltyard.evaluation.calibration import CalibrationReport, Reliability, evaluate_calibration
 from tiltyard.evaluation.compare import compare, compare_bootstrap, compare_paired
-from tiltyard.evaluation.conformal import Coverage, IntervalCalibration, calibrate_intervals
+from tiltyard.evaluation.conformal import Coverage, IntervalCalibration, calibrate_intervals, calibrate_sets
 from tiltyard.evaluation.evaluate import (
     AnyEvaluation,
     Evaluation,
@@ -75,6 +75,7 @@ __all__ = [
     "SliceReport",
     "bootstrap",
     "calibrate_intervals",
+    "calibrate_sets",
     "check_fairlearn",
     "compare",
     "compare_bootstrap",

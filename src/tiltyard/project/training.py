@@ -27,7 +27,9 @@ class TrainingSection(Section):
         description="Metric by which candidates and versions are compared; of a regression by default `mae`.",
     )
     coverage: Share = Field(
-        default=0.9, description="Share of the true numbers that prediction intervals are to hold (regression)."
+        default=0.9,
+        description="Share of the true numbers that prediction intervals are to hold; of labels, the confidence for "
+        "which prediction sets are measured.",
     )
     folds: int = Field(default=5, ge=2, le=50, description="Folds of the cross-validation that chooses a candidate.")
     random_state: int = Field(default=42, ge=0, description="Seed of everything random.")

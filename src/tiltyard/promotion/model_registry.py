@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
 
 from tiltyard import wiring
-from tiltyard.aliases import STAGES, alias_of_stage
+from tiltyard.aliases import CHAMPION, STAGES, alias_of_stage
 from tiltyard.arguments import (
     OPTIONAL_TEXT,
     allow_none,
@@ -18,15 +22,19 @@ from tiltyard.arguments import (
     require_version,
     require_words,
 )
+from tiltyard.data.conform.frames import conform_frame
 from tiltyard.errors import UsageError
 from tiltyard.project import Project
 from tiltyard.promotion.context import NO_DESTINATIONS, Workspace, build_workspace
 from tiltyard.promotion.manual_change import is_decided, point_alias, remove_alias
+from tiltyard.promotion.offline_predictions import predict_dataset
 from tiltyard.promotion.registered_version import describe_registered_version
 from tiltyard.registry import MlflowRegistry, VersionInfo
+from tiltyard.registry.package.version_loader import VersionLoader
 from tiltyard.registry.ports import ARCHIVED_TAG
 from tiltyard.settings import Settings
 from tiltyard.suggest import nearest
+from tiltyard.tasks import check_confidence_level, require_sets
 
 _STAGES = (*STAGES, "Development", "Archived", "None")
 
@@ -159,6 +167,43 @@ class ModelRegistry(MlflowRegistry):
                 else:
                     self.delete_tag(name, info.version, ARCHIVED_TAG)
         return self.get_version(name, version=info.version)
+
+    @check_arguments(name=require_words, alias=OPTIONAL_TEXT, version=allow_none(require_version))
+    def predict_sets(
+        self,
+        name: str,
+        inputs: pd.DataFrame | pd.Series,
+        confidence_level: float,
+        *,
+        alias: str | None = None,
+        version: str | int | None = None,
+    ) -> list[list[str]]:
+        """Prediction sets: for each of n rows the labels among which the true one is, the likeliest first.
+
+        Args:
+            name: the registered model.
+            inputs: n texts, or n rows with the columns that the version reads.
+            confidence_level: the share of the sets that hold the true label, between 0 and 1.
+            alias: of the version; by alias or number, and the champion where neither is given.
+            version: its number.
+
+        Raises:
+            InputError: the version predicts numbers, or has too few held-out rows for this confidence, or none.
+            DataError: the rows have not the columns or the kinds of values that it reads.
+            ArtifactError: the version is not what was packaged, or not signed by a key that this host trusts.
+        """
+        level = check_confidence_level(confidence_level)
+        info = self.get_version(name, version=version, alias=CHAMPION if version is None and alias is None else alias)
+        with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
+            package = VersionLoader(self, Path(folder), (), self._keys).load(info)
+            sets = require_sets(package.prediction_sets, package.manifest.classes, info.version, level)
+        schema = package.manifest.table_schema
+        found = predict_dataset(
+            package.pipeline, inputs if schema is None else conform_frame(pd.DataFrame(inputs), schema)
+        )
+        return sets.list_labels(
+            [dict(zip(found.classes, row, strict=True)) for row in found.probabilities.tolist()], level
+        )
 
     @contextmanager
     def _open_workspace(self) -> Iterator[Workspace]:

@@ -75,6 +75,12 @@ class ScoredRow:
     value: str | float
     certainty: Mapping[str, Any]
 
+    @property
+    def probabilities(self) -> Mapping[str, float]:
+        """The probability of each label; none of a number."""
+        found: Mapping[str, float] = self.certainty.get("probabilities", {})
+        return found
+
 
 def describe_predictions(scores: Scores, classes: Sequence[str]) -> list[ScoredRow]:
     """What is reported of n inputs."""

@@ -71,7 +71,7 @@ _BY_NAME = {kind.__name__: kind for kind in _TYPES}
 
 def _list_interval_types() -> dict[type, tuple[str, ...]]:
     """The types of the intervals of numbers, whose package a server of classes does without."""
-    from tiltyard.evaluation.conformal import Coverage, IntervalCalibration  # noqa: PLC0415 - see above
+    from tiltyard.evaluation.conformal.number_intervals import Coverage, IntervalCalibration  # noqa: PLC0415 - see above
     from tiltyard.evaluation.intervals import Interval  # noqa: PLC0415 - likewise
 
     return {

@@ -1,6 +1,15 @@
 """The tasks: what a model reads and what it predicts, described once."""
 
 from tiltyard.tasks.decision_rule import Costs, DecisionRule
+from tiltyard.tasks.prediction_sets import (
+    CONFIDENCE_LEVEL,
+    PREDICTION_SETS,
+    LabelCategory,
+    SetCalibration,
+    SetCoverage,
+    check_confidence_level,
+    require_sets,
+)
 from tiltyard.tasks.traits import (
     TASKS,
     Task,
@@ -13,14 +22,21 @@ from tiltyard.tasks.traits import (
 )
 
 __all__ = [
+    "CONFIDENCE_LEVEL",
+    "PREDICTION_SETS",
     "TASKS",
     "Costs",
     "DecisionRule",
+    "LabelCategory",
+    "SetCalibration",
+    "SetCoverage",
     "Task",
     "TaskInput",
     "TaskTarget",
     "TaskTraits",
+    "check_confidence_level",
     "find_task",
     "predicts_numbers",
     "reads_text",
+    "require_sets",
 ]

@@ -30,8 +30,9 @@ from tiltyard.scoring import (
     split_abstention,
 )
 from tiltyard.scoring.text.text_inputs import TextColumns
-from tiltyard.tasks import reads_text
+from tiltyard.tasks import check_confidence_level, reads_text, require_sets
 
+PREDICTION_SET = "prediction_set"
 INPUT_WIDTH = 200  # characters of an input
 
 
@@ -54,6 +55,13 @@ INPUT_WIDTH = 200  # characters of an input
 )
 @click.option("--version", default=None, help="A version number.")
 @click.option("--alias", default=None, help="An alias.  [default: champion]")
+@click.option(
+    "--confidence-level",
+    "level",
+    type=float,
+    default=None,
+    help="Show prediction sets too: labels among which the true one is with this confidence, such as 0.9.",
+)
 @json_option
 def predict_command(
     inputs: tuple[str, ...],
@@ -63,6 +71,7 @@ def predict_command(
     kind: str | None,
     version: str | None,
     alias: str | None,
+    level: float | None,
     as_json: bool,
 ) -> None:
     """Predict texts or rows with the champion, without a server.
@@ -85,18 +94,26 @@ def predict_command(
     info = registry.get_version(project.model_name, version=version, alias=chosen)
     loaded = wiring.open_version_loader(settings, registry).load(info)
     scorer = make_scorer(loaded)
+    sets = (
+        None
+        if level is None
+        else require_sets(loaded.prediction_sets, scorer.classes, info.version, check_confidence_level(level))
+    )
     rows, found_before = _pick_inputs(project, given, loaded.manifest)
     scores = score_inputs(scorer, rows, UnknownPolicy.from_options(project.serving))
     warnings: Warnings = join_warnings(found_before, scores.warnings) or [()] * len(rows)
     lines = [line for one in given for line in one.shown]
+    described = describe_predictions(scores, scorer.classes)
+    held = [] if sets is None or level is None else sets.list_labels([one.probabilities for one in described], level)
     results: list[dict[str, Any]] = [
         {
             project.serving.answer: scored.value,
             **scored.certainty,
+            **({PREDICTION_SET: held[position]} if held else {}),
             "model_version": info.version,
             **_describe_warnings(found),
         }
-        for scored, found in zip(describe_predictions(scores, scorer.classes), warnings, strict=True)
+        for position, (scored, found) in enumerate(zip(described, warnings, strict=True))
     ]
     shown = "interval" if scores.numbers is not None else "confidence"
     if as_json:
@@ -104,9 +121,14 @@ def predict_command(
         return
     print_table(
         f"{info.name} version {info.version}",
-        (project.serving.answer, shown, "input"),
+        (project.serving.answer, shown, *(() if sets is None else ("set",)), "input"),
         (
-            (item[project.serving.answer], _format_certainty(item[shown]), _format_input(line))
+            (
+                item[project.serving.answer],
+                _format_certainty(item[shown]),
+                *(() if sets is None else (", ".join(item[PREDICTION_SET]),)),
+                _format_input(line),
+            )
             for item, line in zip(results, lines, strict=True)
         ),
     )

@@ -17,7 +17,7 @@ from tiltyard.errors import InputError, NotFoundError
 from tiltyard.formatting import format_count
 from tiltyard.project import Project
 from tiltyard.scoring import InputWarning, UnknownPolicy, Warnings, describe_predictions, score_inputs
-from tiltyard.tasks import reads_text
+from tiltyard.tasks import check_confidence_level, reads_text, require_sets
 
 USUAL_POLICY = UnknownPolicy()
 MAX_ROWS = 1000
@@ -36,6 +36,7 @@ class TrialPrediction:
         probabilities: probability of each label; none of a number.
         interval: the two ends of a number's interval, of which one may be open (None); None for no interval.
         warnings: what training did not know of the input, and whether the model abstains.
+        labels: the prediction set, the likeliest label first; None where no confidence was chosen.
     """
 
     input: Mapping[str, Any]
@@ -44,10 +45,14 @@ class TrialPrediction:
     probabilities: Mapping[str, float] = field(default_factory=dict)
     interval: Sequence[float | None] | None = None
     warnings: Sequence[InputWarning] = ()
+    labels: Sequence[str] | None = None
 
 
 def predict_inputs(
-    champion: ChampionScorer | None, inputs: Sequence[Mapping[str, Any]], policy: UnknownPolicy = USUAL_POLICY
+    champion: ChampionScorer | None,
+    inputs: Sequence[Mapping[str, Any]],
+    policy: UnknownPolicy = USUAL_POLICY,
+    level: float | None = None,
 ) -> list[TrialPrediction]:
     """Predict with the champion, without recording.
 
@@ -55,19 +60,28 @@ def predict_inputs(
         champion: the champion; None where there is none.
         inputs: n inputs.
         policy: what is done about values and columns that training did not know, as the server does it.
+        level: the confidence of the prediction sets; None for no sets.
 
     Raises:
         NotFoundError: there is no champion.
-        InputError: an input cannot be scored, or the policy refuses it; it names the position and the field.
+        InputError: an input cannot be scored, or the policy refuses it; it names the position and the field. Or the
+            champion has no prediction sets of this confidence.
     """
     if champion is None:
         raise NotFoundError("No champion yet.", next_step="Run: tiltyard train --champion", code="champion.missing")
+    classes = champion.scorer.classes
+    sets = None
+    if level is not None:
+        sets = require_sets(champion.sets, classes, champion.version, check_confidence_level(level))
     scores = score_inputs(champion.scorer, inputs, policy)
     warnings: Warnings = scores.warnings or [()] * len(inputs)
-    described = describe_predictions(scores, champion.scorer.classes)
+    described = describe_predictions(scores, classes)
+    labels: Sequence[Sequence[str] | None] = [None] * len(inputs)
+    if sets is not None and level is not None:
+        labels = sets.list_labels([scored.probabilities for scored in described], level)
     return [
-        TrialPrediction(given, scored.value, **scored.certainty, warnings=found)
-        for given, scored, found in zip(inputs, described, warnings, strict=True)
+        TrialPrediction(given, scored.value, **scored.certainty, warnings=found, labels=held)
+        for given, scored, found, held in zip(inputs, described, warnings, labels, strict=True)
     ]
 
 

@@ -28,9 +28,10 @@ from tiltyard.tasks import predicts_numbers, reads_text
 # The page changes only when the user sends an input.
 REFRESH_SECONDS = 3600.0
 MAX_LISTED = 100
-SEND, MODE, JSON, FILE = "trial-ask", "trial-mode", "trial-json", "trial-file"
+SEND, MODE, JSON, FILE, LEVEL = "trial-ask", "trial-mode", "trial-json", "trial-file", "trial-level"
 RESULT, PROBABILITIES, PREDICTIONS = "trial-result", "trial-probabilities", "trial-answers"
 
+_LEVELS = (0.8, 0.9, 0.95, 0.99)
 _MODES = {"form": "Form", "json": "JSON", "file": "File"}
 
 
@@ -45,8 +46,9 @@ def trial_page(data: PageData) -> Page:
         return f"{clicks or 0} {uploaded}"
 
     def fill(
-        clicks: int | None, mode: str | None, text: str | None, file: str | None, name: str | None, *values: Any
+        clicks: int | None, mode: str | None, text: str | None, file: str | None, name: str | None, *more: Any
     ) -> Slots | Placeholder:
+        level, values = (None, more) if of_numbers else (more[0] or None, more[1:])
         if not clicks and not (file and mode == "file"):
             return Placeholder(components.empty("No input yet", "Fill in an input and press Predict."))
         try:
@@ -58,7 +60,7 @@ def trial_page(data: PageData) -> Page:
                 inputs = inputs_from_form(project, columns, values)
             champion = data.sources.champion()
             policy = UnknownPolicy.from_options(project.serving)
-            return draw_try_it(predict_inputs(champion, inputs, policy), champion.version if champion else "")
+            return draw_try_it(predict_inputs(champion, inputs, policy, level), champion.version if champion else "")
         except TiltyardError as error:
             return Placeholder(components.notice(error))
 
@@ -75,6 +77,7 @@ def trial_page(data: PageData) -> Page:
             (JSON, "value"),
             (FILE, "contents"),
             (FILE, "filename"),
+            *(() if of_numbers else ((LEVEL, "value"),)),
             *((field, "value") for field in fields),
         ),
         frame=(
@@ -112,6 +115,7 @@ def draw_try_it(predictions: Sequence[TrialPrediction], version: str) -> Slots:
                 ("Input", "input"),
                 ("Number" if of_numbers else "Label", ""),
                 ("Interval" if of_numbers else "Confidence", "number"),
+                *((("Prediction set", ""),) if predictions[0].labels is not None else ()),
             ),
             [_row(prediction) for prediction in predictions[:MAX_LISTED]],
         ),
@@ -158,6 +162,7 @@ def _row(prediction: TrialPrediction) -> tuple[Any, ...]:
         format_interval(prediction.interval)
         if sure is None
         else html.Span([components.bar(sure), f"{sure:.1%}"], className="with-bar"),
+        *(() if prediction.labels is None else (", ".join(prediction.labels),)),
     )
 
 
@@ -187,10 +192,24 @@ def _controls(data: PageData, fields: Sequence[str]) -> tuple[Any, ...]:
                     ),
                     className="by file",
                 ),
+                *([] if predicts_numbers(data.project.task) else [_choose_level()]),
                 html.Button("Predict", id=SEND, className="ask"),
             ],
             className="card trial",
         ),
+    )
+
+
+def _choose_level() -> html.Div:
+    options = [{"label": "none", "value": 0}, *({"label": f"{level:.0%}", "value": level} for level in _LEVELS)]
+    return html.Div(
+        [
+            html.Span("Prediction sets that hold the true label: ", className="hint"),
+            dcc.RadioItems(id=LEVEL, options=options, value=0, inline=True, className="choice"),
+        ],
+        className="controls",
+        role="group",
+        **{"aria-label": "Confidence of prediction sets"},
     )
 
 

@@ -20,6 +20,7 @@ from tiltyard.drift.profiles import FILE as PROFILE
 from tiltyard.evaluation import (
     AnyEvaluation,
     Evaluation,
+    LabelledPredictions,
     NumberPredictions,
     plot_confusion_matrix,
     plot_errors,
@@ -31,9 +32,14 @@ from tiltyard.evaluation import (
 from tiltyard.evaluation.metrics.metric_names import make_class_metric_name
 from tiltyard.jsonable import to_json_object
 from tiltyard.monitoring.estimates.error_model import ERROR_MODEL
+from tiltyard.pipeline.training.conformal_predictions import (
+    learn_errors,
+    make_prediction_intervals,
+    make_prediction_sets,
+    predict_held_out,
+)
 from tiltyard.pipeline.training.data_checks import DataCheck
 from tiltyard.pipeline.training.keep_rows import KeptRows
-from tiltyard.pipeline.training.prediction_intervals import learn_errors, make_prediction_intervals, predict_held_out
 from tiltyard.pipeline.training.reference_profile import build_reference_profile
 from tiltyard.pipeline.training.reproduce import RECIPE, describe_recipe
 from tiltyard.pipeline.training.steps import EvaluatedModel, TrainedModel
@@ -53,6 +59,7 @@ from tiltyard.registry.package.packaging import INTERVALS
 from tiltyard.registry.package.signing import Signer
 from tiltyard.registry.package.stored_evaluation import EVALUATION
 from tiltyard.scoring import choose_scorer
+from tiltyard.tasks import PREDICTION_SETS
 
 SAMPLE_ROWS = 50
 MODEL_ARTIFACT = "model"
@@ -149,7 +156,7 @@ def log_evaluation(tracker: ExperimentTracker, trial: EvaluatedModel) -> None:
 def describe_held_out(
     trial: EvaluatedModel, project: Project, tracker: ExperimentTracker, *, refit: bool = True
 ) -> dict[str, bytes]:
-    """The predictions for the test side as files of the version, and of numbers their intervals, which are logged.
+    """The predictions for the test side as files of the version, and what makes its intervals or prediction sets.
 
     Args:
         trial: the evaluated model.
@@ -158,9 +165,16 @@ def describe_held_out(
         refit: whether the recipe may be fitted again on folds of the train side; else the test side alone calibrates.
     """
     predictions, facts = trial.predictions, trial.facts
-    if isinstance(predictions, PredictedRows):
+    if isinstance(predictions, PredictedRows) and isinstance(facts, LabelledPredictions):
         truth = trial.split.test.labels.to_numpy(dtype=str)
-        return {HOLDOUT: HoldoutPredictions(truth, predictions.labels, predictions.probabilities).to_bytes()}
+        held_out = HoldoutPredictions(truth, predictions.labels, predictions.probabilities).to_bytes()
+        sets = make_prediction_sets(facts, predictions.classes, trial.split.test, project)
+        if sets.measured:
+            tracker.log_metrics({"set_coverage": sets.measured[0].share, "set_size": sets.measured[0].size})
+            tracker.log_dict(
+                {"level": sets.level, "measured": [one.model_dump() for one in sets.measured]}, "sets.json"
+            )
+        return {HOLDOUT: held_out, PREDICTION_SETS: sets.to_bytes()}
     if not isinstance(facts, NumberPredictions):
         raise TypeError("numbers were predicted, and are evaluated as classes")
     folds = predict_held_out(trial.model, trial.split, project) if refit else None

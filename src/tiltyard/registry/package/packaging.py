@@ -44,7 +44,7 @@ from tiltyard.registry.package.trusted_types import trusted_type_names
 from tiltyard.registry.package.version_seal import check_identity
 from tiltyard.registry.ports import VersionInfo
 from tiltyard.settings import Settings
-from tiltyard.tasks import predicts_numbers, reads_text
+from tiltyard.tasks import PREDICTION_SETS, SetCalibration, predicts_numbers, reads_text
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -127,6 +127,11 @@ class Package:
         return None if content is None else IntervalCalibration.from_bytes(content)
 
     @property
+    def prediction_sets(self) -> SetCalibration | None:
+        """What makes prediction sets of its labels; see ``read_prediction_sets``."""
+        return read_prediction_sets(self.folder, self.manifest)
+
+    @property
     def held_out_numbers(self) -> HoldoutNumbers | None:
         """The predicted and the true numbers of the rows that it was evaluated on; None where it was packaged without.
 
@@ -145,6 +150,20 @@ class Package:
         """
         content = self.attachment(HOLDOUT)
         return None if content is None else HoldoutPredictions.from_bytes(content)
+
+
+def read_prediction_sets(folder: Path, manifest: Manifest) -> SetCalibration | None:
+    """What makes prediction sets of a version's labels; None where it predicts numbers, or was packaged without.
+
+    Args:
+        folder: its verified files.
+        manifest: what it says of itself.
+
+    Raises:
+        ArtifactError: their file was changed since the version was read, or holds something else.
+    """
+    path = f"{FOLDER}/{PREDICTION_SETS}"
+    return SetCalibration.from_bytes(read_verified(folder, manifest, path)) if path in manifest.files else None
 
 
 def pack_keys(keys: NDArray[np.uint64]) -> bytes:

@@ -21,7 +21,7 @@ from tiltyard.serving.predict.inputs import GROUP, InputShape
 from tiltyard.serving.predict.protocols.v2 import input_metadata
 from tiltyard.serving.predict.requests import LONGEST_KEY, PREDICTION_KEY
 from tiltyard.serving.problem_details import MEDIA_TYPE
-from tiltyard.tasks import TASKS, reads_text
+from tiltyard.tasks import CONFIDENCE_LEVEL, TASKS, reads_text
 
 REFERENCE = "#/components/schemas/{model}"
 _JSON_TYPES: dict[InputKind, list[str]] = {
@@ -30,6 +30,13 @@ _JSON_TYPES: dict[InputKind, list[str]] = {
     "text": ["string", "null"],
     "time": ["string", "null"],
     "any": ["string", "number", "boolean", "null"],
+}
+_LEVEL_SCHEMA = {
+    "type": "number",
+    "exclusiveMinimum": 0,
+    "exclusiveMaximum": 1,
+    "description": "The confidence of prediction sets: each prediction gets a prediction_set, which holds the true "
+    "label at least that often. /model-info has the highest one.",
 }
 _TEXT = "Write the text to classify here."
 _EXAMPLES: dict[InputKind, Any] = {
@@ -82,7 +89,8 @@ def describe(app: FastAPI, components: ServerComponents, guard: Guard, predict: 
         schemas["Problem"] = problem
         _add_key_headers(document)
         for path, many in (("/predict", False), ("/predict/batch", True), ("/explain", False)):
-            document["paths"][path]["post"]["requestBody"] = request_body(components, many=many)
+            body = request_body(components, many=many, predicts=path != "/explain")
+            document["paths"][path]["post"]["requestBody"] = body
         _add_model_names(document, components)
         _add_examples(document, components)
         _add_security(document, keys_needed=not guard.is_open)
@@ -174,13 +182,14 @@ def _add_security(document: dict[str, Any], *, keys_needed: bool) -> None:
             operation["security"] = [{"bearer": scopes}, {"key": scopes}]
 
 
-def request_body(components: ServerComponents, *, many: bool) -> dict[str, Any]:
-    """The request body of /predict or /predict/batch; where no task is known yet, either task's."""
+def request_body(components: ServerComponents, *, many: bool, predicts: bool = True) -> dict[str, Any]:
+    """The request body of /predict or /predict/batch, or of /explain; where no task is known yet, that of each."""
     current = components.models.current
     columns = current.columns if current else None
     tasks = (components.models.task,) if components.models.task else tuple(TASKS)
     shapes = [InputShape.from_options(task, components.options, many=many) for task in tasks]
-    schemas = [_body_schema(shape, columns) for shape in shapes]
+    sets = predicts and (current is None or current.sets is not None)
+    schemas = [_body_schema(shape, columns, sets=sets) for shape in shapes]
     content = {
         "schema": schemas[0] if len(schemas) == 1 else {"oneOf": schemas},
         "example": _example(shapes[0], columns),
@@ -188,9 +197,11 @@ def request_body(components: ServerComponents, *, many: bool) -> dict[str, Any]:
     return {"required": True, "content": {"application/json": content}}
 
 
-def _body_schema(shape: InputShape, columns: InputColumns | None) -> dict[str, Any]:
+def _body_schema(shape: InputShape, columns: InputColumns | None, *, sets: bool) -> dict[str, Any]:
+    more = {CONFIDENCE_LEVEL: _LEVEL_SCHEMA} if sets else {}
     if shape.key == TEXT:
-        return _grouped_text_schema(shape)
+        alone = _grouped_text_schema(shape)
+        return {**alone, "properties": {**alone["properties"], **more}}
     if reads_text(shape.task):
         item: dict[str, Any] = {"anyOf": [_text_schema(shape), _grouped_text_schema(shape)]}
     else:
@@ -198,7 +209,7 @@ def _body_schema(shape: InputShape, columns: InputColumns | None) -> dict[str, A
     value = {"type": "array", "items": item, "minItems": 1, "maxItems": shape.max_inputs} if shape.many else item
     return {
         "type": "object",
-        "properties": {shape.key: value},
+        "properties": {shape.key: value, **more},
         "required": [shape.key],
         "additionalProperties": False,
     }

@@ -100,6 +100,21 @@ class Feature(ResponseModel):
     )
 
 
+class PredictionSetsState(ResponseModel):
+    """What the prediction sets of a version's labels are made of."""
+
+    rows: int = Field(description="Held-out rows whose scores the version carries.")
+    highest_confidence_level: float = Field(description="The highest confidence_level that a request may ask for.")
+    highest_by_label: dict[str, float] = Field(
+        description="Above this confidence_level a label is in every set, as too few held-out rows had it."
+    )
+    measured_level: float = Field(description="The confidence_level for which the coverage was measured.")
+    coverage: dict[str, float] = Field(
+        description="The share of the sets that held the true label: all rows, those of each label, and of each slice."
+    )
+    mean_labels: float | None = Field(description="The mean number of labels in these sets; null if not measured.")
+
+
 class ModelInfoResponse(ResponseModel):
     """The version in service."""
 
@@ -116,6 +131,9 @@ class ModelInfoResponse(ResponseModel):
     decision: str = Field(description="Which label is predicted at which probabilities; empty where the likeliest is.")
     interval_coverage: float | None = Field(
         description="Share of the true numbers that the intervals are to hold; null for classes, and without intervals."
+    )
+    prediction_sets: PredictionSetsState | None = Field(
+        description="What prediction sets of its labels are made of; null for numbers, and for a version without."
     )
     interval_coverage_measured: float | None = Field(
         description="The share that they held on the test rows of the training; null where there is none."
@@ -191,9 +209,11 @@ _NUMBER_FIELDS: dict[str, Any] = {
         ),
     )
 }
+_SET = "The labels of the prediction set, the likeliest first; there where the request has a confidence_level."
 _CLASS_FIELDS: dict[str, Any] = {
     "confidence": (float, Field(ge=0, le=1, description="Probability of the predicted label.")),
     "probabilities": (dict[str, float], Field(description="Probability of each label; they sum to 1.")),
+    "prediction_set": (list[str], Field(default=[], description=_SET)),
 }
 
 

@@ -22,6 +22,7 @@ from tiltyard.ledger.records import Event
 from tiltyard.processes.model_calls import CallSlot, ModelCalls
 from tiltyard.registry.outside_changes import UNEXPLAINED
 from tiltyard.registry.package.manifest import Manifest
+from tiltyard.registry.package.packaging import read_prediction_sets
 from tiltyard.registry.package.version_loader import VersionLoader
 from tiltyard.registry.ports import VersionInfo
 from tiltyard.scoring import Scorer, make_scorer
@@ -246,7 +247,8 @@ class ModelManager:
         with self.calls.call(info.version):
             scorer = make()
             evidence = {**smoke_test(scorer, manifest), **_describe_intervals(scorer)}
-        version = ServedVersion(scorer, info, manifest, self.served.alias, folder, _now(), evidence)
+        sets = read_prediction_sets(folder, manifest)
+        version = ServedVersion(scorer, info, manifest, self.served.alias, folder, _now(), evidence, sets)
         return version, evidence
 
     def _load(self, info: VersionInfo, folder: Path) -> tuple[Manifest, Callable[[], Scorer]]:

@@ -13,7 +13,7 @@ from tiltyard.registry.ports import VersionInfo
 from tiltyard.scoring import Scorer
 from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.scoring.text.text_inputs import TextColumns
-from tiltyard.tasks import reads_text
+from tiltyard.tasks import SetCalibration, reads_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,7 @@ class ServedVersion:
         folder: its package on this host.
         since: since when it is served here, UTC.
         evidence: the result of its smoke test (see ``smoke_test``).
+        sets: what makes prediction sets of its labels; None for nothing.
     """
 
     scorer: Scorer
@@ -37,6 +38,7 @@ class ServedVersion:
     folder: Path
     since: datetime
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    sets: SetCalibration | None = None
 
     @property
     def columns(self) -> InputColumns | None:

@@ -111,10 +111,11 @@ class PredictEndpoint:
             scope[CALLER] = self._check(scope)
         return head
 
-    def submit(self, head: RequestHead, body: bytes | bytearray) -> Ticket:
+    def submit(self, head: RequestHead, body: bytes | bytearray) -> Ticket | None:
         """Submit the input of a request that ``admit`` let through, whose body has arrived in full.
 
-        The future of its ticket has the outcome.
+        The future of its ticket has the outcome. None, and nothing was done, where the request has to be served by the
+        ASGI application after all.
 
         Raises:
             TiltyardError: the request is wrong, or cannot be served now.
@@ -160,9 +161,14 @@ class PredictEndpoint:
             request = await self._service.read_inputs(held, head, receive, many=many)
             result = await self._service.predict(scope, receive, head, request)
         if many:
-            return predictions_json(result.rows, self._label_field, recorded=result.recorded, warnings=result.warnings)
+            return predictions_json(
+                result.rows, self._label_field, recorded=result.recorded, warnings=result.warnings, sets=result.sets
+            )
         warnings = () if result.warnings is None else result.warnings[0]
-        return prediction_json(result.rows[0], self._label_field, recorded=result.recorded, warnings=warnings)
+        labels = None if result.sets is None else result.sets[0]
+        return prediction_json(
+            result.rows[0], self._label_field, recorded=result.recorded, warnings=warnings, labels=labels
+        )
 
 
 class FastPathApp(FastAPI):

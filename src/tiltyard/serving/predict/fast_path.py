@@ -1,8 +1,8 @@
 """POST /predict served from the connection itself, without a task and messages of ASGI for each request.
 
 Those cost more than the prediction of a short text does. Whatever is not quite ordinary (a large or packed body, an
-idempotency key, an error, a client that does not read) goes through ``PredictEndpoint`` as an ASGI application, and
-gets the same response.
+idempotency key, a prediction set, an error, a client that does not read) goes through ``PredictEndpoint`` as an ASGI
+application, and gets the same response.
 """
 
 from __future__ import annotations
@@ -89,6 +89,9 @@ class FastPathProtocol(BoundedConnection):
             ticket = endpoint.submit(head, cycle.body)
         except Exception as error:  # noqa: BLE001 - every error becomes a problem document
             super()._start_asgi_task(cycle, partial(endpoint.send_error, error, began))
+            return
+        if ticket is None:
+            super()._start_asgi_task(cycle, self.app)
             return
         self._ticket = ticket
         ticket.future.add_done_callback(partial(self._respond, endpoint, cycle, ticket, began))

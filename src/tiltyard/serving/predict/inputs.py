@@ -17,12 +17,13 @@ from tiltyard.scoring.input_errors import UNKNOWN_COLUMN
 from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.scoring.text.text_inputs import TEXT, TextColumns, read_group
 from tiltyard.serving.field_errors import describe_value
+from tiltyard.serving.model.served_version import ServedVersion
 from tiltyard.serving.predict.bodies.budget import ALWAYS_TAKEN
 from tiltyard.serving.predict.bodies.json_body import decode_json_body
 from tiltyard.serving.predict.bodies.json_values import ValueLimit, refuse_surplus_values, replace_nan
 from tiltyard.serving.problem_details import MOST_FIELDS, FieldProblem, RequestError, invalid_fields
 from tiltyard.suggest import nearest
-from tiltyard.tasks import Task, reads_text
+from tiltyard.tasks import CONFIDENCE_LEVEL, Task, check_confidence_level, reads_text, require_sets
 
 # A character of a JSON string may take six bytes (\uXXXX), one outside of the basic plane twelve.
 _BYTES_PER_CHARACTER = 6
@@ -56,6 +57,7 @@ class PredictionRequest:
         checked: whether ``check_inputs`` has nothing left to check, because decoding did that in one go.
         ignores_columns: whether columns that the model does not know are ignored with a warning; else they are refused.
         warnings: those of each input that were found while it was decoded; None for none.
+        confidence_level: of the prediction sets that the caller wants; None for no sets.
     """
 
     inputs: Inputs
@@ -64,13 +66,15 @@ class PredictionRequest:
     checked: bool = False
     ignores_columns: bool = False
     warnings: Warnings | None = None
+    confidence_level: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class InputShape:
     """What a route takes: ``{"text": …}``, ``{"features": {…}}``, ``{"texts": […]}`` or ``{"instances": […]}``.
 
-    A text may have its group with it: ``{"text": …, "group": …}``, which may be an item of ``texts`` too.
+    A text may have its group with it: ``{"text": …, "group": …}``, which may be an item of ``texts`` too. A
+    ``confidence_level`` may come with the inputs.
 
     Attributes:
         task: what is predicted from what.
@@ -93,7 +97,7 @@ class InputShape:
 
     @property
     def key(self) -> str:
-        """The one key of the request."""
+        """The key of the inputs."""
         if reads_text(self.task):
             return "texts" if self.many else "text"
         return "instances" if self.many else "features"
@@ -101,7 +105,7 @@ class InputShape:
     @property
     def fields(self) -> tuple[str, ...]:
         """The fields that the request may have; the first has to be there."""
-        return (self.key, GROUP) if self.key == TEXT else (self.key,)
+        return (self.key, *([GROUP] if self.key == TEXT else []), CONFIDENCE_LEVEL)
 
     @property
     def example(self) -> str:
@@ -125,8 +129,10 @@ class InputShape:
         return path if reads_text(self.task) or not problem.field else f"{path}.{problem.field}"
 
 
-def decode_inputs(body: bytes | bytearray, shape: InputShape) -> list[Mapping[str, Any]]:
-    """The inputs in a body; at least one. Decodes and checks in one go, and explains what fails the slow way.
+def decode_inputs(body: bytes | bytearray, shape: InputShape) -> tuple[list[Mapping[str, Any]], float | None]:
+    """The inputs in a body, at least one, and the confidence of the prediction sets that it asks for, if it does.
+
+    Decodes and checks in one go, and explains what fails the slow way.
 
     Raises:
         RequestError: it is not JSON, not of this shape, or holds more values than so many inputs need.
@@ -134,7 +140,7 @@ def decode_inputs(body: bytes | bytearray, shape: InputShape) -> list[Mapping[st
     if len(body) > ALWAYS_TAKEN:
         refuse_surplus_values(body, shape.value_limit)
     inputs = _decode_ordinary(body, shape)
-    return parse_inputs(body, shape) if inputs is None else inputs
+    return parse_inputs(body, shape) if inputs is None else (inputs, None)
 
 
 def _decode_ordinary(body: bytes | bytearray, shape: InputShape) -> list[Mapping[str, Any]] | None:
@@ -142,6 +148,8 @@ def _decode_ordinary(body: bytes | bytearray, shape: InputShape) -> list[Mapping
     try:
         content = _DECODERS[shape.key](body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    if content.confidence_level is not None:
         return None
     if isinstance(content, _Text):
         if len(content.text) <= shape.max_text and content.group is None:
@@ -156,13 +164,14 @@ def _decode_ordinary(body: bytes | bytearray, shape: InputShape) -> list[Mapping
     return None
 
 
-def parse_inputs(body: bytes | bytearray, shape: InputShape) -> list[Mapping[str, Any]]:
-    """The inputs in a body; at least one.
+def parse_inputs(body: bytes | bytearray, shape: InputShape) -> tuple[list[Mapping[str, Any]], float | None]:
+    """The inputs in a body, and the confidence of the prediction sets that it asks for; see ``decode_inputs``.
 
     Raises:
         RequestError: it is not JSON, or not of this shape.
     """
     content = _check_fields(decode_json_body(body, shape.value_limit), shape)
+    level = read_confidence_level(content)
     items = content[shape.key]
     if not shape.many:
         items = [content if shape.key == TEXT else items]
@@ -174,7 +183,44 @@ def parse_inputs(body: bytes | bytearray, shape: InputShape) -> list[Mapping[str
     is_text = reads_text(shape.task)
     inputs = _read_texts(items, shape) if is_text else [replace_nan(item) for item in items]
     check_inputs(PredictionRequest(inputs, shape.name_field, shape.many), shape)
-    return inputs
+    return inputs, level
+
+
+def read_confidence_level(content: Mapping[str, Any], path: str = "") -> float | None:
+    """The confidence of the prediction sets that a request asks for; None for no sets.
+
+    Args:
+        content: where the field is looked for.
+        path: where in the request that stands.
+
+    Raises:
+        RequestError: it is not a number between 0 and 1.
+    """
+    value = content.get(CONFIDENCE_LEVEL)
+    if value is None:
+        return None
+    try:
+        return check_confidence_level(value)
+    except InputError as error:
+        raise refuse_confidence_level(error, path) from None
+
+
+def check_sets(version: ServedVersion, level: float) -> None:
+    """Make sure that a version makes prediction sets of a confidence, before anything is predicted.
+
+    Raises:
+        RequestError: it predicts numbers, or has too few scores of held-out rows, or none.
+    """
+    try:
+        require_sets(version.sets, version.scorer.classes, version.info.version, level)
+    except InputError as error:
+        raise refuse_confidence_level(error) from None
+
+
+def refuse_confidence_level(error: InputError, path: str = "") -> RequestError:
+    """The error about a confidence as a request's, which names the field."""
+    problem = FieldProblem(path + CONFIDENCE_LEVEL, error.message)
+    return RequestError(error.message, status=422, code=error.code, next_step=error.next_step, errors=[problem])
 
 
 def _read_texts(items: Sequence[Any], shape: InputShape) -> list[Mapping[str, Any]]:
@@ -272,7 +318,7 @@ def _check_fields(content: Any, shape: InputShape) -> dict[str, Any]:
         raise invalid_fields([FieldProblem("", message, f"Send {shape.example}.")])
     problems = _find_misnamed(content, shape.fields)
     if problems:
-        raise invalid_fields(problems, next_step=f"Send {shape.example} and nothing else.")
+        raise invalid_fields(problems, next_step=f"Send {shape.example}; a {CONFIDENCE_LEVEL} may come with it.")
     return content
 
 
@@ -303,18 +349,22 @@ def _row_problem(value: Any) -> str:
 class _Text(msgspec.Struct, forbid_unknown_fields=True):
     text: str
     group: Any = None
+    confidence_level: Any = None
 
 
 class _Texts(msgspec.Struct, forbid_unknown_fields=True):
     texts: list[str]
+    confidence_level: Any = None
 
 
 class _Row(msgspec.Struct, forbid_unknown_fields=True):
     features: dict[str, Any]
+    confidence_level: Any = None
 
 
 class _Rows(msgspec.Struct, forbid_unknown_fields=True):
     instances: list[dict[str, Any]]
+    confidence_level: Any = None
 
 
 _DECODERS: dict[str, Callable[[bytes | bytearray], Any]] = {

@@ -27,6 +27,7 @@ from tiltyard.serving.auth.caller import CALLER, Caller
 from tiltyard.serving.model.manager import ModelManager
 from tiltyard.serving.predict.batching.batcher import Batcher
 from tiltyard.serving.predict.batching.outcomes import name_refusal
+from tiltyard.serving.predict.batching.prediction_rows import LabelSets, make_sets
 from tiltyard.serving.predict.batching.ticket import Ticket
 from tiltyard.serving.predict.bodies.budget import HeldBody
 from tiltyard.serving.predict.bodies.reader import Body, BodyReader, too_large
@@ -36,6 +37,7 @@ from tiltyard.serving.predict.inputs import (
     InputShape,
     PredictionRequest,
     check_inputs,
+    check_sets,
     decode_inputs,
     name_fields,
 )
@@ -58,11 +60,13 @@ class PredictionResult:
         rows: the predictions as they are stored, one for each input, in their order.
         recorded: whether they are in the ledger; under the policy ``available`` predictions are sent without, too.
         warnings: those of each input; None for none.
+        sets: the labels in the prediction set of each input, the likeliest first; None where the request wants none.
     """
 
     rows: Sequence[PredictionRow]
     recorded: bool
     warnings: Warnings | None = None
+    sets: LabelSets | None = None
 
     @property
     def predictions(self) -> list[Prediction]:
@@ -132,10 +136,10 @@ class PredictionService:
         with self.refusals:
             shape = self.shape(many=many)
             check_media_type(head)
-            inputs = await self.bodies.read(
+            inputs, level = await self.bodies.read(
                 held, head, receive, shape.max_body, lambda body: decode_inputs(body, shape)
             )
-            return PredictionRequest(inputs, shape.name_field, many, checked=True)
+            return PredictionRequest(inputs, shape.name_field, many, checked=True, confidence_level=level)
 
     async def read(
         self, held: HeldBody, head: RequestHead, receive: Receive, parse: Callable[[Body], Parsed]
@@ -152,8 +156,10 @@ class PredictionService:
             self._instrumentation.metrics.count_refused(error.refused)
             raise
 
-    def submit_whole(self, head: RequestHead, body: bytes | bytearray) -> Ticket:
+    def submit_whole(self, head: RequestHead, body: bytes | bytearray) -> Ticket | None:
         """Submit the input of a request whose plain body has arrived in full; the fast path of ``predict``.
+
+        None, and nothing was done, where it asks for more than a prediction.
 
         Raises:
             RequestError: the body is too large, not JSON, or not what the route takes.
@@ -164,7 +170,9 @@ class PredictionService:
             check_media_type(head)
             if len(body) > shape.max_body:
                 raise too_large(shape.max_body)
-            inputs = decode_inputs(body, shape)
+            inputs, level = decode_inputs(body, shape)
+            if level is not None:
+                return None
             return self._traffic_split.submit(head, inputs, head.prediction_keys(1, many=False))
 
     def finish(self, scope: Scope, rows: Sequence[PredictionRow], warnings: Warnings | None = None) -> None:
@@ -200,6 +208,8 @@ class PredictionService:
         with self.refusals:
             check_inputs(request, self.shape(many=True))
             keys = head.prediction_keys(len(request.inputs), many=request.many)
+            if request.confidence_level is not None:
+                check_sets(self._models.require(), request.confidence_level)
 
         def submit(ids: Sequence[str] = ()) -> Ticket:
             with self.refusals:
@@ -221,6 +231,9 @@ class PredictionService:
             raise self.refuse(error, request.name_field) from None
         if request.warnings is not None:
             result = replace(result, warnings=join_warnings(request.warnings, result.warnings))
+        if request.confidence_level is not None:
+            versions = (self._models.current, self._models.current_challenger())
+            result = replace(result, sets=make_sets(result.rows, versions, request.confidence_level))
         self.finish(scope, result.rows, result.warnings)
         return result
 

@@ -15,6 +15,8 @@ from tiltyard.serving.http.openapi import problem_responses
 from tiltyard.serving.http.schemas import ResponseModel, UnknownValue, list_unknown_values
 from tiltyard.serving.predict.components import ServerComponents
 from tiltyard.serving.predict.requests import RequestHead
+from tiltyard.serving.problem_details import FieldProblem, invalid_fields
+from tiltyard.tasks import CONFIDENCE_LEVEL
 
 MOST_SHOWN = 1000
 
@@ -62,6 +64,8 @@ def explain_routes(components: ServerComponents) -> APIRouter:
         head = RequestHead.from_headers(request.scope["headers"])
         with components.predictions.bodies.hold() as held:
             to_explain = await components.predictions.read_inputs(held, head, request.receive, many=False)
+        if to_explain.confidence_level is not None:
+            raise invalid_fields([FieldProblem(CONFIDENCE_LEVEL, "is for /predict; an explanation has no set")])
         found = await components.predictions.find_warnings(to_explain)
         warnings = [] if found is None else list_unknown_values(found)[0]
         calls, number = components.calls.slot("other"), version.info.version

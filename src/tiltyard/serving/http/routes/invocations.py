@@ -31,6 +31,9 @@ class InvocationResponse(ResponseModel):
     intervals: list[tuple[float | None, float | None] | None] | None = Field(
         default=None, description="The two ends of each number's interval, null where one is open; absent for classes."
     )
+    prediction_sets: list[list[str]] | None = Field(
+        default=None, description="The labels in each prediction set, the likeliest first; there on request."
+    )
     prediction_ids: list[str] = Field(description="Their ids in the ledger.")
     model_version: str = Field(description="Version that predicted.")
     recorded: bool = Field(description="Whether they are in the ledger; false only under the policy 'available'.")
@@ -84,6 +87,7 @@ def invocation_routes(components: ServerComponents) -> APIRouter:
         predictions = result.predictions
         return InvocationResponse(
             **_describe_predictions(predictions),
+            **({} if result.sets is None else {"prediction_sets": [list(labels) for labels in result.sets]}),
             prediction_ids=[item.id for item in predictions],
             model_version=predictions[0].version,
             recorded=result.recorded,

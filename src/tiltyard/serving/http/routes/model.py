@@ -10,10 +10,10 @@ from tiltyard.errors import ArtifactError, TiltyardError, UnavailableError
 from tiltyard.serving.http.audit import record_admin_action
 from tiltyard.serving.http.features import describe_features
 from tiltyard.serving.http.openapi import problem_responses
-from tiltyard.serving.http.schemas import ModelInfoResponse, ReloadResponse
+from tiltyard.serving.http.schemas import ModelInfoResponse, PredictionSetsState, ReloadResponse
 from tiltyard.serving.model.served_version import ServedVersion
 from tiltyard.serving.predict.components import ServerComponents
-from tiltyard.tasks import TASKS
+from tiltyard.tasks import TASKS, SetCalibration
 
 
 def model_routes(components: ServerComponents) -> APIRouter:
@@ -63,6 +63,7 @@ def _model_info(version: ServedVersion, answer_field: str) -> ModelInfoResponse:
         features=describe_features(manifest),
         answer_field=answer_field,
         decision="" if manifest.decision is None else manifest.decision.describe(),
+        prediction_sets=_describe_sets(version.sets),
         interval_coverage=version.evidence.get("interval_coverage"),
         interval_coverage_measured=version.evidence.get("interval_coverage_measured"),
         metrics=dict(info.metrics or manifest.metrics),
@@ -76,4 +77,17 @@ def _model_info(version: ServedVersion, answer_field: str) -> ModelInfoResponse:
         scorer_microseconds_batched=version.evidence.get("microseconds_batched"),
         data_fingerprint=manifest.data_fingerprint,
         libraries=dict(manifest.libraries),
+    )
+
+
+def _describe_sets(sets: SetCalibration | None) -> PredictionSetsState | None:
+    if sets is None:
+        return None
+    return PredictionSetsState(
+        rows=sets.rows,
+        highest_confidence_level=sets.highest_level,
+        highest_by_label={label: one.highest_level for one in sets.categories for label in one.labels},
+        measured_level=sets.level,
+        coverage={one.title: one.share for one in sets.measured},
+        mean_labels=sets.measured[0].size if sets.measured else None,
     )

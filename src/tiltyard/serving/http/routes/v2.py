@@ -212,7 +212,7 @@ async def _infer(components: ServerComponents, request: Request, name: str, vers
             request.scope, request.receive, head, inference.inputs, champion_only=version is not None
         )
     predictions = result.predictions
-    outputs = output_tensors(predictions, list(predictions[0].probabilities), inference.request)
+    outputs = output_tensors(predictions, list(predictions[0].probabilities), inference.request, result.sets)
     body, length = write_response(
         outputs, inference.request, (name, predictions[0].version), recorded=result.recorded, warnings=result.warnings
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -18,6 +19,8 @@ from tiltyard.scoring import InputWarning, Scores, Warnings, split_abstention
 from tiltyard.serving.model.served_version import ServedVersion
 
 RowsOrError = list[PredictionRow] | InputError
+LabelSets = Sequence[Sequence[str]]
+"""The labels in the prediction set of each input."""
 
 
 class ScoredRequest(Protocol):
@@ -49,6 +52,7 @@ class ScoredRequest(Protocol):
 
 
 _encode = msgspec.json.Encoder().encode
+_decode_probabilities = msgspec.json.Decoder(dict[str, float]).decode
 
 
 def make_rows(request: ScoredRequest, scores: Scores, version: ServedVersion) -> RowsOrError:
@@ -151,37 +155,79 @@ def _describe_scores(scores: Scores, classes: Sequence[str]) -> Iterator[tuple[s
         yield label, NUMBER_CONFIDENCE, _encode([end if math.isfinite(end) else None for end in pair]).decode()
 
 
+def make_sets(rows: Sequence[PredictionRow], versions: Sequence[ServedVersion | None], level: float) -> LabelSets:
+    """The labels in the prediction sets of rows, which follow from what is recorded of them.
+
+    A row of a version without scores has all of its labels, which hold the truth for certain: of a challenger that came
+    without them, or of a version that predicted when the request was sent before.
+
+    Args:
+        rows: of classes.
+        versions: those in service.
+        level: the confidence of the sets.
+    """
+    known = {version.info.version: version.sets for version in versions if version is not None}
+    found: list[Sequence[str]] = []
+    for version, some in groupby(rows, key=lambda row: row.version):
+        probabilities = [_decode_probabilities(row.probabilities) for row in some]
+        sets = known.get(version)
+        found += (
+            [sorted(row, key=row.__getitem__, reverse=True) for row in probabilities]
+            if sets is None
+            else sets.list_labels(probabilities, level)
+        )
+    return found
+
+
 def prediction_json(
-    row: PredictionRow, field: str, *, recorded: bool = True, warnings: Sequence[InputWarning] = ()
+    row: PredictionRow,
+    field: str,
+    *,
+    recorded: bool = True,
+    warnings: Sequence[InputWarning] = (),
+    labels: Sequence[str] | None = None,
 ) -> bytes:
     """The JSON of a prediction: the label under the project's name for it, confidence, probabilities, version and id;
     or the number, its interval, version and id.
 
     Only a prediction that is not in the ledger says so (``"recorded": false``), only one that the model leaves to a
-    person (``"abstained": true``), and only one of an unusual input has ``"warnings"``.
+    person (``"abstained": true``), and only one of an unusual input has ``"warnings"``. The labels of its prediction
+    set are there where they are given.
     """
-    content = _response_fields(row, field, warnings)
+    content = _response_fields(row, field, warnings, labels)
     return _encode(content if recorded else content | {"recorded": False})
 
 
 def predictions_json(
-    rows: Sequence[PredictionRow], field: str, *, recorded: bool = True, warnings: Warnings | None = None
+    rows: Sequence[PredictionRow],
+    field: str,
+    *,
+    recorded: bool = True,
+    warnings: Warnings | None = None,
+    sets: LabelSets | None = None,
 ) -> bytes:
     """The JSON of the predictions of many inputs; see ``prediction_json``."""
     found: Warnings = [()] * len(rows) if warnings is None else warnings
+    named: Sequence[Sequence[str] | None] = [None] * len(rows) if sets is None else sets
     content: dict[str, Any] = {
-        "predictions": [_response_fields(row, field, some) for row, some in zip(rows, found, strict=True)]
+        "predictions": [
+            _response_fields(row, field, some, labels) for row, some, labels in zip(rows, found, named, strict=True)
+        ]
     }
     return _encode(content if recorded else content | {"recorded": False})
 
 
-def _response_fields(row: PredictionRow, field: str, warnings: Sequence[InputWarning]) -> dict[str, Any]:
+def _response_fields(
+    row: PredictionRow, field: str, warnings: Sequence[InputWarning], labels: Sequence[str] | None
+) -> dict[str, Any]:
     content: dict[str, Any]
     if row.confidence == NUMBER_CONFIDENCE:
         interval = None if row.probabilities == "[]" else msgspec.Raw(row.probabilities)
         content = {field: float(row.label), "interval": interval}
     else:
         content = {field: row.label, "confidence": row.confidence, "probabilities": msgspec.Raw(row.probabilities)}
+    if labels is not None:
+        content["prediction_set"] = labels
     content |= {"model_version": row.version, "prediction_id": row.id}
     if warnings:
         abstained, unusual = split_abstention(warnings)

@@ -9,6 +9,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
@@ -32,8 +33,9 @@ from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.scoring.text.text_inputs import TEXT, TextColumns
 from tiltyard.serving.predict.bodies.json_body import parse_json, refuse_empty_body
 from tiltyard.serving.predict.bodies.json_values import ValueLimit, replace_nan
-from tiltyard.serving.predict.inputs import PredictionRequest, name_rows
+from tiltyard.serving.predict.inputs import PredictionRequest, name_rows, read_confidence_level
 from tiltyard.serving.problem_details import FieldProblem, RequestError, invalid_fields
+from tiltyard.tasks import CONFIDENCE_LEVEL
 
 Rows = list[Mapping[str, Any]]
 SEPARATORS = (",", ";", "\t", "|")
@@ -61,15 +63,18 @@ class Invocation(BaseModel):
     dataframe_records: list[dict[str, Any]] | None = Field(default=None, description="An object for each row.")
     instances: list[Any] | dict[str, list[Any]] | None = Field(default=None, description="Values, rows or objects.")
     inputs: list[Any] | dict[str, Any] | None = Field(default=None, description="Likewise, or a list a column.")
-    params: dict[str, Any] | None = Field(default=None, description="Has to be empty: Tiltyard's models take none.")
+    params: dict[str, Any] | None = Field(
+        default=None, description="May hold confidence_level, for which the prediction sets of labels are returned."
+    )
 
     @model_validator(mode="after")
     def _check_one_form(self) -> Invocation:
         sent = [name for name in FORMATS if getattr(self, name) is not None]
         if len(sent) != 1:
             raise ValueError(f"give one of {', '.join(FORMATS)}" + (f", and not {' and '.join(sent)}" if sent else ""))
-        if self.params:
-            raise ValueError("'params' has to be empty, for the model takes none")
+        unknown = sorted(set(self.params or ()) - {CONFIDENCE_LEVEL})
+        if unknown:
+            raise ValueError(f"'params' has {unknown[0]!r:.80}, and may have {CONFIDENCE_LEVEL} alone")
         return self
 
 
@@ -97,9 +102,11 @@ def parse_invocation_json(
         values = getattr(found, name)
         rows = _column_rows(name, values) if isinstance(values, dict) else _list_rows(name, values, names)
     named = _names_columns(found)
-    return name_rows(
+    level = read_confidence_level(found.params or {}, "params.")
+    request = name_rows(
         [replace_nan(row) for row in rows], columns, lambda problem: _field_path(name, problem, named=named)
     )
+    return replace(request, confidence_level=level)
 
 
 def parse_invocation_csv(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any
 
 import msgspec
@@ -24,7 +24,7 @@ from tiltyard.scoring.table.columns import InputColumns, InputKind
 from tiltyard.scoring.text.text_inputs import TEXT, TextColumns
 from tiltyard.serving.predict.bodies.json_body import parse_json
 from tiltyard.serving.predict.bodies.json_values import ValueLimit
-from tiltyard.serving.predict.inputs import PredictionRequest, name_rows, refuse_surplus_inputs
+from tiltyard.serving.predict.inputs import PredictionRequest, name_rows, read_confidence_level, refuse_surplus_inputs
 from tiltyard.serving.predict.protocols.tensors import (
     BYTES,
     DATATYPES,
@@ -37,6 +37,8 @@ from tiltyard.serving.problem_details import FieldProblem, RequestError, invalid
 
 BINARY_SIZE = "binary_data_size"
 OUTPUTS = ("label", "probabilities", "prediction_id")
+PREDICTION_SET = "prediction_set"
+"""Name of the tensor of prediction sets, which is there on request."""
 NUMBER_OUTPUTS = ("prediction", "interval", "prediction_id")
 _LONGEST_NAME = 80
 _DATATYPE: dict[InputKind, str] = {"number": "FP64", "boolean": "BOOL", "text": BYTES, "time": BYTES, "any": BYTES}
@@ -66,7 +68,7 @@ class RequestedOutput(_V2Model):
 
 
 class InferenceRequest(_V2Model):
-    """A request for predictions."""
+    """A request for predictions; of its parameters ``confidence_level`` and ``binary_data_output`` mean something."""
 
     id: str | None = None
     parameters: dict[str, Any] = {}
@@ -129,17 +131,29 @@ def read_inference(
     request = parse_json(body if split == len(body) else body[:split], InferenceRequest, limit)
     _check_sizes(request.inputs, limit)
     tensors = _tensor_values(request.inputs, memoryview(body)[split:])
+    level = read_confidence_level(request.parameters, "parameters.")
+    known = outputs if level is None else (*outputs, PREDICTION_SET)
     for position, output in enumerate(request.outputs or ()):
-        if output.name not in outputs:
-            message = f"is {output.name!r:.80}, and has to be one of {', '.join(outputs)}"
+        if output.name not in known:
+            message = f"is {output.name!r:.80}, and has to be one of {', '.join(known)}"
             raise invalid_fields([FieldProblem(f"outputs[{position}].name", message)])
-    return Inference(_read_rows(request, tensors, columns), request)
+    return Inference(replace(_read_rows(request, tensors, columns), confidence_level=level), request)
 
 
 def output_tensors(
-    predictions: Sequence[Prediction], classes: Sequence[str], request: InferenceRequest
+    predictions: Sequence[Prediction],
+    classes: Sequence[str],
+    request: InferenceRequest,
+    sets: Sequence[Sequence[str]] | None = None,
 ) -> list[Output]:
-    """The tensors of a response: those that the request names, in its order."""
+    """The tensors of a response: those that the request names, in its order.
+
+    Args:
+        predictions: of n inputs.
+        classes: the k labels, in the order of the columns.
+        request: the request.
+        sets: the labels in the prediction set of each input; None where the request wants none.
+    """
     rows, named = len(predictions), {"classes": list(classes)}
     ids = Output("prediction_id", BYTES, (rows,), [item.id for item in predictions], {})
     every = (
@@ -154,10 +168,17 @@ def output_tensors(
                 [item.probabilities.get(name, 0.0) for item in predictions for name in classes],
                 named,
             ),
+            **({} if sets is None else {PREDICTION_SET: _set_tensor(sets, classes)}),
             ids.name: ids,
         }
     )
     return [every[output.name] for output in request.outputs] if request.outputs else list(every.values())
+
+
+def _set_tensor(sets: Sequence[Sequence[str]], classes: Sequence[str]) -> Output:
+    """Of each input and label whether the label is in the set."""
+    held = [name in labels for labels in map(set, sets) for name in classes]
+    return Output(PREDICTION_SET, "BOOL", (len(sets), len(classes)), held, {"classes": list(classes)})
 
 
 def _number_tensors(predictions: Sequence[Prediction]) -> dict[str, Output]:
@@ -328,7 +349,7 @@ def _binary_outputs(request: InferenceRequest) -> frozenset[str]:
     """The names of the tensors that the request wants as bytes."""
     every = bool(request.parameters.get("binary_data_output"))
     if request.outputs is None:
-        return frozenset((*OUTPUTS, *NUMBER_OUTPUTS)) if every else frozenset()
+        return frozenset((*OUTPUTS, *NUMBER_OUTPUTS, PREDICTION_SET)) if every else frozenset()
     return frozenset(output.name for output in request.outputs if output.parameters.get("binary_data", every))
 
 

@@ -1,7 +1,8 @@
-"""Prediction intervals of a version that predicts numbers: calibrated on the train side, measured on the test side."""
+"""Intervals of a version's numbers, and sets of its labels: calibrated on rows that it did not learn from."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,14 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from tiltyard.data import Dataset, Split
-from tiltyard.evaluation import IntervalCalibration, NumberPredictions, calibrate_intervals, pair_numbers
+from tiltyard.evaluation import (
+    IntervalCalibration,
+    LabelledPredictions,
+    NumberPredictions,
+    calibrate_intervals,
+    calibrate_sets,
+    pair_numbers,
+)
 from tiltyard.evaluation.slices import FEWEST_ROWS
 from tiltyard.models import FEW_ROWS
 from tiltyard.models.selection.folds import make_folds
@@ -19,6 +27,7 @@ from tiltyard.pipeline.training.steps import TrainedModel
 from tiltyard.project import Project
 from tiltyard.promotion.model_analysis import slice_groups
 from tiltyard.promotion.offline_predictions import find_clusters
+from tiltyard.tasks import SetCalibration
 
 FOLDS = 5
 MOST_SECONDS = 600.0
@@ -92,6 +101,29 @@ def make_prediction_intervals(
     found = calibrate_intervals(facts.take(calibrates), level, "split-conformal")
     others = [(title, rows[~calibrates]) for title, rows in slices]
     return found.with_measured(facts.take(~calibrates), others)
+
+
+def make_prediction_sets(
+    facts: LabelledPredictions, classes: Sequence[str], test: Dataset, project: Project
+) -> SetCalibration:
+    """Calibrate prediction sets of a fitted classifier on the test side (split conformal), and measure them there.
+
+    The test side has no part in the model, its choice or its rule, so nothing is fitted again, and a version that
+    was adopted has sets too.
+
+    Args:
+        facts: the version's predictions for the test side, and the truth.
+        classes: the labels that it knows, in the order of its columns.
+        test: the test side.
+        project: names the coverage that is measured, the groups, the seed and the slices.
+    """
+    return calibrate_sets(
+        facts,
+        classes,
+        project.training.coverage,
+        slices=_slice_rows(test, project),
+        seed=project.training.random_state,
+    )
 
 
 def _choose_half(facts: NumberPredictions, seed: int) -> NDArray[np.bool_]:
