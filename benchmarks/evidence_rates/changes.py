@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
-from benchmarks.evidence_rates.rows import Row, make_row, scaled, show_progress
+from benchmarks.evidence_rates.rows import Row, compare_power, make_row, scaled, show_progress
 from numpy.typing import NDArray
 
 from tiltyard.monitoring.change_detection import arrange_stream, detect_error_rise
@@ -38,7 +38,11 @@ def measure(scale: float) -> list[Row]:
             f"{batches} batches of {size} rows, correlation {alike}: a rise from {RATE} to {RATE + rise:.2f} is found"
         )
         drawn = partial(draw_batches, batches=batches, size=size, alike=alike, rise=rise)
-        rows += _measure(name, runs, None, drawn)
+        found = _count_found(name, runs, drawn)
+        if alike:
+            rows += [make_row(name, None, hits, runs, build) for build, hits in found.items()]
+        else:
+            rows += compare_power(name, found["before"], found["now"], runs)
     return rows
 
 
@@ -73,11 +77,16 @@ def is_found(stream: Stream, build: str) -> bool:
     return len(arranged.values) >= LEAST and detect_error_rise(arranged.values, ALPHA) is not None
 
 
-def _measure(name: str, runs: int, promised: float | None, draw: Callable[[np.random.Generator], Stream]) -> list[Row]:
+def _measure(name: str, runs: int, promised: float, draw: Callable[[np.random.Generator], Stream]) -> list[Row]:
+    found = _count_found(name, runs, draw)
+    return [make_row(name, promised, hits, runs, build) for build, hits in found.items()]
+
+
+def _count_found(name: str, runs: int, draw: Callable[[np.random.Generator], Stream]) -> dict[str, int]:
     random = np.random.default_rng(87)
     hits = {"before": 0, "now": 0}
     for _ in show_progress(range(runs), name):
         stream = draw(random)
         for build in hits:
             hits[build] += is_found(stream, build)
-    return [make_row(name, promised, hit, runs, build) for build, hit in hits.items()]
+    return hits

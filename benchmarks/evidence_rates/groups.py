@@ -13,7 +13,7 @@ from itertools import product
 
 import numpy as np
 import pandas as pd
-from benchmarks.evidence_rates.rows import Row, make_row, scaled, show_progress
+from benchmarks.evidence_rates.rows import Row, compare_power, make_row, scaled, show_progress
 from numpy.typing import NDArray
 
 from tiltyard.evaluation import (
@@ -34,7 +34,6 @@ from tiltyard.promotion.gates import guess_gate
 
 ALPHA = 0.05
 COVERAGE = 0.95
-POWER_KEPT = 0.95
 LARGEST = 50  # rows of a group
 GROUPS = (10, 20, 50, 200)
 CLASSES = ("no", "yes")
@@ -193,10 +192,7 @@ def _measure_power_of_groups(runs: int) -> list[Row]:
 
     name = "50 groups of 20 rows: a true gain found by accuracy (before: by the exchange of groups alone)"
     before, now = _count(runs, name, run, seed=95)
-    return [
-        make_row(name, None, before, runs, "before"),
-        make_row(name, round(POWER_KEPT * before / runs, 3), now, runs, "now"),
-    ]
+    return compare_power(name, before, now, runs)
 
 
 def draw_noise(random: np.random.Generator, groups: NDArray[np.intp]) -> LabelledPredictions:
@@ -329,7 +325,4 @@ def _measure_power(runs: int) -> list[Row]:
 
     name = "1,000 groups of one row: a true gain found by accuracy"
     before, now = _count(runs, name, run)
-    return [
-        make_row(name, None, before, runs, "before"),
-        make_row(name, round(POWER_KEPT * before / runs, 3), now, runs, "now"),
-    ]
+    return compare_power(name, before, now, runs)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from benchmarks.evidence_rates.rows import Row, make_row, scaled, show_progress
+from benchmarks.evidence_rates.rows import Row, compare_power, make_row, scaled, show_progress
 from numpy.typing import NDArray
 
 from tiltyard.evaluation.sequential_test import (
@@ -185,9 +185,7 @@ def _measure_gains(runs: int) -> list[Row]:
             theirs, right = draw_outcomes(random, units, share, 0.05, (alike, alike))
             before += find_win_by_rows(theirs, right, share)
             now += find_win(theirs, right, share, units)
-        if rows == number:
-            found.append(make_row(name, None, before, runs, "before"))
-        found.append(make_row(name, None, now, runs))
+        found += compare_power(name, before, now, runs) if rows == number else [make_row(name, None, now, runs)]
     return found
 
 
