@@ -42,6 +42,16 @@ LETTERS = texts(np.random.default_rng(1), 3000)
 TEXT = build_reference(LETTERS)
 
 
+def test_a_verdict_says_of_which_rows_a_share_is() -> None:
+    """Values that are gone, or are no numbers, are named as such in the verdict, not by a bare share of the rows."""
+    window = POPULATION.head(300).astype(object)
+    window["amount"] = None
+    window.loc[:199, "skewed"] = "much"
+    message = evaluate_drift(TABLE, profile_rows(TABLE.layout, window)).verdict.message
+    assert "amount (missing in 0% → 100% of the rows)" in message
+    assert "skewed (no number in 0% → 67% of the rows)" in message
+
+
 def test_undrifted_tables_alarm_as_often_as_stated() -> None:
     """Over 200 windows drawn from the reference, comparisons find drift no more often than stated and chance allows."""
     rng = np.random.default_rng(2)

@@ -27,6 +27,8 @@ _USUAL = {
 }
 _EXPECTED = "Nothing has to be done: the model was trained on rows of these hours too."
 
+_SHARES_OF = {"drift.missing": "missing in ", "drift.invalid": "no number in "}
+
 _WHAT = {
     "drift.number": "The distribution of {} moved",
     "drift.category": "The shares of the categories of {} moved",
@@ -170,9 +172,8 @@ def _verdict_finding(
         return Finding(
             VERDICT, "info", WHOLE, message=message, score=share, limit=0.0, evidence=evidence, status="clear"
         )
-    named = [f"{test.subject} ({_describe_size(test)})" for test in drifted[:_SHOWN]]
-    more = f" and {len(drifted) - _SHOWN} more" if len(drifted) > _SHOWN else ""
-    message = f"Drift in {len(drifted)} of {len(tests)} tests over {rows[0]:,} rows: {', '.join(named)}{more}.{rest}"
+    named = _name_tests(drifted)
+    message = f"Drift in {len(drifted)} of {len(tests)} tests over {rows[0]:,} rows: {named}.{rest}"
     step = "See what changed at the source; if it is to stay, train on newer rows: tiltyard retrain"
     return Finding(VERDICT, "error", WHOLE, message=message, score=share, limit=0.0, evidence=evidence, next_step=step)
 
@@ -191,7 +192,7 @@ def _describe_rest(tests: tuple[DriftTest, ...]) -> str:
 
 
 def _name_tests(tests: list[DriftTest]) -> str:
-    named = [f"{test.subject} ({_describe_size(test)})" for test in tests[:_SHOWN]]
+    named = [f"{test.subject} ({_SHARES_OF.get(test.code, '')}{_describe_size(test)})" for test in tests[:_SHOWN]]
     return ", ".join(named) + (f" and {len(tests) - _SHOWN} more" if len(tests) > _SHOWN else "")
 
 
