@@ -28,6 +28,7 @@ from tiltyard.drift.seasons import explain_by_season
 
 RATE = 0.05
 DAY, WEEK = 48, 336
+YEAR = 364 * DAY
 MARKET_START = datetime(1996, 5, 7, tzinfo=UTC)
 MARKET = ["period", "nswprice", "nswdemand", "vicprice", "vicdemand", "transfer"]
 BUILDS = ("before", "now")
@@ -224,7 +225,12 @@ def _measure_market(scale: float) -> list[Row]:
     ):
         name = f"drift: elec2 weeks in their order, {title} the market is joined to another"
         rows += [make_row(name, None, sum(one[build] for one in part), len(part), build) for build in BUILDS]
-    return rows
+    # A season of the joined market can only explain weeks whose year before lies in it too.
+    known = [one for one in found if one["end"] - WEEK - YEAR >= joined]
+    unlike = (
+        "drift: elec2 weeks after that, in their order, that differ from the same week of the year before too"
+    )
+    return [*rows, make_row(unlike, None, sum(one["unlike"] for one in known), len(known))]
 
 
 def _permute(stream: pd.DataFrame, size: int, random: np.random.Generator) -> pd.DataFrame:
@@ -236,7 +242,8 @@ def _permute(stream: pd.DataFrame, size: int, random: np.random.Generator) -> pd
 def _monitor_market(stream: pd.DataFrame, *, seasons: bool = False) -> list[dict[str, int]]:
     """Of each week after the first fifth, whether each build raises an alarm, and the row at its ``end``.
 
-    With ``seasons``, drift of a season does not count; earlier windows are those of the same version.
+    With ``seasons``, drift of a season does not count; earlier windows are those of the same version. ``unlike`` says
+    whether the week differs from that of 52 weeks before, where the version was there.
     """
     from sklearn.tree import DecisionTreeClassifier  # noqa: PLC0415
 
@@ -275,7 +282,12 @@ def _monitor_market(stream: pd.DataFrame, *, seasons: bool = False) -> list[dict
             period = at, at + timedelta(days=7)
             evaluation = explain_by_season(evaluation, now, (seen, came), period, read_window, DriftOptions())
         before = _alarms(both["before"], week)
-        found.append({"end": start + WEEK, "before": before, "now": evaluation.verdict.severity == "error"})
+        unlike = False
+        if seasons and start - YEAR >= begin:
+            past = replace(now, profile=profile_rows(now.layout, take(start - YEAR, start - YEAR + WEEK)))
+            unlike = evaluate_drift(past, seen, hours=came).drifted
+        now_alarms = evaluation.verdict.severity == "error"
+        found.append({"end": start + WEEK, "before": before, "now": now_alarms, "unlike": unlike})
     return found
 
 
