@@ -32,6 +32,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.evidence_rates import (
     chains,
     changes,
+    degradation,
     drift,
     errors,
     estimates,
@@ -53,6 +54,7 @@ TOPICS: Mapping[str, Callable[[float], list[Row]]] = {
     "errors": errors.measure,
     "groups": groups.measure,
     "labels": labels.measure,
+    "degradation": degradation.measure,
     "numbers": numbers.measure,
     "live": live.measure,
     "number-estimates": number_estimates.measure,

@@ -227,9 +227,7 @@ def _measure_market(scale: float) -> list[Row]:
         rows += [make_row(name, None, sum(one[build] for one in part), len(part), build) for build in BUILDS]
     # A season of the joined market can only explain weeks whose year before lies in it too.
     known = [one for one in found if one["end"] - WEEK - YEAR >= joined]
-    unlike = (
-        "drift: elec2 weeks after that, in their order, that differ from the same week of the year before too"
-    )
+    unlike = "drift: elec2 weeks after that, in their order, that differ from the same week of the year before too"
     return [*rows, make_row(unlike, None, sum(one["unlike"] for one in known), len(known))]
 
 

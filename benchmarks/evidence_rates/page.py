@@ -12,6 +12,7 @@ TITLES = {
     "errors": "Errors and slow calls",
     "groups": "Rows that belong together: accuracy",
     "labels": "Labels from a queue",
+    "degradation": "A metric against that of the test rows",
     "numbers": "Numbers",
     "live": "The live test",
     "number-live": "The live test of numbers",

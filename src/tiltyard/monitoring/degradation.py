@@ -70,9 +70,8 @@ def evaluate_degradation(
 
     A metric is degraded when it lost more than ``allowed`` of its baseline and a loss this large is more than chance:
     for accuracy by the exact binomial test against a baseline assumed exact, or, where its number of rows is known,
-    by Newcombe's interval of the difference; for all others by the bootstrap, of numbers with the error of the baseline
-    too. Several metrics share ``alpha`` (Holm,
-    Scandinavian Journal of Statistics 6, 1979).
+    by Newcombe's interval of the difference; for all others by the bootstrap, with the error of a baseline whose rows
+    are known. Several metrics share ``alpha`` (Holm, Scandinavian Journal of Statistics 6, 1979).
 
     Args:
         labelled: n labelled predictions; None for none.
@@ -160,8 +159,8 @@ def _compute_p_value(metric: Metric, labelled: EvaluatedRows, baseline: float, b
     drawn = drawn[~np.isnan(drawn)]
     not_worse = drawn >= baseline if metric.bigger_is_better else drawn <= baseline
     p_value = float((1 + np.sum(not_worse)) / (1 + len(drawn)))
-    if isinstance(labelled, NumberPredictions) and baseline_rows is not None:
-        # An error on few test rows is not known exactly: its own error is taken to be as large as that of so many rows.
+    if baseline_rows is not None:
+        # A figure of few test rows is not known exactly: its own error is taken to be as large as that of so many rows.
         worse = float(np.mean(drawn)) - baseline if not metric.bigger_is_better else baseline - float(np.mean(drawn))
         error = float(np.std(drawn)) * math.sqrt(1 + len(labelled) / max(1, baseline_rows))
         p_value = max(p_value, 1 - NormalDist().cdf(worse / error)) if error > 0 else p_value
