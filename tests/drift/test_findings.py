@@ -43,7 +43,7 @@ TEXT = build_reference(LETTERS)
 
 
 def test_a_verdict_says_of_which_rows_a_share_is() -> None:
-    """Values that are gone, or are no numbers, are named as such in the verdict, not by a bare share of the rows."""
+    """A verdict names values that are gone, or cannot be read as numbers, and not only a share of the rows."""
     window = POPULATION.head(300).astype(object)
     window["amount"] = None
     window.loc[:199, "skewed"] = "much"
