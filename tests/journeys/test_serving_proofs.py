@@ -189,7 +189,16 @@ def test_a_full_disk_refuses_or_predicts_unrecorded(films: Films) -> None:
         refused = responses[-1]
         assert (refused.status_code, refused.json()["code"]) == (503, "ledger.unavailable")
         assert httpx.get(f"{address}/health").json()["ledger"]["ok"] is False
+        assert httpx.get(f"{address}/v2/health/ready").status_code == 503
+        assert httpx.get(f"{address}/v2/health/live").status_code == 200
         resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (limit, limit))
+        deadline = time.monotonic() + 60
+        while httpx.get(f"{address}/v2/health/ready").status_code != 200:
+            assert time.monotonic() < deadline, (
+                "a server that is not ready gets no request, and has to find out by itself"
+            )
+            time.sleep(0.05)
+        assert httpx.get(f"{address}/health").json()["ledger"]["ok"] is True
         assert httpx.post(f"{address}/predict", json={"text": "room again"}, timeout=60).status_code == 200
         predicted = [response.json()["prediction_id"] for response in responses[:-1]]
     exported = films.root / "full.jsonl"

@@ -285,6 +285,20 @@ def test_a_full_disk_stores_nothing_of_the_call(tmp_path: Path) -> None:
         assert ledger.prediction_stats().total == 1
 
 
+def test_a_check_that_a_ledger_can_be_written_writes(tmp_path: Path) -> None:
+    """A file that can be read and not written fails the check, by the connection that records predictions."""
+    with SqlLedger.open(f"sqlite:///{tmp_path}/ledger.db") as ledger:
+        ledger.check_writable()
+        writing = ledger._rows._connection
+        assert writing is not None
+        writing.execute("PRAGMA query_only = 1")
+        assert ledger.prediction("probe") is None
+        with pytest.raises(UnavailableError):
+            ledger.check_writable()
+        writing.execute("PRAGMA query_only = 0")
+        ledger.check_writable()
+
+
 def test_a_value_that_the_database_refuses(postgres: PostgresServer) -> None:
     """A value too large for the database's own types is an error of the input, not of the ledger."""
     from sqlalchemy import text

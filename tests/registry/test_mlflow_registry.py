@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import Engine, event
 
 from tiltyard.errors import ArtifactError, NotFoundError, UnavailableError, UsageError
 from tiltyard.registry import MlflowRegistry, VersionInfo, read_package
+from tiltyard.registry.mlflow_backend.mlflow_client import mlflow_errors
 from tiltyard.registry.mlflow_backend.mlflow_registry import METRIC_TAG
 from tiltyard.registry.version_cache import LOCK
 from tiltyard.testing.registry import write_example_package
@@ -124,3 +129,43 @@ def test_lost_files_are_an_error_that_names_the_version(registry: MlflowRegistry
     with pytest.raises((ArtifactError, NotFoundError, UnavailableError)):
         registry.fetch(info, tmp_path / "cache")
     assert [path.name for path in (tmp_path / "cache").rglob("*") if path.is_file()] == [LOCK]
+
+
+def register_many(registry: MlflowRegistry, package: str) -> None:
+    for _ in range(500):
+        registry.register_model(package, "films")
+
+
+def fail_deep(cause: Exception) -> None:
+    """Fail as MLflow does, whose errors have the system's as a cause."""
+    with mlflow_errors("sqlite:////films/mlflow.db"):
+        raise RuntimeError("a failure of MLflow's own") from cause
+
+
+def test_a_store_without_room_says_so(
+    three_versions: Path, package: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """That MLflow's database finds no room is said, with what to do, and without a traceback."""
+    store = shutil.copyfile(three_versions, tmp_path / "mlflow.db")
+    registry = MlflowRegistry(tracking_uri=f"sqlite:///{store}")
+
+    def fill(connection: Any, _record: object) -> None:
+        connection.execute("PRAGMA max_page_count = 1")  # means: those that there are
+
+    event.listen(Engine, "connect", fill)
+    try:
+        with pytest.raises(UnavailableError, match=r"mlflow\.db has no room left: database or disk is full") as full:
+            register_many(registry, package)
+    finally:
+        event.remove(Engine, "connect", fill)
+    assert full.value.next_step == "Free some disk space."
+    assert registry.get_version("films", version="3").version == "3"
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_folder_without_room_says_so() -> None:
+    """That files find no room or may not be written is read from the system's number, however deep it lies."""
+    for number, said in ((errno.ENOSPC, "has no room left"), (errno.EROFS, "may not be written")):
+        with pytest.raises(UnavailableError, match=said) as caught:
+            fail_deep(OSError(number, os.strerror(number)))
+        assert caught.value.code == "registry.unavailable"

@@ -52,10 +52,13 @@ class TestLedger(MemoryLedger):
 
     def record_rows(self, rows: Sequence[PredictionRow]) -> None:
         assert self.gate.wait(PATIENCE)
-        if self.away:
-            raise UnavailableError("The disk is full.", next_step="Make room.")
+        self.check_writable()
         super().record_rows(rows)
         self.transactions.append(len(rows))
+
+    def check_writable(self) -> None:
+        if self.away:
+            raise UnavailableError("The disk is full.", next_step="Make room.")
 
     @property
     def inputs(self) -> list[str]:

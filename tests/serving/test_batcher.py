@@ -18,7 +18,7 @@ from tiltyard.errors import InputError, UnavailableError
 from tiltyard.ledger.records import Prediction
 from tiltyard.scoring import Scorer, SklearnScorer, list_problems
 from tiltyard.serving.model.served_version import ServedVersion
-from tiltyard.serving.predict.batching import batcher
+from tiltyard.serving.predict.batching import batcher, ledger_writer
 from tiltyard.serving.predict.batching.batcher import Batcher, BatchLimits
 
 
@@ -253,6 +253,43 @@ def test_an_unrecorded_prediction_is_not_returned() -> None:
         await stand.batcher.close()
 
     run(story)
+
+
+def test_a_ledger_that_is_back_is_found_without_a_request() -> None:
+    """A server that recorded nothing lately finds by itself that it can again, and records nothing by that."""
+
+    async def story() -> None:
+        stand = Stand()
+        stand.ledger.away = True
+        await settled(stand.ask("a"))
+        assert stand.batcher.figures.ledger_error
+        stand.ledger.away = False
+        while stand.batcher.figures.ledger_error:
+            await asyncio.sleep(0.01)
+        assert stand.ledger.inputs == []
+        await stand.batcher.close()
+
+    run(story)
+
+
+def test_a_failure_that_continues_is_logged_once_a_minute(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each batch that cannot be recorded for the same reason adds no line, and the end of it is one."""
+    monkeypatch.setattr(ledger_writer, "LOG_SECONDS", float("inf"))
+
+    async def story() -> None:
+        stand = Stand()
+        for _ in range(2):
+            stand.ledger.away = True
+            for number in range(20):
+                await settled(stand.ask(f"text {number}"))
+            stand.ledger.away = False
+            await stand.ask("again")
+        await stand.batcher.close()
+
+    run(story)
+    assert caplog.messages == ["Predictions cannot be recorded: The disk is full.", "Predictions are recorded again."]
 
 
 def test_input_that_cannot_be_stored_fails_its_own_request() -> None:

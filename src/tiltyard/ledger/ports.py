@@ -286,10 +286,10 @@ class Ledger(Protocol):
         """
 
     def record_rows(self, rows: Sequence[PredictionRow]) -> None:
-        """Like ``record``, of predictions that are encoded already: servers with many predictions a second use it.
+        """Like ``record``, of predictions that are encoded already (``codec.encode_predictions``): servers use it."""
 
-        The caller vouches for the rows; see ``codec.encode_predictions`` for what each field has to be.
-        """
+    def check_writable(self) -> None:
+        """Do all that ``record_rows`` does, and leave nothing; raises what keeps predictions from being recorded."""
 
     def prediction(self, id: str) -> Prediction | None:  # noqa: A002 - the field's own name
         """The prediction of that id, or None."""

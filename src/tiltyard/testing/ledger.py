@@ -95,6 +95,9 @@ class MemoryLedger(ClosedByWith):
             for row in rows:
                 self._predictions.setdefault(row[0], row)
 
+    def check_writable(self) -> None:
+        """Nothing keeps it from recording; see ``Ledger.check_writable``."""
+
     def prediction(self, id: str) -> Prediction | None:  # noqa: A002 - the field's own name
         """The prediction of that id, or None."""
         row = self._predictions.get(check_text("id", id))

@@ -131,6 +131,14 @@ class PredictionContract:
             other.id: "positive",
         }
 
+    def test_a_check_that_it_can_be_written_leaves_nothing(self, ledger: Ledger) -> None:
+        """Checking whether predictions can be recorded records none, however often."""
+        kept = make_prediction()
+        for _ in range(3):
+            ledger.check_writable()
+            ledger.record([kept])
+        assert list(ledger.predictions()) == [kept]
+
     def test_order_is_time_then_id(self, ledger: Ledger) -> None:
         """Predictions come by time, and by id in binary order within it; backwards when the newest come first."""
         ids = ["B", "a", "C", "é", "aa"]

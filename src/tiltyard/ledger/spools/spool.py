@@ -173,6 +173,10 @@ class SpooledLedger(ClosedByWith):
         """Store encoded predictions in the spool; see ``Ledger.record_rows``."""
         self._own.record_rows(rows)
 
+    def check_writable(self) -> None:
+        """Write to the spool, and leave nothing; see ``Ledger.check_writable``."""
+        self._own.check_writable()
+
     def probe(self) -> None:
         """Check that the spool can be read, which predictions need.
 

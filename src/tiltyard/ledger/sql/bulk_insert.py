@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any
 
@@ -27,13 +27,14 @@ class RowInserter:
     Args:
         database: the database; its connections are set up by its engine.
         table: the table's name.
-        columns: names of all columns that a row has, in its order.
+        columns: names of all columns that a row has, in its order; the first is the primary key.
     """
 
     def __init__(self, database: Database, table: str, columns: Sequence[str]) -> None:
         self._database = database
         self._head = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "  # noqa: S608 - our own names
         self._row = f"({', '.join('?' * len(columns))})"
+        self._delete = f"DELETE FROM {table} WHERE {columns[0]} = ?"  # noqa: S608 - our own names
         self._statements: dict[int, str] = {}
         self._connection: SqliteConnection | None = None
 
@@ -44,21 +45,21 @@ class RowInserter:
             UnavailableError: the database cannot be reached or written; nothing was written.
         """
         with self._database.turn():
-            connection = self._connection
-            if connection is None:
-                connection = self._connection = self._database.raw_sqlite()
+            connection = self._connect()
             if len(rows) <= MOST_ROWS:
                 self._step(connection, rows)
                 return
-            connection.execute("BEGIN IMMEDIATE")
-            try:
+            with _transaction(connection):
                 for start in range(0, len(rows), MOST_ROWS):
                     self._step(connection, rows[start : start + MOST_ROWS])
-                connection.execute("COMMIT")
-            except BaseException:
-                with contextlib.suppress(*SQLITE_ERRORS):
-                    connection.execute("ROLLBACK")
-                raise
+
+    def insert_and_delete(self, row: Sequence[Any]) -> None:
+        """Insert a row and delete it in one transaction, which writes and syncs as any other; raises as ``insert``."""
+        with self._database.turn():
+            connection = self._connect()
+            with _transaction(connection):
+                self._step(connection, [row])
+                connection.execute(self._delete, (row[0],))
 
     def close(self) -> None:
         """Close the connection; closing twice is a no-op."""
@@ -67,6 +68,11 @@ class RowInserter:
                 self._connection.close()
                 self._connection = None
 
+    def _connect(self) -> SqliteConnection:
+        if self._connection is None:
+            self._connection = self._database.raw_sqlite()
+        return self._connection
+
     def _step(self, connection: SqliteConnection, rows: Sequence[Sequence[Any]]) -> None:
         count = len(rows)
         statement = self._statements.get(count)
@@ -74,6 +80,18 @@ class RowInserter:
             marks = ", ".join([self._row] * count)
             statement = self._statements[count] = f"{self._head}{marks} ON CONFLICT DO NOTHING"
         connection.execute(statement, tuple(chain.from_iterable(rows)))
+
+
+@contextlib.contextmanager
+def _transaction(connection: SqliteConnection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        with contextlib.suppress(*SQLITE_ERRORS):
+            connection.execute("ROLLBACK")
+        raise
 
 
 def skipping_insert(database: Database, table: Table, columns: Sequence[ColumnElement[Any]]) -> str:

@@ -16,41 +16,43 @@ from tiltyard.redact import without_passwords
 
 
 @dataclass(frozen=True)
-class _Trouble:
+class Trouble:
+    """What is wrong with a ledger: a code, a verb and its object, and what to do."""
+
     code: str
     what: str
     next_step: str
 
 
-_BUSY = _Trouble(
+_BUSY = Trouble(
     "ledger.busy",
     "is in use by another process for too long",
     "Try again; if it lasts, find the process that holds a transaction open.",
 )
-_FULL = _Trouble("ledger.full", "has no room left", "Free some disk space.")
-_DAMAGED = _Trouble(
+_FULL = Trouble("ledger.full", "has no room left", "Free some disk space.")
+_DAMAGED = Trouble(
     "ledger.damaged",
     "is damaged",
     "Move the file away and restore it from a copy; what can be read is saved by: sqlite3 FILE .recover",
 )
-_DAMAGED_SERVER = _Trouble("ledger.damaged", "is damaged", "Restore the database from a copy.")
-_READ_ONLY = _Trouble(
+_DAMAGED_SERVER = Trouble("ledger.damaged", "is damaged", "Restore the database from a copy.")
+_READ_ONLY = Trouble(
     "ledger.read-only",
     "may not be written",
     "Give this user the right to write there, or choose another place with TILTYARD_LEDGER.",
 )
-_LACKING = _Trouble(
+_LACKING = Trouble(
     "ledger.damaged",
     "lacks a table, a column or itself",
     "Check that TILTYARD_LEDGER names the right database, or restore it from a copy.",
 )
-_MIXED = _Trouble(
+_MIXED = Trouble(
     "ledger.away",
     "mixes up statements of several connections",
     "Something between here and PostgreSQL shares connections. PgBouncer in transaction mode is supported; prepared "
     "statements that another program makes need its setting max_prepared_statements.",
 )
-_AWAY = _Trouble(
+_AWAY = Trouble(
     "ledger.away", "cannot be reached or used", "Check that the database runs and that TILTYARD_LEDGER names it."
 )
 
@@ -112,17 +114,18 @@ def describe_database_error(error: Exception, redacted_url: str) -> TiltyardErro
         return InputError(
             f"The ledger refused a value: {first_line}.", next_step="Correct the value; nothing was stored."
         )
-    trouble = _find_trouble(original)
+    trouble = find_trouble(original) or _AWAY
     return UnavailableError(
         f"The ledger {redacted_url} {trouble.what}: {first_line}.", next_step=trouble.next_step, code=trouble.code
     )
 
 
-def _find_trouble(original: BaseException) -> _Trouble:
+def find_trouble(original: BaseException) -> Trouble | None:
+    """What a driver's own error means; None where it has no code that says more than that it failed."""
     state = getattr(original, "sqlstate", None)
     if state:
-        return _POSTGRES.get(state) or _POSTGRES.get(state[:2]) or _AWAY
-    return _SQLITE.get(_sqlite_code(original), _AWAY)
+        return _POSTGRES.get(state) or _POSTGRES.get(state[:2])
+    return _SQLITE.get(_sqlite_code(original))
 
 
 def _refuses_value(original: BaseException) -> bool:

@@ -7,7 +7,7 @@ from datetime import datetime
 from operator import itemgetter
 from typing import Any, Unpack
 
-from sqlalchemy import ColumnElement, Row, Select, and_, case, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, case, delete, func, insert, or_, select, update
 
 from tiltyard.closing import ClosedByWith
 from tiltyard.errors import UnavailableError
@@ -56,6 +56,8 @@ _PREDICTION = tuple(predictions.columns)
 _LABEL = (labels.c.prediction_id, labels.c.at_us, labels.c.label, labels.c.source)
 _NAMED = tuple(predictions.c[name] for name in NAMED_COLUMNS)
 _IDS_AT_ONCE = 500
+# In the transaction that makes it, it goes again.
+_PROBE = PredictionRow("probe", 0, "", "", "", "", 0.0, 0.0, None, "{}", "{}")
 
 
 class SqlLedger(ClosedByWith):
@@ -129,6 +131,15 @@ class SqlLedger(ClosedByWith):
         ordered = sorted(rows, key=itemgetter(0))
         with self._database.write() as connection:
             connection.exec_driver_sql(self._insert_predictions, ordered)
+
+    def check_writable(self) -> None:
+        """Write and sync a row that nobody sees; see ``Ledger.check_writable``."""
+        if self._database.is_sqlite:
+            self._rows.insert_and_delete(_PROBE)
+            return
+        with self._database.write() as connection:
+            connection.exec_driver_sql(self._insert_predictions, [_PROBE])
+            connection.execute(delete(predictions).where(predictions.c.id == _PROBE.id))
 
     def prediction(self, id: str) -> Prediction | None:  # noqa: A002 - the field's own name
         """The prediction of that id, or None."""

@@ -12,6 +12,7 @@ from tiltyard.errors import NotFoundError, TiltyardError, UnavailableError
 from tiltyard.files import make_folder
 from tiltyard.redact import without_password, without_passwords
 from tiltyard.registry.mlflow_backend.artifact_store_errors import store_error
+from tiltyard.registry.mlflow_backend.local_trouble import find_local_trouble
 from tiltyard.registry.mlflow_backend.mlflow_auth import auth_error
 from tiltyard.registry.mlflow_backend.relocation import relocate_artifacts
 from tiltyard.registry.mlflow_env import configure_mlflow
@@ -89,6 +90,12 @@ def _translate_error(error: Exception, where: str) -> Exception:
     known = auth_error(error, where) or store_error(error)
     if known is not None:
         return known
+    trouble = find_local_trouble(error)
+    if trouble is not None:
+        what, said, next_step = trouble
+        return UnavailableError(
+            f"MLflow at {without_password(where)} {what}: {said}.", next_step=next_step, code="registry.unavailable"
+        )
     if isinstance(error, MlflowException):
         code = error.error_code
         text = _first_line(error)

@@ -62,6 +62,12 @@ class ServerComponents:
     calls: ModelCalls
     started: float = field(default_factory=monotonic)
 
+    @property
+    def can_predict(self) -> bool:
+        """Whether there is a version to predict with, and nothing known that keeps predictions from being sent."""
+        records = self.options.ledger == "available" or not self.batcher.figures.ledger_error
+        return self.models.current is not None and records
+
     @classmethod
     def build(
         cls, models: ModelManager, ledger: Ledger, options: ServingSection, identity: WorkerIdentity = SINGLE_PROCESS

@@ -117,8 +117,8 @@ def _add_server_routes(router: APIRouter, components: ServerComponents) -> None:
         "/health/ready", response_model=ServerState, responses=not_ready, summary="Whether a version can predict"
     )
     async def ready() -> Response:
-        """Whether there is a version to predict with."""
-        return _state_response(components, components.models.current is not None)
+        """Whether there is a version to predict with, and its predictions can be recorded."""
+        return _state_response(components, components.can_predict)
 
     @router.get("", summary="Name and version of the server")
     async def server() -> ServerMetadata:
@@ -193,7 +193,7 @@ def _metadata(current: ServedVersion) -> ModelMetadata:
 def _ready_response(components: ServerComponents, name: str, version: str | None = None) -> Response:
     if name != components.models.served.model_name or components.models.current is not None:
         requested_version(components, name, version)
-    return _state_response(components, components.models.current is not None)
+    return _state_response(components, components.can_predict)
 
 
 async def _infer(components: ServerComponents, request: Request, name: str, version: str | None = None) -> Response:

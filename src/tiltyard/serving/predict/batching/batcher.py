@@ -217,8 +217,8 @@ class Batcher:
         self._executor.shutdown()
 
     def _retry_later(self) -> None:
-        """Try again to record predictions that were sent unrecorded, also when no request comes any more."""
-        if self._closed or not self._writer.pending:
+        """Try again to record predictions, also when no request comes any more."""
+        if self._closed or not self._writer.must_retry:
             self._retrying = None
             return
         loop = asyncio.get_running_loop()
@@ -269,7 +269,7 @@ class Batcher:
                 part.future.set_exception(outcome)
             else:
                 part.future.set_result(outcome)
-        if self._writer.pending and self._retrying is None:
+        if self._writer.must_retry and self._retrying is None:
             self._retrying = asyncio.get_running_loop().call_later(RETRY_SECONDS, self._retry_later)
         if self._gathers_first:
             # The responses are written first; then come their clients' next requests.

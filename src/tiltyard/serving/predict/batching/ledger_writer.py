@@ -15,6 +15,8 @@ from tiltyard.ledger.ports import Ledger
 
 # After a failure the ledger is not tried for so long: no response should wait for it in vain again and again.
 RETRY_SECONDS = 1.0
+# A failure that continues is logged so often, however many batches it fails: a log must not fill what is left of a disk.
+LOG_SECONDS = 60.0
 # Most predictions kept in memory while the ledger is away; beyond, the oldest are lost, and the log says so.
 MOST_PENDING = 200_000
 AT_ONCE = 1000
@@ -48,12 +50,20 @@ class LedgerWriter:
         self._available = available
         self._pending: deque[PredictionRow] = deque()
         self._failed_at = float("-inf")
+        self._logged = ""
+        self._logged_at = float("-inf")
+        self._announced = False
         self.error = ""
 
     @property
     def pending(self) -> int:
         """Rows that were sent and wait for the ledger to come back."""
         return len(self._pending)
+
+    @property
+    def must_retry(self) -> bool:
+        """Whether the latest batch was not recorded, or rows wait: then ``retry`` finds out when that is over."""
+        return bool(self._pending or self.error)
 
     def record(self, parts: Sequence[RecordableBatch], outcomes: list[Outcome]) -> list[Outcome]:
         """Record all predictions at once; where one of them cannot be stored at all, each request by itself.
@@ -80,7 +90,7 @@ class LedgerWriter:
                 self._keep_unrecorded(parts, rows)
                 return outcomes
             return [outcome if isinstance(outcome, BaseException) else refusal for outcome in outcomes]
-        self.error = ""
+        self._note_success()
         if self._on_recorded is not None:
             self._on_recorded(rows)
         if self._pending:
@@ -88,7 +98,17 @@ class LedgerWriter:
         return outcomes
 
     def retry(self) -> None:
-        """Record what is pending, as far as that can be done now."""
+        """Record what is pending, as far as that can be done now; where nothing is, see whether the ledger is back.
+
+        A server that is not ready gets no requests, and would not learn from them that it could be.
+        """
+        if self.error and not self._pending:
+            try:
+                self._ledger.check_writable()
+            except Exception as error:  # noqa: BLE001 - any failure to store a row
+                self._note_failure(error)
+            else:
+                self._note_success()
         while self._pending:
             rows = list(islice(self._pending, AT_ONCE))
             try:
@@ -99,7 +119,7 @@ class LedgerWriter:
                 self._note_failure(error)
                 return
             else:
-                self.error = ""
+                self._note_success()
                 if self._on_recorded is not None:
                     self._on_recorded(rows)
             for _ in rows:
@@ -115,14 +135,22 @@ class LedgerWriter:
             for _ in range(lost):
                 self._pending.popleft()
 
+    def _note_success(self) -> None:
+        self.error = ""
+        if self._announced:
+            self._announced = False
+            log.warning("Predictions are recorded again.")
+
     def _note_failure(self, error: Exception) -> UnavailableError:
-        log.error(
-            "A batch could not be recorded: %s",
-            error,
-            exc_info=None if isinstance(error, TiltyardError) else error,
-        )
         self._failed_at = monotonic()
         self.error = str(error) or type(error).__name__
+        if self.error != self._logged or self._failed_at - self._logged_at >= LOG_SECONDS:
+            self._logged, self._logged_at, self._announced = self.error, self._failed_at, True
+            log.error(
+                "Predictions cannot be recorded: %s",
+                self.error,
+                exc_info=None if isinstance(error, TiltyardError) else error,
+            )
         step = error.next_step if isinstance(error, TiltyardError) else ""
         return UnavailableError(
             "The prediction could not be recorded, so it was not sent.",
