@@ -165,7 +165,15 @@ def test_other_sites_cannot_use_an_open_server(file: KeyFile) -> None:
     guard = guard_for(ServingSection(), file.path, host="127.0.0.1")
     for host in ("localhost", "localhost:8000", "127.0.0.1:8000", "[::1]:8000", "app.localhost:1"):
         assert guard.check(request("/predict", host=host))
-    for host in ("rebound.example", "rebound.example:8000", "192.168.1.5", "localhost.example"):
+    others = (
+        "rebound.example",
+        "rebound.example:8000",
+        "192.168.1.5",
+        "localhost.example",
+        "[::1].example",
+        "localhost:a",
+    )
+    for host in others:
         assert refusal(guard, request("/predict", host=host)) == (421, "host.other")
     assert guard.check(request("/admin/reload", sec_fetch_site="same-origin", origin="http://127.0.0.1:8000"))
     assert guard.check(request("/admin/reload", origin="http://127.0.0.1:8000"))
@@ -249,6 +257,27 @@ def test_a_running_server_notes_its_first_key(file: KeyFile, tmp_path: Path, rea
     file.empty()
     mark.unlink()
     assert opens_to_all(guard)
+
+
+def test_a_server_that_knew_keys_stays_closed_when_its_state_folder_is_cleared(
+    file: KeyFile, tmp_path: Path, read_each_time: None
+) -> None:
+    """What runs keeps its keys, or the loss of them, and writes the mark anew, so that a restarted worker knows too."""
+    mark = tmp_path / "api-keys-were-made"
+    made = make(file, ["predict"])
+    guard = guard_for(ServingSection(), file.path, host="127.0.0.1", mark=mark)
+    file.path.unlink()
+    mark.unlink()
+    assert guard.check(request("/predict", made.token))
+    assert mark.exists()
+    restarted = guard_for(ServingSection(), file.path, host="127.0.0.1", mark=mark)
+    assert refusal(restarted, request("/predict")) == (503, "api-key.lost")
+    mark.unlink()
+    assert refusal(restarted, request("/predict")) == (503, "api-key.lost")
+    assert mark.exists()
+    file.empty()
+    mark.unlink()
+    assert opens_to_all(restarted)
 
 
 def test_a_mark_that_cannot_be_looked_up_counts(tmp_path: Path) -> None:

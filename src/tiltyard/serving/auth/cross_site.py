@@ -7,12 +7,14 @@ Pages of other sites can send requests to loopback (cross-site request forgery),
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from urllib.parse import urlsplit
 
 from tiltyard.serving.problem_details import RequestError
 
+_HOST_AND_PORT = re.compile(r"(?P<host>\[[^\[\]]*\]|[^:\[\]]*)(:[0-9]*)?")
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -74,9 +76,8 @@ def is_loopback(host: str) -> bool:
 @lru_cache(maxsize=256)
 def _is_loopback_header(host: str) -> bool:
     """Whether a Host header, with or without a port, can only mean this machine."""
-    if host.startswith("["):
-        return is_loopback(host.partition("]")[0] + "]")
-    return is_loopback(host.rpartition(":")[0] or host)
+    found = _HOST_AND_PORT.fullmatch(host)
+    return found is not None and is_loopback(found["host"])
 
 
 def _host_of(url: str) -> str:

@@ -23,7 +23,8 @@ class KeyReloader:
 
     A file that cannot be read, or is gone, leaves the keys as they were: damage neither locks all callers out nor opens
     the server to everybody. A process that starts without the file, or with a damaged one, knows by the mark that there
-    were keys: a worker that is restarted listens, refuses callers, and takes the file once it is whole.
+    were keys: a worker that is restarted listens, refuses callers, and takes the file once it is whole. One that knew
+    of keys writes the mark again where it is gone together with the file, as when somebody cleared the state folder.
 
     Args:
         path: the file; None for no keys at all.
@@ -43,6 +44,7 @@ class KeyReloader:
         self._damage = ""
         self._keys = KeySet(self._read_first(self._file) if self._file else (), own_key)
         self._lost = False
+        self._knew_keys = False
         self._read_mark()
         self._checked_at = monotonic()
 
@@ -96,12 +98,17 @@ class KeyReloader:
             return ()
 
     def _keep(self, problem: str) -> None:
+        if problem != self._damage:
+            log.error("%s%s", problem, " The keys that were read before stay valid." if self._keys else "")
         self._damage = problem
-        log.error("%s%s", problem, " The keys that were read before stay valid." if self._keys else "")
+        self._read_mark(file_is_gone=True)
 
-    def _read_mark(self) -> None:
-        self._lost = not self._keys and self._mark.is_set
-        if self._keys and self._file is not None:
+    def _read_mark(self, *, file_is_gone: bool = False) -> None:
+        # Who goes back to no keys leaves a file without keys.
+        gone = self._knew_keys and (file_is_gone or self._state is None)
+        self._lost = not self._keys and (self._mark.is_set or gone)
+        self._knew_keys = bool(self._keys) or self._lost
+        if self._knew_keys and self._file is not None:
             try:
                 self._mark.set(self._file.path)
             except TiltyardError as error:

@@ -120,7 +120,9 @@ class KeyFile:
             return revoked
 
     def empty(self) -> None:
-        """Take all keys out of the file, once none of them is valid.
+        """Take all keys out of the file, once none of them is valid; where it was lost, an empty one takes its place.
+
+        A server that runs tells by the empty file that the keys were given up and not lost.
 
         Raises:
             UsageError: a key is valid; or the file cannot be read or written.
@@ -134,7 +136,7 @@ class KeyFile:
                     next_step=f"Revoke them first: tiltyard keys api revoke {valid[0]}",
                     code="api-key.valid",
                 )
-            if keys:
+            if keys or self.state() is None:
                 self._write(())
 
     @contextlib.contextmanager

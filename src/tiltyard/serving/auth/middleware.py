@@ -84,6 +84,9 @@ class _AuthMiddleware:
         if scope["method"] == "HEAD":
             # uvicorn sends no body after the head.
             scope = {**scope, "method": "GET"}
+        if scope["path"] == "*":
+            # OPTIONS of the whole server, the one request with this target (RFC 9110, section 9.3.7).
+            scope = {**scope, "path": "/"}
         return scope
 
 

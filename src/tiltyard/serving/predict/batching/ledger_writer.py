@@ -15,7 +15,7 @@ from tiltyard.ledger.ports import Ledger
 
 # After a failure the ledger is not tried for so long: no response should wait for it in vain again and again.
 RETRY_SECONDS = 1.0
-# A failure that continues is logged so often, however many batches it fails: a log must not fill what is left of a disk.
+# A failure that continues is logged so often, however many batches it fails: logs must not fill what a disk has left.
 LOG_SECONDS = 60.0
 # Most predictions kept in memory while the ledger is away; beyond, the oldest are lost, and the log says so.
 MOST_PENDING = 200_000
