@@ -369,13 +369,16 @@ def _run_program(arguments: list[str]) -> None:
 
 def _preload() -> list[int]:
     """Import what commands and tests need; returns the processes that compile kernels meanwhile."""
-    from tests import warm_up
+    from tests import mlflow_tables, warm_up
     from tiltyard.cli.main import COMMANDS
 
     gc.disable()
     compiling = warm_up.start_compiling()
     commands = {place.split(":")[0] for place, _ in COMMANDS.values() if "prefect" not in place}
-    _import_all((*PRELOAD, *sorted(commands)))
+    _import_all(PRELOAD)
+    tables = mlflow_tables.start_making()
+    _import_all(sorted(commands))
+    mlflow_tables.copy_from_now_on(*tables)
     if not compiling:
         _warm_up()
     _prepare_to_fork()

@@ -73,10 +73,10 @@ def test_an_error_ends_a_forked_command_with_a_traceback(tmp_path: Path) -> None
 
 
 LATE = """
-import atexit, sys, threading, time
+import atexit, sys, threading
 atexit.register(print, "at the exit")
-threading.Thread(target=lambda: (time.sleep(0.05), print("in a thread"))).start()
 sys.stdout.write("not flushed ")
+threading.Thread(target=lambda: (threading.main_thread().join(), print("in a thread"))).start()
 sys.exit({ending})
 """
 
