@@ -91,4 +91,5 @@ def test_a_target_in_absolute_form_is_for_its_own_host(
             own = client.request(method, path, **sent, extensions={"target": b"http://localhost" + path.encode()})
             other = client.request(method, path, **sent, extensions={"target": b"http://other" + path.encode()})
             assert own.status_code == 200
+            assert client.request("OPTIONS", "/", extensions={"target": b"*"}).status_code == 204
             assert (other.status_code, other.json()["code"]) == (421, "host.other")
