@@ -14,7 +14,7 @@ from tests.films import Films
 from tests.project_env import ProjectEnv
 from tiltyard.errors import UsageError
 from tiltyard.ledger import SqlLedger
-from tiltyard.ledger.registration_events import read_rare_classes
+from tiltyard.ledger.model_events import read_rare_classes
 from tiltyard.pipeline import TrainingOutcome, Workspace
 from tiltyard.promotion.manual_change import point_alias, remove_alias
 from tiltyard.promotion.rollback import promote_version, roll_back

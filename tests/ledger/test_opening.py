@@ -20,7 +20,7 @@ from tests.postgres import PostgresServer
 from tiltyard.errors import InputError, UnavailableError, UsageError
 from tiltyard.ledger import Label, LabelRequest, SqlLedger
 from tiltyard.ledger.codec import encode_predictions
-from tiltyard.ledger.sql.migration import MIGRATIONS
+from tiltyard.ledger.sql.migrations import MIGRATIONS
 from tiltyard.ledger.sql.schema import REVISION, VERSION_TABLE, metadata
 from tiltyard.sqlite import open_sqlite
 from tiltyard.testing import NOON, make_event, make_prediction

@@ -19,7 +19,7 @@ from tiltyard.cli.main import cli
 from tiltyard.errors import UsageError
 from tiltyard.ledger import RANDOM, LabelRequest, Prediction, SqlLedger
 from tiltyard.ledger.arrivals import redact_input
-from tiltyard.ledger.registration_events import DECISION
+from tiltyard.ledger.model_events import DECISION
 from tiltyard.monitoring.labels.labeling_queue import (
     ABSTAINED,
     DRIFTED,

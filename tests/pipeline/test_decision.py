@@ -17,7 +17,7 @@ from tests.project_env import ProjectEnv
 from tiltyard.errors import DataError, InputError, ProjectError, UsageError
 from tiltyard.evaluation import LabelledPredictions, get_metric
 from tiltyard.ledger import SqlLedger
-from tiltyard.ledger.registration_events import read_decision_rule
+from tiltyard.ledger.model_events import read_decision_rule
 from tiltyard.models.selection.decision import choose_threshold
 from tiltyard.pipeline import TrainingOutcome, Workspace
 from tiltyard.project import parse_project

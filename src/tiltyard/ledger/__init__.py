@@ -8,6 +8,7 @@ from tiltyard.lazy_names import import_when_used
 
 if TYPE_CHECKING:
     from tiltyard.ledger.arrivals import is_redacted
+    from tiltyard.ledger.batch_runs import BATCH, BatchFragment, BatchRun, BatchRuns
     from tiltyard.ledger.export import ExportFormat, export_predictions, to_log_line
     from tiltyard.ledger.lease_guard import LeaseGuard, hold_lease
     from tiltyard.ledger.leases import Lease, LeaseLostError, Leases
@@ -48,10 +49,14 @@ if TYPE_CHECKING:
     from tiltyard.ledger.sql.store import SqlLedger
 
 __all__ = [
+    "BATCH",
     "ORGANIC",
     "RANDOM",
     "SHADOW",
     "Assignment",
+    "BatchFragment",
+    "BatchRun",
+    "BatchRuns",
     "DeliveryState",
     "Event",
     "ExportFormat",
@@ -98,6 +103,7 @@ if not TYPE_CHECKING:  # else every misspelt name would be Any to a type checker
         __name__,
         {
             "arrivals": ("is_redacted",),
+            "batch_runs": ("BATCH", "BatchFragment", "BatchRun", "BatchRuns"),
             "export": ("ExportFormat", "export_predictions", "to_log_line"),
             "lease_guard": ("LeaseGuard", "hold_lease"),
             "leases": ("Lease", "LeaseLostError", "Leases"),

@@ -14,9 +14,9 @@ from tiltyard.data.conform.labels import MERGED, LabelCodec, is_label_gap, write
 from tiltyard.data.number_labels import read_number, write_number
 from tiltyard.errors import UnavailableError
 from tiltyard.formatting import format_count, quote_excerpt
+from tiltyard.ledger.model_events import RareClasses, read_rare_classes
 from tiltyard.ledger.ports import Ledger
 from tiltyard.ledger.records import Label, NamedPrediction, Prediction
-from tiltyard.ledger.registration_events import RareClasses, read_rare_classes
 
 AHEAD = timedelta(minutes=1)
 """Clocks differ by this much; a label from further ahead would stand against every correction until then."""

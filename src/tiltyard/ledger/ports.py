@@ -8,6 +8,7 @@ from types import MappingProxyType, TracebackType
 from typing import Protocol, Self, TypedDict, Unpack
 
 from tiltyard.ledger.arrivals import Arrivals
+from tiltyard.ledger.batch_runs import BatchRuns
 from tiltyard.ledger.codec import PredictionRow
 from tiltyard.ledger.leases import Lease, Leases
 from tiltyard.ledger.outbox_records import Notice, Outbox
@@ -273,6 +274,10 @@ class Ledger(Protocol):
         """How champion and challenger did on labelled rows."""
 
     @property
+    def batch_runs(self) -> BatchRuns:
+        """Tables that were scored as a whole."""
+
+    @property
     def label_requests(self) -> LabelRequests:
         """Which predictions were put into labelling queues, and why."""
 
@@ -383,10 +388,7 @@ class Ledger(Protocol):
         """
 
     def verify_events(self) -> list[str]:
-        """What is wrong with the chain, a sentence for each broken link, in order; empty when it is whole.
-
-        Finds events that were changed, removed (the last one included) or inserted.
-        """
+        """A sentence for each broken link: events that were changed, removed (the last one too) or inserted."""
 
     def close(self) -> None:
         """Release files and connections; closing twice is a no-op."""

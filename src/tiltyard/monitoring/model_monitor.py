@@ -29,7 +29,7 @@ from tiltyard.errors import InputError, NotFoundError, ProjectError
 from tiltyard.jsonable import to_json_object, to_jsonable
 from tiltyard.ledger import Ledger, Prediction, new_id
 from tiltyard.ledger.label_intake import ReportedLabel, check_labels, normalise_key
-from tiltyard.ledger.registration_events import read_rare_classes
+from tiltyard.ledger.model_events import read_rare_classes
 from tiltyard.monitoring.collection.logged_values import (
     is_number_given,
     read_features,

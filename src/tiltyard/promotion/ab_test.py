@@ -23,9 +23,9 @@ from tiltyard.evaluation.sequential_test import (
 )
 from tiltyard.jsonable import to_json_object
 from tiltyard.ledger import Event, ShadowOutcome, SplitOutcome
+from tiltyard.ledger.model_events import read_rare_classes
 from tiltyard.ledger.ports import Ledger
 from tiltyard.ledger.records import CALLER
-from tiltyard.ledger.registration_events import read_rare_classes
 from tiltyard.monitoring.prediction_window import find_group_key
 from tiltyard.project import Project
 from tiltyard.project.serving import ChallengerOptions

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from tiltyard.lazy_names import import_when_used
 
 if TYPE_CHECKING:
-    from tiltyard.scoring.batch_isolation import score_groups
-    from tiltyard.scoring.checked_scores import score_inputs
+    from tiltyard.scoring.batches.checked_scores import score_inputs
+    from tiltyard.scoring.batches.frame_scores import FrameScorer, FrameScores, RefusedRow
+    from tiltyard.scoring.batches.isolation import score_groups
     from tiltyard.scoring.explanations import Contribution, Explanation, explain
     from tiltyard.scoring.factory import choose_scorer, compile_scorer, make_scorer
     from tiltyard.scoring.input_errors import InputProblem, list_problems, refuse_inputs, shift_positions
@@ -30,9 +31,12 @@ __all__ = [
     "ABSTAINED",
     "Contribution",
     "Explanation",
+    "FrameScorer",
+    "FrameScores",
     "InputProblem",
     "InputWarning",
     "NotCompilableError",
+    "RefusedRow",
     "ScoredRow",
     "Scorer",
     "Scores",
@@ -61,8 +65,9 @@ if not TYPE_CHECKING:  # else every misspelt name would be Any to a type checker
     __getattr__, __dir__ = import_when_used(
         __name__,
         {
-            "batch_isolation": ("score_groups",),
-            "checked_scores": ("score_inputs",),
+            "batches.checked_scores": ("score_inputs",),
+            "batches.frame_scores": ("FrameScorer", "FrameScores", "RefusedRow"),
+            "batches.isolation": ("score_groups",),
             "explanations": ("Contribution", "Explanation", "explain"),
             "factory": ("choose_scorer", "compile_scorer", "make_scorer"),
             "input_errors": ("InputProblem", "list_problems", "refuse_inputs", "shift_positions"),

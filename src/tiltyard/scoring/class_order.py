@@ -32,9 +32,9 @@ class OrderedScorer:
     """
 
     def __init__(self, scorer: Scorer, classes: Sequence[str]) -> None:
-        self._scorer = scorer
+        self.scorer = scorer
         self._classes = tuple(classes)
-        self._columns = np.array([scorer.classes.index(name) for name in classes], dtype=np.intp)
+        self.columns = np.array([scorer.classes.index(name) for name in classes], dtype=np.intp)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -44,17 +44,17 @@ class OrderedScorer:
     @property
     def kind(self) -> str:
         """Name of the implementation."""
-        return self._scorer.kind
+        return self.scorer.kind
 
     @property
     def reason(self) -> str:
         """Why no compiled scorer is used; empty where one is."""
-        return str(getattr(self._scorer, "reason", ""))
+        return str(getattr(self.scorer, "reason", ""))
 
     def score(self, inputs: Sequence[Mapping[str, Any]]) -> Scores:
         """Score n inputs; see ``Scorer.score``."""
-        scores = self._scorer.score(inputs)
-        return replace(scores, probabilities=np.ascontiguousarray(scores.probabilities[:, self._columns]))
+        scores = self.scorer.score(inputs)
+        return replace(scores, probabilities=np.ascontiguousarray(scores.probabilities[:, self.columns]))
 
 
 class ExplainingOrderedScorer(OrderedScorer):
@@ -92,31 +92,31 @@ class DecidingScorer:
     """
 
     def __init__(self, scorer: Scorer, rule: DecisionRule) -> None:
-        self._scorer = scorer
-        self._rule = rule
+        self.scorer = scorer
+        self.rule = rule
         self._abstention = InputWarning("prediction", ABSTAINED, None, _describe_abstention(rule))
 
     @property
     def classes(self) -> tuple[str, ...]:
         """The k labels, in the order of the probability columns."""
-        return self._scorer.classes
+        return self.scorer.classes
 
     @property
     def kind(self) -> str:
         """Name of the implementation."""
-        return self._scorer.kind
+        return self.scorer.kind
 
     @property
     def reason(self) -> str:
         """Why no compiled scorer is used; empty where one is."""
-        return str(getattr(self._scorer, "reason", ""))
+        return str(getattr(self.scorer, "reason", ""))
 
     def score(self, inputs: Sequence[Mapping[str, Any]]) -> Scores:
         """Score n inputs; see ``Scorer.score``."""
-        scores = self._scorer.score(inputs)
+        scores = self.scorer.score(inputs)
         names = self.classes
-        decided = replace(scores, labels=[names[place] for place in self._rule.decide(scores.probabilities).tolist()])
-        abstains = self._rule.abstains(scores.probabilities)
+        decided = replace(scores, labels=[names[place] for place in self.rule.decide(scores.probabilities).tolist()])
+        abstains = self.rule.abstains(scores.probabilities)
         if not abstains.any():
             return decided
         found = [[self._abstention] if abstained else [] for abstained in abstains.tolist()]

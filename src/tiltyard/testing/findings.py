@@ -7,7 +7,8 @@ from datetime import datetime
 from threading import RLock
 from typing import Any, Unpack
 
-from tiltyard.ledger import FindingFilter, FindingRecord, HourCount, HourProfile, Prediction
+from tiltyard.ledger import BatchFragment, BatchRun, FindingFilter, FindingRecord, HourCount, HourProfile, Prediction
+from tiltyard.ledger.sql.batch_runs import decode_fragment, decode_run, encode_fragment, encode_run
 from tiltyard.ledger.sql.filters import check_finding_filters
 from tiltyard.ledger.sql.findings import decode_finding, encode_finding
 from tiltyard.ledger.sql.profiles import HOUR_US, decode_profile, encode_profile
@@ -92,6 +93,43 @@ class MemoryProfiles:
         hours = {at - at % HOUR_US for at in moments}
         with self._lock:
             self._rows = {key: row for key, row in self._rows.items() if key[3] not in hours}
+
+
+class MemoryBatchRuns:
+    """``BatchRuns`` for tests."""
+
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._runs: dict[str, dict[str, Any]] = {}
+        self._fragments: dict[tuple[str, int], dict[str, Any]] = {}
+
+    def save(self, run: BatchRun) -> None:
+        """Store a run; see ``BatchRuns.save``."""
+        with self._lock:
+            self._runs[run.id] = encode_run(run)
+
+    def add(self, fragment: BatchFragment) -> None:
+        """Store a fragment; see ``BatchRuns.add``."""
+        with self._lock:
+            self._fragments[fragment.run_id, fragment.number] = encode_fragment(fragment)
+
+    def select(self, *, model_name: str | None = None, limit: int | None = None) -> list[BatchRun]:
+        """The runs of a model; see ``BatchRuns.select``."""
+        with self._lock:
+            runs = [decode_run(row) for row in self._runs.values()]
+        chosen = [run for run in runs if model_name in (None, run.project)]
+        return sorted(chosen, key=lambda run: (run.started, run.id), reverse=True)[:limit]
+
+    def find(self, run_id: str) -> BatchRun | None:
+        """The run of that id, or None."""
+        row = self._runs.get(check_text("id", run_id))
+        return None if row is None else decode_run(row)
+
+    def fragments(self, run_id: str) -> Iterator[BatchFragment]:
+        """The fragments of a run, by number."""
+        with self._lock:
+            rows = [row for key, row in sorted(self._fragments.items()) if key[0] == run_id]
+        return map(decode_fragment, rows)
 
 
 def _order(found: FindingRecord) -> tuple[datetime, str]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tiltyard.errors import InputError, UsageError
-from tiltyard.ledger import HourProfile, Ledger
+from tiltyard.ledger import BatchFragment, BatchRun, HourProfile, Ledger
 from tiltyard.testing.records import NOON, make_finding, make_prediction
 
 _HOUR = timedelta(hours=1)
@@ -142,3 +142,29 @@ class ProfileContract:
         ledger.retention.erase([rows[0].id])
         ledger.retention.redact([rows[1].id], "requested")
         assert ledger.profiles.load(**_FILMS, since=NOON, until=NOON + 3 * _HOUR) == [kept[2]]
+
+
+class BatchRunContract:
+    """Runs over whole tables, and the profiles of their fragments."""
+
+    def test_a_later_state_of_a_run_replaces_the_earlier_one(self, ledger: Ledger) -> None:
+        """A run comes back as it was saved last, the latest begin first, of the model that is named."""
+        run = BatchRun("a" * 32, "films", "3", "in.parquet", "out.parquet", NOON)
+        later = replace(run, id="b" * 32, started=NOON + _HOUR)
+        other = replace(run, id="c" * 32, project="rents")
+        for one in (run, later, other):
+            ledger.batch_runs.save(one)
+        done = replace(run, finished=NOON + _HOUR, rows=10, refused=1, recorded=9, evidence={"drift": "clear"})
+        ledger.batch_runs.save(done)
+        assert ledger.batch_runs.select(model_name="films") == [later, done]
+        assert ledger.batch_runs.select(model_name="films", limit=1) == [later]
+        assert ledger.batch_runs.find(run.id) == done
+        assert ledger.batch_runs.find("d" * 32) is None
+
+    def test_a_fragment_counts_once(self, ledger: Ledger) -> None:
+        """Fragments come by number, byte for byte; one that is added again takes the place of what was there."""
+        kept = [BatchFragment("a" * 32, number, 5, 1, "layout", bytes([number, 255])) for number in (1, 0, 70)]
+        for one in (*kept, BatchFragment("b" * 32, 0, 1, 0, "", b"")):
+            ledger.batch_runs.add(one)
+        ledger.batch_runs.add(replace(kept[0], rows=6))
+        assert list(ledger.batch_runs.fragments("a" * 32)) == [kept[1], replace(kept[0], rows=6), kept[2]]

@@ -39,7 +39,7 @@ from tiltyard.ledger.prediction_stats import StatsTally, combine_tallies
 from tiltyard.ledger.records import SHADOW
 from tiltyard.ledger.sql.filters import check_filters
 from tiltyard.ledger.storable import check_text, to_micros
-from tiltyard.testing.findings import MemoryFindings, MemoryProfiles
+from tiltyard.testing.findings import MemoryBatchRuns, MemoryFindings, MemoryProfiles
 from tiltyard.testing.leases import MemoryLeases
 from tiltyard.testing.outbox import MemoryOutbox
 from tiltyard.testing.outcomes import MemoryLabelRequests, MemoryOutcomes
@@ -61,6 +61,7 @@ class MemoryLedger(ClosedByWith):
         self._found = MemoryFindings()
         self._profile_store = MemoryProfiles(self.predictions)
         self._requests = MemoryLabelRequests(self.prediction, lambda: {row[0] for row in self._labels})
+        self.batch_runs = MemoryBatchRuns()
         self.arrivals = MemoryArrivals(self._lock, self._predictions, self.record_rows)
         self.retention = MemoryRetention(self._lock, self._predictions, self._labels, self._forget, self.arrivals)
         self._live = MemoryOutcomes(self.predictions, self.labelled_predictions, self._first_labels)

@@ -20,6 +20,7 @@ from typing import Any, Unpack
 from tiltyard.closing import ClosedByWith
 from tiltyard.errors import UnavailableError
 from tiltyard.ledger.arrivals import Arrivals
+from tiltyard.ledger.batch_runs import BatchRuns
 from tiltyard.ledger.codec import NAMED_COLUMNS, PredictionRow, decode_named, decode_prediction
 from tiltyard.ledger.leases import Lease, Leases
 from tiltyard.ledger.outbox_records import Notice, Outbox
@@ -134,6 +135,11 @@ class SpooledLedger(ClosedByWith):
     def profiles(self) -> HourProfiles:
         """Profiles of past hours, centrally."""
         return self._central.get().profiles
+
+    @property
+    def batch_runs(self) -> BatchRuns:
+        """Batch runs, centrally."""
+        return self._central.get().batch_runs
 
     @property
     def outbox(self) -> Outbox:

@@ -21,7 +21,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0007"
+REVISION = "0008"
 """The newest migration, which this code reads and writes."""
 
 VERSION_TABLE = "ledger_version"
@@ -227,4 +227,34 @@ kept_out = Table(
     Column("reason", Name, primary_key=True),
     Column("rows", BigInteger, nullable=False),
     Column("last_us", BigInteger, nullable=False),
+)
+
+# Tables that were scored as a whole: what of, where to, and what was found.
+batch_runs = Table(
+    "batch_runs",
+    metadata,
+    Column("id", Name, primary_key=True),
+    Column("project", Name, nullable=False),
+    Column("version", Name, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("started_us", BigInteger, nullable=False),
+    Column("finished_us", BigInteger),
+    Column("rows", BigInteger, nullable=False),
+    Column("refused", BigInteger, nullable=False),
+    Column("recorded", BigInteger, nullable=False),
+    Column("evidence", Text, nullable=False),
+    Index("batch_runs_by_time", "project", "started_us"),
+)
+
+# What the rows of a fragment of a run look like.
+batch_fragments = Table(
+    "batch_fragments",
+    metadata,
+    Column("run_id", Name, primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("refused", BigInteger, nullable=False),
+    Column("layout", Name, nullable=False),
+    Column("body", LargeBinary, nullable=False),
 )

@@ -31,6 +31,7 @@ from tiltyard.ledger.ports import FindingLog, HourProfiles, LabelRequests, LiveO
 from tiltyard.ledger.prediction_stats import StatsTally, combine_tallies
 from tiltyard.ledger.records import Event, Label, LabelReceipt, NamedPrediction, Prediction, PredictionStats
 from tiltyard.ledger.sql.arrivals import SqlArrivals
+from tiltyard.ledger.sql.batch_runs import SqlBatchRuns
 from tiltyard.ledger.sql.bulk_insert import RowInserter, skipping_insert
 from tiltyard.ledger.sql.database import Database
 from tiltyard.ledger.sql.filters import (
@@ -44,7 +45,7 @@ from tiltyard.ledger.sql.filters import (
 from tiltyard.ledger.sql.findings import SqlFindings
 from tiltyard.ledger.sql.label_requests import SqlLabelRequests, label_reason
 from tiltyard.ledger.sql.leases import SqlLeases, require_turn
-from tiltyard.ledger.sql.migration import migrate_to_newest
+from tiltyard.ledger.sql.migrations import migrate_to_newest
 from tiltyard.ledger.sql.outbox import SqlOutbox, encode_notices, insert_notices
 from tiltyard.ledger.sql.outcomes import SqlOutcomes
 from tiltyard.ledger.sql.profiles import SqlProfiles
@@ -69,6 +70,7 @@ class SqlLedger(ClosedByWith):
         self.leases = SqlLeases(database)
         self.retention = SqlRetention(database)
         self.arrivals = SqlArrivals(database)
+        self.batch_runs = SqlBatchRuns(database)
         self._rows = RowInserter(database, predictions.name, [column.name for column in _PREDICTION])
         self._insert_predictions = skipping_insert(database, predictions, _PREDICTION)
         self._insert_labels = skipping_insert(database, labels, _LABEL)

@@ -23,8 +23,8 @@ import pandas as pd
 from tiltyard.errors import UsageError
 from tiltyard.ledger import RANDOM, LabelRequest, Ledger, Prediction, new_id
 from tiltyard.ledger.arrivals import is_redacted
+from tiltyard.ledger.model_events import read_decision_rule
 from tiltyard.ledger.records import input_text
-from tiltyard.ledger.registration_events import read_decision_rule
 from tiltyard.monitoring.labels.novelty import learn_novelty
 from tiltyard.monitoring.prediction_window import MOST_ROWS, read_prediction_window
 

@@ -28,8 +28,8 @@ from tiltyard.findings import Finding, could_not_judge
 from tiltyard.formatting import format_count, format_number
 from tiltyard.ledger import Label, Prediction
 from tiltyard.ledger.label_intake import read_recorded_labels
+from tiltyard.ledger.model_events import read_rare_classes
 from tiltyard.ledger.records import CALLER, REQUEST
-from tiltyard.ledger.registration_events import read_rare_classes
 from tiltyard.ledger.sql.outcomes import name_unit
 from tiltyard.monitoring.prediction_window import find_group_key
 from tiltyard.pipeline.remediation.history import History, advise_rollback

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from tiltyard.formatting import format_count
 from tiltyard.jsonable import to_json_object
-from tiltyard.ledger.registration_events import DECISION, MERGED_CLASSES, SET_ASIDE
+from tiltyard.ledger.model_events import DECISION, MERGED_CLASSES, SET_ASIDE
 from tiltyard.libraries import runtime_versions
 from tiltyard.models.custom_candidates import custom_source
 from tiltyard.pipeline.training.data_checks import DataCheck

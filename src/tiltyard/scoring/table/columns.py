@@ -111,6 +111,11 @@ class InputColumns:
         except (CellError, KeyError):
             raise refuse_inputs(self.problems(inputs)) from None
 
+    @property
+    def reads_unsure_dates(self) -> bool:
+        """Whether a cell that cannot be read as a date counts as a gap, of which each row is warned."""
+        return bool(self._dates_with_gaps)
+
     def reader_of(self, name: str) -> CellReader:
         """What reads the cells of a column."""
         return self._readers[name]

@@ -187,7 +187,7 @@ def _make_time_reader(read: CellReader) -> Reader:
         moment = read(value)
         if moment is None:
             return math.nan
-        micros = count_micros(moment if isinstance(moment, datetime) and moment.tzinfo else _to_moment(moment))
+        micros = count_moment(moment)
         if type(value) is str:
             if len(seen) >= _MOST_SEEN:
                 seen.clear()
@@ -195,6 +195,15 @@ def _make_time_reader(read: CellReader) -> Reader:
         return micros
 
     return read_time
+
+
+def count_moment(moment: Any) -> float:
+    """Microseconds from 1970 to a date or time as a reader of cells gives it, in UTC.
+
+    Raises:
+        CellError: it is none.
+    """
+    return count_micros(moment if isinstance(moment, datetime) and moment.tzinfo else _to_moment(moment))
 
 
 def _to_moment(value: Any) -> datetime:

@@ -118,6 +118,27 @@ class TableScorer:
             warnings[position] = found
         return warnings
 
+    def score_encoded(self, raw: Floats) -> tuple[Floats, NDArray[np.int64]]:
+        """What the model says of n encoded rows, (n, k), and the state of each: see ``prepare_features``.
+
+        Of a row that the model does not take, or that holds an infinite number, the former has no meaning.
+        """
+        features = np.empty((len(raw), self._width))
+        state = np.empty(len(raw), np.int64)
+        self._prepare(raw, self._arrays, self._limits, self._bounds, features, state)
+        return self.model.probabilities(features), state
+
+    def explain_refusal(self, state: int) -> str:
+        """Why the model does not take a row of this state; empty where it does."""
+        from tiltyard.scoring.table import table_kernels  # noqa: PLC0415 - imported when first used
+
+        code = state & (table_kernels.NOT_A_NUMBER | table_kernels.TOO_LARGE)
+        return f"is refused by the model: {self._refusal(code)}" if code else ""
+
+    def find_unusual(self, inputs: Sequence[Mapping[str, Any]]) -> Warnings:
+        """The values of n rows that training did not know."""
+        return self._find_warnings(inputs, np.ones(len(inputs), np.bool_))
+
     def _features(self, inputs: Sequence[Mapping[str, Any]]) -> tuple[Floats, NDArray[np.int64] | None]:
         """The prepared features of n rows, and what is unusual of each (see ``prepare_features``); None for nothing."""
         raw = self._encoding.encode(inputs)

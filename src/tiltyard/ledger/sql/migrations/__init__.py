@@ -10,7 +10,7 @@ from tiltyard.errors import UnavailableError
 from tiltyard.ledger.sql.database import Database
 from tiltyard.ledger.sql.schema import REVISION, VERSION_TABLE
 
-MIGRATIONS = Path(__file__).parent / "migrations"
+MIGRATIONS = Path(__file__).parent
 
 # Any constant will do; it is what "tiltyard" is called among PostgreSQL's advisory locks.
 _ADVISORY_LOCK = 0x74696C74

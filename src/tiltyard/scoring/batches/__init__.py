@@ -1,0 +1,1 @@
+"""Scoring many inputs at once: groups apart from each other, under a policy, and whole frames."""
