@@ -89,6 +89,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "tiltyard.cli.predictions.predict:predict_command",
         "Predict texts or rows with the champion, without a server.",
     ),
+    "score": (
+        "tiltyard.cli.predictions.score:score_command",
+        "Score a whole table: files, a folder, URLs or a database, whatever their size.",
+    ),
     "serve": (
         "tiltyard.cli.predictions.serve:serve_command",
         "Serve the champion over HTTP and record every prediction.",

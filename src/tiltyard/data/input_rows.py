@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 from tiltyard.data.conform.number_texts import drop_sign, drop_thousands, guess_sign, number_pattern
 from tiltyard.data.loading import find_section
@@ -69,30 +70,43 @@ def _read_rows(path: Path, section: DataSection, own: DataSection) -> list[Row]:
             rows: list[Row] = list(read_objects(file, section.encoding))
     else:
         frame = read_source(section, path.parent, verbatim=None, settle_gaps=False)
-        rows = _list_rows(frame, _find_foreign_numbers(section, own))
+        rows = list_rows(frame, find_foreign_numbers(section, own))
     if not rows:
         raise DataError(f"{path} holds no rows.", next_step="Check the file.", code="data.empty")
     return rows
 
 
-def _list_rows(frame: pd.DataFrame, foreign: tuple[re.Pattern[str], DataSection] | None) -> list[Row]:
+def list_rows(frame: pd.DataFrame, foreign: tuple[re.Pattern[str], DataSection] | None) -> list[Row]:
+    """The rows of a frame as a request would hold them; see ``find_foreign_numbers``."""
     plain = frame.astype(object).where(frame.notna(), None)
     if foreign is not None:
-        plain = plain.map(lambda cell: _point_number(cell, *foreign))
+        plain = plain.map(lambda cell: point_number(cell, *foreign))
     return [{str(name): cell for name, cell in row.items()} for row in plain.to_dict(orient="records")]
 
 
-def _find_foreign_numbers(section: DataSection, own: DataSection) -> tuple[re.Pattern[str], DataSection] | None:
+def find_foreign_numbers(section: DataSection, own: DataSection) -> tuple[re.Pattern[str], DataSection] | None:
     """What numbers look like in a file that writes them otherwise than the project's own; None where it does not."""
     if (section.decimal, section.thousands) == (own.decimal, own.thousands) or section.decimal == ".":
         return None
     return number_pattern(section.decimal, section.thousands), section
 
 
-def _point_number(cell: Any, pattern: re.Pattern[str], section: DataSection) -> Any:
+def point_number(cell: Any, pattern: re.Pattern[str], section: DataSection) -> Any:
+    """A cell with the decimal point that the project's own numbers have, where it is such a number."""
     if not isinstance(cell, str):
         return cell
     plain = drop_sign(cell, guess_sign(cell.strip()))
     if not pattern.fullmatch(plain):
         return cell
     return cell.strip().replace(plain, drop_thousands(plain, section.thousands).replace(section.decimal, "."))
+
+
+def as_table(frame: pd.DataFrame) -> pa.Table:
+    """A frame as a table of Arrow; a column whose cells are of several types becomes text."""
+    columns = {}
+    for name in frame.columns:
+        try:
+            columns[str(name)] = pa.array(frame[name], from_pandas=True)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+            columns[str(name)] = pa.array([None if cell is None else str(cell) for cell in frame[name]])
+    return pa.table(columns)

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from tiltyard.project.alerts import AlertsSection
 from tiltyard.project.base import ColumnName, Name, Section
+from tiltyard.project.batch import BatchSection
 from tiltyard.project.data import ColumnSchema, DataSection, SplitSection, ValidationSection
 from tiltyard.project.decision import DecisionSection
 from tiltyard.project.labels import LabelsSection
@@ -51,6 +52,7 @@ class Project(Section):
     serving: ServingSection = ServingSection()
     monitoring: MonitoringSection = MonitoringSection()
     labels: LabelsSection = LabelsSection()
+    batch: BatchSection = BatchSection()
     response: ResponseSection = ResponseSection()
     alerts: AlertsSection = AlertsSection()
     root: Path = Field(default=Path(), exclude=True, description="Folder of the project file; set on reading.")

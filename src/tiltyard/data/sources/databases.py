@@ -27,7 +27,7 @@ from sqlalchemy import table as named_table
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from tiltyard.data.sources.formats import build_frame
-from tiltyard.data.sources.location import Location
+from tiltyard.data.sources.location import Location, resolve_location
 from tiltyard.data.sources.memory import PEAK_OF_OBJECTS, MemoryBudget
 from tiltyard.errors import DataError, MissingExtraError
 from tiltyard.formatting import format_count
@@ -49,10 +49,37 @@ def read_database(location: Location, section: DataSection, root: Path, budget: 
         MissingExtraError: the driver of PostgreSQL is not installed.
     """
     _require_one_question(section)
-    engine = _open_engine(location, root)
+    engine = open_engine(location, root)
     try:
         with _connection_errors(engine, location) as connection:
             return _read_rows(connection, section, location, budget)
+    finally:
+        engine.dispose()
+
+
+def read_database_parts(section: DataSection, root: Path, rows: int) -> Iterator[pd.DataFrame]:
+    """The rows of ``data.query`` or ``data.table`` as frames of at most so many rows, in one transaction.
+
+    Raises:
+        DataError, MissingExtraError: as of ``read_database``.
+    """
+    location = resolve_location(section.source, root)
+    _require_one_question(section)
+    engine = open_engine(location, root)
+    try:
+        with _connection_errors(engine, location) as connection, _query_errors(connection, section, location):
+            result, names = _run_query(connection, section)
+            columns: dict[str, list[object]] = {name: [] for name in names}
+            count = 0
+            for part in result.partitions(min(ROWS_AT_ONCE, rows)):
+                for values, more in zip(columns.values(), zip(*part, strict=True), strict=True):
+                    values.extend(more)
+                count += len(part)
+                if count + min(ROWS_AT_ONCE, rows) > rows:
+                    yield build_frame(columns)
+                    columns, count = {name: [] for name in names}, 0
+            if count:
+                yield build_frame(columns)
     finally:
         engine.dispose()
 
@@ -67,8 +94,19 @@ def _require_one_question(section: DataSection) -> None:
         )
 
 
-def _open_engine(location: Location, root: Path) -> Engine:
-    url = _parse_url(location, root)
+def open_engine(location: Location, root: Path, *, must_exist: bool = True) -> Engine:
+    """The engine of a database, whose connections are not kept.
+
+    Args:
+        location: its URL.
+        root: folder that a relative SQLite file starts from.
+        must_exist: whether an SQLite file that is missing is refused; else it is made when it is first written.
+
+    Raises:
+        DataError: the URL cannot be understood, or names a database that is not known here.
+        MissingExtraError: the driver of PostgreSQL is not installed.
+    """
+    url = _parse_url(location, root, must_exist=must_exist)
     backend = url.get_backend_name()
     limits: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS} if backend in TAKES_CONNECT_TIMEOUT else {}
     if url.drivername == "postgresql+psycopg":
@@ -95,7 +133,7 @@ def _open_engine(location: Location, root: Path) -> Engine:
         ) from None
 
 
-def _parse_url(location: Location, root: Path) -> URL:
+def _parse_url(location: Location, root: Path, *, must_exist: bool) -> URL:
     try:
         url = make_url(location.meant)
     except (ArgumentError, ValueError):
@@ -110,7 +148,7 @@ def _parse_url(location: Location, root: Path) -> URL:
         return url
     # SQLite makes a file that is missing, and takes a relative one from the working folder.
     file = root / (url.database or "")
-    if not file.is_file():
+    if must_exist and not file.is_file():
         raise DataError(
             f"The database file {location.hide(file)} does not exist.",
             next_step="Check data.source in the project file; it is relative to that file.",
@@ -134,17 +172,28 @@ def _connection_errors(engine: Engine, location: Location) -> Iterator[Connectio
 
 
 def _read_rows(connection: Connection, section: DataSection, location: Location, budget: MemoryBudget) -> pd.DataFrame:
+    with _query_errors(connection, section, location):
+        return build_frame(_build_columns(*_run_query(connection, section), budget))
+
+
+def _run_query(connection: Connection, section: DataSection) -> tuple[CursorResult[Any], list[str]]:
+    """The rows, which the database hands over as they are read, and the names of their columns."""
+    result = connection.execution_options(stream_results=True).execute(_build_query(section))
+    if not result.returns_rows:
+        raise DataError(
+            "data.query gives no rows back; what it did to the database was undone.",
+            next_step="Write a query that starts with SELECT.",
+            code="data.query-failed",
+        )
+    names = [str(name) for name in result.keys()]  # noqa: SIM118 - a result is not a mapping
+    _refuse_repeats(names)
+    return result, names
+
+
+@contextmanager
+def _query_errors(connection: Connection, section: DataSection, location: Location) -> Iterator[None]:
     try:
-        result = connection.execution_options(stream_results=True).execute(_build_query(section))
-        if not result.returns_rows:
-            raise DataError(
-                "data.query gives no rows back; what it did to the database was undone.",
-                next_step="Write a query that starts with SELECT.",
-                code="data.query-failed",
-            )
-        names = [str(name) for name in result.keys()]  # noqa: SIM118 - a result is not a mapping
-        _refuse_repeats(names)
-        columns = _build_columns(result, names, budget)
+        yield
     except SQLAlchemyError as error:
         raise DataError(
             f"The database refuses the {'query' if section.query else 'table'}: {_describe_error(error, location)}."
@@ -152,7 +201,6 @@ def _read_rows(connection: Connection, section: DataSection, location: Location,
             next_step=f"Correct data.{'query' if section.query else 'table'} in the project file.",
             code="data.query-failed",
         ) from None
-    return build_frame(columns)
 
 
 def _build_columns(result: CursorResult[Any], names: list[str], budget: MemoryBudget) -> dict[str, list[object]]:

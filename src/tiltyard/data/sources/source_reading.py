@@ -77,6 +77,18 @@ def read_source(
     return frame
 
 
+def find_source_files(section: DataSection, root: Path) -> list[SourceFile] | None:
+    """The files of a source, in the order of their names; None where it is a database or a bundled data set.
+
+    Raises:
+        DataError: there is none, or it cannot be reached.
+    """
+    location = resolve_location(section.source, root)
+    if location.meant.startswith(bundled.PREFIX) or location.scheme not in SCHEMES | {"", "file"}:
+        return None
+    return remote_files(location) if location.scheme in SCHEMES else local_files(location, root)
+
+
 def _read_location(
     location: Location,
     section: DataSection,

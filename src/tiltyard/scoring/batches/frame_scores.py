@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tiltyard.data.conform.cells import normalise_text
+from tiltyard.drift.profiles.rows import rows_frame
 from tiltyard.errors import DataError, InputError
 from tiltyard.registry.package.manifest import Manifest
 from tiltyard.scoring.batches.isolation import score_groups
@@ -135,6 +136,19 @@ class FrameScorer:
             return self._score_rows(frame, read)
         problems = self._describe_refused(frame, np.flatnonzero(refused))
         return self._score_table(self._table, frame, read, refused, problems)
+
+    def score_objects(self, rows: Sequence[Mapping[str, Any]]) -> FrameScores:
+        """Score n rows as a request would hold them."""
+        places = np.arange(len(rows), dtype=np.intp)
+        if self._text is None:
+            found = self._score_inputs(rows, places, [])
+            kept = [rows[place] for place in found.scored.tolist()]
+            frame = rows_frame(map(self._columns.name_cells, kept), [column.name for column in self._columns])
+            read = {column.name: read_column(frame[column.name], column, self._columns) for column in self._columns}
+            return replace(found, inputs=pd.DataFrame({name: one.values for name, one in read.items()}))
+        names = ["text" if "text" in row else self._text for row in rows]
+        texts = pd.Series([row.get(name) for row, name in zip(rows, names, strict=True)], dtype=object)
+        return self._score_texts(texts)
 
     def _score_table(
         self,

@@ -54,7 +54,7 @@ def read_upload_rows(path: Path, kind: str, features: Collection[str], limit: Va
     except MissingExtraError as error:
         step = "Send the rows as CSV, or have that package installed on the server."
         raise RequestError(error.message, status=415, code=error.code, next_step=step) from None
-    return [_write_row(replace_nan(row), features) for row in rows]
+    return [write_row(replace_nan(row), features) for row in rows]
 
 
 def refuse_file(message: str, next_step: str) -> RequestError:
@@ -72,7 +72,7 @@ def too_many_rows(count: int, most: int) -> RequestError:
     )
 
 
-def _write_row(row: Row, features: Collection[str]) -> Row:
+def write_row(row: Row, features: Collection[str]) -> Row:
     """A row as a request would hold it: what JSON has no word for is the text that means the same."""
     if all(cell is None or type(cell) in _JSON_TYPES for cell in row.values()):
         return row

@@ -1,0 +1,165 @@
+"""The fragments of a source: what is scored and recorded as one piece."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from tiltyard.batch.prediction_ids import MOST_FRAGMENTS
+from tiltyard.data.sources.blocks import Block, can_be_cut, cut_delimited, cut_lines
+from tiltyard.data.sources.delimited import SEPARATORS
+from tiltyard.data.sources.files import SourceFile, refuse_changes
+from tiltyard.data.sources.formats import find_format, parse_problem
+from tiltyard.data.sources.source_reading import find_source_files
+from tiltyard.errors import DataError
+from tiltyard.project import DataSection
+
+_SAMPLE_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Fragment:
+    """Some rows of a source.
+
+    Attributes:
+        number: of the fragment, from 0.
+        file: the place of their file among those of the source.
+        first: number of the first of them in their file, from 1.
+        groups: of a Parquet file, its row groups that they are in.
+        block: of text, the text of the rows; None where the whole file is meant.
+    """
+
+    number: int
+    file: int
+    first: int = 1
+    groups: tuple[int, ...] = ()
+    block: Block | None = None
+
+
+@dataclass(frozen=True)
+class FileSource:
+    """The files that are scored.
+
+    Attributes:
+        section: how they are written.
+        root: folder that a relative source starts from.
+    """
+
+    section: DataSection
+    root: Path
+
+    def __getstate__(self) -> dict[str, object]:
+        return {"section": self.section, "root": self.root}  # another process opens the files itself
+
+    @cached_property
+    def files(self) -> list[SourceFile]:
+        """The files, in the order of their names.
+
+        Raises:
+            DataError: there is none, or they cannot be reached.
+        """
+        found = find_source_files(self.section, self.root)
+        if found is None:
+            raise DataError(
+                f"{self.section.source} is a bundled data set, which is not scored as a table.",
+                next_step="Name a file, a folder, a URL or a database.",
+                code="data.source-unknown",
+            )
+        return found
+
+    @cached_property
+    def kinds(self) -> list[str]:
+        """The format of each file."""
+        return [find_format(file, self.section) for file in self.files]
+
+    def find_states(self) -> list[str]:
+        """What tells whether a file changed: its name, size, and time or tag."""
+        return [f"{file.name} {file.size} {file.find_state()}" for file in self.files]
+
+    def list_columns(self) -> list[str] | None:
+        """The columns of the first file, where its format knows them at once; else None."""
+        file, kind = self.files[0], self.kinds[0]
+        if kind != "parquet":
+            return None
+        with parse_problem(file, kind, self.section):
+            return [str(name) for name in open_parquet(file).schema_arrow.names]
+
+    def count_rows(self) -> int | None:
+        """How many rows there are: known of Parquet, estimated of text by its first lines; None for all else."""
+        total = 0
+        for file, kind in zip(self.files, self.kinds, strict=True):
+            if kind == "parquet":
+                total += int(open_parquet(file).metadata.num_rows)
+            elif (kind in SEPARATORS or kind == "jsonl") and file.size and not file.compressed:
+                with file.open() as stream:
+                    start = stream.read(_SAMPLE_BYTES)
+                total += max(1, round(file.size / max(1, len(start)) * start.count(b"\n")))
+            else:
+                return None
+        return total
+
+    @property
+    def counts_exactly(self) -> bool:
+        """Whether ``count_rows`` is no estimate."""
+        return set(self.kinds) == {"parquet"}
+
+    def cut(self, rows: int) -> Iterator[tuple[int, Fragment]]:
+        """The fragments with their numbers, of about so many rows each.
+
+        Raises:
+            DataError: a file cannot be read, or changes meanwhile.
+        """
+        number = 0
+        for place, (file, kind) in enumerate(zip(self.files, self.kinds, strict=True)):
+            with refuse_changes(file), parse_problem(file, kind, self.section):
+                for fragment in _cut_file(place, file, kind, self.section, rows):
+                    if number >= MOST_FRAGMENTS:
+                        raise DataError(
+                            f"The source has more than {MOST_FRAGMENTS:,} fragments.",
+                            next_step="Set batch.fragment_rows higher, or score it in parts.",
+                            code="batch.too-many-fragments",
+                        )
+                    yield number, replace(fragment, number=number)
+                    number += 1
+
+
+def open_parquet(file: SourceFile) -> pq.ParquetFile:
+    """A Parquet file, whose pages are checked as they are read; the caller need not close it."""
+    given = file.path if file.path is not None else file.opener()
+    return pq.ParquetFile(given, page_checksum_verification=True, pre_buffer=file.path is None)
+
+
+def _cut_file(place: int, file: SourceFile, kind: str, section: DataSection, rows: int) -> Iterator[Fragment]:
+    if kind == "parquet":
+        metadata = open_parquet(file).metadata
+        yield from _cut_groups(
+            place, [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)], rows
+        )
+    elif kind in SEPARATORS and can_be_cut(section.encoding):
+        yield from (Fragment(0, place, block.first, block=block) for block in cut_delimited(file, kind, section))
+    elif kind == "jsonl" and can_be_cut(section.encoding):
+        yield from (Fragment(0, place, block.first, block=block) for block in cut_lines(file))
+    else:
+        yield Fragment(0, place)
+
+
+def _cut_groups(place: int, counts: list[int], rows: int) -> Iterator[Fragment]:
+    chosen: list[int] = []
+    first, held = 1, 0
+    for group, count in enumerate(counts):
+        if chosen and held + count > rows:
+            yield Fragment(0, place, first, tuple(chosen))
+            first, held, chosen = first + held, 0, []
+        chosen.append(group)
+        held += count
+    if chosen:
+        yield Fragment(0, place, first, tuple(chosen))
+
+
+def describe_place(source: FileSource, fragment: Fragment, offset: int) -> Mapping[str, object]:
+    """Where a row of a fragment stands: its file and its number in it, from 1."""
+    return {"file": source.files[fragment.file].name, "row": fragment.first + offset}

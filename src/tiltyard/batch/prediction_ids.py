@@ -1,0 +1,60 @@
+"""The ids of a run's predictions: UUIDv7 that follow from the run and the row, so that a row has the same id always."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+ROW_BITS = 24
+"""Bits of the number of a row within its fragment."""
+
+MOST_FRAGMENTS = 1 << 16
+
+_HEX = np.frombuffer(b"0123456789abcdef", np.uint8)
+_DIGITS = 10  # hexadecimal, of the 40 bits that count fragments and rows
+_LENGTH = 36
+
+
+class PredictionIds:
+    """The ids of one run.
+
+    A UUIDv7 (RFC 9562, section 5.7) has 48 bits of milliseconds, which are those of the run's begin, and 74 bits that
+    may be chosen: 34 come from the run's id, and 40 count fragments and rows, so that ids rise with the rows.
+
+    Args:
+        run_id: of the run.
+        started: when it began.
+    """
+
+    def __init__(self, run_id: str, started: datetime) -> None:
+        milliseconds = int(started.timestamp() * 1000)
+        digest = int.from_bytes(hashlib.sha256(run_id.encode()).digest()[:8], "big") >> 30
+        high = (milliseconds << 16) | (7 << 12) | (digest >> 22)
+        written = f"{high:016x}{(0b10 << 14) | ((digest & 0x3FFFFF) >> 8):04x}{digest & 0xFF:02x}"
+        self._start = f"{written[:8]}-{written[8:12]}-{written[12:16]}-{written[16:20]}-{written[20:22]}".encode()
+
+    def write(self, fragment: int, rows: NDArray[np.intp]) -> NDArray[np.uint8]:
+        """The ids of rows of a fragment as characters, shape (n, 36)."""
+        numbers = (np.uint64(fragment) << np.uint64(ROW_BITS)) | rows.astype(np.uint64)
+        out = np.empty((len(rows), _LENGTH), np.uint8)
+        out[:, : _LENGTH - _DIGITS] = np.frombuffer(self._start, np.uint8)
+        for place in range(_DIGITS):
+            shift = np.uint64(4 * (_DIGITS - 1 - place))
+            out[:, _LENGTH - _DIGITS + place] = _HEX[((numbers >> shift) & np.uint64(15)).astype(np.intp)]
+        return out
+
+
+def to_arrow(ids: NDArray[np.uint8]) -> pa.Array:
+    """Ids as characters, (n, 36), as a column of text."""
+    offsets = np.arange(0, _LENGTH * (len(ids) + 1), _LENGTH, dtype=np.int32)
+    return pa.StringArray.from_buffers(len(ids), pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(ids)))
+
+
+def to_text(ids: NDArray[np.uint8]) -> list[str]:
+    """Ids as characters, (n, 36), as n texts."""
+    whole = ids.tobytes().decode("ascii")
+    return [whole[start : start + _LENGTH] for start in range(0, len(whole), _LENGTH)]

@@ -1,0 +1,369 @@
+"""A batch run from its plan to its results. Killed at any moment and started again, it goes on where it was."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import reduce
+from pathlib import Path
+
+import msgspec
+import pyarrow.parquet as pq
+
+from tiltyard import wiring
+from tiltyard.batch.fragments import FileSource
+from tiltyard.batch.judge import JUDGED_ROWS, judge_run
+from tiltyard.batch.plan import (
+    FragmentDone,
+    Plan,
+    ScoreRequest,
+    WorkFolder,
+    make_run_id,
+    read_plan,
+    require_same_source,
+)
+from tiltyard.batch.report_run import report_run
+from tiltyard.batch.results import ScoreResult
+from tiltyard.batch.score_fragment import FragmentWork
+from tiltyard.batch.targets import Target
+from tiltyard.batch.version_in_use import VersionInUse
+from tiltyard.data.input_rows import as_table
+from tiltyard.data.loading import find_section
+from tiltyard.data.sources.databases import read_database_parts
+from tiltyard.data.sources.location import resolve_location
+from tiltyard.data.sources.storage import SCHEMES
+from tiltyard.drift.profiles import Profile
+from tiltyard.engines import Engine, LocalProcesses, SameProcess
+from tiltyard.errors import DataError, UsageError
+from tiltyard.files import make_folder, sync, write_atomically
+from tiltyard.ledger import BatchRun, Ledger, Prediction
+from tiltyard.ledger.codec import PredictionRow, decode_prediction
+from tiltyard.project import Project
+from tiltyard.settings import Settings
+
+_FEW_ROWS = 200_000
+"""So few rows are scored sooner than further processes have started."""
+
+
+@dataclass(frozen=True)
+class ProgressSoFar:
+    """How far a run is.
+
+    Attributes:
+        rows: rows that are done, those of an earlier call included.
+        before: those of an earlier call.
+        total: how many there are, about; None where that is not known.
+    """
+
+    rows: int
+    before: int
+    total: int | None
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a run is carried out; it changes nothing about the results.
+
+    Attributes:
+        workers: processes that score; None for as many as there are processors.
+        restart: forget an unfinished run to the same target.
+        overwrite: replace a target that no run of ours wrote.
+        on_progress: called after each fragment.
+    """
+
+    workers: int | None = None
+    restart: bool = False
+    overwrite: bool = False
+    on_progress: Callable[[ProgressSoFar], object] = lambda _so_far: None
+
+
+@dataclass(frozen=True)
+class ScoreJob:
+    """A table that is to be scored.
+
+    Attributes:
+        project: whose version scores it.
+        settings: of this host.
+        location: the source as it is written; passwords are in it alone.
+        request: what is asked.
+        target: where the results go.
+        source: of a source that is a database, its ``query`` or ``table``, by these names.
+    """
+
+    project: Project
+    settings: Settings
+    location: str
+    request: ScoreRequest
+    target: Target
+    source: dict[str, str]
+
+
+def score_table(job: ScoreJob, options: RunOptions = RunOptions()) -> ScoreResult:
+    """Score a table: its results appear whole, each row once, recorded and judged.
+
+    Raises:
+        DataError: the source cannot be read, changed, or has no row; or a row is refused in a strict run.
+        UsageError: the target cannot be used, or another run to it is unfinished.
+        NotFoundError: there is no such version.
+        UnavailableError: ledger or registry cannot be reached.
+    """
+    job.target.check(overwrite=options.overwrite)
+    folder = WorkFolder(job.target.work)
+    make_folder(folder.path)
+    with wiring.open_ledger(job.settings) as ledger, _hold_target(folder):
+        if options.restart:
+            _clear(folder, keep_plan=False)
+        finished = _find_finished(job, folder)
+        if finished is not None:
+            return finished
+        source = _find_source(job, folder)
+        plan = _find_plan(job, folder, source)
+        return _Run(job, folder, source, plan, ledger, options).carry_out()
+
+
+@dataclass(frozen=True)
+class _Run:
+    job: ScoreJob
+    folder: WorkFolder
+    source: FileSource
+    plan: Plan
+    ledger: Ledger
+    options: RunOptions
+
+    def carry_out(self) -> ScoreResult:
+        version = self._open_version()
+        known = self.source.list_columns()
+        columns = None if known is None else version.scorer.name_columns(known)
+        version = replace(version, columns=columns, known=known)
+        self._check_columns(known)
+        total = self.source.count_rows()
+        judged = 1.0 if not total else min(1.0, JUDGED_ROWS / total)
+        work = FragmentWork(self.plan, self.source, self.folder, self.job.settings, version, judged)
+        done = self.folder.list_done()
+        before = sum(one.rows for one in done.values())
+        self.ledger.batch_runs.save(self._describe(version, _sum(done)))
+        self.options.on_progress(ProgressSoFar(before, before, total))
+        resumed, rows = len(done), before
+        engine = self._choose_engine(total)
+        fragments = self.source.cut(self.plan.request.fragment_rows)
+        for number, one in engine.resume(work, fragments, frozenset(done)):
+            done[number] = one
+            rows += one.rows
+            self.options.on_progress(ProgressSoFar(rows, before, total))
+        require_same_source(self.plan, tuple(self.source.find_states()))
+        return self._finish(version, _sum(done), resumed)
+
+    def _finish(self, version: VersionInUse, done: FragmentDone, resumed: int) -> ScoreResult:
+        if not done.rows:
+            raise DataError(
+                f"{self.plan.request.source} holds no rows.", next_step="Check the source.", code="data.empty"
+            )
+        if done.rows == done.refused:
+            reason = _first_reason(self.folder)
+            raise DataError(
+                f"No row of {self.plan.request.source} can be scored ({done.rows:,} rows). The first: {reason}",
+                next_step="Correct the source; nothing was written.",
+                code="batch.nothing-scored",
+            )
+        profile = self._fold_profiles(version)
+        findings = judge_run(version, profile, done, self._read_judged())
+        refused = self.job.target.refused if done.refused else None
+        result = ScoreResult(
+            run_id=self.plan.run_id,
+            model_name=self.plan.model_name,
+            version=self.plan.version,
+            source=self.plan.request.source,
+            target=self.plan.request.target,
+            started=self.plan.started,
+            finished=datetime.now(UTC),
+            rows=done.rows,
+            scored=done.rows - done.refused,
+            refused=done.refused,
+            refused_file=None if refused is None else str(refused),
+            unusual=done.unusual,
+            abstained=done.abstained,
+            recorded=done.recorded,
+            labels=done.labels,
+            findings=findings,
+            resumed=resumed,
+        )
+        self.job.target.publish(self.folder, result.to_dict())
+        run = replace(self._describe(version, done), finished=result.finished, evidence=result.to_dict())
+        report_run(self.job.project, self.ledger, run, result)
+        told = {"result": result.to_dict(), "request": self.plan.request.digest, "states": list(self.plan.states)}
+        state = self.job.target.find_state()
+        write_atomically(self.folder.finished, msgspec.json.encode({**told, "target": state}))
+        _clear(self.folder, keep_plan=True)
+        return result
+
+    def _open_version(self) -> VersionInUse:
+        registry = wiring.open_registry(self.job.settings)
+        info = registry.get_version(self.plan.model_name, version=self.plan.version)
+        copy = registry.fetch(info, self.job.settings.cache)
+        return VersionInUse(self.job.project, self.job.settings, info, copy, self.plan.request.probabilities)
+
+    def _check_columns(self, known: list[str] | None) -> None:
+        """Refuse columns that are to be carried along, or a key, that the source does not have."""
+        if known is None:
+            return
+        request = self.plan.request
+        for name in (*request.columns, *([request.key] if request.key is not None else [])):
+            if name != "*" and name not in known:
+                raise UsageError(
+                    f"The source has no column '{name}'; it has {', '.join(known)}.",
+                    next_step="Correct --columns or --key, or [batch] in the project file.",
+                )
+
+    def _choose_engine(self, total: int | None) -> Engine:
+        workers = self.options.workers or self.job.project.batch.workers or os.cpu_count() or 1
+        few = total is not None and total <= _FEW_ROWS and self.options.workers is None
+        return SameProcess() if workers == 1 or few else LocalProcesses(workers)
+
+    def _describe(self, version: VersionInUse, done: FragmentDone) -> BatchRun:
+        return BatchRun(
+            self.plan.run_id,
+            self.plan.model_name,
+            version.info.version,
+            self.plan.request.source,
+            self.plan.request.target,
+            self.plan.started,
+            rows=done.rows,
+            refused=done.refused,
+            recorded=done.recorded,
+        )
+
+    def _fold_profiles(self, version: VersionInUse) -> Profile | None:
+        layout = version.layout
+        if layout is None:
+            return None
+        fragments = self.ledger.batch_runs.fragments(self.plan.run_id)
+        bodies = (one.body for one in fragments if one.layout == layout.digest)
+        return reduce(lambda total, body: total + Profile.from_bytes(body), bodies, Profile.empty(layout))
+
+    def _read_judged(self) -> list[Prediction]:
+        found: list[Prediction] = []
+        for file in sorted((self.folder.path / "judged").glob("*.json")):
+            rows = msgspec.json.decode(file.read_bytes(), type=list[PredictionRow])
+            found += map(decode_prediction, rows)
+        return found
+
+
+def _sum(done: dict[int, FragmentDone]) -> FragmentDone:
+    return reduce(lambda total, one: total + one, (done[number] for number in sorted(done)), FragmentDone(0))
+
+
+def _find_source(job: ScoreJob, folder: WorkFolder) -> FileSource:
+    """The files that are scored; of a database, its rows as they are now, or were when the run began."""
+    root = Path.cwd()
+    location = resolve_location(job.location, root)
+    if location.scheme in SCHEMES | {"", "file"}:
+        if job.source:
+            raise UsageError(
+                f"--query and --table are for databases, and {location.written} is none.", next_step="Leave them out."
+            )
+        return FileSource(find_section(job.project, job.location, root), root)
+    section = job.project.data.model_copy(update={"source": job.location, "query": None, "table": None, **job.source})
+    if not (folder.source / "complete").exists():
+        shutil.rmtree(folder.source, ignore_errors=True)
+        make_folder(folder.source)
+        for number, frame in enumerate(read_database_parts(section, root, job.request.fragment_rows)):
+            pq.write_table(as_table(frame), folder.source / f"rows-{number:05d}.parquet")
+        (folder.source / "complete").touch()
+        sync(folder.source)
+    if not any(folder.source.glob("*.parquet")):
+        raise DataError(f"{location.written} holds no rows.", next_step="Check the query.", code="data.empty")
+    own = job.project.data.model_copy(update={"source": str(folder.source / "*.parquet"), "format": "parquet"})
+    return FileSource(own.model_copy(update={"query": None, "table": None}), root)
+
+
+def _find_plan(job: ScoreJob, folder: WorkFolder, source: FileSource) -> Plan:
+    """The plan of the run that is unfinished, or a new one."""
+    states = tuple(source.find_states())
+    plan = read_plan(folder.plan)
+    if plan is not None and plan.request.digest != job.request.digest:
+        if not folder.list_done():
+            plan = None
+        else:
+            raise UsageError(
+                f"Run {plan.run_id[:8]} to {plan.request.target} is unfinished, and was asked for otherwise.",
+                next_step="Ask for it as before to finish it, or forget it: --restart",
+                code="batch.unfinished",
+            )
+    if plan is not None:
+        require_same_source(plan, states)
+        return plan
+    _clear(folder, keep_plan=False, keep_source=True)
+    registry = wiring.open_registry(job.settings)
+    model = job.project.model_name
+    info = registry.get_version(model, version=job.request.version, alias=job.request.alias)
+    started = datetime.now(UTC)
+    total = source.count_rows()
+    share = {"all": 1.0, "none": 0.0}.get(job.request.record)
+    if share is None:
+        share = 1.0 if not total else min(1.0, job.request.sample / total)
+    plan = Plan(make_run_id(job.request, states, started), job.request, started, model, info.version, states, share)
+    plan.write(folder.plan)
+    return plan
+
+
+def _find_finished(job: ScoreJob, folder: WorkFolder) -> ScoreResult | None:
+    """The result of the same run, if it is finished, and neither its source nor its results changed since."""
+    try:
+        told = msgspec.json.decode(folder.finished.read_bytes())
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
+    if job.source or told.get("request") != job.request.digest or told.get("target") != job.target.find_state():
+        return None
+    source = _find_source(job, folder)
+    if told.get("states") != source.find_states():
+        return None
+    result = ScoreResult.from_dict(told["result"])
+    if job.request.version is None:
+        registry = wiring.open_registry(job.settings)
+        info = registry.get_version(job.project.model_name, alias=job.request.alias)
+        if info.version != result.version:
+            return None
+    return replace(result, already=True)
+
+
+def _clear(folder: WorkFolder, *, keep_plan: bool, keep_source: bool = False) -> None:
+    """Forget what is done; with the plan, also that a run was begun or finished."""
+    names = ["parts", "done", "judged", "refused", "result", "replaced", *([] if keep_source else ["source"])]
+    if not keep_plan:
+        folder.finished.unlink(missing_ok=True)
+    folder.plan.unlink(missing_ok=True)
+    for name in names:
+        shutil.rmtree(folder.path / name, ignore_errors=True)
+
+
+def _first_reason(folder: WorkFolder) -> str:
+    for file in folder.list_refused():
+        with file.open("rb") as stream:
+            told = msgspec.json.decode(stream.readline())
+        return f"row {told['row']} of {told['file']}: {told['reason']}"
+    return ""
+
+
+@contextmanager
+def _hold_target(folder: WorkFolder) -> Iterator[None]:
+    """One run at a time to a target.
+
+    Raises:
+        UsageError: another process has it.
+    """
+
+    with (folder.path / "lock").open("w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(
+                "Another process scores to this target at this moment.",
+                next_step="Wait for it, or name another target.",
+                code="batch.busy",
+            ) from None
+        yield

@@ -1,0 +1,130 @@
+"""The version that a run predicts with, in whichever process it is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from tiltyard import wiring
+from tiltyard.batch.result_tables import ResultColumns
+from tiltyard.drift.profiles import FILE as PROFILE
+from tiltyard.drift.profiles import Layout, Reference
+from tiltyard.errors import ArtifactError
+from tiltyard.ledger.records import TEXT_GROUP
+from tiltyard.monitoring.monitored_version import MonitoredVersion, read_monitored_version
+from tiltyard.project import Project
+from tiltyard.registry import VersionInfo
+from tiltyard.registry.package.packaging import read_package
+from tiltyard.scoring import FrameScorer, FrameScores, UnknownPolicy, make_scorer
+from tiltyard.settings import Settings
+from tiltyard.tasks import reads_text
+
+if TYPE_CHECKING:
+    from tiltyard.batch.read_fragment import RowBatch
+
+
+@dataclass
+class VersionInUse:
+    """A version with this host's copy of its files; its model is loaded when it scores first.
+
+    Attributes:
+        project: how inputs are read, and what is recorded.
+        settings: of this host.
+        info: the version.
+        folder: the copy.
+        probabilities: whether results have the probability of each class.
+        columns: the names of the source for what the model reads, by the model's; empty until the source is known.
+        known: the columns of the source; None where that is not known at once.
+    """
+
+    project: Project
+    settings: Settings
+    info: VersionInfo
+    folder: Path
+    probabilities: bool = False
+    columns: Mapping[str, str] | None = None
+    known: Sequence[str] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        names = ("project", "settings", "info", "folder", "probabilities", "columns", "known")
+        return {name: getattr(self, name) for name in names}
+
+    @cached_property
+    def monitored(self) -> MonitoredVersion:
+        """Its figures and attachments."""
+        return read_monitored_version(self.info, self.folder, wiring.trusted_keys(self.settings))
+
+    @cached_property
+    def reference(self) -> Reference | None:
+        """What its training rows look like; None where that was not kept, or cannot be read."""
+        content = self.monitored.attachment(PROFILE)
+        try:
+            return None if content is None else Reference.from_bytes(content)
+        except ArtifactError:
+            return None
+
+    @property
+    def layout(self) -> Layout | None:
+        """How its rows are profiled."""
+        return None if self.reference is None else self.reference.layout
+
+    @cached_property
+    def result(self) -> ResultColumns:
+        """The columns of its results."""
+        manifest = self.monitored.manifest
+        rule = None if manifest is None else manifest.decision
+        abstains = rule is not None and (rule.abstain_below is not None or rule.abstain_cost is not None)
+        return ResultColumns(self.project.serving.answer, self.probabilities, abstains)
+
+    @cached_property
+    def scorer(self) -> FrameScorer:
+        """What scores frames."""
+        keys = wiring.trusted_keys(self.settings)
+        package = read_package(self.folder, self.settings.trusted_types, trusted_keys=keys, info=self.info)
+        policy = UnknownPolicy.from_options(self.project.serving)
+        return FrameScorer(make_scorer(package), package.manifest, policy)
+
+    @property
+    def words(self) -> list[str]:
+        """The source's columns of words: their distinct values are few."""
+        manifest = self.monitored.manifest
+        if manifest is None or reads_text(manifest.task) or self.columns is None:
+            return []
+        kinds = {name: dtype.lower() for name, dtype in manifest.columns.items()}
+        return [own for name, own in self.columns.items() if kinds[name].startswith(("str", "category", "large"))]
+
+    def list_needed(self, carried: Sequence[str], key: str | None) -> list[str] | None:
+        """The columns that are read of a source; None for all."""
+        if "*" in carried or self.known is None or self.columns is None:
+            return None
+        data = self.project.data
+        further = (*data.slices, *data.sensitive, self.project.split.group, key, *carried)
+        wanted = dict.fromkeys([*self.columns.values(), *(name for name in further if name in self.known)])
+        return [str(name) for name in wanted]
+
+    def score(self, rows: RowBatch) -> FrameScores:
+        """The scores of some rows."""
+        if rows.objects is not None:
+            return self.scorer.score_objects(rows.objects)
+        frame = rows.frame if rows.frame is not None else pd.DataFrame()
+        columns = self.columns or self.scorer.name_columns(list(frame.columns))
+        return self.scorer.score(frame[list(columns.values())].set_axis(list(columns), axis="columns"))
+
+    def pick_input(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The input of a row as the ledger keeps it: what the model reads, and what rows are told apart by."""
+        manifest = self.monitored.manifest
+        group = self.project.split.group
+        if manifest is not None and reads_text(manifest.task):
+            name = "text" if "text" in row else manifest.text_column
+            text = {"text": row.get(name)}
+            return {**text, TEXT_GROUP: row[group]} if group is not None and row.get(group) is not None else text
+        names = self.columns or {name: name for name in (manifest.columns if manifest is not None else {})}
+        data = self.project.data
+        further = (*data.slices, *data.sensitive, group)
+        found = {name: row[own] for name, own in names.items() if own in row}
+        return found | {name: row[name] for name in further if name is not None and name in row}
