@@ -13,7 +13,7 @@ from tiltyard.batch.prediction_ids import MOST_FRAGMENTS
 from tiltyard.data.sources.blocks import Block, can_be_cut, cut_delimited, cut_lines
 from tiltyard.data.sources.delimited import SEPARATORS
 from tiltyard.data.sources.files import SourceFile, refuse_changes
-from tiltyard.data.sources.formats import find_format, parse_problem
+from tiltyard.data.sources.formats import find_format, parse_problem, refuse_empty
 from tiltyard.data.sources.source_reading import find_source_files
 from tiltyard.errors import DataError
 from tiltyard.project import DataSection
@@ -115,6 +115,7 @@ class FileSource:
         """
         number = 0
         for place, (file, kind) in enumerate(zip(self.files, self.kinds, strict=True)):
+            refuse_empty(file)
             with refuse_changes(file), parse_problem(file, kind, self.section):
                 for fragment in _cut_file(place, file, kind, self.section, rows):
                     if number >= MOST_FRAGMENTS:

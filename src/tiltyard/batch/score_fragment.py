@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -190,7 +191,8 @@ class FragmentWork:
         lines = []
         for place, one, given in sorted(refused, key=lambda entry: entry[0]):
             told = {**describe_place(self.source, fragment, place), "reason": one.reason}
-            lines.append(json.dumps({**told, "input": given} if given is not None else told, default=str))
+            shown = {} if given is None else {"input": {name: _show_cell(cell) for name, cell in given.items()}}
+            lines.append(json.dumps({**told, **shown}, default=str, ensure_ascii=False))
         write_atomically(file, "\n".join(lines) + "\n")
 
     def _refuse(self, fragment: Fragment, entry: tuple[int, RefusedRow, Mapping[str, Any] | None]) -> None:
@@ -281,6 +283,11 @@ def _write_part(path: Path) -> Iterator[_Part]:
     finally:
         part.close()
         temporary.unlink(missing_ok=True)
+
+
+def _show_cell(cell: Any) -> Any:
+    """A cell in JSON, which has no word for what is not finite."""
+    return str(cell) if isinstance(cell, float) and not math.isfinite(cell) else cell
 
 
 def _write_key(cell: Any) -> str | None:

@@ -21,6 +21,8 @@ from tiltyard.project import Project
 from tiltyard.registry import VersionInfo
 from tiltyard.registry.package.packaging import read_package
 from tiltyard.scoring import FrameScorer, FrameScores, UnknownPolicy, make_scorer
+from tiltyard.scoring.factory import read_columns
+from tiltyard.scoring.text.text_inputs import TextColumns
 from tiltyard.settings import Settings
 from tiltyard.tasks import reads_text
 
@@ -86,8 +88,9 @@ class VersionInUse:
         """What scores frames."""
         keys = wiring.trusted_keys(self.settings)
         package = read_package(self.folder, self.settings.trusted_types, trusted_keys=keys, info=self.info)
-        policy = UnknownPolicy.from_options(self.project.serving)
-        return FrameScorer(make_scorer(package), package.manifest, policy)
+        manifest, policy = package.manifest, UnknownPolicy.from_options(self.project.serving)
+        columns = TextColumns(manifest.text_column) if reads_text(manifest.task) else read_columns(manifest)
+        return FrameScorer(make_scorer(package), columns, policy)
 
     @property
     def words(self) -> list[str]:

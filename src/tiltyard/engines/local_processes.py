@@ -89,7 +89,7 @@ class _Worker:
     def start(cls, work: Work) -> _Worker:
         ours, theirs = socket.socketpair()
         command = [sys.executable, "-m", "tiltyard.engines.worker", str(theirs.fileno())]
-        paths = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
+        paths = dict.fromkeys([str(Path(__file__).parents[2]), *filter(None, sys.path)])
         process = subprocess.Popen(  # noqa: S603 - our own command line
             command,
             pass_fds=[theirs.fileno()],

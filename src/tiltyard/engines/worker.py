@@ -22,7 +22,11 @@ def main() -> None:
         ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL)
     connection = Connection(int(sys.argv[1]))
     try:
-        work = connection.recv()
+        try:
+            work = connection.recv()
+        except (ImportError, AttributeError) as error:
+            connection.send((-1, None, WorkFailedError(f"The work cannot be read in another process: {error}")))
+            return
         while True:
             number, fragment = connection.recv()
             result, failed = None, None

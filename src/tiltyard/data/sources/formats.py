@@ -100,15 +100,24 @@ def read_file(
     Raises:
         DataError: the file is empty, in another encoding, not of its format, or changes while it is read.
     """
+    refuse_empty(file)
+    with refuse_changes(file), parse_problem(file, kind, section):
+        refuse_foreign_content(file, kind)
+        return _READERS[kind](file, section, verbatim, [] if found is None else found)
+
+
+def refuse_empty(file: SourceFile) -> None:
+    """Refuse a file without a byte.
+
+    Raises:
+        DataError: it is one (``data.empty``).
+    """
     if file.size == 0:
         raise DataError(
             f"{file.name} is empty (0 bytes).",
             next_step="Check data.source in the project file.",
             code="data.empty",
         )
-    with refuse_changes(file), parse_problem(file, kind, section):
-        refuse_foreign_content(file, kind)
-        return _READERS[kind](file, section, verbatim, [] if found is None else found)
 
 
 def detect_format(file: SourceFile) -> str:

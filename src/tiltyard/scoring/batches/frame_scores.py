@@ -13,17 +13,17 @@ from numpy.typing import NDArray
 from tiltyard.data.conform.cells import normalise_text
 from tiltyard.drift.profiles.rows import rows_frame
 from tiltyard.errors import DataError, InputError
-from tiltyard.registry.package.manifest import Manifest
 from tiltyard.scoring.batches.isolation import score_groups
 from tiltyard.scoring.class_order import DecidingScorer, OrderedScorer
-from tiltyard.scoring.factory import read_columns
 from tiltyard.scoring.input_errors import InputProblem, list_problems
 from tiltyard.scoring.input_warnings import ABSTAINED, UnknownPolicy
 from tiltyard.scoring.scorer import Scorer, Scores
+from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.scoring.table.frame_encoding import ReadColumn, encode_columns, read_column
 from tiltyard.scoring.table.table_scorer import TableNumberScorer, TableScorer
+from tiltyard.scoring.text.text_inputs import TextColumns
 from tiltyard.suggest import nearest
-from tiltyard.tasks import DecisionRule, reads_text
+from tiltyard.tasks import DecisionRule
 
 _MOST_SHOWN = 5
 
@@ -82,21 +82,16 @@ class FrameScorer:
 
     Args:
         scorer: of the version.
-        manifest: of the version.
+        columns: what its inputs are.
         policy: what is done about values that training did not know.
     """
 
-    def __init__(self, scorer: Scorer, manifest: Manifest, policy: UnknownPolicy) -> None:
+    def __init__(self, scorer: Scorer, columns: InputColumns | TextColumns, policy: UnknownPolicy) -> None:
         self._scorer = scorer
         self._policy = policy
-        self._text = manifest.text_column if reads_text(manifest.task) else None
-        self._columns = read_columns(manifest)
+        self._text = columns.name if isinstance(columns, TextColumns) else None
+        self._columns = columns if isinstance(columns, InputColumns) else InputColumns({})
         self._table = _find_table(scorer)
-
-    @property
-    def is_compiled(self) -> bool:
-        """Whether whole columns are scored by compiled loops."""
-        return self._table is not None or self._text is not None
 
     def name_columns(self, names: Sequence[str]) -> dict[str, str]:
         """By the names that the model reads, the names that a source has for them.

@@ -1,0 +1,89 @@
+"""Whatever a source is, its rows are those that training would read, and a row keeps its number."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from sqlalchemy import create_engine
+
+from tests.batch.conftest import Shop, make_rows
+from tiltyard.data.sources.blocks import cut_delimited, cut_lines
+from tiltyard.data.sources.files import local_file
+from tiltyard.errors import DataError
+from tiltyard.project import DataSection
+
+SAME = ["customer", "prediction", "confidence"]
+
+
+def test_all_sources_of_the_same_rows_give_the_same_results(shop: Shop) -> None:
+    """CSV, compressed or not, JSON Lines, JSON, several files and a database give what Parquet gives."""
+    frame = make_rows(600, 40).drop(columns="returned")
+    shop.score(shop.write("in.parquet", frame), "expected.parquet", columns=("customer",))
+    expected = pd.read_parquet(shop.folder / "expected.parquet")[SAME]
+    folder = shop.folder
+    frame.to_csv(folder / "in.csv", index=False)
+    (folder / "packed.csv.gz").write_bytes(gzip.compress((folder / "in.csv").read_bytes()))
+    frame.to_json(folder / "in.jsonl", orient="records", lines=True)
+    frame.to_json(folder / "in.json", orient="records")
+    frame.head(200).to_csv(folder / "part-1.csv", index=False)
+    frame.tail(400).to_csv(folder / "part-2.csv", index=False)
+    engine = create_engine(f"sqlite:///{folder / 'in.db'}")
+    frame.astype({"new": int}).to_sql("orders", engine, index=False)
+    engine.dispose()
+    sources = ["in.csv", "packed.csv.gz", "in.jsonl", "in.json", "part-*.csv"]
+    for number, name in enumerate(sources):
+        result = shop.score(folder / name, f"out{number}.parquet", columns=("customer",))
+        found = pd.read_parquet(folder / f"out{number}.parquet")[SAME]
+        pd.testing.assert_frame_equal(found, expected, check_dtype=False, obj=name)
+        assert result.refused == 0
+    shop.score(f"sqlite:///{folder / 'in.db'}", "db.parquet", columns=("customer",), query="SELECT * FROM orders")
+    pd.testing.assert_frame_equal(pd.read_parquet(folder / "db.parquet")[SAME], expected, check_dtype=False)
+
+
+def test_rows_of_another_length_are_refused_one_by_one(shop: Shop) -> None:
+    """In a table, a row with too many or too few cells costs itself, and is told by its number."""
+    frame = make_rows(300, 41).drop(columns="returned")
+    lines = frame.to_csv(index=False).splitlines()
+    lines[10] += ",surplus"
+    lines[20] = "c,1"
+    (shop.folder / "in.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    result = shop.score(shop.folder / "in.csv", "out.parquet", columns=("customer",))
+    assert (result.rows, result.refused) == (300, 2)
+    told = [json.loads(line) for line in (shop.folder / "out.parquet.refused.jsonl").read_text().splitlines()]
+    assert [one["row"] for one in told] == [10, 20]
+    assert "It has 5 cells, and there are 4 columns." in told[0]["reason"]
+    found = pd.read_parquet(shop.folder / "out.parquet")
+    assert found["customer"].tolist() == [name for place, name in enumerate(frame["customer"]) if place not in (9, 19)]
+
+
+@pytest.mark.parametrize("size", [1, 7, 40, 1000])
+def test_blocks_hold_whole_records(tmp_path: Path, size: int) -> None:
+    """Blocks of any size together hold each record once, quoted line ends included, each after the header."""
+    path = tmp_path / "in.csv"
+    rows = ['1,"a\nb"', '2,"say ""no"""', "3,c", "", '4,"x,\n\n"', "5,"]
+    path.write_text("id,text\n" + "\n".join(rows), encoding="utf-8")
+    file = local_file(path, "in.csv")
+    blocks = list(cut_delimited(file, "csv", DataSection(source="in.csv"), size))
+    header = b"id,text\n"
+    assert all(block.content.startswith(header) for block in blocks)
+    assert b"".join(block.content[len(header) :] for block in blocks) == path.read_bytes()[len(header) :]
+    assert [block.first for block in blocks] == [
+        1 + sum(one.records for one in blocks[:place]) for place in range(len(blocks))
+    ]
+    lines = list(cut_lines(file, size))
+    assert b"".join(block.content for block in lines) == path.read_bytes()
+    assert sum(block.records for block in lines) == path.read_text(encoding="utf-8").count("\n") + 1
+
+
+def test_a_quote_that_is_not_closed_is_told(shop: Shop) -> None:
+    """A lone quote would swallow the rows after it: the run stops and says where."""
+    lines = make_rows(50, 42).drop(columns="returned").to_csv(index=False).splitlines()
+    lines[5] = lines[5].replace(",basic,", ',"basic,').replace(",plus,", ',"plus,')
+    (shop.folder / "in.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with pytest.raises(DataError, match="quote") as refused:
+        shop.score(shop.folder / "in.csv", "out.parquet")
+    assert refused.value.code == "data.quoting"

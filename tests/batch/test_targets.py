@@ -1,0 +1,126 @@
+"""Results appear in files, folders and tables alike, and never over what no run of ours wrote."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.dataset as ds
+import pytest
+
+from tests.batch.conftest import Shop, make_rows
+from tiltyard.batch.run import RunOptions
+from tiltyard.errors import UsageError
+from tiltyard.sqlite import open_sqlite
+
+SAME = ["customer", "prediction", "confidence", "model_version"]
+
+
+@pytest.fixture
+def expected(shop: Shop) -> pd.DataFrame:
+    """The results as a Parquet file has them; their source is in.parquet."""
+    shop.score(shop.write("in.parquet", make_rows(2300, 30)), "expected.parquet", columns=("customer",))
+    return pd.read_parquet(shop.folder / "expected.parquet")[SAME]
+
+
+def test_all_targets_hold_the_same_rows(shop: Shop, expected: pd.DataFrame) -> None:
+    """CSV, JSON Lines, a folder and a table of a database have the rows, in their order, of a Parquet file."""
+    source = shop.folder / "in.parquet"
+    for name in ("out.csv", "out.jsonl", "parts/"):
+        shop.score(source, name, columns=("customer",))
+    shop.score(source, f"sqlite:///{shop.folder / 'results.db'}", table="scores", columns=("customer",))
+    with closing(open_sqlite(shop.folder / "results.db")) as connection:
+        rows = connection.execute(f"SELECT {', '.join(SAME)} FROM scores ORDER BY prediction_id").fetchall()
+    found = {
+        "csv": pd.read_csv(shop.folder / "out.csv", dtype={"model_version": "str"}),
+        "jsonl": pd.read_json(shop.folder / "out.jsonl", lines=True, dtype={"model_version": "str"}),
+        "folder": ds.dataset(shop.folder / "parts").to_table().to_pandas(),
+        "table": pd.DataFrame(rows, columns=SAME),
+    }
+    for kind, frame in found.items():
+        pd.testing.assert_frame_equal(
+            frame[SAME], expected, check_exact=kind in ("folder", "table"), check_dtype=False, obj=kind, rtol=1e-15
+        )
+    assert (shop.folder / "parts" / "_run.json").is_file()
+    assert sorted(path.name for path in (shop.folder / "parts").glob("*.parquet")) == [
+        f"part-{number:05d}.parquet" for number in range(3)
+    ]
+
+
+def test_a_later_run_replaces_the_results_of_an_earlier_one(shop: Shop, expected: pd.DataFrame) -> None:
+    """A nightly run to the same place leaves its own rows alone there, in a file, a folder and a table."""
+    source = shop.folder / "in.parquet"
+    database = f"sqlite:///{shop.folder / 'results.db'}"
+    for rows, seed in ((2300, 30), (1100, 31)):
+        shop.write("in.parquet", make_rows(rows, seed))
+        shop.score(source, "out.csv")
+        shop.score(source, "parts/")
+        shop.score(source, database, table="scores")
+    assert len(expected) == 2300
+    assert len(pd.read_csv(shop.folder / "out.csv")) == 1100
+    assert ds.dataset(shop.folder / "parts").count_rows() == 1100
+    with closing(open_sqlite(shop.folder / "results.db")) as connection:
+        assert connection.execute("SELECT count(*) FROM scores").fetchone() == (1100,)
+
+
+def test_what_no_run_wrote_is_not_replaced(shop: Shop) -> None:
+    """A file, a folder with files or a table from elsewhere is refused, unless it is to be replaced."""
+    source = shop.write("in.parquet", make_rows(1000, 32))
+    (shop.folder / "own.csv").write_text("mine\n")
+    (shop.folder / "own").mkdir()
+    (shop.folder / "own" / "mine.txt").write_text("mine\n")
+    with closing(open_sqlite(shop.folder / "own.db")) as connection:
+        connection.execute("CREATE TABLE scores (mine TEXT)")
+        connection.commit()
+    targets: list[tuple[str, str | None]] = [
+        ("own.csv", None),
+        ("own/", None),
+        (f"sqlite:///{shop.folder / 'own.db'}", "scores"),
+    ]
+    for target, table in targets:
+        with pytest.raises(UsageError, match="no batch run wrote"):
+            shop.score(source, target, table)
+        shop.score(source, target, table, options=RunOptions(workers=1, overwrite=True))
+    assert pd.read_csv(shop.folder / "own.csv").shape == (1000, 5)
+
+
+@pytest.mark.parametrize(
+    ("target", "table", "message"),
+    [
+        ("out.xlsx", None, r"cannot be written as '\.xlsx'"),
+        ("nowhere/out.csv", None, "is no folder"),
+        ("s3://bucket/out.parquet", None, "cannot be written to s3://"),
+        ("sqlite:///out.db", None, "no table is named"),
+        ("out.csv", "scores", "--to-table is for databases"),
+    ],
+)
+def test_a_target_that_cannot_be_written_is_named(shop: Shop, target: str, table: str | None, message: str) -> None:
+    """Before anything is scored, and with what to do."""
+    source = shop.write("in.parquet", make_rows(1000, 33))
+    with pytest.raises(UsageError, match=message) as refused:
+        shop.score(source, target, table)
+    assert refused.value.next_step
+
+
+def test_a_carried_column_keeps_its_name(shop: Shop) -> None:
+    """Where the source has a column of a result's name, the result's gets an ending; formulas are defused in CSV."""
+    frame = make_rows(1000, 34).assign(prediction="=1+1")
+    shop.score(shop.write("in.parquet", frame), "out.csv", columns=("prediction",))
+    found = pd.read_csv(shop.folder / "out.csv")
+    assert set(found["prediction"]) == {"'=1+1"}
+    assert set(found["prediction_tiltyard"]) == {"yes", "no"}
+
+
+def test_a_folder_that_was_moved_half_way_is_finished(shop: Shop, tmp_path: Path) -> None:
+    """A run that ended between two renames has all its results, and puts them in place when it is started again."""
+    source = shop.write("in.parquet", make_rows(1000, 35))
+    shop.score(source, "parts/")
+    kept = {path.name: path.read_bytes() for path in (tmp_path / "parts").iterdir()}
+    job = shop.make_job(str(source), "parts/")
+    new = job.target.work / "result"
+    (tmp_path / "parts").rename(new)
+    from tiltyard.batch.plan import WorkFolder
+
+    job.target.publish(WorkFolder(job.target.work), {})
+    assert {path.name: path.read_bytes() for path in (tmp_path / "parts").iterdir()} == kept
