@@ -145,6 +145,8 @@ def find_shared_names(files: Iterable[Path]) -> list[str]:
         for node in ast.parse(file.read_text("utf-8")).body:
             if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
                 continue
+            if any(ast.unparse(decorator) == "overload" for decorator in node.decorator_list):
+                continue
             if not node.name.startswith("_") and node.name not in SHARED:
                 shown = file.relative_to(ROOT) if file.is_relative_to(ROOT) else file
                 places[node.name].append(f"{shown}:{node.lineno}")

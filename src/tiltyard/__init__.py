@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tiltyard._version import __version__
 
 if TYPE_CHECKING:
+    from tiltyard.batch.from_python import score_source as score
     from tiltyard.drift.api import detect_drift
     from tiltyard.errors import TiltyardError
     from tiltyard.models.tfidf.vectoriser import FastTfidfVectorizer
@@ -44,6 +45,7 @@ __all__ = [
     "evaluate",
     "explain",
     "load_project",
+    "score",
 ]
 
 _MODULES = {
@@ -62,6 +64,7 @@ _MODULES = {
     "evaluate": "tiltyard.pipeline.adoption.evaluate_rows:evaluate_on_rows",
     "explain": "tiltyard.scoring.explanations",
     "load_project": "tiltyard.project",
+    "score": "tiltyard.batch.from_python:score_source",
 }
 
 

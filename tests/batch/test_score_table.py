@@ -1,4 +1,4 @@
-"""A table is scored whole: each row once, recorded, judged, and resumable."""
+"""A table is scored whole: each row once, recorded, evaluated, and resumable."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class StoppedError(Exception):
 
 
 def test_a_run_that_was_stopped_gives_the_same_bits(shop: Shop) -> None:
-    """Stopped after any fragment and started again, it goes on, and the result is that of an undisturbed run."""
+    """Stopped after any fragment and started again, it continues, and the result is that of an undisturbed run."""
     source = shop.write("in.parquet", make_rows(4000, 3))
     shop.score(source, "whole.parquet", columns=("customer",), record="all")
     whole = pd.read_parquet(shop.folder / "whole.parquet")
@@ -84,7 +84,7 @@ def test_a_run_that_was_stopped_gives_the_same_bits(shop: Shop) -> None:
 
 
 def test_a_finished_run_is_not_done_again(shop: Shop) -> None:
-    """Asked for again, it says that it is finished; with other rows, or another result, it is a new run."""
+    """Requested again, it says that it is finished; with other rows, or another result, it is a new run."""
     source = shop.write("in.parquet", make_rows(2000, 4))
     first = shop.score(source, "out.parquet")
     again = shop.score(source, "out.parquet")
@@ -115,12 +115,12 @@ def test_a_source_that_changes_under_an_unfinished_run_is_refused(shop: Shop) ->
     with pytest.raises(DataError, match="changed since run") as refused:
         shop.score(source, "out.parquet")
     assert "--restart" in refused.value.next_step
-    with pytest.raises(UsageError, match="unfinished, and was asked for otherwise"):
+    with pytest.raises(UsageError, match="unfinished, and was requested otherwise"):
         shop.score(source, "out.parquet", record="all")
     assert shop.score(source, "out.parquet", options=RunOptions(workers=1, restart=True)).rows == 2100
 
 
-def test_rows_that_cannot_be_scored_are_told_with_their_reason(shop: Shop) -> None:
+def test_rows_that_cannot_be_scored_are_listed_with_their_reason(shop: Shop) -> None:
     """They go to a file next to the result, by their number in the source; a strict run stops and writes nothing."""
     frame = make_rows(2500, 8).astype({"amount": object})
     frame.loc[[1200, 2400], "amount"] = ["much", "more"]
@@ -133,9 +133,9 @@ def test_rows_that_cannot_be_scored_are_told_with_their_reason(shop: Shop) -> No
     assert not (shop.folder / "out.csv").exists()
     result = shop.score(source, "out.csv", options=RunOptions(workers=1, restart=True))
     assert (result.scored, result.refused) == (2498, 2)
-    told = [json.loads(line) for line in (shop.folder / "out.csv.refused.jsonl").read_text().splitlines()]
-    assert [(one["row"], one["input"]["customer"]) for one in told] == [(1201, "c8-1200"), (2401, "c8-2400")]
-    assert "finite number" in told[0]["reason"]
+    described = [json.loads(line) for line in (shop.folder / "out.csv.refused.jsonl").read_text().splitlines()]
+    assert [(one["row"], one["input"]["customer"]) for one in described] == [(1201, "c8-1200"), (2401, "c8-2400")]
+    assert "finite number" in described[0]["reason"]
     assert [found.code for found in result.findings if found.code == "batch.refused"] == ["batch.refused"]
 
 
@@ -213,7 +213,7 @@ def test_two_runs_to_one_target_do_not_meet(shop: Shop) -> None:
 
 
 def test_a_named_version_scores_whoever_is_champion(shop: Shop, tmp_path: Path) -> None:
-    """The version is that of the alias when the run begins, or the one that is named; an unknown one is told."""
+    """The version is that of the alias when the run begins, or the one that is named; an unknown one is reported."""
     source = shop.write("in.parquet", make_rows(1000, 24))
     named = shop.score(source, "out.parquet", version="1", alias=None)
     assert named.version == "1"

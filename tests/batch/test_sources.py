@@ -45,7 +45,7 @@ def test_all_sources_of_the_same_rows_give_the_same_results(shop: Shop) -> None:
 
 
 def test_rows_of_another_length_are_refused_one_by_one(shop: Shop) -> None:
-    """In a table, a row with too many or too few cells costs itself, and is told by its number."""
+    """In a table, a row with too many or too few cells costs itself, and is reported by its number."""
     frame = make_rows(300, 41).drop(columns="returned")
     lines = frame.to_csv(index=False).splitlines()
     lines[10] += ",surplus"
@@ -53,9 +53,9 @@ def test_rows_of_another_length_are_refused_one_by_one(shop: Shop) -> None:
     (shop.folder / "in.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     result = shop.score(shop.folder / "in.csv", "out.parquet", columns=("customer",))
     assert (result.rows, result.refused) == (300, 2)
-    told = [json.loads(line) for line in (shop.folder / "out.parquet.refused.jsonl").read_text().splitlines()]
-    assert [one["row"] for one in told] == [10, 20]
-    assert "It has 5 cells, and there are 4 columns." in told[0]["reason"]
+    described = [json.loads(line) for line in (shop.folder / "out.parquet.refused.jsonl").read_text().splitlines()]
+    assert [one["row"] for one in described] == [10, 20]
+    assert "It has 5 cells, and there are 4 columns." in described[0]["reason"]
     found = pd.read_parquet(shop.folder / "out.parquet")
     assert found["customer"].tolist() == [name for place, name in enumerate(frame["customer"]) if place not in (9, 19)]
 
@@ -79,7 +79,7 @@ def test_blocks_hold_whole_records(tmp_path: Path, size: int) -> None:
     assert sum(block.records for block in lines) == path.read_text(encoding="utf-8").count("\n") + 1
 
 
-def test_a_quote_that_is_not_closed_is_told(shop: Shop) -> None:
+def test_a_quote_that_is_not_closed_ends_the_run(shop: Shop) -> None:
     """A lone quote would swallow the rows after it: the run stops and says where."""
     lines = make_rows(50, 42).drop(columns="returned").to_csv(index=False).splitlines()
     lines[5] = lines[5].replace(",basic,", ',"basic,').replace(",plus,", ',"plus,')

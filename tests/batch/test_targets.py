@@ -89,7 +89,7 @@ def test_what_no_run_wrote_is_not_replaced(shop: Shop) -> None:
     ("target", "table", "message"),
     [
         ("out.xlsx", None, r"cannot be written as '\.xlsx'"),
-        ("nowhere/out.csv", None, "is no folder"),
+        ("nowhere/out.csv", None, "is not a folder"),
         ("s3://bucket/out.parquet", None, "cannot be written to s3://"),
         ("sqlite:///out.db", None, "no table is named"),
         ("out.csv", "scores", "--to-table is for databases"),

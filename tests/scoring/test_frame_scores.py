@@ -78,7 +78,7 @@ def test_objects_are_scored_as_single_rows(scorer: tuple[Scorer, InputColumns], 
 def test_typed_columns_are_scored_as_their_cells(
     scorer: tuple[Scorer, InputColumns], data: st.DataObject, size: int
 ) -> None:
-    """Columns of numbers, truth values, categories and texts with types of their own are read as their cells are."""
+    """Columns of numbers, truth values, categories and texts with separate types are read as their cells are."""
     numbers = st.floats(-1e12, 1e12) | st.just(np.nan) | st.just(np.inf)
     draw = lambda cells: data.draw(st.lists(cells, min_size=size, max_size=size))  # noqa: E731
     town = pd.Categorical(draw(st.sampled_from([*TOWNS, "Atlantis"]) | st.none()))
@@ -158,7 +158,7 @@ def test_the_policy_refuses_what_training_did_not_know(scorer: tuple[Scorer, Inp
 
 
 def test_any_scorer_scores_frames(table_pipeline: Pipeline, gapless_pipeline: Pipeline) -> None:
-    """A model without a compiled form scores rows one after the other, and a row that it refuses is told."""
+    """A model without a compiled form scores rows one after the other, and a row that it refuses is reported."""
     frame, _ = plain_table()
     columns = InputColumns(COLUMNS)
     plain = SklearnScorer(table_pipeline, "tabular-classification", columns)
@@ -168,13 +168,13 @@ def test_any_scorer_scores_frames(table_pipeline: Pipeline, gapless_pipeline: Pi
     single = InputColumns({"age": "int64"})
     picky = SklearnScorer(gapless_pipeline, "tabular-classification", single)
     gaps = pd.DataFrame({"age": [30, None, 40]})
-    told = FrameScorer(picky, single, WARN).score(gaps)
-    assert told.scored.tolist() == [0, 2]
-    assert [(one.position, "refused by the model" in one.reason) for one in told.refused] == [(1, True)]
+    described = FrameScorer(picky, single, WARN).score(gaps)
+    assert described.scored.tolist() == [0, 2]
+    assert [(one.position, "refused by the model" in one.reason) for one in described.refused] == [(1, True)]
 
 
 def test_texts_are_scored_from_their_column(text_pipeline: Pipeline) -> None:
-    """Texts come from the column of the training or from ``text``; what is no text is refused."""
+    """Texts come from the column of the training or from ``text``; what is not a text is refused."""
     compiled = compile_scorer(text_pipeline, "text-classification", InputColumns({}))
     frames = FrameScorer(compiled, TextColumns("review"), WARN)
     assert frames.name_columns(["id", "review"]) == {"review": "review"}
@@ -194,7 +194,7 @@ def test_texts_are_scored_from_their_column(text_pipeline: Pipeline) -> None:
 
 
 def test_a_missing_column_is_named(scorer: tuple[Scorer, InputColumns]) -> None:
-    """A source without a column that the model reads is refused as a whole; white space around a name is no matter."""
+    """A source without a column that the model reads is refused; white space around a name changes nothing."""
     frames = FrameScorer(*scorer, WARN)
     names = [column.name for column in scorer[1]]
     assert frames.name_columns([f" {name}" for name in names]) == {name: f" {name}" for name in names}

@@ -1,1 +1,1 @@
-"""Scoring whole tables: in fragments, resumable, each row once, recorded and judged."""
+"""Scoring whole tables: in fragments, resumable, each row once, recorded and evaluated."""

@@ -116,8 +116,8 @@ class DatabaseTarget(Target):
             connection.execute(text(f"CREATE TABLE {_COMMENT} (name TEXT PRIMARY KEY, manifest TEXT)"))
         connection.execute(text(f"DELETE FROM {_COMMENT} WHERE name = :name"), {"name": self.table})  # noqa: S608
         connection.execute(
-            text(f"INSERT INTO {_COMMENT} (name, manifest) VALUES (:name, :told)"),  # noqa: S608
-            {"name": self.table, "told": json.dumps(manifest, sort_keys=True)},
+            text(f"INSERT INTO {_COMMENT} (name, manifest) VALUES (:name, :manifest)"),  # noqa: S608
+            {"name": self.table, "manifest": json.dumps(manifest, sort_keys=True)},
         )
 
     @contextmanager

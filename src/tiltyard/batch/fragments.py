@@ -104,7 +104,7 @@ class FileSource:
 
     @property
     def counts_exactly(self) -> bool:
-        """Whether ``count_rows`` is no estimate."""
+        """Whether ``count_rows`` is exact."""
         return set(self.kinds) == {"parquet"}
 
     def cut(self, rows: int) -> Iterator[tuple[int, Fragment]]:

@@ -1,4 +1,4 @@
-"""What a batch run does, decided once and kept with it: who starts it again goes on with the same."""
+"""What a batch run does, decided once and kept with it: who starts it again continues with the same."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Record = Literal["all", "sample", "none"]
 
 @dataclass(frozen=True)
 class ScoreRequest:
-    """What is asked of a run.
+    """What is requested of a run.
 
     Attributes:
         source: what is scored, without passwords.
@@ -62,7 +62,7 @@ class Plan:
 
     Attributes:
         run_id: 32 hexadecimal digits.
-        request: what was asked.
+        request: what was requested.
         started: when it began, UTC.
         model_name: the registered model.
         version: the version that predicts, also if the alias has moved since.
@@ -97,13 +97,13 @@ def read_plan(file: Path) -> Plan | None:
 
 
 def make_run_id(request: ScoreRequest, states: tuple[str, ...], started: datetime) -> str:
-    """The id of a run: of what was asked, of which files, and when."""
-    told = json.dumps([request.digest, states, started.isoformat()])
-    return hashlib.sha256(told.encode()).hexdigest()[:32]
+    """The id of a run: of what was requested, of which files, and when."""
+    described = json.dumps([request.digest, states, started.isoformat()])
+    return hashlib.sha256(described.encode()).hexdigest()[:32]
 
 
 def require_same_source(plan: Plan, states: tuple[str, ...]) -> None:
-    """Refuse to go on with a source that changed.
+    """Refuse to continue with a source that changed.
 
     Raises:
         DataError: it did (``batch.source-changed``).
@@ -187,13 +187,13 @@ class WorkFolder:
         """The results of a fragment."""
         return self.parts / f"part-{number:05d}.parquet"
 
-    def refused(self, number: int) -> Path:
+    def refused_file(self, number: int) -> Path:
         """The rows of a fragment that cannot be scored, as JSON Lines."""
         return self.path / "refused" / f"{number:05d}.jsonl"
 
-    def judged(self, number: int) -> Path:
-        """Predictions of a sample of a fragment's rows, for the judgement of the run."""
-        return self.path / "judged" / f"{number:05d}.json"
+    def sampled_file(self, number: int) -> Path:
+        """Predictions of a sample of a fragment's rows, for the evaluation of the run."""
+        return self.path / "sampled" / f"{number:05d}.json"
 
     def done(self, number: int) -> Path:
         """What says that a fragment is done."""

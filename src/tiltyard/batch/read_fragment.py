@@ -133,7 +133,7 @@ def _read_text(
 def _leave_uneven(
     file: SourceFile, kind: str, section: DataSection
 ) -> tuple[SourceFile, list[int], tuple[tuple[int, str], ...]]:
-    """The file without the rows that do not have a cell for each column, which are told with their places."""
+    """The file without the rows that do not have a cell for each column, which are listed with their places."""
     stripped, dialect, layout = read_layout(file, kind, section)
     written = io.StringIO()
     writer = csv.writer(

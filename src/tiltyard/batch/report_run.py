@@ -21,11 +21,11 @@ def report_run(project: Project, ledger: Ledger, run: BatchRun, result: ScoreRes
     """Record a finished run. Done twice, it is recorded once."""
     subject = f"{run.project}/{run.version}"
     known = ledger.batch_runs.find(run.id)
-    told = any(
+    described = any(
         event.evidence.get("run") == run.id for event in ledger.events(subject=subject, kind=SCORED, since=run.started)
     )
     actor = this_actor()
-    if not told:
+    if not described:
         ledger.append(
             Event(
                 SCORED,

@@ -22,12 +22,12 @@ class ResultColumns:
     """What the columns of a result are.
 
     Attributes:
-        answer: name of the column of the prediction.
+        label_name: name of the column of the prediction.
         probabilities: whether there is a column for the probability of each class.
         abstains: whether there is a column that says which rows the model leaves to a person.
     """
 
-    answer: str
+    label_name: str
     probabilities: bool
     abstains: bool
 
@@ -47,14 +47,16 @@ def make_result(
     rows = len(scores.scored)
     made: dict[str, pa.Array] = {}
     if scores.numbers is not None:
-        made[columns.answer] = pa.array(scores.numbers)
+        made[columns.label_name] = pa.array(scores.numbers)
         ends = np.full((rows, 2), np.nan) if scores.intervals is None else scores.intervals
         for name, place in (("interval_low", 0), ("interval_high", 1)):
             end = np.ascontiguousarray(ends[:, place])
             made[name] = pa.array(end, mask=~np.isfinite(end))
     else:
         names = pa.array(list(scores.classes), pa.string())
-        made[columns.answer] = pa.DictionaryArray.from_arrays(scores.labels.astype(np.int32), names).cast(pa.string())
+        made[columns.label_name] = pa.DictionaryArray.from_arrays(scores.labels.astype(np.int32), names).cast(
+            pa.string()
+        )
         made["confidence"] = pa.array(scores.confidences)
         if columns.probabilities:
             for place, name in enumerate(scores.classes):

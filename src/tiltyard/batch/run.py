@@ -1,4 +1,4 @@
-"""A batch run from its plan to its results. Killed at any moment and started again, it goes on where it was."""
+"""A batch run from its plan to its results. Killed at any moment and started again, it continues where it was."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ import pyarrow.parquet as pq
 
 from tiltyard import wiring
 from tiltyard.batch.fragments import FileSource
-from tiltyard.batch.judge import JUDGED_ROWS, judge_run
 from tiltyard.batch.plan import (
     FragmentDone,
     Plan,
@@ -29,6 +28,7 @@ from tiltyard.batch.plan import (
 )
 from tiltyard.batch.report_run import report_run
 from tiltyard.batch.results import ScoreResult
+from tiltyard.batch.run_evaluation import EVALUATED_ROWS, evaluate_run
 from tiltyard.batch.score_fragment import FragmentWork
 from tiltyard.batch.targets import Target
 from tiltyard.batch.version_in_use import VersionInUse
@@ -90,7 +90,7 @@ class ScoreJob:
         project: whose version scores it.
         settings: of this host.
         location: the source as it is written; passwords are in it alone.
-        request: what is asked.
+        request: what is requested.
         target: where the results go.
         source: of a source that is a database, its ``query`` or ``table``, by these names.
     """
@@ -104,7 +104,7 @@ class ScoreJob:
 
 
 def score_table(job: ScoreJob, options: RunOptions = RunOptions()) -> ScoreResult:
-    """Score a table: its results appear whole, each row once, recorded and judged.
+    """Score a table: its results appear whole, each row once, recorded and evaluated.
 
     Raises:
         DataError: the source cannot be read, changed, or has no row; or a row is refused in a strict run.
@@ -142,8 +142,8 @@ class _Run:
         version = replace(version, columns=columns, known=known)
         self._check_columns(known)
         total = self.source.count_rows()
-        judged = 1.0 if not total else min(1.0, JUDGED_ROWS / total)
-        work = FragmentWork(self.plan, self.source, self.folder, self.job.settings, version, judged)
+        sampled = 1.0 if not total else min(1.0, EVALUATED_ROWS / total)
+        work = FragmentWork(self.plan, self.source, self.folder, self.job.settings, version, sampled)
         done = self.folder.list_done()
         before = sum(one.rows for one in done.values())
         self.ledger.batch_runs.save(self._describe(version, _sum(done)))
@@ -171,7 +171,7 @@ class _Run:
                 code="batch.nothing-scored",
             )
         profile = self._fold_profiles(version)
-        findings = judge_run(version, profile, done, self._read_judged())
+        findings = evaluate_run(version, profile, done, self._read_sampled())
         refused = self.job.target.refused if done.refused else None
         result = ScoreResult(
             run_id=self.plan.run_id,
@@ -195,9 +195,9 @@ class _Run:
         self.job.target.publish(self.folder, result.to_dict())
         run = replace(self._describe(version, done), finished=result.finished, evidence=result.to_dict())
         report_run(self.job.project, self.ledger, run, result)
-        told = {"result": result.to_dict(), "request": self.plan.request.digest, "states": list(self.plan.states)}
+        described = {"result": result.to_dict(), "request": self.plan.request.digest, "states": list(self.plan.states)}
         state = self.job.target.find_state()
-        write_atomically(self.folder.finished, msgspec.json.encode({**told, "target": state}))
+        write_atomically(self.folder.finished, msgspec.json.encode({**described, "target": state}))
         _clear(self.folder, keep_plan=True)
         return result
 
@@ -245,9 +245,9 @@ class _Run:
         bodies = (one.body for one in fragments if one.layout == layout.digest)
         return reduce(lambda total, body: total + Profile.from_bytes(body), bodies, Profile.empty(layout))
 
-    def _read_judged(self) -> list[Prediction]:
+    def _read_sampled(self) -> list[Prediction]:
         found: list[Prediction] = []
-        for file in sorted((self.folder.path / "judged").glob("*.json")):
+        for file in sorted((self.folder.path / "sampled").glob("*.json")):
             rows = msgspec.json.decode(file.read_bytes(), type=list[PredictionRow])
             found += map(decode_prediction, rows)
         return found
@@ -290,8 +290,8 @@ def _find_plan(job: ScoreJob, folder: WorkFolder, source: FileSource) -> Plan:
             plan = None
         else:
             raise UsageError(
-                f"Run {plan.run_id[:8]} to {plan.request.target} is unfinished, and was asked for otherwise.",
-                next_step="Ask for it as before to finish it, or forget it: --restart",
+                f"Run {plan.run_id[:8]} to {plan.request.target} is unfinished, and was requested otherwise.",
+                next_step="Request it as before to finish it, or forget it: --restart",
                 code="batch.unfinished",
             )
     if plan is not None:
@@ -314,15 +314,19 @@ def _find_plan(job: ScoreJob, folder: WorkFolder, source: FileSource) -> Plan:
 def _find_finished(job: ScoreJob, folder: WorkFolder) -> ScoreResult | None:
     """The result of the same run, if it is finished, and neither its source nor its results changed since."""
     try:
-        told = msgspec.json.decode(folder.finished.read_bytes())
+        described = msgspec.json.decode(folder.finished.read_bytes())
     except (FileNotFoundError, msgspec.DecodeError):
         return None
-    if job.source or told.get("request") != job.request.digest or told.get("target") != job.target.find_state():
+    if (
+        job.source
+        or described.get("request") != job.request.digest
+        or described.get("target") != job.target.find_state()
+    ):
         return None
     source = _find_source(job, folder)
-    if told.get("states") != source.find_states():
+    if described.get("states") != source.find_states():
         return None
-    result = ScoreResult.from_dict(told["result"])
+    result = ScoreResult.from_dict(described["result"])
     if job.request.version is None:
         registry = wiring.open_registry(job.settings)
         info = registry.get_version(job.project.model_name, alias=job.request.alias)
@@ -333,7 +337,7 @@ def _find_finished(job: ScoreJob, folder: WorkFolder) -> ScoreResult | None:
 
 def _clear(folder: WorkFolder, *, keep_plan: bool, keep_source: bool = False) -> None:
     """Forget what is done; with the plan, also that a run was begun or finished."""
-    names = ["parts", "done", "judged", "refused", "result", "replaced", *([] if keep_source else ["source"])]
+    names = ["parts", "done", "sampled", "refused", "result", "replaced", *([] if keep_source else ["source"])]
     if not keep_plan:
         folder.finished.unlink(missing_ok=True)
     folder.plan.unlink(missing_ok=True)
@@ -344,8 +348,8 @@ def _clear(folder: WorkFolder, *, keep_plan: bool, keep_source: bool = False) ->
 def _first_reason(folder: WorkFolder) -> str:
     for file in folder.list_refused():
         with file.open("rb") as stream:
-            told = msgspec.json.decode(stream.readline())
-        return f"row {told['row']} of {told['file']}: {told['reason']}"
+            described = msgspec.json.decode(stream.readline())
+        return f"row {described['row']} of {described['file']}: {described['reason']}"
     return ""
 
 

@@ -50,7 +50,7 @@ class FragmentWork:
         folder: where the run keeps what is done.
         settings: of this host.
         version: what predicts.
-        judged: share of the rows whose predictions are kept until the run is judged.
+        sample_share: share of the rows whose predictions are kept until the run is evaluated.
     """
 
     plan: Plan
@@ -58,10 +58,10 @@ class FragmentWork:
     folder: WorkFolder
     settings: Settings
     version: VersionInUse
-    judged: float = 0.0
+    sample_share: float = 0.0
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("plan", "source", "folder", "settings", "version", "judged")}
+        return {name: getattr(self, name) for name in ("plan", "source", "folder", "settings", "version", "sampled")}
 
     @cached_property
     def _ledger(self) -> Ledger:
@@ -100,7 +100,9 @@ class FragmentWork:
         self._ledger.batch_runs.add(
             BatchFragment(self.plan.run_id, fragment.number, done.rows, done.refused, layout, body)
         )
-        write_atomically(self.folder.judged(fragment.number), msgspec.json.encode(encode_predictions(tally.judged)))
+        write_atomically(
+            self.folder.sampled_file(fragment.number), msgspec.json.encode(encode_predictions(tally.sampled))
+        )
         write_atomically(self.folder.done(fragment.number), msgspec.json.encode(done))
         return done
 
@@ -153,8 +155,8 @@ class FragmentWork:
         tally: _Tally,
     ) -> None:
         recorded = choose_rows(self.plan.run_id, fragment.number, places, self.plan.share)
-        judged = choose_rows(self.plan.run_id, fragment.number, places, self.judged)
-        chosen = np.flatnonzero(recorded | judged)
+        sampled = choose_rows(self.plan.run_id, fragment.number, places, self.sample_share)
+        chosen = np.flatnonzero(recorded | sampled)
         for start in range(0, len(chosen), RECORDED_AT_ONCE):
             some = chosen[start : start + RECORDED_AT_ONCE]
             given = self._list_inputs(rows, scores.scored[some])
@@ -169,7 +171,7 @@ class FragmentWork:
                     next_step='Correct the row, or set batch.record = "none".',
                 ) from None
             tally.recorded += len(kept)
-            tally.judged += [one for one, keep in zip(made, judged[some].tolist(), strict=True) if keep]
+            tally.sampled += [one for one, keep in zip(made, sampled[some].tolist(), strict=True) if keep]
 
     def _list_inputs(self, rows: RowBatch, positions: NDArray[np.intp]) -> RecordedInputs:
         """Inputs and keys of some rows, as the ledger keeps them."""
@@ -184,24 +186,24 @@ class FragmentWork:
     def _keep_refused(
         self, fragment: Fragment, refused: Sequence[tuple[int, RefusedRow, Mapping[str, Any] | None]]
     ) -> None:
-        file = self.folder.refused(fragment.number)
+        file = self.folder.refused_file(fragment.number)
         if not refused:
             file.unlink(missing_ok=True)
             return
         lines = []
         for place, one, given in sorted(refused, key=lambda entry: entry[0]):
-            told = {**describe_place(self.source, fragment, place), "reason": one.reason}
+            described = {**describe_place(self.source, fragment, place), "reason": one.reason}
             shown = {} if given is None else {"input": {name: _show_cell(cell) for name, cell in given.items()}}
-            lines.append(json.dumps({**told, **shown}, default=str, ensure_ascii=False))
+            lines.append(json.dumps({**described, **shown}, default=str, ensure_ascii=False))
         write_atomically(file, "\n".join(lines) + "\n")
 
     def _refuse(self, fragment: Fragment, entry: tuple[int, RefusedRow, Mapping[str, Any] | None]) -> None:
-        told = describe_place(self.source, fragment, entry[0])
+        described = describe_place(self.source, fragment, entry[0])
         raise DataError(
-            f"Row {told['row']} of {told['file']} cannot be scored: {entry[1].reason}",
-            next_step="Correct it, or score without --strict: such rows then go to a file of their own.",
+            f"Row {described['row']} of {described['file']} cannot be scored: {entry[1].reason}",
+            next_step="Correct it, or score without --strict: such rows then go to a separate file.",
             code="batch.row-refused",
-            **told,
+            **described,
         )
 
 
@@ -216,7 +218,7 @@ class _Tally:
     recorded: int = 0
     labels: dict[str, int] = field(default_factory=dict)
     refused: list[tuple[int, RefusedRow, Mapping[str, Any] | None]] = field(default_factory=list)
-    judged: list[Prediction] = field(default_factory=list)
+    sampled: list[Prediction] = field(default_factory=list)
 
     def count(self, scores: FrameScores) -> None:
         self.unusual += scores.unusual

@@ -37,7 +37,7 @@ class Target(ABC):
     @property
     @abstractmethod
     def refused(self) -> Path:
-        """Where the rows that could not be scored are told, as JSON Lines."""
+        """Where the rows that could not be scored are listed, as JSON Lines."""
 
     @abstractmethod
     def check(self, *, overwrite: bool) -> None:
@@ -86,7 +86,7 @@ class FileTarget(Target):
         if self.path.is_dir():
             raise _refuse(self.path, "is a folder", f"Name a file, or a folder as {self.path}/.")
         if not self.path.parent.is_dir():
-            raise _refuse(self.path.parent, "is no folder", "Make it, or name another.")
+            raise _refuse(self.path.parent, "is not a folder", "Make it, or name another.")
         if self.path.exists() and not self.manifest.exists() and not overwrite:
             raise _refuse(self.path, "exists, and no batch run wrote it", "Name another, or replace it: --overwrite")
 
@@ -130,7 +130,7 @@ class FolderTarget(Target):
         if self.path.is_file():
             raise _refuse(self.path, "is a file", f"Name a folder, or a file that ends in {', '.join(FILE_ENDINGS)}.")
         if not self.path.parent.is_dir():
-            raise _refuse(self.path.parent, "is no folder", "Make it, or name another.")
+            raise _refuse(self.path.parent, "is not a folder", "Make it, or name another.")
         foreign = self.path.is_dir() and any(self.path.iterdir()) and not (self.path / MANIFEST).exists()
         if foreign and not overwrite:
             raise _refuse(self.path, "holds what no batch run wrote", "Name another, or replace it: --overwrite")

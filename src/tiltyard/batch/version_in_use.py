@@ -119,7 +119,7 @@ class VersionInUse:
         return self.scorer.score(frame[list(columns.values())].set_axis(list(columns), axis="columns"))
 
     def pick_input(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The input of a row as the ledger keeps it: what the model reads, and what rows are told apart by."""
+        """The input of a row as the ledger keeps it: what the model reads, and what rows are reported apart by."""
         manifest = self.monitored.manifest
         group = self.project.split.group
         if manifest is not None and reads_text(manifest.task):

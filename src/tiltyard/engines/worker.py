@@ -18,7 +18,7 @@ class WorkFailedError(Exception):
 def main() -> None:
     """Receive the work, then fragment after fragment, until the other end is closed."""
     if sys.platform == "linux":
-        # A worker that records must not go on when whoever reads its results was killed.
+        # A worker that records must not continue when the process that reads its results was killed.
         ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL)
     connection = Connection(int(sys.argv[1]))
     try:

@@ -26,7 +26,7 @@ class BatchRun:
         rows: rows of the source that are done.
         refused: those among them that cannot be scored.
         recorded: those among them whose predictions are in the ledger.
-        evidence: what was found when it was judged, as JSON values.
+        evidence: what was found when it was evaluated, as JSON values.
     """
 
     id: str

@@ -10,6 +10,7 @@ from tiltyard import wiring
 from tiltyard.cli.current_ledger import open_current_ledger
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import print_counts, print_json, print_line
+from tiltyard.cli.predictions.batch_runs import batch_runs_command
 from tiltyard.cli.predictions.retention import erase_command, prune_predictions_command
 from tiltyard.cli.predictions.set_aside import set_aside_command
 from tiltyard.cli.time_options import parse_time
@@ -84,3 +85,4 @@ def export_predictions_command(
 predictions_group.add_command(prune_predictions_command)
 predictions_group.add_command(erase_command)
 predictions_group.add_command(set_aside_command)
+predictions_group.add_command(batch_runs_command)

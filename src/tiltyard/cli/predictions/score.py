@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -12,16 +13,14 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 from tiltyard import wiring
-from tiltyard.batch.choose_target import choose_target
-from tiltyard.batch.plan import Record, ScoreRequest
+from tiltyard.batch.from_python import ScoreOptions
+from tiltyard.batch.plan import Record
 from tiltyard.batch.results import ScoreResult
-from tiltyard.batch.run import ProgressSoFar, RunOptions, ScoreJob, score_table
+from tiltyard.batch.run import ProgressSoFar, score_table
 from tiltyard.cli.main import EXIT_NO
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json, print_line, print_pairs, print_table
 from tiltyard.cli.versions.find_project import find_project
-from tiltyard.errors import UsageError
-from tiltyard.redact import without_passwords
 
 _MOST_STEPS = 3
 
@@ -69,36 +68,30 @@ def score_command(
 ) -> None:
     """Score a whole table: files, a folder, URLs or a database, whatever their size.
 
-    The results appear whole. A run that was interrupted goes on when it is started again, each row is scored and
+    The results appear whole. A run that was interrupted continues when it is started again, each row is scored and
     recorded once, and a run that is finished is not done again. Rows that cannot be scored go to a file next to the
     result, with the reason. Exit code 3 when the run as a whole shows something: drift, or many such rows.
     """
-    if query is not None and table is not None:
-        raise UsageError("Both --query and --table are given.", next_step="Give one of them.")
-    if version is not None and alias is not None:
-        raise UsageError("Both --version and --alias are given.", next_step="Give one of them.")
     project = find_project(project_path, model_name)
     settings = wiring.load_settings(project)
-    section = project.batch
-    named = {name: value for name, value in (("query", query), ("table", table)) if value is not None}
-    request = ScoreRequest(
-        source=without_passwords(source),
-        target=without_passwords(target),
-        query=query or (f"table {table}" if table else ""),
-        columns=_split(columns) if columns is not None else section.columns,
-        key=key or section.key,
-        record=cast(Record, record or section.record),
-        sample=section.sample,
-        probabilities=section.probabilities if probabilities is None else probabilities,
-        fragment_rows=section.fragment_rows,
-        strict=strict,
+    options = ScoreOptions(
         version=version,
-        alias=None if version is not None else (alias or "champion"),
+        alias=alias,
+        columns=None if columns is None else _split(columns),
+        key=key,
+        record=cast("Record | None", record),
+        probabilities=probabilities,
+        strict=strict,
+        query=query,
+        table=table,
+        to_table=to_table,
+        workers=workers,
+        restart=restart,
+        overwrite=overwrite,
     )
-    place = choose_target(target, to_table, Path.cwd(), settings)
+    job = options.make_job(project, settings, source, target, Path.cwd())
     with _show_progress(quiet=as_json) as on_progress:
-        options = RunOptions(workers, restart, overwrite, on_progress)
-        result = score_table(ScoreJob(project, settings, source, request, place, named), options)
+        result = score_table(job, replace(options.run, on_progress=on_progress))
     if as_json:
         print_json(result.to_dict())
     else:

@@ -78,7 +78,7 @@ def cut_lines(file: SourceFile, size: int = BLOCK) -> Iterator[Block]:
 
 
 def block_file(file: SourceFile, block: Block) -> SourceFile:
-    """A block as a file of its own, which is not compressed."""
+    """A block as a separate file, which is not compressed."""
     stem = PurePosixPath(file.name).stem.removesuffix(file.ending) if file.compressed else ""
     return SourceFile(
         f"{stem}{file.ending}" if stem else file.name, len(block.content), lambda: io.BytesIO(block.content)

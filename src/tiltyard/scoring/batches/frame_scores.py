@@ -19,7 +19,7 @@ from tiltyard.scoring.input_errors import InputProblem, list_problems
 from tiltyard.scoring.input_warnings import ABSTAINED, UnknownPolicy
 from tiltyard.scoring.scorer import Scorer, Scores
 from tiltyard.scoring.table.columns import InputColumns
-from tiltyard.scoring.table.frame_encoding import ReadColumn, encode_columns, read_column
+from tiltyard.scoring.table.frame_encoding import ReadColumn, encode_features, read_feature
 from tiltyard.scoring.table.table_scorer import TableNumberScorer, TableScorer
 from tiltyard.scoring.text.text_inputs import TextColumns
 from tiltyard.suggest import nearest
@@ -125,7 +125,7 @@ class FrameScorer:
         """
         if self._text is not None:
             return self._score_texts(frame["text"] if "text" in frame else frame[self._text])
-        read = {column.name: read_column(frame[column.name], column, self._columns) for column in self._columns}
+        read = {column.name: read_feature(frame[column.name], column, self._columns) for column in self._columns}
         refused = _join_refusals(read, len(frame))
         if self._table is None or self._columns.reads_unsure_dates:
             return self._score_rows(frame, read)
@@ -139,7 +139,7 @@ class FrameScorer:
             found = self._score_inputs(rows, places, [])
             kept = [rows[place] for place in found.scored.tolist()]
             frame = rows_frame(map(self._columns.name_cells, kept), [column.name for column in self._columns])
-            read = {column.name: read_column(frame[column.name], column, self._columns) for column in self._columns}
+            read = {column.name: read_feature(frame[column.name], column, self._columns) for column in self._columns}
             return replace(found, inputs=pd.DataFrame({name: one.values for name, one in read.items()}))
         names = ["text" if "text" in row else self._text for row in rows]
         texts = pd.Series([row.get(name) for row, name in zip(rows, names, strict=True)], dtype=object)
@@ -155,7 +155,7 @@ class FrameScorer:
     ) -> FrameScores:
         from tiltyard.scoring.table import table_kernels  # noqa: PLC0415 - imports numba
 
-        found, state = table.score_encoded(encode_columns(read, table.columns, table.prepared.codes))
+        found, state = table.score_encoded(encode_features(read, table.columns, table.prepared.codes))
         for code in (table_kernels.NOT_A_NUMBER, table_kernels.TOO_LARGE):
             bad = ((state & (table_kernels.NOT_A_NUMBER | table_kernels.TOO_LARGE)) == code) & ~refused
             if bad.any():
@@ -186,7 +186,7 @@ class FrameScorer:
     def _apply_policy(
         self, table: TableScorer, frame: pd.DataFrame, unusual: NDArray[np.intp]
     ) -> tuple[int, list[RefusedRow]]:
-        """How many rows are told to be unusual, and which of them the policy refuses."""
+        """How many rows are reported to be unusual, and which of them the policy refuses."""
         policy = self._policy
         if not len(unusual) or (policy.values == "ignore" and not policy.columns):
             return 0, []
@@ -208,7 +208,7 @@ class FrameScorer:
     def _score_texts(self, texts: pd.Series) -> FrameScores:
         cells = texts.tolist()
         wrong = [place for place, cell in enumerate(cells) if not isinstance(cell, str)]
-        refused = [RefusedRow(place, "Its text is missing, or is no text.") for place in wrong]
+        refused = [RefusedRow(place, "Its text is missing, or is not a text.") for place in wrong]
         away = set(wrong)
         places = np.array([place for place in range(len(cells)) if place not in away], np.intp)
         kept = [cells[place] for place in places.tolist()] if wrong else cells

@@ -34,7 +34,7 @@ class ReadColumn:
     refused: NDArray[np.bool_] | None = None
 
 
-def read_column(cells: pd.Series, column: InputColumn, columns: InputColumns) -> ReadColumn:
+def read_feature(cells: pd.Series, column: InputColumn, columns: InputColumns) -> ReadColumn:
     """The cells of a column, as ``InputColumns.read`` reads them one by one.
 
     Args:
@@ -64,7 +64,7 @@ def read_column(cells: pd.Series, column: InputColumn, columns: InputColumns) ->
     return ReadColumn(_make_categories(found, places, cells.index), refused)
 
 
-def encode_columns(read: Mapping[str, ReadColumn], columns: InputColumns, codes: Mapping[str, Codes]) -> Floats:
+def encode_features(read: Mapping[str, ReadColumn], columns: InputColumns, codes: Mapping[str, Codes]) -> Floats:
     """The cells as an array of shape (n, features), as ``Encoding.encode`` makes it.
 
     Args:

@@ -19,14 +19,14 @@ from tiltyard.monitoring.prediction_window import PredictionWindow
 
 REFUSED = "batch.refused"
 UNUSUAL = "batch.unusual"
-JUDGED_ROWS = 20_000
+EVALUATED_ROWS = 20_000
 """Rows of a run, about, from which its performance is estimated."""
 
 _MOST_REFUSED = 0.01  # a larger share is a fault of the table, and no few odd rows
 
 
-def judge_run(
-    version: VersionInUse, profile: Profile | None, done: FragmentDone, judged: Sequence[Prediction]
+def evaluate_run(
+    version: VersionInUse, profile: Profile | None, done: FragmentDone, sampled: Sequence[Prediction]
 ) -> tuple[Finding, ...]:
     """The findings about a run as a whole, the gravest first.
 
@@ -34,7 +34,7 @@ def judge_run(
         version: what predicted.
         profile: of all rows that were scored; None where the version has no reference to compare with.
         done: the sums over all fragments.
-        judged: predictions of a sample of the rows.
+        sampled: predictions of a sample of the rows.
     """
     limits = version.project.monitoring
     reference = version.reference
@@ -45,7 +45,7 @@ def judge_run(
     findings = [*drift]
     moved = measure_extrapolation(test.to_dict() for test in drift.tests)
     positive = version.monitored.positive or version.project.data.positive
-    window = PredictionWindow(version.info.name, None, None, tuple(judged), {})
+    window = PredictionWindow(version.info.name, None, None, tuple(sampled), {})
     metric = version.project.training.metric
     estimate = estimate_window(window, make_basis(version.monitored, positive, limits.min_rows, moved), metric)
     findings += findings_from_run.estimate_findings(estimate, version.monitored, metric, limits)
