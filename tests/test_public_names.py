@@ -9,7 +9,7 @@ import pytest
 
 import tiltyard
 
-ELSEWHERE = {"evaluate": "evaluate_on_rows"}
+ELSEWHERE = {"evaluate": "evaluate_on_rows", "score": "score_source"}
 """Public names of functions that have another name in their module, since a function of the package has it already."""
 
 
