@@ -14,7 +14,8 @@ import numpy as np
 from benchmarks.evidence_rates.rows import Row, compare_power, make_row, scaled, show_progress
 from numpy.typing import NDArray
 
-from tiltyard.monitoring.change_detection import arrange_stream, detect_error_rise
+from tiltyard.evaluation.resampling.error_units import arrange_stream
+from tiltyard.monitoring.change_detection import detect_error_rise
 from tiltyard.project import MonitoringSection
 
 ALPHA = MonitoringSection().false_alarm_rate

@@ -7,6 +7,7 @@ from benchmarks.evidence_rates.rows import Row, make_row, scaled, show_progress
 from numpy.typing import NDArray
 
 from tiltyard.evaluation import EvaluatedRows, get_metric, label_predictions, pair_numbers
+from tiltyard.evaluation.resampling.error_units import arrange_stream
 from tiltyard.monitoring.degradation import evaluate_degradation
 from tiltyard.project import MonitoringSection
 
@@ -27,7 +28,26 @@ def measure(scale: float) -> list[Row]:
         rows += _measure(
             f"a worse version found by {metric}, 1,000 test rows and labels", None, metric, SIZES[-1], runs
         )
-    return rows
+    return rows + _measure_requests(runs)
+
+
+def _measure_requests(runs: int) -> list[Row]:
+    """Accuracy where rows of one request are right and wrong together; before, each row counted."""
+    random, found = np.random.default_rng(106), np.zeros(2, dtype=np.int64)
+    requests, size, alike, right = 20, 60, 0.4, 0.85
+    name = f"a healthy version found degraded by accuracy, {requests} requests of {size} rows, correlation {alike}"
+    units = np.repeat(np.arange(requests), size)
+    for _ in show_progress(range(runs), name):
+        level = random.beta(right * (1 / alike - 1), (1 - right) * (1 / alike - 1), requests)
+        wrong = random.random(len(units)) >= level[units]
+        together = arrange_stream(wrong, [f"r{unit}" for unit in units.tolist()]).by_unit
+        for place, clusters in enumerate((None, units if together else None)):
+            labels = np.where(wrong, "no", "yes")
+            seen = label_predictions(labels, np.full(len(labels), "yes"), None, ("no", "yes"), "yes", clusters=clusters)
+            (one,) = evaluate_degradation(seen, {"accuracy": right}, allowed=ALLOWED, baseline_rows=2_000, alpha=ALPHA)
+            found[place] += one.verdict == "degraded"
+    before, now = found.tolist()
+    return [make_row(name, ALPHA, before, runs, "before"), make_row(name, ALPHA, now, runs)]
 
 
 def draw_rows(random: np.random.Generator, metric: str, rows: int, strength: float = 1.0) -> EvaluatedRows:

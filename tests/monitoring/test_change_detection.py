@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from river.drift import ADWIN
 
 from tests.monitoring.sample_predictions import make_labelled_predictions, make_monitored_version
+from tiltyard.evaluation.resampling.error_units import arrange_stream
 from tiltyard.findings import Finding
 from tiltyard.ledger import Label, Prediction
 from tiltyard.monitoring.change_detection import (
@@ -21,7 +22,6 @@ from tiltyard.monitoring.change_detection import (
     DELTA_SHARE,
     GRACE_PERIOD,
     MIN_PART,
-    arrange_stream,
     change_findings,
     detect_error_rise,
     locate_changes,

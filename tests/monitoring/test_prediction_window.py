@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
+import numpy as np
 import pytest
 
+from tiltyard.evaluation import LabelledPredictions
 from tiltyard.jsonable import to_json_object
 from tiltyard.ledger import Label, Ledger
+from tiltyard.monitoring.degradation import evaluate_degradation
 from tiltyard.monitoring.performance import measure_performance
 from tiltyard.monitoring.prediction_window import (
+    PredictionWindow,
     read_labelled_predictions,
     read_labelled_window,
     read_prediction_window,
@@ -85,3 +90,50 @@ def test_intervals_are_of_the_groups_that_texts_were_sent_with() -> None:
         assert interval is not None
         widths.append(interval.high - interval.low)
     assert widths[0] > 3 * widths[1]
+
+
+def make_requests(seed: int, requests: int, size: int, alike: float, caller: str = "") -> PredictionWindow:
+    """Labelled rows of which 85 % are right, in requests; ``alike`` is the correlation of two rows of one request."""
+    random = np.random.default_rng(seed)
+    level = random.beta(0.85 * (1 / alike - 1), 0.15 * (1 / alike - 1), requests) if alike else np.full(requests, 0.85)
+    right = random.random((requests, size)) < level[:, None]
+    rows = tuple(
+        make_prediction(label="positive", unit=caller or f"r{request:016}", at=NOON + timedelta(seconds=request))
+        for request in range(requests)
+        for _ in range(size)
+    )
+    truth = {
+        row.id: Label(row.id, "positive" if mine else "negative", row.at, "new")
+        for row, mine in zip(rows, right.ravel().tolist(), strict=True)
+    }
+    return PredictionWindow("films", NOON, None, rows, truth)
+
+
+def test_rows_of_one_request_that_fail_together_are_one_observation() -> None:
+    """A healthy version is not found degraded since a few batches were hard; row by row it is in many windows."""
+    found = {"requests": 0, "rows": 0}
+    for seed in range(40):
+        labelled = make_requests(seed, 20, 60, 0.4).labelled_predictions()
+        assert isinstance(labelled, LabelledPredictions)
+        assert labelled.cluster_count == 20
+        for name, rows in (("requests", labelled), ("rows", replace(labelled, clusters=None))):
+            (one,) = evaluate_degradation(rows, {"accuracy": 0.85}, baseline_rows=2000)
+            found[name] += one.verdict == "degraded"
+    assert found["requests"] <= 3
+    assert found["rows"] >= 6
+
+
+def test_requests_of_independent_rows_and_callers_cost_nothing() -> None:
+    """Where rows of a request have nothing in common each counts, and so they do where one caller sent them all."""
+    counts = [make_requests(seed, 40, 25, 0.0).labelled_predictions().cluster_count for seed in range(20)]
+    assert counts.count(None) >= 18
+    assert make_requests(1, 40, 25, 0.2, caller="c0000000000000001").labelled_predictions().cluster_count is None
+
+
+def test_rows_of_a_table_belong_together_by_the_column_of_the_project() -> None:
+    """Where the project names a feature as its group, labelled rows of one value are one cluster."""
+    rows = tuple(make_prediction(input={"customer": n % 4, "fee": 1.0}) for n in range(40))
+    truth = {row.id: Label(row.id, "positive", row.at, "new") for row in rows}
+    window = PredictionWindow("films", NOON, None, rows, truth)
+    assert window.labelled_predictions().cluster_count is None
+    assert replace(window, group_key="customer").labelled_predictions().cluster_count == 4

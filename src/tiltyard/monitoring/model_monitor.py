@@ -45,7 +45,7 @@ from tiltyard.monitoring.degradation import evaluate_degradation
 from tiltyard.monitoring.ledger_client import LedgerClient
 from tiltyard.monitoring.monitored_version import MonitoredVersion, find_champion
 from tiltyard.monitoring.performance import measure_performance, performance_by_version
-from tiltyard.monitoring.prediction_window import PredictionWindow, read_prediction_window
+from tiltyard.monitoring.prediction_window import PredictionWindow, find_group_key, read_prediction_window
 from tiltyard.monitoring.report import render_html, render_markdown
 from tiltyard.monitoring.report.rendering import write_page
 from tiltyard.monitoring.result_types import DashboardData, DegradationReport, PerformanceMetrics
@@ -357,7 +357,8 @@ class ModelMonitor(LedgerClient):
 
     def _read_window(self, hours: float) -> PredictionWindow:
         since, until = _window_until_now(hours)
-        return read_prediction_window(self.ledger, self.model_name, since=since, until=until)
+        window = read_prediction_window(self.ledger, self.model_name, since=since, until=until)
+        return replace(window, group_key=find_group_key(self._project) if self._project else None)
 
     def _summarise(self, hours: float) -> Summary:
         since, until = _window_until_now(hours)

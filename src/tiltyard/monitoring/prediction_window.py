@@ -11,11 +11,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from tiltyard.data.conform.labels import LabelCodec, order_classes, write_label
+from tiltyard.data.conform.labels import LabelCodec, is_label_gap, order_classes, write_label
 from tiltyard.evaluation import EvaluatedRows, label_predictions, pair_numbers
+from tiltyard.evaluation.resampling.error_units import arrange_stream
 from tiltyard.ledger import Label, Ledger, Prediction
 from tiltyard.ledger.label_intake import RecordedLabels, read_recorded_labels
-from tiltyard.ledger.records import TEXT_GROUP
+from tiltyard.ledger.records import REQUEST, TEXT_GROUP
 from tiltyard.project import Project
 from tiltyard.tasks import reads_text
 
@@ -44,6 +45,7 @@ class PredictionWindow:
         set_aside: labels that the version of their prediction does not know, by prediction id; they count nowhere.
         chosen: labels of predictions that were chosen for a labelling queue because they are hard, by prediction id.
             They do not represent the predictions: no rate is measured on them.
+        group_key: under which key of an input its group stands; default: that of texts.
     """
 
     model_name: str
@@ -54,6 +56,7 @@ class PredictionWindow:
     left_out: int = 0
     set_aside: Mapping[str, Label] = field(default_factory=dict)
     chosen: Mapping[str, Label] = field(default_factory=dict)
+    group_key: str | None = None
 
     def __len__(self) -> int:
         return len(self.predictions)
@@ -143,22 +146,37 @@ class PredictionWindow:
     def labelled_predictions(self, positive: str | None = None) -> EvaluatedRows:
         """The predictions that have a label, with it; there must be at least one.
 
-        Texts that were sent with a group belong together with the others of the group.
+        Rows belong together where their inputs name a group; otherwise rows of one request, where these are right or
+        wrong together by more than chance explains.
 
         Args:
             positive: the label that counts as positive; ignored where it does not occur.
         """
         known = self.known
         labels = self.labels()
+        rows = [row for row in self.predictions if row.id in self.truth]
         if self.is_of_numbers:
-            rows = [row for row in self.predictions if row.id in self.truth]
             numbers = [position for position, row in enumerate(rows) if row.confidence is None]
             truth, predicted = (np.asarray(part[numbers], np.float64) for part in (labels, self.predicted[known]))
-            return pair_numbers(truth, predicted, clusters=_name_groups([rows[position] for position in numbers]))
+            clusters = self._name_clusters([rows[position] for position in numbers], np.abs(truth - predicted))
+            return pair_numbers(truth, predicted, clusters=clusters)
         probabilities = self.probabilities[known] if self.has_probabilities else None
         used = LabelCodec.from_classes({*self.classes, *labels.tolist()}).find_class(positive)
-        clusters = _name_groups([row for row in self.predictions if row.id in self.truth])
+        clusters = self._name_clusters(rows, labels != self.predicted[known])
         return label_predictions(labels, self.predicted[known], probabilities, self.classes, used, clusters=clusters)
+
+    def _name_clusters(
+        self, rows: Sequence[Prediction], errors: NDArray[np.bool_] | NDArray[np.float64]
+    ) -> NDArray[np.str_] | None:
+        """What each row shares with others, and its id where that is nothing; None where each row is by itself."""
+        groups = [row.input.get(self.group_key or TEXT_GROUP) for row in rows]
+        names = [None if is_label_gap(group) else f"group {write_label(group)}" for group in groups]
+        if not any(names):
+            # Callers are not a sample of callers: those who sent these rows are all that there are.
+            names = [row.unit if row.unit is not None and row.unit.startswith(REQUEST) else None for row in rows]
+            if not any(names) or not arrange_stream(errors, names).by_unit:
+                return None
+        return np.asarray([name or f"row {row.id}" for name, row in zip(names, rows, strict=True)], dtype=str)
 
     def take(self, mask: NDArray[np.bool_]) -> PredictionWindow:
         """The predictions where ``mask`` (n booleans) is true."""
@@ -297,18 +315,6 @@ def _split_sample(
         return pairs, {}
     chosen = {row.id: label for row, label in pairs if not label.is_sample}
     return [pair for pair in pairs if pair[0].id not in chosen], chosen
-
-
-def _name_groups(rows: Sequence[Prediction]) -> NDArray[np.str_] | None:
-    """The group that each row was sent with, and its id where it names none; None where no row names one."""
-    groups = [row.input.get(TEXT_GROUP) for row in rows]
-    if all(group is None for group in groups):
-        return None
-    names = [
-        f"row {row.id}" if group is None else f"group {write_label(group)}"
-        for row, group in zip(rows, groups, strict=True)
-    ]
-    return np.asarray(names, dtype=str)
 
 
 def _restrict_labels(labels: Mapping[str, Label], rows: Sequence[Prediction]) -> dict[str, Label]:

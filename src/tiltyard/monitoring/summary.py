@@ -25,7 +25,7 @@ from tiltyard.monitoring.performance import (
     performance_by_slice,
     performance_by_version,
 )
-from tiltyard.monitoring.prediction_window import PredictionWindow, read_prediction_window
+from tiltyard.monitoring.prediction_window import PredictionWindow, find_group_key, read_prediction_window
 from tiltyard.monitoring.result_types import DashboardData
 from tiltyard.project import Project
 from tiltyard.registry.package.stored_evaluation import StoredEvaluation
@@ -51,6 +51,7 @@ class SummaryQuery:
         positive: the label that counts as positive.
         slices: features whose values are slices.
         min_rows: with fewer rows nothing is evaluated or estimated.
+        group_key: under which key of an input its group stands.
     """
 
     model_name: str
@@ -58,6 +59,7 @@ class SummaryQuery:
     positive: str | None = None
     slices: tuple[str, ...] = ()
     min_rows: int = 30
+    group_key: str | None = None
 
     @property
     def headline(self) -> str:
@@ -73,6 +75,7 @@ class SummaryQuery:
             positive=project.data.positive,
             slices=(*project.data.slices, *project.data.sensitive),
             min_rows=project.monitoring.min_rows,
+            group_key=find_group_key(project),
         )
 
 
@@ -189,6 +192,7 @@ def build_summary(
     """
     model_name, metric, positive = query.model_name, query.metric, query.positive
     window = read_prediction_window(ledger, model_name, since=since, until=until)
+    window = replace(window, group_key=query.group_key)
     step = next((step for step in _STEPS if (until - since) / step <= MOST_BUCKETS), _STEPS[-1])
     basis, bucket_basis = None, None
     if monitored is not None:

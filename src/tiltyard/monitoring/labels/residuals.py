@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiltyard.errors import ArtifactError
+from tiltyard.evaluation.resampling.error_units import arrange_stream
 from tiltyard.findings import Finding, could_not_judge
 from tiltyard.formatting import choose_form, format_count, format_number
 from tiltyard.ledger.sql.outcomes import name_unit
-from tiltyard.monitoring.change_detection import arrange_stream
 from tiltyard.monitoring.prediction_window import PredictionWindow
 from tiltyard.project import MonitoringSection
 from tiltyard.registry.package.holdout_predictions import HoldoutNumbers
