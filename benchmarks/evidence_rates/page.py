@@ -14,6 +14,8 @@ TITLES = {
     "labels": "Labels from a queue",
     "degradation": "A metric against that of the test rows",
     "numbers": "Numbers",
+    "number-groups": "Numbers whose rows belong together, and lives of numbers",
+    "label-sets": "Prediction sets",
     "live": "The live test",
     "number-live": "The live test of numbers",
     "number-estimates": "Estimates of the error of numbers",

@@ -11,6 +11,7 @@ import pytest
 from tiltyard.evaluation import LabelledPredictions
 from tiltyard.jsonable import to_json_object
 from tiltyard.ledger import Label, Ledger
+from tiltyard.ledger.registration_events import DECISION
 from tiltyard.monitoring.degradation import evaluate_degradation
 from tiltyard.monitoring.performance import measure_performance
 from tiltyard.monitoring.prediction_window import (
@@ -19,7 +20,8 @@ from tiltyard.monitoring.prediction_window import (
     read_labelled_window,
     read_prediction_window,
 )
-from tiltyard.testing import NOON, MemoryLedger, make_prediction
+from tiltyard.tasks import DecisionRule
+from tiltyard.testing import NOON, MemoryLedger, make_event, make_prediction
 
 HOUR = timedelta(hours=1)
 
@@ -137,3 +139,31 @@ def test_rows_of_a_table_belong_together_by_the_column_of_the_project() -> None:
     window = PredictionWindow("films", NOON, None, rows, truth)
     assert window.labelled_predictions().cluster_count is None
     assert replace(window, group_key="customer").labelled_predictions().cluster_count == 4
+
+
+def test_a_window_is_priced_by_the_rule_that_its_version_decides_by() -> None:
+    """Labels make the mean cost with its interval, abstentions at their price; without a rule there is none."""
+    ledger = MemoryLedger()
+    rule = DecisionRule(classes=("negative", "positive"), costs=((0.0, 1.0), (9.0, 0.0)), abstain_cost=0.4)
+    shares = [0.02, 0.2, 0.5, 0.99] * 10
+    rows = [
+        make_prediction(
+            label="positive" if share >= 0.1 else "negative",
+            probabilities={"negative": 1 - share, "positive": share},
+            at=NOON + number * HOUR,
+        )
+        for number, share in enumerate(shares)
+    ]
+    ledger.record(rows)
+    ledger.record_labels([Label(row.id, "positive", row.at + HOUR, "people") for row in rows])
+    assert "mean_cost" not in measure_performance(read_prediction_window(ledger, "films"), "mean_cost").figures
+    evidence = {DECISION: rule.model_dump(mode="json")}
+    ledger.append(make_event(kind="registered", subject=f"films/{rows[0].version}", evidence=evidence))
+    expected = (9 + 0.4 + 0.4 + 0) / 4
+    found = measure_performance(read_prediction_window(ledger, "films"), "mean_cost").figures["mean_cost"]
+    assert found.value == pytest.approx(expected)
+    assert found.interval is not None
+    assert found.interval.low < expected < found.interval.high
+    pairs = read_labelled_predictions(ledger, "films", rows[0].version, NOON + 100 * HOUR)
+    window = read_labelled_window(ledger, "films", rows[0].version, pairs, (NOON, NOON + 100 * HOUR), 5)
+    assert measure_performance(window, "mean_cost").figures["mean_cost"].value == pytest.approx(expected)

@@ -230,3 +230,41 @@ def test_a_version_carries_prediction_sets_of_its_test_rows(churn: ProjectEnv, c
     assert {1, 2} >= {len(labels) for labels in sets}
     with pytest.raises(InputError, match=f"more held-out rows than the {len(facts)} rows"):
         public.predict_sets(registry.list_models()[0].name, rows, 0.9999, version=careful.version.version)
+
+
+PRICED = "costs = {Yes = {No = 5.0}, No = {Yes = 1.0}}"
+BY_COST = TABLE.replace('candidates = ["logreg"]', 'candidates = ["logreg", "gradient-boosting"]\nmetric = "mean_cost"')
+
+
+def train_by_cost(churn: ProjectEnv, **request: object) -> TrainingOutcome:
+    """Train with candidates, gates and reports that go by the mean cost."""
+    project = parse_project(f"{BY_COST}[decision]\n{PRICED}", churn.films.root / "tiltyard.toml")
+    return churn.train(project, **request)
+
+
+def test_versions_compete_by_what_their_decisions_cost(churn: ProjectEnv) -> None:
+    """Candidates, the guess and the champion's gate go by the mean cost of the decisions that users see, as lower is
+    better; and a champion without costs is priced by those that hold now."""
+    usual = train(churn, "threshold = 0.9", promote=True)
+    assert usual.promotion is not None
+    priced = train_by_cost(churn, promote=True)
+    facts = facts_of(priced)
+    wrong = {("Yes", "No"): 5.0, ("No", "Yes"): 1.0}
+    cost = np.mean([wrong.get(pair, 0.0) for pair in zip(facts.labels, facts.predicted, strict=True)])
+    assert priced.version.metrics["mean_cost"] == pytest.approx(cost)
+    ranking = [score.mean for score in priced.trial.model.ranking]
+    assert all(mean < 0 for mean in ranking)
+    assert priced.trial.guess.best == "cheapest"
+    assert priced.promotion is not None
+    champion = priced.promotion.verdict.comparison
+    assert champion is not None
+    compared = champion.evidence
+    assert compared["metric"] == "mean_cost"
+    assert compared["challenger"] < compared["champion"]
+    assert compared["challenger"] == pytest.approx(cost)
+
+
+def test_the_metric_of_costs_needs_costs(churn: ProjectEnv) -> None:
+    """A project that names it and states none is refused when its file is read."""
+    with pytest.raises(ProjectError, match=r"mean_cost needs decision\.costs"):
+        parse_project(BY_COST, churn.films.root / "tiltyard.toml")

@@ -30,7 +30,15 @@ from tiltyard.evaluation.labelled_predictions import (
     label_predictions,
     pair_numbers,
 )
-from tiltyard.evaluation.metrics import METRICS, NUMBER_METRICS, Metric, get_metric, get_task_metric
+from tiltyard.evaluation.metrics import (
+    METRICS,
+    NUMBER_METRICS,
+    Metric,
+    find_metric,
+    get_metric,
+    get_task_metric,
+    list_metrics,
+)
 from tiltyard.evaluation.plots import (
     plot_calibration,
     plot_confusion_matrix,
@@ -90,6 +98,7 @@ __all__ = [
     "evaluate_predictions",
     "evaluate_rows",
     "evaluate_slices",
+    "find_metric",
     "get_metric",
     "get_task_metric",
     "group_by_length",
@@ -98,6 +107,7 @@ __all__ = [
     "guess_baseline",
     "guessing_p_value",
     "label_predictions",
+    "list_metrics",
     "newcombe",
     "pair_numbers",
     "permutation_importance",

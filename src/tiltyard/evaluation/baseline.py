@@ -16,14 +16,15 @@ from tiltyard.evaluation.metrics import Metric
 from tiltyard.evaluation.resampling.excess import excess_p_value
 from tiltyard.evaluation.resampling.permutation_test import FEW_HITS, SIGNS_BOUND, normal_tail
 from tiltyard.jsonable import json_form
-from tiltyard.tasks import TaskTarget
+from tiltyard.tasks import DecisionRule, TaskTarget
 
-Guess = Literal["majority", "stratified", "mean", "median"]
+Guess = Literal["majority", "stratified", "cheapest", "mean", "median"]
 _DRAWS = 15  # an odd number
 
 GUESSES: Mapping[Guess, str] = {
     "majority": "always the most frequent label",
     "stratified": "labels drawn at their frequency",
+    "cheapest": "always the label that costs least",
     "mean": "always the mean",
     "median": "always the median",
 }
@@ -33,7 +34,7 @@ GUESSES_OF: Mapping[TaskTarget, tuple[Guess, ...]] = {
     "class": ("majority", "stratified"),
     "number": ("mean", "median"),
 }
-"""The kinds for each target."""
+"""The kinds for each target; ``cheapest`` besides where somebody states costs."""
 
 LEAST_DEALS, MOST_DEALS = 500, 5000
 _ROUNDING = 1e-12  # sums of the same numbers in another order
@@ -98,9 +99,20 @@ def _guess_label(labelled: LabelledPredictions, seed: int) -> dict[Guess, Labell
     }
     probabilities = None if labelled.probabilities is None else np.tile(shares, (len(labelled), 1))
     names = np.asarray(labelled.classes, dtype=str)
+    if labelled.prices is not None and labelled.prices.costs:
+        codes["cheapest"] = np.full(len(labelled), _find_cheapest(labelled, labelled.prices))
+        # It decides all rows alike, and abstains on none.
+        labelled = replace(labelled, rule=None)
     return {
         kind: replace(labelled, predicted=names[found], probabilities=probabilities) for kind, found in codes.items()
     }
+
+
+def _find_cheapest(labelled: LabelledPredictions, prices: DecisionRule) -> int:
+    """The label that costs least if it is predicted for every row."""
+    shares = np.array([float(np.mean(labelled.labels == name)) for name in prices.classes])
+    label = prices.classes[int((shares @ np.asarray(prices.costs)).argmin())]
+    return labelled.classes.index(label) if label in labelled.classes else 0
 
 
 def _draw_typical(truth: NDArray[np.intp], shares: NDArray[np.float64], seed: int) -> NDArray[np.intp]:

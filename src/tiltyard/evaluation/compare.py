@@ -23,7 +23,7 @@ from tiltyard.evaluation.labelled_predictions import (
     NumberPredictions,
     label_predictions,
 )
-from tiltyard.evaluation.metrics import Metric
+from tiltyard.evaluation.metrics import NUMBER_METRICS, Metric
 from tiltyard.evaluation.resampling.by_group import (
     CONFIDENCE,
     cluster_sizes,
@@ -55,7 +55,8 @@ def compare(metric: Metric, champion: Evaluated, challenger: Evaluated, *, seed:
     p-value is the larger of theirs: a lead has to convince both. The interval is the bootstrap's. Where rows belong
     together in groups, whole groups are exchanged and drawn, McNemar's test is the exact exchange of groups, and the
     lead has to convince a third test, which knows that few bad groups may be missing (``corrected_tails``).
-    So it has for numbers, whose losses are often skewed: there each row is a group.
+    So it has for numbers, whose losses are often skewed: there each row is a group. Costs of decisions, of which few
+    may be large, are compared as numbers are.
 
     Raises:
         DataError: the two were not evaluated on the same rows, or the metric is not defined on them, or all rows are
@@ -68,6 +69,9 @@ def compare(metric: Metric, champion: Evaluated, challenger: Evaluated, *, seed:
         and isinstance(challenger, LabelledPredictions)
     ):
         return compare_paired(champion.labels, champion.predicted, challenger.predicted, clusters=champion.clusters)
+    if metric.needs_costs:
+        first, second = _price(metric, champion), _price(metric, challenger)
+        return replace(compare(NUMBER_METRICS["mae"], first, second, seed=seed), metric=metric.name)
     found = compare_bootstrap(metric, champion, challenger, seed=seed)
     aligned = _align_classes(champion, challenger)
     ahead, behind = permutation_p_values(metric, *aligned, seed=seed)
@@ -208,6 +212,21 @@ def compare_bootstrap(
     )
 
 
+def _price(metric: Metric, labelled: EvaluatedRows) -> NumberPredictions:
+    """The cost of each decision, as how far it is from one that costs nothing.
+
+    Raises:
+        DataError: not every decision has a cost.
+    """
+    reason = metric.explain_undefined(labelled)
+    if reason or isinstance(labelled, NumberPredictions) or labelled.costs is None:
+        raise DataError(
+            f"{metric.title} is not defined on these rows: {reason}.",
+            next_step="State decision.costs for each label, or compare by another metric.",
+        )
+    return NumberPredictions(np.zeros(len(labelled)), labelled.costs, labelled.clusters)
+
+
 def _find_nearer(champion: EvaluatedRows, challenger: EvaluatedRows) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """The rows on which the one is right, and the other; of numbers, on which it is at least as near as the other."""
     if isinstance(champion, NumberPredictions) and isinstance(challenger, NumberPredictions):
@@ -266,6 +285,8 @@ def _align_classes(champion: Evaluated, challenger: Evaluated) -> tuple[Evaluate
             classes,
             champion.positive,
             clusters=champion.clusters,
+            rule=one.rule,
+            prices=one.prices,
         )
         for one in (champion, challenger)
     )

@@ -16,14 +16,12 @@ from tiltyard.evaluation.labelled_predictions import (
     label_predictions,
 )
 from tiltyard.evaluation.metrics import (
-    METRICS,
-    NUMBER_METRICS,
-    Metric,
     Values,
     class_f1,
     class_precision,
     class_recall,
     get_metric,
+    list_metrics,
 )
 from tiltyard.formatting import format_number, number_repeats, shorten_name
 
@@ -102,7 +100,7 @@ def evaluate_rows(rows: EvaluatedRows) -> AnyEvaluation:
 
 def evaluate_numbers(rows: NumberPredictions) -> NumberEvaluation:
     """Evaluate predicted numbers that are joined with the true ones."""
-    metrics, not_computed = _compute_metrics(NUMBER_METRICS, rows)
+    metrics, not_computed = _compute_metrics(rows)
     distances = np.abs(rows.errors)
     return NumberEvaluation(
         rows=len(rows),
@@ -113,10 +111,10 @@ def evaluate_numbers(rows: NumberPredictions) -> NumberEvaluation:
     )
 
 
-def _compute_metrics(known: Mapping[str, Metric], rows: EvaluatedRows) -> tuple[dict[str, float], dict[str, str]]:
+def _compute_metrics(rows: EvaluatedRows) -> tuple[dict[str, float], dict[str, str]]:
     metrics: dict[str, float] = {}
     not_computed: dict[str, str] = {}
-    for metric in known.values():
+    for metric in list_metrics(rows).values():
         try:
             metrics[metric.name] = metric.compute(rows)
         except ValueError as error:
@@ -137,7 +135,7 @@ def evaluate(
 
 def evaluate_predictions(labelled: LabelledPredictions) -> Evaluation:
     """Evaluate predictions that are joined with their labels already."""
-    metrics, not_computed = _compute_metrics(METRICS, labelled)
+    metrics, not_computed = _compute_metrics(labelled)
     counts = labelled.confusion()[0]
     per_class = _per_class(labelled.classes, counts)
     return Evaluation(

@@ -34,6 +34,7 @@ class LabelledPredictions:
         clusters: n codes from 0 on, equal where rows belong together (``split.group``); None where each row is by
             itself.
         rule: by which labels follow from probabilities; None for the likeliest.
+        prices: a rule whose costs say what decisions cost; None where nobody states any.
     """
 
     labels: Labels
@@ -44,9 +45,28 @@ class LabelledPredictions:
     unknown: tuple[str, ...] = ()
     clusters: Codes | None = None
     rule: DecisionRule | None = None
+    prices: DecisionRule | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @cached_property
+    def costs(self) -> NDArray[np.float64] | None:
+        """What the decision on each row costs; NaN where no cost is stated for its label, None without prices.
+
+        A row on which the model abstains costs what abstaining does, where that is stated.
+        """
+        prices = self.prices
+        if prices is None or not prices.costs:
+            return None
+        places = np.array([prices.classes.index(name) if name in prices.classes else -1 for name in self.classes])
+        true, predicted = places[self.truth], places[self.predicted_codes]
+        found = np.asarray(prices.costs)[true, predicted]
+        found[(true < 0) | (predicted < 0)] = np.nan
+        if prices.abstain_cost is not None and self.rule is not None and self.probabilities is not None:
+            columns = [self.classes.index(name) for name in self.rule.classes]
+            found[self.rule.abstains(self.probabilities[:, columns])] = prices.abstain_cost
+        return np.asarray(found, dtype=np.float64)
 
     @property
     def binary(self) -> bool:
@@ -104,6 +124,7 @@ class LabelledPredictions:
             self.unknown,
             None if self.clusters is None else number_clusters(self.clusters[rows]),
             self.rule,
+            self.prices,
         )
 
     def decide(self, probabilities: Probabilities) -> Labels:
@@ -193,6 +214,7 @@ def label_predictions(  # noqa: PLR0913  what is known of predictions, of which 
     *,
     clusters: Sequence[int] | NDArray[Any] | None = None,
     rule: DecisionRule | None = None,
+    prices: DecisionRule | None = None,
 ) -> LabelledPredictions:
     """Join predictions with their true labels, with every label known and the columns of the probabilities in order.
 
@@ -207,6 +229,7 @@ def label_predictions(  # noqa: PLR0913  what is known of predictions, of which 
         clusters: n keys, equal where rows belong together, such as those of one customer: tests and intervals then
             take whole groups for what is drawn by chance. Default: each row is by itself.
         rule: by which the labels followed from the probabilities; default: the likeliest.
+        prices: a rule whose costs say what decisions cost; default: nobody states any.
 
     Raises:
         DataError: there are no rows, or the shapes do not fit, or ``positive`` is not a label.
@@ -227,7 +250,7 @@ def label_predictions(  # noqa: PLR0913  what is known of predictions, of which 
         probabilities = widened
     unknown = tuple(label for label in known if label not in set(classes))
     codes = _find_clusters(clusters, len(labels))
-    return LabelledPredictions(labels, predicted, probabilities, known, chosen, unknown, codes, rule)
+    return LabelledPredictions(labels, predicted, probabilities, known, chosen, unknown, codes, rule, prices)
 
 
 def number_clusters(keys: NDArray[Any]) -> Codes | None:

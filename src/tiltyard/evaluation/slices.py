@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tiltyard.evaluation.groups import Group, Grouping
 from tiltyard.evaluation.intervals import Interval, bootstrap, newcombe, share_interval
 from tiltyard.evaluation.labelled_predictions import Codes, EvaluatedRows, NumberPredictions, number_clusters
-from tiltyard.evaluation.metrics import METRICS, NUMBER_METRICS, Metric
+from tiltyard.evaluation.metrics import METRICS, NUMBER_METRICS, Metric, list_metrics
 from tiltyard.evaluation.resampling.by_group import CONFIDENCE, effective_sample_size, effective_share_size
 from tiltyard.jsonable import json_form
 
@@ -124,7 +124,7 @@ def _evaluate_slice(
 ) -> Slice:
     inside = grouping.codes == code
     rows = labelled.take(inside)
-    known, base = _find_metrics(labelled), _find_base(labelled)
+    known, base = list_metrics(labelled), _find_base(labelled)
     could_judge = len(rows) >= FEWEST_ROWS and rows.cluster_count != 1
     reasons = {wanted.name: wanted.explain_undefined(rows) for wanted in known.values()}
     intervals: dict[str, Interval] = {}
@@ -168,10 +168,6 @@ def _lead(
     )
     interval = newcombe(float(here.mean()) * rows, rows, float(there.mean()) * others, others, confidence)
     return float(here.mean() - there.mean()), interval
-
-
-def _find_metrics(labelled: EvaluatedRows) -> Mapping[str, Metric]:
-    return NUMBER_METRICS if isinstance(labelled, NumberPredictions) else METRICS
 
 
 def _lead_of_numbers(

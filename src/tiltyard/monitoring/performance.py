@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from tiltyard.data.conform.schema import TableSchema
 from tiltyard.evaluation import (
-    METRICS,
     NUMBER_METRICS,
     EvaluatedRows,
     Interval,
@@ -23,6 +22,7 @@ from tiltyard.evaluation import (
     evaluate_slices,
     get_metric,
     group_columns,
+    list_metrics,
     newcombe,
     select_columns,
 )
@@ -149,8 +149,8 @@ def measure_performance(window: PredictionWindow, metric: str = "accuracy", posi
             chosen_labels=len(window.chosen),
         )
     labelled = window.labelled_predictions(positive)
-    numbers = isinstance(labelled, NumberPredictions)
-    known_metrics, headline = (NUMBER_METRICS, NUMBER_HEADLINE) if numbers else (METRICS, HEADLINE)
+    known_metrics = list_metrics(labelled)
+    headline = NUMBER_HEADLINE if isinstance(labelled, NumberPredictions) else HEADLINE
     reasons = {known.name: known.explain_undefined(labelled) for known in known_metrics.values()}
     figures = {
         name: measure_metric(known_metrics[name], labelled, with_interval=name in (*headline, metric))

@@ -17,8 +17,9 @@ from tiltyard.evaluation.resampling.error_units import arrange_stream
 from tiltyard.ledger import Label, Ledger, Prediction
 from tiltyard.ledger.label_intake import RecordedLabels, read_recorded_labels
 from tiltyard.ledger.records import REQUEST, TEXT_GROUP
+from tiltyard.ledger.registration_events import read_decision_rule
 from tiltyard.project import Project
-from tiltyard.tasks import reads_text
+from tiltyard.tasks import DecisionRule, reads_text
 
 MOST_ROWS = 100_000
 """Predictions of a window that are read one by one: the newest. Counts cover all of them."""
@@ -46,6 +47,7 @@ class PredictionWindow:
         chosen: labels of predictions that were chosen for a labelling queue because they are hard, by prediction id.
             They do not represent the predictions: no rate is measured on them.
         group_key: under which key of an input its group stands; default: that of texts.
+        rule: by which the newest version in it decides; None where it predicts the likeliest label.
     """
 
     model_name: str
@@ -57,6 +59,7 @@ class PredictionWindow:
     set_aside: Mapping[str, Label] = field(default_factory=dict)
     chosen: Mapping[str, Label] = field(default_factory=dict)
     group_key: str | None = None
+    rule: DecisionRule | None = None
 
     def __len__(self) -> int:
         return len(self.predictions)
@@ -163,7 +166,10 @@ class PredictionWindow:
         probabilities = self.probabilities[known] if self.has_probabilities else None
         used = LabelCodec.from_classes({*self.classes, *labels.tolist()}).find_class(positive)
         clusters = self._name_clusters(rows, labels != self.predicted[known])
-        return label_predictions(labels, self.predicted[known], probabilities, self.classes, used, clusters=clusters)
+        rule = None if self.rule is None or set(self.rule.classes) - set(self.classes) else self.rule
+        return label_predictions(
+            labels, self.predicted[known], probabilities, self.classes, used, clusters=clusters, rule=rule, prices=rule
+        )
 
     def _name_clusters(
         self, rows: Sequence[Prediction], errors: NDArray[np.bool_] | NDArray[np.float64]
@@ -224,7 +230,8 @@ def read_prediction_window(
     if len(rows) == most and version is None:
         left_out = max(0, ledger.prediction_stats(model_name, since, until).total - len(rows))
     truth = {row.id: label for row, label in found.pairs}
-    return PredictionWindow(model_name, since, until, rows, truth, left_out, found.set_aside, chosen)
+    rule = _read_rule(ledger, model_name, rows)
+    return PredictionWindow(model_name, since, until, rows, truth, left_out, found.set_aside, chosen, rule=rule)
 
 
 @dataclass(frozen=True)
@@ -295,7 +302,8 @@ def read_labelled_window(
     older = tuple(row for row, _ in chosen if row.id not in ids)
     rows = tuple(sorted((*recent.predictions, *older), key=lambda row: (row.at, row.id)))
     truth = {row.id: label for row, label in chosen}
-    return PredictionWindow(model_name, begin, until, rows, truth, recent.left_out, set_aside, hard)
+    rule = _read_rule(ledger, model_name, rows)
+    return PredictionWindow(model_name, begin, until, rows, truth, recent.left_out, set_aside, hard, rule=rule)
 
 
 def find_group_key(project: Project) -> str | None:
@@ -319,3 +327,10 @@ def _split_sample(
 
 def _restrict_labels(labels: Mapping[str, Label], rows: Sequence[Prediction]) -> dict[str, Label]:
     return {row.id: labels[row.id] for row in rows if row.id in labels}
+
+
+def _read_rule(ledger: Ledger, model_name: str, rows: Sequence[Prediction]) -> DecisionRule | None:
+    """The rule of the version that predicted last."""
+    if not rows or rows[-1].confidence is None:
+        return None
+    return read_decision_rule(ledger, model_name, rows[-1].version)

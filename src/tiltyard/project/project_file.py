@@ -87,6 +87,8 @@ class Project(Section):
             raise ValueError("promotion.fairness: a limit needs data.sensitive, the groups it is about")
         if self.split.group is not None and self.split.group == self.data.label:
             raise ValueError("split.group: the label cannot mark rows that belong together")
+        if self.training.metric == "mean_cost" and not self.decision.costs:
+            raise ValueError("training.metric: mean_cost needs decision.costs, which say what decisions cost")
         if self.split.by == "time" and self.data.time is None:
             raise ValueError('split.by: "time" needs data.time, the column that says when a row came about')
         return self

@@ -28,6 +28,7 @@ from tiltyard.evaluation import (
 )
 from tiltyard.evaluation.labelled_predictions import Evaluated
 from tiltyard.jsonable import from_jsonable
+from tiltyard.models.selection.decision import find_prices
 from tiltyard.project import Project
 from tiltyard.promotion.ab_test import live_comparison
 from tiltyard.promotion.context import Workspace
@@ -265,7 +266,7 @@ def _pair_predictions(
     """The predictions of both with the truth, over the labels that either knows."""
     truth = rows.labels.to_numpy(dtype=str)
     classes = order_classes({*theirs.classes, *mine.classes})
-    clusters = find_clusters(rows, project)
+    clusters, prices = find_clusters(rows, project), find_prices(project.decision, classes)
     first, second = (
         label_predictions(
             truth,
@@ -275,6 +276,7 @@ def _pair_predictions(
             project.data.positive,
             clusters=clusters,
             rule=predictions.rule,
+            prices=prices,
         )
         for predictions in (theirs, mine)
     )

@@ -242,7 +242,9 @@ def _pair_again(facts: EvaluatedRows, chosen: NDArray[np.intp], found: NDArray[n
     if isinstance(facts, NumberPredictions):
         return pair_numbers(facts.truth[chosen], found)
     predicted = facts.decide(found)
-    return label_predictions(facts.labels[chosen], predicted, found, facts.classes, facts.positive, rule=facts.rule)
+    return label_predictions(
+        facts.labels[chosen], predicted, found, facts.classes, facts.positive, rule=facts.rule, prices=facts.prices
+    )
 
 
 def _predictor(pipeline: Any, facts: EvaluatedRows) -> Any:

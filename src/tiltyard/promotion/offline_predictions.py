@@ -18,6 +18,7 @@ from tiltyard.data.content_hash import Hashes, content_keys
 from tiltyard.data.groups import find_row_groups
 from tiltyard.errors import DataError
 from tiltyard.evaluation import EvaluatedRows, label_predictions, pair_numbers
+from tiltyard.models.selection.decision import find_prices
 from tiltyard.project import Project
 from tiltyard.registry import Manifest, Package, VersionInfo
 from tiltyard.suggest import nearest
@@ -108,6 +109,7 @@ def compare_with_labels(predictions: Predicted, test: Dataset, project: Project)
         project.data.positive,
         clusters=find_clusters(test, project),
         rule=predictions.rule,
+        prices=find_prices(project.decision, predictions.classes),
     )
 
 

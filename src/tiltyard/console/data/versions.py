@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from tiltyard.aliases import CHAMPION
-from tiltyard.evaluation import METRICS
+from tiltyard.evaluation import find_metric
 from tiltyard.registry import Registry, VersionInfo
 
 RECIPE_TAG = "tiltyard.candidate"
@@ -88,9 +88,11 @@ def metric_history(view: VersionsView) -> pd.DataFrame:
 
 def bigger_is_better(metric: str) -> bool:
     """A metric's direction; a custom metric, whose direction is unknown, counts as bigger-is-better."""
-    return METRICS[metric].bigger_is_better if metric in METRICS else True
+    known = find_metric(metric)
+    return known is None or known.bigger_is_better
 
 
 def column_title(metric: str) -> str:
     """A metric's name for people, short enough for a column header."""
-    return _SHORT.get(metric) or (METRICS[metric].title if metric in METRICS else metric)
+    known = find_metric(metric)
+    return _SHORT.get(metric) or (metric if known is None else known.title)

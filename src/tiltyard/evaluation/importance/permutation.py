@@ -96,4 +96,12 @@ def _relabel(labelled: EvaluatedRows, probabilities: NDArray[np.float64]) -> Eva
     if isinstance(labelled, NumberPredictions):
         return replace(labelled, predicted=probabilities)
     predicted = labelled.decide(probabilities)
-    return label_predictions(labelled.labels, predicted, probabilities, labelled.classes, labelled.positive)
+    return label_predictions(
+        labelled.labels,
+        predicted,
+        probabilities,
+        labelled.classes,
+        labelled.positive,
+        rule=labelled.rule,
+        prices=labelled.prices,
+    )

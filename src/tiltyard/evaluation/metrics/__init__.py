@@ -3,7 +3,15 @@ and reports use.
 """
 
 from tiltyard.evaluation.metrics.label_metrics import Values, class_f1, class_precision, class_recall
-from tiltyard.evaluation.metrics.metric import METRICS, NUMBER_METRICS, Metric, get_metric, get_task_metric
+from tiltyard.evaluation.metrics.metric import (
+    METRICS,
+    NUMBER_METRICS,
+    Metric,
+    find_metric,
+    get_metric,
+    get_task_metric,
+    list_metrics,
+)
 from tiltyard.evaluation.metrics.probability_metrics import CALIBRATION_BINS
 
 __all__ = [
@@ -15,6 +23,8 @@ __all__ = [
     "class_f1",
     "class_precision",
     "class_recall",
+    "find_metric",
     "get_metric",
     "get_task_metric",
+    "list_metrics",
 ]

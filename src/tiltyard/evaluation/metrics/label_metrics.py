@@ -32,6 +32,17 @@ def class_f1(counts: Values) -> Values:
     return share(2 * _hits(counts), counts.sum(axis=-2) + counts.sum(axis=-1))
 
 
+def mean_cost(labelled: LabelledPredictions, weights: Weights | None = None) -> Values:
+    """What a decision costs on the average; NaN where no costs are stated, or not for each label."""
+    costs = labelled.costs
+    if costs is None or np.isnan(costs).any():
+        return np.full(1 if weights is None else len(weights), np.nan)
+    if weights is None:
+        return np.array([float(costs.mean())])
+    total = weights.sum(axis=1)
+    return np.asarray(np.divide(weights @ costs, total, out=np.full(len(weights), np.nan), where=total > 0))
+
+
 def accuracy(labelled: LabelledPredictions, weights: Weights | None = None) -> Values:
     """Share of rows whose predicted label is the true one."""
     if weights is None:

@@ -38,6 +38,7 @@ class Metric:
         weighted: from n labelled rows and (m, n) weights to m values, NaN where it is not defined.
         target: what the predictions are that it is defined on.
         worst: its value where every row is as wrong as can be; None where it has no bound.
+        needs_costs: whether somebody has to state what decisions cost.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Metric:
     weighted: Callable[[Any, Weights | None], Values]
     target: TaskTarget = "class"
     worst: float | None = None
+    needs_costs: bool = False
 
     def compute(self, labelled: EvaluatedRows) -> float:
         """The value on these rows.
@@ -54,7 +56,11 @@ class Metric:
         Raises:
             ValueError: it is not defined on them; the message says why.
         """
-        reason = self._explain_other_target(labelled) or self._missing_probabilities(labelled)
+        reason = (
+            self._explain_other_target(labelled)
+            or self._missing_probabilities(labelled)
+            or self._missing_costs(labelled)
+        )
         value = np.nan if reason else float(self.weighted(labelled, None)[0])
         if np.isnan(value):
             raise ValueError(reason or _explain_undefined(labelled))
@@ -79,6 +85,21 @@ class Metric:
             return "needs probabilities"
         return f"the model gives no probability to {_quote_all(labelled.unknown)}" if labelled.unknown else ""
 
+    def _missing_costs(self, labelled: EvaluatedRows) -> str:
+        if not self.needs_costs or isinstance(labelled, NumberPredictions):
+            return ""
+        if labelled.costs is None or labelled.prices is None:
+            return "decision.costs states no costs"
+        unpriced = [name for name in labelled.classes if name not in labelled.prices.classes]
+        return f"no cost is stated for {_quote_all(unpriced)}" if np.isnan(labelled.costs).any() else ""
+
+
+def list_metrics(labelled: EvaluatedRows) -> dict[str, Metric]:
+    """The metrics of what was predicted, by name; those of costs where somebody states some."""
+    if isinstance(labelled, NumberPredictions):
+        return NUMBER_METRICS
+    return METRICS if labelled.costs is None else METRICS | COST_METRICS
+
 
 def get_metric(name: str) -> Metric:
     """The metric of that name.
@@ -86,14 +107,19 @@ def get_metric(name: str) -> Metric:
     Raises:
         UsageError: there is none; it names the nearest.
     """
-    known = {**METRICS, **NUMBER_METRICS}
-    if name not in known:
+    found = find_metric(name)
+    if found is None:
         raise UsageError(
-            f"There is no metric '{name}'.{nearest(name, known)}",
-            next_step=f"Metrics: {', '.join(METRICS)}; of numbers: {', '.join(NUMBER_METRICS)}.",
+            f"There is no metric '{name}'.{nearest(name, _KNOWN)}",
+            next_step=f"Metrics: {', '.join(METRICS | COST_METRICS)}; of numbers: {', '.join(NUMBER_METRICS)}.",
             code="metric.unknown",
         )
-    return known[name]
+    return found
+
+
+def find_metric(name: str) -> Metric | None:
+    """The metric of that name; None for another figure, such as a time."""
+    return _KNOWN.get(name)
 
 
 def get_task_metric(name: str, task: Task) -> Metric:
@@ -104,7 +130,7 @@ def get_task_metric(name: str, task: Task) -> Metric:
     """
     metric = get_metric(name)
     if (metric.target == "number") != predicts_numbers(task):
-        fitting = NUMBER_METRICS if predicts_numbers(task) else METRICS
+        fitting = NUMBER_METRICS if predicts_numbers(task) else METRICS | COST_METRICS
         raise UsageError(
             f"The metric '{name}' is for {_TARGETS[metric.target]}, and this project is {task}.",
             next_step=f"Metrics: {', '.join(fitting)}.",
@@ -162,6 +188,12 @@ METRICS: dict[str, Metric] = {
 }
 """The metrics of predicted classes, by name."""
 
+COST_METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (Metric("mean_cost", "Mean cost", False, True, label_metrics.mean_cost, needs_costs=True),)
+}
+"""The metrics of what decisions cost, by name; they are defined where ``decision.costs`` states costs."""
+
 NUMBER_METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
@@ -183,3 +215,5 @@ NUMBER_METRICS: dict[str, Metric] = {
     )
 }
 """The metrics of predicted numbers, by name."""
+
+_KNOWN: dict[str, Metric] = METRICS | COST_METRICS | NUMBER_METRICS

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from tiltyard.evaluation.metrics import METRICS
+from tiltyard.evaluation.metrics import find_metric
 from tiltyard.evaluation.resampling.by_group import CONFIDENCE, student_quantile
 from tiltyard.evaluation.resampling.skewness import count_groups, measure_unseen_loss
 
@@ -83,7 +83,7 @@ class Comparison:
                 else student_quantile(self.groups_alike, CONFIDENCE)
             )
             error = (self.high - self.low) / (2 * width)
-            known = METRICS.get(self.metric)
+            known = find_metric(self.metric)
             if self.groups is not None and known is not None:
                 of_one = (z_alpha + z_beta) * error * math.sqrt(self.groups)
                 groups = count_groups(true, of_one, measure_unseen_loss(known, self.champion))

@@ -16,7 +16,7 @@ from tiltyard.evaluation import EvaluatedRows, Metric, get_metric, get_task_metr
 from tiltyard.formatting import format_count
 from tiltyard.models.selection.folds import Fold, make_folds
 from tiltyard.models.tfidf.vectoriser import FastTfidfVectorizer
-from tiltyard.tasks import TaskTarget, predicts_numbers
+from tiltyard.tasks import DecisionRule, TaskTarget, predicts_numbers
 
 # With so many rows one held-out fold separates candidates as well as all folds do with fewer.
 LARGE = 200_000
@@ -39,6 +39,7 @@ class SelectionPlan:
         in_order: folds are rows that stand together, within each label, rather than any: where neighbours belong
             together (reviews of one film), the others then reveal nothing about the held-out rows.
         group: column of the rows that belong together (``split.group``), which are then held out together.
+        prices: what decisions cost; None for no costs. With the metric of costs, labels are decided by them.
     """
 
     metric: str
@@ -47,6 +48,7 @@ class SelectionPlan:
     positive: str | None = None
     in_order: bool = False
     group: str | None = None
+    prices: DecisionRule | None = None
 
 
 class FoldScores(NamedTuple):
@@ -83,7 +85,7 @@ class CrossValidation:
     def __init__(self, train: Dataset, plan: SelectionPlan, *, keep: bool = False) -> None:
         self._numbers = predicts_numbers(train.task)
         self._metrics = get_task_metric(plan.metric, train.task), get_metric("rmse" if self._numbers else "log_loss")
-        self._positive = plan.positive
+        self._positive, self._prices = plan.positive, plan.prices
         require_rows_for_folds(train, plan.folds)
         self._labels = train.labels.to_numpy(dtype=np.float64 if self._numbers else object)
         self._inputs = train.inputs
@@ -129,8 +131,12 @@ class CrossValidation:
             return _sign_value(self._metrics[0], predicted), _sign_value(self._metrics[1], predicted)
         probabilities = np.asarray(model.predict_proba(test_rows), dtype=np.float64)
         classes = np.asarray(model.classes_)
-        predicted = classes[probabilities.argmax(axis=1)]
-        fold = label_predictions(self._labels[held_out], predicted, probabilities, classes.tolist(), self._positive)
+        names, prices = [str(name) for name in classes], self._prices
+        rule = None if prices is None or not self._metrics[0].needs_costs else prices.reorder(names)
+        chosen = probabilities.argmax(axis=1) if rule is None else rule.decide(probabilities)
+        fold = label_predictions(
+            self._labels[held_out], classes[chosen], probabilities, names, self._positive, rule=rule, prices=prices
+        )
         by_metric, by_log_loss = (_sign_value(metric, fold) for metric in self._metrics)
         return by_metric, by_log_loss
 

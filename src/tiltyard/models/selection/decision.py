@@ -52,6 +52,21 @@ def make_decision_rule(
     )
 
 
+def find_prices(section: DecisionSection, classes: Sequence[str]) -> DecisionRule | None:
+    """What decisions cost by a project's ``[decision]``; None where it states no costs.
+
+    Versions with other rules, or of another time, are priced alike: these are the costs that hold now.
+
+    Args:
+        section: what the project file says.
+        classes: the k labels of the rows, in order.
+
+    Raises:
+        DataError: it names a label that there is not.
+    """
+    return make_decision_rule(section, classes, None) if section.costs else None
+
+
 def check_decision(section: DecisionSection, train: Dataset) -> None:
     """Make sure, before any work, that ``[decision]`` is about these rows.
 

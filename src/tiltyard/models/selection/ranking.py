@@ -10,6 +10,7 @@ import numpy as np
 from tiltyard.data import Dataset
 from tiltyard.models.candidates import Candidate
 from tiltyard.models.selection.cross_validation import CrossValidation, FoldScores, SelectionPlan
+from tiltyard.tasks import DecisionRule
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ def rank_candidates(  # noqa: PLR0913  the names of the project file's section
     positive: str | None = None,
     in_order: bool = False,
     group: str | None = None,
+    prices: DecisionRule | None = None,
     on_scored: Callable[[CandidateScore], None] = lambda _score: None,
 ) -> list[CandidateScore]:
     """Cross-validate candidates on the same stratified folds of the train side; the best first.
@@ -73,13 +75,15 @@ def rank_candidates(  # noqa: PLR0913  the names of the project file's section
         positive: the label that counts as positive where there are two; default: the last in sorted order.
         in_order: folds are rows that stand together, within each label, rather than any; see ``SelectionPlan``.
         group: column of the rows that belong together, which are then held out together.
+        prices: what decisions cost; see ``SelectionPlan``.
         on_scored: called for each candidate when its scores are known, for progress.
 
     Raises:
         DataError: a label has fewer rows than there are folds, or groups are too few or too uneven for folds.
         UsageError: there is no such metric.
     """
-    validation = CrossValidation(train, SelectionPlan(metric, folds, random_state, positive, in_order, group))
+    plan = SelectionPlan(metric, folds, random_state, positive, in_order, group, prices)
+    validation = CrossValidation(train, plan)
     ranking: dict[int, CandidateScore] = {}
 
     def add_score(position: int, scores: FoldScores) -> None:

@@ -41,7 +41,13 @@ def make_basis(
         model = read_error_model(monitored.attachment(ERROR_MODEL))
         return ErrorBasis(monitored.version, model, monitored.table_schema, min_rows, extrapolation)
     return CbpeBasis(
-        monitored.version, monitored.classes, monitored.held_out, positive, min_rows, extrapolation=extrapolation
+        monitored.version,
+        monitored.classes,
+        monitored.held_out,
+        positive,
+        min_rows,
+        extrapolation=extrapolation,
+        rule=None if monitored.manifest is None else monitored.manifest.decision,
     )
 
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from tiltyard.data.conform.labels import LabelCodec, order_classes
 from tiltyard.drift.extrapolation import NO_EXTRAPOLATION, Extrapolation
-from tiltyard.evaluation import METRICS, Interval, LabelledPredictions, Metric
+from tiltyard.evaluation import METRICS, Interval, LabelledPredictions, Metric, get_metric
 from tiltyard.evaluation.resampling.by_group import CONFIDENCE
 from tiltyard.formatting import choose_form, format_count
 from tiltyard.jsonable import json_form
@@ -33,6 +33,7 @@ from tiltyard.monitoring.estimates.estimate_limits import find_broken_basis, wid
 from tiltyard.monitoring.performance import Figure
 from tiltyard.monitoring.prediction_window import PredictionWindow
 from tiltyard.registry import HoldoutPredictions
+from tiltyard.tasks import DecisionRule
 
 METHOD = "CBPE (NannyML), isotonic calibration on held-out rows"
 BLIND_SPOT = (
@@ -143,6 +144,7 @@ class CbpeBasis:
         min_rows: with fewer predictions nothing is estimated.
         seed: of the draws.
         extrapolation: how far the inputs of the predictions are from those of its training.
+        rule: by which it decides; None for the likeliest label.
     """
 
     version: str
@@ -152,6 +154,7 @@ class CbpeBasis:
     min_rows: int = 30
     seed: int = 0
     extrapolation: Extrapolation = NO_EXTRAPOLATION
+    rule: DecisionRule | None = None
 
 
 def estimate_performance(
@@ -181,7 +184,7 @@ def estimate_performance(
     figures: Mapping[str, Figure] = {}
     check = None
     if not reason and held_out is not None:
-        metrics = [METRICS[name] for name in dict.fromkeys((*names, metric))]
+        metrics = [get_metric(name) for name in dict.fromkeys((*names, metric))]
         figures = _Estimation(mine.take(choose_every_kth(len(mine), most)), basis, held_out).figures(metrics)
         unlabelled = 1 - float(mine.known.mean())
         figures = widen_figures(figures, basis.extrapolation, len(basis.classes), unlabelled)
@@ -213,6 +216,7 @@ class _Estimation:
         self._truth = np.full(len(window), -1)
         self._truth[window.known] = [self._classes.index(label) for label in labels]
         self._calibration = Calibration.prepare(held_out.probabilities, held_out.truth, classes, self._raw)
+        self._rule = basis.rule
         self._repeated = self._repeat_rows(window, basis.positive)
         self._random = np.random.default_rng(basis.seed)
 
@@ -250,6 +254,8 @@ class _Estimation:
             probabilities=np.repeat(probabilities[:, order], k, axis=0),
             classes=tuple(names[order].tolist()),
             positive=str(chosen),
+            rule=self._rule,
+            prices=self._rule,
         )
 
     def _weights(self, calibrated: NDArray[np.float64]) -> NDArray[np.float64]:

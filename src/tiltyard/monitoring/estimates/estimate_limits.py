@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from tiltyard.drift.extrapolation import Extrapolation
-from tiltyard.evaluation import METRICS, Interval
+from tiltyard.evaluation import Interval, get_metric
 from tiltyard.formatting import format_percent
 from tiltyard.monitoring.performance import Figure
 
@@ -58,7 +58,7 @@ def measure_unchecked(extrapolation: Extrapolation, unlabelled: float = 1.0) -> 
 
 
 def _widen(name: str, figure: Figure, share: float, classes: int) -> Figure:
-    metric, interval = METRICS[name], figure.interval
+    metric, interval = get_metric(name), figure.interval
     if interval is None or not share or not metric.bigger_is_better:
         return figure
     guess = {"accuracy": 1 / max(classes, 1), "roc_auc": 0.5}.get(name, 0.0)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tiltyard.evaluation import (
     GUESSES,
     GUESSES_OF,
-    METRICS,
-    NUMBER_METRICS,
     FairnessReport,
     Importance,
     ImportanceChange,
+    find_metric,
 )
 from tiltyard.formatting import choose_form, format_count, format_number, join_names, number_repeats, shorten_name
 from tiltyard.registry.package.stored_evaluation import StoredEvaluation
@@ -26,6 +26,7 @@ NO_EVALUATION = (
 )
 
 Row = tuple[str, ...]
+_GUESSES: Mapping[str, str] = {str(kind): words for kind, words in GUESSES.items()}
 
 
 @dataclass(frozen=True)
@@ -61,12 +62,12 @@ def evaluation_tables(stored: StoredEvaluation) -> list[EvaluationTable]:
 
 def tabulate_guesses(stored: StoredEvaluation) -> EvaluationTable:
     """The version's metric next to that of guessing."""
-    known = METRICS | NUMBER_METRICS
     rows = [("this version", "not defined" if stored.value is None else f"{stored.value:.4f}")]
-    for kind in GUESSES_OF["class" if stored.classes else "number"]:
+    for kind in dict.fromkeys((*GUESSES_OF["class" if stored.classes else "number"], *stored.guesses)):
         value = stored.guesses.get(kind)
-        rows.append((f"guessing: {GUESSES[kind]}", "not defined" if value is None else f"{value:.4f}"))
-    title = known[stored.metric].title if stored.metric in known else stored.metric
+        rows.append((f"guessing: {_GUESSES.get(kind, kind)}", "not defined" if value is None else f"{value:.4f}"))
+    metric = find_metric(stored.metric)
+    title = stored.metric if metric is None else metric.title
     note = f"{title} on {format_count(stored.rows, 'test row')}: a model is of use where it beats both guesses."
     return EvaluationTable("baseline", "Against guessing", note, ("Predictions", title), tuple(rows))
 

@@ -34,7 +34,7 @@ from tiltyard.models import (
     search,
 )
 from tiltyard.models.preprocessing import drop_unused_dates
-from tiltyard.models.selection.decision import check_decision, tune_decision_rule
+from tiltyard.models.selection.decision import check_decision, find_prices, tune_decision_rule
 from tiltyard.pipeline.training.bias_mitigation import fit_params
 from tiltyard.pipeline.training.retrainings import plan_retrainings
 from tiltyard.project import Project
@@ -162,7 +162,7 @@ def _train(
 
     pipeline = fit(train)
     drop_unused_dates(pipeline)
-    rule = tune_decision_rule(project.decision, train, fit, _plan_selection(project))
+    rule = tune_decision_rule(project.decision, train, fit, _plan_selection(project, train))
     if rule is not None:
         say(rule.describe())
     return TrainedModel(chosen, pipeline, ranking, time.perf_counter() - started, tried, rule)
@@ -172,7 +172,7 @@ def _choose(
     candidates: Sequence[Candidate], train: Dataset, project: Project, say: Callable[[str], None]
 ) -> tuple[Candidate, tuple[CandidateScore, ...], tuple[SearchTrial, ...]]:
     """The candidate to train: found by search, by cross-validation, or the only one."""
-    options, plan = project.training, _plan_selection(project)
+    options, plan = project.training, _plan_selection(project, train)
     budget = SearchBudget(options.search.trials, options.search.seconds)
     if budget.trials is not None or budget.seconds is not None:
         found = search(candidates, train, plan, budget, lambda trial: say(_describe(trial, options.metric)))
@@ -188,15 +188,21 @@ def _choose(
         random_state=plan.random_state,
         positive=plan.positive,
         group=plan.group,
+        prices=plan.prices,
         on_scored=lambda score: say(f"{score.candidate.name}: {options.metric} {sign * score.mean:.4f}"),
     )
     return ranking[0].candidate, tuple(ranking), ()
 
 
-def _plan_selection(project: Project) -> SelectionPlan:
+def _plan_selection(project: Project, train: Dataset) -> SelectionPlan:
     options = project.training
     return SelectionPlan(
-        options.metric, options.folds, options.random_state, project.data.positive, group=project.split.group
+        options.metric,
+        options.folds,
+        options.random_state,
+        project.data.positive,
+        group=project.split.group,
+        prices=find_prices(project.decision, train.classes) if project.decision.costs else None,
     )
 
 
