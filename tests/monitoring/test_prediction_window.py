@@ -11,7 +11,7 @@ import pytest
 from tiltyard.evaluation import LabelledPredictions
 from tiltyard.jsonable import to_json_object
 from tiltyard.ledger import Label, Ledger
-from tiltyard.ledger.registration_events import DECISION
+from tiltyard.ledger.model_events import DECISION
 from tiltyard.monitoring.degradation import evaluate_degradation
 from tiltyard.monitoring.performance import measure_performance
 from tiltyard.monitoring.prediction_window import (

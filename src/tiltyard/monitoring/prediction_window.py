@@ -16,8 +16,8 @@ from tiltyard.evaluation import EvaluatedRows, label_predictions, pair_numbers
 from tiltyard.evaluation.resampling.error_units import arrange_stream
 from tiltyard.ledger import Label, Ledger, Prediction
 from tiltyard.ledger.label_intake import RecordedLabels, read_recorded_labels
+from tiltyard.ledger.model_events import read_decision_rule
 from tiltyard.ledger.records import REQUEST, TEXT_GROUP
-from tiltyard.ledger.registration_events import read_decision_rule
 from tiltyard.project import Project
 from tiltyard.tasks import DecisionRule, reads_text
 
