@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import threading
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,6 +44,21 @@ def switch() -> Switch:
 @pytest.fixture
 def spool(tmp_path: Path, switch: Switch) -> SpooledLedger:
     return SpooledLedger.open(tmp_path / "spool", "0", switch.connect)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 64 MB; tests that want it are skipped where this user may not mount one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = shutil.which("mount")
+    if (
+        mount is None
+        or subprocess.run([mount, "-t", "tmpfs", "-o", "size=64m", "tmpfs", folder], check=False).returncode
+    ):
+        pytest.skip("This user cannot mount a disk of 64 MB.")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 def event(reason: str = "") -> Event:
@@ -196,3 +214,30 @@ def test_only_one_process_ships_from_a_folder(tmp_path: Path, spool: SpooledLedg
     leave.set()
     first.join()
     assert central.prediction_stats().total == 1
+
+
+def test_spools_that_filled_their_disk_can_be_shipped(small_disk: Path) -> None:
+    """Predictions leave the room that shipping needs: what filled a disk while the ledger was away leaves it again."""
+    switch = Switch(MemoryLedger())
+    switch.away = True
+    folder = small_disk / "spool"
+    with SpooledLedger.open(folder, "0", switch.connect) as one, SpooledLedger.open(folder, "1", switch.connect) as two:
+        made: list[str] = []
+        with pytest.raises(UnavailableError, match="are for shipping what waits") as full:
+            record_until_full((one, two), made)
+        assert full.value.code == "ledger.full"
+        with pytest.raises(UnavailableError):
+            one.check_writable()
+        switch.away = False
+        assert ship_folder(folder, switch.ledger) == len(made)
+        assert {item.id for item in switch.ledger.predictions()} == set(made)
+        assert one.lag().rows == 0
+        one.check_writable()
+        two.record([make_prediction()])
+
+
+def record_until_full(ledgers: tuple[SpooledLedger, ...], made: list[str]) -> None:
+    for number in range(100_000):
+        batch = [make_prediction(input={"text": "x" * 10_000}) for _ in range(20)]
+        ledgers[number % len(ledgers)].record(batch)
+        made += [item.id for item in batch]

@@ -34,6 +34,7 @@ from tiltyard.ledger.ports import (
     Retention,
 )
 from tiltyard.ledger.records import SHADOW, Event, Label, LabelReceipt, NamedPrediction, Prediction, PredictionStats
+from tiltyard.ledger.spools.room import check_room
 from tiltyard.ledger.sql.store import SqlLedger
 from tiltyard.ledger.storable import check_text, from_micros
 from tiltyard.sqlite import SQLITE_ERRORS, SqliteConnection, open_read_only
@@ -173,14 +174,17 @@ class SpooledLedger(ClosedByWith):
 
     def record(self, predictions: Sequence[Prediction]) -> None:
         """Store predictions in the spool; see ``Ledger.record``."""
+        check_room(self._folder)
         self._own.record(predictions)
 
     def record_rows(self, rows: Sequence[PredictionRow]) -> None:
         """Store encoded predictions in the spool; see ``Ledger.record_rows``."""
+        check_room(self._folder)
         self._own.record_rows(rows)
 
     def check_writable(self) -> None:
         """Write to the spool, and leave nothing; see ``Ledger.check_writable``."""
+        check_room(self._folder)
         self._own.check_writable()
 
     def probe(self) -> None:

@@ -20,11 +20,13 @@ from tiltyard.errors import TiltyardError
 from tiltyard.ledger.ports import Ledger
 from tiltyard.ledger.spools.shipment import EVENT_COLUMNS, LABEL_COLUMNS, REFUSED, Shipment
 from tiltyard.ledger.spools.spool import CentralLedger, folder_error, list_spools, stored_columns
-from tiltyard.sqlite import SQLITE_ERRORS, SqliteConnection, open_read_only, open_sqlite
+from tiltyard.sqlite import SQLITE_ERRORS, SqliteConnection, empty_log, open_read_only, open_sqlite
 
 AT_ONCE = 500
 PAUSE_SECONDS = 0.5
 LONGEST_PAUSE = 10.0
+GIVEN_BACK_BYTES = 8 * 2**20
+COPIED_BYTES = 2 * 2**20
 _COLUMNS = {"labels": ", ".join(LABEL_COLUMNS), "events": ", ".join(EVENT_COLUMNS)}
 
 log = logging.getLogger(__name__)
@@ -111,9 +113,11 @@ def _ship_file(file: Path, table: str, send: Sending, central: Ledger) -> int:
         with closing(open_sqlite(file)) as connection:
             if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'predictions'").fetchone():
                 return 0  # its worker is still making it
-            return _ship_table(connection, table, lambda rows: send(shipment, rows))
+            moved = _ship_table(connection, table, lambda rows: send(shipment, rows))
+            _give_back_room(connection, file)
+            return moved
     except SQLITE_ERRORS as error:
-        log.warning("The spool %s cannot be read now: %s", file, error)
+        log.warning("The spool %s cannot be shipped now: %s", file, error)
         return 0
 
 
@@ -138,6 +142,17 @@ def _ship_table(spool: SqliteConnection, table: str, send: Callable[[Sequence[tu
         if len(stored) < AT_ONCE:
             break
     return moved
+
+
+def _give_back_room(spool: SqliteConnection, file: Path) -> None:
+    """Make the file of a spool small again that grew while the central ledger was away, once little is left in it."""
+    pages, free, size = (
+        int(spool.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("page_count", "freelist_count", "page_size")
+    )
+    if free * size >= GIVEN_BACK_BYTES and (pages - free) * size <= COPIED_BYTES:
+        # What is left is copied while its worker waits; the file is cut when the log is copied into it.
+        spool.execute("VACUUM")
+        empty_log(file, timeout=1.0)
 
 
 def _fetch(spool: SqliteConnection, query: str, arguments: Sequence[int]) -> list[tuple[Any, ...]]:
