@@ -11,7 +11,7 @@ PYTEST_ARGS ?= -n auto --dist worksteal -q
 # What auto means: many tests wait for servers and disks that they started, and three workers keep two cores busy.
 export PYTEST_XDIST_AUTO_NUM_WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) * 3 / 2)))
 
-.PHONY: help env setup dvc demo story number-story test coverage proof check format lint types layers words docs lock clean
+.PHONY: help env setup dvc demo story number-story test coverage proof check format lint types layers words docs tutorial lock clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -e 's/:.*## /\t/' | expand -t 12
@@ -79,6 +79,9 @@ words: $(READY) ## check the words of pages, messages, docstrings and comments, 
 
 docs: $(READY) ## build the documentation site into site/; broken links fail
 	$(BIN)/zensical build --clean --strict
+
+tutorial: $(READY) ## build the wheel, install it, walk the tutorial with it, and write what it prints into the pages
+	$(BIN)/python docs/transcripts.py
 
 # Pins stay as they are where they still fit. UPGRADE=1 takes the newest of all, UPGRADE="mlflow pandas" of these.
 UPGRADE ?=

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import json
 import shlex
 import shutil
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -79,3 +81,39 @@ def test_the_commands_print_what_the_page_shows(transcripts: ModuleType, termina
     difference = Counter("".join(transcripts.list_words(printed)))
     difference.subtract("".join(transcripts.list_words(page)))
     assert {letter: count for letter, count in difference.items() if count} == {}, printed
+
+
+PYTHON_PAGE = """Words.
+
+```python
+frame = 7
+print("printed")
+frame
+```
+
+```text
+of an earlier run
+```
+
+More words.
+
+```python
+frame += 1
+```
+"""
+
+
+def test_python_blocks_get_what_their_cells_print_and_show(transcripts: ModuleType, tmp_path: Path) -> None:
+    """Cells run in one process; each block gets what it prints and its last value, and a silent block gets nothing."""
+    cells = [block["code"].rstrip() for block in transcripts.CELL.finditer(PYTHON_PAGE)]
+    outputs = transcripts.run_cells(cells, tmp_path, Path(sys.executable))
+    assert outputs[0] == {"printed": "printed\n", "value": "7", "html": None}
+    written = transcripts.write_cells(PYTHON_PAGE, outputs)
+    assert written == PYTHON_PAGE.replace("of an earlier run", "printed\n7")
+    assert transcripts.write_cells(written, outputs) == written
+    notebook = json.dumps({"cells": [{"cell_type": "markdown"}, *({"cell_type": "code"} for _ in cells)]})
+    first, second = json.loads(transcripts.write_notebook(notebook, outputs))["cells"][1:]
+    assert [output["output_type"] for output in first["outputs"]] == ["stream", "execute_result"]
+    assert (first["outputs"][1]["data"], second["outputs"]) == ({"text/plain": ["7"]}, [])
+    with pytest.raises(RuntimeError, match="the cells ended with exit code 1"):
+        transcripts.run_cells(["1 / 0"], tmp_path, Path(sys.executable))

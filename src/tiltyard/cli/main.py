@@ -24,6 +24,9 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_NO = 3
 
+_LONGEST_NAME = 200
+"""Characters of a file's name that an error shows."""
+
 # The place of each command, and its line in the help. A module is imported only when its command runs, so that the help
 # appears at once; a test compares these lines with the commands' docstrings.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -212,7 +215,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = EXIT_DONE
     except Exception as error:  # noqa: BLE001 - no traceback reaches a user
-        _print_error(_describe_unexpected(error), as_json=as_json)
+        _print_error(_describe_file(error) or _describe_unexpected(error), as_json=as_json)
         code = EXIT_FAILED
     sys.exit(code if isinstance(code, int) else EXIT_DONE)
 
@@ -224,6 +227,19 @@ def _print_error(problem: dict[str, Any], *, as_json: bool) -> None:
     click.echo(click.style("error: ", fg="red", bold=True) + escape_control(str(problem["message"])), err=True)
     if problem.get("next_step"):
         click.echo(click.style(" next: ", fg="cyan", bold=True) + escape_control(str(problem["next_step"])), err=True)
+
+
+def _describe_file(error: Exception) -> dict[str, Any] | None:
+    """What the operating system said about a file that a user named, or that is in a folder of theirs."""
+    if not isinstance(error, OSError) or error.errno is None or not isinstance(error.filename, str | bytes):
+        return None
+    name = os.fsdecode(error.filename)
+    shown = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}… ({len(name):,} characters)"
+    return TiltyardError(
+        f"{shown} cannot be used: {os.strerror(error.errno)}.",
+        next_step="Correct the path, or what is at it: its kind, its permissions, the space on its disk.",
+        code="file.unusable",
+    ).to_dict()
 
 
 def _describe_unexpected(error: Exception) -> dict[str, Any]:

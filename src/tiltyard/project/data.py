@@ -27,6 +27,7 @@ class DataSection(Section):
     """The source of the labelled rows, and the meaning of its columns."""
 
     source: str = Field(
+        min_length=1,
         description="Labelled rows: a file, folder or glob (relative to the project file), a URL of files "
         "(`s3://…`, `https://…`), the URL of a database, or `sklearn:NAME`. `${NAME}` in it is taken from the "
         "environment or `.env`."

@@ -93,8 +93,9 @@ def _build_project(content: dict[str, Any], file: Path) -> Project:
         return Project.model_validate({**content, "root": file.parent})
     except ValidationError as error:
         problems = [_describe(item) for item in error.errors()]
+        listed = "; ".join(problems)
         raise ProjectError(
-            f"{file.name} cannot be used: " + "; ".join(problems) + ".",
+            f"{file.name} cannot be used: {listed}" + ("" if listed.endswith("?") else "."),
             next_step=f"Correct {file}.",
             problems=problems,
         ) from None

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tiltyard.cli.output import Terminal, print_line
-from tiltyard.errors import NotFoundError, ProjectError
+from tiltyard.errors import NotFoundError, ProjectError, TiltyardError
 from tiltyard.formatting import join_names
 from tiltyard.project import Project, find_project_file, load_project
 from tiltyard.project.project_file import NO_ROWS
@@ -54,11 +54,13 @@ def describe_model(settings: Settings, model_name: str | None, *, quiet: bool = 
         NotFoundError: there is no such model.
         UnavailableError: the registry cannot be reached.
     """
+    if settings.registry_uri == settings.own_tracking_uri and not (settings.state / "mlflow.db").is_file():
+        raise _no_model(settings, model_name)  # the question makes no store
     from tiltyard.wiring import open_registry  # noqa: PLC0415 - imports MLflow: seconds that serve does not need
 
     registry = open_registry(settings)
-    name = model_name or _only_model(registry, settings)
-    versions = registry.list_versions(name)
+    name = _only_model(registry, settings) if model_name is None else model_name
+    versions = registry.list_versions(name) if name else []
     if not versions:
         raise _unknown_model(registry, name, settings)
     if quiet:
@@ -88,18 +90,33 @@ def _load_file(path: Path | None, model_name: str | None) -> Project | None:
 
 def _only_model(registry: MlflowRegistry, settings: Settings) -> str:
     known = [model.name for model in registry.list_models()]
-    if len(known) == 1:
-        return known[0]
-    held = f"The registry in {settings.state} holds {join_names(known)}." if known else "No model is registered yet."
-    raise ProjectError(
-        f"No tiltyard.toml in {settings.root} or any folder above it. {held}",
-        next_step="Name one: --model-name NAME." if known else "Make a project with: tiltyard init DATA_FILE",
+    if not known:
+        raise _no_model(settings, None)
+    if len(known) > 1:
+        raise ProjectError(
+            f"No tiltyard.toml in {settings.root} or any folder above it. "
+            f"The registry in {settings.state} holds {join_names(known)}.",
+            next_step="Name one: --model-name NAME.",
+            code="project.missing",
+        )
+    return known[0]
+
+
+def _no_model(settings: Settings, name: str | None) -> TiltyardError:
+    if name is not None:
+        return _unknown_among([], name, settings)
+    return ProjectError(
+        f"No tiltyard.toml in {settings.root} or any folder above it. No model is registered yet.",
+        next_step="Make a project with: tiltyard init DATA_FILE",
         code="project.missing",
     )
 
 
 def _unknown_model(registry: MlflowRegistry, name: str, settings: Settings) -> NotFoundError:
-    known = [model.name for model in registry.list_models()]
+    return _unknown_among([model.name for model in registry.list_models()], name, settings)
+
+
+def _unknown_among(known: list[str], name: str, settings: Settings) -> NotFoundError:
     held = f"Registered models: {join_names(known)}.{nearest(name, known)}" if known else "No model is registered."
     return NotFoundError(
         f"There is no registered model '{name}' in {settings.state}. {held}",
