@@ -1,0 +1,331 @@
+"""A careless user: each argument and option of each command once as something that it cannot be."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from tests.films import Films, make_films
+from tiltyard.cli.main import COMMANDS
+
+# What a call gives wrong is in the message: the value, or the name of the option. Each line is one call.
+WRONG = """
+init missing.csv
+init folder
+init empty.csv
+init binary.csv
+init ''
+init LONG
+init reviews.csv --name 'a/b'
+init reviews.csv --name ''
+init reviews.csv --model-name ''
+init reviews.csv --label lable
+init reviews.csv --text txt
+init reviews.csv --task clasification
+init reviews.csv --positive postive
+init reviews.csv --metric acuracy
+init reviews.csv --ignore sorce
+init reviews.csv --keep sorce
+init reviews.csv --time tme
+init reviews.csv --group grp
+init reviews.csv --sensitive sx
+init reviews.csv --format xml
+init reviews.csv --encoding utf-9
+init reviews.csv --sep ''
+init reviews.csv --decimal ';'
+init reviews.csv --date-order sideways
+init reviews.csv --sheet First
+init reviews.csv --output folder
+init reviews.csv --output missing/LONG
+data fetch imbd
+data fetch imdb --url nowhere
+data snapshot --to reviews.csv
+data snapshots --in reviews.csv
+data prune --in reviews.csv
+data prune --older-than yesterday
+validate --data missing.csv
+validate --data folder
+validate --data empty.csv
+validate --data wrong.csv
+validate --data reviews.csv --label lable
+validate --data reviews.csv --text txt
+validate --report folder
+validate --against missing.csv
+validate --against folder
+validate --against empty.csv
+validate --periods x
+validate --periods -3
+train --candidate tfidf-logrek
+train --from-version 99
+train --from-version champoin
+adopt missing.joblib
+adopt folder
+adopt empty.csv
+adopt LONG
+adopt runs:/nothing/model
+adopt models:/nothing/1
+adopt reviews.csv --data missing.csv
+adopt reviews.csv --trained-on missing.csv
+adopt reviews.csv --unpickle-seconds x
+adopt reviews.csv --unpickle-gb x
+evaluate --version 99
+evaluate --version x
+evaluate --version ''
+evaluate --alias champoin
+evaluate --alias ''
+evaluate --data missing.csv
+evaluate --data wrong.csv
+evaluate --data reviews.csv --label lable
+evaluate --data reviews.csv --text txt
+model-info --version 99
+model-info --version x
+model-info --alias champoin
+model-info --version 1 --alias champion
+set-alias --version 99 --alias challenger
+set-alias --version x --alias challenger
+set-alias --version 1 --alias ''
+set-alias --version 1 --alias 'a b'
+set-alias --version 1 --alias 7
+set-alias --version 1 --alias champion
+set-alias --version 1 --alias champion --reason ''
+promote 99
+promote x
+promote ''
+promote 1 --data missing.csv
+promote 1 --data wrong.csv
+promote 1 --data reviews.csv --label lable
+promote 1 --data reviews.csv --text txt
+promote 1 --force --reason ''
+approve 99 --reason why
+approve 1 --reason ''
+approve 1 --reason why
+rollback --reason ''
+rollback --to 99 --reason why
+rollback --to x --reason why
+rollback --reason why
+challenge
+history --at yesterday
+history --anchor folder
+history --anchor missing.json
+export 99
+export x
+export 1 --to reviews.csv
+runs nothing
+runs 1 nothing
+runs --filter 'metrics.accuracy >'
+runs --limit 0
+predict
+predict ''
+predict good --version 99
+predict good --version x
+predict good --alias champoin
+predict --file missing.csv
+predict --file folder
+predict --file empty.csv
+predict --file wrong.csv
+predict --file binary.csv
+predict --file reviews.csv --format xml
+serve --host 999.1.1.1
+serve --port x
+serve --port 99999
+serve --workers 0
+predictions export --to folder
+predictions export --to missing.xyz
+predictions export --since yesterday
+predictions export --until yesterday
+predictions export --since 2024-02-02 --until 2024-01-01
+predictions export --version x
+predictions prune --days x
+predictions prune --days -1
+predictions prune --days nan
+predictions erase --reason why
+predictions erase --key k
+predictions erase --key k --reason ''
+predictions erase --key '' --reason why
+predictions erase --id '' --reason why
+predictions erase --containing '' --reason why
+predictions set-aside --limit 0
+predictions set-aside --reason nonsense
+feedback list --since yesterday
+feedback list --limit 0
+feedback import missing.csv
+feedback import folder
+feedback import empty.csv
+feedback import wrong.csv
+feedback import labels.csv --id-column idd
+feedback import labels.csv --key-column kee --id-column idd
+feedback import labels.csv --label-column lable
+feedback import labels.csv --at-column when
+feedback import labels.csv --timezone Europe/Atlantis
+label queue --size 0
+label queue --to folder
+label queue --to queue.xyz
+label queue --uncertain 2
+label queue --drifted x
+label queue --random -1
+label queue --days x
+label queue --days nan
+label queue --days -1
+label queue --seed x
+label queue --seed -1
+label import missing.csv
+label import folder
+label import empty.csv
+label import wrong.csv
+label import labels.csv --id-column idd
+label import labels.csv --key-column kee --id-column idd
+label import labels.csv --label-column lable
+label import labels.csv --at-column when
+label import labels.csv --timezone Europe/Atlantis
+monitor --until yesterday
+report --to folder
+report --to report.xyz
+report --days x
+report --days -1
+report --days nan
+report --days 1e300
+report --until yesterday
+console --host 999.1.1.1
+console --port x
+console --port 99999
+keys api new --scope everything
+keys api new --scope read --name ''
+keys api new --scope read --expires yesterday
+keys api new --scope read --rate-limit x
+keys api new --scope read --rate-limit nan
+keys api add nothing
+keys api add NOTHING_SET=read
+keys api add HOME=everything
+keys api revoke nothing
+keys api disable
+keys generate --to folder
+keys generate --to missing/LONG
+keys seal 99
+keys seal x
+up --host 999.1.1.1
+up --port x
+up --workers 0
+up --console-port x
+loop --server nowhere
+loop --server http://127.0.0.1:99999
+prefect deploy
+prefect deploy --train-every-hours x
+prefect deploy --train-every-hours nan
+outbox list --state lost
+outbox list --limit 0
+outbox retry nothing
+"""
+CALLS = WRONG.strip().splitlines()
+# What may be any text, or only says where something else is recorded.
+FREE = {
+    *("init --gap", "retrain --reason", "feedback import --source", "label import --source", "prefect deploy --pool"),
+    *("adopt --label", "adopt --text"),  # they are read with the data, after the model: tests/registry/adoption
+    *("data fetch --to",),  # it needs the corpus
+}
+EVERYWHERE = {"--project", "--model-name", "--help"}
+LABELS = "prediction_id,label\n0,positive\n"
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Films:
+    """A project with a champion, next to what careless users name."""
+    made = make_films(tmp_path_factory.mktemp("careless"), rows=200, store=fresh_store)
+    made.call("train", "--champion", "--accept-data", check=False)
+    made.call("set-alias", "--version", "1", "--alias", "champion", "--reason", "to have one")
+    (made.root / "folder").mkdir()
+    (made.root / "empty.csv").touch()
+    (made.root / "binary.csv").write_bytes(bytes(range(256)) * 20)
+    (made.root / "wrong.csv").write_text("z,q\n1,2\n3,4\n", encoding="utf-8")
+    (made.root / "labels.csv").write_text(LABELS, encoding="utf-8")
+    return made
+
+
+def _leaves(command: click.Command, words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    if isinstance(command, click.Group):
+        for name, inner in command.commands.items():
+            yield from _leaves(inner, (*words, name))
+    else:
+        yield words, command
+
+
+def _list_leaves() -> dict[tuple[str, ...], click.Command]:
+    found = {}
+    for name, (place, _) in COMMANDS.items():
+        module, attribute = place.split(":")
+        found |= dict(_leaves(getattr(importlib.import_module(module), attribute), (name,)))
+    return found
+
+
+LEAVES = _list_leaves()
+
+
+def read_call(line: str) -> list[str]:
+    return [word.replace("LONG", "x" * 5000) for word in shlex.split(line)]
+
+
+def name_fault(films: Films, *words: str) -> str | None:
+    """What is wrong with how a call is refused; None where nothing is."""
+    shown = " ".join(words)[:120]
+    done = films.call(*words, "--json", check=False)
+    if done.returncode not in (1, 2):
+        return f"{shown}: ended with {done.returncode}: {done.stdout[:300]}"
+    try:
+        error = json.loads(done.stdout)["error"]
+    except (ValueError, KeyError, TypeError):
+        return f"{shown}: no error as JSON: {done.stdout[:300]} {done.stderr[:300]}"
+    if error["code"] == "unexpected":
+        return f"{shown}: {error['message'][:300]}"
+    if not error["next_step"]:
+        return f"{shown}: no next step: {error['message'][:300]}"
+    if "Traceback" in done.stderr or len(error["message"]) > 1500:
+        return f"{shown}: {done.stderr[-300:]} {error['message'][:300]}"
+    return None
+
+
+@pytest.mark.parametrize("leaf", LEAVES, ids=" ".join)
+def test_what_an_option_cannot_be_is_refused_with_a_next_step(films: Films, leaf: tuple[str, ...]) -> None:
+    """A call with one wrong value is an error of Tiltyard with a next step, as JSON too, with the exit code of one."""
+    calls = [words for words in map(read_call, CALLS) if tuple(words[: len(leaf)]) == leaf]
+    options = {option for parameter in LEAVES[leaf].params for option in parameter.opts}
+    if "--project" in options:
+        calls += [[*words, "--project", wrong] for words in calls[:1] for wrong in ("missing.toml", "binary.csv")]
+        calls += [[*words, "--project", "x" * 5000] for words in calls[:1]]
+    if not calls:
+        required = [word for one in LEAVES[leaf].params if one.required for word in (one.opts[0], "x")]
+        calls = [[*leaf, *required, "--project", wrong] for wrong in ("missing.toml", "binary.csv", "x" * 5000)]
+    if "--model-name" in options and leaf != ("init",):
+        calls += [[*leaf, *_required(leaf), "--model-name", wrong] for wrong in ("", "fimls-classifier", "a\x07☃")]
+    faults = [fault for words in calls if (fault := name_fault(films, *words)) is not None]
+    assert faults == [], "\n".join(faults)
+
+
+def _required(leaf: tuple[str, ...]) -> list[str]:
+    """The words of a call of the table that gives what the command requires."""
+    return next((read_call(line)[len(leaf) :] for line in CALLS if tuple(read_call(line)[: len(leaf)]) == leaf), [])
+
+
+@pytest.mark.parametrize("leaf", LEAVES, ids=" ".join)
+def test_every_argument_and_option_is_once_wrong(leaf: tuple[str, ...]) -> None:
+    """The table of wrong calls covers each argument and option that is not free text."""
+    calls = [words for words in map(read_call, CALLS) if tuple(words[: len(leaf)]) == leaf]
+    given = {word for words in calls for word in words}
+    arguments = any(len(words) > len(leaf) and not words[len(leaf)].startswith("--") for words in calls)
+    for parameter in LEAVES[leaf].params:
+        if isinstance(parameter, click.Option):
+            name = next(option for option in parameter.opts if option.startswith("--"))
+            skipped = parameter.is_flag or name in EVERYWHERE or " ".join((*leaf, name)) in FREE
+            assert skipped or name in given, f"{' '.join(leaf)} {name}"
+        else:
+            assert arguments, f"{' '.join(leaf)} {parameter.name}"
+
+
+def test_every_wrong_call_is_of_a_command() -> None:
+    """No line of the table is lost: each is about a command that exists."""
+    for words in map(read_call, CALLS):
+        assert any(tuple(words[: len(leaf)]) == leaf for leaf in LEAVES), words
