@@ -18,7 +18,7 @@ def render_command_line() -> str:
         "# Command line",
         "",
         "Every command has `--help`. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 negative result (not promoted,",
-        "a limit broken, an alert open). `python docs/generate.py` writes this page.",
+        "a limit broken, an alert open), 130 stopped by Ctrl-C. `python docs/generate.py` writes this page.",
         "",
         "| command | what it does |",
         "|---|---|",

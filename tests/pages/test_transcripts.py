@@ -21,7 +21,7 @@ from tests.films import Films, serving
 from tests.pages.blocks import ROOT
 from tests.pages.curl import read_curl
 
-SERVING = "Serving tumours-classifier at {0}\n  console {0}/\n  docs    {0}/docs\n  health  {0}/health\n"
+SERVING = "Serving tumours-classifier at {0}\n  dashboard {0}/\n  docs      {0}/docs\n  health    {0}/health\n"
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import json
 import os
@@ -9,6 +10,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -23,9 +25,12 @@ EXIT_DONE = 0
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_NO = 3
+EXIT_STOPPED = 130  # as a shell says it of a program that Ctrl-C has ended
 
 _LONGEST_NAME = 200
 """Characters of a file's name that an error shows."""
+_OF_A_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG}
+"""What a write says of its disk; Python does not name the file."""
 
 # The place of each command, and its line in the help. A module is imported only when its command runs, so that the help
 # appears at once; a test compares these lines with the commands' docstrings.
@@ -153,6 +158,13 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
+_UNCONFIRMED = UsageError(
+    "The command asks for a confirmation, and got none; nothing was done.",
+    next_step="Answer on a terminal, or add --yes.",
+    code="usage.unconfirmed",
+)
+
+
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are used."""
 
@@ -188,7 +200,8 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: 0 done, 1 failed, 2 usage, 3 negative result (not promoted, a limit broken, an alert open).",
+    epilog="Exit codes: 0 done, 1 failed, 2 usage, 3 negative result (not promoted, a limit broken, an alert open), "
+    "130 stopped by Ctrl-C.",
 )
 @click.version_option(__version__, prog_name="tiltyard")
 def cli() -> None:
@@ -197,6 +210,7 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and end the process with its exit code."""
+    _open_closed_streams()
     words = list(sys.argv[1:] if arguments is None else arguments)
     as_json = "--json" in words
     try:
@@ -208,8 +222,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         step = f"See: {error.ctx.command_path} --help" if isinstance(error, click.UsageError) and error.ctx else ""
         _print_error({"code": "usage", "message": error.format_message(), "next_step": step}, as_json=as_json)
         code = EXIT_USAGE
-    except (KeyboardInterrupt, click.Abort):
-        code = 130
+    except click.Abort as error:
+        # click makes an Abort of Ctrl-C too, and of a question that nobody answers.
+        stopped = isinstance(error.__cause__, KeyboardInterrupt) or sys.stdin.isatty()
+        code = EXIT_STOPPED if stopped else EXIT_USAGE
+        if not stopped:
+            _print_error(_UNCONFIRMED.to_dict(), as_json=as_json)
+    except KeyboardInterrupt:
+        code = EXIT_STOPPED
     except BrokenPipeError:
         # The reader of the pipe (head, less) has gone.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -218,6 +238,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _print_error(_describe_file(error) or _describe_unexpected(error), as_json=as_json)
         code = EXIT_FAILED
     sys.exit(code if isinstance(code, int) else EXIT_DONE)
+
+
+def _open_closed_streams() -> None:
+    """Give the process the streams that its caller has closed (`>&-`): what is written goes nowhere."""
+    # They stay open as long as the process runs.
+    sys.stdin = sys.stdin or Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115
+    sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+    sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
 
 
 def _print_error(problem: dict[str, Any], *, as_json: bool) -> None:
@@ -231,10 +259,15 @@ def _print_error(problem: dict[str, Any], *, as_json: bool) -> None:
 
 def _describe_file(error: Exception) -> dict[str, Any] | None:
     """What the operating system said about a file that a user named, or that is in a folder of theirs."""
-    if not isinstance(error, OSError) or error.errno is None or not isinstance(error.filename, str | bytes):
+    if not isinstance(error, OSError) or error.errno is None:
         return None
-    name = os.fsdecode(error.filename)
-    shown = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}… ({len(name):,} characters)"
+    if isinstance(error.filename, str | bytes):
+        name = os.fsdecode(error.filename)
+        shown = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}… ({len(name):,} characters)"
+    elif error.errno in _OF_A_DISK:
+        shown = "The output or a file"
+    else:
+        return None
     return TiltyardError(
         f"{shown} cannot be used: {os.strerror(error.errno)}.",
         next_step="Correct the path, or what is at it: its kind, its permissions, the space on its disk.",

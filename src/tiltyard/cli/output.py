@@ -42,6 +42,10 @@ class Terminal(Console):
         width = None if stream.isatty() or "COLUMNS" in os.environ else _FILE_WIDTH
         super().__init__(stderr=stderr, highlight=False, soft_wrap=True, markup=False, emoji=False, width=width)
 
+    def on_broken_pipe(self) -> None:
+        """Where the reader of the pipe has gone, `main` ends the command as done; rich would end it as failed."""
+        raise BrokenPipeError
+
     def render_str(self, text: str, **options: Any) -> Text:
         """Text with escapes, for lines and cells."""
         return super().render_str(escape_control(text), **options)

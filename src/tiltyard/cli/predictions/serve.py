@@ -50,7 +50,7 @@ def serve_command(
             print_json({"url": address.url, "docs": f"{address.url}/docs", "health": f"{address.url}/health"})
             return
         print_line("Serving [bold]{}[/bold] at {}", project.model_name, address.url)
-        console.print(f"  console {address.url}/\n  docs    {address.url}/docs\n  health  {address.url}/health")
+        console.print(f"  dashboard {address.url}/\n  docs      {address.url}/docs\n  health    {address.url}/health")
         console.print("Press Ctrl-C to stop.")
 
     WorkerSupervisor(project, options, settings, announce, insecure_open=insecure_open).run()
