@@ -2,13 +2,60 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
+from tiltyard.aliases import CHAMPION
+from tiltyard.errors import UsageError
+
 Command = Callable[..., Any]
+
+
+class Words(click.ParamType[str]):
+    """A text that says something: an empty one would be taken for an option that was not given."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Refuse an empty text."""
+        if not str(value).strip():
+            self.fail("it is empty.", param, ctx)
+        return str(value)
+
+
+class Number(click.FloatRange):
+    """A finite number in a range: NaN is in no range, and click lets it through."""
+
+    name = "float range"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Refuse what is not finite, and what is not in the range."""
+        found = float(super().convert(value, param, ctx))
+        if not math.isfinite(found):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return found
+
+
+DAY_COUNT = Number(0, 36_500, min_open=True)
+"""So many days, of a hundred years at most."""
+
+
+def choose_version(version: str | None, alias: str | None) -> tuple[str | None, str | None]:
+    """The version or the alias that is meant: the champion where neither is given.
+
+    Raises:
+        UsageError: both are given.
+    """
+    if version is not None and alias is not None:
+        raise UsageError(
+            f"--version {version} and --alias {alias} are both given.",
+            next_step="Give one of them: --version or --alias.",
+        )
+    return (version, None) if version is not None else (None, alias or CHAMPION)
 
 
 def project_option(command: Command) -> Command:
@@ -32,6 +79,7 @@ def model_option(command: Command) -> Command:
     """``--model-name``: a registered model, instead of the project's or without a project file."""
     return click.option(
         "--model-name",
+        type=Words(),
         default=None,
         help="Registered model; needs no project file.  [default: the project's, or the only one]",
     )(command)

@@ -30,7 +30,7 @@ class DataSection(Section):
         min_length=1,
         description="Labelled rows: a file, folder or glob (relative to the project file), a URL of files "
         "(`s3://…`, `https://…`), the URL of a database, or `sklearn:NAME`. `${NAME}` in it is taken from the "
-        "environment or `.env`."
+        "environment or `.env`.",
     )
     format: Literal["csv", "tsv", "json", "jsonl", "parquet", "excel", "folder"] | None = Field(
         default=None, description="Format of the source; default: by its name."

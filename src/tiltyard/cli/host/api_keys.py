@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from tiltyard import wiring
-from tiltyard.cli.options import json_option, model_option, project_option
+from tiltyard.cli.options import Number, Words, json_option, model_option, project_option
 from tiltyard.cli.output import console, format_time, print_json, print_table
 from tiltyard.cli.time_options import Duration
 from tiltyard.cli.versions.find_project import find_project
@@ -45,7 +45,7 @@ def api_group() -> None:
     type=click.Choice(SCOPES),
     help="What the key allows; repeatable.",
 )
-@click.option("--name", default="", help="Purpose of the key; shown in lists, logs and events.")
+@click.option("--name", type=Words(), default=None, help="Purpose of the key; shown in lists, logs and events.")
 @click.option(
     "--expires",
     "lifetime",
@@ -55,7 +55,7 @@ def api_group() -> None:
 )
 @click.option(
     "--rate-limit",
-    type=click.FloatRange(0, min_open=True),
+    type=Number(0, min_open=True),
     default=None,
     help="Maximum requests per second.  [default: the project's rate_limit]",
 )
@@ -64,7 +64,7 @@ def api_group() -> None:
 @json_option
 def new_command(
     scopes: tuple[ApiScope, ...],
-    name: str,
+    name: str | None,
     lifetime: timedelta | None,
     rate_limit: float | None,
     project_path: Path | None,
@@ -80,7 +80,7 @@ def new_command(
     settings = wiring.load_settings(project)
     expires_at = datetime.now(UTC) + lifetime if lifetime else None
     created = NewKey.generate(
-        scopes, name=name, made_by=wiring.current_actor(), expires_at=expires_at, rate_limit=rate_limit
+        scopes, name=name or "", made_by=wiring.current_actor(), expires_at=expires_at, rate_limit=rate_limit
     )
     with wiring.open_ledger(settings) as ledger:
         settings.make_state()

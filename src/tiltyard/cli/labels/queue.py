@@ -13,7 +13,7 @@ import pandas as pd
 from tiltyard import wiring
 from tiltyard.cli.current_ledger import open_current_ledger
 from tiltyard.cli.labels.feedback import import_labels_command
-from tiltyard.cli.options import json_option, model_option, project_option
+from tiltyard.cli.options import DAY_COUNT, Number, json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json, print_line, print_table
 from tiltyard.cli.versions.find_project import find_project
 from tiltyard.cli.versions.labelled_rows import NamedRows, read_data
@@ -47,14 +47,14 @@ def label_group() -> None:
 @click.option("--to", "target", type=click.Path(path_type=Path), default=None, help="File to write: .csv or .jsonl.")
 @click.option(
     "--uncertain",
-    type=click.FloatRange(min=0),
+    type=Number(min=0),
     default=DEFAULT_MIX[UNCERTAIN],
     show_default=True,
     help="Weight of uncertain predictions.",
 )
 @click.option(
     "--drifted",
-    type=click.FloatRange(min=0),
+    type=Number(min=0),
     default=DEFAULT_MIX[DRIFTED],
     show_default=True,
     help="Weight of unfamiliar inputs.",
@@ -62,12 +62,12 @@ def label_group() -> None:
 @click.option(
     "--random",
     "random_share",
-    type=click.FloatRange(0, 1),
+    type=Number(0, 1),
     default=None,
     help="Share of random predictions.  [default: labels.random_share, 0.25]",
 )
-@click.option("--days", type=float, default=None, help="Only predictions of the last days.  [default: all]")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random choice.")
+@click.option("--days", type=DAY_COUNT, default=None, help="Only predictions of the last days.  [default: all]")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the random choice.")
 @click.option("--show-predictions", is_flag=True, help="Include the predicted label, its confidence and the score.")
 @json_option
 def queue_command(

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from tiltyard import wiring
-from tiltyard.cli.options import json_option, project_option
+from tiltyard.cli.options import Number, json_option, project_option
 from tiltyard.cli.output import console, print_json, print_table
 from tiltyard.errors import UsageError
 from tiltyard.jsonable import to_jsonable
@@ -30,7 +30,7 @@ def prefect_group() -> None:
 
 @prefect_group.command()
 @project_option
-@click.option("--train-every-hours", type=click.FloatRange(0, min_open=True), default=None, help="Train on a schedule.")
+@click.option("--train-every-hours", type=Number(0, min_open=True), default=None, help="Train on a schedule.")
 @click.option("--pool", default=POOL, show_default=True, help="Work pool; created if it does not exist.")
 @json_option
 def deploy_command(project_path: Path | None, train_every_hours: float | None, pool: str, as_json: bool) -> None:

@@ -8,7 +8,7 @@ import click
 
 from tiltyard import app_wiring, wiring
 from tiltyard.cli.current_ledger import open_current_ledger
-from tiltyard.cli.options import json_option, model_option, project_option
+from tiltyard.cli.options import DAY_COUNT, json_option, model_option, project_option
 from tiltyard.cli.output import print_json, print_line
 from tiltyard.cli.time_options import parse_time
 from tiltyard.cli.versions.find_project import find_project
@@ -23,7 +23,7 @@ DAYS = 7.0
 @project_option
 @model_option
 @click.option("--to", "target", type=click.Path(path_type=Path), default=None, help="File to write: .html or .md.")
-@click.option("--days", type=float, default=DAYS, show_default=True, help="Days that the report covers.")
+@click.option("--days", type=DAY_COUNT, default=DAYS, show_default=True, help="Days that the report covers.")
 @click.option("--until", default=None, help="End of the period (ISO 8601).  [default: now]")
 @json_option
 def report_command(

@@ -11,7 +11,7 @@ import click
 
 from tiltyard import jsonable, wiring
 from tiltyard.cli.escape import escape_control
-from tiltyard.cli.options import json_option, model_option, project_option
+from tiltyard.cli.options import Number, Words, choose_version, json_option, model_option, project_option
 from tiltyard.cli.output import print_json, print_line, print_table
 from tiltyard.cli.predictions.predict_inputs import FILE_FORMATS, PredictInputs, read_file_inputs, read_words
 from tiltyard.cli.versions.find_project import find_project
@@ -53,12 +53,12 @@ INPUT_WIDTH = 200  # characters of an input
     default=None,
     help="Format of the file; lines is one input per line.  [default: by its ending, else by its content]",
 )
-@click.option("--version", default=None, help="A version number.")
-@click.option("--alias", default=None, help="An alias.  [default: champion]")
+@click.option("--version", type=Words(), default=None, help="A version number.")
+@click.option("--alias", type=Words(), default=None, help="An alias.  [default: champion]")
 @click.option(
     "--confidence-level",
     "level",
-    type=float,
+    type=Number(),
     default=None,
     help="Show prediction sets too: labels among which the true one is with this confidence, such as 0.9.",
 )
@@ -90,8 +90,8 @@ def predict_command(
         raise UsageError("There is no input.", next_step='Give a text, such as: tiltyard predict "I loved it"')
     settings = wiring.load_settings(project)
     registry = wiring.open_registry(settings)
-    chosen = None if version else (alias or "champion")
-    info = registry.get_version(project.model_name, version=version, alias=chosen)
+    version, alias = choose_version(version, alias)
+    info = registry.get_version(project.model_name, version=version, alias=alias)
     loaded = wiring.open_version_loader(settings, registry).load(info)
     scorer = make_scorer(loaded)
     sets = (

@@ -11,7 +11,7 @@ import click
 from tiltyard import wiring
 from tiltyard.cli.current_ledger import open_current_ledger
 from tiltyard.cli.main import EXIT_DONE, EXIT_FAILED
-from tiltyard.cli.options import json_option, model_option, project_option
+from tiltyard.cli.options import DAY_COUNT, json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json
 from tiltyard.cli.versions.find_project import find_project
 from tiltyard.errors import UnavailableError, UsageError
@@ -31,7 +31,7 @@ from tiltyard.pipeline.jobs.prediction_retention import (
 @click.command("prune")
 @project_option
 @model_option
-@click.option("--days", type=float, default=None, help="Keep the last days.  [default: [monitoring] keep_days]")
+@click.option("--days", type=DAY_COUNT, default=None, help="Keep the last days.  [default: [monitoring] keep_days]")
 @json_option
 def prune_predictions_command(
     project_path: Path | None, model_name: str | None, days: float | None, as_json: bool

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from tiltyard import app_wiring, wiring
-from tiltyard.cli.options import json_option, model_option, project_option
+from tiltyard.cli.options import Words, choose_version, json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json, print_table
 from tiltyard.cli.versions.find_project import find_project
 from tiltyard.cli.versions.labelled_rows import NamedRows, data_options, read_test_data
@@ -19,8 +19,8 @@ from tiltyard.pipeline import VersionEvaluation, evaluate_version
 @click.command()
 @project_option
 @model_option
-@click.option("--version", default=None, help="A version number.")
-@click.option("--alias", default=None, help="An alias.  [default: champion]")
+@click.option("--version", type=Words(), default=None, help="A version number.")
+@click.option("--alias", type=Words(), default=None, help="An alias.  [default: champion]")
 @data_options
 @json_option
 def evaluate_command(
@@ -42,8 +42,8 @@ def evaluate_command(
     settings = wiring.load_settings(project)
     with wiring.open_ledger(settings) as ledger:
         workspace = app_wiring.open_workspace(settings, ledger)
-        chosen = None if version else (alias or "champion")
-        info = workspace.registry.get_version(project.model_name, version=version, alias=chosen)
+        version, alias = choose_version(version, alias)
+        info = workspace.registry.get_version(project.model_name, version=version, alias=alias)
         known = read_test_data(workspace, project, settings, info, NamedRows(rows, label, text))
         report = evaluate_version(workspace, known.project, info, known.find_test_rows())
     if as_json:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from tiltyard.cli.options import json_option, project_option
+from tiltyard.cli.options import Number, json_option, project_option
 from tiltyard.cli.output import console, print_json
 from tiltyard.errors import ProjectError
 from tiltyard.pipeline.adoption.from_python import adopt
@@ -34,7 +34,7 @@ _USUAL = PickleLimits()
 )
 @click.option(
     "--unpickle-gb",
-    type=click.FloatRange(0.5),
+    type=Number(0.5),
     default=_USUAL.memory_gb,
     show_default=True,
     help="Memory it may take.",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +44,7 @@ def find_project(path: Path | None, model_name: str | None = None, *, quiet: boo
         return project
     settings = Settings.load(project.root if project else None)
     if project is not None and quiet:
-        return _name_model(project, str(model_name))
+        return _name_model(project, _check_known(settings, str(model_name)))
     return describe_model(settings, model_name, quiet=quiet)
 
 
@@ -71,6 +73,25 @@ def describe_model(settings: Settings, model_name: str | None, *, quiet: bool = 
     made = _make_project(settings.root, name, manifest)
     experiment = _find_experiment(settings, chosen)
     return _set_names(made, name=experiment or made.name, model=name)
+
+
+def _check_known(settings: Settings, name: str) -> str:
+    """The name of a model that the ledger or the registry knows: the ledger is asked first, as it needs no MLflow.
+
+    Raises:
+        NotFoundError: neither knows it.
+        UnavailableError: the registry cannot be reached.
+    """
+    from tiltyard.wiring import open_ledger, open_registry  # noqa: PLC0415 - imports SQLAlchemy, MLflow
+
+    with open_ledger(settings) as ledger:
+        known: Iterable[object] = chain(ledger.events(subject=name), ledger.predictions(project=name, limit=1))
+        if next(iter(known), None) is not None:
+            return name
+    registry = open_registry(settings)
+    if not registry.list_versions(name):
+        raise _unknown_model(registry, name, settings)
+    return name
 
 
 def _load_file(path: Path | None, model_name: str | None) -> Project | None:

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from tiltyard import wiring
-from tiltyard.cli.options import json_option, model_option, project_option
+from tiltyard.cli.options import Words, choose_version, json_option, model_option, project_option
 from tiltyard.cli.output import format_time, print_json, print_pairs
 from tiltyard.cli.versions.find_project import find_project
 from tiltyard.errors import UnavailableError
@@ -26,8 +26,8 @@ _OUR_TAGS = ("tiltyard.", "mlflow.")
 @click.command()
 @project_option
 @model_option
-@click.option("--version", default=None, help="A version number, or a label such as 2.1.0.")
-@click.option("--alias", default=None, help="An alias.  [default: champion]")
+@click.option("--version", type=Words(), default=None, help="A version number, or a label such as 2.1.0.")
+@click.option("--alias", type=Words(), default=None, help="An alias.  [default: champion]")
 @json_option
 def model_info_command(
     project_path: Path | None, model_name: str | None, version: str | None, alias: str | None, as_json: bool
@@ -35,8 +35,8 @@ def model_info_command(
     """Show the champion, or another version."""
     project = find_project(project_path, model_name, quiet=True)
     settings = wiring.load_settings(project)
-    chosen = None if version else (alias or "champion")
-    info = wiring.open_registry(settings).get_version(project.model_name, version=version, alias=chosen)
+    version, alias = choose_version(version, alias)
+    info = wiring.open_registry(settings).get_version(project.model_name, version=version, alias=alias)
     served = _find_deployments(settings, info)
     if as_json:
         verdict = _read_verdict(info)
