@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from tiltyard.aliases import CHAMPION
+from tiltyard.aliases import CHALLENGER, CHAMPION
 from tiltyard.errors import UsageError
 from tiltyard.promotion.alias_change import AliasChange, move_alias
 from tiltyard.promotion.context import Workspace
@@ -32,9 +32,15 @@ def point_alias(
 
     Raises:
         NotFoundError: the version does not exist.
-        UsageError: it is to be champion, and no reason is given.
+        UsageError: it is to be champion, and no reason is given; or the alias is a number.
         UnavailableError: the registry or the ledger is away.
     """
+    if alias.isdigit():
+        raise UsageError(
+            f"The alias '{alias}' would be read as the number of a version.",
+            next_step=f"Give a name, such as {CHALLENGER}.",
+            code="registry.alias-number",
+        )
     target = workspace.registry.get_version(name, version=version).version
     if alias == CHAMPION and not reason.strip():
         raise UsageError(

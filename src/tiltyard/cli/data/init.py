@@ -11,7 +11,7 @@ from typing import Any, get_args
 import click
 
 from tiltyard.cli.data.init_dialogue import ask_about_columns, ask_about_leaks, list_findings, print_draft
-from tiltyard.cli.options import json_option
+from tiltyard.cli.options import Words, json_option
 from tiltyard.cli.output import print_json, print_line
 from tiltyard.data.inference.infer_columns import InferredColumns, NamedColumns
 from tiltyard.errors import UsageError
@@ -33,8 +33,10 @@ from tiltyard.tasks import Task
 
 _FIRST_ROWS = 5
 _OPTIONS = (
-    click.option("--name", default=None, help="Name of the project.  [default: from the folder's name]"),
-    click.option("--model-name", default=None, help="Registered model to continue.  [default: NAME-classifier]"),
+    click.option("--name", type=Words(), default=None, help="Name of the project.  [default: from the folder's name]"),
+    click.option(
+        "--model-name", type=Words(), default=None, help="Registered model to continue.  [default: NAME-classifier]"
+    ),
     click.option("--label", default=None, help="Column of the label.  [default: guessed]"),
     click.option("--text", default=None, help="Column of the text.  [default: guessed]"),
     click.option("--task", type=click.Choice(get_args(Task)), default=None, help="Task.  [default: guessed]"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 
@@ -13,7 +15,7 @@ from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import Terminal, console, format_time, print_json, print_line
 from tiltyard.cli.progress import ConsoleRunner
 from tiltyard.cli.versions.find_project import find_project
-from tiltyard.errors import TiltyardError
+from tiltyard.errors import TiltyardError, UsageError
 from tiltyard.pipeline.loop import LoopIteration
 from tiltyard.processes.heartbeat import Heartbeat
 from tiltyard.processes.stop_signal import stop_on_signal
@@ -36,6 +38,8 @@ def loop_command(
     `tiltyard up` runs this loop together with a server and the console. Several loops may run: only one at a time works
     on a model.
     """
+    if server is not None:
+        _check_address(server)
     project = find_project(project_path, model_name)
     settings = wiring.load_settings(project)
     progress = Terminal(stderr=True) if as_json else console
@@ -61,3 +65,16 @@ def loop_command(
             return
         os.nice(NICENESS)
         work.run(stop_on_signal(), report_iteration, report_problem, heart.beat)
+
+
+def _check_address(server: str) -> None:
+    """Refuse what is no address of a server: the loop would report for ever that none responds.
+
+    Raises:
+        UsageError: it is none.
+    """
+    with suppress(ValueError):
+        parts = urlsplit(server)
+        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
+            return
+    raise UsageError(f"--server {server!r} is no address.", next_step="Write it like http://127.0.0.1:8000.")

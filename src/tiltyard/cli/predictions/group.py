@@ -15,7 +15,7 @@ from tiltyard.cli.predictions.retention import erase_command, prune_predictions_
 from tiltyard.cli.predictions.set_aside import set_aside_command
 from tiltyard.cli.time_options import parse_time
 from tiltyard.cli.versions.find_project import find_project
-from tiltyard.errors import UsageError
+from tiltyard.errors import NotFoundError, UsageError
 from tiltyard.ledger import ExportFormat, export_predictions
 from tiltyard.monitoring import PredictionCollector
 
@@ -66,15 +66,21 @@ def export_predictions_command(
     formats: dict[str, ExportFormat] = {".jsonl": "jsonl", ".parquet": "parquet"}
     if target.suffix not in formats:
         raise UsageError(f"{target} ends in {target.suffix!r}.", next_step="Name a .jsonl or a .parquet file.")
+    first, last = parse_time("--since", since), parse_time("--until", until)
+    if first is not None and last is not None and first >= last:
+        raise UsageError(
+            f"--since {since} is not before --until {until}.", next_step="Give the earlier of the two with --since."
+        )
+    name = project.model_name
     with open_current_ledger(wiring.load_settings(project)) as ledger:
+        if version is not None and next(ledger.predictions(project=name, version=version, limit=1), None) is None:
+            raise NotFoundError(
+                f"The ledger holds no prediction of version '{version}' of {name}.",
+                next_step="List the versions with predictions: tiltyard predictions stats",
+                code="ledger.no-predictions",
+            )
         written = export_predictions(
-            ledger,
-            target,
-            format=formats[target.suffix],
-            project=project.model_name,
-            since=parse_time("--since", since),
-            until=parse_time("--until", until),
-            version=version,
+            ledger, target, format=formats[target.suffix], project=name, since=first, until=last, version=version
         )
     if as_json:
         print_json({"file": str(target), "predictions": written})

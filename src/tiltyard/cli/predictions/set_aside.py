@@ -39,6 +39,8 @@ def set_aside_command(
     that came first. refused: the database can never store the record. Both are kept as they came. The counts say also
     how many predictions came and had been erased, redacted or pruned.
     """
+    if reason is not None and not discard:
+        raise UsageError(f"--reason {reason!r} is of no use here.", next_step="Delete the records with --discard, too.")
     if discard and not reason:
         raise UsageError("--discard needs a reason.", next_step="Say why with --reason.")
     project = find_project(project_path, model_name, quiet=True)

@@ -79,13 +79,20 @@ def open_snapshot_store(store: str | Path) -> SnapshotStore:
     """The snapshot store of a folder, or of the URL of one.
 
     Raises:
-        DataError: the URL is of a kind that is not known.
+        DataError: the URL is of a kind that is not known, or a file is where the folder should be.
         MissingExtraError: an optional part of the installation is needed to reach it.
     """
     written = str(store)
     location = Location(written, written)
     if location.scheme in ("", "file"):
-        return FolderStore(Path(written.removeprefix("file://")).absolute())
+        folder = Path(written.removeprefix("file://")).absolute()
+        if folder.exists() and not folder.is_dir():
+            raise DataError(
+                f"Snapshots cannot be kept in {folder}, which is a file.",
+                next_step="Name a folder, or a URL such as s3://BUCKET/PREFIX.",
+                code="data.store-unusable",
+            )
+        return FolderStore(folder)
     if location.scheme in SCHEMES:
         return RemoteStore(location)
     raise DataError(

@@ -139,7 +139,8 @@ def read_labels(path: Path, columns: LabelColumns = LabelColumns()) -> pd.DataFr
     """The rows of a file of labels with a header; its format, encoding and separators are detected.
 
     Raises:
-        DataError: the file cannot be read, or has no column for the label, or neither ids nor keys.
+        DataError: the file cannot be read, or has no column for the label, none of the name that is given for its
+            times, or neither ids nor keys.
     """
     layout = detect_layout(path, {}, header=True)
     section = DataSection(source=path.name, label=columns.label, **layout.options)
@@ -158,6 +159,12 @@ def read_labels(path: Path, columns: LabelColumns = LabelColumns()) -> pd.DataFr
             f"{path} has no column '{columns.label}'; it has {', '.join(known)}.{nearest(columns.label, known)}",
             next_step="Name the column of the labels with --label-column.",
             code="feedback.no-label-column",
+        )
+    if columns.at not in (AT_COLUMN, *known):
+        raise DataError(
+            f"{path} has no column '{columns.at}'; it has {', '.join(known)}.{nearest(columns.at, known)}",
+            next_step="Name the column of the labels' times with --at-column, or leave the option out.",
+            code="feedback.no-time-column",
         )
     if columns.id not in known and columns.key not in known:
         raise DataError(
