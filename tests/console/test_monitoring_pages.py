@@ -21,13 +21,16 @@ from tiltyard.console.data.monitoring import monitoring_stamp
 from tiltyard.console.data.try_it import inputs_from_file, inputs_from_form, inputs_from_json, predict_inputs
 from tiltyard.console.sources import ConsoleSources, console_sources, form_columns
 from tiltyard.errors import DataError, InputError, NotFoundError
+from tiltyard.ledger import Label
+from tiltyard.monitoring.monitored_version import MonitoredVersion
 from tiltyard.monitoring.run import evaluate_period
 from tiltyard.project import Project
+from tiltyard.registry import Manifest
 from tiltyard.registry.package.stored_evaluation import ConfusedLabels, StoredEvaluation
 from tiltyard.scoring import InputWarning, Scorer, Scores, UnknownPolicy
 from tiltyard.settings import Settings
 from tiltyard.tasks import LabelCategory, SetCalibration
-from tiltyard.testing import MemoryLedger, make_finding
+from tiltyard.testing import MemoryLedger, make_finding, make_prediction
 from tiltyard.testing.registry import MemoryRegistry
 
 pytest.importorskip("dash")
@@ -111,7 +114,7 @@ def test_the_monitoring_page_shows_figures_and_findings(films: Project, open_con
         assert words in facts
     assert "performance.degradation" in json.dumps(shown["monitoring-alerts"])
     figure = shown["monitoring-performance"]["figure"]
-    assert {"With labels", "Estimated from confidence", "At training"} <= {trace["name"] for trace in figure["data"]}
+    assert {"With labels", "Estimated without labels", "At training"} <= {trace["name"] for trace in figure["data"]}
     (bars,) = [trace for trace in shown["monitoring-drift"]["figure"]["data"] if trace["type"] == "bar"]
     assert (bars["y"], bars["x"]) == (["length"], [5.0])
     assert "300 of 400 predictions (75.0%) have a label" in json.dumps(shown["monitoring-coverage-words"])
@@ -243,6 +246,78 @@ def test_a_number_comes_with_its_interval_and_no_probabilities(people: Project, 
     many = json.dumps(reader.render("trial", None, **{"trial-ask": 1, "trial-mode": "json", "trial-json": two}))
     assert "Mean prediction" in many
     assert '"42"' in many
+
+
+def test_predicted_numbers_are_listed_with_their_intervals(people: Project, open_console: Any) -> None:
+    """The page of predictions counts numbers together, shows where they lie, and has neither labels nor confidence."""
+    section = people.project.model_copy(update={"task": "tabular-regression"})
+    rents = people.model_copy(update={"project": section})
+    ledger = MemoryLedger()
+    now = datetime.now(UTC) - timedelta(minutes=5)
+    ledger.record(
+        [
+            make_prediction(
+                id=f"n-{number}",
+                at=now,
+                input={"features": {"age": number}},
+                label=repr(float(number)),
+                confidence=None,
+                probabilities={},
+                interval=(number - 1.5, None),
+            )
+            for number in range(40, 51)
+        ]
+    )
+    reader: Reader = open_console(rents, ledger, ConsoleSources())
+    shown = reader.render("predictions", None, **{"predictions-window": "day", "predictions-search": ""})
+    words = json.dumps(shown)
+    for expected in ("Mean prediction", '"45"', "48.5 to open", "half is at most", "Interval"):
+        assert expected in words
+    assert "onfidence" not in json.dumps([shown["predictions-facts"], shown["predictions-recent"]])
+    assert [trace["name"] for trace in shown["predictions-timeline"]["figure"]["data"]] == ["predictions"]
+    assert sum(shown["predictions-confidence"]["figure"]["data"][0]["y"]) == 11
+    assert "Distribution" in reader.open("/predictions")
+
+
+def test_an_error_of_numbers_is_shown_in_the_labels_unit(people: Project, open_console: Any) -> None:
+    """The monitoring page writes a mean absolute error as it is, and never as a percentage."""
+    section = people.project.model_copy(update={"task": "tabular-regression"})
+    training = people.training.model_copy(update={"metric": "mae"})
+    rents = people.model_copy(update={"project": section, "training": training})
+    ledger = MemoryLedger()
+    now = datetime.now(UTC) - timedelta(minutes=5)
+    rows = [
+        make_prediction(
+            id=f"n-{number}",
+            at=now,
+            input={"features": {"age": number}},
+            label=repr(float(number)),
+            confidence=None,
+            probabilities={},
+            interval=(number - 90.0, number + 90.0),
+        )
+        for number in range(100, 220)
+    ]
+    ledger.record(rows)
+    ledger.record_labels([Label(one.id, repr(float(one.label) + 43.5), now, "test") for one in rows])
+    manifest = Manifest(
+        model_name="films",
+        task="tabular-regression",
+        candidate="ridge",
+        classes=(),
+        columns={"age": "float64"},
+        metrics={"mae": 40.0},
+        data_fingerprint="rows",
+        train_rows=400,
+        created_at=now,
+        files={},
+        libraries={},
+    )
+    champion = MonitoredVersion("films", "1", (), {"mae": 40.0}, manifest=manifest)
+    reader: Reader = open_console(rents, ledger, ConsoleSources(monitored=lambda: champion))
+    facts = json.dumps(reader.render("monitoring", None, **{"monitoring-stretch": "day"})["monitoring-facts"])
+    assert '"43.5"' in facts
+    assert '%"' not in facts.replace("95 % of the predictions", "")
 
 
 @pytest.mark.requirement("R-DASH-11")

@@ -12,6 +12,7 @@ from plotly import graph_objects as go
 from tiltyard.charts.colours import COLOURS
 from tiltyard.console.data.versions import column_title
 from tiltyard.data.conform.labels import order_classes
+from tiltyard.formatting import format_interval
 
 CONFIG: dict[str, Any] = {
     "displaylogo": False,
@@ -77,6 +78,22 @@ def confidence_figure(histogram: pd.DataFrame, colors: Mapping[str, str]) -> go.
         )
     low = float(histogram["low"].min()) if len(histogram) else 0.0
     figure.update_xaxes(tickformat=".0%", range=[low, 1.0], showgrid=False)
+    return figure
+
+
+def numbers_figure(histogram: pd.DataFrame, color: str) -> go.Figure:
+    """Predicted numbers: ``low``, ``high``, ``count``."""
+    figure = blank()
+    figure.add_bar(
+        x=((histogram["low"] + histogram["high"]) / 2).tolist(),
+        y=histogram["count"].tolist(),
+        width=((histogram["high"] - histogram["low"]) * 0.92).tolist(),
+        marker={"color": color},
+        customdata=[format_interval(ends) for ends in zip(histogram["low"], histogram["high"], strict=True)],
+        hovertemplate="%{customdata}: %{y:,}<extra></extra>",
+        showlegend=False,
+    )
+    figure.update_xaxes(showgrid=False)
     return figure
 
 

@@ -35,7 +35,7 @@ def performance_figure(summary: Summary) -> go.Figure:
         if headline in part.performance.figures
     ]
     if estimated:
-        _band(figure, estimated)
+        _band(figure, estimated, written, "Estimated without labels")
     if measured:
         low, high = _ends(measured)
         values = [one.value for _, one in measured]
@@ -114,7 +114,7 @@ def drift_figure(summary: Summary) -> go.Figure:
     return figure
 
 
-def _band(figure: go.Figure, points: Sequence[tuple[datetime, Figure]]) -> None:
+def _band(figure: go.Figure, points: Sequence[tuple[datetime, Figure]], written: str, name: str) -> None:
     low, high = _ends(points)
     shared = {"x": _times(points), "mode": "lines", "hoverinfo": "skip", "showlegend": False, "line": {"width": 0}}
     figure.add_scatter(y=high, name="Upper end", **shared)
@@ -122,12 +122,12 @@ def _band(figure: go.Figure, points: Sequence[tuple[datetime, Figure]]) -> None:
     figure.add_scatter(
         x=_times(points),
         y=[one.value for _, one in points],
-        name="Estimated from confidence",
+        name=name,
         mode="lines+markers",
         line={"color": ESTIMATED, "width": 2},
         marker={"size": 5, "color": ESTIMATED},
-        customdata=[f"{bottom:.1%} to {top:.1%}" for bottom, top in zip(low, high, strict=True)],
-        hovertemplate="%{x|%d %b %H:%M} UTC: %{y:.1%} estimated (%{customdata})<extra></extra>",
+        customdata=[f"{bottom:{written}} to {top:{written}}" for bottom, top in zip(low, high, strict=True)],
+        hovertemplate=f"%{{x|%d %b %H:%M}} UTC: %{{y:{written}}} estimated (%{{customdata}})<extra></extra>",
     )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pandas as pd
 
 from tiltyard.data.conform.labels import order_classes
@@ -18,6 +20,9 @@ RECENT = 2000
 
 MAX_LISTED = 30
 """Number of listed predictions."""
+
+NUMBERS = "predictions"
+"""The one name under which predicted numbers are counted."""
 
 _CONFIDENCE_BINS = 20
 _MAX_BINS = 60
@@ -61,12 +66,14 @@ class PredictionQuery:
         now: the moment at which the window ends, with a time zone.
         search: words that a listed prediction must contain, all of them, in its input, label, version or id;
             case does not count.
+        of_numbers: whether the model predicts numbers: they are counted together, as no two are equal.
     """
 
     model: str
     window: str
     now: datetime
     search: str = ""
+    of_numbers: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,7 +84,9 @@ class PredictionsView:
         stats: the exact summary of all predictions of the window.
         timeline: one row per bin and label, empty bins included: ``start`` (UTC), ``label``, ``count``.
         step: width of the timeline's bins.
-        confidence: the latest predictions by confidence: ``low``, ``high``, ``label``, ``count``.
+        confidence: the latest predictions by confidence: ``low``, ``high``, ``label``, ``count``; of numbers, by the
+            number.
+        numbers: the latest predictions where they are numbers, without infinite ones.
         read: number of the latest predictions that histogram and search cover.
         found: number of those that match the search.
         recent: the latest of those, newest first.
@@ -92,6 +101,7 @@ class PredictionsView:
     found: int
     recent: tuple[Prediction, ...]
     any_ever: bool
+    numbers: tuple[float, ...] = ()
 
 
 def predictions_view(ledger: Ledger, query: PredictionQuery) -> PredictionsView:
@@ -110,16 +120,20 @@ def predictions_view(ledger: Ledger, query: PredictionQuery) -> PredictionsView:
         )
     )
     found = [prediction for prediction in latest if matches_search(prediction, query.search)]
+    numbers = tuple(filter(math.isfinite, (float(one.label) for one in latest))) if query.of_numbers else ()
+    if query.of_numbers:
+        counted = [replace(part, by_label={NUMBERS: part.total} if part.total else {}) for part in counted]
     stats = _merge(counted)
     return PredictionsView(
         stats=stats,
         timeline=_timeline(starts, counted, list(order_classes(stats.by_label))),
         step=step,
-        confidence=_confidence_histogram(latest),
+        confidence=_number_histogram(numbers) if query.of_numbers else _confidence_histogram(latest),
         read=len(latest),
         found=len(found),
         recent=tuple(found[:MAX_LISTED]),
         any_ever=stats.total > 0 or _edge(ledger, query.model, newest=True) is not None,
+        numbers=numbers,
     )
 
 
@@ -177,14 +191,16 @@ def _merge(parts: Iterable[PredictionStats]) -> PredictionStats:
         by_label.update(part.by_label)
         by_version.update(part.by_version)
     total, measured = by_label.total(), sum(part.measured_latencies for part in filled)
+    sure = [part for part in filled if part.mean_confidence is not None]
+    rows = sum(part.total for part in sure)
     latency = sum((part.mean_latency_ms or 0.0) * part.measured_latencies for part in filled)
     return PredictionStats(
         total=total,
         by_label=dict(by_label.most_common()),
         by_version=dict(by_version.most_common()),
-        mean_confidence=sum((part.mean_confidence or 0.0) * part.total for part in filled) / total,
-        min_confidence=min(part.min_confidence for part in filled if part.min_confidence is not None),
-        max_confidence=max(part.max_confidence for part in filled if part.max_confidence is not None),
+        mean_confidence=sum((part.mean_confidence or 0.0) * part.total for part in sure) / rows if sure else None,
+        min_confidence=min((part.min_confidence for part in sure if part.min_confidence is not None), default=None),
+        max_confidence=max((part.max_confidence for part in sure if part.max_confidence is not None), default=None),
         mean_latency_ms=latency / measured if measured else None,
         measured_latencies=measured,
         first_at=filled[0].first_at,
@@ -215,3 +231,9 @@ def _confidence_histogram(latest: Sequence[Prediction]) -> pd.DataFrame:
         for position in range(lowest, _CONFIDENCE_BINS)
     ]
     return pd.DataFrame(rows, columns=["low", "high", "label", "count"])
+
+
+def _number_histogram(numbers: Sequence[float]) -> pd.DataFrame:
+    """Counts of predicted numbers in 20 bins of one width, from the lowest to the highest."""
+    counts, ends = np.histogram(numbers, bins=_CONFIDENCE_BINS)
+    return pd.DataFrame({"low": ends[:-1], "high": ends[1:], "label": NUMBERS, "count": counts})

@@ -12,6 +12,7 @@ from tiltyard.console.pages import components
 from tiltyard.console.pages.page import Page, PageData, Placeholder, Slots
 from tiltyard.evaluation import get_metric
 from tiltyard.findings import SEVERITIES
+from tiltyard.formatting import format_number
 from tiltyard.ledger import FindingRecord
 from tiltyard.monitoring.estimates.by_target import describe_blind_spot
 from tiltyard.monitoring.performance import Figure
@@ -116,7 +117,8 @@ def _controls() -> tuple[Any, ...]:
 
 def _facts(summary: Summary) -> html.Dl:
     state = champion_health(summary.latest_findings)
-    title = get_metric(summary.query.headline).title
+    headline = summary.query.headline
+    title = get_metric(headline).title
     measured = summary.performance.figures.get(summary.query.headline)
     estimated = summary.estimate.figures.get(summary.query.headline) if summary.estimate else None
     service = summary.operations
@@ -127,8 +129,8 @@ def _facts(summary: Summary) -> html.Dl:
             ("State", components.badge(_TITLES[state.word], _BADGES[state.word]), state.sentence),
             ("Champion", champion, "serves users"),
             ("Predictions", f"{summary.stats.total:,}", f"{service.predictions_before:,} in the period before"),
-            (f"{title}, labels", _value(measured), _interval(measured)),
-            (f"{title}, estimate", _value(estimated), _interval(estimated)),
+            (f"{title}, labels", _value(measured, headline), _interval(measured, headline)),
+            (f"{title}, estimate", _value(estimated, headline), _interval(estimated, headline)),
             ("Latency", p95, "95 % of the predictions"),
         ]
     )
@@ -178,7 +180,8 @@ def _describe_drift(summary: Summary) -> str:
 
 
 def _versions(summary: Summary) -> html.Div:
-    title = get_metric(summary.query.headline).title
+    headline = summary.query.headline
+    title = get_metric(headline).title
     counted = (("Predictions", "number"), ("Labels", "number"))
     heads = (("Version", ""), ("Route", ""), *counted, (title, "number"), ("95 % interval", "number"))
     rows = [
@@ -187,15 +190,17 @@ def _versions(summary: Summary) -> html.Div:
             route,
             f"{one.predictions:,}",
             f"{one.labelled:,}",
-            _value(one.figures.get(summary.query.headline)),
-            _interval(one.figures.get(summary.query.headline)),
+            _value(one.figures.get(headline), headline),
+            _interval(one.figures.get(headline), headline),
         )
         for (version, route), one in summary.by_version.items()
     ]
     return components.table("By version and route", heads, rows)
 
 
-def _findings(caption: str, found: Any) -> html.Div:
+def _findings(caption: str, found: Any) -> Any:
+    if not found:
+        return html.P("None.", className="hint")
     heads = (("Verdict", "nowrap"), ("Finding", "nowrap"), ("Subject", ""), ("Details", "input"),
              ("When (UTC)", "nowrap"))  # fmt: skip
     return components.table(caption, heads, [_row(record) for record in list(found)[:MAX_ROWS]])
@@ -216,11 +221,16 @@ def _row(record: FindingRecord) -> tuple[Any, ...]:
     )
 
 
-def _value(figure: Figure | None) -> str:
-    return "–" if figure is None else f"{figure.value:.1%}"
+def _value(figure: Figure | None, metric: str) -> str:
+    return "–" if figure is None else _write(figure.value, metric)
 
 
-def _interval(figure: Figure | None) -> str:
+def _interval(figure: Figure | None, metric: str) -> str:
     if figure is None or figure.interval is None:
         return ""
-    return f"{figure.interval.low:.1%} to {figure.interval.high:.1%}"
+    return f"{_write(figure.interval.low, metric)} to {_write(figure.interval.high, metric)}"
+
+
+def _write(value: float, metric: str) -> str:
+    """A metric of labels is a share; one of numbers is in the label's unit."""
+    return f"{value:.1%}" if get_metric(metric).target == "class" else format_number(value)

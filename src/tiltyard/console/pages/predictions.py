@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
 from dash import dcc, html
 
 from tiltyard.console import figures
@@ -18,21 +20,26 @@ from tiltyard.console.data import (
 )
 from tiltyard.console.pages import components
 from tiltyard.console.pages.page import Page, PageData, Placeholder, Slots
-from tiltyard.formatting import format_interval
-from tiltyard.ledger import Prediction, PredictionStats
+from tiltyard.formatting import format_count, format_interval, format_number
+from tiltyard.ledger import Prediction
+from tiltyard.tasks import predicts_numbers
 
 REFRESH_SECONDS = 3.0
 WINDOW, SEARCH = "predictions-window", "predictions-search"
 FACTS, LABELS, VERSIONS = "predictions-facts", "predictions-labels", "predictions-versions"
+_QUANTILES = {0.0: "lowest", 0.25: "a quarter is at most", 0.5: "half is at most", 0.75: "three quarters are at most",
+              1.0: "highest"}  # fmt: skip
 TIMELINE, CONFIDENCE, RECENT = "predictions-timeline", "predictions-confidence", "predictions-recent"
 
 
 def predictions_page(data: PageData) -> Page:
     """The page over a ledger."""
 
+    of_numbers = predicts_numbers(data.project.task)
+
     def query(window: str | None, search: str | None) -> PredictionQuery:
         known = window if window is not None and window in WINDOWS else "day"
-        return PredictionQuery(data.project.model_name, known, data.now(), str(search or "").strip())
+        return PredictionQuery(data.project.model_name, known, data.now(), str(search or "").strip(), of_numbers)
 
     def fill(window: str | None, search: str | None) -> Slots | Placeholder:
         selection = query(window, search)
@@ -46,7 +53,7 @@ def predictions_page(data: PageData) -> Page:
         refresh_seconds=REFRESH_SECONDS,
         controls=_controls(),
         inputs=((WINDOW, "value"), (SEARCH, "value")),
-        frame=_frame(),
+        frame=_frame(of_numbers=of_numbers),
         slots=(
             (FACTS, "children"),
             *components.plot_slots(TIMELINE),
@@ -77,25 +84,41 @@ def draw_predictions(view: PredictionsView, query: PredictionQuery) -> Slots | P
     colors = figures.label_colors(view.stats.by_label)
     versions = {f"v{version}": count for version, count in view.stats.by_version.items()}
     return {
-        FACTS: _facts(view.stats),
+        FACTS: _facts(view, query),
         TIMELINE: figures.timeline_figure(view.timeline, view.step, colors),
         f"{TIMELINE}-words": _describe_timeline(view),
-        CONFIDENCE: figures.confidence_figure(view.confidence, colors),
-        f"{CONFIDENCE}-words": _describe_confidence(view),
-        LABELS: components.proportion_bars("Predictions by label", view.stats.by_label, colors),
+        **(_draw_numbers if query.of_numbers else _draw_labels)(view, colors),
         VERSIONS: components.proportion_bars("Predictions by version", versions, {}),
         RECENT: _recent(view, query),
     }
 
 
-def _frame() -> tuple[Any, ...]:
+def _draw_labels(view: PredictionsView, colors: Mapping[str, str]) -> Slots:
+    return {
+        CONFIDENCE: figures.confidence_figure(view.confidence, colors),
+        f"{CONFIDENCE}-words": _describe_confidence(view),
+        LABELS: components.proportion_bars("Predictions by label", view.stats.by_label, colors),
+    }
+
+
+def _draw_numbers(view: PredictionsView, colors: Mapping[str, str]) -> Slots:
+    quantiles = zip(_QUANTILES, np.quantile(view.numbers, list(_QUANTILES)), strict=True)
+    rows = [(_QUANTILES[share], format_number(float(number))) for share, number in quantiles]
+    return {
+        CONFIDENCE: figures.numbers_figure(view.confidence, next(iter(colors.values()))),
+        f"{CONFIDENCE}-words": f"The latest {format_count(view.read, 'predicted number')}.",
+        LABELS: components.table("Predicted numbers", (("Of the latest", ""), ("Prediction", "number")), rows),
+    }
+
+
+def _frame(*, of_numbers: bool) -> tuple[Any, ...]:
     return (
         components.slot(FACTS, "card"),
         html.Div(
             [
                 components.card(components.plot(TIMELINE, 240), title="Over time"),
-                components.card(components.slot(LABELS), title="Labels"),
-                components.card(components.plot(CONFIDENCE, 240), title="Confidence"),
+                components.card(components.slot(LABELS), title="Predicted numbers" if of_numbers else "Labels"),
+                components.card(components.plot(CONFIDENCE, 240), title="Distribution" if of_numbers else "Confidence"),
                 components.card(components.slot(VERSIONS), title="Versions"),
             ],
             className="grid",
@@ -133,7 +156,8 @@ def _controls() -> tuple[Any, ...]:
     )
 
 
-def _facts(stats: PredictionStats) -> html.Dl:
+def _facts(view: PredictionsView, query: PredictionQuery) -> html.Dl:
+    stats = view.stats
     confidence = "–" if stats.mean_confidence is None else f"{stats.mean_confidence:.1%}"
     latency = "–" if stats.mean_latency_ms is None else f"{stats.mean_latency_ms:.1f} ms"
     low = "–" if stats.min_confidence is None else f"lowest {stats.min_confidence:.1%}"
@@ -143,11 +167,22 @@ def _facts(stats: PredictionStats) -> html.Dl:
     return components.facts(
         [
             ("Predictions", f"{stats.total:,}", first),
-            ("Mean confidence", confidence, low),
+            (
+                "Mean prediction",
+                format_number(float(np.mean(view.numbers))) if view.numbers else "–",
+                f"of the latest {view.read:,}",
+            )
+            if query.of_numbers
+            else ("Mean confidence", confidence, low),
             ("Mean latency", latency, "from acceptance to the ledger"),
             ("Latest", last, day),
         ]
     )
+
+
+def _describe_numbers(view: PredictionsView) -> tuple[str, str, str]:
+    mean = format_number(float(np.mean(view.numbers))) if view.numbers else "–"
+    return "Mean prediction", mean, f"of the latest {view.read:,}"
 
 
 def _recent(view: PredictionsView, query: PredictionQuery) -> list[Any]:
@@ -159,21 +194,22 @@ def _recent(view: PredictionsView, query: PredictionQuery) -> list[Any]:
     heads = (
         ("Time (UTC)", "nowrap"),
         ("Input", "input"),
-        ("Label", ""),
-        ("Confidence", "number"),
+        ("Number" if query.of_numbers else "Label", ""),
+        ("Interval" if query.of_numbers else "Confidence", "number"),
         ("Version", "number"),
         ("Latency", "number"),
     )
-    rows = [_row(prediction) for prediction in view.recent]
+    rows = [_row(prediction, of_numbers=query.of_numbers) for prediction in view.recent]
     return [html.P(note, className="hint", role="status"), components.table("Recent predictions", heads, rows)]
 
 
-def _row(prediction: Prediction) -> tuple[Any, ...]:
+def _row(prediction: Prediction, *, of_numbers: bool) -> tuple[Any, ...]:
+    shown = format_number(float(prediction.label)) if of_numbers else prediction.label
     route = [] if prediction.route == "champion" else [" ", components.badge(prediction.route, prediction.route)]
     return (
         components.time_text(prediction.at),
         html.Span(format_input(prediction), title=prediction.id),
-        html.Span([html.Strong(prediction.label), *route]),
+        html.Span([html.Strong(shown), *route]),
         html.Span(
             [
                 components.bar(prediction.confidence),
