@@ -230,8 +230,9 @@ def test_the_page_of_the_server_shows_an_interval_in_place_of_a_confidence(rents
         page.goto(str(rents.client.base_url))
         page.click("#send")
         page.wait_for_selector("#history-rows tr")
-        assert page.inner_text("#confidence-title") == "Interval"
+        assert page.inner_text("#confidence-title") == "Interval of 90 %"
         assert page.inner_text("#history thead th:nth-child(4)") == "Interval"
+        assert not page.is_visible("#label-filter")
         assert not page.is_visible("#card-confidence")
         shown = page.locator("#history-rows tr td:nth-child(3)")
         assert shown.inner_text() == page.inner_text("#label")

@@ -39,7 +39,7 @@ _WHAT = {
     "drift.terms": "The words of {} changed",
     "drift.joint": "The numbers of a row no longer hang together as they did ({})",
     "drift.score": "The model's {} moved",
-    "drift.prediction": "The shares of the predicted labels moved ({})",
+    "drift.prediction": "The distribution of the predictions moved ({})",
     "drift.label": "The shares of the true labels moved ({})",
     "drift.kind": "The values of {} are of another kind",
     "drift.domain": "A classifier tells the window's rows from the reference's ({})",

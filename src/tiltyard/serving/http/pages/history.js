@@ -54,6 +54,7 @@ function listLabels(labels) {
     option.value = label;
     field.append(option);
   }
+  field.parentElement.hidden = field.options.length < 2; // numbers have no labels to choose from
 }
 
 function historyRow(item) {

@@ -43,7 +43,8 @@ const writeInterval = (ends) => (ends === null ? "none" : `${writeEnd(ends[0])} 
 /** The prediction of one input. */
 function showPrediction(prediction) {
   if (isNumber()) {
-    showInterval("Interval", writeInterval(prediction.interval));
+    const share = model.interval_coverage;
+    showInterval(share ? `Interval of ${Math.round(100 * share)} %` : "Interval", writeInterval(prediction.interval));
     get("label").textContent = prediction[model.answer_field].toLocaleString();
   } else {
     showConfidence("Confidence", prediction.confidence);
