@@ -120,6 +120,8 @@ def shorten_value(value: Any) -> str:
         return _shorten_mapping(value)
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return _shorten_list(value)
+    if isinstance(value, str) and len(lines := value.strip().splitlines()) > 1:
+        return format_count(len(lines), "line of text", "lines of text")
     return "–" if value is None else shorten_name(value, WIDTH if not isinstance(value, str) else _WIDEST)
 
 

@@ -303,6 +303,7 @@ def name_fault(films: Films, *words: str) -> str | None:
     return None
 
 
+@pytest.mark.requirement("R-MORE-05")
 @pytest.mark.parametrize("leaf", LEAVES, ids=" ".join)
 def test_what_an_option_cannot_be_is_refused_with_a_next_step(films: Films, leaf: tuple[str, ...]) -> None:
     """A call with one wrong value is an error of Tiltyard with a next step, as JSON too, with the exit code of one."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import tomllib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,10 +13,13 @@ from typing import Any
 import pytest
 
 from tests.films import make_films
+from tiltyard.cli.host.doctor import EXTRAS
 from tiltyard.cli.main import main
 from tiltyard.ledger import Event, Label, SqlLedger
 from tiltyard.sqlite import default_library
 from tiltyard.testing import make_finding, make_prediction
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -142,3 +147,12 @@ def test_validate_passes_good_data_and_fails_bad_data(
     (root / "strict.toml").write_text(toml + "\n[validation]\nmin_rows = 5000\n", "utf-8")
     code, found = run_json(capsys, "validate", "--project", str(root / "strict.toml"))
     assert (code, found["passed"]) == (3, False)
+
+
+def test_every_optional_part_is_looked_for() -> None:
+    """Each extra of the package is known to the doctor, by a library that the extra installs."""
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    extras = {name: libraries for name, libraries in declared.items() if name not in ("all", "dev")}
+    assert EXTRAS.keys() == extras.keys()
+    for name, library in EXTRAS.items():
+        assert any(re.match(rf"{library}\W", one) for one in extras[name]), name

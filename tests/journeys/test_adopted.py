@@ -70,6 +70,7 @@ def run(folder: Path, capsys: pytest.CaptureFixture[str]) -> Run:
     return call
 
 
+@pytest.mark.requirement("R-MORE-03")
 @pytest.mark.parametrize("label", ["stays", "worth"], ids=["classes", "numbers"])
 def test_an_adopted_model_lives_like_a_trained_one(folder: Path, run: Run, label: str) -> None:
     """From its file to a champion that predicts, is watched, drifts, gets labels and is trained again by hand."""
@@ -109,6 +110,7 @@ def test_an_adopted_model_lives_like_a_trained_one(folder: Path, run: Run, label
     assert [version["version"] for version in versions] == ["2", "1"], retrained
 
 
+@pytest.mark.requirement("R-MORE-03")
 def test_what_mlflow_has_is_adopted(folder: Path, run: Run) -> None:
     """A run and a registered version of MLflow are sources; a pickle among them needs --unpickle."""
     import mlflow.sklearn

@@ -90,6 +90,7 @@ def recorded(rents: ServedRents, id_: str) -> Prediction:
     return next(row for row in rents.ledger.predictions() if row.id == id_)
 
 
+@pytest.mark.requirement("R-MORE-01")
 def test_every_route_says_the_same_number_and_records_it(rents: ServedRents) -> None:
     """One flat has one rent by every door, with an interval around it, and the ledger holds both."""
     response = rents.client.post("/predict", json={"features": ROW})
@@ -240,6 +241,7 @@ def test_the_page_of_the_server_shows_an_interval_in_place_of_a_confidence(rents
         browser.close()
 
 
+@pytest.mark.requirement("R-MORE-01")
 def test_decay_is_found_on_numbers(rents: ServedRents) -> None:
     """Rents that rose by a quarter are missed by more, which is more than chance explains."""
     rows = make_rents(400, seed=12)
@@ -252,6 +254,7 @@ def test_decay_is_found_on_numbers(rents: ServedRents) -> None:
     assert status_of(seen, "performance.contradiction") == "found"
 
 
+@pytest.mark.requirement("R-MORE-01")
 def test_the_error_is_estimated_without_labels(rents: ServedRents) -> None:
     """Inputs alone give an error with an interval that holds what the labels show; far inputs are not estimated."""
     rows = make_rents(300, seed=15)

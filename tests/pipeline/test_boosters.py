@@ -72,6 +72,7 @@ def champion(sizes: ProjectEnv) -> TrainingOutcome:
     return sizes.train(candidates=LIBRARIES, promote=True)
 
 
+@pytest.mark.requirement("R-MORE-02")
 def test_the_best_booster_becomes_champion(sizes: ProjectEnv, champion: TrainingOutcome) -> None:
     """Three boosters compete on labels in words, and the best one is promoted and named."""
     assert champion.promotion is not None

@@ -84,6 +84,7 @@ def careful(churn: ProjectEnv) -> TrainingOutcome:
     return train(churn, "threshold = 0.2\nabstain_below = 0.6", promote=True)
 
 
+@pytest.mark.requirement("R-MORE-04")
 def test_a_threshold_is_what_the_version_is_evaluated_and_promoted_by(careful: TrainingOutcome) -> None:
     """Labels, metrics and the verdict are those of the threshold, not of the likeliest label."""
     facts = facts_of(careful)

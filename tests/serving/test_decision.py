@@ -26,6 +26,7 @@ def films(tmp_path_factory: pytest.TempPathFactory, text_pipeline: Pipeline) -> 
         yield running
 
 
+@pytest.mark.requirement("R-MORE-04")
 def test_the_label_follows_the_rule_by_every_protocol(films: ServerUnderTest) -> None:
     """Alone, in a list, by V2 and by MLflow's protocol the label is the rule's, and its confidence is its own."""
     text = "a warm and funny film"

@@ -41,7 +41,11 @@ from tiltyard.sqlite import default_library
 LIBRARIES = ("scikit-learn", "mlflow", "skops", "numpy", "pandas", "sqlalchemy", "fastapi", "uvicorn", "numba")
 EXTRAS = {
     "azure": "azure-storage-blob",
+    "boosting": "lightgbm",
     "console": "dash",
+    "excel": "python-calamine",
+    "fairness": "fairlearn",
+    "otel": "opentelemetry-sdk",
     "postgres": "psycopg",
     "prefect": "prefect",
     "s3": "boto3",
