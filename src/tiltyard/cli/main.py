@@ -10,6 +10,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +166,10 @@ _UNCONFIRMED = UsageError(
 )
 
 
+class _ReaderGone(Exception):  # noqa: N818 - no error of the command
+    """The reader of the pipe (head, less) has gone."""
+
+
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are used."""
 
@@ -190,6 +195,13 @@ class LazyGroup(click.Group):
                 next_step="See: tiltyard --help",
             )
         return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; click would end it as failed where the reader of a pipe has gone."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise _ReaderGone from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """List the commands without importing them."""
@@ -230,8 +242,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             _print_error(_UNCONFIRMED.to_dict(), as_json=as_json)
     except KeyboardInterrupt:
         code = EXIT_STOPPED
-    except BrokenPipeError:
-        # The reader of the pipe (head, less) has gone.
+    except (_ReaderGone, BrokenPipeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = EXIT_DONE
     except Exception as error:  # noqa: BLE001 - no traceback reaches a user
@@ -250,8 +261,10 @@ def _open_closed_streams() -> None:
 
 def _print_error(problem: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps({"error": problem}, default=str, ensure_ascii=False))
-        return
+        # Where standard output itself is what cannot be written, the error goes to the other stream.
+        with suppress(OSError):
+            click.echo(json.dumps({"error": problem}, default=str, ensure_ascii=False))
+            return
     click.echo(click.style("error: ", fg="red", bold=True) + escape_control(str(problem["message"])), err=True)
     if problem.get("next_step"):
         click.echo(click.style(" next: ", fg="cyan", bold=True) + escape_control(str(problem["next_step"])), err=True)
