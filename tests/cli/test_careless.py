@@ -260,7 +260,7 @@ def _leaves(command: click.Command, words: tuple[str, ...]) -> Iterator[tuple[tu
 
 
 def _list_leaves() -> dict[tuple[str, ...], click.Command]:
-    found = {}
+    found: dict[tuple[str, ...], click.Command] = {}
     for name, (place, _) in COMMANDS.items():
         module, attribute = place.split(":")
         found |= dict(_leaves(getattr(importlib.import_module(module), attribute), (name,)))
