@@ -209,9 +209,7 @@ class Terminal:
 def main() -> None:
     """Write the pages again."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--programs", type=Path, help="folder of python and tiltyard  [default: a new wheel]"
-    )
+    parser.add_argument("--programs", type=Path, help="folder of python and tiltyard  [default: a new wheel]")
     parser.add_argument("--port", type=int, default=8000, help="a free port for the server")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:

@@ -133,6 +133,26 @@ predict --file empty.csv
 predict --file wrong.csv
 predict --file binary.csv
 predict --file reviews.csv --format xml
+predict good --confidence-level x
+predict good --confidence-level nan
+predict good --confidence-level 2
+score missing.csv --to out.csv
+score empty.csv --to out.csv
+score wrong.csv --to out.csv
+score binary.csv --to out.csv
+score reviews.csv --to out.xyz
+score reviews.csv --to out.csv --version 99
+score reviews.csv --to out.csv --version ''
+score reviews.csv --to out.csv --alias champoin
+score reviews.csv --to out.csv --version 1 --alias champion
+score reviews.csv --to out.csv --columns txt
+score reviews.csv --to out.csv --key kee
+score reviews.csv --to out.csv --record some
+score reviews.csv --to out.csv --query 'select 1'
+score reviews.csv --to out.csv --table rows
+score reviews.csv --to out.csv --to-table rows
+score reviews.csv --to out.csv --workers 0
+predictions runs --limit 0
 serve --host 999.1.1.1
 serve --port x
 serve --port 99999
@@ -324,6 +344,7 @@ def _required(leaf: tuple[str, ...]) -> list[str]:
     needed = {"adopt": ["missing.joblib"], "promote": ["1"], "export": ["1"], "predict": ["good"], "loop": ["--once"]}
     needed |= {"set-alias": ["--version", "1", "--alias", "challenger"], "predictions erase": ["--key", "k", "--yes"]}
     needed |= {"feedback import": ["labels.csv"], "label import": ["labels.csv"], "keys api add": ["HOME=read"]}
+    needed |= {"score": ["missing.csv", "--to", "out.csv"]}
     needed |= {"keys api new": ["--scope", "read"], "keys api revoke": ["k"], "keys api disable": ["--yes"]}
     words = needed.get(" ".join(leaf), ["1"] if leaf == ("keys", "seal") else [])
     return [*words, "--reason", "why"] if leaf == ("predictions", "erase") else words

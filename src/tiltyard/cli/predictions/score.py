@@ -18,7 +18,7 @@ from tiltyard.batch.plan import Record
 from tiltyard.batch.results import ScoreResult
 from tiltyard.batch.run import ProgressSoFar, score_table
 from tiltyard.cli.main import EXIT_NO
-from tiltyard.cli.options import json_option, model_option, project_option
+from tiltyard.cli.options import Words, json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json, print_line, print_pairs, print_table
 from tiltyard.cli.versions.find_project import find_project
 
@@ -30,8 +30,8 @@ _MOST_STEPS = 3
 @click.option("--to", "target", required=True, help="A file (.parquet, .csv, .jsonl), a folder/, or a database's URL.")
 @project_option
 @model_option
-@click.option("--version", default=None, help="A version number.")
-@click.option("--alias", default=None, help="An alias.  [default: champion]")
+@click.option("--version", type=Words(), default=None, help="A version number.")
+@click.option("--alias", type=Words(), default=None, help="An alias.  [default: champion]")
 @click.option("--columns", default=None, help="Columns to carry along, with commas between; * for all.")
 @click.option("--key", default=None, help="Column with your own key of each row, for labels that come later.")
 @click.option(
