@@ -1,4 +1,4 @@
-"""The streams of a command: a reader that has gone, a full disk, a closed stream, a question that nobody answers."""
+"""The streams of a command: a reader that has gone, a full disk, a closed stream, a prompt without a terminal."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_reader_that_has_gone_is_no_failure(films: Films, words: list[str]) ->
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 @pytest.mark.parametrize("words", [["doctor"], ["predictions", "stats", "--json"]])
 def test_a_full_disk_is_an_error_with_a_next_step(films: Films, words: list[str]) -> None:
-    """Output that cannot be written is told with the reason of the operating system, without a traceback."""
+    """Output that cannot be written is reported with the reason of the operating system, without a traceback."""
     with Path("/dev/full").open("w", encoding="utf-8") as full:
         process = fork_server.popen(
             [*COMMAND, *words], cwd=films.root, env=environment(), stdout=full, stderr=subprocess.PIPE
@@ -63,7 +63,7 @@ def test_closed_streams_are_no_failure(films: Films) -> None:
 
 
 def test_a_question_without_a_terminal_changes_nothing(films: Films) -> None:
-    """Where nobody can answer, a command that asks ends with a usage error that names --yes."""
+    """A command that needs a confirmation ends, without a terminal, with a usage error that names --yes."""
     done = films.run("predictions", "erase", "--key", "ann", "--reason", "asked", check=False)
     assert done.returncode == 2
     assert "--yes" in done.stderr

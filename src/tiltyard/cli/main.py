@@ -161,7 +161,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 _UNCONFIRMED = UsageError(
     "The command asks for a confirmation, and got none; nothing was done.",
-    next_step="Answer on a terminal, or add --yes.",
+    next_step="Confirm on a terminal, or add --yes.",
     code="usage.unconfirmed",
 )
 
@@ -235,7 +235,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _print_error({"code": "usage", "message": error.format_message(), "next_step": step}, as_json=as_json)
         code = EXIT_USAGE
     except click.Abort as error:
-        # click makes an Abort of Ctrl-C too, and of a question that nobody answers.
+        # click makes an Abort of Ctrl-C too, and of a prompt without a response.
         stopped = isinstance(error.__cause__, KeyboardInterrupt) or sys.stdin.isatty()
         code = EXIT_STOPPED if stopped else EXIT_USAGE
         if not stopped:

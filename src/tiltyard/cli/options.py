@@ -16,7 +16,7 @@ Command = Callable[..., Any]
 
 
 class Words(click.ParamType[str]):
-    """A text that says something: an empty one would be taken for an option that was not given."""
+    """A text that says something: an empty one would count as an option that was not given."""
 
     name = "text"
 

@@ -68,13 +68,13 @@ def loop_command(
 
 
 def _check_address(server: str) -> None:
-    """Refuse what is no address of a server: the loop would report for ever that none responds.
+    """Refuse what is not the address of a server: the loop would report for ever that none responds.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it is not one.
     """
     with suppress(ValueError):
         parts = urlsplit(server)
         if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
             return
-    raise UsageError(f"--server {server!r} is no address.", next_step="Write it like http://127.0.0.1:8000.")
+    raise UsageError(f"--server {server!r} is not an address.", next_step="Write it like http://127.0.0.1:8000.")

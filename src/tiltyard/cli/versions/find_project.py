@@ -76,7 +76,7 @@ def describe_model(settings: Settings, model_name: str | None, *, quiet: bool = 
 
 
 def _check_known(settings: Settings, name: str) -> str:
-    """The name of a model that the ledger or the registry knows: the ledger is asked first, as it needs no MLflow.
+    """The name of a model that the ledger or the registry knows: the ledger comes first, as it needs no MLflow.
 
     Raises:
         NotFoundError: neither knows it.
