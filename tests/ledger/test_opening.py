@@ -299,6 +299,14 @@ def test_a_check_that_a_ledger_can_be_written_writes(tmp_path: Path) -> None:
         ledger.check_writable()
 
 
+def test_a_file_that_cannot_be_opened_is_the_disks_trouble(tmp_path: Path) -> None:
+    """Where SQLite cannot open or read a file, the next step is about the disk and not about a database that runs."""
+    (tmp_path / "ledger.db").mkdir()
+    with pytest.raises(UnavailableError, match="cannot be read or written") as refused:
+        SqlLedger.open(f"sqlite:///{tmp_path}/ledger.db")
+    assert (refused.value.code, "has room" in refused.value.next_step) == ("ledger.away", True)
+
+
 def test_a_value_that_the_database_refuses(postgres: PostgresServer) -> None:
     """A value too large for the database's own types is an error of the input, not of the ledger."""
     from sqlalchemy import text

@@ -41,6 +41,11 @@ _READ_ONLY = Trouble(
     "may not be written",
     "Give this user the right to write there, or choose another place with TILTYARD_LEDGER.",
 )
+_DISK = Trouble(
+    "ledger.away",
+    "cannot be read or written",
+    "Check that its folder is there, may be written, and has room (tiltyard doctor), and that the disk works.",
+)
 _LACKING = Trouble(
     "ledger.damaged",
     "lacks a table, a column or itself",
@@ -80,6 +85,9 @@ _SQLITE = {
     sqlite.BUSY: _BUSY,
     sqlite.LOCKED: _BUSY,
     sqlite.FULL: _FULL,
+    # Also where a full disk has no room for the memory that connections share.
+    sqlite.IO_ERROR: _DISK,
+    sqlite.CANNOT_OPEN: _DISK,
     sqlite.DAMAGED: _DAMAGED,
     sqlite.NOT_A_DATABASE: _DAMAGED,
     sqlite.READ_ONLY: _READ_ONLY,
