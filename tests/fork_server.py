@@ -26,6 +26,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import types
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ from tests.zygote import FILES, MESSAGE, prepare_child, start_zygote
 MODULES = (
     "mlflow",
     "tests.promotion.dying",
+    "tests.serving.bodies.hostile",
     "tiltyard",
     "tiltyard.serving",
     "tiltyard.serving.process.registry_process",
@@ -172,7 +174,7 @@ def write_command(folder: Path) -> Path:
 def _is_ours(command: Sequence[str]) -> bool:
     program = command[1:3]
     return command[0] == sys.executable and (
-        program[0].endswith(".py") or (program[0] == "-m" and program[1] in MODULES)
+        program[0].endswith(".py") or program[0] == "-c" or (program[0] == "-m" and program[1] in MODULES)
     )
 
 
@@ -354,6 +356,11 @@ def _run_program(arguments: list[str]) -> None:
         sys.path[0] = ""
         sys.argv = ["-c", *arguments[3:]]
         exec(arguments[2], vars(sys.modules["__main__"]))
+    elif arguments[0] == "-c":
+        sys.path[0] = ""
+        sys.argv = ["-c", *arguments[2:]]
+        sys.modules["__main__"] = types.ModuleType("__main__")
+        exec(compile(arguments[1], "<string>", "exec"), vars(sys.modules["__main__"]))
     elif arguments[0] == "-m":
         sys.path[0] = os.getcwd()  # noqa: PTH109 - as Python writes it
         sys.argv = arguments[1:]

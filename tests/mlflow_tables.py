@@ -53,6 +53,9 @@ def copy_from_now_on(child: int, reading: int) -> None:
         raise RuntimeError("MLflow's tables cannot be made; the reason is above")
     copying = make_copying(content, utils._initialize_tables)
     utils._initialize_tables = sqlalchemy_store._initialize_tables = copying
+    # Each store that is opened asks for it, and reads all migrations; it changes with the installed MLflow alone.
+    newest = utils._get_latest_schema_revision()
+    utils._get_latest_schema_revision = lambda: newest
 
 
 def make_copying(content: bytes, by_migrations: MakeTables) -> MakeTables:

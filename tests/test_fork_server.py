@@ -46,6 +46,18 @@ def test_a_forked_command_sees_what_a_fresh_one_sees(tmp_path: Path) -> None:
 
 
 @linux
+def test_a_program_in_the_command_line_sees_what_a_fresh_one_sees(tmp_path: Path) -> None:
+    """What follows `-c` is forked too, and has the same arguments, path, name and streams."""
+    command = [sys.executable, "-c", SHOW, "--option", "a word"]
+    forked, fresh = (
+        run(command, cwd=tmp_path, env=environment(), stdin="some words", timeout=60, fresh=fresh)
+        for fresh in (False, True)
+    )
+    assert "some words" in fresh.stdout
+    assert (forked.returncode, forked.stdout, forked.stderr) == (7, fresh.stdout, fresh.stderr)
+
+
+@linux
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
 def test_a_signal_ends_a_forked_command_as_any_other(tmp_path: Path, ending: signal.Signals) -> None:
     """A signal reaches the process itself, and its exit status is the one that Popen gives."""

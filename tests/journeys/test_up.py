@@ -152,6 +152,7 @@ def test_a_server_that_hangs_is_replaced_with_its_workers(films: Films) -> None:
                 lines = metrics.read().decode().splitlines()
             counted = [line for line in lines if line.startswith("tiltyard_requests_total") and '"/predict"' in line]
             responding = {worker for worker in ("0", "1") for line in counted if f'worker="{worker}"' in line}
+            time.sleep(0.02)
         running.wait_for_heartbeats("server", 6)  # more than the health check needs to see it alive
         os.kill(server["pid"], signal.SIGSTOP)
         hung = running.wait_for(event="hung")
@@ -203,6 +204,7 @@ def test_with_api_keys_a_champion_that_fails_is_rolled_back(films: Films) -> Non
             while served != "1":
                 assert time.monotonic() < deadline
                 served = _predict(url, key=made["key"])["model_version"]
+                time.sleep(0.05)
     finally:
         (films.root / ".tiltyard" / "api-keys.json").unlink()
         settings.write_text(before, encoding="utf-8")

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from tests import fork_server
 from tests.notifications.receivers import receiver
 from tiltyard.jsonable import to_json_object
 from tiltyard.ledger import OutboxItem, SqlLedger
@@ -160,7 +161,7 @@ def test_an_item_of_a_killed_dispatcher_is_delivered_after_its_lease(tmp_path: P
     with SqlLedger.open(url) as ledger, receiver() as received:
         ledger.outbox.enqueue([make_notice(id="n1", at=datetime.now(UTC))])
         command = [sys.executable, "-c", DELIVER_AND_HANG, url, received.url, moment]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as killed:
+        with fork_server.popen(command, stdout=subprocess.PIPE) as killed:
             assert killed.stdout is not None
             assert killed.stdout.readline() == "in hand\n"
             killed.send_signal(signal.SIGKILL)

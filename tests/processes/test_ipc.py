@@ -19,7 +19,7 @@ def test_a_channel_carries_results_and_errors_both_ways() -> None:
 
     def never() -> None:
         waiting.set()
-        threading.Event().wait(20)
+        threading.Event().wait(60)
 
     def missing() -> None:
         raise NotFoundError("There is none.", next_step="Make one.", code="none")
@@ -28,26 +28,26 @@ def test_a_channel_carries_results_and_errors_both_ways() -> None:
     other = IpcChannel(right, {"missing": missing, "never": never, "broken": lambda: 1 / 0}, ended.set)
     one.start()
     other.start()
-    assert other.call("double", seconds=5, number=21) == 42
+    assert other.call("double", seconds=60, number=21) == 42
     with pytest.raises(NotFoundError, match=r"There is none\.") as caught:
-        one.call("missing", seconds=5)
+        one.call("missing", seconds=60)
     assert (caught.value.next_step, caught.value.code) == ("Make one.", "none")
     with pytest.raises(UnavailableError, match="ZeroDivisionError"):
-        one.call("broken", seconds=5)
+        one.call("broken", seconds=60)
     with pytest.raises(UnavailableError, match="did not reply"):
         one.call("never", seconds=0.05)
     waiting.clear()
 
     def disconnect() -> None:
-        waiting.wait(5)
+        waiting.wait(60)
         other.close()
 
     cut = threading.Thread(target=disconnect)
     cut.start()
     with pytest.raises(UnavailableError, match="is gone"):
-        one.call("never", seconds=20)
-    assert ended.wait(5)
+        one.call("never", seconds=60)
+    assert ended.wait(60)
     cut.join()
     with pytest.raises(UnavailableError, match="is gone"):
-        one.call("missing", seconds=5)
+        one.call("missing", seconds=60)
     one.close()

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import stat
-import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from tests import fork_server
 from tiltyard.errors import NotFoundError, UsageError
 from tiltyard.serving.auth.keyfile import KeyFile
 from tiltyard.serving.auth.keys import KeySet, NewKey
@@ -70,7 +70,7 @@ def test_the_file_keeps_every_key(tmp_path: Path) -> None:
 def test_two_processes_lose_no_key(tmp_path: Path) -> None:
     """Keys that several processes make at once are all kept."""
     path = tmp_path / "api-keys.json"
-    processes = [subprocess.Popen([sys.executable, "-c", ADD_KEYS, str(path)]) for _ in range(3)]
+    processes = [fork_server.popen([sys.executable, "-c", ADD_KEYS, str(path)]) for _ in range(3)]
     assert [process.wait(60) for process in processes] == [0, 0, 0]
     assert len(KeyFile(path).read()) == 30
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests import fork_server
 from tests.serving.bodies.hostile import BODIES, V2, header_length
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from /proc")
@@ -23,7 +24,7 @@ def towns(tmp_path_factory: pytest.TempPathFactory, table_package: Path) -> Iter
     """A server in a separate process: its id, and a client."""
     folder = tmp_path_factory.mktemp("hostile")
     command = [sys.executable, "-m", "tests.serving.bodies.hostile", str(folder), str(table_package)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with fork_server.popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         port = int(process.stdout.readline())
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=300) as client:
