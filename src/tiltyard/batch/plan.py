@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from tiltyard.errors import DataError
+from tiltyard.errors import DataError, UsageError
 from tiltyard.files import write_atomically
 
 FORMAT = 1
@@ -54,6 +55,19 @@ class ScoreRequest:
     def digest(self) -> str:
         """What two requests share that mean the same."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:32]
+
+    def check_columns(self, known: Sequence[str]) -> None:
+        """Refuse columns that are to be carried along, or a key, that the source does not have.
+
+        Raises:
+            UsageError: it has no such column.
+        """
+        for name in (*self.columns, *([self.key] if self.key is not None else [])):
+            if name != "*" and name not in known:
+                raise UsageError(
+                    f"The source has no column '{name}'; it has {', '.join(known)}.",
+                    next_step="Correct --columns or --key, or [batch] in the project file.",
+                )
 
 
 @dataclass(frozen=True)

@@ -140,7 +140,8 @@ class _Run:
         known = self.source.list_columns()
         columns = None if known is None else version.scorer.name_columns(known)
         version = replace(version, columns=columns, known=known)
-        self._check_columns(known)
+        if known is not None:
+            self.plan.request.check_columns(known)
         total = self.source.count_rows()
         sampled = 1.0 if not total else min(1.0, EVALUATED_ROWS / total)
         work = FragmentWork(self.plan, self.source, self.folder, self.job.settings, version, sampled)
@@ -206,18 +207,6 @@ class _Run:
         info = registry.get_version(self.plan.model_name, version=self.plan.version)
         copy = registry.fetch(info, self.job.settings.cache)
         return VersionInUse(self.job.project, self.job.settings, info, copy, self.plan.request.probabilities)
-
-    def _check_columns(self, known: list[str] | None) -> None:
-        """Refuse columns that are to be carried along, or a key, that the source does not have."""
-        if known is None:
-            return
-        request = self.plan.request
-        for name in (*request.columns, *([request.key] if request.key is not None else [])):
-            if name != "*" and name not in known:
-                raise UsageError(
-                    f"The source has no column '{name}'; it has {', '.join(known)}.",
-                    next_step="Correct --columns or --key, or [batch] in the project file.",
-                )
 
     def _choose_engine(self, total: int | None) -> Engine:
         workers = self.options.workers or self.job.project.batch.workers or os.cpu_count() or 1

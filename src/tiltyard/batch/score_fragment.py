@@ -76,6 +76,7 @@ class FragmentWork:
 
         Raises:
             DataError: it cannot be read; or the run is strict, and a row cannot be scored.
+            UsageError: it has not the columns that are to be carried along, or no column of the key.
             UnavailableError: the ledger cannot be reached.
         """
         tally = _Tally(Profile.empty(self.version.layout) if self.version.layout is not None else None)
@@ -117,6 +118,8 @@ class FragmentWork:
                 next_step="Write the source in smaller row groups or files.",
                 code="batch.fragment-too-large",
             )
+        if self.version.known is None and rows.objects is None:  # the columns of a CSV file are known from here on
+            self.plan.request.check_columns(rows.table.column_names)
         scores = self.version.score(rows)
         for one in scores.refused:
             given = list_rows(rows.table.slice(one.position, 1).to_pandas(), None)[0]
