@@ -5,8 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-import numpy as np
-from stopwatch import read_rows, report, start, time_batch, time_single  # type: ignore[import-not-found]
+from stopwatch import make_reader, read_rows, report, start, time_batch, time_single  # type: ignore[import-not-found]
 
 tl2cgen: Any = importlib.import_module("tl2cgen")
 treelite: Any = importlib.import_module("treelite")
@@ -27,6 +26,7 @@ def predict(array: Any) -> Any:
     return predictor.predict(tl2cgen.DMatrix(array, dtype=kind))
 
 
-single = time_single(lambda row: predict(np.array([[row[name] for name in names]], kind)), dictionaries, 20000)
+read = make_reader(names, kind)
+single = time_single(lambda row: predict(read(row)), dictionaries, 20000)
 typed = rows.astype(kind)
 report(folder, predict(typed), single, time_batch(lambda: predict(typed), len(rows)))

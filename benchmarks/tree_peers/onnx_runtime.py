@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import numpy as np
-from stopwatch import read_rows, report, start, time_batch, time_single  # type: ignore[import-not-found]
+from stopwatch import make_reader, read_rows, report, start, time_batch, time_single  # type: ignore[import-not-found]
 
 onnxruntime: Any = importlib.import_module("onnxruntime")
 folder, library = start()
@@ -57,6 +57,7 @@ def predict(array: Any) -> Any:
     return session.run(probabilities, {entry: array})[0]
 
 
-single = time_single(lambda row: predict(np.array([[row[name] for name in names]], np.float32)), dictionaries, 20000)
+read = make_reader(names, np.float32)
+single = time_single(lambda row: predict(read(row)), dictionaries, 20000)
 typed = rows.astype(np.float32)
 report(folder, predict(typed), single, time_batch(lambda: predict(typed), len(rows)))

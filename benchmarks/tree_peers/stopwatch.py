@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,12 @@ def read_rows(folder: Path) -> tuple[np.ndarray[Any, Any], list[str], list[dict[
     rows = np.load(folder / "rows.npy")
     names = [f"f{place}" for place in range(rows.shape[1])]
     return rows, names, [dict(zip(names, row, strict=True)) for row in rows[:1000].tolist()]
+
+
+def make_reader(names: list[str], dtype: Any) -> Callable[[Mapping[str, float]], np.ndarray[Any, Any]]:
+    """What makes an array of one row from a dictionary: the fastest way that we found in Python and NumPy."""
+    cells = itemgetter(*names)
+    return lambda row: np.array((cells(row),), dtype)
 
 
 def time_single(

@@ -86,6 +86,54 @@ def ascii_kinds(context: Any, array: Any, index: Any) -> Any:  # noqa: ARG001
 
 
 @intrinsic  # type: ignore[untyped-decorator]
+def count_exceeded(context: Any, array: Any, index: Any, value: Any) -> Any:  # noqa: ARG001
+    """How many of ``array[index:index + 16]``, float64 that must be there, a float64 is not at most; all for a NaN."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        wide = ir.VectorType(ir.DoubleType(), 16)
+        base = cgutils.create_struct_proxy(signature.args[0])(context, builder, arguments[0]).data
+        pointer = builder.bitcast(builder.gep(base, [arguments[1]]), wide.as_pointer())
+        first = builder.insert_element(ir.Constant(wide, ir.Undefined), arguments[2], ir.Constant(ir.IntType(32), 0))
+        same = builder.shuffle_vector(
+            first, ir.Constant(wide, ir.Undefined), ir.Constant(ir.VectorType(ir.IntType(32), 16), [0] * 16)
+        )
+        above = builder.fcmp_unordered(">", same, builder.load(pointer, align=8))
+        return builder.zext(builder.ctpop(builder.bitcast(above, ir.IntType(16))), ir.IntType(64))
+
+    return types.int64(array, types.int64, types.float64), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def keep_common_bits(context: Any, out: Any, index: Any, array: Any, places: Any) -> Any:  # noqa: ARG001
+    """Clear in 64 bytes of ``out`` from an index on each bit that is not set in all of 64 bytes of ``array``.
+
+    Both arrays have items of one type; an index counts items, whatever their dimensions. All bytes must be there.
+
+    Args:
+        out: changed.
+        index: int64, where the bytes begin in ``out``.
+        array: read.
+        places: four int64, where bytes begin in ``array``.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        wide = ir.VectorType(ir.IntType(64), 8)
+
+        def point(number: int, place: Any) -> Any:
+            base = cgutils.create_struct_proxy(signature.args[number])(context, builder, arguments[number]).data
+            return builder.bitcast(builder.gep(base, [place]), wide.as_pointer())
+
+        target = point(0, arguments[1])
+        found = builder.load(target, align=1)
+        for place in cgutils.unpack_tuple(builder, arguments[3], 4):
+            found = builder.and_(found, builder.load(point(2, place), align=1))
+        builder.store(found, target, align=1)
+        return context.get_dummy_value()
+
+    return types.void(out, types.int64, array, types.UniTuple(types.int64, 4)), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
 def prefetch(context: Any, array: Any, index: Any) -> Any:  # noqa: ARG001
     """Prefetch ``array[index]`` into the cache; ``index`` is not negative."""
 

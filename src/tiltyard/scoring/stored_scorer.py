@@ -22,6 +22,7 @@ from tiltyard.models.tfidf.terms import Terms
 from tiltyard.models.word_cnn.compiled_network import CompiledNetwork
 from tiltyard.scoring.boosters.booster_head import BoosterHead
 from tiltyard.scoring.boosters.booster_model import BoosterTableModel
+from tiltyard.scoring.boosters.mask_tables import MaskTables
 from tiltyard.scoring.boosters.tree_layout import TreeLayout
 from tiltyard.scoring.linear_head import LinearHead
 from tiltyard.scoring.scorer import Scorer
@@ -39,7 +40,7 @@ _ALIGNED = 64
 # The types that a file may hold, with the arguments that make one: attributes of the same names.
 _TYPES: dict[type, tuple[str, ...]] = {
     Alphabet: ("table", "kinds", "shortest", "marks"),
-    BoosterHead: ("library", "layout", "ends", "settings", "classes", "features"),
+    BoosterHead: ("library", "layout", "tables", "ends", "settings", "classes", "features"),
     BoosterTableModel: ("head",),
     Codes: ("known", "unknown", "missing"),
     CompiledNetwork: ("vocabulary", "margin", "classes", "filters", "biases", "top", "intercept"),
@@ -50,6 +51,7 @@ _TYPES: dict[type, tuple[str, ...]] = {
     EnsembleTextScorer: ("linear", "network", "classes"),
     LinearHead: ("weights", "intercept", "link", "classes", "sigmoids"),
     LinearTableModel: ("head",),
+    MaskTables: ("masks", "spans", "thresholds", "by_level"),
     PairTable: ("slots", "keys"),
     Preparation: ("source", "kind", "fill", "mean", "scale", "offset", "values", "codes", "sparse"),
     TableNumberScorer: ("columns", "prepared", "model", "intervals"),

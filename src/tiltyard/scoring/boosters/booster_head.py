@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tiltyard.formatting import format_count
 from tiltyard.models.boosters.tree_ensemble import Link, TreeEnsemble
+from tiltyard.scoring.boosters.mask_tables import MaskTables, build_mask_tables
 from tiltyard.scoring.boosters.tree_layout import TreeLayout, lay_out_trees
 from tiltyard.scoring.scorer import NotCompilableError
 
@@ -33,6 +34,7 @@ class BoosterHead:
     Attributes:
         library: whose arithmetic it is.
         layout: its trees.
+        tables: their masks, joined for single rows; None where they would be too large.
         ends: float64 (2, outputs), what the sums begin with, and what is added at their end.
         settings: float64, as the compiled loops read them.
         classes: the number of labels; 0 where it predicts numbers.
@@ -41,6 +43,7 @@ class BoosterHead:
 
     library: str
     layout: TreeLayout
+    tables: MaskTables | None
     ends: Floats
     settings: Floats
     classes: int
@@ -141,6 +144,7 @@ def build_booster_head(ensemble: TreeEnsemble, classes: int) -> BoosterHead:
     return BoosterHead(
         library=ensemble.library,
         layout=layout,
+        tables=build_mask_tables(layout),
         ends=np.stack([ensemble.baseline, ensemble.bias]),
         settings=np.array(settings, np.float64),
         classes=classes,

@@ -98,7 +98,8 @@ def _add(total: Any, value: Any, single: Any) -> Any:
 
 
 @compile_inline
-def _add_leaf(sums: Any, output: Any, values: Any, leaf: Any, single: Any) -> Any:
+def add_leaf(sums: Any, output: Any, values: Any, leaf: Any, single: Any) -> Any:
+    """Add a leaf to the output that its tree speaks for, or to all."""
     if output >= 0:
         sums[output] = _add(sums[output], values[leaf, 0], single)
     else:
@@ -126,14 +127,14 @@ def _add_row(row: Any, arrays: Any, single: Any, all_walk: Any, sums: Any) -> An
                 c, d = _step(c, row, nodes, unsigned), _step(d, row, nodes, unsigned)
                 e, f = _step(e, row, nodes, unsigned), _step(f, row, nodes, unsigned)
                 g, h = _step(g, row, nodes, unsigned), _step(h, row, nodes, unsigned)
-            _add_leaf(sums, trees[number, OUTPUT], values, a, single)
-            _add_leaf(sums, trees[number + 1, OUTPUT], values, b, single)
-            _add_leaf(sums, trees[number + 2, OUTPUT], values, c, single)
-            _add_leaf(sums, trees[number + 3, OUTPUT], values, d, single)
-            _add_leaf(sums, trees[number + 4, OUTPUT], values, e, single)
-            _add_leaf(sums, trees[number + 5, OUTPUT], values, f, single)
-            _add_leaf(sums, trees[number + 6, OUTPUT], values, g, single)
-            _add_leaf(sums, trees[number + 7, OUTPUT], values, h, single)
+            add_leaf(sums, trees[number, OUTPUT], values, a, single)
+            add_leaf(sums, trees[number + 1, OUTPUT], values, b, single)
+            add_leaf(sums, trees[number + 2, OUTPUT], values, c, single)
+            add_leaf(sums, trees[number + 3, OUTPUT], values, d, single)
+            add_leaf(sums, trees[number + 4, OUTPUT], values, e, single)
+            add_leaf(sums, trees[number + 5, OUTPUT], values, f, single)
+            add_leaf(sums, trees[number + 6, OUTPUT], values, g, single)
+            add_leaf(sums, trees[number + 7, OUTPUT], values, h, single)
             number += 8
     while number < trees.shape[0]:
         if trees[number, KIND] == OBLIVIOUS:
@@ -142,7 +143,7 @@ def _add_row(row: Any, arrays: Any, single: Any, all_walk: Any, sums: Any) -> An
             leaf += trees[number, LEAVES]
         else:
             leaf = _walk(np.int64(trees[number, ROOT]), row, nodes, places, bits)
-        _add_leaf(sums, trees[number, OUTPUT], values, leaf, single)
+        add_leaf(sums, trees[number, OUTPUT], values, leaf, single)
         number += 1
 
 
@@ -207,16 +208,16 @@ def _add_block(block: Any, count: Any, arrays: Any, single: Any, found: Any, sum
             _find_masks(block, trees[number], inner, bits, found)
             for k in range(count):
                 leaf = leaves + lowest_bit(found[k])
-                _add_leaf(sums[k], trees[number, OUTPUT], values, leaf, single)
+                add_leaf(sums[k], trees[number, OUTPUT], values, leaf, single)
         elif kind == OBLIVIOUS:
             found[:] = 0
             _find_levels(block, trees[number], nodes, places, bits, found)
             for k in range(count):
-                _add_leaf(sums[k], trees[number, OUTPUT], values, leaves + np.int64(found[k]), single)
+                add_leaf(sums[k], trees[number, OUTPUT], values, leaves + np.int64(found[k]), single)
         else:
             for k in range(count):
                 leaf = _walk(np.int64(trees[number, ROOT]), block[:, k], nodes, places, bits)
-                _add_leaf(sums[k], trees[number, OUTPUT], values, leaf, single)
+                add_leaf(sums[k], trees[number, OUTPUT], values, leaf, single)
 
 
 @compile_inline
@@ -275,7 +276,8 @@ def _link(sums: Any, settings: Any, out: Any) -> Any:
 
 
 @compile_inline
-def _finish(sums: Any, settings: Any, ends: Any, out: Any) -> Any:
+def finish_row(sums: Any, settings: Any, ends: Any, out: Any) -> Any:
+    """From the sums of a row to its probabilities or number."""
     divisor, scale = settings[DIVISOR], settings[SCALE]
     for k in range(sums.size):
         if divisor != 1.0:
@@ -285,7 +287,8 @@ def _finish(sums: Any, settings: Any, ends: Any, out: Any) -> Any:
 
 
 @compile_inline
-def _read_columns(features: Any, columns: Any, settings: Any, out: Any) -> Any:
+def read_columns(features: Any, columns: Any, settings: Any, out: Any) -> Any:
+    """What stands for the features of a row in the columns that nodes compare."""
     tiny, single = settings[TINY], settings[SINGLE_FEATURES] != 0
     for k in range(columns.shape[0]):
         value = features[columns[k, FEATURE]]
@@ -332,10 +335,10 @@ def score_rows(features: Any, arrays: Any, settings: Any, out: Any) -> Any:
     if rows < _FEW:
         row, sums = np.empty(columns.shape[0]), np.empty(outputs)
         for number in range(rows):
-            _read_columns(features[number], columns, settings, row)
+            read_columns(features[number], columns, settings, row)
             sums[:] = ends[0]
             _add_row(row, arrays, single, all_walk, sums)
-            _finish(sums, settings, ends, out[number])
+            finish_row(sums, settings, ends, out[number])
         return
     block = np.zeros((columns.shape[0], _BLOCK))
     found, totals = np.empty(_BLOCK, np.uint64), np.empty((_BLOCK, outputs))
@@ -346,7 +349,7 @@ def score_rows(features: Any, arrays: Any, settings: Any, out: Any) -> Any:
             totals[k] = ends[0]
         _add_block(block, count, arrays, single, found, totals)
         for k in range(count):
-            _finish(totals[k], settings, ends, out[first + k])
+            finish_row(totals[k], settings, ends, out[first + k])
 
 
 @compile_kernel
@@ -362,7 +365,7 @@ def follow_rows(features: Any, arrays: Any, settings: Any, source: Any, out: Any
     columns, nodes, places, trees, bits, values, _, _, _ = arrays
     row = np.empty(columns.shape[0])
     for number in range(features.shape[0]):
-        _read_columns(features[number], columns, settings, row)
+        read_columns(features[number], columns, settings, row)
         for tree in range(trees.shape[0]):
             node, output = np.int64(trees[tree, ROOT]), trees[tree, OUTPUT]
             while places[node, CHILD] != node:

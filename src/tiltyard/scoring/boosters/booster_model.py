@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from tiltyard.scoring.boosters.booster_head import BoosterHead, Floats, Integers
+from tiltyard.scoring.boosters.booster_head import BoosterHead, Integers
+from tiltyard.scoring.boosters.one_row import make_one_row
 from tiltyard.scoring.explanations import Scale
-from tiltyard.scoring.table.table_models import Limits, ModelSteps, TableModel
+from tiltyard.scoring.table.preparation import Preparation
+from tiltyard.scoring.table.row_encoding import QuickReader
+from tiltyard.scoring.table.table_models import Floats, Limits, ModelSteps, OneRow, TableModel
 
 _SCALES: dict[str, Scale] = {"sigmoid": "log-odds", "sigmoids": "log-odds", "identity": "number"}
 
@@ -38,6 +41,11 @@ class BoosterTableModel(TableModel):
         if self.head.link == "softmax":
             return ModelSteps(added[:, :, label] - added.mean(axis=2), float(start[label] - start.mean()))
         return ModelSteps(added[:, :, label], float(start[label]))
+
+    def make_one_row(self, columns: QuickReader, prepared: Preparation, bounds: tuple[Floats, Floats]) -> OneRow | None:
+        """What predicts one row in one call, by tables of masks."""
+        tables = self.head.tables
+        return None if tables is None else make_one_row(columns, prepared, bounds, self.head, tables)
 
     def scale(self) -> Scale:
         """What the parts are measured in."""

@@ -15,6 +15,7 @@ Integers = NDArray[np.int64]
 
 WALK, MASKS, OBLIVIOUS = range(3)  # as in booster_kernels
 CATEGORY, CUT_CATEGORY, CONSTANT = 5, 6, 7
+CATEGORIES = CATEGORY, CUT_CATEGORY
 _MOST_LEAVES = 64  # bits of a mask
 _BITS = 64
 

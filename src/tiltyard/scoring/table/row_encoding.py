@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-import struct
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from operator import itemgetter
-from struct import Struct
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,8 +19,9 @@ from tiltyard.scoring.table.columns import LARGEST, InputColumn, InputColumns
 
 Reader = Callable[[Any], float]
 
-_NUMBERS = {float, int}
-_NUMBERS_AND_GAPS = {float, int, type(None)}
+_NOTHING = object()
+# Whether the addresses that ``id`` gives may be read, and one lock guards all objects.
+_READS_OBJECTS = sys.implementation.name == "cpython" and getattr(sys, "_is_gil_enabled", lambda: True)()
 _MOST_SEEN = 4096  # texts of dates that are kept as read
 
 
@@ -53,11 +53,14 @@ class Encoding:
     Args:
         columns: the features in training order.
         codes: of each column of words or booleans; a column that is not named holds numbers.
+
+    Attributes:
+        quick: reads rows of usual cells; None where there are no usual ones.
     """
 
     def __init__(self, columns: InputColumns, codes: Mapping[str, Codes]) -> None:
         self._columns = columns
-        self._quick = _QuickReader.make_reader(columns, codes)
+        self.quick = QuickReader.make_reader(columns, codes)
         self._readers = tuple(
             (column.name, _make_reader(column, codes.get(column.name), columns.reader_of(column.name)))
             for column in columns
@@ -69,7 +72,7 @@ class Encoding:
         Raises:
             InputError: inputs cannot be scored; its ``problems`` name every position and field.
         """
-        found = None if self._quick is None else self._quick.read(inputs)
+        found = None if self.quick is None else self.quick.read(inputs)
         return self.check(inputs) if found is None else found
 
     def check(self, inputs: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
@@ -88,63 +91,52 @@ class Encoding:
         return np.array(rows, np.float64).reshape(len(inputs), len(readers))
 
 
-class _QuickReader:
+class QuickReader:
     """Reads rows of usual cells at once: floats and whole numbers, known words and booleans, and None for a gap.
 
     Args:
-        names: the columns, two at least.
-        coded: the place and the codes of each column of words or booleans, and the type of its usual cells.
+        names: the columns.
+        codes: of each column of words or booleans, and the type of its usual cells.
+
+    Attributes:
+        addresses, missing: as ``row_kernels.read_row`` takes them.
     """
 
-    def __init__(self, names: Sequence[str], coded: Sequence[tuple[int, Codes, type]]) -> None:
-        self._cells = itemgetter(*names)
+    def __init__(self, names: Sequence[str], codes: Mapping[str, tuple[Codes, type]]) -> None:
         self._width = len(names)
-        self._pack = Struct(f"{len(names)}d").pack_into
-        self._coded = tuple((place, codes.known.get, kind, codes.missing) for place, codes, kind in coded)
+        known = {name: {value: float(code) for value, code in held.known.items()} for name, (held, _) in codes.items()}
+        self.missing = np.array([codes[name][0].missing if name in codes else math.nan for name in names])
+        held: list[Any] = [dict, float, int, None]
+        for name in names:
+            held += [name, known.get(name, _NOTHING), codes[name][1] if name in codes else _NOTHING]
+        self._held = held  # what stands at the addresses has to stay
+        self.addresses = np.array([0 if thing is _NOTHING else id(thing) for thing in held], np.int64)
 
     @classmethod
-    def make_reader(cls, columns: InputColumns, codes: Mapping[str, Codes]) -> _QuickReader | None:
+    def make_reader(cls, columns: InputColumns, codes: Mapping[str, Codes]) -> QuickReader | None:
         """The reader of these columns; None where one of them has to be parsed: a date, or nothing at all."""
-        coded: list[tuple[int, Codes, type]] = []
-        names = [column.name for column in columns]
-        for place, column in enumerate(columns):
+        coded: dict[str, tuple[Codes, type]] = {}
+        for column in columns:
             if column.name in codes:
                 kind = {"boolean": bool, "text": str}.get(column.kind)
                 if kind is None:
                     return None
-                coded.append((place, codes[column.name], kind))
+                coded[column.name] = codes[column.name], kind
             elif column.kind != "number" or columns.reader_of(column.name)(0.0) is None:
                 return None
-        return cls(names, coded) if len(names) > 1 else None
+        return cls([column.name for column in columns], coded) if _READS_OBJECTS else None
 
     def read(self, inputs: Sequence[Mapping[str, Any]]) -> NDArray[np.float64] | None:
         """The rows as an array; None where a cell is not usual."""
-        cells, pack, coded, width = self._cells, self._pack, self._coded, self._width
-        out = np.empty((len(inputs), width))
-        try:
-            for number, row in enumerate(inputs):
-                values = cells(row)
-                if coded:
-                    values = list(values)
-                    for place, find, kind, missing in coded:
-                        value = values[place]
-                        if value is None:
-                            values[place] = missing
-                        elif type(value) is kind:
-                            values[place] = find(value)
-                        else:
-                            return None
-                        if values[place] is None:
-                            return None
-                kinds = set(map(type, values))
-                if not kinds <= _NUMBERS:
-                    if not kinds <= _NUMBERS_AND_GAPS:
-                        return None
-                    values = [math.nan if value is None else value for value in values]
-                pack(out.data, 8 * width * number, *values)
-        except (KeyError, OverflowError, struct.error):
-            return None
-        return out
+        rows = inputs if type(inputs) is list else list(inputs)
+        out = np.empty((len(rows), self._width))
+        return out if self._read_rows(id(rows), self.addresses, self.missing, out) else None
+
+    @cached_property
+    def _read_rows(self) -> Callable[..., bool]:
+        from tiltyard.scoring.table import row_kernels  # noqa: PLC0415 - imported when first used
+
+        return row_kernels.read_rows
 
 
 def _make_reader(column: InputColumn, codes: Codes | None, read: CellReader) -> Reader:

@@ -63,6 +63,35 @@ def _fill_gap(kind: Any, value: Any, fill: Any) -> Any:
     return fill if np.isnan(value) else value
 
 
+@compile_inline
+def prepare_row(raw: Any, preparation: Any, limits: Any, bounds: Any, out: Any) -> Any:
+    """Make the features of one encoded row; its state, see ``prepare_features``."""
+    source, kind, fill, mean, scale, offset, values = preparation
+    takes_nan, takes_infinity, single = limits
+    lows, highs = bounds
+    state = FINE
+    for k in range(source.size):
+        value = raw[source[k]]
+        if kind[k] == TABLE:
+            value = values[offset[k] + np.int64(value)]
+        else:
+            if kind[k] >= YEAR and not np.isnan(value):
+                value = _part_of_date(kind[k], value, values[offset[k]])
+            value = (_fill_gap(kind[k], value, fill[k]) - mean[k]) / scale[k]
+        if single:
+            value = np.float64(np.float32(value))
+        if np.isnan(value) and not takes_nan:
+            state = NOT_A_NUMBER
+        elif np.isinf(value) and not takes_infinity and state == FINE:
+            state = TOO_LARGE
+        out[k] = value
+    if _is_unusual(raw, lows, highs):
+        state |= UNUSUAL
+    if _is_infinite(raw):
+        state |= INFINITE
+    return state
+
+
 @compile_kernel
 def prepare_features(raw: Any, preparation: Any, limits: Any, bounds: Any, out: Any, state: Any) -> Any:
     """Make the features of encoded rows, and check that the model accepts them and that training knew their values.
@@ -80,30 +109,8 @@ def prepare_features(raw: Any, preparation: Any, limits: Any, bounds: Any, out: 
         All bits of all states.
     """
     found = 0
-    source, kind, fill, mean, scale, offset, values = preparation
-    takes_nan, takes_infinity, single = limits
-    lows, highs = bounds
     for row in range(raw.shape[0]):
-        state[row] = FINE
-        for k in range(source.size):
-            value = raw[row, source[k]]
-            if kind[k] == TABLE:
-                value = values[offset[k] + np.int64(value)]
-            else:
-                if kind[k] >= YEAR and not np.isnan(value):
-                    value = _part_of_date(kind[k], value, values[offset[k]])
-                value = (_fill_gap(kind[k], value, fill[k]) - mean[k]) / scale[k]
-            if single:
-                value = np.float64(np.float32(value))
-            if np.isnan(value) and not takes_nan:
-                state[row] = NOT_A_NUMBER
-            elif np.isinf(value) and not takes_infinity and state[row] == FINE:
-                state[row] = TOO_LARGE
-            out[row, k] = value
-        if _is_unusual(raw[row], lows, highs):
-            state[row] |= UNUSUAL
-        if _is_infinite(raw[row]):
-            state[row] |= INFINITE
+        state[row] = prepare_row(raw[row], preparation, limits, bounds, out[row])
         found |= state[row]
     return found
 

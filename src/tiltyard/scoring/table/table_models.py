@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tiltyard.scoring.explanations import Scale
 from tiltyard.scoring.linear_head import LinearHead
+from tiltyard.scoring.table.preparation import Preparation
+from tiltyard.scoring.table.row_encoding import QuickReader
 from tiltyard.scoring.table.tree_arrays import TreeHead
 
 Floats = NDArray[np.float64]
@@ -43,6 +47,10 @@ class ModelSteps:
     baseline: float
 
 
+OneRow = Callable[[Mapping[str, Any]], tuple[int, Floats] | None]
+"""Predicts a row: the place of its largest output, and all, shape (1, outputs); None where a cell is unusual."""
+
+
 class TableModel(ABC):
     """The compiled form of a model over prepared features; row by row, safe for several threads."""
 
@@ -55,6 +63,21 @@ class TableModel(ABC):
     @abstractmethod
     def probabilities(self, features: Floats) -> Floats:
         """Shape (rows, features) to (rows, classes); of a regressor its numbers, (rows, 1)."""
+
+    def make_one_row(
+        self,
+        columns: QuickReader,  # noqa: ARG002
+        prepared: Preparation,  # noqa: ARG002
+        bounds: tuple[Floats, Floats],  # noqa: ARG002
+    ) -> OneRow | None:
+        """What predicts one row in one call; None where this kind of model has no such loop.
+
+        Args:
+            columns: reads the row.
+            prepared: the compiled preprocessing.
+            bounds: the lowest and the highest usual value of each column.
+        """
+        return None
 
     @abstractmethod
     def parts(self, features: Floats, label: int, source: NDArray[np.int64], columns: int) -> ModelSteps:

@@ -17,7 +17,7 @@ from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.scoring.table.known_values import KnownValues
 from tiltyard.scoring.table.preparation import Preparation
 from tiltyard.scoring.table.row_encoding import NO_CODES, Encoding
-from tiltyard.scoring.table.table_models import Floats, TableModel
+from tiltyard.scoring.table.table_models import Floats, OneRow, TableModel
 
 if TYPE_CHECKING:
     from tiltyard.evaluation import IntervalCalibration
@@ -67,11 +67,20 @@ class TableScorer:
         Raises:
             InputError: inputs cannot be scored; its ``problems`` name every position and field.
         """
+        one_row = self._one_row
+        if one_row is not None and len(inputs) == 1:
+            found = one_row(inputs[0])
+            if found is not None:
+                return self._make_score(*found)
         features, state = self._features(inputs)
         warnings: Warnings | None = self.columns.find_warnings(inputs)
         if state is not None:
             warnings = join_warnings(warnings, self._find_warnings(inputs, state != 0))
         return self._make_scores(self.model.probabilities(features), warnings)
+
+    def _make_score(self, largest: int, found: Floats) -> Scores:
+        """The score of what the model says of one row."""
+        return Scores([self._classes[largest]], found)
 
     def _make_scores(self, found: Floats, warnings: Warnings | None) -> Scores:
         """The scores of what the model says of n rows."""
@@ -163,6 +172,11 @@ class TableScorer:
         return features, state
 
     @cached_property
+    def _one_row(self) -> OneRow | None:
+        quick = self._encoding.quick
+        return None if quick is None else self.model.make_one_row(quick, self.prepared, self._bounds)
+
+    @cached_property
     def _prepare(self) -> Callable[..., int]:
         from tiltyard.scoring.table import table_kernels  # noqa: PLC0415 - imported when first used
 
@@ -198,6 +212,9 @@ class TableNumberScorer(TableScorer):
     ) -> None:
         super().__init__(columns, prepared, model, ())
         self.intervals = intervals
+
+    def _make_score(self, largest: int, found: Floats) -> Scores:  # noqa: ARG002
+        return self._make_scores(found, None)
 
     def _make_scores(self, found: Floats, warnings: Warnings | None) -> Scores:
         return make_number_scores(found[:, 0], self.intervals, warnings)

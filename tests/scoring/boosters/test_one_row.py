@@ -1,0 +1,167 @@
+"""Single rows of usual cells, predicted by a booster in one compiled call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.models.boosters.fitted import fit_booster
+from tests.scoring.boosters.test_booster_head import (
+    MODELS,
+    ODD,
+    UNHURRIED,
+    WORD,
+    Floats,
+    compile_head,
+    fit_lightgbm,
+    list_odd_numbers,
+    read_rows,
+)
+from tiltyard.models.boosters.read_ensemble import read_ensemble
+from tiltyard.models.boosters.tree_ensemble import Library
+from tiltyard.scoring.boosters import mask_tables
+from tiltyard.scoring.boosters.booster_head import BoosterHead, build_booster_head
+from tiltyard.scoring.boosters.booster_model import BoosterTableModel
+from tiltyard.scoring.table.columns import InputColumns
+from tiltyard.scoring.table.preparation import NUMBER, Preparation
+from tiltyard.scoring.table.table_models import OneRow
+from tiltyard.scoring.table.table_scorer import TableNumberScorer, TableScorer
+
+
+def make_scorer(head: BoosterHead) -> TableScorer:
+    """The scorer of a booster of numbers that nothing prepares."""
+    count = head.features
+    prepared = Preparation(
+        source=np.arange(count),
+        kind=np.full(count, NUMBER),
+        fill=np.full(count, np.nan),
+        mean=np.zeros(count),
+        scale=np.ones(count),
+        offset=np.zeros(count, np.int64),
+        values=np.zeros(0),
+        codes={},
+        sparse=False,
+    )
+    columns = InputColumns({f"f{place}": "float64" for place in range(count)})
+    model = BoosterTableModel(head)
+    if head.classes:
+        return TableScorer(columns, prepared, model, [f"class {place}" for place in range(head.classes)])
+    return TableNumberScorer(columns, prepared, model, None)
+
+
+def make_one_row(head: BoosterHead) -> OneRow:
+    found = make_scorer(head)._one_row
+    assert found is not None
+    return found
+
+
+def name_cells(row: Floats) -> dict[str, float]:
+    return {f"f{place}": value for place, value in enumerate(row.tolist())}
+
+
+def expect_alike(head: BoosterHead, rows: Floats) -> None:
+    one_row = make_one_row(head)
+    for row, expected in zip(rows, head.predict(rows), strict=True):
+        found = one_row(name_cells(row))
+        if np.isinf(row).any():
+            assert found is None
+        else:
+            assert found is not None
+            assert np.array_equal(found[1][0], expected)
+            assert found[0] == expected.argmax()
+
+
+@pytest.mark.parametrize(("library", "objective", "setting"), MODELS)
+def test_a_row_alone_is_predicted_to_the_bit_as_in_a_batch(library: Library, objective: str, setting: int) -> None:
+    """One compiled call gives for a dictionary the very numbers that a batch of arrays gets."""
+    fitted = fit_booster(library, objective, setting)
+    head, ensemble = compile_head(fitted)
+    if head.tables is not None:
+        expect_alike(head, read_rows(ensemble, fitted.rows[:150]))
+
+
+def test_most_boosters_have_tables_for_single_rows() -> None:
+    """Of the models of these tests only those with a tree of more than 64 leaves have none."""
+    for model in MODELS:
+        head, _ = compile_head(fit_booster(*model))
+        large = (head.layout.trees[:, 2] == mask_tables.WALK).any()
+        assert (head.tables is None) == large
+
+
+@pytest.mark.parametrize(("library", "objective", "setting"), ODD)
+@UNHURRIED
+@given(data=st.data())
+def test_odd_values_of_a_row_alone_are_predicted_as_in_a_batch(
+    library: Library, objective: str, setting: int, data: st.DataObject
+) -> None:
+    """Gaps, denormal numbers, thresholds and their neighbours get the same rank in tables as in nodes."""
+    head, ensemble = compile_head(fit_booster(library, objective, setting))
+    numbers = st.sampled_from(list_odd_numbers(ensemble)) | st.floats(-3, 3)
+    codes = st.integers(-3, 80).map(float) | st.just(np.nan)
+    row = np.array([[data.draw(numbers) for _ in range(WORD)] + [data.draw(codes)]])
+    if head.tables is not None:
+        expect_alike(head, read_rows(ensemble, row))
+
+
+@pytest.mark.parametrize(("leaves", "categories"), [(64, 300), (31, 40), (2, 70)])
+def test_many_thresholds_and_categories_have_their_ranks(leaves: int, categories: int) -> None:
+    """Columns of hundreds of thresholds, and sets of more categories than a word has bits, lead to the same leaves."""
+    document, _, rows = fit_lightgbm(leaves, categories)
+    head = build_booster_head(read_ensemble("lightgbm", document), 0)
+    assert head.tables is not None
+    expect_alike(head, rows[:400])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"f1": True},
+        {"f1": "1.5"},
+        {"f1": np.float64(1.5)},
+        {"f1": 10**400},
+        {"f1": float("inf")},
+        {"other": 1.0},
+    ],
+)
+def test_an_unusual_cell_is_left_to_the_full_reading(change: dict[str, Any]) -> None:
+    """A row with a cell of another type, an endless number or one column more is not predicted in one call."""
+    head, _ = compile_head(fit_booster("lightgbm", "binary", 0))
+    row = name_cells(np.zeros(head.features))
+    one_row = make_one_row(head)
+    assert one_row(row) is not None
+    assert one_row({**row, **change}) is None
+    del row["f2"]
+    assert one_row(row) is None
+
+
+def test_whole_numbers_and_gaps_are_usual_cells() -> None:
+    """An int is its float64, -1 too, and None is a gap."""
+    head, _ = compile_head(fit_booster("lightgbm", "binary", 0))
+    one_row = make_one_row(head)
+    row: dict[str, Any] = {**name_cells(np.zeros(head.features)), "f0": -1, "f1": 2**60 + 1, "f2": None}
+    found = one_row(row)
+    cells = np.array([[np.nan if value is None else float(value) for value in row.values()]])
+    assert found is not None
+    assert np.array_equal(found[1], head.predict(cells))
+
+
+def test_names_that_are_not_plain_texts_are_found_or_left() -> None:
+    """A key that raises when it is compared is left to the full reading, and its error does not remain."""
+
+    class Hostile(str):
+        __slots__ = ()
+
+        def __eq__(self, other: object) -> bool:
+            raise ValueError
+
+        __hash__ = str.__hash__
+
+    head, _ = compile_head(fit_booster("lightgbm", "binary", 0))
+    row = name_cells(np.zeros(head.features))
+    held = {Hostile(name) if name == "f1" else name: value for name, value in row.items()}
+    assert make_one_row(head)(held) is None
+    assert make_one_row(head)(row) is not None
