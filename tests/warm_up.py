@@ -1,7 +1,7 @@
 """Compile the kernels once before the tests.
 
 In a fresh checkout the cache of numba is empty. Without this, each process that the tests start at once would compile
-the same kernels, and a command that takes a second would take half a minute. The work is cut in two, since compiling
+the same kernels, and a command that takes a second would take half a minute. The work is cut in parts, since compiling
 takes longer than all else before the first test.
 """
 
@@ -12,17 +12,17 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from tiltyard.scoring.compile_kernels import compile_models_of_texts, compile_profiles_and_tables
+from tiltyard.scoring.compile_kernels import compile_boosters, compile_models_of_texts, compile_profiles_and_tables
 
 # Where numba keeps the compiled kernels of one package; those of the others are made with them.
 _CACHE = Path(__file__).parents[1] / "src" / "tiltyard" / "scoring" / "table" / "__pycache__"
 
 
 def start_compiling() -> list[int]:
-    """Compile in one process for each half where numba's cache is empty; returns the ids of these children."""
+    """Compile in one process for each part where numba's cache is empty; returns the ids of these children."""
     if any(_CACHE.glob("*.nbi")):
         return []
-    return [_fork(half) for half in (compile_models_of_texts, compile_profiles_and_tables)]
+    return [_fork(part) for part in (compile_models_of_texts, compile_profiles_and_tables, compile_boosters)]
 
 
 def wait_until_compiled(children: list[int]) -> None:
@@ -36,12 +36,12 @@ def wait_until_compiled(children: list[int]) -> None:
         raise RuntimeError("the kernels cannot be compiled; the reason is above")
 
 
-def _fork(half: Callable[[], None]) -> int:
+def _fork(part: Callable[[], None]) -> int:
     child = os.fork()
     if child == 0:
         code = 1
         try:
-            half()
+            part()
             code = 0
         except Exception:  # noqa: BLE001 - the process that waits raises
             traceback.print_exc()

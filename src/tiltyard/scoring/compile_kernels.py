@@ -14,13 +14,20 @@ import pandas as pd
 from tiltyard.drift.profiles import Rows, build_reference
 from tiltyard.errors import MissingExtraError
 from tiltyard.models import CANDIDATES
+from tiltyard.models.boosters.raw_trees import GAP_LEFT, LEAF, RawTrees
+from tiltyard.models.boosters.tree_ensemble import Arithmetic, TreeEnsemble, build_ensemble
 from tiltyard.models.tfidf import vectoriser
+from tiltyard.scoring.boosters.booster_head import build_booster_head
+from tiltyard.scoring.boosters.booster_model import BoosterTableModel
 from tiltyard.scoring.explanations import explain
 from tiltyard.scoring.factory import compile_scorer
 from tiltyard.scoring.scorer import NotCompilableError
 from tiltyard.scoring.table.columns import InputColumns
+from tiltyard.scoring.table.preprocessing_arrays import compile_coded_columns
+from tiltyard.scoring.table.table_scorer import TableScorer
 from tiltyard.tasks import Task, predicts_numbers, reads_text
 
+_ROWS_OF_A_BLOCK = 70  # more than a block of rows that goes through a tree together
 _TEXTS = ["a warm and funny film", "dull, slow and far too long", "I loved every minute of it", "what a wäste of time"]
 
 
@@ -48,6 +55,48 @@ def compile_profiles_and_tables() -> None:
             _score_rows(name, frame, columns, rows)
 
 
+def compile_boosters() -> None:
+    """Score with trees of each kind that have loops of their own; no library of boosters is needed for it."""
+    rows = np.random.default_rng(0).normal(size=(_ROWS_OF_A_BLOCK, 1))
+    for leaves in (2, 3, 16, 32, 64):
+        head = build_booster_head(_make_chain(leaves), 2)
+        columns = InputColumns({"x": "float64"})
+        prepared = compile_coded_columns(["x"], {}, columns)
+        scorer = TableScorer(columns, prepared, BoosterTableModel(head), ["no", "yes"])
+        scorer.score([{"x": value} for value in rows[:, 0].tolist()])
+        scorer.score([{"x": 0.5}])
+        explain(scorer, [{"x": 0.5}])
+
+
+def _make_chain(leaves: int) -> TreeEnsemble:
+    """One tree that compares a number with so many thresholds less one, one after the other."""
+    inner = np.arange(leaves - 1)
+    tested = np.append(np.zeros(leaves - 1, np.int64), np.full(leaves, LEAF))
+    places = np.arange(2 * leaves - 1)
+    raw = RawTrees(
+        roots=np.zeros(1, np.int64),
+        tested=tested,
+        thresholds=np.append(inner, np.zeros(leaves)).astype(np.float64),
+        left=np.append(leaves - 1 + inner, places[leaves - 1 :]),
+        right=np.append(np.append(inner[1:], 2 * leaves - 2), places[leaves - 1 :]),
+        gaps=np.full(2 * leaves - 1, GAP_LEFT, np.uint8),
+        choice=np.full(2 * leaves - 1, -1),
+        sets=(),
+        values=np.linspace(-1.0, 1.0, 2 * leaves - 1)[:, np.newaxis],
+        weights=np.ones(2 * leaves - 1),
+    )
+    stated = Arithmetic(
+        library="lightgbm",
+        feature_names=("x",),
+        outputs=np.zeros(1, np.int64),
+        chosen_left=True,
+        baseline=np.zeros(1),
+        bias=np.zeros(1),
+        link="sigmoid",
+    )
+    return build_ensemble(raw, stated)
+
+
 def _score_rows(
     name: str, inputs: pd.DataFrame | pd.Series, columns: InputColumns, rows: Sequence[Mapping[str, Any]]
 ) -> None:
@@ -59,9 +108,12 @@ def _score_rows(
     except (MissingExtraError, NotCompilableError):
         return  # its library is not installed here, or it has no kernels, as the mean of the training rows
     scorer.score(rows)
+    for row in rows:
+        scorer.score([row])
     explain(scorer, rows)
 
 
 if __name__ == "__main__":
     compile_models_of_texts()
     compile_profiles_and_tables()
+    compile_boosters()

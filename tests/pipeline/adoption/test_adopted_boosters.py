@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ from tiltyard.errors import ArtifactError, UsageError
 from tiltyard.pipeline.adoption.adopt import prepare_adoption
 from tiltyard.pipeline.adoption.columns import describe_project
 from tiltyard.pipeline.adoption.log_adoption import describe_adopted
+from tiltyard.pipeline.adoption.model_files import OpenedModel, OpeningRules, open_saved_model
 from tiltyard.pipeline.adoption.request import AdoptionRequest, ModelOrigin
 from tiltyard.registry import Manifest, Package
 from tiltyard.registry.foreign.estimators import check_given_model
@@ -119,6 +121,73 @@ def test_a_file_of_a_booster_becomes_a_version(settings: Settings, tmp_path: Pat
     version = tiltyard.adopt(tmp_path / "churn.txt", rows, label="label", all_new=True, settings=settings)
     assert (version.version.name, version.origin.form) == ("churn", "lightgbm")
     assert version.metrics["accuracy"] > 0.9
+
+
+def open_folder(folder: Path, tmp_path: Path) -> OpenedModel:
+    (tmp_path / "work").mkdir()
+    return open_saved_model(str(folder), tmp_path / "work", OpeningRules(Settings.load(tmp_path)))
+
+
+def test_xgboosts_binary_file_is_the_same_model_as_its_json(tmp_path: Path) -> None:
+    """A .ubj file is read to the very document that XGBoost writes as JSON."""
+    model = fit("xgboost", "three", "frame")
+    model.save_model(str(tmp_path / "m.ubj"))
+    model.save_model(str(tmp_path / "m.json"))
+    binary: Any = open_booster_file(tmp_path / "m.ubj")
+    text: Any = open_booster_file(tmp_path / "m.json")
+    assert np.array_equal(binary.predict_proba(FRAME), text.predict_proba(FRAME))
+    np.testing.assert_allclose(binary.predict_proba(FRAME), model.predict_proba(FRAME), atol=1e-6)
+
+
+def test_a_binary_file_with_unsound_trees_is_refused_before_xgboost_reads_it(tmp_path: Path) -> None:
+    """A child outside its tree is named, and so is a file that ends within a value."""
+    model = fit("xgboost", "two", "frame")
+    content = bytes(model.get_booster().save_raw("ubj"))
+    # The list of left children is in 32 bits: the first root gets a child that there is not.
+    place = content.index(b"left_children[$l#L") + len(b"left_children[$l#L") + 8
+    (tmp_path / "m.ubj").write_bytes(content[:place] + (10**6).to_bytes(4, "big") + content[place + 4 :])
+    with pytest.raises(ArtifactError) as refused:
+        open_booster_file(tmp_path / "m.ubj")
+    assert refused.value.code == "artifact.unsound-tree"
+    (tmp_path / "m.ubj").write_bytes(content[:-5])
+    with pytest.raises(ArtifactError) as refused:
+        open_booster_file(tmp_path / "m.ubj")
+    assert refused.value.code == "adopt.not-a-booster"
+
+
+def save_by_mlflow(flavor: str, model: Any, folder: Path, **options: Any) -> None:
+    module = importlib.import_module(f"mlflow.{flavor}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        module.save_model(model, str(folder), pip_requirements=["scikit-learn"], **options)
+
+
+@pytest.mark.parametrize(
+    ("flavor", "options"),
+    [("lightgbm", {}), ("xgboost", {}), ("xgboost", {"model_format": "json"}), ("catboost", {})],
+)
+def test_what_mlflows_flavors_of_boosters_logged_is_adopted(
+    flavor: str, options: dict[str, Any], tmp_path: Path
+) -> None:
+    """LightGBM's Booster, XGBoost's binary file and JSON, and CatBoost's file are opened without a pickle."""
+    model = fit(flavor, "two", "frame")
+    save_by_mlflow(flavor, model.booster_ if flavor == "lightgbm" else model, tmp_path / "saved", **options)
+    opened = open_folder(tmp_path / "saved", tmp_path)
+    assert opened.form == f"mlflow {flavor}"
+    np.testing.assert_allclose(opened.model.predict_proba(FRAME), model.predict_proba(FRAME), atol=1e-6)
+
+
+def test_estimators_that_mlflow_pickled_are_refused_by_name(tmp_path: Path) -> None:
+    """LightGBM's estimator is a pickle in MLflow; CatBoost's JSON is no file that its library reads exactly."""
+    save_by_mlflow("lightgbm", fit("lightgbm", "two", "frame"), tmp_path / "saved", serialization_format="cloudpickle")
+    with pytest.raises(UsageError) as refused:
+        open_folder(tmp_path / "saved", tmp_path)
+    assert refused.value.code == "adopt.is-pickle"
+    save_by_mlflow("catboost", fit("catboost", "two", "frame"), tmp_path / "other", format="json")
+    (tmp_path / "more").mkdir()
+    with pytest.raises(UsageError, match=r"model\.cb, which is of no form") as refused:
+        open_folder(tmp_path / "other", tmp_path / "more")
+    assert refused.value.code == "adopt.unknown-form"
 
 
 def with_categories() -> Any:

@@ -10,7 +10,14 @@ from typing import Any
 
 from tiltyard.errors import ArtifactError, UsageError
 from tiltyard.formatting import join_names
-from tiltyard.registry.foreign.fitted_boosters import CATBOOST_FILE, LIGHTGBM_FILE, XGBOOST_FILE, open_booster_file
+from tiltyard.registry.foreign.fitted_boosters import (
+    BOOSTER_FILES,
+    CATBOOST_FILE,
+    LIGHTGBM_FILE,
+    XGBOOST_BINARY,
+    XGBOOST_FILE,
+    open_booster_file,
+)
 from tiltyard.registry.foreign.unpickling import PickleLimits, save_as_skops, unpickle
 from tiltyard.registry.mlflow_backend.artifact_files import fetch_artifacts
 from tiltyard.registry.mlflow_backend.mlflow_client import mlflow_errors, open_client
@@ -23,6 +30,12 @@ from tiltyard.settings import Settings
 PICKLES = (".pkl", ".pickle", ".joblib")
 SKOPS = ".skops"
 MLMODEL = "MLmodel"
+# By library the form of the files that MLflow's flavors write, by their ending, or by the format that CatBoost states.
+_BOOSTER_FORMS: dict[str, dict[str, str]] = {
+    "lightgbm": {".lgb": LIGHTGBM_FILE},
+    "xgboost": {".json": XGBOOST_FILE, ".ubj": XGBOOST_BINARY},
+    "catboost": {"cbm": CATBOOST_FILE},
+}
 
 
 @dataclass(frozen=True)
@@ -87,12 +100,13 @@ def open_saved_model(source: str, folder: Path, rules: OpeningRules) -> OpenedMo
         return _open_skops(file, rules)
     if ending in PICKLES:
         return _open_pickle(file, folder, rules)
-    if ending in (LIGHTGBM_FILE, XGBOOST_FILE, CATBOOST_FILE):
+    if ending in BOOSTER_FILES:
         booster = open_booster_file(file)
         return OpenedModel(booster, booster.library_, digest(file))
     raise UsageError(
         f"{file.name} is of no form that can be adopted: its name ends in '{ending}'.",
-        next_step=f"Forms: {join_names([SKOPS, *PICKLES])}, LightGBM's {LIGHTGBM_FILE}, XGBoost's {XGBOOST_FILE}, "
+        next_step=f"Forms: {join_names([SKOPS, *PICKLES])}, LightGBM's {LIGHTGBM_FILE}, XGBoost's {XGBOOST_FILE} and "
+        f"{XGBOOST_BINARY}, "
         f"CatBoost's {CATBOOST_FILE}, or a folder that MLflow wrote. Another booster is adopted from Python: "
         "tiltyard.adopt(model, data). To save it:\n" + save_as_skops(file),
         code="adopt.unknown-form",
@@ -180,21 +194,25 @@ def _fetch(source: str, folder: Path, settings: Settings) -> Path:
 
 
 def _open_mlflow_folder(found: Path, folder: Path, rules: OpeningRules) -> OpenedModel:
-    """The scikit-learn model of a folder that MLflow wrote."""
+    """The model of scikit-learn, LightGBM, XGBoost or CatBoost of a folder that MLflow wrote."""
     from mlflow.models import Model  # noqa: PLC0415 - MLflow takes seconds
 
     try:
         flavors: Mapping[str, Any] = Model.load(str(found)).flavors
         flavor = flavors.get("sklearn")
+        boosting = next((name for name in _BOOSTER_FORMS if name in flavors), "")
     except Exception:  # noqa: BLE001 - whatever a file of a stranger makes MLflow raise
         raise UsageError(
             f"{found} is not a model of MLflow: it has no {MLMODEL} that can be read.",
             next_step="Give the folder that mlflow.sklearn.save_model wrote, or a file.",
             code="adopt.unknown-form",
         ) from None
+    if boosting and flavor is None and isinstance(flavors[boosting], Mapping):
+        return _open_mlflow_booster(found, folder, boosting, flavors[boosting], rules)
     if not isinstance(flavor, Mapping) or not isinstance(flavor.get("pickled_model"), str):
         raise UsageError(
-            f"The model of MLflow is none of scikit-learn: it has the flavors {join_names(sorted(map(str, flavors)))}.",
+            "The model of MLflow is none of scikit-learn, LightGBM, XGBoost or CatBoost: it has the flavors "
+            f"{join_names(sorted(map(str, flavors)))}.",
             next_step="Adopt the estimator itself, from Python: tiltyard.adopt(model, data).",
             code="adopt.unknown-form",
         )
@@ -206,6 +224,26 @@ def _open_mlflow_folder(found: Path, folder: Path, rules: OpeningRules) -> Opene
     version = str(flavor.get("sklearn_version") or "")
     notes = check_fitted_with(file.name, [version]) if version else {}
     return replace(opened, form=f"mlflow {opened.form}", notes={**opened.notes, **notes})
+
+
+def _open_mlflow_booster(
+    found: Path, folder: Path, library: str, flavor: Mapping[str, Any], rules: OpeningRules
+) -> OpenedModel:
+    """The booster of a folder that MLflow wrote: its library's own file, or else a skops file or a pickle."""
+    file = _find_within(found, str(flavor.get("data")))
+    ending = file.suffix.lower()
+    form = _BOOSTER_FORMS[library].get(str(flavor.get("save_format", ending)))
+    if form:
+        return OpenedModel(open_booster_file(file, form), f"mlflow {library}", digest(file))
+    if ending == SKOPS or ending in PICKLES:
+        opened = _open_skops(file, rules) if ending == SKOPS else _open_pickle(file, folder, rules)
+        return replace(opened, form=f"mlflow {opened.form}")
+    raise UsageError(
+        f"The model of MLflow keeps its booster of {library} as {file.name}, which is of no form that can be adopted.",
+        next_step="Log it again, XGBoost with model_format='ubj' or 'json', CatBoost with format='cbm'; or adopt the "
+        "estimator itself, from Python: tiltyard.adopt(model, data).",
+        code="adopt.unknown-form",
+    )
 
 
 def _find_within(folder: Path, name: str) -> Path:

@@ -6,6 +6,7 @@ the same is compared afterwards, on rows (``tiltyard.pipeline.adoption.parity``)
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import tempfile
@@ -16,12 +17,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tiltyard.errors import ArtifactError, UsageError
+from tiltyard.registry.foreign.ubjson import read_ubjson
 
 if TYPE_CHECKING:
     from tiltyard.models.boosters.estimators import BoosterClassifier, BoosterRegressor
     from tiltyard.models.boosters.libraries.boosting_library import BoosterDocument
 
-LIGHTGBM_FILE, XGBOOST_FILE, CATBOOST_FILE = ".txt", ".json", ".cbm"
+LIGHTGBM_FILE, XGBOOST_FILE, XGBOOST_BINARY, CATBOOST_FILE = ".txt", ".json", ".ubj", ".cbm"
+BOOSTER_FILES = LIGHTGBM_FILE, XGBOOST_FILE, XGBOOST_BINARY, CATBOOST_FILE
 _NUMBERED = re.compile(r"Column_\d+|\d+|f\d+")
 _CLASSES = {"binary": 2, "multiclass": 0, "multiclassova": 0}
 
@@ -53,11 +56,15 @@ def store_boosters(model: Any) -> Any:
     return _keep(ours, library, document, names, (categorical, tables))
 
 
-def open_booster_file(file: Path) -> BoosterClassifier | BoosterRegressor:
-    """The booster of a file that LightGBM (``.txt``), XGBoost (``.json``) or CatBoost (``.cbm``) wrote.
+def open_booster_file(file: Path, form: str = "") -> BoosterClassifier | BoosterRegressor:
+    """The booster of a file that LightGBM (``.txt``), XGBoost (``.json``, ``.ubj``) or CatBoost (``.cbm``) wrote.
 
     The classes are 0, 1, …; CatBoost's file knows their names. LightGBM and XGBoost read it only after its trees were
     held against each other; CatBoost's own reader verifies its file, and the trees are held against each other then.
+
+    Args:
+        file: the file.
+        form: one of ``BOOSTER_FILES``; by default the file's ending.
 
     Raises:
         ArtifactError: it is not such a file (``adopt.not-a-booster``), or its trees do not fit together.
@@ -66,14 +73,17 @@ def open_booster_file(file: Path) -> BoosterClassifier | BoosterRegressor:
     from tiltyard.models.boosters.estimators import BoosterClassifier, BoosterRegressor  # noqa: PLC0415
     from tiltyard.models.boosters.libraries.boosting_library import BoosterDocument  # noqa: PLC0415
 
-    if file.suffix.lower() == CATBOOST_FILE:
+    form = form or file.suffix.lower()
+    if form == CATBOOST_FILE:
         return _open_catboost(file)
     content = file.read_bytes()
-    read = _describe_lightgbm if file.suffix.lower() == LIGHTGBM_FILE else _describe_xgboost
+    read = _describe_lightgbm if form == LIGHTGBM_FILE else _describe_xgboost
     try:
+        if form == XGBOOST_BINARY:
+            content = _write_as_json(content)
         library, classes, names, rounds, has_categories = read(content)
     except (ValueError, KeyError, TypeError, IndexError, StopIteration) as error:
-        raise _not_a_booster(file, "LightGBM (.txt) or XGBoost (.json)", error) from None
+        raise _not_a_booster(file, "LightGBM (.txt) or XGBoost (.json, .ubj)", error) from None
     if has_categories:
         raise _refuse(file.name, "reads categories, whose words are not in this file")
     ours = BoosterClassifier(library=library) if classes else BoosterRegressor(library=library)
@@ -83,6 +93,21 @@ def open_booster_file(file: Path) -> BoosterClassifier | BoosterRegressor:
         ours, library, BoosterDocument(content, b"", rounds), names, ((), ())
     )
     return kept
+
+
+def _write_as_json(content: bytes) -> bytes:
+    """XGBoost's own JSON of its binary file, whose trees are held against each other before XGBoost reads them."""
+    from tiltyard.models.boosters.libraries.boosting_library import import_library  # noqa: PLC0415
+    from tiltyard.models.boosters.raw_trees import UnreadableTreesError  # noqa: PLC0415
+    from tiltyard.models.boosters.read_ensemble import read_ensemble  # noqa: PLC0415
+
+    described = json.dumps(read_ubjson(content)).encode()
+    _describe_xgboost(described)
+    with contextlib.suppress(UnreadableTreesError):  # sound, and left to the library
+        read_ensemble("xgboost", described)
+    xgboost = import_library("xgboost")
+    booster = xgboost.Booster(model_file=bytearray(content))
+    return bytes(booster.save_raw("json"))
 
 
 def _open_catboost(file: Path) -> BoosterClassifier | BoosterRegressor:

@@ -113,7 +113,12 @@ def _list_comparisons(layout: TreeLayout, by_level: bool) -> _Comparisons:
             thresholds.append(layout.nodes[place, 0])
             masks.append(_mask_levels(depth, by_level))
         trees.append(np.full(len(columns[-1]), number))
-    return _Comparisons(*map(np.concatenate, (trees, columns, thresholds, masks)))
+    return _Comparisons(
+        trees=np.concatenate(trees),
+        columns=np.concatenate(columns),
+        thresholds=np.concatenate(thresholds),
+        masks=np.concatenate(masks),
+    )
 
 
 def _mask_levels(depth: int, by_level: bool) -> NDArray[np.uint64]:
