@@ -1,7 +1,7 @@
 """Reading Python's objects from compiled loops, by the interpreter's C functions.
 
-A kernel takes an object as its address, ``id(thing)``. Whoever calls it holds the object, and all that is read from it,
-and the kernel keeps the interpreter's lock: it is compiled by ``compile_holding_lock``.
+A kernel takes an object as its address, ``id(thing)``. Its caller holds the object, and all that is read from it, and
+the kernel keeps the interpreter's lock: it is compiled by ``compile_holding_lock``.
 """
 
 from __future__ import annotations

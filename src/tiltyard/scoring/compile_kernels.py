@@ -56,7 +56,7 @@ def compile_profiles_and_tables() -> None:
 
 
 def compile_boosters() -> None:
-    """Score with trees of each kind that have loops of their own; no library of boosters is needed for it."""
+    """Score with trees of each kind that has a separate loop; no library of boosters is needed for it."""
     rows = np.random.default_rng(0).normal(size=(_ROWS_OF_A_BLOCK, 1))
     for leaves in (2, 3, 16, 32, 64):
         head = build_booster_head(_make_chain(leaves), 2)

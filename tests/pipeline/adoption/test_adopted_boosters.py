@@ -178,7 +178,7 @@ def test_what_mlflows_flavors_of_boosters_logged_is_adopted(
 
 
 def test_estimators_that_mlflow_pickled_are_refused_by_name(tmp_path: Path) -> None:
-    """LightGBM's estimator is a pickle in MLflow; CatBoost's JSON is no file that its library reads exactly."""
+    """LightGBM's estimator is a pickle in MLflow; CatBoost's library does not read its JSON exactly."""
     save_by_mlflow("lightgbm", fit("lightgbm", "two", "frame"), tmp_path / "saved", serialization_format="cloudpickle")
     with pytest.raises(UsageError) as refused:
         open_folder(tmp_path / "saved", tmp_path)

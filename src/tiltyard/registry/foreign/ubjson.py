@@ -16,13 +16,13 @@ def read_ubjson(content: bytes) -> Any:
     """Read a document; arrays of numbers of one type become lists as well.
 
     Raises:
-        ValueError: it is no such document, or nests deeper than any model.
+        ValueError: it is not such a document, or nests deeper than any model.
     """
     reader = _Reader(content)
     try:
         return reader.read_value(reader.take(1), 0)
     except (IndexError, struct.error, UnicodeDecodeError) as error:
-        raise ValueError(f"it is no Universal Binary JSON at byte {reader.place}: {error}") from None
+        raise ValueError(f"it is not Universal Binary JSON at byte {reader.place}: {error}") from None
 
 
 class _Reader:

@@ -117,7 +117,7 @@ def score_row(row: Any, parts: Any, masks: Any, out: Any) -> Any:
         out: float64 (1, outputs or classes).
 
     Returns:
-        The place of the largest output; -1 where a cell is unusual or unknown, which others have to look at.
+        The place of the largest output; -1 where a cell is unusual or unknown, which the full reading decides on.
     """
     columns, spans = _take(parts, BOOSTER_COLUMNS).reshape(-1, 3), _take(parts, SPANS).reshape(-1, 6)
     settings, ends, missing = _take_numbers(parts, SETTINGS), _take_numbers(parts, ENDS), _take_numbers(parts, MISSING)

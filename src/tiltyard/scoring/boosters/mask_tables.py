@@ -33,7 +33,7 @@ class MaskTables:
             that are left over, as bits; or, where ``by_level``, the levels at which a row goes left. The first row is
             that of no comparison.
         spans: int32 (columns, 6): of each column that is compared its number, where its thresholds begin, and where
-            their blocks do, how many ranks there are beside 0, the row of the first, and whether it holds codes of
+            their blocks do, the highest rank, the row of rank 0, and whether it holds codes of
             categories, which are ranks themselves.
         thresholds: float64, of each column the last of each block of ``STEP`` but one, then all in ascending order;
             both up to a multiple of ``STEP`` with infinity.
