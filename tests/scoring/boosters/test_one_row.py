@@ -9,12 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.models.boosters.fitted import fit_booster
+from tests.models.boosters.fitted import WORD, fit_booster
 from tests.scoring.boosters.test_booster_head import (
     MODELS,
     ODD,
     UNHURRIED,
-    WORD,
     Floats,
     compile_head,
     fit_lightgbm,
@@ -23,9 +22,9 @@ from tests.scoring.boosters.test_booster_head import (
 )
 from tiltyard.models.boosters.read_ensemble import read_ensemble
 from tiltyard.models.boosters.tree_ensemble import Library
-from tiltyard.scoring.boosters import mask_tables
 from tiltyard.scoring.boosters.booster_head import BoosterHead, build_booster_head
 from tiltyard.scoring.boosters.booster_model import BoosterTableModel
+from tiltyard.scoring.boosters.tree_layout import WALK
 from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.scoring.table.preparation import NUMBER, Preparation
 from tiltyard.scoring.table.table_models import OneRow
@@ -88,7 +87,7 @@ def test_most_boosters_have_tables_for_single_rows() -> None:
     """Of the models of these tests only those with a tree of more than 64 leaves have none."""
     for model in MODELS:
         head, _ = compile_head(fit_booster(*model))
-        large = (head.layout.trees[:, 2] == mask_tables.WALK).any()
+        large = (head.layout.trees[:, 2] == WALK).any()
         assert (head.tables is None) == large
 
 

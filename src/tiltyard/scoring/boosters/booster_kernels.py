@@ -287,7 +287,7 @@ def finish_row(sums: Any, settings: Any, ends: Any, out: Any) -> Any:
 
 
 @compile_inline
-def read_columns(features: Any, columns: Any, settings: Any, out: Any) -> Any:
+def fill_columns(features: Any, columns: Any, settings: Any, out: Any) -> Any:
     """What stands for the features of a row in the columns that nodes compare."""
     tiny, single = settings[TINY], settings[SINGLE_FEATURES] != 0
     for k in range(columns.shape[0]):
@@ -335,7 +335,7 @@ def score_rows(features: Any, arrays: Any, settings: Any, out: Any) -> Any:
     if rows < _FEW:
         row, sums = np.empty(columns.shape[0]), np.empty(outputs)
         for number in range(rows):
-            read_columns(features[number], columns, settings, row)
+            fill_columns(features[number], columns, settings, row)
             sums[:] = ends[0]
             _add_row(row, arrays, single, all_walk, sums)
             finish_row(sums, settings, ends, out[number])
@@ -365,7 +365,7 @@ def follow_rows(features: Any, arrays: Any, settings: Any, source: Any, out: Any
     columns, nodes, places, trees, bits, values, _, _, _ = arrays
     row = np.empty(columns.shape[0])
     for number in range(features.shape[0]):
-        read_columns(features[number], columns, settings, row)
+        fill_columns(features[number], columns, settings, row)
         for tree in range(trees.shape[0]):
             node, output = np.int64(trees[tree, ROOT]), trees[tree, OUTPUT]
             while places[node, CHILD] != node:

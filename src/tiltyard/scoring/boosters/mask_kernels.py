@@ -11,7 +11,7 @@ import numpy as np
 
 from tiltyard.kernels.jit import compile_inline, count_exceeded, keep_common_bits, lowest_bit
 from tiltyard.kernels.objects import compile_holding_lock, count_items
-from tiltyard.scoring.boosters.booster_kernels import LEAVES, OUTPUT, SINGLE, add_leaf, finish_row, read_columns
+from tiltyard.scoring.boosters.booster_kernels import LEAVES, OUTPUT, SINGLE, add_leaf, fill_columns, finish_row
 from tiltyard.scoring.table.row_kernels import read_row
 from tiltyard.scoring.table.table_kernels import prepare_row
 
@@ -144,7 +144,7 @@ def score_row(row: Any, parts: Any, masks: Any, out: Any) -> Any:
     bounds = _take_numbers(parts, LOWS), _take_numbers(parts, HIGHS)
     if prepare_row(raw, preparation, (True, True, False), bounds, features):
         return -1
-    read_columns(features, columns, settings, values)
+    fill_columns(features, columns, settings, values)
     _find_rows(values, spans, _take_numbers(parts, THRESHOLDS), rows)
     _join_masks(rows, masks, left)
     sums[:] = ends[:outputs]

@@ -66,8 +66,8 @@ def build_mask_tables(layout: TreeLayout) -> MaskTables | None:
     by_level = bool((kinds == OBLIVIOUS).all()) and int(depths.max()) <= _MOST_LEVELS
     if not by_level and ((kinds == WALK) | ((kinds == OBLIVIOUS) & (depths > _MASKED_LEVELS))).any():
         return None
-    asked = _list_comparisons(layout, by_level)
-    spans, ranked, rows = _rank_thresholds(layout, asked)
+    compared = _list_comparisons(layout, by_level)
+    spans, ranked, rows = _rank_thresholds(layout, compared)
     dtype = _find_dtype(layout, int(depths.max()) if by_level else 0)
     width = -(-len(kinds) * dtype.itemsize // ALIGNED) * ALIGNED // dtype.itemsize
     if rows * width * dtype.itemsize > LARGEST_TABLES:
@@ -76,13 +76,13 @@ def build_mask_tables(layout: TreeLayout) -> MaskTables | None:
     if by_level:
         masks[0, : len(kinds)] = (1 << depths) - 1
     for (column, _, _, count, row, codes), thresholds in zip(spans.tolist(), ranked, strict=True):
-        chosen = np.flatnonzero(asked.columns == column)
+        chosen = np.flatnonzero(compared.columns == column)
         part = masks[row : row + count + 1]
         if codes:
-            _join_codes(layout.bits, asked, chosen, part)
+            _join_codes(layout.bits, compared, chosen, part)
         else:
-            ranks = np.searchsorted(thresholds, asked.thresholds[chosen])
-            np.bitwise_and.at(part, (ranks + 1, asked.trees[chosen]), asked.masks[chosen].astype(dtype))
+            ranks = np.searchsorted(thresholds, compared.thresholds[chosen])
+            np.bitwise_and.at(part, (ranks + 1, compared.trees[chosen]), compared.masks[chosen].astype(dtype))
             np.bitwise_and.accumulate(part, axis=0, out=part)
     return MaskTables(masks, spans, _lay_out_thresholds(ranked), by_level)
 
@@ -129,14 +129,14 @@ def _mask_levels(depth: int, by_level: bool) -> NDArray[np.uint64]:
     return np.array([sum(1 << leaf for leaf in range(1 << depth) if leaf & bit) for bit in bits], np.uint64)
 
 
-def _rank_thresholds(layout: TreeLayout, asked: _Comparisons) -> tuple[NDArray[np.int32], list[Floats], int]:
+def _rank_thresholds(layout: TreeLayout, compared: _Comparisons) -> tuple[NDArray[np.int32], list[Floats], int]:
     """The spans of ``MaskTables``, the thresholds of each of them, and the number of rows of its masks."""
     spans: list[list[int]] = []
     ranked: list[Floats] = []
     first, row = 0, 1
-    for column in np.unique(asked.columns).tolist():
+    for column in np.unique(compared.columns).tolist():
         codes = int(layout.columns[column, 1]) in CATEGORIES
-        found = np.zeros(0) if codes else np.unique(asked.thresholds[asked.columns == column])
+        found = np.zeros(0) if codes else np.unique(compared.thresholds[compared.columns == column])
         count = int(layout.columns[column, 2]) + 1 if codes else len(found)
         blocks = first + _round_up((len(found) - 1) // STEP)
         spans.append([column, first, blocks, count, row, codes])
@@ -160,10 +160,10 @@ def _round_up(count: int) -> int:
 
 
 def _join_codes(
-    bits: NDArray[np.uint64], asked: _Comparisons, chosen: Integers, part: NDArray[np.unsignedinteger[Any]]
+    bits: NDArray[np.uint64], compared: _Comparisons, chosen: Integers, part: NDArray[np.unsignedinteger[Any]]
 ) -> None:
     codes = np.arange(len(part))
     for node in chosen.tolist():
-        words = bits[int(asked.thresholds[node]) + (codes >> 6)]
+        words = bits[int(compared.thresholds[node]) + (codes >> 6)]
         right = (words >> (codes & 63).astype(np.uint64)) & np.uint64(1) == 0
-        part[right, asked.trees[node]] &= asked.masks[node].astype(part.dtype)
+        part[right, compared.trees[node]] &= compared.masks[node].astype(part.dtype)

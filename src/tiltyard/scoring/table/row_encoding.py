@@ -130,13 +130,13 @@ class QuickReader:
         """The rows as an array; None where a cell is not usual."""
         rows = inputs if type(inputs) is list else list(inputs)
         out = np.empty((len(rows), self._width))
-        return out if self._read_rows(id(rows), self.addresses, self.missing, out) else None
+        return out if self._read_usual_rows(id(rows), self.addresses, self.missing, out) else None
 
     @cached_property
-    def _read_rows(self) -> Callable[..., bool]:
+    def _read_usual_rows(self) -> Callable[..., bool]:
         from tiltyard.scoring.table import row_kernels  # noqa: PLC0415 - imported when first used
 
-        return row_kernels.read_rows
+        return row_kernels.read_usual_rows
 
 
 def _make_reader(column: InputColumn, codes: Codes | None, read: CellReader) -> Reader:

@@ -61,7 +61,7 @@ def read_row(row: Any, addresses: Any, missing: Any, out: Any) -> Any:
 
 
 @compile_holding_lock
-def read_rows(rows: Any, addresses: Any, missing: Any, out: Any) -> Any:
+def read_usual_rows(rows: Any, addresses: Any, missing: Any, out: Any) -> Any:
     """Read n rows; whether all of their cells are usual ones.
 
     Args:
