@@ -18,6 +18,8 @@ from tiltyard.formatting import format_count
 from tiltyard.project import SplitSection
 from tiltyard.tasks import predicts_numbers
 
+_MOST_NAMES = 8
+
 
 @dataclass(frozen=True)
 class Split:
@@ -69,6 +71,8 @@ def _find_test_rows(
     if groups is not None:
         _require_groups(groups)
     if rule.by == "content":
+        if groups is None:
+            _require_different_rows(dataset)
         keys = dataset.content_keys if groups is None else groups.keys
         return np.asarray(uniform_hash(keys, rule.salt) < rule.test, dtype=np.bool_)
     if rule.by == "time":
@@ -78,6 +82,25 @@ def _find_test_rows(
     if groups is not None:
         _require_whole_groups(groups, is_test, column)
     return is_test
+
+
+def _require_different_rows(dataset: Dataset) -> None:
+    """Make sure that the inputs tell rows apart: a row and its copies never part, so else one side is empty.
+
+    Raises:
+        DataError: all rows have the same values (``data.same-rows``).
+    """
+    if len(dataset) < 2 or (dataset.content_keys != dataset.content_keys[0]).any():
+        return
+    inputs = dataset.inputs
+    named = [str(name) for name in (inputs.columns if isinstance(inputs, pd.DataFrame) else [inputs.name])]
+    shown = ", ".join(f"'{name}'" for name in named[:_MOST_NAMES]) + (", …" if len(named) > _MOST_NAMES else "")
+    raise DataError(
+        f"All {format_count(len(dataset), 'row')} have the same value in {shown}, so nothing tells labels apart.",
+        next_step="Add rows that differ, or name the columns to learn from in data.features.",
+        code="data.same-rows",
+        rows=len(dataset),
+    )
 
 
 def _require_groups(groups: RowGroups) -> None:
