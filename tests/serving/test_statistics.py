@@ -36,6 +36,10 @@ def test_each_worker_reports_the_counts_of_all(tmp_path: Path) -> None:
     again.add_history(ledger.prediction_stats(until=again.begin(NOON + timedelta(hours=1))))
     again.add(rows(1))
     assert again.to_dict()["total_predictions"] == one.to_dict()["total_predictions"] == 11
+    again.write()
+    assert (again.to_dict()["complete"], one.to_dict()["complete"]) == (False, False), (
+        "the second's last counts are lost"
+    )
     assert Statistics(tmp_path, 0, "another server").to_dict()["total_predictions"] == 0
 
 

@@ -36,6 +36,8 @@ class _Tally(msgspec.Struct):
     highest: float | None = None
     latency_sum: float = 0.0
     measured: int = 0
+    # A worker before this one was killed, with what it had counted in its last second.
+    lacks_some: bool = False
 
     def add(self, other: _Tally) -> None:
         self.labels.update(other.labels)
@@ -46,6 +48,7 @@ class _Tally(msgspec.Struct):
         self.highest = max((x for x in (self.highest, other.highest) if x is not None), default=None)
         self.latency_sum += other.latency_sum
         self.measured += other.measured
+        self.lacks_some = self.lacks_some or other.lacks_some
 
 
 class Statistics:
@@ -63,7 +66,9 @@ class Statistics:
         self._lock = Lock()
         self._folder, self._server = folder, server
         self._own_file = None if folder is None else folder / f"totals-{server}-{worker}.json"
-        self._own = _read_tally(self._own_file) or _Tally()
+        before = _read_tally(self._own_file)
+        self._own = _Tally() if before is None else before
+        self._own.lacks_some = before is not None
         self._history = _Tally()
         self._complete = False
 
@@ -133,7 +138,11 @@ class Statistics:
                 partial.replace(self._own_file)
 
     def to_dict(self) -> dict[str, Any]:
-        """The totals as JSON-ready data; ``complete`` says whether the ledger's history is in them."""
+        """The totals as JSON-ready data.
+
+        ``complete`` says that the ledger's history is in them, and that no worker was killed, which may have counted
+        more.
+        """
         together = _Tally()
         with self._lock:
             together.add(self._history)
@@ -151,7 +160,7 @@ class Statistics:
             "min_confidence": together.lowest,
             "max_confidence": together.highest,
             "mean_latency_ms": together.latency_sum / measured if measured else None,
-            "complete": complete,
+            "complete": complete and not together.lacks_some,
         }
 
     def _read_others(self) -> list[_Tally]:

@@ -60,7 +60,10 @@ class StatisticsState(ResponseModel):
     min_confidence: float | None
     max_confidence: float | None
     mean_latency_ms: float | None
-    complete: bool = Field(description="Whether predictions from before the start of the server are counted.")
+    complete: bool = Field(
+        description="Whether predictions from before the start of the server are counted, and no worker was killed "
+        "with its last counts."
+    )
 
 
 class HealthResponse(ResponseModel):
