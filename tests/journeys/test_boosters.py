@@ -61,11 +61,12 @@ def make_rows(target: str, rows: int, seed: int) -> pd.DataFrame:
 def plain(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows as JSON has them, without their labels."""
     inputs = rows[COLUMNS].astype(object)
-    return list(inputs.where(inputs.notna(), None).to_dict(orient="records"))
+    records: list[dict[str, Any]] = inputs.where(inputs.notna(), None).to_dict(orient="records")  # type: ignore[assignment]
+    return records
 
 
 def ask(client: httpx.Client, path: str, body: Any) -> Any:
-    """What a route answers."""
+    """What a route responds with."""
     response = client.post(path, json=body)
     assert response.status_code == 200, response.text
     return response.json()
@@ -75,7 +76,7 @@ def ask(client: httpx.Client, path: str, body: Any) -> Any:
 def test_a_booster_is_served_explained_and_watched(
     library: str, target: str, tmp_path: Path, fresh_store: Path
 ) -> None:
-    """A booster that is trained becomes champion, answers alike by every door, and monitoring measures it by labels."""
+    """A booster that is trained becomes champion, predicts alike by every door, and monitoring measures it by labels."""
     task = "tabular-classification" if target == "label" else "tabular-regression"
     (tmp_path / "tiltyard.toml").write_text(PROJECT.format(task=task, library=library), encoding="utf-8")
     make_rows(target, 600, 0).to_csv(tmp_path / "sizes.csv", index=False)
