@@ -76,7 +76,7 @@ def ask(client: httpx.Client, path: str, body: Any) -> Any:
 def test_a_booster_is_served_explained_and_watched(
     library: str, target: str, tmp_path: Path, fresh_store: Path
 ) -> None:
-    """A booster that is trained becomes champion, predicts alike by every door, and monitoring measures it by labels."""
+    """A trained booster becomes champion, predicts alike by every door, and is measured by labels."""
     task = "tabular-classification" if target == "label" else "tabular-regression"
     (tmp_path / "tiltyard.toml").write_text(PROJECT.format(task=task, library=library), encoding="utf-8")
     make_rows(target, 600, 0).to_csv(tmp_path / "sizes.csv", index=False)
