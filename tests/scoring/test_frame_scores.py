@@ -20,7 +20,15 @@ from tests.scoring.test_table_scorer import TOWNS, UNHURRIED, rows, table
 from tiltyard.data.conform.frames import infer_schema
 from tiltyard.errors import DataError, InputError
 from tiltyard.models.recipes.tabular import TABULAR
-from tiltyard.scoring import FrameScorer, FrameScores, Scorer, SklearnScorer, UnknownPolicy, compile_scorer
+from tiltyard.scoring import (
+    FrameScorer,
+    FrameScores,
+    Scorer,
+    SklearnScorer,
+    UnknownPolicy,
+    compile_scorer,
+    match_columns,
+)
 from tiltyard.scoring.class_order import decide_labels, order_columns
 from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.scoring.text.text_inputs import TextColumns
@@ -177,8 +185,8 @@ def test_texts_are_scored_from_their_column(text_pipeline: Pipeline) -> None:
     """Texts come from the column of the training or from ``text``; what is not a text is refused."""
     compiled = compile_scorer(text_pipeline, "text-classification", InputColumns({}))
     frames = FrameScorer(compiled, TextColumns("review"), WARN)
-    assert frames.name_columns(["id", "review"]) == {"review": "review"}
-    assert frames.name_columns(["text", "review"]) == {"text": "text"}
+    assert match_columns(TextColumns("review"), ["id", "review"]) == {"review": "review"}
+    assert match_columns(TextColumns("review"), ["text", "review"]) == {"text": "text"}
     texts = ["a warm film", None, "zzz", 5]
     found = frames.score(pd.DataFrame({"review": pd.Series(texts, dtype=object)}))
     assert found.scored.tolist() == [0, 2]
@@ -195,11 +203,10 @@ def test_texts_are_scored_from_their_column(text_pipeline: Pipeline) -> None:
 
 def test_a_missing_column_is_named(scorer: tuple[Scorer, InputColumns]) -> None:
     """A source without a column that the model reads is refused; white space around a name changes nothing."""
-    frames = FrameScorer(*scorer, WARN)
     names = [column.name for column in scorer[1]]
-    assert frames.name_columns([f" {name}" for name in names]) == {name: f" {name}" for name in names}
+    assert match_columns(scorer[1], [f" {name}" for name in names]) == {name: f" {name}" for name in names}
     with pytest.raises(DataError, match=r"lacks 'income'.*Did you mean 'incomes'"):
-        frames.name_columns([*(name for name in names if name != "income"), "incomes"])
+        match_columns(scorer[1], [*(name for name in names if name != "income"), "incomes"])
 
 
 def test_objects_that_lack_a_feature_are_refused(scorer: tuple[Scorer, InputColumns]) -> None:

@@ -44,6 +44,7 @@ from tiltyard.files import make_folder, sync, write_atomically
 from tiltyard.ledger import BatchRun, Ledger, Prediction
 from tiltyard.ledger.codec import PredictionRow, decode_prediction
 from tiltyard.project import Project
+from tiltyard.scoring import match_columns
 from tiltyard.settings import Settings
 
 _FEW_ROWS = 200_000
@@ -138,19 +139,21 @@ class _Run:
     def carry_out(self) -> ScoreResult:
         version = self._open_version()
         known = self.source.list_columns()
-        columns = None if known is None else version.scorer.name_columns(known)
+        columns = None if known is None else match_columns(version.inputs, known)
         version = replace(version, columns=columns, known=known)
         if known is not None:
             self.plan.request.check_columns(known)
         total = self.source.count_rows()
         sampled = 1.0 if not total else min(1.0, EVALUATED_ROWS / total)
+        engine = self._choose_engine(total)
+        if isinstance(engine, LocalProcesses):
+            version = self._compile(version)
         work = FragmentWork(self.plan, self.source, self.folder, self.job.settings, version, sampled)
         done = self.folder.list_done()
         before = sum(one.rows for one in done.values())
         self.ledger.batch_runs.save(self._describe(version, _sum(done)))
         self.options.on_progress(ProgressSoFar(before, before, total))
         resumed, rows = len(done), before
-        engine = self._choose_engine(total)
         fragments = self.source.cut(self.plan.request.fragment_rows)
         for number, one in engine.resume(work, fragments, frozenset(done)):
             done[number] = one
@@ -201,6 +204,13 @@ class _Run:
         write_atomically(self.folder.finished, msgspec.json.encode({**described, "target": state}))
         _clear(self.folder, keep_plan=True)
         return result
+
+    def _compile(self, version: VersionInUse) -> VersionInUse:
+        """The version with its compiled form in a file: the libraries of models are then in one short-lived process."""
+        file = self.folder.path / "scorer"
+        file.unlink(missing_ok=True)
+        ((_, made),) = LocalProcesses(1).map(version.write_compiled, [(0, file)])
+        return replace(version, compiled=file if made else None)
 
     def _open_version(self) -> VersionInUse:
         registry = wiring.open_registry(self.job.settings)
@@ -330,6 +340,7 @@ def _clear(folder: WorkFolder, *, keep_plan: bool, keep_source: bool = False) ->
     if not keep_plan:
         folder.finished.unlink(missing_ok=True)
     folder.plan.unlink(missing_ok=True)
+    (folder.path / "scorer").unlink(missing_ok=True)
     for name in names:
         shutil.rmtree(folder.path / name, ignore_errors=True)
 

@@ -61,7 +61,9 @@ class FragmentWork:
     sample_share: float = 0.0
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("plan", "source", "folder", "settings", "version", "sampled")}
+        return {
+            name: getattr(self, name) for name in ("plan", "source", "folder", "settings", "version", "sample_share")
+        }
 
     @cached_property
     def _ledger(self) -> Ledger:

@@ -19,9 +19,19 @@ from tiltyard.ledger.records import TEXT_GROUP
 from tiltyard.monitoring.monitored_version import MonitoredVersion, read_monitored_version
 from tiltyard.project import Project
 from tiltyard.registry import VersionInfo
-from tiltyard.registry.package.packaging import read_package
-from tiltyard.scoring import FrameScorer, FrameScores, UnknownPolicy, make_scorer
-from tiltyard.scoring.factory import read_columns
+from tiltyard.registry.package.manifest import Manifest
+from tiltyard.registry.package.packaging import Package, read_package
+from tiltyard.scoring import (
+    FrameScorer,
+    FrameScores,
+    NotCompilableError,
+    Scorer,
+    UnknownPolicy,
+    make_scorer,
+    match_columns,
+)
+from tiltyard.scoring.factory import accept_scorer, compile_package, read_columns
+from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.scoring.text.text_inputs import TextColumns
 from tiltyard.settings import Settings
 from tiltyard.tasks import reads_text
@@ -42,6 +52,7 @@ class VersionInUse:
         probabilities: whether results have the probability of each class.
         columns: the names of the source for what the model reads, by the model's; empty until the source is known.
         known: the columns of the source; None where that is not known at once.
+        compiled: a file with its compiled form; None for none.
     """
 
     project: Project
@@ -51,15 +62,22 @@ class VersionInUse:
     probabilities: bool = False
     columns: Mapping[str, str] | None = None
     known: Sequence[str] | None = None
+    compiled: Path | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        names = ("project", "settings", "info", "folder", "probabilities", "columns", "known")
+        names = ("project", "settings", "info", "folder", "probabilities", "columns", "known", "compiled")
         return {name: getattr(self, name) for name in names}
 
     @cached_property
     def monitored(self) -> MonitoredVersion:
         """Its figures and attachments."""
         return read_monitored_version(self.info, self.folder, wiring.trusted_keys(self.settings))
+
+    @property
+    def manifest(self) -> Manifest:
+        """What is known of it, verified."""
+        assert self.monitored.manifest is not None  # noqa: S101 - for the type checker: it was read from files
+        return self.monitored.manifest
 
     @cached_property
     def reference(self) -> Reference | None:
@@ -78,25 +96,48 @@ class VersionInUse:
     @cached_property
     def result(self) -> ResultColumns:
         """The columns of its results."""
-        manifest = self.monitored.manifest
-        rule = None if manifest is None else manifest.decision
+        rule = self.manifest.decision
         abstains = rule is not None and (rule.abstain_below is not None or rule.abstain_cost is not None)
         return ResultColumns(self.project.serving.answer, self.probabilities, abstains)
 
     @cached_property
+    def inputs(self) -> InputColumns | TextColumns:
+        """What its model reads."""
+        manifest = self.manifest
+        return TextColumns(manifest.text_column) if reads_text(manifest.task) else read_columns(manifest)
+
+    @cached_property
     def scorer(self) -> FrameScorer:
-        """What scores frames."""
+        """What scores frames: the compiled form that another process wrote, where there is one."""
+        policy = UnknownPolicy.from_options(self.project.serving)
+        scorer: Scorer | None = None
+        if self.compiled is not None:
+            from tiltyard.scoring.stored_scorer import read_scorer  # noqa: PLC0415 - imports numba
+
+            scorer = accept_scorer(read_scorer(self.compiled, read_columns(self.manifest)), self.manifest)
+        if scorer is None:
+            scorer = make_scorer(self._read_package())
+        return FrameScorer(scorer, self.inputs, policy)
+
+    def write_compiled(self, file: Path) -> bool:
+        """Compile the version into a file, for other processes; whether it has a compiled form."""
+        from tiltyard.scoring.stored_scorer import write_scorer  # noqa: PLC0415 - imports numba
+
+        try:
+            write_scorer(file, compile_package(self._read_package()))
+        except (NotCompilableError, TypeError):
+            return False
+        return True
+
+    def _read_package(self) -> Package:
         keys = wiring.trusted_keys(self.settings)
-        package = read_package(self.folder, self.settings.trusted_types, trusted_keys=keys, info=self.info)
-        manifest, policy = package.manifest, UnknownPolicy.from_options(self.project.serving)
-        columns = TextColumns(manifest.text_column) if reads_text(manifest.task) else read_columns(manifest)
-        return FrameScorer(make_scorer(package), columns, policy)
+        return read_package(self.folder, self.settings.trusted_types, trusted_keys=keys, info=self.info)
 
     @property
     def words(self) -> list[str]:
         """The source's columns of words: their distinct values are few."""
-        manifest = self.monitored.manifest
-        if manifest is None or reads_text(manifest.task) or self.columns is None:
+        manifest = self.manifest
+        if reads_text(manifest.task) or self.columns is None:
             return []
         kinds = {name: dtype.lower() for name, dtype in manifest.columns.items()}
         return [own for name, own in self.columns.items() if kinds[name].startswith(("str", "category", "large"))]
@@ -115,18 +156,17 @@ class VersionInUse:
         if rows.objects is not None:
             return self.scorer.score_objects(rows.objects)
         frame = rows.frame if rows.frame is not None else pd.DataFrame()
-        columns = self.columns or self.scorer.name_columns(list(frame.columns))
+        columns = self.columns or match_columns(self.inputs, list(frame.columns))
         return self.scorer.score(frame[list(columns.values())].set_axis(list(columns), axis="columns"))
 
     def pick_input(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
         """The input of a row as the ledger keeps it: what the model reads, and what rows are reported apart by."""
-        manifest = self.monitored.manifest
-        group = self.project.split.group
-        if manifest is not None and reads_text(manifest.task):
+        manifest, group = self.manifest, self.project.split.group
+        if reads_text(manifest.task):
             name = "text" if "text" in row else manifest.text_column
             text = {"text": row.get(name)}
             return {**text, TEXT_GROUP: row[group]} if group is not None and row.get(group) is not None else text
-        names = self.columns or {name: name for name in (manifest.columns if manifest is not None else {})}
+        names = self.columns or {name: name for name in manifest.columns}
         data = self.project.data
         further = (*data.slices, *data.sensitive, group)
         found = {name: row[own] for name, own in names.items() if own in row}

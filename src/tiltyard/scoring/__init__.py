@@ -8,7 +8,7 @@ from tiltyard.lazy_names import import_when_used
 
 if TYPE_CHECKING:
     from tiltyard.scoring.batches.checked_scores import score_inputs
-    from tiltyard.scoring.batches.frame_scores import FrameScorer, FrameScores, RefusedRow
+    from tiltyard.scoring.batches.frame_scores import FrameScorer, FrameScores, RefusedRow, match_columns
     from tiltyard.scoring.batches.isolation import score_groups
     from tiltyard.scoring.explanations import Contribution, Explanation, explain
     from tiltyard.scoring.factory import choose_scorer, compile_scorer, make_scorer
@@ -54,6 +54,7 @@ __all__ = [
     "join_warnings",
     "list_problems",
     "make_scorer",
+    "match_columns",
     "refuse_inputs",
     "score_groups",
     "score_inputs",
@@ -66,7 +67,7 @@ if not TYPE_CHECKING:  # else every misspelt name would be Any to a type checker
         __name__,
         {
             "batches.checked_scores": ("score_inputs",),
-            "batches.frame_scores": ("FrameScorer", "FrameScores", "RefusedRow"),
+            "batches.frame_scores": ("FrameScorer", "FrameScores", "RefusedRow", "match_columns"),
             "batches.isolation": ("score_groups",),
             "explanations": ("Contribution", "Explanation", "explain"),
             "factory": ("choose_scorer", "compile_scorer", "make_scorer"),

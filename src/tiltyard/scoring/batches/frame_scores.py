@@ -77,6 +77,35 @@ class FrameScores:
         return self.probabilities[np.arange(len(self.labels)), self.labels]
 
 
+def match_columns(columns: InputColumns | TextColumns, names: Sequence[str]) -> dict[str, str]:
+    """By the names that a model reads, the names that a source has for them.
+
+    Args:
+        columns: what the model reads.
+        names: the columns of the source.
+
+    Raises:
+        DataError: the source lacks some; the message names them.
+    """
+    own = {normalise_text(str(name)): str(name) for name in names}
+    if isinstance(columns, TextColumns):
+        wanted = ["text"] if "text" in own else [columns.name]
+    else:
+        wanted = [column.name for column in columns]
+    missing = [name for name in wanted if name not in own]
+    if missing:
+        shown = ", ".join(f"'{name}'" for name in missing[:_MOST_SHOWN])
+        more = f" and {len(missing) - _MOST_SHOWN} more" if len(missing) > _MOST_SHOWN else ""
+        raise DataError(
+            f"The source lacks {shown}{more}, which the model reads; it has {', '.join(own) or 'no column'}."
+            f"{nearest(missing[0], own)}",
+            next_step="Name the columns as the training data did; a column without values may be empty.",
+            code="data.column-missing",
+            column=missing[0],
+        )
+    return {name: own[name] for name in wanted}
+
+
 class FrameScorer:
     """Scores frames with one version. Each row is scored by itself, and as it would be by HTTP.
 
@@ -93,35 +122,11 @@ class FrameScorer:
         self._columns = columns if isinstance(columns, InputColumns) else InputColumns({})
         self._table = _find_table(scorer)
 
-    def name_columns(self, names: Sequence[str]) -> dict[str, str]:
-        """By the names that the model reads, the names that a source has for them.
-
-        Raises:
-            DataError: the source lacks some; the message names them.
-        """
-        own = {normalise_text(str(name)): str(name) for name in names}
-        if self._text is not None:
-            wanted = ["text"] if "text" in own else [self._text]
-        else:
-            wanted = [column.name for column in self._columns]
-        missing = [name for name in wanted if name not in own]
-        if missing:
-            shown = ", ".join(f"'{name}'" for name in missing[:_MOST_SHOWN])
-            more = f" and {len(missing) - _MOST_SHOWN} more" if len(missing) > _MOST_SHOWN else ""
-            raise DataError(
-                f"The source lacks {shown}{more}, which the model reads; it has {', '.join(own) or 'no column'}."
-                f"{nearest(missing[0], own)}",
-                next_step="Name the columns as the training data did; a column without values may be empty.",
-                code="data.column-missing",
-                column=missing[0],
-            )
-        return {name: own[name] for name in wanted}
-
     def score(self, frame: pd.DataFrame) -> FrameScores:
         """Score n rows, numbered from 0.
 
         Args:
-            frame: the columns as of ``name_columns``, by the names that the model reads; others are passed over.
+            frame: the columns as of ``match_columns``, by the names that the model reads; others are passed over.
         """
         if self._text is not None:
             return self._score_texts(frame["text"] if "text" in frame else frame[self._text])
