@@ -42,18 +42,17 @@ def test_a_killed_run_is_finished_by_the_next_one(shop: Shop, tmp_path: Path) ->
     target = tmp_path / "out.parquet"
     done = target.parent / ".out.parquet.tiltyard" / "done"
     for least in (2, 7):
-        process = start(shop, source, target)
-        try:
-            while len(list(done.glob("*.json"))) < least:
-                assert process.poll() is None, process.communicate()[0].decode()
-                time.sleep(0.01)
-            process.send_signal(signal.SIGKILL)
-        finally:
-            process.kill()
-            process.wait()
+        with start(shop, source, target) as process:
+            try:
+                while len(list(done.glob("*.json"))) < least:
+                    assert process.poll() is None, process.communicate()[0].decode()
+                    time.sleep(0.01)
+            finally:
+                process.kill()
+        assert process.returncode == -signal.SIGKILL
         assert not target.exists()
-    process = start(shop, source, target)
-    output, _ = process.communicate()
+    with start(shop, source, target) as process:
+        output, _ = process.communicate()
     assert process.returncode == 0, output.decode()
     assert b"were done before" in output
     found = pd.read_parquet(target)
