@@ -86,7 +86,7 @@ class Shop:
 
     def make_job(self, source: str, target: str, table: str | None = None, **request: Any) -> ScoreJob:
         """A job as the command makes it."""
-        named = {name: request.pop(name) for name in ("query", "table") if name in request}
+        named: dict[str, str] = {name: request.pop(name) for name in ("query", "table") if name in request}
         requested = ScoreRequest(source, target, key="customer", fragment_rows=1000)
         place = choose_target(target, table, self.folder, self.settings)
         return ScoreJob(self.project, self.settings, source, replace(requested, **request), place, named)

@@ -46,7 +46,7 @@ def test_frames_of_any_library_come_back_scored(shop: Shop) -> None:
 def test_an_option_that_is_not_known_is_named(shop: Shop) -> None:
     """With those that there are; options that contradict each other are refused."""
     frame = make_rows(10, 61)
-    with pytest.raises(UsageError, match="no option 'keys'; it has .*key"):
+    with pytest.raises(UsageError, match=r"no option 'keys'; it has .*key"):
         tiltyard.score(frame, project=shop.project, settings=shop.settings, keys="customer")
     with pytest.raises(UsageError, match="Both version and alias"):
         tiltyard.score(frame, project=shop.project, settings=shop.settings, version="1", alias="champion")

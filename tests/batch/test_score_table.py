@@ -23,7 +23,8 @@ def read_alone(shop: Shop, frame: pd.DataFrame) -> list[list[float]]:
     info = shop.env.workspace.registry.get_version("shop-classifier", alias="champion")
     scorer = make_scorer(shop.env.workspace.load(info))
     cells = frame[["amount", "plan", "new"]].astype(object).where(frame[["amount", "plan", "new"]].notna(), None)
-    found: list[list[float]] = scorer.score(cells.to_dict("records")).probabilities.tolist()
+    rows = [{str(name): cell for name, cell in row.items()} for row in cells.to_dict("records")]
+    found: list[list[float]] = scorer.score(rows).probabilities.tolist()
     return found
 
 
@@ -155,7 +156,7 @@ def test_predictions_are_recorded_as_the_project_says(shop: Shop, record: str, l
     for one in kept[:50]:
         assert found.loc[one.id, "prediction"] == one.label
         assert found.loc[one.id, "confidence"] == one.confidence
-        amount = by_key.loc[one.key, "amount"]
+        amount = by_key["amount"][str(one.key)]
         assert one.input["amount"] == (None if np.isnan(amount) else amount)
     label = Label(kept[0].id, "yes", kept[0].at, "shop")
     assert shop.ledger.record_labels([label]).accepted == 1

@@ -46,8 +46,15 @@ def scorer(request: pytest.FixtureRequest) -> tuple[Scorer, InputColumns]:
     with threadpool_limits(limits=1):
         pipeline.fit(frame, truth)
     schema = infer_schema(frame)
-    columns = InputColumns({name: str(dtype) for name, dtype in frame.dtypes.items()}, (), schema)
+    columns = InputColumns({str(name): str(dtype) for name, dtype in frame.dtypes.items()}, (), schema)
     return compile_scorer(pipeline, "tabular-classification", columns), columns
+
+
+def list_cells(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a frame as a request would hold them."""
+    plain = frame.astype(object).where(frame.notna(), None)
+    rows: list[dict[Any, Any]] = plain.to_dict("records")
+    return [{str(name): cell for name, cell in row.items()} for row in rows]
 
 
 def score_singly(scorer: Scorer, some: Sequence[Mapping[str, Any]]) -> list[Any]:
@@ -88,21 +95,24 @@ def test_typed_columns_are_scored_as_their_cells(
 ) -> None:
     """Columns of numbers, truth values, categories and texts with separate types are read as their cells are."""
     numbers = st.floats(-1e12, 1e12) | st.just(np.nan) | st.just(np.inf)
-    draw = lambda cells: data.draw(st.lists(cells, min_size=size, max_size=size))  # noqa: E731
+
+    def draw(cells: st.SearchStrategy[Any]) -> list[Any]:
+        return data.draw(st.lists(cells, min_size=size, max_size=size))
+
     town = pd.Categorical(draw(st.sampled_from([*TOWNS, "Atlantis"]) | st.none()))
     frame = pd.DataFrame(
         {
-            "age": pd.array(draw(st.integers(-(2**62), 2**62) | st.none()), dtype="Int64"),
+            "age": pd.Series(draw(st.integers(-(2**62), 2**62) | st.none()), dtype="Int64"),
             "income": np.array(draw(numbers)),
             "big": np.array(draw(st.integers(0, 2**62)), np.uint64),
             "town": town,
             "fear": pd.Series(draw(st.sampled_from(["Yes", "No", "no"]) | st.none()), dtype="str"),
             "member": np.array(draw(st.booleans())),
-            "paid": pd.array(draw(st.booleans() | st.none()), dtype="boolean"),
-            "news": pd.array(draw(st.booleans() | st.none()), dtype="boolean"),
+            "paid": pd.Series(draw(st.booleans() | st.none()), dtype="boolean"),
+            "news": pd.Series(draw(st.booleans() | st.none()), dtype="boolean"),
         }
     )
-    cells = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    cells = list_cells(frame)
     found = FrameScorer(*scorer, WARN).score(frame)
     assert list_probabilities(found, size) == score_singly(scorer[0], cells)
 
@@ -112,7 +122,7 @@ def test_the_text_of_a_file_means_what_its_cells_mean(scorer: tuple[Scorer, Inpu
     frame, _ = table()
     written = pd.read_csv(io.StringIO(frame.to_csv(index=False)), dtype="str", keep_default_na=False)
     written.loc[3, "age"] = "many"
-    cells = written.astype(object).to_dict("records")
+    cells = list_cells(written)
     found = FrameScorer(*scorer, WARN).score(written)
     assert list_probabilities(found, len(frame)) == score_singly(scorer[0], cells)
     assert [(one.position, "'age'" in one.reason) for one in found.refused] == [(3, True)]
@@ -125,7 +135,7 @@ def test_another_order_of_classes_and_a_decision_rule_apply(scorer: tuple[Scorer
     rule = DecisionRule(classes=classes, abstain_below=0.6)
     decided = decide_labels(order_columns(scorer[0], classes), rule)
     found = FrameScorer(decided, scorer[1], WARN).score(frame)
-    alone = decided.score(frame.astype(object).where(frame.notna(), None).to_dict("records"))
+    alone = decided.score(list_cells(frame))
     assert found.classes == classes
     assert found.probabilities.tolist() == alone.probabilities.tolist()
     assert [classes[place] for place in found.labels.tolist()] == list(alone.labels)
@@ -196,7 +206,7 @@ def test_texts_are_scored_from_their_column(text_pipeline: Pipeline) -> None:
         found.probabilities.tolist()
         == compiled.score([{"text": "a warm film"}, {"text": "zzz"}]).probabilities.tolist()
     )
-    assert found.inputs.tolist() == ["a warm film", "zzz"]
+    assert list(found.inputs) == ["a warm film", "zzz"]
     objects = frames.score_objects([{"review": "a warm film"}, {"text": "zzz"}, {"other": 1}])
     assert objects.scored.tolist() == [0, 1]
 
@@ -212,7 +222,7 @@ def test_a_missing_column_is_named(scorer: tuple[Scorer, InputColumns]) -> None:
 def test_objects_that_lack_a_feature_are_refused(scorer: tuple[Scorer, InputColumns]) -> None:
     """A row as a request would hold it has to name every feature, as a request has to."""
     frame, _ = table()
-    objects = frame.astype(object).where(frame.notna(), None).head(3).to_dict("records")
+    objects = list_cells(frame.head(3))
     del objects[1]["income"]
     found = FrameScorer(*scorer, WARN).score_objects(objects)
     assert found.scored.tolist() == [0, 2]

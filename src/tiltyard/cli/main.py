@@ -19,6 +19,7 @@ import click
 from tiltyard._version import __version__
 from tiltyard.cli.escape import escape_control
 from tiltyard.errors import TiltyardError, UsageError
+from tiltyard.formatting import format_count
 from tiltyard.redact import without_passwords
 from tiltyard.suggest import nearest
 
@@ -276,7 +277,9 @@ def _describe_file(error: Exception) -> dict[str, Any] | None:
         return None
     if isinstance(error.filename, str | bytes):
         name = os.fsdecode(error.filename)
-        shown = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}… ({len(name):,} characters)"
+        shown = (
+            name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}… ({format_count(len(name), 'character')})"
+        )
     elif error.errno in _OF_A_DISK:
         shown = "The output or a file"
     else:

@@ -87,9 +87,9 @@ def test_a_target_in_absolute_form_is_for_its_own_host(
     registry.point_alias("champion", registry.add(text_package))
     with httpx.Client(base_url=start(host="127.0.0.1").url, timeout=30) as client:
         for method, path in (("GET", "/health"), ("POST", "/predict"), ("GET", "/predictions"), ("GET", "/v2")):
-            sent = {"json": {"text": "a warm film"}} if method == "POST" else {}
-            own = client.request(method, path, **sent, extensions={"target": b"http://localhost" + path.encode()})
-            other = client.request(method, path, **sent, extensions={"target": b"http://other" + path.encode()})
+            sent = {"text": "a warm film"} if method == "POST" else None
+            own = client.request(method, path, json=sent, extensions={"target": b"http://localhost" + path.encode()})
+            other = client.request(method, path, json=sent, extensions={"target": b"http://other" + path.encode()})
             assert own.status_code == 200
             assert client.request("OPTIONS", "/", extensions={"target": b"*"}).status_code == 204
             assert (other.status_code, other.json()["code"]) == (421, "host.other")

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from tiltyard.formatting import format_count
+
 _NUMBERS = {"i": ">i1", "U": ">u1", "I": ">i2", "l": ">i4", "L": ">i8", "d": ">f4", "D": ">f8"}
 _CONSTANTS = {"Z": None, "T": True, "F": False}
 _DEEPEST = 64
@@ -90,7 +92,7 @@ class _Reader:
         read = 0
         while read != count and not (count is None and self._ends(end)):
             if count is not None and count > len(self._content):
-                raise ValueError(f"it counts {count} items, more than it has bytes")
+                raise ValueError(f"it counts {format_count(count, 'item')}, more than it has bytes")
             yield self.read_value(kind or self.take(1), depth + 1)
             read += 1
 
