@@ -13,7 +13,7 @@ from tests.monitoring.sample_predictions import (
     make_monitored_version,
     number_predictions,
 )
-from tiltyard.ledger import RANDOM, Label, Prediction
+from tiltyard.ledger import BATCH, RANDOM, BatchRun, Label, Prediction
 from tiltyard.ledger.arrivals import KeptReason, SetAsideRecord
 from tiltyard.monitoring.degradation import evaluate_degradation
 from tiltyard.monitoring.labels.labeling_queue import QueueOptions, mix_reasons, select_predictions_to_label
@@ -121,6 +121,25 @@ def test_slow_or_missing_predictions_are_found(films: Project) -> None:
     assert [found.code for found in evaluate_period(strict, ledger, None, until=UNTIL).alarms] == ["operations.latency"]
     later = evaluate_period(films, ledger, None, until=UNTIL + timedelta(hours=24))
     assert [found.code for found in later.alarms] == ["operations.silence"]
+
+
+def test_batch_runs_are_not_live_traffic(films: Project) -> None:
+    """Tables that were scored neither count as traffic nor make the hours after them silent; their labels count."""
+    ledger = MemoryLedger()
+    rows, labels = make_labelled_predictions(600)
+    batch = [replace(row, id=f"{row.id}-b", route=BATCH) for row in rows]
+    ledger.batch_runs.save(BatchRun("a" * 32, "films", "1", "in.parquet", "out.parquet", NOON))
+    ledger.record(batch)
+    ledger.record_labels([replace(label, prediction_id=f"{label.prediction_id}-b") for label in labels])
+    seen = evaluate_period(films, ledger, make_monitored_version(), until=UNTIL)
+    assert seen.operations.predictions == 0
+    assert seen.performance is not None
+    assert seen.performance.labelled == 600
+    later = evaluate_period(films, ledger, make_monitored_version(), until=UNTIL + timedelta(hours=24))
+    assert (later.operations.predictions_before, later.alarms) == (0, ())
+    ledger.record(rows)
+    mixed = evaluate_period(films, ledger, make_monitored_version(), until=UNTIL)
+    assert mixed.operations.predictions == 600
 
 
 def test_records_that_were_set_aside_are_found(films: Project) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tiltyard.data.conform.labels import LabelCodec, is_label_gap, order_classes, write_label
 from tiltyard.evaluation import EvaluatedRows, label_predictions, pair_numbers
 from tiltyard.evaluation.resampling.error_units import arrange_stream
-from tiltyard.ledger import Label, Ledger, Prediction
+from tiltyard.ledger import BATCH, Label, Ledger, Prediction
 from tiltyard.ledger.label_intake import RecordedLabels, read_recorded_labels
 from tiltyard.ledger.model_events import read_decision_rule
 from tiltyard.ledger.records import REQUEST, TEXT_GROUP
@@ -195,10 +195,30 @@ class PredictionWindow:
             chosen=_restrict_labels(self.chosen, rows),
         )
 
+    def without_batches(self, batch_rows: int) -> PredictionWindow:
+        """The predictions of live traffic: without those of batch runs, of which the period has so many."""
+        live = self.take(self.routes != BATCH)
+        read = len(self) - len(live)
+        return replace(live, left_out=max(0, self.left_out - max(0, batch_rows - read)))
+
     def between(self, since: datetime, until: datetime) -> PredictionWindow:
         """The predictions from ``since`` until before ``until``."""
         part = self.take(np.fromiter((since <= row.at < until for row in self.predictions), np.bool_, len(self)))
         return replace(part, since=since, until=until, left_out=0)
+
+
+def count_batch_rows(ledger: Ledger, model_name: str, since: datetime, until: datetime) -> int:
+    """How many predictions of a period were made by batch runs.
+
+    Raises:
+        UnavailableError: the ledger cannot be reached.
+    """
+    versions = {run.version for run in ledger.batch_runs.select(model_name=model_name)}
+    return sum(
+        one.rows
+        for version in versions
+        for one in ledger.profiles.counts(model_name=model_name, version=version, route=BATCH, since=since, until=until)
+    )
 
 
 def read_prediction_window(

@@ -38,6 +38,7 @@ from tiltyard.monitoring.performance import (
 from tiltyard.monitoring.prediction_window import (
     LabelledSample,
     PredictionWindow,
+    count_batch_rows,
     find_group_key,
     read_labelled_predictions,
     read_labelled_window,
@@ -153,7 +154,9 @@ def evaluate_period(
     length = timedelta(hours=project.monitoring.window_hours)
     since = until - length
     window = read_prediction_window(ledger, project.model_name, since=since, until=until)
+    window = window.without_batches(count_batch_rows(ledger, project.model_name, since, until))
     predictions_before = ledger.prediction_stats(project.model_name, since - length, since).total
+    predictions_before -= count_batch_rows(ledger, project.model_name, since - length, since)
     operations = summarise_operations(window, predictions_before)
     findings = findings_from_run.operations_findings(operations, project.monitoring, since, until)
     arrivals = ledger.arrivals.count(model_name=project.model_name)
