@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterable, Mapping, Sized
 from datetime import datetime
 from typing import ParamSpec, TypeVar
 
-import numpy as np
-
 from tiltyard.errors import UsageError
 
 _LONGEST = 60
@@ -141,7 +139,8 @@ def require_flag(value: object, field: str) -> None:
     Raises:
         UsageError: it is something else.
     """
-    if not isinstance(value, bool | np.bool_):
+    kind = type(value)  # NumPy's own truth values count too, and are known without NumPy, which takes time to import
+    if kind is not bool and (kind.__module__, kind.__name__.rstrip("_")) != ("numpy", "bool"):
         raise _refuse(value, field, "True or False", "True or False")
 
 

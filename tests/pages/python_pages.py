@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pandas as pd
 from prometheus_client import CollectorRegistry
 from sklearn.naive_bayes import ComplementNB
 
@@ -124,10 +125,25 @@ def _check_adopting(names: Names) -> None:
     assert Path("tumours.skops").is_file()
 
 
+def _make_orders(stand: Stand) -> Names:
+    """Two tables to score: in memory, and as a folder of files."""
+    frame = pd.DataFrame({"customer": ["a", "b"], "text": ["A warm film.", "Dull and slow."]})
+    folder = stand.films.root / "orders"
+    folder.mkdir(exist_ok=True)
+    frame.to_parquet(folder / "monday.parquet", index=False)
+    return {"frame": frame}
+
+
+def _check_scored(names: Names) -> None:
+    assert names["scored"]["customer"].tolist() == ["a", "b"]
+    assert (names["result"].scored, names["result"].recorded) == (2, 2)
+
+
 PYTHON = {
     "CONTRIBUTING.md": Page(_inside_text, _check_recipe),
     "docs/adopting.md": Page(check=_check_adopting, fresh=True),
     "docs/alerts.md": Page(_refused_request, _check_refused, inside=True),
+    "docs/batch.md": Page(_make_orders, _check_scored),
     "docs/candidates.md": Page(check=_check_candidate),
     "docs/drift.md": Page(lambda _: {"reference_data": ["a warm film", "dull and slow"] * 60}),
     "docs/experiments.md": Page(check=_check_experiments, fresh=True),

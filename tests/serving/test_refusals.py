@@ -158,7 +158,7 @@ def test_every_kind_of_error_has_our_words(kind: str) -> None:
         ("/predict", {"features": {**ROW, "age": "old"}}, "Correct the value"),
         ("/predict", {"features": {**ROW, "agee": 1}}, "leave it out"),
         ("/predict", {"features": {"age": 1}}, "Send every column that the model reads"),
-        ("/predict", {"feature": ROW}, 'Send {"features": {"name": value, …}} and nothing else.'),
+        ("/predict", {"feature": ROW}, 'Send {"features": {"name": value, …}}; a confidence_level may come with it.'),
         ("/predict/batch", {"instances": ROW}, 'Send {"instances": [{"name": value, …}, …]}.'),
         ("/feedback", {"labels": [{"key": "a"}]}, "Add 'labels[0].label'."),
         ("/feedback", {"label": "low", "key": "a", "sauce": "me"}, "Leave out or rename 'sauce'; the fields are label"),

@@ -20,7 +20,8 @@ from tiltyard.monitoring.monitored_version import MonitoredVersion, read_monitor
 from tiltyard.project import Project
 from tiltyard.registry import VersionInfo
 from tiltyard.registry.package.manifest import Manifest
-from tiltyard.registry.package.packaging import Package, read_package
+from tiltyard.registry.package.packaging import Package
+from tiltyard.registry.package.version_loader import load_copy
 from tiltyard.scoring import (
     FrameScorer,
     FrameScores,
@@ -116,7 +117,7 @@ class VersionInUse:
 
             scorer = accept_scorer(read_scorer(self.compiled, read_columns(self.manifest)), self.manifest)
         if scorer is None:
-            scorer = make_scorer(self._read_package())
+            scorer = make_scorer(self._load_package())
         return FrameScorer(scorer, self.inputs, policy)
 
     def write_compiled(self, file: Path) -> bool:
@@ -124,14 +125,14 @@ class VersionInUse:
         from tiltyard.scoring.stored_scorer import write_scorer  # noqa: PLC0415 - imports numba
 
         try:
-            write_scorer(file, compile_package(self._read_package()))
+            write_scorer(file, compile_package(self._load_package()))
         except (NotCompilableError, TypeError):
             return False
         return True
 
-    def _read_package(self) -> Package:
+    def _load_package(self) -> Package:
         keys = wiring.trusted_keys(self.settings)
-        return read_package(self.folder, self.settings.trusted_types, trusted_keys=keys, info=self.info)
+        return load_copy(self.info, self.folder, self.settings.trusted_types, keys)
 
     @property
     def words(self) -> list[str]:

@@ -26,6 +26,20 @@ class VersionSource(Protocol):
         """The folder in the cache that holds the version's files; see ``Registry.fetch``."""
 
 
+def load_copy(info: VersionInfo, folder: Path, trusted_types: tuple[str, ...], trusted_keys: KeyRing) -> Package:
+    """Verify a copy of a version that is on this host, and construct its model.
+
+    Args:
+        info: the version.
+        folder: the copy.
+        trusted_types, trusted_keys: as of ``VersionLoader``.
+
+    Raises:
+        ArtifactError: the copy is not what was packaged as this version; see ``read_package``.
+    """
+    return read_package(folder, trusted_types, trusted_keys=trusted_keys, info=info)
+
+
 @dataclass(frozen=True, slots=True)
 class VersionLoader:
     """Loads verified versions on one host.
@@ -57,7 +71,7 @@ class VersionLoader:
         Raises:
             ArtifactError: the copy is not what was packaged as this version; see ``read_package``.
         """
-        return read_package(folder, self.trusted_types, trusted_keys=self.trusted_keys, info=info)
+        return load_copy(info, folder, self.trusted_types, self.trusted_keys)
 
     def verify_copy(self, info: VersionInfo, folder: Path) -> Verified:
         """Verify a copy as ``load_copy`` does, short of its model: signature, digests of all files, and identity.

@@ -41,7 +41,7 @@ class PredictionHistory(ResponseModel):
 
     read: int = Field(description="Number of the latest predictions that were read.")
     found: int = Field(description="Number of those that match.")
-    labels: list[str] = Field(description="The labels among those that were read.")
+    labels: list[str] = Field(description="The labels among those that were read; none of numbers.")
     predictions: list[RecordedPrediction] = Field(description="The latest that match, newest first.")
 
 
@@ -83,7 +83,8 @@ def _find_predictions(ledger: Ledger, model: str, search: str, label: str, limit
         )
         for item in found[:limit]
     ]
-    labels = sorted({item.label for item in read})
+    # A predicted number is its own label nearly always: there is nothing to choose from.
+    labels = sorted({item.label for item in read if item.confidence is not None})
     return PredictionHistory(read=len(read), found=len(found), labels=labels, predictions=listed)
 
 
