@@ -11,9 +11,10 @@ import pytest
 from sqlalchemy import create_engine
 
 from tests.batch.conftest import Shop, make_rows
-from tiltyard.data.sources.blocks import cut_delimited, cut_lines
+from tiltyard.data.sources.blocks import block_file, cut_delimited, cut_lines
+from tiltyard.data.sources.delimited import read_delimited
 from tiltyard.data.sources.files import local_file
-from tiltyard.errors import DataError
+from tiltyard.errors import DataError, UsageError
 from tiltyard.project import DataSection
 
 SAME = ["customer", "prediction", "confidence"]
@@ -60,23 +61,54 @@ def test_rows_of_another_length_are_refused_one_by_one(shop: Shop) -> None:
     assert found["customer"].tolist() == [name for place, name in enumerate(frame["customer"]) if place not in (9, 19)]
 
 
+def test_lines_that_are_not_json_are_refused_one_by_one(shop: Shop) -> None:
+    """A broken line of JSON Lines costs itself and is listed by its number; empty lines are passed over."""
+    frame = make_rows(5, 43).drop(columns="returned")
+    lines = frame.to_json(orient="records", lines=True).splitlines()
+    lines[1:1] = ["", '{"amount": 1, broken', "[1]"]
+    (shop.folder / "in.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    result = shop.score(shop.folder / "in.jsonl", "out.parquet", columns=("customer", "amount"))
+    assert (result.rows, result.scored, result.refused) == (7, 5, 2)
+    described = [json.loads(line) for line in (shop.folder / "out.parquet.refused.jsonl").read_text().splitlines()]
+    assert [one["row"] for one in described] == [3, 4]
+    assert described[0]["reason"].startswith("It is not JSON: ")
+    assert pd.read_parquet(shop.folder / "out.parquet")["customer"].tolist() == frame["customer"].tolist()
+    (shop.folder / "array.jsonl").write_text(frame.to_json(orient="records"), encoding="utf-8")
+    assert shop.score(shop.folder / "array.jsonl", "array.parquet").scored == 5
+
+
+def test_files_whose_columns_differ_in_type_are_refused(shop: Shop) -> None:
+    """Before anything is scored, where such a column is carried along; other columns may differ."""
+    frame = make_rows(40, 44).assign(size=1)
+    shop.write("a-1.parquet", frame)
+    shop.write("a-2.parquet", frame.assign(size="large"))
+    with pytest.raises(UsageError, match=r"Column 'size' is int64 and (large_)?string in .*a-1.*a-2"):
+        shop.score(shop.folder / "a-*.parquet", "out.parquet", columns=("*",))
+    assert shop.score(shop.folder / "a-*.parquet", "out.parquet", columns=("customer",)).scored == 80
+
+
 @pytest.mark.parametrize("size", [1, 7, 40, 1000])
 def test_blocks_hold_whole_records(tmp_path: Path, size: int) -> None:
     """Blocks of any size together hold each record once, quoted line ends included, each after the header."""
     path = tmp_path / "in.csv"
     rows = ['1,"a\nb"', '2,"say ""no"""', "3,c", "", '4,"x,\n\n"', "5,"]
-    path.write_text("id,text\n" + "\n".join(rows), encoding="utf-8")
+    path.write_text("\nid,text\n" + "\n".join(rows), encoding="utf-8")
+    text = path.read_text(encoding="utf-8")
     file = local_file(path, "in.csv")
     blocks = list(cut_delimited(file, "csv", DataSection(source="in.csv"), size))
-    header = b"id,text\n"
-    assert all(block.content.startswith(header) for block in blocks)
-    assert b"".join(block.content[len(header) :] for block in blocks) == path.read_bytes()[len(header) :]
-    assert [block.first for block in blocks] == [
-        1 + sum(one.records for one in blocks[:place]) for place in range(len(blocks))
-    ]
+    assert {block.header for block in blocks} == {b"\nid,text\n"}
+    assert "".join(block.content.decode() for block in blocks) == text.removeprefix("\nid,text\n")
+    assert sum(block.records for block in blocks) == 5
+    before = 2
+    for place, block in enumerate(blocks):
+        assert block.first == 1 + sum(one.records for one in blocks[:place])
+        assert block.line == before + 1
+        # The first line that a reader counts after the header has its number in the whole file.
+        assert block_file(file, block).first_line + block.header.count(b"\n") == block.line
+        before += block.content.count(b"\n")
     lines = list(cut_lines(file, size))
     assert b"".join(block.content for block in lines) == path.read_bytes()
-    assert sum(block.records for block in lines) == path.read_text(encoding="utf-8").count("\n") + 1
+    assert sum(block.records for block in lines) == text.count("\n") + 1
 
 
 def test_a_quote_that_is_not_closed_ends_the_run(shop: Shop) -> None:
@@ -87,3 +119,15 @@ def test_a_quote_that_is_not_closed_ends_the_run(shop: Shop) -> None:
     with pytest.raises(DataError, match="quote") as refused:
         shop.score(shop.folder / "in.csv", "out.parquet")
     assert refused.value.code == "data.quoting"
+    assert refused.value.fields["line"] == 6
+
+
+def test_a_line_has_its_number_in_the_whole_file(tmp_path: Path) -> None:
+    """What is wrong in a later block is named by the line of the file."""
+    path = tmp_path / "in.csv"
+    path.write_text("id,text\n" + "1,a\n" * 100 + '2,"b\n3,c\n', encoding="utf-8")
+    file = local_file(path, "in.csv")
+    section = DataSection(source="in.csv")
+    blocks = cut_delimited(file, "csv", section, 16)
+    with pytest.raises(DataError, match=r"line 102\b"):
+        _ = [read_delimited(block_file(file, block), "csv", section, None, []) for block in blocks]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from contextlib import closing
-from pathlib import Path
 
 import pandas as pd
 import pyarrow.dataset as ds
 import pytest
 
 from tests.batch.conftest import Shop, make_rows
-from tiltyard.batch.run import RunOptions
+from tiltyard.batch.plan import WorkFolder
+from tiltyard.batch.run import ProgressSoFar, RunOptions
 from tiltyard.errors import UsageError
 from tiltyard.sqlite import open_sqlite
 
@@ -103,6 +103,22 @@ def test_a_target_that_cannot_be_written_is_named(shop: Shop, target: str, table
     assert refused.value.next_step
 
 
+def test_a_run_does_not_read_its_own_results(shop: Shop) -> None:
+    """A target that belongs to the source is refused, also where it could be replaced."""
+    source = shop.write("in.parquet", make_rows(50, 36))
+    with pytest.raises(UsageError, match="is read as a part of the source"):
+        shop.score(source, "in.parquet", options=RunOptions(workers=1, overwrite=True))
+    shop.score(shop.folder / "*.parquet", "out.csv")
+    assert shop.score(shop.folder / "*.parquet", "out.csv").already
+    with pytest.raises(UsageError, match="is read as a part of the source"):
+        shop.score(shop.folder / "*", "out.csv")
+    (shop.folder / "tables").mkdir()
+    (shop.folder / "tables" / "in.parquet").write_bytes(source.read_bytes())
+    with pytest.raises(UsageError, match="is read as a part of the source"):
+        shop.score(shop.folder / "tables" / "*.parquet", "tables/", options=RunOptions(workers=1, overwrite=True))
+    assert pd.read_parquet(source).shape == (50, 5)
+
+
 def test_a_carried_column_keeps_its_name(shop: Shop) -> None:
     """Where the source has a column of a result's name, the result's gets an ending; formulas are defused in CSV."""
     frame = make_rows(1000, 34).assign(prediction="=1+1")
@@ -112,15 +128,19 @@ def test_a_carried_column_keeps_its_name(shop: Shop) -> None:
     assert set(found["prediction_tiltyard"]) == {"yes", "no"}
 
 
-def test_a_folder_that_was_moved_half_way_is_finished(shop: Shop, tmp_path: Path) -> None:
-    """A run that ended between two renames has all its results, and puts them in place when it is started again."""
-    source = shop.write("in.parquet", make_rows(1000, 35))
-    shop.score(source, "parts/")
-    kept = {path.name: path.read_bytes() for path in (tmp_path / "parts").iterdir()}
-    job = shop.make_job(str(source), "parts/")
-    new = job.target.work / "result"
-    (tmp_path / "parts").rename(new)
-    from tiltyard.batch.plan import WorkFolder
+def test_a_folder_that_was_moved_half_way_is_finished(shop: Shop) -> None:
+    """A run that ended between its two renames has all its results, and puts them in place when it is started again."""
+    source = shop.write("in.parquet", make_rows(2000, 35))
+    folder = WorkFolder(shop.make_job(str(source), "parts/").target.work)
 
-    job.target.publish(WorkFolder(job.target.work), {})
-    assert {path.name: path.read_bytes() for path in (tmp_path / "parts").iterdir()} == kept
+    def move_and_stop(so_far: ProgressSoFar) -> None:
+        if so_far.rows == 2000:
+            folder.parts.rename(folder.ready)
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        shop.score(source, "parts/", options=RunOptions(workers=1, on_progress=move_and_stop))
+    result = shop.score(source, "parts/")
+    assert result.resumed == 2
+    assert shop.score(source, "parts/").already
+    assert ds.dataset(shop.folder / "parts").count_rows() == 2000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,7 @@ from tiltyard.data.sources.delimited import SEPARATORS
 from tiltyard.data.sources.files import SourceFile, refuse_changes
 from tiltyard.data.sources.formats import find_format, parse_problem, refuse_empty
 from tiltyard.data.sources.source_reading import find_source_files
-from tiltyard.errors import DataError
+from tiltyard.errors import DataError, UsageError
 from tiltyard.project import DataSection
 
 _SAMPLE_BYTES = 1 << 20
@@ -80,6 +80,35 @@ class FileSource:
         """What tells whether a file changed: its name, size, and time or tag."""
         return [f"{file.name} {file.size} {file.find_state()}" for file in self.files]
 
+    def check_types(self, names: Sequence[str]) -> None:
+        """Refuse Parquet files whose columns that are carried along differ in type, or that lack some.
+
+        Args:
+            names: the columns; ``*`` for all.
+
+        Raises:
+            UsageError: they do.
+        """
+        schemas = [
+            (file, open_parquet(file).schema_arrow)
+            for file, kind in zip(self.files, self.kinds, strict=True)
+            if kind == "parquet"
+        ]
+        if not schemas:
+            return
+        first, expected = schemas[0]
+        for file, schema in schemas[1:]:
+            wanted = expected.names if "*" in names else names
+            for name in {*wanted, *(schema.names if "*" in names else ())}:
+                kinds = [one.field(name).type if name in one.names else None for one in (expected, schema)]
+                if kinds[0] != kinds[1]:
+                    shown = " and ".join("missing" if kind is None else str(kind) for kind in kinds)
+                    raise UsageError(
+                        f"Column '{name}' is {shown} in {first.name} and {file.name}.",
+                        next_step="Carry along columns that all files have with one type (--columns).",
+                        code="batch.mixed-types",
+                    )
+
     def list_columns(self) -> list[str] | None:
         """The columns of the first file, where its format knows them at once; else None."""
         file, kind = self.files[0], self.kinds[0]
@@ -142,10 +171,16 @@ def _cut_file(place: int, file: SourceFile, kind: str, section: DataSection, row
         )
     elif kind in SEPARATORS and can_be_cut(section.encoding):
         yield from (Fragment(0, place, block.first, block=block) for block in cut_delimited(file, kind, section))
-    elif kind == "jsonl" and can_be_cut(section.encoding):
+    elif kind == "jsonl" and can_be_cut(section.encoding) and not _is_array(file):
         yield from (Fragment(0, place, block.first, block=block) for block in cut_lines(file))
     else:
         yield Fragment(0, place)
+
+
+def _is_array(file: SourceFile) -> bool:
+    """Whether a file of JSON is one array, whose elements cannot be told by their lines."""
+    with file.open() as stream:
+        return stream.read(_SAMPLE_BYTES).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"[")
 
 
 def _cut_groups(place: int, counts: list[int], rows: int) -> Iterator[Fragment]:

@@ -197,6 +197,11 @@ class WorkFolder:
         """The results of fragments, a Parquet file each."""
         return self.path / "parts"
 
+    @property
+    def ready(self) -> Path:
+        """A folder of results that waits to take its place: all parts, moved here as a whole."""
+        return self.path / "result"
+
     def part(self, number: int) -> Path:
         """The results of a fragment."""
         return self.parts / f"part-{number:05d}.parquet"
@@ -218,7 +223,7 @@ class WorkFolder:
         found: dict[int, FragmentDone] = {}
         for file in sorted((self.path / "done").glob("*.json")):
             one = msgspec.json.decode(file.read_bytes(), type=FragmentDone)
-            if self.part(one.number).is_file():
+            if any((folder / self.part(one.number).name).is_file() for folder in (self.parts, self.ready)):
                 found[one.number] = one
         return found
 

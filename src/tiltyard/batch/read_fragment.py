@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -156,13 +157,16 @@ def _leave_uneven(
                 reason = f"It has {len(record.cells)} cells, and there are {len(layout.names)} columns."
                 refused.append((place, reason))
     content = written.getvalue().encode(section.encoding)
-    return block_file(file, Block(1, len(places), content)), places, tuple(refused)
+    clean = Block(1, len(places), stripped.first_line, b"", content)
+    return block_file(file, clean), places, tuple(refused)
 
 
 def _read_objects(file: SourceFile, kind: str, section: DataSection, block: Block | None) -> Iterator[RowBatch]:
+    if block is not None:
+        yield from _read_lines(block, section.encoding)
+        return
     if kind in ("json", "jsonl"):
-        part = file if block is None else block_file(file, block)
-        rows: list[Mapping[str, Any]] = list(read_objects(part, section.encoding))
+        rows: list[Mapping[str, Any]] = list(read_objects(file, section.encoding))
     else:
         rows = list_rows(read_file(file, kind, section, None), None)
     for start in range(0, len(rows), BATCH_ROWS):
@@ -170,14 +174,35 @@ def _read_objects(file: SourceFile, kind: str, section: DataSection, block: Bloc
         yield RowBatch(start, _tabulate(some), objects=some)
 
 
+def _read_lines(block: Block, encoding: str) -> Iterator[RowBatch]:
+    """The objects of JSON Lines; a line that holds none is refused, and an empty one is passed over."""
+    text = block.content.decode("utf-8-sig" if encoding.lower() == "utf-8" else encoding)
+    rows: list[Mapping[str, Any]] = []
+    places: list[int] = []
+    refused: list[tuple[int, str]] = []
+    for place, line in enumerate(text.split("\n")):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            refused.append((place, f"It is not JSON: {error.msg} at character {error.pos + 1}."))
+            continue
+        if isinstance(row, dict):
+            rows.append(row)
+            places.append(place)
+        else:
+            refused.append((place, "It is not a JSON object."))
+    yield RowBatch(0, _tabulate(rows), objects=rows, places=places, refused=tuple(refused))
+
+
 def _tabulate(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
-    """Objects as a table; a column of several types becomes text."""
+    """Objects as a table of texts: the next rows may have another type where these have a number."""
     names = list(dict.fromkeys(str(name) for row in rows for name in row))
-    return pa.table({name: _make_array([row.get(name) for row in rows]) for name in names})
+    return pa.table({name: pa.array([_write_text(row.get(name)) for row in rows], pa.string()) for name in names})
 
 
-def _make_array(cells: Sequence[Any]) -> pa.Array:
-    try:
-        return pa.array(cells)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
-        return pa.array([None if cell is None else str(cell) for cell in cells])
+def _write_text(cell: Any) -> str | None:
+    if cell is None or isinstance(cell, str):
+        return cell
+    return json.dumps(cell, ensure_ascii=False) if isinstance(cell, bool | int | float | list | dict) else str(cell)

@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 from tiltyard.batch.plan import Plan
 from tiltyard.batch.prediction_ids import to_arrow
 from tiltyard.scoring import FrameScores
-
-ENDING = "_tiltyard"
-"""What a result column's name gets added where a column that is carried along has it."""
+from tiltyard.serving.predict.uploads import name_added
 
 
 @dataclass(frozen=True)
@@ -66,10 +64,9 @@ def make_result(
     made["model_version"] = _repeat(plan.version, rows)
     made["prediction_id"] = to_arrow(ids)
     made["run_id"] = _repeat(plan.run_id, rows)
-    own = set(carried.column_names)
     table = carried
-    for name, column in made.items():
-        table = table.append_column(f"{name}{ENDING}" if name in own else name, column)
+    for name, column in zip(name_added(list(made), carried.column_names), made.values(), strict=True):
+        table = table.append_column(name, column)
     return table
 
 

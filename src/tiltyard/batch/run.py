@@ -6,7 +6,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import reduce
@@ -118,7 +118,7 @@ def score_table(job: ScoreJob, options: RunOptions = RunOptions()) -> ScoreResul
     make_folder(folder.path)
     with wiring.open_ledger(job.settings) as ledger, _hold_target(folder):
         if options.restart:
-            _clear(folder, keep_plan=False)
+            _clear(folder)
         finished = _find_finished(job, folder)
         if finished is not None:
             return finished
@@ -143,6 +143,7 @@ class _Run:
         version = replace(version, columns=columns, known=known)
         if known is not None:
             self.plan.request.check_columns(known)
+        self.source.check_types(self.plan.request.columns)
         total = self.source.count_rows()
         sampled = 1.0 if not total else min(1.0, EVALUATED_ROWS / total)
         engine = self._choose_engine(total)
@@ -155,10 +156,11 @@ class _Run:
         self.options.on_progress(ProgressSoFar(before, before, total))
         resumed, rows = len(done), before
         fragments = self.source.cut(self.plan.request.fragment_rows)
-        for number, one in engine.resume(work, fragments, frozenset(done)):
-            done[number] = one
-            rows += one.rows
-            self.options.on_progress(ProgressSoFar(rows, before, total))
+        with closing(work):
+            for number, one in engine.resume(work, fragments, frozenset(done)):
+                done[number] = one
+                rows += one.rows
+                self.options.on_progress(ProgressSoFar(rows, before, total))
         require_same_source(self.plan, tuple(self.source.find_states()))
         return self._finish(version, _sum(done), resumed)
 
@@ -202,7 +204,7 @@ class _Run:
         described = {"result": result.to_dict(), "request": self.plan.request.digest, "states": list(self.plan.states)}
         state = self.job.target.find_state()
         write_atomically(self.folder.finished, msgspec.json.encode({**described, "target": state}))
-        _clear(self.folder, keep_plan=True)
+        _clear(self.folder, finished=False)
         return result
 
     def _compile(self, version: VersionInUse) -> VersionInUse:
@@ -265,7 +267,11 @@ def _find_source(job: ScoreJob, folder: WorkFolder) -> FileSource:
             raise UsageError(
                 f"--query and --table are for databases, and {location.written} is none.", next_step="Leave them out."
             )
-        return FileSource(find_section(job.project, job.location, root), root)
+        with _name_next_step():
+            source = FileSource(find_section(job.project, job.location, root), root)
+            files = source.files
+        job.target.refuse_source(files)
+        return source
     section = job.project.data.model_copy(update={"source": job.location, "query": None, "table": None, **job.source})
     if not (folder.source / "complete").exists():
         shutil.rmtree(folder.source, ignore_errors=True)
@@ -296,7 +302,7 @@ def _find_plan(job: ScoreJob, folder: WorkFolder, source: FileSource) -> Plan:
     if plan is not None:
         require_same_source(plan, states)
         return plan
-    _clear(folder, keep_plan=False, keep_source=True)
+    _clear(folder, finished=False, source=False)
     registry = wiring.open_registry(job.settings)
     model = job.project.model_name
     info = registry.get_version(model, version=job.request.version, alias=job.request.alias)
@@ -334,10 +340,10 @@ def _find_finished(job: ScoreJob, folder: WorkFolder) -> ScoreResult | None:
     return replace(result, already=True)
 
 
-def _clear(folder: WorkFolder, *, keep_plan: bool, keep_source: bool = False) -> None:
-    """Forget what is done; with the plan, also that a run was begun or finished."""
-    names = ["parts", "done", "sampled", "refused", "result", "replaced", *([] if keep_source else ["source"])]
-    if not keep_plan:
+def _clear(folder: WorkFolder, *, finished: bool = True, source: bool = True) -> None:
+    """Forget the plan and what is done; also that a run is finished, and the rows of a database, unless these stay."""
+    names = ["parts", "done", "sampled", "refused", "result", "replaced", *(["source"] if source else [])]
+    if finished:
         folder.finished.unlink(missing_ok=True)
     folder.plan.unlink(missing_ok=True)
     (folder.path / "scorer").unlink(missing_ok=True)
@@ -354,13 +360,27 @@ def _first_reason(folder: WorkFolder) -> str:
 
 
 @contextmanager
+def _name_next_step() -> Iterator[None]:
+    """What reads sources speaks of the project file; a table that is scored is named elsewhere."""
+    try:
+        yield
+    except DataError as error:
+        if error.code != "data.missing":
+            raise
+        raise DataError(
+            error.message.replace("data.source = ", ""),
+            next_step="Check its name; a relative one starts from the working folder.",
+            code=error.code,
+        ) from None
+
+
+@contextmanager
 def _hold_target(folder: WorkFolder) -> Iterator[None]:
     """One run at a time to a target.
 
     Raises:
         UsageError: another process has it.
     """
-
     with (folder.path / "lock").open("w") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)

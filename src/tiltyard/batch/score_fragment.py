@@ -69,6 +69,12 @@ class FragmentWork:
     def _ledger(self) -> Ledger:
         return wiring.open_ledger(self.settings)
 
+    def close(self) -> None:
+        """Let the ledger go, if it was opened."""
+        if "_ledger" in self.__dict__:
+            self._ledger.close()
+            del self.__dict__["_ledger"]
+
     @cached_property
     def _ids(self) -> PredictionIds:
         return PredictionIds(self.plan.run_id, self.plan.started)
@@ -124,7 +130,8 @@ class FragmentWork:
             self.plan.request.check_columns(rows.table.column_names)
         scores = self.version.score(rows)
         for one in scores.refused:
-            given = list_rows(rows.table.slice(one.position, 1).to_pandas(), None)[0]
+            given = rows.objects[one.position] if rows.objects is not None else None
+            given = given or list_rows(rows.table.slice(one.position, 1).to_pandas(), None)[0]
             tally.refused.append((rows.place(one.position), one, given))
         if self.plan.request.strict and tally.refused:
             self._refuse(fragment, tally.refused[0])

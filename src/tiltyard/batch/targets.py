@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from tiltyard.batch.plan import WorkFolder
 from tiltyard.batch.score_fragment import open_writer
 from tiltyard.csv_export import guard_cell
+from tiltyard.data.sources.files import SourceFile
 from tiltyard.errors import UsageError
 from tiltyard.files import sync, sync_tree, write_atomically
 
@@ -33,6 +34,14 @@ class Target(ABC):
     @abstractmethod
     def work(self) -> Path:
         """The folder in which a run to this target keeps what is done."""
+
+    def refuse_source(self, files: Sequence[SourceFile]) -> None:  # noqa: ARG002 - for targets that are files
+        """Refuse a source that the target is a part of: a run would read or replace its own results.
+
+        Raises:
+            UsageError: it is.
+        """
+        return
 
     @property
     @abstractmethod
@@ -57,19 +66,32 @@ class Target(ABC):
 
 
 @dataclass(frozen=True)
-class FileTarget(Target):
-    """One file, with its manifest and the rows that were refused next to it.
+class LocalTarget(Target):
+    """A file or a folder on this machine.
 
     Attributes:
-        path: the file.
+        path: where it is.
     """
 
     path: Path
 
     @property
     def work(self) -> Path:
-        """See ``Target.work``: on the same disk, so that a finished file is only renamed."""
+        """See ``Target.work``: on the same disk, so that what is finished is only renamed."""
         return self.path.parent / f".{self.path.name}.tiltyard"
+
+    def refuse_source(self, files: Sequence[SourceFile]) -> None:
+        """See ``Target.refuse_source``."""
+        own = self.path.resolve()
+        for file in files:
+            read = None if file.path is None else file.path.resolve()
+            if read is not None and (read == own or own in read.parents):
+                raise _refuse(self.path, "is read as a part of the source", "Name another target, or fewer files.")
+
+
+@dataclass(frozen=True)
+class FileTarget(LocalTarget):
+    """One file, with its manifest and the rows that were refused next to it."""
 
     @property
     def manifest(self) -> Path:
@@ -106,19 +128,8 @@ class FileTarget(Target):
 
 
 @dataclass(frozen=True)
-class FolderTarget(Target):
-    """A folder of Parquet files, one a fragment, which common readers take as one table.
-
-    Attributes:
-        path: the folder.
-    """
-
-    path: Path
-
-    @property
-    def work(self) -> Path:
-        """See ``Target.work``: on the same disk, so that a finished folder is only renamed."""
-        return self.path.parent / f".{self.path.name}.tiltyard"
+class FolderTarget(LocalTarget):
+    """A folder of Parquet files, one a fragment, which common readers take as one table."""
 
     @property
     def refused(self) -> Path:
@@ -141,18 +152,18 @@ class FolderTarget(Target):
         The folder is made whole under another name and then takes the place of the old one. Between these two renames
         there is, for a moment, no folder of that name; never one that is half written.
         """
-        new, old = folder.path / "result", folder.path / "replaced"
+        new, old = folder.ready, folder.path / "replaced"
         if folder.parts.is_dir():
             for part in folder.list_parts():
                 if not part.stat().st_size:
                     part.unlink()
-            publish_refused(folder, folder.parts / "_refused.jsonl")
-            write_atomically(folder.parts / MANIFEST, json.dumps(manifest, indent=2) + "\n")
-            sync_tree(folder.parts)
             shutil.rmtree(new, ignore_errors=True)
             folder.parts.rename(new)
             sync(folder.path)
         if new.is_dir():
+            publish_refused(folder, new / self.refused.name)
+            write_atomically(new / MANIFEST, json.dumps(manifest, indent=2) + "\n")
+            sync_tree(new)
             shutil.rmtree(old, ignore_errors=True)
             if self.path.is_dir():
                 self.path.rename(old)

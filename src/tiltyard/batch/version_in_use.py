@@ -161,7 +161,7 @@ class VersionInUse:
         return self.scorer.score(frame[list(columns.values())].set_axis(list(columns), axis="columns"))
 
     def pick_input(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The input of a row as the ledger keeps it: what the model reads, and what rows are reported apart by."""
+        """The input of a row as the ledger keeps it: what the model reads, and what rows differ by."""
         manifest, group = self.manifest, self.project.split.group
         if reads_text(manifest.task):
             name = "text" if "text" in row else manifest.text_column

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import pickle
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,7 @@ from tiltyard.scoring.boosters.booster_model import BoosterTableModel
 from tiltyard.scoring.boosters.tree_layout import WALK
 from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.scoring.table.preparation import NUMBER, Preparation
+from tiltyard.scoring.table.row_encoding import Codes, QuickReader
 from tiltyard.scoring.table.table_models import OneRow
 from tiltyard.scoring.table.table_scorer import TableNumberScorer, TableScorer
 
@@ -164,3 +167,16 @@ def test_names_that_are_not_plain_texts_are_found_or_left() -> None:
     held = {Hostile(name) if name == "f1" else name: value for name, value in row.items()}
     assert make_one_row(head)(held) is None
     assert make_one_row(head)(row) is not None
+
+
+def test_a_copy_of_a_reader_reads_its_own_objects() -> None:
+    """A reader knows its columns and codes by their addresses; a copy has the addresses of what it holds itself."""
+    reader = QuickReader(["size", "town"], {"town": (Codes({"York": 3.0}, 4.0, -1.0), str)})
+    copied = pickle.loads(pickle.dumps(reader))
+    rows: list[dict[str, Any]] = [{"size": 1.5, "town": "York"}, {"size": 2, "town": None}]
+    expected = reader.read(rows)
+    assert expected is not None
+    assert reader.addresses.tolist() != copied.addresses.tolist()
+    del reader
+    gc.collect()
+    assert copied.read(rows).tolist() == expected.tolist() == [[1.5, 3.0], [2.0, -1.0]]

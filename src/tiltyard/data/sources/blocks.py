@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tiltyard.data.sources.delimited.layout import read_layout
 from tiltyard.data.sources.files import SourceFile
@@ -21,7 +22,8 @@ LONGEST_RECORD = 256 << 20
 """Bytes of a record; a longer one is a quote that nobody closed."""
 
 _READ = 1 << 20
-_NEWLINE, _QUOTE = 10, 34
+_NEWLINE, _RETURN, _QUOTE = 10, 13, 34
+_MOST_BEFORE = 1000  # empty lines before a header
 
 
 @dataclass(frozen=True)
@@ -29,13 +31,17 @@ class Block:
     """Whole records of a file.
 
     Attributes:
-        first: number of the first of them in the file, from 1; lines without anything in them count.
-        records: how many there are, about: empty lines count.
-        content: their bytes, in the encoding of the file, after the header where there is one.
+        first: number of the first of them in the file, from 1.
+        records: how many there are.
+        line: number of the line in the file at which they begin.
+        header: the file's header, which is read before them; empty without one.
+        content: their bytes, in the encoding of the file.
     """
 
     first: int
     records: int
+    line: int
+    header: bytes
     content: bytes
 
 
@@ -62,31 +68,36 @@ def cut_delimited(file: SourceFile, kind: str, section: DataSection, size: int =
     """
     file, dialect, layout = read_layout(file, kind, section)
     header = b""
-    for block in _cut(file, size, quotes=dialect.quotes):
-        if layout.header and not header:
-            header, rest = _take_record(block.content, quotes=dialect.quotes)
-            if rest:
-                yield Block(1, block.records - 1, header + rest)
+    for block in _cut(file, size, quotes=dialect.quotes, blank_lines=False):
+        if not layout.header or header:
+            yield replace(block, first=block.first - bool(header), header=header)
             continue
-        first = block.first - 1 if layout.header else block.first
-        yield Block(first, block.records, header + block.content)
+        header, rest = _take_record(block.content, quotes=dialect.quotes)
+        line = block.line + header.count(b"\n")
+        if rest:
+            yield Block(1, block.records - 1, line, header, rest)
 
 
 def cut_lines(file: SourceFile, size: int = BLOCK) -> Iterator[Block]:
-    """The lines of a file in blocks."""
-    return _cut(file, size, quotes=False)
+    """The lines of a file in blocks; each is a record, also an empty one."""
+    return _cut(file, size, quotes=False, blank_lines=True)
 
 
 def block_file(file: SourceFile, block: Block) -> SourceFile:
-    """A block as a separate file, which is not compressed."""
+    """A block as a separate file, which is not compressed, and whose lines have their numbers in the whole."""
     stem = PurePosixPath(file.name).stem.removesuffix(file.ending) if file.compressed else ""
+    content = block.header + block.content
     return SourceFile(
-        f"{stem}{file.ending}" if stem else file.name, len(block.content), lambda: io.BytesIO(block.content)
+        f"{stem}{file.ending}" if stem else file.name,
+        len(content),
+        lambda: io.BytesIO(content),
+        lines_before=block.line - 1 - block.header.count(b"\n"),
     )
 
 
-def _cut(file: SourceFile, size: int, *, quotes: bool) -> Iterator[Block]:
-    first, kept = 1, bytearray()
+def _cut(file: SourceFile, size: int, *, quotes: bool, blank_lines: bool) -> Iterator[Block]:
+    """Blocks of records; without ``blank_lines`` a line without anything in it is not a record."""
+    first, line, kept = 1, file.first_line, bytearray()
     with file.open() as stream:
         while True:
             more = stream.read(max(_READ, min(size, size - len(kept))))
@@ -95,10 +106,13 @@ def _cut(file: SourceFile, size: int, *, quotes: bool) -> Iterator[Block]:
                 continue
             if not kept:
                 return
-            end, records = (len(kept), _count_records(kept, quotes=quotes)) if not more else _find_end(kept, quotes)
+            ends = _record_ends(kept, quotes=quotes)
+            end = len(kept) if not more else int(ends[-1]) + 1 if len(ends) else 0
             if end:
-                yield Block(first, records, bytes(kept[:end]))
-                first += records
+                content = bytes(kept[:end])
+                records = _count_records(content, ends, blank_lines=blank_lines)
+                yield Block(first, records, line, b"", content)
+                first, line = first + records, line + content.count(b"\n")
                 del kept[:end]
             elif len(kept) > LONGEST_RECORD:
                 raise DataError(
@@ -113,18 +127,19 @@ def _cut(file: SourceFile, size: int, *, quotes: bool) -> Iterator[Block]:
                 return
 
 
-def _find_end(content: bytearray, quotes: bool) -> tuple[int, int]:
-    """Where the last whole record ends, and how many end until there."""
-    ends = _record_ends(content, quotes=quotes)
-    return (int(ends[-1]) + 1, len(ends)) if len(ends) else (0, 0)
+def _count_records(content: bytes, ends: NDArray[np.intp], *, blank_lines: bool) -> int:
+    rest = not len(ends) or int(ends[-1]) + 1 < len(content)
+    if blank_lines:
+        return len(ends) + rest
+    widths = np.diff(ends, prepend=-1)
+    empty = int((widths == 1).sum())
+    if b"\r" in content:
+        pairs = ends[widths == 2]
+        empty += int((np.frombuffer(content, np.uint8)[pairs - 1] == _RETURN).sum())
+    return len(ends) + rest - empty
 
 
-def _count_records(content: bytearray, *, quotes: bool) -> int:
-    ends = _record_ends(content, quotes=quotes)
-    return len(ends) + (not len(ends) or int(ends[-1]) + 1 < len(content))
-
-
-def _record_ends(content: bytes | bytearray, *, quotes: bool) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
+def _record_ends(content: bytes | bytearray, *, quotes: bool) -> NDArray[np.intp]:
     """The line feeds that are in no quoted cell: as many quotes stand before them as close again."""
     data = np.frombuffer(bytes(content), np.uint8)
     ends = np.flatnonzero(data == _NEWLINE)
@@ -135,6 +150,8 @@ def _record_ends(content: bytes | bytearray, *, quotes: bool) -> np.ndarray[tupl
 
 
 def _take_record(content: bytes, *, quotes: bool) -> tuple[bytes, bytes]:
+    """The first record with all that stands before it, and the rest."""
     ends = _record_ends(content, quotes=quotes)
-    end = int(ends[0]) + 1 if len(ends) else len(content)
+    filled = [int(end) for end in ends[:_MOST_BEFORE] if content[: int(end)].strip()]
+    end = filled[0] + 1 if filled else len(content)
     return content[:end], content[end:]

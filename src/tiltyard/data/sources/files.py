@@ -75,6 +75,7 @@ class SourceFile:
         find_state: what differs after the file was written, replaced or removed; None where that is not known.
         head: how many of its decompressed bytes are a first line that is not read.
         mark: what is read in their place: a byte order mark that the encoding needs.
+        lines_before: lines of the whole file that stand before it, where it is a part of one.
     """
 
     name: str
@@ -84,11 +85,12 @@ class SourceFile:
     find_state: Callable[[], object] = lambda: None
     head: int = 0
     mark: bytes = b""
+    lines_before: int = 0
 
     @property
     def first_line(self) -> int:
         """The number of the first line that is read."""
-        return 2 if self.head else 1
+        return self.lines_before + (2 if self.head else 1)
 
     @property
     def compressed(self) -> bool:

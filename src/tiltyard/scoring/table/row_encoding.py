@@ -103,6 +103,7 @@ class QuickReader:
     """
 
     def __init__(self, names: Sequence[str], codes: Mapping[str, tuple[Codes, type]]) -> None:
+        self._made_of = list(names), dict(codes)
         self._width = len(names)
         known = {name: {value: float(code) for value, code in held.known.items()} for name, (held, _) in codes.items()}
         self.missing = np.array([codes[name][0].missing if name in codes else math.nan for name in names])
@@ -111,6 +112,10 @@ class QuickReader:
             held += [name, known.get(name, _NOTHING), codes[name][1] if name in codes else _NOTHING]
         self._held = held  # what stands at the addresses has to stay
         self.addresses = np.array([0 if thing is _NOTHING else id(thing) for thing in held], np.int64)
+
+    def __reduce__(self) -> tuple[type[QuickReader], tuple[Any, ...]]:
+        # A copy has other objects, at other addresses.
+        return QuickReader, self._made_of
 
     @classmethod
     def make_reader(cls, columns: InputColumns, codes: Mapping[str, Codes]) -> QuickReader | None:

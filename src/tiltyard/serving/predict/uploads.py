@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import tempfile
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -91,10 +91,10 @@ def write_scored(rows: Sequence[Row], predictions: Sequence[Prediction], warning
         if warnings is not None:
             cells.append("; ".join(f"'{found.field}' {found.message}" for found in warnings[place]))
         table.append(cells)
-    return write_csv([*own, *_name_added(added, own)], table)
+    return write_csv([*own, *name_added(added, own)], table)
 
 
-def _name_added(added: Sequence[str], own: Sequence[str]) -> list[str]:
+def name_added(added: Sequence[str], own: Collection[str]) -> list[str]:
     """The names of the new columns; one that the file has already gets an ending."""
     return [f"{name}_tiltyard" if name in own else name for name in added]
 
