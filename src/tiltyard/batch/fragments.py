@@ -178,7 +178,7 @@ def _cut_file(place: int, file: SourceFile, kind: str, section: DataSection, row
 
 
 def _is_array(file: SourceFile) -> bool:
-    """Whether a file of JSON is one array, whose elements cannot be told by their lines."""
+    """Whether a file of JSON is one array, whose elements need not be lines."""
     with file.open() as stream:
         return stream.read(_SAMPLE_BYTES).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"[")
 
