@@ -27,11 +27,11 @@ from benchmarks.machine import machine
 from benchmarks.tree_peers.stopwatch import read_rows, time_batch, time_single
 
 from tiltyard.models.boosters.read_ensemble import read_ensemble
-from tiltyard.scoring.boosters.booster_head import build_booster_head
-from tiltyard.scoring.boosters.booster_model import BoosterTableModel
 from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.scoring.table.preparation import NUMBER, Preparation
 from tiltyard.scoring.table.table_scorer import TableScorer
+from tiltyard.scoring.trees.tree_head import build_tree_head
+from tiltyard.scoring.trees.tree_model import TreeModel
 
 HERE = Path(__file__).resolve().parent
 PEERS = HERE / "tree_peers"
@@ -95,7 +95,7 @@ def measure_ours(folder: Path, library: str) -> dict[str, float]:
     document = (folder / ("model.txt" if library == "lightgbm" else "model.json")).read_bytes()
     labels = [str(label) for label in np.load(folder / "classes.npy")]
     columns = InputColumns(dict.fromkeys(names, "float64"))
-    head = build_booster_head(read_ensemble(library, document), len(labels))  # type: ignore[arg-type]
+    head = build_tree_head(read_ensemble(library, document), len(labels))  # type: ignore[arg-type]
     count = len(names)
     prepared = Preparation(
         source=np.arange(count),
@@ -108,7 +108,7 @@ def measure_ours(folder: Path, library: str) -> dict[str, float]:
         codes={},
         sparse=False,
     )
-    scorer = TableScorer(columns, prepared, BoosterTableModel(head), labels)
+    scorer = TableScorer(columns, prepared, TreeModel(head), labels)
     expected = np.load(folder / "expected.npy")
     cells = [dict(zip(names, row, strict=True)) for row in rows.tolist()]
     found = scorer.score(cells).probabilities

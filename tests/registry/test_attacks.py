@@ -22,6 +22,8 @@ import numpy as np
 import pytest
 import skops.io
 from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import ExtraTreesRegressor, GradientBoostingRegressor, RandomForestRegressor
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from tests.registry.fitted import FRAME, TELLTALE, Telltale, fitted, package, reseal
@@ -204,6 +206,20 @@ def test_forest_for_fewer_columns_than_its_trees(tmp_path: Path) -> None:
     model[-1].n_features_in_ = 1
     write_model(model, tmp_path / "bad.skops")
     with pytest.raises(ArtifactError, match="RandomForestClassifier"):
+        read_model(tmp_path / "bad.skops", trusted_type_names())
+
+
+@pytest.mark.parametrize("kind", [RandomForestRegressor, ExtraTreesRegressor, GradientBoostingRegressor])
+def test_forest_of_numbers_for_fewer_columns_than_its_trees(kind: type[Any], tmp_path: Path) -> None:
+    """So is one that predicts numbers."""
+    rows = np.random.default_rng(0).normal(size=(60, 5))
+    model = kind(n_estimators=3, random_state=0).fit(rows, rows[:, 0])
+    write_model(make_pipeline(model), tmp_path / "sound.skops")
+    own = read_model(tmp_path / "sound.skops", trusted_type_names())
+    assert np.array_equal(own.predict(rows), model.predict(rows))
+    own[-1].n_features_in_ = 1
+    write_model(own, tmp_path / "bad.skops")
+    with pytest.raises(ArtifactError, match=kind.__name__):
         read_model(tmp_path / "bad.skops", trusted_type_names())
 
 

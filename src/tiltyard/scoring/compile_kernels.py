@@ -17,14 +17,14 @@ from tiltyard.models import CANDIDATES
 from tiltyard.models.boosters.raw_trees import GAP_LEFT, LEAF, RawTrees
 from tiltyard.models.boosters.tree_ensemble import Arithmetic, TreeEnsemble, build_ensemble
 from tiltyard.models.tfidf import vectoriser
-from tiltyard.scoring.boosters.booster_head import build_booster_head
-from tiltyard.scoring.boosters.booster_model import BoosterTableModel
 from tiltyard.scoring.explanations import explain
 from tiltyard.scoring.factory import compile_scorer
 from tiltyard.scoring.scorer import NotCompilableError
 from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.scoring.table.preprocessing_arrays import compile_coded_columns
 from tiltyard.scoring.table.table_scorer import TableScorer
+from tiltyard.scoring.trees.tree_head import build_tree_head
+from tiltyard.scoring.trees.tree_model import TreeModel
 from tiltyard.tasks import Task, predicts_numbers, reads_text
 
 _ROWS_OF_A_BLOCK = 70  # more than a block of rows that goes through a tree together
@@ -59,10 +59,10 @@ def compile_boosters() -> None:
     """Score with trees of each kind that has a separate loop; no library of boosters is needed for it."""
     rows = np.random.default_rng(0).normal(size=(_ROWS_OF_A_BLOCK, 1))
     for leaves in (2, 3, 16, 32, 64):
-        head = build_booster_head(_make_chain(leaves), 2)
+        head = build_tree_head(_make_chain(leaves), 2)
         columns = InputColumns({"x": "float64"})
         prepared = compile_coded_columns(["x"], {}, columns)
-        scorer = TableScorer(columns, prepared, BoosterTableModel(head), ["no", "yes"])
+        scorer = TableScorer(columns, prepared, TreeModel(head), ["no", "yes"])
         scorer.score([{"x": value} for value in rows[:, 0].tolist()])
         scorer.score([{"x": 0.5}])
         explain(scorer, [{"x": 0.5}])

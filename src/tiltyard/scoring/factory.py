@@ -50,11 +50,11 @@ def compile_scorer(pipeline: Pipeline, task: Task, columns: InputColumns) -> Sco
         )
 
         return compile_ensemble_scorer(pipeline) or compile_text_scorer(pipeline)
-    from tiltyard.scoring.boosters.compile_booster import compile_booster_scorer  # noqa: PLC0415 - likewise
-    from tiltyard.scoring.table.compile_table import (  # noqa: PLC0415 - likewise
+    from tiltyard.scoring.compile_table import (  # noqa: PLC0415 - likewise
         compile_number_scorer,
         compile_table_scorer,
     )
+    from tiltyard.scoring.trees.compile_booster import compile_booster_scorer  # noqa: PLC0415 - likewise
 
     booster = compile_booster_scorer(pipeline, columns)
     if booster is not None:

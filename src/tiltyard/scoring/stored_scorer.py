@@ -20,28 +20,26 @@ from tiltyard.models.tfidf.compiled_vocabulary import CompiledVocabulary, Weight
 from tiltyard.models.tfidf.hash_tables import PairTable, WordTable
 from tiltyard.models.tfidf.terms import Terms
 from tiltyard.models.word_cnn.compiled_network import CompiledNetwork
-from tiltyard.scoring.boosters.booster_head import BoosterHead
-from tiltyard.scoring.boosters.booster_model import BoosterTableModel
-from tiltyard.scoring.boosters.mask_tables import MaskTables
-from tiltyard.scoring.boosters.tree_layout import TreeLayout
 from tiltyard.scoring.linear_head import LinearHead
 from tiltyard.scoring.scorer import Scorer
 from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.scoring.table.preparation import Preparation
 from tiltyard.scoring.table.row_encoding import Codes
-from tiltyard.scoring.table.table_models import LinearTableModel, TreeTableModel
+from tiltyard.scoring.table.table_models import LinearTableModel
 from tiltyard.scoring.table.table_scorer import TableNumberScorer, TableScorer
-from tiltyard.scoring.table.tree_arrays import TreeHead, Trees
 from tiltyard.scoring.text.ensemble_scorer import EnsembleTextScorer
 from tiltyard.scoring.text.text_scorer import TextScorer
+from tiltyard.scoring.trees.mask_tables import MaskTables
+from tiltyard.scoring.trees.tree_head import TreeHead
+from tiltyard.scoring.trees.tree_layout import TreeLayout
+from tiltyard.scoring.trees.tree_model import TreeModel
 
 _ALIGNED = 64
 
 # The types that a file may hold, with the arguments that make one: attributes of the same names.
 _TYPES: dict[type, tuple[str, ...]] = {
     Alphabet: ("table", "kinds", "shortest", "marks"),
-    BoosterHead: ("library", "layout", "tables", "ends", "settings", "classes", "features"),
-    BoosterTableModel: ("head",),
+    TreeHead: ("library", "layout", "tables", "ends", "settings", "classes", "features"),
     Codes: ("known", "unknown", "missing"),
     CompiledNetwork: ("vocabulary", "margin", "classes", "filters", "biases", "top", "intercept"),
     CompiledVocabulary: (
@@ -59,12 +57,7 @@ _TYPES: dict[type, tuple[str, ...]] = {
     Terms: ("letters", "starts", "chains"),
     TextScorer: ("vocabulary", "terms", "head", "classes"),
     TreeLayout: ("columns", "nodes", "trees", "bits", "values", "thresholds", "masks", "inner_columns"),
-    TreeHead: ("trees", "turns", "baseline", "divisor", "link", "classes", "single"),
-    TreeTableModel: ("head", "takes_nan"),
-    Trees: (
-        *("tested", "thresholds", "children", "missing_left", "values", "roots", "choice", "chosen"),
-        "known",
-    ),
+    TreeModel: ("head", "takes_nan"),
     Weighting: ("idf", "norm", "sublinear_tf", "binary", "dtype"),
     WordTable: ("slots", "keys", "starts", "letters"),
 }

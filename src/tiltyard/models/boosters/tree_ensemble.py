@@ -1,4 +1,4 @@
-"""The trees of a booster as arrays, in one form for LightGBM, XGBoost and CatBoost, held against each other."""
+"""Fitted trees as arrays, in one form for scikit-learn, LightGBM, XGBoost and CatBoost, held against each other."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tiltyard.models.boosters.raw_trees import LEAF, RawTrees, check_numbers, re
 _MOST_NODES = 2**31 - 2
 
 Floats = NDArray[np.float64]
-Library = Literal["lightgbm", "xgboost", "catboost"]
+Library = Literal["scikit-learn", "lightgbm", "xgboost", "catboost"]
 Link = Literal["identity", "sigmoid", "sigmoids", "softmax", "exponential", "signed-square", "log1p-exponential"]
 
 
@@ -145,9 +145,10 @@ def _check_numbers(raw: RawTrees, stated: Arithmetic) -> None:
         if len(chosen):
             check_numbers(where, "has in a set the category", chosen, 2**24)
     thresholds = raw.thresholds[inner & (raw.choice < 0)]
-    # Below the lowest number of single precision there is only minus infinity; LightGBM divides gaps from numbers by a
-    # threshold of infinity, which all numbers are below.
-    lowest = np.where(stated.library == "lightgbm", thresholds == np.inf, stated.single & (thresholds == -np.inf))
+    # Below the lowest number of single precision there is only minus infinity; LightGBM and scikit-learn divide gaps
+    # from numbers by a threshold of infinity, which all numbers are below.
+    endless = stated.library in ("lightgbm", "scikit-learn")
+    lowest = np.where(endless, thresholds == np.inf, stated.single & (thresholds == -np.inf))
     numbers = [("threshold", thresholds[~lowest]), ("leaf value", raw.values[~inner]), ("weight", raw.weights)]
     numbers += [("base score", stated.baseline), ("bias", stated.bias)]
     numbers += [("factor", np.array([stated.divisor, stated.scale, stated.steepness]))]

@@ -75,12 +75,12 @@ def _is_sound_predictor(predictor: Any, columns: int | None) -> bool:
 
 def _fit_together(ensemble: Any, columns: int) -> bool:
     """Whether the trees of an ensemble that reads their arrays itself are for as many columns as it is."""
-    kind = type(ensemble).__name__
-    if kind not in ("RandomForestClassifier", "ExtraTreesClassifier", "GradientBoostingClassifier"):
+    kind = type(ensemble).__name__.removesuffix("Classifier").removesuffix("Regressor")
+    if kind not in ("RandomForest", "ExtraTrees", "GradientBoosting"):
         return True
     members = np.asarray(ensemble.estimators_, dtype=object).flat
     trees = [member.tree_ for member in members if hasattr(member, "tree_")]
-    if kind == "GradientBoostingClassifier" and not _fits_its_sums(ensemble, trees):
+    if kind == "GradientBoosting" and not _fits_its_sums(ensemble, trees):
         return False
     return all(tree.n_features == columns for tree in trees)
 

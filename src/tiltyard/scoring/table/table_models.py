@@ -1,4 +1,4 @@
-"""Compiled models over prepared features: linear ones, and forests and boosted trees."""
+"""Compiled models over prepared features, and the linear ones; those of trees are in ``scoring.trees``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from tiltyard.scoring.explanations import Scale
 from tiltyard.scoring.linear_head import LinearHead
 from tiltyard.scoring.table.preparation import Preparation
 from tiltyard.scoring.table.row_encoding import QuickReader
-from tiltyard.scoring.table.tree_arrays import TreeHead
 
 Floats = NDArray[np.float64]
 
@@ -119,60 +118,3 @@ class LinearTableModel(TableModel):
     def scale(self) -> Scale:
         """What the parts are measured in."""
         return self.head.scale
-
-
-class TreeTableModel(TableModel):
-    """A forest, or boosted trees."""
-
-    method = "tree paths"
-    baseline_name = "mean of the training rows"
-    exact = True
-
-    def __init__(self, head: TreeHead, takes_nan: bool) -> None:
-        self.head = head
-        self.takes_nan = takes_nan
-        boosted = head.turns > 0
-        self.name = "boosting" if boosted else "forest"
-        self.limits = Limits(nan=takes_nan, infinity=boosted, single=head.single)
-
-    def probabilities(self, features: Floats) -> Floats:
-        """Shape (rows, features) to (rows, classes)."""
-        from tiltyard.scoring import link_kernels  # noqa: PLC0415 - imported when first used
-        from tiltyard.scoring.table import table_kernels  # noqa: PLC0415 - imported when first used
-
-        head = self.head
-        sums = np.repeat(head.baseline[np.newaxis], len(features), axis=0)
-        table_kernels.walk(features, head.trees.arrays, head.turns, sums)
-        if head.link in ("none", "identity"):
-            sums /= head.divisor
-            return sums
-        out = np.empty((len(features), head.classes))
-        code = link_kernels.SIGMOID if head.link == "sigmoid" else link_kernels.SOFTMAX
-        link_kernels.apply_link(sums, code, np.zeros((0, 2)), out)
-        return out
-
-    def parts(self, features: Floats, label: int, source: NDArray[np.int64], columns: int) -> ModelSteps:
-        """What each column adds towards a label, shape (rows, columns)."""
-        from tiltyard.scoring.table import table_kernels  # noqa: PLC0415 - imported when first used
-
-        head = self.head
-        added = np.zeros((len(features), columns, len(head.baseline)))
-        table_kernels.follow(features, head.trees.arrays, head.turns, source, added)
-        start = head.baseline.copy()
-        roots = head.trees.values[head.trees.roots]
-        if head.turns:
-            for turn in range(head.turns):
-                start[turn] += roots[turn :: head.turns, 0].sum()
-        else:
-            start += roots.sum(axis=0)
-        if head.link in ("none", "identity"):
-            return ModelSteps(added[:, :, label] / head.divisor, float(start[label]) / head.divisor)
-        if head.link == "sigmoid":
-            sign = 1.0 if label == 1 else -1.0
-            return ModelSteps(sign * added[:, :, 0], sign * float(start[0]))
-        return ModelSteps(added[:, :, label] - added.mean(axis=2), float(start[label] - start.mean()))
-
-    def scale(self) -> Scale:
-        """What the parts are measured in."""
-        scales: dict[str, Scale] = {"none": "probability", "sigmoid": "log-odds", "identity": "number"}
-        return scales.get(self.head.link, "decision")

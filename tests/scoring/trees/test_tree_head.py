@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from tests.models.boosters.fitted import CATEGORIES, OBJECTIVES, SETTINGS, WORD, Fitted, fit_booster
 from tiltyard.models.boosters.read_ensemble import read_ensemble
 from tiltyard.models.boosters.tree_ensemble import Library, TreeEnsemble
-from tiltyard.scoring.boosters.booster_head import BoosterHead, build_booster_head
-from tiltyard.scoring.boosters.tree_layout import MASKS, OBLIVIOUS, WALK
 from tiltyard.scoring.scorer import NotCompilableError
+from tiltyard.scoring.trees.tree_head import TreeHead, build_tree_head
+from tiltyard.scoring.trees.tree_layout import MASKS, OBLIVIOUS, WALK
 
 Floats = NDArray[np.float64]
 
@@ -31,11 +31,11 @@ ODD: list[tuple[Library, str, int]] = [
 ]
 
 
-def compile_head(fitted: Fitted) -> tuple[BoosterHead, TreeEnsemble]:
+def compile_head(fitted: Fitted) -> tuple[TreeHead, TreeEnsemble]:
     ensemble = read_ensemble(fitted.library, fitted.document)
     several = len(ensemble.baseline)
     binary = ensemble.link == "sigmoid" and fitted.objective != "cross_entropy"
-    return build_booster_head(ensemble, 2 if binary else several if several > 1 else 0), ensemble
+    return build_tree_head(ensemble, 2 if binary else several if several > 1 else 0), ensemble
 
 
 def read_rows(ensemble: TreeEnsemble, rows: Floats) -> Floats:
@@ -48,7 +48,7 @@ def read_rows(ensemble: TreeEnsemble, rows: Floats) -> Floats:
     return found
 
 
-def predict_one_by_one(head: BoosterHead, rows: Floats) -> Floats:
+def predict_one_by_one(head: TreeHead, rows: Floats) -> Floats:
     return np.concatenate([head.predict(rows[place : place + 1]) for place in range(len(rows))])
 
 
@@ -116,7 +116,7 @@ def fit_lightgbm(leaves: int, categories: int) -> tuple[bytes, object, Floats]:
 def test_large_trees_and_many_categories_are_predicted_alike(leaves: int, categories: int, kind: int) -> None:
     """Trees of more leaves than a mask has bits, and of more categories than a word has, are exact as well."""
     document, booster, rows = fit_lightgbm(leaves, categories)
-    head = build_booster_head(read_ensemble("lightgbm", document), 0)
+    head = build_tree_head(read_ensemble("lightgbm", document), 0)
     assert kind in head.layout.trees[:, 2]
     expected = booster.predict(rows, num_threads=1)  # type: ignore[attr-defined]
     assert np.array_equal(head.predict(rows)[:, 0], expected)
@@ -144,4 +144,4 @@ def test_outputs_that_do_not_fit_the_labels_are_refused() -> None:
     """A booster of one output has no compiled form for three labels."""
     ensemble = read_ensemble("lightgbm", fit_booster("lightgbm", "binary", 0).document)
     with pytest.raises(NotCompilableError, match="1 output for 3 labels"):
-        build_booster_head(ensemble, 3)
+        build_tree_head(ensemble, 3)

@@ -14,9 +14,11 @@ from tiltyard.scoring.scorer import NotCompilableError
 from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.scoring.table.preparation import Preparation
 from tiltyard.scoring.table.preprocessing_arrays import compile_preparation, merge_categories
-from tiltyard.scoring.table.table_models import LinearTableModel, TableModel, TreeTableModel
+from tiltyard.scoring.table.table_models import LinearTableModel, TableModel
 from tiltyard.scoring.table.table_scorer import TableNumberScorer, TableScorer
-from tiltyard.scoring.table.tree_arrays import TreeHead, build_number_tree_head, build_tree_head
+from tiltyard.scoring.trees.fitted_trees import read_fitted_trees
+from tiltyard.scoring.trees.tree_head import build_tree_head
+from tiltyard.scoring.trees.tree_model import TreeModel
 
 
 def compile_table_scorer(pipeline: Pipeline, columns: InputColumns) -> TableScorer:
@@ -29,8 +31,8 @@ def compile_table_scorer(pipeline: Pipeline, columns: InputColumns) -> TableScor
     Raises:
         NotCompilableError: there is none, with the reason.
     """
-    prepared, model = _compile_steps(pipeline, columns, build_tree_head, build_linear_head)
-    return TableScorer(columns, prepared, model, [str(label) for label in pipeline.classes_])
+    labels = [str(label) for label in pipeline.classes_]
+    return TableScorer(columns, *_compile_steps(pipeline, columns, len(labels), build_linear_head), labels)
 
 
 def compile_number_scorer(pipeline: Pipeline, columns: InputColumns) -> TableNumberScorer:
@@ -43,33 +45,28 @@ def compile_number_scorer(pipeline: Pipeline, columns: InputColumns) -> TableNum
     Raises:
         NotCompilableError: there is none, with the reason.
     """
-    prepared, model = _compile_steps(pipeline, columns, build_number_tree_head, build_number_head)
-    return TableNumberScorer(columns, prepared, model, None)
+    return TableNumberScorer(columns, *_compile_steps(pipeline, columns, 0, build_number_head), None)
 
 
 def _compile_steps(
-    pipeline: Pipeline,
-    columns: InputColumns,
-    build_trees: Callable[[Any], TreeHead],
-    build_linear: Callable[[Any], LinearHead],
+    pipeline: Pipeline, columns: InputColumns, classes: int, build_linear: Callable[[Any], LinearHead]
 ) -> tuple[Preparation, TableModel]:
     steps = [step for _, step in pipeline.steps if step is not None and step != "passthrough"]
     fitted = steps[-1]
+    trees = read_fitted_trees(fitted)
     model: TableModel
-    try:
-        head = build_trees(fitted)
-    except NotCompilableError as none:
-        if not hasattr(fitted, "coef_") and not hasattr(fitted, "calibrated_classifiers_"):
-            raise none from None
-        linear = build_linear(fitted)
-        prepared = compile_preparation(steps[:-1], columns)
-        model, features = LinearTableModel(linear), len(linear.weights)
-    else:
+    if trees is not None:
         prepared = compile_preparation(steps[:-1], columns)
         if isinstance(fitted, HistGradientBoostingClassifier | HistGradientBoostingRegressor):
             prepared = merge_categories(prepared, fitted)
         takes_nan = bool(get_tags(fitted).input_tags.allow_nan) and not prepared.sparse
-        model, features = TreeTableModel(head, takes_nan), fitted.n_features_in_
+        model, features = TreeModel(build_tree_head(trees, classes), takes_nan), fitted.n_features_in_
+    elif hasattr(fitted, "coef_") or hasattr(fitted, "calibrated_classifiers_"):
+        linear = build_linear(fitted)
+        prepared = compile_preparation(steps[:-1], columns)
+        model, features = LinearTableModel(linear), len(linear.weights)
+    else:
+        raise NotCompilableError(f"there is no compiled form of a {type(fitted).__name__}")
     if len({features, len(prepared.source), getattr(fitted, "n_features_in_", features)}) != 1:
         raise NotCompilableError("its model was fitted on other features than its preprocessing gives")
     return prepared, model

@@ -12,11 +12,11 @@ from sklearn.pipeline import Pipeline
 
 from tiltyard.models.boosters.estimators import BoosterClassifier, BoosterRegressor
 from tiltyard.models.recipes.boosting import boost_classes
-from tiltyard.scoring.boosters.compile_booster import compile_booster_scorer
 from tiltyard.scoring.explanations import explain
 from tiltyard.scoring.scorer import NotCompilableError, Scorer
 from tiltyard.scoring.stored_scorer import read_scorer, write_scorer
 from tiltyard.scoring.table.columns import InputColumns
+from tiltyard.scoring.trees.compile_booster import compile_booster_scorer
 
 LIBRARIES = ["lightgbm", "xgboost", "catboost"]
 ONE_HOT: dict[str, dict[str, Any]] = {"lightgbm": {}, "xgboost": {}, "catboost": {"one_hot_max_size": 20}}

@@ -13,12 +13,12 @@ from tiltyard.models.boosters.raw_trees import GAP_LEFT, GAP_RIGHT, UnreadableTr
 from tiltyard.models.boosters.read_ensemble import read_ensemble
 from tiltyard.models.boosters.stored_booster import StoredBooster
 from tiltyard.models.boosters.tree_ensemble import Library, TreeEnsemble
-from tiltyard.scoring.boosters.booster_head import BoosterHead, build_booster_head
-from tiltyard.scoring.boosters.booster_model import BoosterTableModel
 from tiltyard.scoring.scorer import NotCompilableError
 from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.scoring.table.preprocessing_arrays import compile_coded_columns, compile_preparation
 from tiltyard.scoring.table.table_scorer import TableNumberScorer, TableScorer
+from tiltyard.scoring.trees.tree_head import TreeHead, build_tree_head
+from tiltyard.scoring.trees.tree_model import TreeModel
 
 _GAP = "-1"  # how a gap in a category is written for CatBoost
 
@@ -52,13 +52,13 @@ def compile_booster_scorer(pipeline: Pipeline, columns: InputColumns) -> TableSc
     if len(prepared.source) != booster.n_features_in_:
         raise NotCompilableError("its booster was fitted on other features than its preprocessing gives")
     labels = [str(label) for label in getattr(booster, "classes_", ())]
-    model = BoosterTableModel(compile_booster(booster, len(labels)))
+    model = TreeModel(compile_booster(booster, len(labels)))
     return (
         TableScorer(columns, prepared, model, labels) if labels else TableNumberScorer(columns, prepared, model, None)
     )
 
 
-def compile_booster(booster: StoredBooster, classes: int) -> BoosterHead:
+def compile_booster(booster: StoredBooster, classes: int) -> TreeHead:
     """The compiled form of a stored booster.
 
     Args:
@@ -75,7 +75,7 @@ def compile_booster(booster: StoredBooster, classes: int) -> BoosterHead:
         raise NotCompilableError(unread.reason) from None
     if len(ensemble.feature_names) != booster.n_features_in_:
         raise NotCompilableError("its trees are of other features than it was fitted on")
-    return build_booster_head(number_categories(ensemble), classes)
+    return build_tree_head(number_categories(ensemble), classes)
 
 
 def number_categories(ensemble: TreeEnsemble) -> TreeEnsemble:

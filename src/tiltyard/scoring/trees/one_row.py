@@ -1,4 +1,4 @@
-"""One row of a table to what a booster says of it, in one compiled call."""
+"""One row of a table to what trees say of it, in one compiled call."""
 
 from __future__ import annotations
 
@@ -8,15 +8,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiltyard.scoring.boosters.booster_head import BoosterHead
-from tiltyard.scoring.boosters.mask_tables import MaskTables
 from tiltyard.scoring.table.preparation import Preparation
 from tiltyard.scoring.table.row_encoding import QuickReader
-from tiltyard.scoring.table.table_models import Floats, OneRow
+from tiltyard.scoring.table.table_models import Floats, Limits, OneRow
+from tiltyard.scoring.trees.mask_tables import MaskTables
+from tiltyard.scoring.trees.tree_head import TreeHead
 
 
 def make_one_row(
-    reader: QuickReader, prepared: Preparation, bounds: tuple[Floats, Floats], head: BoosterHead, tables: MaskTables
+    reader: QuickReader,
+    prepared: Preparation,
+    bounds: tuple[Floats, Floats],
+    head: TreeHead,
+    tables: MaskTables,
+    limits: Limits,
 ) -> OneRow:
     """What predicts single rows of usual cells: it reads, prepares and adds up in one call.
 
@@ -27,15 +32,16 @@ def make_one_row(
         reader: of the columns.
         prepared: the compiled preprocessing.
         bounds: the lowest and the highest usual value of each column.
-        head: the booster; it takes gaps and infinity, as all do.
+        head: the model.
         tables: of its trees.
+        limits: which features it takes.
     """
-    from tiltyard.scoring.boosters import mask_kernels  # noqa: PLC0415 - imported when first used
+    from tiltyard.scoring.trees import mask_kernels  # noqa: PLC0415 - imported when first used
 
     source, kind, fill, mean, scale, offset, values = prepared.arrays
     layout = head.layout
     integers = [reader.addresses, source, kind, offset, layout.columns, tables.spans, layout.trees]
-    integers.append(np.array([tables.by_level]))
+    integers.append(np.array([tables.by_level, limits.nan, limits.infinity, limits.single]))
     numbers = [reader.missing, fill, mean, scale, values, *bounds, tables.thresholds]
     numbers += [layout.values, head.ends, head.settings]
     parts = _lay_out_parts(integers, numbers)

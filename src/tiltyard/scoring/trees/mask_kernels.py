@@ -1,6 +1,6 @@
-"""The compiled loops over the mask tables of a booster: see ``mask_tables``.
+"""The compiled loops over the mask tables of trees: see ``mask_tables``.
 
-They lead to the leaves that ``booster_kernels`` would walk to, and add them in the same order and precision.
+They lead to the leaves that ``tree_kernels`` would walk to, and add them in the same order and precision.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ import numpy as np
 
 from tiltyard.kernels.jit import compile_inline, count_exceeded, keep_common_bits, lowest_bit
 from tiltyard.kernels.objects import compile_holding_lock, count_items
-from tiltyard.scoring.boosters.booster_kernels import LEAVES, OUTPUT, SINGLE, add_leaf, fill_columns, finish_row
 from tiltyard.scoring.table.row_kernels import read_row
 from tiltyard.scoring.table.table_kernels import prepare_row
+from tiltyard.scoring.trees.tree_kernels import LEAVES, OUTPUT, add_leaf, fill_columns
+from tiltyard.scoring.trees.tree_links import SINGLE, finish_row
 
 COLUMN, FIRST, BLOCKS, COUNT, ROW, CODES = range(6)  # of a span
-ADDRESSES, SOURCE, KINDS, OFFSETS, BOOSTER_COLUMNS, SPANS, TREES, BY_LEVEL = range(8)  # of the parts, whole numbers
+ADDRESSES, SOURCE, KINDS, OFFSETS, TREE_COLUMNS, SPANS, TREES, FLAGS = range(8)  # of the parts, whole numbers
 MISSING, FILL, MEAN, SCALES, VALUES, LOWS, HIGHS, THRESHOLDS, LEAF_VALUES, ENDS, SETTINGS = range(8, 19)  # the others
 STEP = 16  # thresholds that `count_exceeded` compares
 
@@ -119,7 +120,7 @@ def score_row(row: Any, parts: Any, masks: Any, out: Any) -> Any:
     Returns:
         The place of the largest output; -1 where a cell is unusual or unknown, which the full reading decides on.
     """
-    columns, spans = _take(parts, BOOSTER_COLUMNS).reshape(-1, 3), _take(parts, SPANS).reshape(-1, 6)
+    columns, spans = _take(parts, TREE_COLUMNS).reshape(-1, 3), _take(parts, SPANS).reshape(-1, 6)
     settings, ends, missing = _take_numbers(parts, SETTINGS), _take_numbers(parts, ENDS), _take_numbers(parts, MISSING)
     source, outputs = _take(parts, SOURCE), ends.size // 2
     # One piece of memory for all: each would take as long as a fifth of the trees.
@@ -142,7 +143,9 @@ def score_row(row: Any, parts: Any, masks: Any, out: Any) -> Any:
         _take_numbers(parts, VALUES),
     )
     bounds = _take_numbers(parts, LOWS), _take_numbers(parts, HIGHS)
-    if prepare_row(raw, preparation, (True, True, False), bounds, features):
+    flags = _take(parts, FLAGS)
+    limits = flags[1] != 0, flags[2] != 0, flags[3] != 0
+    if prepare_row(raw, preparation, limits, bounds, features):
         return -1
     fill_columns(features, columns, settings, values)
     _find_rows(values, spans, _take_numbers(parts, THRESHOLDS), rows)
@@ -150,7 +153,6 @@ def score_row(row: Any, parts: Any, masks: Any, out: Any) -> Any:
     sums[:] = ends[:outputs]
     trees, leaves = _take(parts, TREES).reshape(-1, 8), _take_numbers(parts, LEAF_VALUES)
     wide = leaves.reshape(-1, outputs if trees[0, OUTPUT] < 0 else 1)
-    by_level = _take(parts, BY_LEVEL)[0] != 0
-    _add_leaves((masks[0], left), by_level, trees, wide, settings[SINGLE] != 0, sums)
+    _add_leaves((masks[0], left), flags[0] != 0, trees, wide, settings[SINGLE] != 0, sums)
     finish_row(sums, settings, ends.reshape(2, -1), out[0])
     return _find_largest(out[0])

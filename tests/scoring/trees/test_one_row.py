@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.models.boosters.fitted import WORD, fit_booster
-from tests.scoring.boosters.test_booster_head import (
+from tests.scoring.trees.test_tree_head import (
     MODELS,
     ODD,
     UNHURRIED,
@@ -24,17 +24,17 @@ from tests.scoring.boosters.test_booster_head import (
 )
 from tiltyard.models.boosters.read_ensemble import read_ensemble
 from tiltyard.models.boosters.tree_ensemble import Library
-from tiltyard.scoring.boosters.booster_head import BoosterHead, build_booster_head
-from tiltyard.scoring.boosters.booster_model import BoosterTableModel
-from tiltyard.scoring.boosters.tree_layout import WALK
 from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.scoring.table.preparation import NUMBER, Preparation
 from tiltyard.scoring.table.row_encoding import Codes, QuickReader
 from tiltyard.scoring.table.table_models import OneRow
 from tiltyard.scoring.table.table_scorer import TableNumberScorer, TableScorer
+from tiltyard.scoring.trees.tree_head import TreeHead, build_tree_head
+from tiltyard.scoring.trees.tree_layout import WALK
+from tiltyard.scoring.trees.tree_model import TreeModel
 
 
-def make_scorer(head: BoosterHead) -> TableScorer:
+def make_scorer(head: TreeHead) -> TableScorer:
     """The scorer of a booster of numbers that nothing prepares."""
     count = head.features
     prepared = Preparation(
@@ -49,13 +49,13 @@ def make_scorer(head: BoosterHead) -> TableScorer:
         sparse=False,
     )
     columns = InputColumns({f"f{place}": "float64" for place in range(count)})
-    model = BoosterTableModel(head)
+    model = TreeModel(head)
     if head.classes:
         return TableScorer(columns, prepared, model, [f"class {place}" for place in range(head.classes)])
     return TableNumberScorer(columns, prepared, model, None)
 
 
-def make_one_row(head: BoosterHead) -> OneRow:
+def make_one_row(head: TreeHead) -> OneRow:
     found = make_scorer(head)._one_row
     assert found is not None
     return found
@@ -65,7 +65,7 @@ def name_cells(row: Floats) -> dict[str, float]:
     return {f"f{place}": value for place, value in enumerate(row.tolist())}
 
 
-def expect_alike(head: BoosterHead, rows: Floats) -> None:
+def expect_alike(head: TreeHead, rows: Floats) -> None:
     one_row = make_one_row(head)
     for row, expected in zip(rows, head.predict(rows), strict=True):
         found = one_row(name_cells(row))
@@ -113,7 +113,7 @@ def test_odd_values_of_a_row_alone_are_predicted_as_in_a_batch(
 def test_many_thresholds_and_categories_have_their_ranks(leaves: int, categories: int) -> None:
     """Columns of hundreds of thresholds, and sets of more categories than a word has bits, lead to the same leaves."""
     document, _, rows = fit_lightgbm(leaves, categories)
-    head = build_booster_head(read_ensemble("lightgbm", document), 0)
+    head = build_tree_head(read_ensemble("lightgbm", document), 0)
     assert head.tables is not None
     expect_alike(head, rows[:400])
 

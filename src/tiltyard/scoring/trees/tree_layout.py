@@ -1,4 +1,4 @@
-"""The trees of a booster, laid out for compiled loops."""
+"""Fitted trees, laid out for compiled loops."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ from tiltyard.models.boosters.tree_ensemble import TreeEnsemble
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-WALK, MASKS, OBLIVIOUS = range(3)  # as in booster_kernels
-CATEGORY, CUT_CATEGORY, CONSTANT = 5, 6, 7
-CATEGORIES = CATEGORY, CUT_CATEGORY
+WALK, MASKS, OBLIVIOUS = range(3)  # as in tree_kernels
+CATEGORY, CUT_CATEGORY, CONSTANT, BYTE_CATEGORY = 5, 6, 7, 8
+CATEGORIES = CATEGORY, CUT_CATEGORY, BYTE_CATEGORY
+_RULES = {"lightgbm": CUT_CATEGORY, "scikit-learn": BYTE_CATEGORY}
+_BYTES = 256
 _MOST_LEAVES = 64  # bits of a mask
 _BITS = 64
 
 
 @dataclass(frozen=True)
 class TreeLayout:
-    """Arrays for ``booster_kernels``.
+    """Arrays for ``tree_kernels``.
 
     Attributes:
         columns: int32 (columns, 3): the feature of each, what its gaps become, and of categories the number that stands
@@ -104,15 +106,15 @@ def _pack(thresholds: Floats, places: NDArray[np.int32]) -> Floats:
 
 def _make_columns(ensemble: TreeEnsemble, leaf: NDArray[np.bool_]) -> tuple[NDArray[np.int32], Integers]:
     """The columns, and the column of each node; a leaf's is the first, a constant."""
-    cut = CUT_CATEGORY if ensemble.library == "lightgbm" else CATEGORY
-    rules = np.where(ensemble.choice >= 0, cut, ensemble.gaps.astype(np.int64))
+    rule = _RULES.get(ensemble.library, CATEGORY)
+    rules = np.where(ensemble.choice >= 0, rule, ensemble.gaps.astype(np.int64))
     pairs = np.stack([ensemble.tested.astype(np.int64), rules], axis=1)[~leaf]
     kinds, found = np.unique(np.concatenate([pairs, np.zeros((0, 2), np.int64)]), axis=0, return_inverse=True)
     # Leaves compare a constant: no value of a feature may lead away from them.
     kinds = np.concatenate([[[0, CONSTANT]], kinds])
     column_of = np.zeros(len(leaf), np.int64)
     column_of[~leaf] = found.ravel() + 1
-    others = np.zeros(len(kinds), np.int64)
+    others = np.where(kinds[:, 1] == BYTE_CATEGORY, _BYTES, 0)
     chosen = (ensemble.choice >= 0) & ~leaf
     for column, choice in zip(column_of[chosen].tolist(), ensemble.choice[chosen].tolist(), strict=True):
         held = ensemble.sets[choice]

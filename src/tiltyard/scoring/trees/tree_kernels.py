@@ -1,4 +1,4 @@
-"""The compiled loops over the trees of a booster, in its library's own arithmetic.
+"""The compiled loops over fitted trees, in their library's own arithmetic.
 
 A feature becomes one column for each way in which nodes treat its gaps: a gap is then the lowest number there is, or
 stays what no comparison holds for, and a node has one comparison to make. A row goes left where its column is at most
@@ -6,7 +6,8 @@ the node's threshold, or where the bit of its category is set.
 
 Several rows go through a tree together by masks: each node that sends a row to the right strikes out the leaves on its
 left, and the first leaf that is left over is the row's (QuickScorer: Lucchese et al., SIGIR 2015). That leads to the
-same leaf, and each row adds its leaves in the order of the trees. A single row walks, eight trees at a time.
+same leaf, and each row adds its leaves in the order of the trees. Through a tree of more leaves than a mask has bits
+eight rows walk at a time; a single row walks, through eight trees at a time.
 """
 
 from __future__ import annotations
@@ -16,28 +17,38 @@ from typing import Any
 import numpy as np
 
 from tiltyard.kernels.jit import compile_inline, compile_kernel, lowest_bit
+from tiltyard.scoring.trees.tree_links import ALL_WALK, SINGLE, SINGLE_FEATURES, TINY, finish_row
 
-LEFT, RIGHT, ZERO, ZERO_LEFT, ZERO_RIGHT, CATEGORY, CUT_CATEGORY, CONSTANT = range(8)
+LEFT, RIGHT, ZERO, ZERO_LEFT, ZERO_RIGHT, CATEGORY, CUT_CATEGORY, CONSTANT, BYTE_CATEGORY = range(9)
 FEATURE, RULE, OTHER = range(3)  # of a column
 ROOT, DEPTH, KIND, OUTPUT, LEAVES, FIRST, WORDS, LAST = range(8)  # of a tree
 CHILD, COLUMN = 2, 3  # of a node's integers
 WALK, MASKS, OBLIVIOUS = range(3)
-IDENTITY, SIGMOID, SIGMOIDS, SOFTMAX, EXPONENTIAL, SIGNED_SQUARE, LOG1P_EXPONENTIAL = range(7)
-TINY, SINGLE, SINGLE_FEATURES, DIVISOR, SCALE, LINK, STEEPNESS, ALL_WALK = range(8)  # of the settings
 
 _BLOCK = 64
 _FEW = 12  # rows that are walked one by one
 _ALL = np.uint64(2**64 - 1)
+_LEVELS = 4  # that eight rows walk before it is seen whether all are at their leaves
+
+
+@compile_inline
+def _read_category(value: Any, rule: Any, other: Any) -> Any:
+    """The code of a category: ``other`` for those that no set holds, and the one after it for a gap."""
+    if np.isnan(value):
+        return np.float64(other + 1)
+    if rule == BYTE_CATEGORY:
+        # scikit-learn cuts a category to a whole number and keeps its last byte.
+        category = np.int64(value)
+        return np.float64(other + 1) if category < 0 else np.float64(category & 255)
+    known = value < other and (value >= 0.0 or (rule == CUT_CATEGORY and value > -1.0))
+    return np.float64(np.int64(value)) if known else np.float64(other)
 
 
 @compile_inline
 def _read_column(value: Any, rule: Any, other: Any, tiny: Any) -> Any:
-    """What stands for a feature's value in one of its columns; for categories that no set holds ``other``."""
-    if rule in (CATEGORY, CUT_CATEGORY):
-        if np.isnan(value):
-            return np.float64(other + 1)
-        known = value < other and (value >= 0.0 or (rule == CUT_CATEGORY and value > -1.0))
-        return np.float64(np.int64(value)) if known else np.float64(other)
+    """What stands for a feature's value in one of its columns."""
+    if rule in (CATEGORY, CUT_CATEGORY, BYTE_CATEGORY):
+        return _read_category(value, rule, other)
     if rule == CONSTANT:
         return 0.0
     if np.isnan(value):
@@ -198,9 +209,50 @@ def _find_levels(block: Any, tree: Any, nodes: Any, places: Any, bits: Any, foun
 
 
 @compile_inline
+def _step_in_block(node: Any, block: Any, row: Any, nodes: Any, unsigned: Any) -> Any:
+    """``_step`` of a row of a block."""
+    right = np.uint64(not block[unsigned[node, np.uint64(COLUMN)], row] <= nodes[node, np.uint64(0)])
+    return np.uint64(unsigned[node, np.uint64(CHILD)]) + right
+
+
+@compile_inline
+def _is_leaf(node: Any, unsigned: Any) -> Any:
+    return np.uint64(unsigned[node, np.uint64(CHILD)]) == node
+
+
+@compile_inline
+def _walk_block(root: Any, block: Any, nodes: Any, unsigned: Any, found: Any) -> Any:
+    """The leaves of a block's rows in a tree that compares numbers alone: one row waits while seven others step."""
+    start = np.uint64(root)
+    for first in range(np.uint64(0), np.uint64(_BLOCK), np.uint64(8)):
+        a = b = c = d = e = f = g = h = start
+        while True:
+            for _level in range(_LEVELS):
+                a = _step_in_block(a, block, first, nodes, unsigned)
+                b = _step_in_block(b, block, first + np.uint64(1), nodes, unsigned)
+                c = _step_in_block(c, block, first + np.uint64(2), nodes, unsigned)
+                d = _step_in_block(d, block, first + np.uint64(3), nodes, unsigned)
+                e = _step_in_block(e, block, first + np.uint64(4), nodes, unsigned)
+                f = _step_in_block(f, block, first + np.uint64(5), nodes, unsigned)
+                g = _step_in_block(g, block, first + np.uint64(6), nodes, unsigned)
+                h = _step_in_block(h, block, first + np.uint64(7), nodes, unsigned)
+            if (
+                (_is_leaf(a, unsigned) and _is_leaf(b, unsigned) and _is_leaf(c, unsigned) and _is_leaf(d, unsigned))
+                and (_is_leaf(e, unsigned) and _is_leaf(f, unsigned))
+                and (_is_leaf(g, unsigned) and _is_leaf(h, unsigned))
+            ):
+                break
+        found[first], found[first + np.uint64(1)] = a, b
+        found[first + np.uint64(2)], found[first + np.uint64(3)] = c, d
+        found[first + np.uint64(4)], found[first + np.uint64(5)] = e, f
+        found[first + np.uint64(6)], found[first + np.uint64(7)] = g, h
+
+
+@compile_inline
 def _add_block(block: Any, count: Any, arrays: Any, single: Any, found: Any, sums: Any) -> Any:
     """Add what the trees say of the rows of a block, (columns, ``_BLOCK``); sums are (rows, outputs)."""
-    _, nodes, places, trees, bits, values, inner, _, _ = arrays
+    _, nodes, places, trees, bits, values, inner, _, unsigned = arrays
+    numbers_alone = bits.size == 0
     for number in range(trees.shape[0]):
         kind, leaves = trees[number, KIND], trees[number, LEAVES]
         if kind == MASKS:
@@ -214,76 +266,14 @@ def _add_block(block: Any, count: Any, arrays: Any, single: Any, found: Any, sum
             _find_levels(block, trees[number], nodes, places, bits, found)
             for k in range(count):
                 add_leaf(sums[k], trees[number, OUTPUT], values, leaves + np.int64(found[k]), single)
+        elif numbers_alone:
+            _walk_block(trees[number, ROOT], block, nodes, unsigned, found)
+            for k in range(count):
+                add_leaf(sums[k], trees[number, OUTPUT], values, np.int64(found[k]), single)
         else:
             for k in range(count):
                 leaf = _walk(np.int64(trees[number, ROOT]), block[:, k], nodes, places, bits)
                 add_leaf(sums[k], trees[number, OUTPUT], values, leaf, single)
-
-
-@compile_inline
-def _expit(value: Any) -> Any:
-    return 1.0 / (1.0 + np.exp(-value))
-
-
-@compile_inline
-def _expit_single(value: Any) -> Any:
-    power = np.exp(-max(np.float32(value), np.float32(-88.7)))
-    return np.float64(np.float32(1.0) / (power + np.float32(1.0)))
-
-
-@compile_inline
-def _softmax(sums: Any, single: Any, out: Any) -> Any:
-    highest = sums[0]
-    for k in range(1, sums.size):
-        highest = max(highest, sums[k])
-    total = 0.0
-    for k in range(sums.size):
-        if single:
-            out[k] = np.float64(np.exp(np.float32(sums[k] - highest)))
-        else:
-            out[k] = np.exp(sums[k] - highest)
-        total += out[k]
-    if single:
-        total = np.float64(np.float32(total))
-    for k in range(sums.size):
-        out[k] = np.float64(np.float32(out[k] / total)) if single else out[k] / total
-
-
-@compile_inline
-def _link(sums: Any, settings: Any, out: Any) -> Any:
-    """Turn the sums of a row into probabilities, of two classes both, or into numbers."""
-    link, single = settings[LINK], settings[SINGLE] != 0
-    if link == SIGMOID:
-        value = _expit_single(sums[0]) if single else _expit(settings[STEEPNESS] * sums[0])
-        if out.size == 1:
-            out[0] = value
-        else:
-            out[0], out[1] = 1.0 - value, value
-    elif link == SOFTMAX:
-        _softmax(sums, single, out)
-    else:
-        for k in range(sums.size):
-            value = sums[k]
-            if link == SIGMOIDS:
-                value = _expit(settings[STEEPNESS] * value)
-            elif link == EXPONENTIAL:
-                value = np.float64(np.exp(np.float32(value))) if single else np.exp(value)
-            elif link == SIGNED_SQUARE:
-                value = np.copysign(value * value, value)
-            elif link == LOG1P_EXPONENTIAL:
-                value = np.log1p(np.exp(value))
-            out[k] = value
-
-
-@compile_inline
-def finish_row(sums: Any, settings: Any, ends: Any, out: Any) -> Any:
-    """From the sums of a row to its probabilities or number."""
-    divisor, scale = settings[DIVISOR], settings[SCALE]
-    for k in range(sums.size):
-        if divisor != 1.0:
-            sums[k] /= divisor
-        sums[k] = sums[k] * scale + ends[1, k]
-    _link(sums, settings, out)
 
 
 @compile_inline
@@ -325,8 +315,8 @@ def score_rows(features: Any, arrays: Any, settings: Any, out: Any) -> Any:
 
     Args:
         features: float64 (rows, features).
-        arrays: the BoosterHead's.
-        settings: the BoosterHead's.
+        arrays: the TreeHead's.
+        settings: the TreeHead's.
         out: float64 (rows, 1, outputs or classes).
     """
     columns, ends = arrays[0], arrays[7]
@@ -358,7 +348,7 @@ def follow_rows(features: Any, arrays: Any, settings: Any, source: Any, out: Any
 
     Args:
         features: float64 (rows, features).
-        arrays, settings: the BoosterHead's.
+        arrays, settings: the TreeHead's.
         source: int64 (features,), the column of the table of each.
         out: float64 (rows, columns of the table, outputs), added to.
     """

@@ -1,4 +1,4 @@
-"""A fitted booster as arrays, in its library's own arithmetic."""
+"""Fitted trees as arrays, in their library's own arithmetic."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from tiltyard.formatting import format_count
 from tiltyard.models.boosters.tree_ensemble import Link, TreeEnsemble
-from tiltyard.scoring.boosters.mask_tables import MaskTables, build_mask_tables
-from tiltyard.scoring.boosters.tree_layout import TreeLayout, lay_out_trees
 from tiltyard.scoring.scorer import NotCompilableError
+from tiltyard.scoring.trees.mask_tables import MaskTables, build_mask_tables
+from tiltyard.scoring.trees.tree_layout import TreeLayout, lay_out_trees
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-_LINKS: tuple[Link, ...] = (  # in the order of booster_kernels
+_LINKS: tuple[Link, ...] = (  # in the order of tree_kernels
     *("identity", "sigmoid", "sigmoids", "softmax", "exponential", "signed-square"),
     "log1p-exponential",
 )
@@ -28,8 +28,8 @@ _TINY = float(np.float32(1e-35))
 
 
 @dataclass(frozen=True)
-class BoosterHead:
-    """A fitted booster: from features to probabilities, or numbers.
+class TreeHead:
+    """Fitted trees: from features to probabilities, or numbers.
 
     Attributes:
         library: whose arithmetic it is.
@@ -69,6 +69,11 @@ class BoosterHead:
         object.__setattr__(self, "arrays", arrays)
 
     @property
+    def single_features(self) -> bool:
+        """Whether features alone are rounded to single precision."""
+        return bool(self.settings[2])
+
+    @property
     def link(self) -> Link:
         """What makes a prediction of the sums."""
         return _LINKS[int(self.settings[5])]
@@ -81,9 +86,9 @@ class BoosterHead:
 
     @cached_property
     def _score(self) -> Callable[..., Any]:
-        from tiltyard.scoring.boosters import booster_kernels  # noqa: PLC0415 - imported when first used
+        from tiltyard.scoring.trees import tree_kernels  # noqa: PLC0415 - imported when first used
 
-        return booster_kernels.score_rows
+        return tree_kernels.score_rows
 
     def follow(self, features: Floats, source: Integers, columns: int) -> tuple[Floats, Floats]:
         """What each column of the table adds to the sums, (rows, columns, outputs), and where all rows start.
@@ -93,11 +98,11 @@ class BoosterHead:
             source: (features,), the column of the table of each.
             columns: of the table.
         """
-        from tiltyard.scoring.boosters import booster_kernels  # noqa: PLC0415 - imported when first used
+        from tiltyard.scoring.trees import tree_kernels  # noqa: PLC0415 - imported when first used
 
         outputs = self.ends.shape[1]
         added = np.zeros((len(features), columns, outputs))
-        booster_kernels.follow_rows(features, self.arrays, self.settings, source, added)
+        tree_kernels.follow_rows(features, self.arrays, self.settings, source, added)
         start = self.ends[0].copy()
         roots, owners = self.layout.trees[:, 0], self.layout.trees[:, 3]
         if (owners < 0).any():
@@ -109,8 +114,8 @@ class BoosterHead:
         return added * factor * steepness, (start * factor + self.ends[1]) * steepness
 
 
-def build_booster_head(ensemble: TreeEnsemble, classes: int) -> BoosterHead:
-    """The arrays of a booster's trees.
+def build_tree_head(ensemble: TreeEnsemble, classes: int) -> TreeHead:
+    """The arrays of fitted trees.
 
     Args:
         ensemble: checked.
@@ -121,14 +126,14 @@ def build_booster_head(ensemble: TreeEnsemble, classes: int) -> BoosterHead:
     """
     outputs = len(ensemble.baseline)
     fits = {
+        "identity": outputs == (classes or 1),
         "sigmoid": classes in (0, 2) and outputs == 1,
         "softmax": classes == outputs,
         "sigmoids": classes == outputs,
     }
     if not fits.get(ensemble.link, classes == 0 and outputs == 1):
-        raise NotCompilableError(
-            f"it has {format_count(outputs, 'output')} for {format_count(classes, 'label')} and link {ensemble.link}"
-        )
+        given = f"{format_count(outputs, 'output')} for {format_count(classes, 'label')}"
+        raise NotCompilableError(f"its trees have {given} and link {ensemble.link}")
     layout = lay_out_trees(ensemble)
     numbers_alone = not len(layout.bits) and not (layout.trees[:, 2] > 1).any()
     settings = [
@@ -141,7 +146,7 @@ def build_booster_head(ensemble: TreeEnsemble, classes: int) -> BoosterHead:
         ensemble.steepness,
         numbers_alone,
     ]
-    return BoosterHead(
+    return TreeHead(
         library=ensemble.library,
         layout=layout,
         tables=build_mask_tables(layout),

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiltyard.scoring.boosters.tree_layout import CATEGORIES, MASKS, OBLIVIOUS, WALK, Floats, Integers, TreeLayout
+from tiltyard.scoring.trees.tree_layout import CATEGORIES, MASKS, OBLIVIOUS, WALK, Floats, Integers, TreeLayout
 
 LARGEST_TABLES = 16 * 2**20
 """Bytes. Larger tables leave the processor's caches, and walking is faster then."""

@@ -1,32 +1,36 @@
-"""Boosters of LightGBM, XGBoost and CatBoost over prepared features."""
+"""Trees, forests and boostings over prepared features."""
 
 from __future__ import annotations
 
-from tiltyard.scoring.boosters.booster_head import BoosterHead, Integers
-from tiltyard.scoring.boosters.one_row import make_one_row
 from tiltyard.scoring.explanations import Scale
 from tiltyard.scoring.table.preparation import Preparation
 from tiltyard.scoring.table.row_encoding import QuickReader
 from tiltyard.scoring.table.table_models import Floats, Limits, ModelSteps, OneRow, TableModel
+from tiltyard.scoring.trees.one_row import make_one_row
+from tiltyard.scoring.trees.tree_head import Integers, TreeHead
 
-_SCALES: dict[str, Scale] = {"sigmoid": "log-odds", "sigmoids": "log-odds", "identity": "number"}
 
-
-class BoosterTableModel(TableModel):
-    """A fitted booster.
+class TreeModel(TableModel):
+    """A fitted tree, forest or boosting.
 
     Args:
         head: its arrays.
+        takes_nan: whether it takes gaps.
     """
 
     method = "tree paths"
     baseline_name = "mean of the training rows"
     exact = True
-    limits = Limits(nan=True, infinity=True, single=False)
 
-    def __init__(self, head: BoosterHead) -> None:
+    def __init__(self, head: TreeHead, takes_nan: bool = True) -> None:
         self.head = head
-        self.name = f"boosting by {head.library}"
+        self.takes_nan = takes_nan
+        # scikit-learn's forests refuse what single precision cannot hold; boosters round it to infinity.
+        forest = head.library == "scikit-learn" and head.single_features
+        self.limits = Limits(nan=takes_nan, infinity=not forest, single=forest)
+        self.name = "forest" if forest else "boosting"
+        if head.library != "scikit-learn":
+            self.name = f"boosting by {head.library}"
 
     def probabilities(self, features: Floats) -> Floats:
         """Shape (rows, features) to (rows, classes), or (rows, 1) of numbers."""
@@ -43,10 +47,14 @@ class BoosterTableModel(TableModel):
         return ModelSteps(added[:, :, label], float(start[label]))
 
     def make_one_row(self, columns: QuickReader, prepared: Preparation, bounds: tuple[Floats, Floats]) -> OneRow | None:
-        """What predicts one row in one call, by tables of masks."""
+        """What predicts one row in one call, by tables of masks; None where they would be too large."""
         tables = self.head.tables
-        return None if tables is None else make_one_row(columns, prepared, bounds, self.head, tables)
+        if tables is None:
+            return None
+        return make_one_row(columns, prepared, bounds, self.head, tables, self.limits)
 
     def scale(self) -> Scale:
         """What the parts are measured in."""
-        return _SCALES.get(self.head.link, "decision")
+        if self.head.link == "identity":
+            return "probability" if self.head.classes else "number"
+        return "log-odds" if self.head.link in ("sigmoid", "sigmoids") else "decision"
