@@ -100,6 +100,20 @@ def test_a_host_whose_clock_is_ahead_takes_no_lease_that_is_held(ledger: Any, mo
         assert guard is None
 
 
+def test_a_clock_that_was_set_back_holds_nothing_up(ledger: Any) -> None:
+    """A lease that was taken while the clock was a year ahead is over a hold after somebody asks for it again."""
+    leases, clock = ledger.leases, Clock()
+    leases.clock = clock
+    clock.now = NOON + timedelta(days=365)
+    assert leases.acquire("schedule", "ada", MINUTE) is not None
+    clock.now = NOON
+    assert leases.acquire("schedule", "grace", MINUTE) is None, "it may be held"
+    clock.now += MINUTE / 2
+    assert leases.acquire("schedule", "grace", MINUTE) is None
+    clock.now += MINUTE / 2
+    assert leases.acquire("schedule", "grace", MINUTE) is not None
+
+
 def test_an_event_is_appended_on_the_condition_of_the_turn(ledger: Ledger) -> None:
     """With a lease, an event is appended as long as the lease is the holder's; afterwards nothing is."""
     lease = ledger.leases.acquire("loop", "ada", MINUTE)

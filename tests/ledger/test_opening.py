@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -317,3 +319,29 @@ def test_a_value_that_the_database_refuses(postgres: PostgresServer) -> None:
         ledger._database.write() as connection,
     ):
         connection.execute(text("UPDATE chain SET sequence = 9223372036854775807 + 1::bigint"))
+
+
+@pytest.mark.parametrize("way", ["deleted", "moved", "replaced"])
+def test_a_file_that_is_gone_while_it_is_in_use_acknowledges_nothing(tmp_path: Path, way: str) -> None:
+    """SQLite writes on into a file that was deleted: what would be lost there is an error, and a new start works."""
+    folder = tmp_path / "state"
+    with SqlLedger.open(f"sqlite:///{folder}/ledger.db") as ledger:
+        ledger.record([make_prediction()])
+        if way == "replaced":
+            shutil.copyfile(folder / "ledger.db", tmp_path / "copy")
+            (tmp_path / "copy").rename(folder / "ledger.db")
+        else:
+            folder.rename(tmp_path / "elsewhere")
+            if way == "deleted":
+                shutil.rmtree(tmp_path / "elsewhere")
+        attempts: list[Callable[[], object]] = [
+            lambda: ledger.record([make_prediction()]),
+            lambda: ledger.append(make_event()),
+            ledger.check_writable,
+        ]
+        for attempt in attempts:
+            with pytest.raises(UnavailableError, match="deleted, moved or replaced") as gone:
+                attempt()
+            assert (gone.value.code, "start" in gone.value.next_step) == ("ledger.gone", True)
+    with SqlLedger.open(f"sqlite:///{folder}/ledger.db") as ledger:
+        ledger.record([make_prediction()])

@@ -10,8 +10,8 @@ import pytest
 
 from tests.postgres import PostgresServer
 from tiltyard.ledger import Ledger, SqlLedger
-from tiltyard.testing import NOON, MemoryLedger
-from tiltyard.testing.outbox_contract import OutboxContract, make_notice
+from tiltyard.testing import MemoryLedger
+from tiltyard.testing.outbox_contract import Clock, OutboxContract, make_notice
 
 
 class TestMemoryOutbox(OutboxContract):
@@ -39,8 +39,11 @@ def test_a_lease_outlives_its_process(tmp_path: Path) -> None:
     url, hold = f"sqlite:///{tmp_path}/ledger.db", timedelta(minutes=1)
     with SqlLedger.open(url) as ledger:
         ledger.outbox.enqueue([make_notice()])
-        (before,) = ledger.outbox.lease(NOON, hold)
+        Clock(ledger)
+        (before,) = ledger.outbox.lease(hold)
     with SqlLedger.open(url) as ledger:
-        assert ledger.outbox.lease(NOON, hold) == []
-        (after,) = ledger.outbox.lease(NOON + hold, hold)
+        clock = Clock(ledger)
+        assert ledger.outbox.lease(hold) == []
+        clock.now += hold
+        (after,) = ledger.outbox.lease(hold)
         assert (after.notice, after.attempts) == (before.notice, 2)

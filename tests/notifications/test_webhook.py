@@ -38,11 +38,10 @@ from tiltyard.testing.outbox_contract import make_notice
 def test_a_notice_is_retried_until_the_receiver_accepts_it() -> None:
     """Two refusals postpone by a doubling wait; the third attempt arrives, and nothing is left to do."""
     ledger, now = MemoryLedger(), [NOON]
+    ledger.outbox.clock = lambda: now[0]
     ledger.outbox.enqueue([make_notice(id="n7")])
     with receiver([500, 404]) as received:
-        dispatcher = Dispatcher(
-            ledger.outbox, {"ops": WebhookSender(received.url)}, clock=lambda: now[0], jitter=lambda: 0.0
-        )
+        dispatcher = Dispatcher(ledger.outbox, {"ops": WebhookSender(received.url)}, jitter=lambda: 0.0)
         assert to_json_object(dispatcher.run()) == {"sent": 0, "failed": 1, "given_up": 0}
         (waiting,) = ledger.outbox.items("waiting")
         assert waiting.notice.due == NOON + timedelta(seconds=10)
@@ -77,16 +76,17 @@ def test_a_signature_proves_sender_body_and_time() -> None:
 def test_a_final_refusal_or_an_old_notice_is_given_up() -> None:
     """410, and a notification that is too old, are given up; a Retry-After is respected."""
     ledger = MemoryLedger()
+    ledger.outbox.clock = lambda: NOON
     ledger.outbox.enqueue([make_notice()])
     with receiver([410]) as received:
-        assert Dispatcher(ledger.outbox, {"ops": WebhookSender(received.url)}, clock=lambda: NOON).run().given_up == 1
+        assert Dispatcher(ledger.outbox, {"ops": WebhookSender(received.url)}).run().given_up == 1
     item = OutboxItem(make_notice(), attempts=3)
     backoff = Backoff(give_up=timedelta(days=1))
-    assert backoff.next(item, NOON, 0.0) == NOON + timedelta(seconds=40)
-    assert backoff.next(item, NOON, 0.5) == NOON + timedelta(seconds=30)
-    assert backoff.next(item, NOON, 0.0, timedelta(minutes=5)) == NOON + timedelta(minutes=5)
-    assert backoff.next(OutboxItem(make_notice(), attempts=999), NOON, 0.0) == NOON + backoff.longest
-    assert backoff.next(item, NOON + timedelta(days=1), 0.0) is None
+    assert backoff.next_wait(item, NOON, 0.0) == timedelta(seconds=40)
+    assert backoff.next_wait(item, NOON, 0.5) == timedelta(seconds=30)
+    assert backoff.next_wait(item, NOON, 0.0, timedelta(minutes=5)) == timedelta(minutes=5)
+    assert backoff.next_wait(OutboxItem(make_notice(), attempts=999), NOON, 0.0) == backoff.longest
+    assert backoff.next_wait(item, NOON + timedelta(days=1), 0.0) is None
     with receiver([503], {"Retry-After": "120"}) as received, pytest.raises(DeliveryError) as refused:
         WebhookSender(received.url).send(item)
     assert refused.value.wait == timedelta(minutes=2)
@@ -103,8 +103,9 @@ def test_an_unreachable_receiver_is_a_failure_that_waits() -> None:
         assert not failed.value.final
         assert "1234" not in failed.value.message
     ledger = MemoryLedger()
+    ledger.outbox.clock = lambda: NOON
     ledger.outbox.enqueue([make_notice(destination="nobody")])
-    assert Dispatcher(ledger.outbox, {"log": LogSender()}, clock=lambda: NOON).run().failed == 1
+    assert Dispatcher(ledger.outbox, {"log": LogSender()}).run().failed == 1
     assert "no destination 'nobody' on this host (known: log)" in str(ledger.outbox.items()[0].error)
 
 
@@ -168,6 +169,7 @@ def test_an_item_of_a_killed_dispatcher_is_delivered_after_its_lease(tmp_path: P
         again = Dispatcher(ledger.outbox, {"ops": WebhookSender(received.url)})
         assert again.run().sent == 0, "the dead dispatcher's lease still holds"
         later = datetime.fromtimestamp(time.time() + 90, UTC)
-        assert Dispatcher(ledger.outbox, {"ops": WebhookSender(received.url)}, clock=lambda: later).run().sent == 1
+        ledger.outbox.clock = lambda: later
+        assert again.run().sent == 1
         assert [headers["tiltyard-id"] for headers, _ in received.requests] == ["n1"] * (2 if moment == "after" else 1)
         assert [(one.state, one.attempts) for one in ledger.outbox.items()] == [("sent", 2)]

@@ -283,7 +283,7 @@ def test_a_worker_is_given_time_to_end_once_it_listens(tmp_path: Path) -> None:
         listener=None,
         ledger="spool",
     )
-    handle = WorkerHandle(config, lambda _worker: {})
+    handle = WorkerHandle(config, lambda _worker: {}, lambda: False)
     managed = handle.as_managed()
     assert managed.stop_seconds() == STARTING_STOP_SECONDS
     handle.listening = True

@@ -96,13 +96,12 @@ class Notifications:
             notices = [Notice("alert.raised", "team", {"title": "t"}, NOON, NOON, new_id()) for _ in range(2)]
             with log.step("decide", ids=[notice.id for notice in notices], actors=[f"actor-{number}"]):
                 ledger.append(make_event(actor=f"actor-{number}"), notices)
-            now = NOON + timedelta(minutes=number)
             leased = []
             with log.step("lease"):
-                leased = ledger.outbox.lease(now, HOLD)
+                leased = ledger.outbox.lease(HOLD)
             for item in leased:
                 with log.step("send", ids=[item.notice.id]):
-                    ledger.outbox.mark_sent(item, now)
+                    ledger.outbox.mark_sent(item)
         with log.step("close"):
             ledger.close()
 

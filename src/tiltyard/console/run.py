@@ -20,6 +20,7 @@ from tiltyard.project import Project
 from tiltyard.registry import Registry
 from tiltyard.serving.auth import Guard
 from tiltyard.serving.connections.unfit import unfit_error
+from tiltyard.serving.process.guarded_server import GuardedServer
 from tiltyard.serving.process.sockets import Address
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def run_console(  # noqa: PLR0913 - what it shows, where, and to whom
         if on_listening is not None:
             # The socket listens already: connections are served as soon as the event loop runs.
             on_listening(Address(host, port))
-        uvicorn.Server(config).run(sockets=[listener])
+        GuardedServer(config, guard).run(sockets=[listener])
 
 
 def console_config(app: ASGIApp, host: str) -> uvicorn.Config:

@@ -54,6 +54,9 @@ class Leases(Protocol):
     ) -> Lease | None:
         """Take a lease for ``hold``; None while another has it.
 
+        A lease that would last longer than ``hold`` from now on, as the database's clock was set back since it was
+        taken, is cut to ``hold``: however far a clock was ahead, nobody waits longer than that.
+
         ``is_dead`` says whether a holder is known to be gone, so that its lease need not run out.
         """
 

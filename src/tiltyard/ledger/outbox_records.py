@@ -74,12 +74,21 @@ class OutboxItem:
         }
 
 
+LONGEST_WAIT = timedelta(days=1)
+"""How long a failed item waits at most before it is tried again."""
+
+
 class Outbox(Protocol):
     """A durable queue of notices, emptied by any number of dispatchers.
 
     Delivery is at least once: a dispatcher that dies between delivery and ``sent`` leaves an item that is
     delivered again when its lease is over, under the same id. Never do two dispatchers hold one item at a time, as
     long as leases are longer than deliveries. Must be safe to use from several threads and processes.
+
+    Time is what the database says it is: nothing depends on the clocks of the hosts that share it. Where its own clock
+    was set back, no item waits for a time that only the earlier clock could reach: one that arose later
+    than now and has not failed is due, a wait longer than ``LONGEST_WAIT`` is over, and so is a lease that would last
+    longer than any taken now.
     """
 
     def enqueue(self, notices: Sequence[Notice]) -> None:
@@ -89,19 +98,19 @@ class Outbox(Protocol):
             InputError: one cannot be stored; nothing of the call was.
         """
 
-    def lease(self, now: datetime, hold: timedelta, limit: int = 1) -> list[OutboxItem]:
+    def lease(self, hold: timedelta, limit: int = 1) -> list[OutboxItem]:
         """Take at most ``limit`` items that are due, the longest due first, for ``hold``."""
 
-    def mark_sent(self, item: OutboxItem, now: datetime) -> bool:
+    def mark_sent(self, item: OutboxItem) -> bool:
         """Note that a leased item was delivered; False if the lease was lost to another attempt."""
 
-    def mark_failed(self, item: OutboxItem, error: str, due: datetime | None) -> bool:
-        """Note that a leased item was not delivered: to be tried again at ``due``, or given up (None).
+    def mark_failed(self, item: OutboxItem, error: str, wait: timedelta | None) -> bool:
+        """Note that a leased item was not delivered: to be tried again after ``wait``, or given up (None).
 
-        False if the lease was lost to another attempt.
+        It waits ``LONGEST_WAIT`` at most. False if the lease was lost to another attempt.
         """
 
-    def retry(self, now: datetime, ids: Sequence[str] | None = None) -> int:
+    def retry(self, ids: Sequence[str] | None = None) -> int:
         """Make items that wait or were given up due at once: all of them, or those named; how many."""
 
     def items(self, state: DeliveryState | None = None, *, limit: int | None = None) -> list[OutboxItem]:

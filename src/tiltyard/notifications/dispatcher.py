@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from tiltyard.ledger import Outbox, OutboxItem
 from tiltyard.notifications.ports import DELIVERY_TIMEOUT_SECONDS, DeliveryError, Sender
@@ -31,14 +31,14 @@ class Backoff:
     longest: timedelta = timedelta(hours=1)
     give_up: timedelta = timedelta(days=3)
 
-    def next(
+    def next_wait(
         self, item: OutboxItem, now: datetime, jitter: float, requested_wait: timedelta | None = None
-    ) -> datetime | None:
-        """When to try again; None to give up.
+    ) -> timedelta | None:
+        """How long to wait until the next attempt; None to give up.
 
         Args:
             item: what failed, with the attempts begun so far.
-            now: when it failed.
+            now: when the attempt began.
             jitter: in [0, 1): half of it is the share of the wait that is taken off.
             requested_wait: the least wait, by request of the receiver.
         """
@@ -47,7 +47,7 @@ class Backoff:
         doublings = min(item.attempts - 1, 40)
         wait = min(self.first.total_seconds() * 2**doublings, self.longest.total_seconds())
         jittered = timedelta(seconds=wait * (1 - jitter / 2))
-        return now + max(jittered, requested_wait or timedelta())
+        return max(jittered, requested_wait or timedelta())
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,6 @@ class DispatchResult:
     given_up: int = 0
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 class Dispatcher:
     """Delivers what is due. Any number of dispatchers may share an outbox, in any number of processes.
 
@@ -70,7 +66,6 @@ class Dispatcher:
         outbox: the items.
         senders: by the name of the destination.
         backoff: when to retry.
-        clock: the present, UTC.
         jitter: a random number in [0, 1) for each failure.
     """
 
@@ -79,12 +74,11 @@ class Dispatcher:
         outbox: Outbox,
         senders: Mapping[str, Sender],
         backoff: Backoff | None = None,
-        clock: Callable[[], datetime] = _now,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._outbox, self._senders = outbox, senders
         self._backoff = backoff or Backoff()
-        self._clock, self._jitter = clock, jitter
+        self._jitter = jitter
 
     def run(self, limit: int = 1000) -> DispatchResult:
         """Try each item that is due, one after the other, at most ``limit`` of them.
@@ -93,7 +87,7 @@ class Dispatcher:
             UnavailableError: the ledger cannot be reached; a delivery that could not be recorded is repeated later.
         """
         outcomes: list[str] = []
-        while len(outcomes) < limit and (leased := self._outbox.lease(self._clock(), LEASE_TIME)):
+        while len(outcomes) < limit and (leased := self._outbox.lease(LEASE_TIME)):
             outcomes.append(self._deliver(leased[0]))
         return DispatchResult(*(outcomes.count(name) for name in ("sent", "failed", "given-up")))
 
@@ -101,11 +95,12 @@ class Dispatcher:
         try:
             self._sender_of(item).send(item)
         except DeliveryError as error:
-            now = self._clock()
-            due = None if error.final else self._backoff.next(item, now, self._jitter(), error.wait)
-            self._outbox.mark_failed(item, error.message, due)
-            return "failed" if due else "given-up"
-        self._outbox.mark_sent(item, self._clock())
+            assert item.leased_until is not None  # noqa: S101 - it was leased
+            began = item.leased_until - LEASE_TIME  # by the outbox's clock, which is not this host's
+            wait = None if error.final else self._backoff.next_wait(item, began, self._jitter(), error.wait)
+            self._outbox.mark_failed(item, error.message, wait)
+            return "given-up" if wait is None else "failed"
+        self._outbox.mark_sent(item)
         return "sent"
 
     def _sender_of(self, item: OutboxItem) -> Sender:

@@ -9,6 +9,7 @@ from datetime import timedelta
 import httpx
 
 from tiltyard.ledger import OutboxItem
+from tiltyard.ledger.outbox_records import LONGEST_WAIT
 from tiltyard.ledger.storable import encode_json
 from tiltyard.notifications.ports import DELIVERY_TIMEOUT_SECONDS, DeliveryError
 from tiltyard.notifications.signature import SIGNATURE_HEADER, sign
@@ -17,7 +18,6 @@ ID_HEADER = "Tiltyard-Id"
 TOPIC_HEADER = "Tiltyard-Topic"
 # A receiver repeats these however often the request is sent.
 _FINAL = frozenset({410, 413, 415, 422})
-_LONGEST_WAIT = 24 * 3600.0
 
 
 class WebhookSender:
@@ -71,4 +71,4 @@ def _read_retry_after(response: httpx.Response) -> timedelta | None:
     seconds = response.headers.get("Retry-After", "")
     if not (seconds.isascii() and seconds.isdigit()):
         return None
-    return timedelta(seconds=min(float(seconds), _LONGEST_WAIT))
+    return timedelta(seconds=min(float(seconds), LONGEST_WAIT.total_seconds()))

@@ -11,7 +11,7 @@ from tiltyard.sqlite.connections import (
     open_read_only,
     open_sqlite,
 )
-from tiltyard.sqlite.engines import empty_engine_log, make_sqlite_engine, open_outside_pool
+from tiltyard.sqlite.engines import empty_engine_log, file_of_engine_url, make_sqlite_engine, open_outside_pool
 from tiltyard.sqlite.libraries import (
     BROKEN_CHECK,
     BROKEN_NOT_NULL,
@@ -63,6 +63,7 @@ __all__ = [
     "default_library",
     "empty_engine_log",
     "empty_log",
+    "file_of_engine_url",
     "file_of_url",
     "is_locked_error",
     "is_open",

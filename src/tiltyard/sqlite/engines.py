@@ -48,7 +48,7 @@ def make_sqlite_engine(url: URL, *, own: bool, **options: Any) -> Engine:
 
 def empty_engine_log(engine: Engine, timeout: float) -> bool:
     """See ``empty_log``, for the file of an engine."""
-    file = _find_file(engine.url)
+    file = file_of_engine_url(engine.url)
     return file is None or empty_log(file, timeout)
 
 
@@ -74,17 +74,20 @@ def open_outside_pool(engine: Engine, timeout: float) -> SqliteConnection:
     return connection
 
 
-def _find_library(url: URL) -> SqliteLibrary:
-    file = _find_file(url)
-    return default_library() if file is None else library_of(file)
-
-
-def _find_file(url: URL) -> Path | None:
+def file_of_engine_url(url: URL) -> Path | None:
+    """The SQLite file of an engine's URL; None for any other database."""
+    if url.get_backend_name() != "sqlite":
+        return None
     return file_of_name(url.database or "", uri=url.query.get("uri") is not None)
 
 
+def _find_library(url: URL) -> SqliteLibrary:
+    file = file_of_engine_url(url)
+    return default_library() if file is None else library_of(file)
+
+
 def _refuse_damage(url: URL, library: SqliteLibrary) -> None:
-    file = _find_file(url)
+    file = file_of_engine_url(url)
     if file is None or library.resets_safely or not is_claimed(file):
         return
     raise UsageError(

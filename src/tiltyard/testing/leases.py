@@ -32,6 +32,7 @@ class MemoryLeases:
             now = self._now()
             before, until = self._leases.get(name, (Lease(name, "", 0), 0))
             if until > to_micros(now) and not is_dead(before.holder):
+                self._leases[name] = (before, min(until, to_micros(now + hold)))
                 return None
             lease = Lease(name, holder, before.turn + 1)
             self._leases[name] = (lease, to_micros(now + hold))

@@ -105,6 +105,18 @@ def test_nothing_begins_beyond_the_limits() -> None:
     assert urgent.kind == "roll-back", "a bad new champion does not wait for the cooldown of what brought it"
 
 
+def test_an_action_of_a_clock_far_ahead_limits_nothing() -> None:
+    """What was recorded while a clock was a year ahead holds nothing up; what an hour ahead recorded counts."""
+    drift, year = finding("drift.verdict"), 365 * 24
+    ahead = [each for hours in range(year, year + 4) for each in action("retrain", hours, finished=hours + 0.5)]
+    assert decided(drift, events=ahead).kind == "retrain"
+    assert decided(drift, labels=99, events=action("ask-labels", year, finished=year)).kind == "ask-labels"
+    soon = decided(drift, events=action("retrain", 0.9, finished=1))
+    assert (soon.kind, "120 minutes of cooldown" in soon.reason) == (None, True)
+    four = [each for hours in (-20, -15, -10, 1) for each in action("retrain", hours, finished=hours - 9)]
+    assert "4 of 4 actions" in decided(drift, events=four).reason
+
+
 def test_never_back_and_forth() -> None:
     """Nothing goes back to a version that was rolled back from, nor from one that is champion by a rollback."""
     worse = finding("champion.worse")
@@ -220,7 +232,7 @@ def test_limits_hold_whatever_happened(
         assert labels >= POLICY.min_new_labels
         assert all(-one[1] * 60 >= cooldown - 1e-6 for one in past if one[0] != "ask-labels")
     if decision.kind in ("retrain", "roll-back"):
-        assert len(history.counted_since(NOON - 24 * HOUR)) < a_day
+        assert len(history.counted_between(NOON - 24 * HOUR, NOON)) < a_day
         assert decision.causes
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
@@ -89,7 +88,7 @@ def retry_command(project_path: Path | None, model_name: str | None, ids: tuple[
     """Make pending and given-up notifications due now: the named ones, or all."""
     project = find_project(project_path, model_name, quiet=True)
     with wiring.open_ledger(wiring.load_settings(project)) as ledger:
-        count = ledger.outbox.retry(datetime.now(UTC), ids or None)
+        count = ledger.outbox.retry(ids or None)
     if ids and not count:
         raise NotFoundError(
             f"No unsent notification has the id {', '.join(ids)}.", next_step="List them with: tiltyard outbox list"

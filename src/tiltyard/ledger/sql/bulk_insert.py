@@ -42,16 +42,17 @@ class RowInserter:
         """Insert all rows (at least one) in one transaction; durable when this returns.
 
         Raises:
-            UnavailableError: the database cannot be reached or written; nothing was written.
+            UnavailableError: the database cannot be reached or written; nothing was written. Or its file is gone.
         """
         with self._database.turn():
             connection = self._connect()
             if len(rows) <= MOST_ROWS:
                 self._step(connection, rows)
-                return
-            with _transaction(connection):
-                for start in range(0, len(rows), MOST_ROWS):
-                    self._step(connection, rows[start : start + MOST_ROWS])
+            else:
+                with _transaction(connection):
+                    for start in range(0, len(rows), MOST_ROWS):
+                        self._step(connection, rows[start : start + MOST_ROWS])
+        self._database.require_file()
 
     def insert_and_delete(self, row: Sequence[Any]) -> None:
         """Insert a row and delete it in one transaction, which writes and syncs as any other; raises as ``insert``."""
@@ -60,6 +61,7 @@ class RowInserter:
             with _transaction(connection):
                 self._step(connection, [row])
                 connection.execute(self._delete, (row[0],))
+        self._database.require_file()
 
     def close(self) -> None:
         """Close the connection; closing twice is a no-op."""

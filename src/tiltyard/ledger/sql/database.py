@@ -2,31 +2,49 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from threading import RLock
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import (
+    URL,
+    ColumnElement,
+    Connection,
+    Engine,
+    create_engine,
+    event,
+    literal,
+    literal_column,
+    make_url,
+    select,
+)
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from tiltyard.errors import MissingExtraError, UnavailableError, UsageError
 from tiltyard.files import make_folder
 from tiltyard.ledger.sql.errors import describe_database_error
+from tiltyard.ledger.storable import to_micros
 from tiltyard.redact import without_password
 from tiltyard.sqlite import (
     BUSY_SECONDS,
     SQLITE_ERRORS,
     SqliteConnection,
     empty_engine_log,
+    file_of_engine_url,
     make_sqlite_engine,
     open_outside_pool,
 )
 
+# Microseconds since 1970. Not the time at which the transaction began: it may have waited for a row.
+_POSTGRES_NOW = "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)"
+_SQLITE_NOW = "CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER)"
 _SETTING = re.compile(r"^(-c|--)")
 
 _RAW_ERRORS: tuple[type[Exception], ...] = (*SQLITE_ERRORS, UnicodeEncodeError, OverflowError)
@@ -44,6 +62,9 @@ class Database:
         self._snapshot_engine = (
             engine if self.is_sqlite else engine.execution_options(isolation_level="REPEATABLE READ")
         )
+        file = file_of_engine_url(engine.url)
+        self._file = None if file is None else file.absolute()
+        self._identity: tuple[int, int] | None = None
         # SQLite takes one writer at a time: our own threads queue here instead of polling its lock.
         self._turn: AbstractContextManager[object] = RLock() if self.is_sqlite else nullcontext()
 
@@ -82,10 +103,37 @@ class Database:
         """A transaction that writes; durable once the block is left.
 
         Raises:
-            UnavailableError: the database cannot be reached or written; nothing was written.
+            UnavailableError: the database cannot be reached or written; nothing was written. Or the file is gone.
         """
         with self._translate_errors(), self._turn, self._write_engine.begin() as connection:
             yield connection
+        self.require_file()
+
+    def require_file(self) -> None:
+        """Make sure that what was committed is in the file of this name: SQLite writes on into one that was deleted.
+
+        It costs a few microseconds.
+
+        Raises:
+            UnavailableError: an SQLite file that was in use was deleted, moved or replaced.
+        """
+        if self._file is None:
+            return
+        try:
+            status = os.stat(self._file)  # noqa: PTH116 - Path.stat makes no difference, and costs more
+            found = status.st_dev, status.st_ino
+        except OSError:
+            found = 0, 0
+        if self._identity is None:
+            self._identity = found
+        elif found != self._identity:
+            raise UnavailableError(
+                f"The file of the ledger {self.redacted_url} was deleted, moved or replaced while it was in use; "
+                "nothing can be recorded in it.",
+                next_step="Restore it if you can, and start what uses it again: where there is no file, a new one is "
+                "made.",
+                code="ledger.gone",
+            )
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -140,6 +188,27 @@ class Database:
             ) from error
         except (DBAPIError, UnicodeEncodeError, OverflowError) as error:
             raise describe_database_error(error, self.redacted_url) from error
+
+
+class DatabaseTime:
+    """What keeps times by the database's clock: the server's, or for SQLite the one of the host of its file.
+
+    Attributes:
+        clock: another clock instead, for tests and simulations; None for the database's.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.clock: Callable[[], datetime] | None = None
+
+    def _now(self) -> ColumnElement[int]:
+        """The present in microseconds since 1970, for a statement."""
+        if self.clock is not None:
+            return literal(to_micros(self.clock()))
+        return literal_column(_SQLITE_NOW if self._database.is_sqlite else _POSTGRES_NOW)
+
+    def _read_clock(self, connection: Connection) -> int:
+        return int(connection.execute(select(self._now())).scalar_one())
 
 
 def _parse_url(url: str) -> URL:

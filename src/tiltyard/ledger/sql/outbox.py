@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, and_, literal, or_, select, true, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tiltyard.errors import InputError
-from tiltyard.ledger.outbox_records import DeliveryState, Notice, OutboxItem
-from tiltyard.ledger.sql.database import Database
+from tiltyard.ledger.outbox_records import LONGEST_WAIT, DeliveryState, Notice, OutboxItem
+from tiltyard.ledger.sql.database import DatabaseTime
 from tiltyard.ledger.sql.schema import outbox
 from tiltyard.ledger.storable import check_text, decode_json, encode_json, from_micros, to_micros
 
 _COLUMN = outbox.c
+_MICROSECOND = timedelta(microseconds=1)
 _STATES: Mapping[DeliveryState, ColumnElement[bool]] = {
     "waiting": and_(_COLUMN.sent_us.is_(None), _COLUMN.due_us.is_not(None)),
     "sent": _COLUMN.sent_us.is_not(None),
@@ -23,11 +24,8 @@ _STATES: Mapping[DeliveryState, ColumnElement[bool]] = {
 }
 
 
-class SqlOutbox:
-    """An ``Outbox`` in the ledger's database."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
+class SqlOutbox(DatabaseTime):
+    """An ``Outbox`` in the ledger's database, by its clock."""
 
     def enqueue(self, notices: Sequence[Notice]) -> None:
         """Store notices in one transaction; see ``Outbox.enqueue``."""
@@ -35,20 +33,28 @@ class SqlOutbox:
         with self._database.write() as connection:
             insert_notices(connection, rows)
 
-    def lease(self, now: datetime, hold: timedelta, limit: int = 1) -> list[OutboxItem]:
+    def lease(self, hold: timedelta, limit: int = 1) -> list[OutboxItem]:
         """Take items that are due; see ``Outbox.lease``."""
-        moment, until = to_micros(now, "now"), to_micros(now + hold, "now")
-        free = or_(_COLUMN.leased_until_us.is_(None), _COLUMN.leased_until_us <= moment)
-        due = (
-            select(outbox)
-            .where(_COLUMN.due_us <= moment, free)
-            .order_by(_COLUMN.due_us, _COLUMN.id)
-            .limit(limit)
-            # In PostgreSQL two dispatchers pass each other; in SQLite one writer at a time is the law anyway.
-            .with_for_update(skip_locked=True)
-        )
         with self._database.write() as connection:
-            found = [row._asdict() for row in connection.execute(due)]
+            now = self._read_clock(connection)
+            until = now + hold // _MICROSECOND
+            free = or_(
+                _COLUMN.leased_until_us.is_(None), _COLUMN.leased_until_us <= now, _COLUMN.leased_until_us > until
+            )
+            due = or_(
+                _COLUMN.due_us <= now,
+                and_(_COLUMN.due_us <= _COLUMN.at_us, _COLUMN.at_us > now),
+                _COLUMN.due_us > now + LONGEST_WAIT // _MICROSECOND,
+            )
+            query = (
+                select(outbox)
+                .where(due, free)
+                .order_by(_COLUMN.due_us, _COLUMN.id)
+                .limit(limit)
+                # In PostgreSQL two dispatchers pass each other; in SQLite one writer at a time is the law anyway.
+                .with_for_update(skip_locked=True)
+            )
+            found = [row._asdict() for row in connection.execute(query)]
             for row in found:
                 row["attempts"] += 1
                 row["leased_until_us"] = until
@@ -56,21 +62,21 @@ class SqlOutbox:
                 connection.execute(update(outbox).where(_COLUMN.id == row["id"]).values(changes))
         return [decode_item(row) for row in found]
 
-    def mark_sent(self, item: OutboxItem, now: datetime) -> bool:
+    def mark_sent(self, item: OutboxItem) -> bool:
         """Note that a leased item was delivered; see ``Outbox.mark_sent``."""
-        return self._end_attempt(item, {"sent_us": to_micros(now, "now"), "due_us": None, "error": None})
+        return self._end_attempt(item, {"sent_us": self._now(), "due_us": None, "error": None})
 
-    def mark_failed(self, item: OutboxItem, error: str, due: datetime | None) -> bool:
+    def mark_failed(self, item: OutboxItem, error: str, wait: timedelta | None) -> bool:
         """Note that a leased item was not delivered; see ``Outbox.mark_failed``."""
-        after = None if due is None else to_micros(due, "due")
-        return self._end_attempt(item, {"due_us": after, "error": storable_error(error)})
+        due = None if wait is None else self._now() + literal(min(wait, LONGEST_WAIT) // _MICROSECOND)
+        return self._end_attempt(item, {"due_us": due, "error": storable_error(error)})
 
-    def retry(self, now: datetime, ids: Sequence[str] | None = None) -> int:
+    def retry(self, ids: Sequence[str] | None = None) -> int:
         """Make items due at once; see ``Outbox.retry``."""
         matching = true() if ids is None else _COLUMN.id.in_([check_text("id", id_) for id_ in ids])
         again = update(outbox).where(_COLUMN.sent_us.is_(None), matching)
         with self._database.write() as connection:
-            return connection.execute(again.values(due_us=to_micros(now, "now"))).rowcount
+            return connection.execute(again.values(due_us=self._now())).rowcount
 
     def items(self, state: DeliveryState | None = None, *, limit: int | None = None) -> list[OutboxItem]:
         """The items in the outbox, newest first; see ``Outbox.items``."""

@@ -85,9 +85,9 @@ class History:
         """The response that has begun and not ended; there is at most one."""
         return next((action for action in reversed(self.actions) if action.finished_at is None), None)
 
-    def counted_since(self, moment: datetime) -> list[Action]:
-        """The responses decided on at or after a moment for which the limits hold."""
-        return [action for action in self.actions if action.kind in COUNTED and action.planned_at >= moment]
+    def counted_between(self, since: datetime, until: datetime) -> list[Action]:
+        """The responses decided on from a moment to another one, both included, for which the limits hold."""
+        return [action for action in self.actions if action.kind in COUNTED and since <= action.planned_at <= until]
 
     def last(self, *kinds: ActionKind) -> Action | None:
         """The latest response of these kinds."""

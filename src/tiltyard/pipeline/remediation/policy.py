@@ -135,16 +135,17 @@ def _first_message(incident: Incident) -> str:
 def _limit_refusal(situation: Situation, history: History, policy: ResponseSection, *, urgent: bool = False) -> str:
     """Why the limits forbid an action now; empty where they do not.
 
-    A new champion that does badly does not wait for the cooldown: it was the last action that brought it.
+    A new champion that does badly does not wait for the cooldown: it was the last action that brought it. An action of
+    more than a day from now on was recorded while a clock was ahead; nobody knows when it was, and it limits nothing.
     """
-    today = history.counted_since(situation.now - DAY)
+    today = history.counted_between(situation.now - DAY, situation.now + DAY)
     if len(today) >= policy.max_actions_a_day:
         return f"The daily limit is reached: {len(today)} of {policy.max_actions_a_day} actions in 24 hours."
     last = history.last("retrain", "roll-back")
     if last is not None and not urgent:
-        ended = last.finished_at or last.planned_at
-        left = timedelta(minutes=policy.cooldown_minutes) - (situation.now - ended)
-        if left > timedelta():
+        since = situation.now - (last.finished_at or last.planned_at)
+        left = timedelta(minutes=policy.cooldown_minutes) - since
+        if left > timedelta() and since > -DAY:
             minutes = left.total_seconds() / 60
             return f"The last action ({last.kind}) is too recent: {minutes:.0f} minutes of cooldown left."
     return ""
@@ -166,7 +167,7 @@ def _rollback_refusal(situation: Situation, history: History, incident_kind: Inc
 def _ask_for_labels(incident: Incident, situation: Situation, history: History, policy: ResponseSection) -> Decision:
     have = f"{situation.new_labels} new labels, and a retraining needs {policy.min_new_labels}"
     request = history.last("ask-labels")
-    if request is not None and situation.now - request.planned_at < DAY:
+    if request is not None and abs(situation.now - request.planned_at) < DAY:
         return Decision(None, f"Labels were requested already: there are {have}.", incident.kind)
     return Decision(
         "ask-labels", f"{TITLES[incident.kind]}, but there are {have}.", incident.kind, causes=incident.found

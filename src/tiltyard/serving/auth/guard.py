@@ -94,6 +94,14 @@ class Guard:
         """Whether callers need no key: none was ever made, and this host may be open."""
         return self._open_without_keys and not self._keys.current() and not self._keys.lost
 
+    def look(self) -> None:
+        """See whether the keys were changed, or their files are gone, also while no request comes.
+
+        Whoever listens calls it regularly: a process that knew of keys writes the mark again where the state folder was
+        cleared, before another process starts there.
+        """
+        self._keys.current()
+
     def check(self, scope: AsgiScope) -> Caller:
         """Authenticate and authorise a request.
 
@@ -192,6 +200,7 @@ def guard_for(  # noqa: PLR0913 - as the guard itself
     scope_of: Callable[[str], RequiredScope] = required_scope,
     sign_ins: SignIns | None = None,
     needed: ApiScope = "predict",
+    knew_keys: bool = False,
 ) -> Guard:
     """The guard of a server, or of the console, that is about to listen.
 
@@ -207,11 +216,13 @@ def guard_for(  # noqa: PLR0913 - as the guard itself
         scope_of: the scope that a path requires; default: those of the server's routes.
         sign_ins: the browsers that signed in with a key; default: none.
         needed: a scope that its callers need, for the next step of the error.
+        knew_keys: whether the process that started this one knew of keys; see ``KeyReloader``.
 
     Raises:
         UsageError: it would be open to others without ``insecure_open``; or the file or ``own_key`` cannot be read.
     """
-    keys = KeyReloader(file, read_own_key(own_key) if own_key else None, KeysMark(mark))
+    own = read_own_key(own_key) if own_key else None
+    keys = KeyReloader(file, own, KeysMark(mark), knew_keys=knew_keys)
     loopback = is_loopback(host)
     if keys.lost:
         log.error(

@@ -30,21 +30,30 @@ class KeyReloader:
         path: the file; None for no keys at all.
         mark: whether keys were made on this host; default: it keeps no mark.
         own_key: a key in addition to those of the file, which is valid too and does not count as one that was made.
+        knew_keys: whether the process that started this one knew of keys, so that their loss is noticed also where the
+            state folder was cleared meanwhile.
 
     Raises:
         UsageError: the file exists and cannot be read, and no mark says that there were keys.
     """
 
-    def __init__(self, path: Path | None, own_key: ApiKey | None = None, mark: KeysMark | None = None) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        own_key: ApiKey | None = None,
+        mark: KeysMark | None = None,
+        *,
+        knew_keys: bool = False,
+    ) -> None:
         self._own_key = own_key
         self._mark = mark or KeysMark(None)
         self._file = KeyFile(path) if path is not None else None
         self._lock = Lock()
         self._state: FileState = self._file.state() if self._file else None
-        self._damage = ""
+        self._damage = self._unmarked = ""
         self._keys = KeySet(self._read_first(self._file) if self._file else (), own_key)
         self._lost = False
-        self._knew_keys = False
+        self._knew_keys = knew_keys
         self._read_mark()
         self._checked_at = monotonic()
 
@@ -52,6 +61,11 @@ class KeyReloader:
     def lost(self) -> bool:
         """Whether keys were made on this host and none is known; as of the last call of ``current``."""
         return self._lost
+
+    @property
+    def knew_keys(self) -> bool:
+        """Whether this process has known of keys that were not given up; as of the last call of ``current``."""
+        return self._knew_keys
 
     @property
     def why_lost(self) -> str:
@@ -112,4 +126,6 @@ class KeyReloader:
             try:
                 self._mark.set(self._file.path)
             except TiltyardError as error:
-                log.warning("%s %s", error.message, error.next_step)
+                if error.message != self._unmarked:
+                    log.warning("%s %s", error.message, error.next_step)
+                self._unmarked = error.message

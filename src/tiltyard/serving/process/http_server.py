@@ -26,6 +26,7 @@ from tiltyard.serving.model.compiled_scorers import CompiledScorers
 from tiltyard.serving.model.manager import ModelManager, Refresh, ServedAlias
 from tiltyard.serving.predict.endpoint import PredictEndpoint
 from tiltyard.serving.predict.http_protocol import PLAIN_PROTOCOL, choose_http_protocol
+from tiltyard.serving.process.guarded_server import GuardedServer
 from tiltyard.serving.process.sockets import BACKLOG, Address
 
 # How long a client that does not finish its request can hold up the end.
@@ -112,7 +113,7 @@ class HttpServer:
             h11_max_incomplete_event_size=LARGEST_HEAD,
             limit_concurrency=most_connections() if protocol == PLAIN_PROTOCOL else None,
         )
-        self._server = _Server(config, lambda: on_listening and on_listening(Address(host, port)))
+        self._server = _Server(config, self._guard, lambda: on_listening and on_listening(Address(host, port)))
         self._server.should_exit = self._stopped
         self._server.run(sockets=[listener])
 
@@ -147,11 +148,11 @@ class HttpServer:
         return self._manager.refresh(force=True, notify=False)
 
 
-class _Server(uvicorn.Server):
+class _Server(GuardedServer):
     """uvicorn that reports when it listens, and returns at the end instead of raising the signal again."""
 
-    def __init__(self, config: uvicorn.Config, on_listening: Callable[[], object]) -> None:
-        super().__init__(config)
+    def __init__(self, config: uvicorn.Config, guard: Guard, on_listening: Callable[[], object]) -> None:
+        super().__init__(config, guard)
         self._on_listening = on_listening
         self.loop: asyncio.AbstractEventLoop | None = None
 

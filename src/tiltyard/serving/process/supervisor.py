@@ -22,6 +22,8 @@ from tiltyard.processes.ipc import Handler
 from tiltyard.processes.stop_signal import StopSignal
 from tiltyard.processes.supervisor import ProcessExit, RestartPolicy, Supervisor
 from tiltyard.project import Project, ServingSection
+from tiltyard.serving.auth.key_reloader import KeyReloader
+from tiltyard.serving.auth.keys_mark import KeysMark
 from tiltyard.serving.process.registry_process import RegistryProcessConfig
 from tiltyard.serving.process.registry_service import RegistryService
 from tiltyard.serving.process.sockets import Address, bind, reserve
@@ -91,7 +93,8 @@ class WorkerSupervisor:
         log_library()
         with contextlib.closing(hold(self._options.host, self._options.port)) as listener, self._signals():
             configs = [self._config(number, listener, shared=shared) for number in range(self._options.workers)]
-            self._workers = [WorkerHandle(config, self._handlers) for config in configs]
+            keys = _KnownKeys(self._settings)
+            self._workers = [WorkerHandle(config, self._handlers, keys.look) for config in configs]
             supervisor = Supervisor(
                 [worker.as_managed() for worker in self._workers], self._on_exit, RESTARTS, stop_together=True
             )
@@ -103,7 +106,12 @@ class WorkerSupervisor:
                 threading.Thread(target=self._registry.warm_up, args=(name,), name="tiltyard-warm", daemon=True).start()
                 shipper = self._start_shipper()
                 with Heartbeat(self._options.hang_seconds) as heartbeat:
-                    supervisor.run(self._stop, heartbeat.beat)
+
+                    def tick() -> None:
+                        heartbeat.beat()
+                        keys.look()
+
+                    supervisor.run(self._stop, tick)
             finally:
                 supervisor.end()
                 self._registry.close()
@@ -210,6 +218,24 @@ class WorkerSupervisor:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+class _KnownKeys:
+    """Whether API keys are known of: this process outlives its workers, and the state folder may be cleared."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._keys: KeyReloader | None = None
+
+    def look(self) -> bool:
+        """Look at the files of the keys, and write the mark again where it is gone; whether keys are known of."""
+        if self._keys is None:
+            try:
+                self._keys = KeyReloader(self._settings.api_key_file, mark=KeysMark(self._settings.api_keys_mark))
+            except TiltyardError:
+                return False  # the worker reports it
+        self._keys.current()
+        return self._keys.knew_keys
 
 
 def _no_worker_starts(code: int) -> TiltyardError:

@@ -62,6 +62,7 @@ def run_worker(descriptor: int) -> int:
             insecure_open=config.insecure_open,
             own_key=settings.own_key,
             mark=settings.api_keys_mark,
+            knew_keys=config.knew_keys,
         )
         guard.proxies.on_untrusted = lambda address: note_untrusted_proxy(settings.state, address)
         listener = _open_listener(config)

@@ -29,6 +29,7 @@ class WorkerConfig(BaseModel):
         ledger: ``direct`` into the ledger, or through its own ``spool``.
         insecure_open: whether it may listen beyond loopback without API keys.
         server: names the server for as long as it runs, the same for all its workers.
+        knew_keys: whether the supervisor knew of API keys when it started the worker.
         calls: descriptor of the shared memory in which it notes the model calls under way; None for none.
     """
 
@@ -45,4 +46,5 @@ class WorkerConfig(BaseModel):
     ledger: Literal["direct", "spool"]
     insecure_open: bool = False
     server: str = ""
+    knew_keys: bool = False
     calls: int | None = None

@@ -34,13 +34,20 @@ class WorkerHandle:
     Args:
         config: what it serves.
         handlers: gives the functions that it may call.
+        knows_keys: whether the supervisor knows of API keys now.
     """
 
-    def __init__(self, config: WorkerConfig, handlers: Callable[[WorkerHandle], Mapping[str, Handler]]) -> None:
+    def __init__(
+        self,
+        config: WorkerConfig,
+        handlers: Callable[[WorkerHandle], Mapping[str, Handler]],
+        knows_keys: Callable[[], bool],
+    ) -> None:
         self.name = f"worker {config.number}"
         self.listening = False
         self._config = config
         self._handlers = handlers
+        self._knows_keys = knows_keys
         self._channel: IpcChannel | None = None
         self._probe: LivenessProbe | None = None
         self._calls = ModelCalls()
@@ -85,7 +92,7 @@ class WorkerHandle:
                 os.close(memory)
         self.listening = False
         self._channel = IpcChannel(ours, self._handlers(self), peer=self.name)
-        config = self._config.model_copy(update={"calls": memory})
+        config = self._config.model_copy(update={"calls": memory, "knew_keys": self._knows_keys()})
         ours.sendall(config.model_dump_json().encode() + b"\n")
         self._channel.start()
         return process
