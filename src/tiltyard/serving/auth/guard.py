@@ -94,10 +94,10 @@ class Guard:
         """Whether callers need no key: none was ever made, and this host may be open."""
         return self._open_without_keys and not self._keys.current() and not self._keys.lost
 
-    def look(self) -> None:
+    def check_keys(self) -> None:
         """See whether the keys were changed, or their files are gone, also while no request comes.
 
-        Whoever listens calls it regularly: a process that knew of keys writes the mark again where the state folder was
+        Everything that listens calls it regularly: a process that knew of keys writes the mark again where the state folder was
         cleared, before another process starts there.
         """
         self._keys.current()

@@ -1,4 +1,4 @@
-"""uvicorn with a guard that looks at its keys while no request comes."""
+"""uvicorn with a guard that checks its keys while no request comes."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import uvicorn
 from tiltyard.serving.auth import Guard
 
 # uvicorn ticks ten times a second.
-TICKS_BETWEEN_LOOKS = 5
+TICKS_BETWEEN_CHECKS = 5
 
 
 class GuardedServer(uvicorn.Server):
-    """uvicorn that lets a guard look at the files of the keys twice a second.
+    """uvicorn that lets a guard check the files of the keys twice a second.
 
-    A guard looks at each request by itself. Where the state folder is cleared and no request comes, it would not see
-    that, and whatever starts next would find a host that never had keys.
+    A guard does so at each request by itself. Where the state folder is cleared and no request comes, it would not see
+    that, and what starts next would find a host that never had keys.
 
     Args:
         config: uvicorn's.
@@ -27,6 +27,6 @@ class GuardedServer(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Do what is due, ten times a second."""
-        if counter % TICKS_BETWEEN_LOOKS == 0:
-            self._guard.look()
+        if counter % TICKS_BETWEEN_CHECKS == 0:
+            self._guard.check_keys()
         return await super().on_tick(counter)

@@ -94,7 +94,7 @@ class WorkerSupervisor:
         with contextlib.closing(hold(self._options.host, self._options.port)) as listener, self._signals():
             configs = [self._config(number, listener, shared=shared) for number in range(self._options.workers)]
             keys = _KnownKeys(self._settings)
-            self._workers = [WorkerHandle(config, self._handlers, keys.look) for config in configs]
+            self._workers = [WorkerHandle(config, self._handlers, keys.check) for config in configs]
             supervisor = Supervisor(
                 [worker.as_managed() for worker in self._workers], self._on_exit, RESTARTS, stop_together=True
             )
@@ -109,7 +109,7 @@ class WorkerSupervisor:
 
                     def tick() -> None:
                         heartbeat.beat()
-                        keys.look()
+                        keys.check()
 
                     supervisor.run(self._stop, tick)
             finally:
@@ -227,8 +227,8 @@ class _KnownKeys:
         self._settings = settings
         self._keys: KeyReloader | None = None
 
-    def look(self) -> bool:
-        """Look at the files of the keys, and write the mark again where it is gone; whether keys are known of."""
+    def check(self) -> bool:
+        """Read the files of the keys, and write the mark again where it is gone; whether keys are known of."""
         if self._keys is None:
             try:
                 self._keys = KeyReloader(self._settings.api_key_file, mark=KeysMark(self._settings.api_keys_mark))
