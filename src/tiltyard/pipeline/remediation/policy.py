@@ -136,7 +136,7 @@ def _limit_refusal(situation: Situation, history: History, policy: ResponseSecti
     """Why the limits forbid an action now; empty where they do not.
 
     A new champion that does badly does not wait for the cooldown: it was the last action that brought it. An action of
-    more than a day from now on was recorded while a clock was ahead; nobody knows when it was, and it limits nothing.
+    more than a day from now on was recorded while a clock was ahead; when it was is unknown, and it limits nothing.
     """
     today = history.counted_between(situation.now - DAY, situation.now + DAY)
     if len(today) >= policy.max_actions_a_day:

@@ -97,8 +97,8 @@ class Guard:
     def check_keys(self) -> None:
         """See whether the keys were changed, or their files are gone, also while no request comes.
 
-        Everything that listens calls it regularly: a process that knew of keys writes the mark again where the state folder was
-        cleared, before another process starts there.
+        Everything that listens calls it regularly: a process that knew of keys writes the mark again where the
+        state folder was cleared, before another process starts there.
         """
         self._keys.current()
 
