@@ -48,6 +48,18 @@ class LengthScorer:
         return Scores([self.classes[int(one)] for one in sure], probabilities)
 
 
+def test_a_period_without_an_estimate_draws_none(films: Project, open_console: Any) -> None:
+    """Where the page says that too few predictions are there for an estimate, no part of the period has a point."""
+    now = datetime.now(UTC)
+    ledger = MemoryLedger()
+    ledger.record(make_labelled_predictions(20, at=now - timedelta(hours=2))[0])
+    sources = ConsoleSources(monitored=make_monitored_version)
+    shown = open_console(films, ledger, sources).render("monitoring", None, **{"monitoring-stretch": "day"})
+    assert "No estimate: " in json.dumps(shown["monitoring-performance-words"])
+    names = {trace["name"] for trace in shown["monitoring-performance"]["figure"]["data"]}
+    assert "Estimated without labels" not in names
+
+
 @dataclass(frozen=True)
 class Champion:
     version: str = "7"

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pandas as pd
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -81,3 +82,69 @@ def test_every_door_records_a_class_that_training_set_aside(tmp_path: Path) -> N
     assert (performance.labelled, performance.unknown_labels) == (1, {"perhaps": 3})
     assert "'perhaps' (3)" in performance.caveat
     assert "as wrong ones, accuracy is 0.2500" in performance.caveat
+
+
+INFINITE = ["inf", "-inf", "Infinity", "+Infinity", "1e999"]
+DOORS = ["labels.csv", "labels.jsonl", "body.json"]
+
+
+def report_label(folder: Path, door: str, prediction_id: str, written: str, ledger: MemoryLedger) -> str:
+    """Bring a label, as it is written in the file or body, and what is said of it."""
+    if door == "body.json":
+        content = json.dumps({"prediction_id": prediction_id, "label": written})
+        label = parse_json(content.encode(), OneLabel, ValueLimit(1, 5)).label
+        [checked] = check_labels(ledger, "films", [ReportedLabel(label, "http", prediction_id)])
+        assert (checked.status, checked.label) == ("unexpected", None)
+        return checked.reason
+    file = folder / door
+    lines = [json.dumps({"prediction_id": prediction_id, "label": written})]
+    if door.endswith(".csv"):
+        lines = ["prediction_id,label", f"{prediction_id},{written}"]
+    file.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    report = import_labels(ledger, "films", read_labels(file))
+    assert (report.stored, report.unexpected, report.rows) == (0, 1, 1)
+    return report.examples["unexpected"][0]
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("written", INFINITE)
+def test_an_infinite_label_of_a_number_is_refused_by_every_door(tmp_path: Path, door: str, written: str) -> None:
+    """A file or a request that says infinity where a number is predicted stores nothing, and the reason names it."""
+    row = make_prediction(label="7.5", confidence=None, probabilities={}, interval=(7.0, 8.0))
+    ledger = MemoryLedger()
+    ledger.record([row])
+    said = report_label(tmp_path, door, row.id, written, ledger)
+    assert "is not a finite number, and the model predicts numbers" in said
+    assert not list(ledger.labels())
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("written", INFINITE)
+def test_an_infinite_label_of_a_class_is_refused_by_every_door(tmp_path: Path, door: str, written: str) -> None:
+    """Where classes are predicted, infinity is none of them: nothing is stored, and the classes are named."""
+    row = make_prediction(label="0", probabilities={"0": 0.7, "1": 0.3})
+    ledger = MemoryLedger()
+    ledger.record([row])
+    said = report_label(tmp_path, door, row.id, written, ledger)
+    assert "0" in said
+    assert "1" in said
+    assert not list(ledger.labels())
+
+
+@pytest.mark.parametrize("written", ["Infinity", "-Infinity", "NaN", "1e999"])
+@pytest.mark.parametrize("of_numbers", [True, False])
+def test_a_bare_infinity_is_no_label(tmp_path: Path, written: str, of_numbers: bool) -> None:
+    """A number that is not finite and has no quotes is no label, in a body and in a file of JSON Lines."""
+    row = make_prediction(label="0", probabilities={"0": 0.7, "1": 0.3})
+    if of_numbers:
+        row = make_prediction(label="7.5", confidence=None, probabilities={}, interval=(7.0, 8.0))
+    ledger = MemoryLedger()
+    ledger.record([row])
+    content = f'{{"prediction_id": "{row.id}", "label": {written}}}\n'
+    body = parse_json(content.encode(), OneLabel, ValueLimit(1, 5))
+    [checked] = check_labels(ledger, "films", [ReportedLabel(body.label, "http", row.id)])
+    assert (checked.status in {"unexpected", "unlabelled"}, checked.label) == (True, None)
+    (tmp_path / "labels.jsonl").write_text(content, encoding="utf-8")
+    report = import_labels(ledger, "films", read_labels(tmp_path / "labels.jsonl"))
+    assert (report.stored, report.unexpected + report.unlabelled) == (0, 1)
+    assert not list(ledger.labels())

@@ -194,12 +194,15 @@ def build_summary(
     window = read_prediction_window(ledger, model_name, since=since, until=until)
     window = replace(window, group_key=query.group_key)
     step = next((step for step in _STEPS if (until - since) / step <= MOST_BUCKETS), _STEPS[-1])
-    basis, bucket_basis = None, None
+    estimate, bucket_basis = None, None
     if monitored is not None:
         moved = _find_extrapolation(ledger, model_name, monitored.version, until)
         basis = make_basis(monitored, monitored.positive or positive, query.min_rows, moved)
-        # A bucket is a point among others: a wide interval shows how few rows it has.
-        bucket_basis = replace(basis, min_rows=min(MIN_ROWS_OF_A_BUCKET, query.min_rows))
+        estimate = estimate_window(window, basis, metric)
+        if estimate.figures:
+            # A bucket is a point among others: a wide interval shows how few rows it has. Where the period as a whole
+            # cannot be estimated, no part of it can.
+            bucket_basis = replace(basis, min_rows=min(MIN_ROWS_OF_A_BUCKET, query.min_rows))
     length = until - since
     events = [event for event in ledger.events(subject=model_name, since=since) if event.at < until]
     findings = ledger.findings.select(
@@ -224,7 +227,7 @@ def build_summary(
         slices=performance_by_slice(
             window, query.slices, metric, positive, monitored.table_schema if monitored else None
         ),
-        estimate=estimate_window(window, basis, metric) if basis else None,
+        estimate=estimate,
         findings=tuple(findings),
         latest_findings=tuple(ledger.findings.latest(project=model_name, until=until)),
         events=tuple(reversed(events)),
