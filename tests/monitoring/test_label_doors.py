@@ -133,8 +133,8 @@ def test_an_infinite_label_of_a_class_is_refused_by_every_door(tmp_path: Path, d
 
 @pytest.mark.parametrize("written", ["Infinity", "-Infinity", "NaN", "1e999"])
 @pytest.mark.parametrize("of_numbers", [True, False])
-def test_a_bare_infinity_is_no_label(tmp_path: Path, written: str, of_numbers: bool) -> None:
-    """A number that is not finite and has no quotes is no label, in a body and in a file of JSON Lines."""
+def test_a_bare_infinity_is_not_a_label(tmp_path: Path, written: str, of_numbers: bool) -> None:
+    """A number that is not finite, without quotes, is not a label: in a body and in a file of JSON Lines."""
     row = make_prediction(label="0", probabilities={"0": 0.7, "1": 0.3})
     if of_numbers:
         row = make_prediction(label="7.5", confidence=None, probabilities={}, interval=(7.0, 8.0))
