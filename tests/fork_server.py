@@ -33,13 +33,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from tests.zygote import FILES, MESSAGE, prepare_child, start_zygote
+from tests.zygote import FILES, MESSAGE, PlainPopen, prepare_child, start_zygote
 
 MODULES = (
     "mlflow",
     "tests.promotion.dying",
     "tests.serving.bodies.hostile",
     "tiltyard",
+    "tiltyard.engines.worker",
     "tiltyard.serving",
     "tiltyard.serving.process.registry_process",
     "tiltyard.serving.process.worker",
@@ -144,7 +145,7 @@ def popen(command: Sequence[str], *, fresh: bool = False, **options: Any) -> sub
     forks = sys.platform == "linux" and not fresh and _is_ours(command) and plain.issuperset(options)
     if forks and _at_import(options.get("env") or os.environ) == _find_server(os.getpid()).at_import:
         return ForkedPopen(list(command), text=True, **options)
-    return subprocess.Popen(list(command), text=True, **options)
+    return PlainPopen(list(command), text=True, **options)
 
 
 def run(
@@ -173,27 +174,33 @@ def write_command(folder: Path) -> Path:
 
 def _is_ours(command: Sequence[str]) -> bool:
     program = command[1:3]
-    return command[0] == sys.executable and (
-        program[0].endswith(".py") or program[0] == "-c" or (program[0] == "-m" and program[1] in MODULES)
+    return (
+        len(program) == 2
+        and command[0] == sys.executable
+        and (program[0].endswith(".py") or program[0] == "-c" or (program[0] == "-m" and program[1] in MODULES))
     )
 
 
 def _starts_others(command: Sequence[str]) -> bool:
-    """Whether a command starts commands: a supervisor, and scripts of this project."""
+    """Whether a command starts commands: a supervisor, a run in several processes, and scripts of this project."""
     script = Path(command[1])
     of_project = script.suffix == ".py" and script.parent.name in ("deploy", "examples", "scripts")
-    return of_project or command[2:4] in (["mlflow", "server"], ["tiltyard", "serve"], ["tiltyard", "up"])
+    supervisor = command[2:4] in (["mlflow", "server"], ["tiltyard", "serve"], ["tiltyard", "up"])
+    return of_project or supervisor or (command[2:4] == ["tiltyard", "score"] and "--workers" in command)
 
 
 def _at_import(environment: Mapping[str, str]) -> dict[str, str]:
     from tiltyard.registry import mlflow_env
 
     known = (mlflow_env.DEFAULTS | WEBHOOK_KEY).items()
-    return {
+    found = {
         name: value
         for name, value in environment.items()
         if name.startswith(AT_IMPORT) and name not in NOT_AT_IMPORT and (name, value) not in known
     }
+    if set(found.get("PYTHONPATH", "").split(os.pathsep)) <= set(sys.path):  # it adds nothing
+        found.pop("PYTHONPATH", None)
+    return found
 
 
 def share_helper() -> None:
@@ -436,11 +443,20 @@ def _warm_up() -> None:
 
 
 def _fork_descendants(request: dict[str, Any]) -> tuple[dict[str, Any], list[int]] | None:
-    """The zygote of a command that starts others; returns what a child of it is to become, and None in the command."""
-    if not _starts_others([sys.executable, *request["arguments"]]):
+    """The zygote of a command that starts others; returns what a child of it is to become, and None in the command.
+
+    A worker of pytest has one too: what it tests starts processes. Programs of a test's own are left to ``popen``.
+    """
+    is_worker = request["arguments"][:2] == ["-u", "-c"]
+    if not is_worker and not _starts_others([sys.executable, *request["arguments"]]):
         return None
     known = _at_import(os.environ)
-    return start_zygote(lambda command, environment: _is_ours(command) and _at_import(environment) == known)
+
+    def can_fork(command: Sequence[str], environment: Mapping[str, str]) -> bool:
+        ours = _is_ours(command) and (command[1] == "-m" or not is_worker)
+        return ours and _at_import(environment) == known
+
+    return start_zygote(can_fork)
 
 
 def _serve_both(

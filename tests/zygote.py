@@ -27,6 +27,7 @@ from typing import Any
 
 import psutil
 
+PlainPopen = subprocess.Popen  # of a command that starts others, ``subprocess`` has another one
 _SET_NAME, _TAKE_ORPHANS = 15, 36  # PR_SET_NAME and PR_SET_CHILD_SUBREAPER of Linux's prctl
 _NAME = "test-zygote"
 _NAME_LENGTH = 15  # bytes of a process's name that the kernel keeps

@@ -12,12 +12,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests import fork_server
 from tests.batch.conftest import Shop, make_rows
 from tiltyard.batch.run import RunOptions
 from tiltyard.ledger.batch_runs import BATCH
 
 
-def start(shop: Shop, source: Path, target: Path) -> subprocess.Popen[bytes]:
+def start(shop: Shop, source: Path, target: Path) -> subprocess.Popen[str]:
     """The command over a table, with two processes that score."""
     words = ["score", str(source), "--to", str(target), "--columns", "customer", "--record", "all", "--workers", "2"]
     environment = {
@@ -25,7 +26,7 @@ def start(shop: Shop, source: Path, target: Path) -> subprocess.Popen[bytes]:
         "TILTYARD_LEDGER": str(shop.settings.ledger),
         "MLFLOW_TRACKING_URI": str(shop.settings.mlflow_tracking_uri),
     }
-    return subprocess.Popen(
+    return fork_server.popen(
         [sys.executable, "-m", "tiltyard", *words, "--project", str(shop.env.films.root)],
         env=os.environ | environment,
         stdout=subprocess.PIPE,
@@ -45,7 +46,7 @@ def test_a_killed_run_is_finished_by_the_next_one(shop: Shop, tmp_path: Path) ->
         with start(shop, source, target) as process:
             try:
                 while len(list(done.glob("*.json"))) < least:
-                    assert process.poll() is None, process.communicate()[0].decode()
+                    assert process.poll() is None, process.communicate()[0]
                     time.sleep(0.01)
             finally:
                 process.kill()
@@ -53,8 +54,8 @@ def test_a_killed_run_is_finished_by_the_next_one(shop: Shop, tmp_path: Path) ->
         assert not target.exists()
     with start(shop, source, target) as process:
         output, _ = process.communicate()
-    assert process.returncode == 0, output.decode()
-    assert b"were done before" in output
+    assert process.returncode == 0, output
+    assert "were done before" in output
     found = pd.read_parquet(target)
     whole = pd.read_parquet(shop.folder / "whole.parquet")
     same = ["customer", "prediction", "confidence"]
