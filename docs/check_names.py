@@ -18,6 +18,8 @@ Usage: ``python docs/check_names.py [FILE …]``; without files, everything. The
 from __future__ import annotations
 
 import ast
+import functools
+import gc
 import re
 import sys
 from collections import defaultdict
@@ -94,7 +96,7 @@ def is_bare_participle(name: str) -> bool:
 
 def find_names(tree: ast.Module) -> Iterator[tuple[int, str]]:
     """The line numbers and names of functions and methods, nested ones too, that are named by a participle."""
-    for node in ast.walk(tree):
+    for node in _list_nodes(tree):
         if (
             isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
             and is_bare_participle(node.name)
@@ -107,12 +109,12 @@ def find_old_words(tree: ast.Module) -> Iterator[tuple[int, str, str]]:
     """The line numbers and names with an old word, and the field's word: of each name where it is given."""
     fields = {
         id(node.target)
-        for owner in ast.walk(tree)
+        for owner in _list_nodes(tree)
         if isinstance(owner, ast.ClassDef)
         for node in owner.body
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id in FIELDS
     }
-    for node in ast.walk(tree):
+    for node in _list_nodes(tree):
         for name in _given_names(node):
             better = find_better_word(name)
             if better and id(node) not in fields:
@@ -121,7 +123,7 @@ def find_old_words(tree: ast.Module) -> Iterator[tuple[int, str, str]]:
 
 def find_short_tests(tree: ast.Module) -> Iterator[tuple[int, str]]:
     """The line numbers and names of tests whose names are too short to state a law."""
-    for node in ast.walk(tree):
+    for node in _list_nodes(tree):
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or not node.name.startswith("test_"):
             continue
         if len(node.name.split("_")) <= LEAST_WORDS:
@@ -130,7 +132,7 @@ def find_short_tests(tree: ast.Module) -> Iterator[tuple[int, str]]:
 
 def find_loose_projects(tree: ast.Module) -> Iterator[tuple[int, str]]:
     """The line numbers and functions with a parameter ``project`` that is a text."""
-    for node in ast.walk(tree):
+    for node in _list_nodes(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             for parameter in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs):
                 kind = ast.unparse(parameter.annotation) if parameter.annotation else ""
@@ -138,11 +140,21 @@ def find_loose_projects(tree: ast.Module) -> Iterator[tuple[int, str]]:
                     yield parameter.lineno, node.name
 
 
+def read_tree(file: Path) -> ast.Module:
+    """The syntax tree of a module."""
+    return ast.parse(file.read_text("utf-8"))
+
+
+@functools.lru_cache(maxsize=1)  # of the module that is checked
+def _list_nodes(tree: ast.Module) -> list[ast.AST]:
+    return list(ast.walk(tree))
+
+
 def find_shared_names(files: Iterable[Path]) -> list[str]:
     """Public classes and functions of several modules that have the same name, as lines for people."""
     places: dict[str, list[str]] = defaultdict(list)
     for file in files:
-        for node in ast.parse(file.read_text("utf-8")).body:
+        for node in read_tree(file).body:
             if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
                 continue
             if any(ast.unparse(decorator) == "overload" for decorator in node.decorator_list):
@@ -185,7 +197,7 @@ def _is_property(decorator: ast.expr) -> bool:
 def check_file(file: Path) -> list[str]:
     """The names in one file that break a rule, as lines for people."""
     shown = file.relative_to(ROOT) if file.is_relative_to(ROOT) else file
-    tree = ast.parse(file.read_text("utf-8"))
+    tree = read_tree(file)
     found = [(line, name, f"use the field's word: {better}") for line, name, better in find_old_words(tree)]
     better = find_better_word(file.stem)
     if better:
@@ -211,4 +223,5 @@ def main(files: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    gc.disable()  # syntax trees have no cycles, and each collection would walk them all
     sys.exit(main(sys.argv[1:]))

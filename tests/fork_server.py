@@ -185,7 +185,7 @@ def _starts_others(command: Sequence[str]) -> bool:
     """Whether a command starts commands: a supervisor, a run in several processes, and scripts of this project."""
     script = Path(command[1])
     of_project = script.suffix == ".py" and script.parent.name in ("deploy", "examples", "scripts")
-    supervisor = command[2:4] in (["mlflow", "server"], ["tiltyard", "serve"], ["tiltyard", "up"])
+    supervisor = command[2:4] in (["mlflow", "server"], ["mlflow", "ui"], ["tiltyard", "serve"], ["tiltyard", "up"])
     return of_project or supervisor or (command[2:4] == ["tiltyard", "score"] and "--workers" in command)
 
 

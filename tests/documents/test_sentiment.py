@@ -37,7 +37,8 @@ class Demo:
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Iterator[Demo]:
     """A training, then the demo, which trains again, promotes, serves and predicts, in a copy of the examples."""
-    examples = tmp_path_factory.mktemp("examples")
+    examples = tmp_path_factory.mktemp("demo") / "examples"  # by this name what the demo starts is forked
+    examples.mkdir()
     shutil.copy(EXAMPLES / "demo.py", examples)
     shutil.copytree(EXAMPLES / "sentiment", examples / "sentiment", ignore=shutil.ignore_patterns(".tiltyard"))
     films = Films(examples / "sentiment")

@@ -501,7 +501,7 @@ def test_compiles_where_the_package_cannot_be_written(tmp_path: Path, home: str)
     assert home == "unwritable" or any(place.rglob("*.nbi"))
 
 
-@pytest.mark.parametrize("every", [5, pytest.param(1, marks=pytest.mark.proof)])
+@pytest.mark.parametrize("every", [20, pytest.param(1, marks=pytest.mark.proof)])
 def test_equals_scikit_learn_on_reviews(every: int) -> None:
     """On every k-th review of the IMDB training half, vocabulary, idf and weights are scikit-learn's."""
     texts = _reviews()[::every]
