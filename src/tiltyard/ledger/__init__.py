@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from tiltyard.ledger.batch_runs import BATCH, BatchFragment, BatchRun, BatchRuns
     from tiltyard.ledger.export import ExportFormat, export_predictions, to_log_line
     from tiltyard.ledger.lease_guard import LeaseGuard, hold_lease
-    from tiltyard.ledger.leases import Lease, LeaseLostError, Leases
+    from tiltyard.ledger.leases import Lease, LeaseLostError, Leases, Note, Notes
     from tiltyard.ledger.model_events import ModelEvents
     from tiltyard.ledger.outbox_records import DeliveryState, Notice, Outbox, OutboxItem
     from tiltyard.ledger.ports import (
@@ -78,6 +78,8 @@ __all__ = [
     "LiveOutcomes",
     "ModelEvents",
     "NamedPrediction",
+    "Note",
+    "Notes",
     "Notice",
     "Outbox",
     "OutboxItem",
@@ -106,7 +108,7 @@ if not TYPE_CHECKING:  # else every misspelt name would be Any to a type checker
             "batch_runs": ("BATCH", "BatchFragment", "BatchRun", "BatchRuns"),
             "export": ("ExportFormat", "export_predictions", "to_log_line"),
             "lease_guard": ("LeaseGuard", "hold_lease"),
-            "leases": ("Lease", "LeaseLostError", "Leases"),
+            "leases": ("Lease", "LeaseLostError", "Leases", "Note", "Notes"),
             "model_events": ("ModelEvents",),
             "outbox_records": ("DeliveryState", "Notice", "Outbox", "OutboxItem"),
             "ports": (

@@ -1,11 +1,11 @@
-"""Leases: the right to do what only one may do at a time, among threads, processes and hosts."""
+"""Leases: the right to do what only one may do at a time, among threads, processes and hosts; and what these note."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Protocol
+from datetime import datetime, timedelta
+from typing import Any, Protocol
 
 from tiltyard.errors import TiltyardError
 
@@ -65,3 +65,46 @@ class Leases(Protocol):
 
     def release(self, lease: Lease) -> None:
         """Release it; a lease that another holder has by now is a no-op."""
+
+    def read_clock(self) -> datetime:
+        """The time by the database's clock, UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a program keeps between its runs, such as when a schedule is due next.
+
+    Attributes:
+        topic: what notes belong together.
+        name: which of them it is.
+        content: what is kept, as JSON values.
+        at: when it was written, by the database's clock, UTC.
+    """
+
+    topic: str
+    name: str
+    content: Mapping[str, Any]
+    at: datetime
+
+
+class Notes(Protocol):
+    """Notes by topic and name. As safe for threads and processes as the ledger that they belong to.
+
+    Who reads a note, and writes it according to what it says, holds a lease meanwhile.
+    """
+
+    def put(self, topic: str, name: str, content: Mapping[str, Any]) -> None:
+        """Write a note; it takes the place of an earlier one of that topic and name.
+
+        Raises:
+            InputError: it cannot be stored; the message names the field.
+        """
+
+    def find(self, topic: str, name: str) -> Note | None:
+        """The note of that topic and name, or None."""
+
+    def select(self, topic: str) -> list[Note]:
+        """The notes of a topic, by name."""
+
+    def remove(self, topic: str, name: str) -> None:
+        """Remove a note; one that is gone is a no-op."""

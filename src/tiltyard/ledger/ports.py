@@ -10,7 +10,7 @@ from typing import Protocol, Self, TypedDict, Unpack
 from tiltyard.ledger.arrivals import Arrivals
 from tiltyard.ledger.batch_runs import BatchRuns
 from tiltyard.ledger.codec import PredictionRow
-from tiltyard.ledger.leases import Lease, Leases
+from tiltyard.ledger.leases import Lease, Leases, Notes
 from tiltyard.ledger.outbox_records import Notice, Outbox
 from tiltyard.ledger.records import (
     Event,
@@ -108,8 +108,7 @@ class HourProfiles(Protocol):
     def counts(self, *, model_name: str, version: str, route: str, since: datetime, until: datetime) -> list[HourCount]:
         """How many predictions each hour from ``since`` until before ``until`` holds; empty hours are absent.
 
-        Both ends should be whole hours: of an hour that is cut, the part inside is counted.
-        """
+        Both ends should be whole hours: of an hour that is cut, the part inside is counted."""
 
     def load(self, *, model_name: str, version: str, route: str, since: datetime, until: datetime) -> list[HourProfile]:
         """The profiles kept of hours that begin from ``since`` until before ``until``, by hour."""
@@ -121,17 +120,15 @@ class HourProfiles(Protocol):
 class Retention(Protocol):
     """Removal of data from a ledger. Part of it; the events say what was removed, when and why.
 
-    What was removed stays so where a spool brings it later, see ``Arrivals``: it is known by a digest and by when it
-    was made. What is recorded later under the same id or key is another prediction.
+    What was removed stays so where a spool brings it later, see ``Arrivals``, known by a digest and when it was made.
+    What is recorded later under the same id or key is another prediction.
     """
 
     def erase(self, ids: Sequence[str]) -> int:
         """Remove predictions, their labels, the shadow predictions for the same inputs, and what of them was set aside.
 
-        Unknown ids may still come.
-
         Returns:
-            How many predictions are gone.
+            How many predictions are gone. Unknown ids may still come.
         """
 
     def redact(self, ids: Sequence[str], reason: str, group_key: str | None = None) -> int:
@@ -248,9 +245,8 @@ class Ledger(Protocol):
     Text is Unicode without lone surrogates (they cannot be written as UTF-8), and outside of inputs and
     evidence without NUL; anything else, to store or to look for, is refused with an ``InputError`` that names
     the field, and nothing of that call is stored. Inputs and evidence are JSON values: numbers come back
-    exact, NaN and infinities included; tuples come back as lists, times as text.
-
-    Every method may raise ``UnavailableError`` while the ledger cannot be reached.
+    exact, NaN and infinities included; tuples come back as lists, times as text. Every method may raise
+    ``UnavailableError`` while the ledger cannot be reached.
     """
 
     @property
@@ -361,6 +357,10 @@ class Ledger(Protocol):
     @property
     def leases(self) -> Leases:
         """The leases of work that only one process may do at a time; they close with the ledger."""
+
+    @property
+    def notes(self) -> Notes:
+        """What programs keep between their runs."""
 
     def append(self, event: Event, notices: Sequence[Notice] = (), *, lease: Lease | None = None) -> Event:
         """Add a decision to the end of the chain; returns it with its sequence and digest.

@@ -168,3 +168,37 @@ class BatchRunContract:
             ledger.batch_runs.add(one)
         ledger.batch_runs.add(replace(kept[0], rows=6))
         assert list(ledger.batch_runs.fragments("a" * 32)) == [kept[1], replace(kept[0], rows=6), kept[2]]
+
+
+class NoteContract:
+    """What programs keep between their runs."""
+
+    def test_a_note_takes_the_place_of_an_earlier_one(self, ledger: Ledger) -> None:
+        """Notes come by name, of the topic that is asked for, as they were written last, and may be removed."""
+        before = ledger.leases.read_clock()
+        for topic, name, content in (
+            ("schedule/films", "nightly", {"due": None}),
+            ("schedule/films", "Hourly", {"rows": [1, 2.5]}),
+            ("schedule/rents", "nightly", {}),
+            ("schedule/films", "nightly", {"due": "2026-11-30"}),
+        ):
+            ledger.notes.put(topic, name, content)
+        found = ledger.notes.select("schedule/films")
+        assert [(one.name, one.content) for one in found] == [
+            ("Hourly", {"rows": [1, 2.5]}),
+            ("nightly", {"due": "2026-11-30"}),
+        ]
+        assert all(before <= one.at <= ledger.leases.read_clock() for one in found)
+        assert ledger.notes.find("schedule/films", "nightly") == found[1]
+        ledger.notes.remove("schedule/films", "nightly")
+        ledger.notes.remove("schedule/films", "nightly")
+        assert ledger.notes.find("schedule/films", "nightly") is None
+        assert len(ledger.notes.select("schedule/rents")) == 1
+
+    def test_a_note_that_cannot_be_stored_is_refused(self, ledger: Ledger) -> None:
+        """By the field's name, and nothing is stored."""
+        with pytest.raises(InputError, match="content"):
+            ledger.notes.put("topic", "name", {"what": object()})
+        with pytest.raises(InputError, match="NUL"):
+            ledger.notes.put("topic", "\0", {})
+        assert ledger.notes.select("topic") == []

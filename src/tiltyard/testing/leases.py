@@ -1,13 +1,15 @@
-"""Leases that live in memory and die with the process."""
+"""Leases and notes that live in memory and die with the process."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from threading import RLock
+from typing import Any
 
-from tiltyard.ledger import Lease
+from tiltyard.ledger import Lease, Note
 from tiltyard.ledger.leases import assume_alive
+from tiltyard.ledger.sql.leases import decode_note, encode_note
 from tiltyard.ledger.storable import check_text, to_micros
 
 
@@ -56,6 +58,10 @@ class MemoryLeases:
         if mine is None or mine.turn != lease.turn or not until:
             raise lease.lost_error()
 
+    def read_clock(self) -> datetime:
+        """What time it is; see ``Leases.read_clock``."""
+        return self._now()
+
     def _now(self) -> datetime:
         return datetime.now(UTC) if self.clock is None else self.clock()
 
@@ -66,3 +72,33 @@ class MemoryLeases:
                 return False
             self._leases[lease.name] = (mine[0], until)
             return True
+
+
+class MemoryNotes:
+    """``Notes`` for tests."""
+
+    def __init__(self, leases: MemoryLeases) -> None:
+        self._lock, self._leases = RLock(), leases
+        self._rows: dict[tuple[str, str], dict[str, Any]] = {}
+
+    def put(self, topic: str, name: str, content: Mapping[str, Any]) -> None:
+        """Write a note; see ``Notes.put``."""
+        row = encode_note(topic, name, content, self._leases.read_clock())
+        with self._lock:
+            self._rows[topic, name] = row
+
+    def find(self, topic: str, name: str) -> Note | None:
+        """The note of that topic and name, or None."""
+        row = self._rows.get((check_text("topic", topic), check_text("name", name)))
+        return None if row is None else decode_note(row)
+
+    def select(self, topic: str) -> list[Note]:
+        """The notes of a topic, by name."""
+        with self._lock:
+            rows = [row for key, row in sorted(self._rows.items()) if key[0] == topic]
+        return [decode_note(row) for row in rows]
+
+    def remove(self, topic: str, name: str) -> None:
+        """Remove a note; see ``Notes.remove``."""
+        with self._lock:
+            self._rows.pop((topic, name), None)

@@ -40,7 +40,7 @@ from tiltyard.ledger.records import SHADOW
 from tiltyard.ledger.sql.filters import check_filters
 from tiltyard.ledger.storable import check_text, to_micros
 from tiltyard.testing.findings import MemoryBatchRuns, MemoryFindings, MemoryProfiles
-from tiltyard.testing.leases import MemoryLeases
+from tiltyard.testing.leases import MemoryLeases, MemoryNotes
 from tiltyard.testing.outbox import MemoryOutbox
 from tiltyard.testing.outcomes import MemoryLabelRequests, MemoryOutcomes
 from tiltyard.testing.retention import MemoryArrivals, MemoryRetention
@@ -55,6 +55,7 @@ class MemoryLedger(ClosedByWith):
         self._lock = RLock()
         self.outbox = MemoryOutbox(self._lock)
         self.leases = MemoryLeases()
+        self.notes = MemoryNotes(self.leases)
         self._predictions: dict[str, PredictionRow] = {}
         self._labels: dict[LabelRow, int] = {}
         self._events: list[dict[str, Any]] = []

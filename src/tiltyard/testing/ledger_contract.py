@@ -29,7 +29,7 @@ from tiltyard.ledger import Label, Ledger, NamedPrediction, PredictionFilter, ne
 from tiltyard.testing.arrivals_contract import ArrivalsContract
 from tiltyard.testing.contract_values import inputs, instants, is_unicode, law
 from tiltyard.testing.events_contract import EventContract
-from tiltyard.testing.findings_contract import BatchRunContract, FindingContract, ProfileContract
+from tiltyard.testing.findings_contract import BatchRunContract, FindingContract, NoteContract, ProfileContract
 from tiltyard.testing.outcomes_contract import OutcomesContract, RequestsContract
 from tiltyard.testing.records import NOON, make_prediction
 
@@ -374,6 +374,7 @@ class LedgerContract(
     FindingContract,
     ProfileContract,
     BatchRunContract,
+    NoteContract,
     OutcomesContract,
     RequestsContract,
     ArrivalsContract,

@@ -22,7 +22,7 @@ from tiltyard.errors import UnavailableError
 from tiltyard.ledger.arrivals import Arrivals
 from tiltyard.ledger.batch_runs import BatchRuns
 from tiltyard.ledger.codec import NAMED_COLUMNS, PredictionRow, decode_named, decode_prediction
-from tiltyard.ledger.leases import Lease, Leases
+from tiltyard.ledger.leases import Lease, Leases, Notes
 from tiltyard.ledger.outbox_records import Notice, Outbox
 from tiltyard.ledger.ports import (
     FindingLog,
@@ -151,6 +151,11 @@ class SpooledLedger(ClosedByWith):
     def leases(self) -> Leases:
         """The leases, centrally."""
         return self._central.get().leases
+
+    @property
+    def notes(self) -> Notes:
+        """What programs keep between their runs, centrally."""
+        return self._central.get().notes
 
     @property
     def outcomes(self) -> LiveOutcomes:

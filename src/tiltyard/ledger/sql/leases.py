@@ -1,17 +1,19 @@
-"""Leases in the ledger's database."""
+"""Leases and notes in the ledger's database."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, literal, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from tiltyard.ledger.leases import Lease, assume_alive
-from tiltyard.ledger.sql.database import DatabaseTime
-from tiltyard.ledger.sql.schema import leases
-from tiltyard.ledger.storable import check_text
+from tiltyard.errors import InputError
+from tiltyard.ledger.leases import Lease, Note, assume_alive
+from tiltyard.ledger.sql.database import Database, DatabaseTime
+from tiltyard.ledger.sql.schema import leases, notes
+from tiltyard.ledger.storable import check_text, decode_json, encode_field, from_micros, to_micros
 
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -51,6 +53,11 @@ class SqlLeases(DatabaseTime):
         """Release it; see ``Leases.release``."""
         self._extend(lease, literal(0))
 
+    def read_clock(self) -> datetime:
+        """The time by the database's clock; see ``Leases.read_clock``."""
+        with self._database.read() as connection:
+            return from_micros(self._read_clock(connection))
+
     def _extend(self, lease: Lease, until: ColumnElement[int]) -> bool:
         mine = and_(leases.c.name == lease.name, leases.c.turn == lease.turn, leases.c.until_us > 0)
         with self._database.write() as connection:
@@ -58,6 +65,72 @@ class SqlLeases(DatabaseTime):
 
     def _end_of(self, hold: timedelta) -> ColumnElement[int]:
         return self._now() + literal(hold // _MICROSECOND)
+
+
+class SqlNotes:
+    """``Notes`` in the ledger's database.
+
+    Args:
+        database: the ledger's.
+        leases: whose clock says when a note was written.
+    """
+
+    def __init__(self, database: Database, leases: SqlLeases) -> None:
+        self._database, self._leases = database, leases
+
+    def put(self, topic: str, name: str, content: Mapping[str, Any]) -> None:
+        """Write a note; see ``Notes.put``."""
+        row = encode_note(topic, name, content, self._leases.read_clock())
+        made = (sqlite if self._database.is_sqlite else postgresql).insert(notes).values(row)
+        kept = {column: made.excluded[column] for column in ("at_us", "content")}
+        with self._database.write() as connection:
+            connection.execute(made.on_conflict_do_update(index_elements=["topic", "name"], set_=kept))
+
+    def find(self, topic: str, name: str) -> Note | None:
+        """The note of that topic and name, or None."""
+        with self._database.read() as connection:
+            row = connection.execute(select(notes).where(self._is_named(topic, name))).first()
+        return None if row is None else decode_note(row._asdict())
+
+    def select(self, topic: str) -> list[Note]:
+        """The notes of a topic, by name."""
+        query = select(notes).where(notes.c.topic == check_text("topic", topic)).order_by(notes.c.name)
+        with self._database.read() as connection:
+            return [decode_note(row._asdict()) for row in connection.execute(query)]
+
+    def remove(self, topic: str, name: str) -> None:
+        """Remove a note; see ``Notes.remove``."""
+        with self._database.write() as connection:
+            connection.execute(delete(notes).where(self._is_named(topic, name)))
+
+    @staticmethod
+    def _is_named(topic: str, name: str) -> ColumnElement[bool]:
+        return and_(notes.c.topic == check_text("topic", topic), notes.c.name == check_text("name", name))
+
+
+def encode_note(topic: str, name: str, content: Mapping[str, Any], at: datetime) -> dict[str, Any]:
+    """The columns of a note.
+
+    Raises:
+        InputError: a field cannot be stored; the message names it.
+    """
+    try:
+        encoded = encode_field("content", content)
+    except ValueError as error:
+        raise InputError(
+            f"The note {name!r} cannot be stored: {error}.", next_step="Correct the field named."
+        ) from None
+    return {
+        "topic": check_text("topic", topic),
+        "name": check_text("name", name),
+        "at_us": to_micros(at),
+        "content": encoded,
+    }
+
+
+def decode_note(row: dict[str, Any]) -> Note:
+    """The note of a row by column name."""
+    return Note(row["topic"], row["name"], decode_json(row["content"]), from_micros(row["at_us"]))
 
 
 def require_turn(connection: Connection, lease: Lease) -> None:

@@ -21,7 +21,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0008"
+REVISION = "0009"
 """The newest migration, which this code reads and writes."""
 
 VERSION_TABLE = "ledger_version"
@@ -257,4 +257,14 @@ batch_fragments = Table(
     Column("refused", BigInteger, nullable=False),
     Column("layout", Name, nullable=False),
     Column("body", LargeBinary, nullable=False),
+)
+
+# What programs keep between their runs, such as when a schedule is due next.
+notes = Table(
+    "notes",
+    metadata,
+    Column("topic", Name, primary_key=True),
+    Column("name", Name, primary_key=True),
+    Column("at_us", BigInteger, nullable=False),
+    Column("content", Text, nullable=False),
 )

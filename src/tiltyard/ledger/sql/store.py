@@ -44,7 +44,7 @@ from tiltyard.ledger.sql.filters import (
 )
 from tiltyard.ledger.sql.findings import SqlFindings
 from tiltyard.ledger.sql.label_requests import SqlLabelRequests, label_reason
-from tiltyard.ledger.sql.leases import SqlLeases, require_turn
+from tiltyard.ledger.sql.leases import SqlLeases, SqlNotes, require_turn
 from tiltyard.ledger.sql.migrations import migrate_to_newest
 from tiltyard.ledger.sql.outbox import SqlOutbox, encode_notices, insert_notices
 from tiltyard.ledger.sql.outcomes import SqlOutcomes
@@ -68,6 +68,7 @@ class SqlLedger(ClosedByWith):
         self._database = database
         self.outbox = SqlOutbox(database)
         self.leases = SqlLeases(database)
+        self.notes = SqlNotes(database, self.leases)
         self.retention = SqlRetention(database)
         self.arrivals = SqlArrivals(database)
         self.batch_runs = SqlBatchRuns(database)
