@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
@@ -46,6 +46,11 @@ def _keys(model: type[BaseModel] | None, prefix: str) -> list[str]:
             inner += ["", f"### [{prefix}.{name}]", "", *_about(nested, field), *_keys(nested, f"{prefix}.{name}")]
             continue
         rows.append(f"| `{name}` | {describe_kind(field.annotation)} | {_default(field)} | {field.description} |")
+    named = (
+        _section(get_type_hints(model).get("__pydantic_extra__")) if model.model_config["extra"] == "allow" else None
+    )
+    if named is not None:
+        inner += ["", f"### [{prefix}.NAME]", "", " ".join(str(named.__doc__).split()), "", *_keys(named, prefix)]
     return rows + inner
 
 

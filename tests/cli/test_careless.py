@@ -136,6 +136,12 @@ predict --file reviews.csv --format xml
 predict good --confidence-level x
 predict good --confidence-level nan
 predict good --confidence-level 2
+score nightly
+score nightly --if-due
+score --if-due --to out.csv
+score --list --version 1
+score nightly --columns text
+retrain --if-due
 score missing.csv --to out.csv
 score empty.csv --to out.csv
 score wrong.csv --to out.csv

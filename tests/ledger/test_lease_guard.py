@@ -17,7 +17,7 @@ class CountingLeases:
     """Leases that report when one was renewed for the third time."""
 
     def __init__(self, inner: Leases) -> None:
-        self.acquire, self.release = inner.acquire, inner.release
+        self.acquire, self.release, self.read_clock = inner.acquire, inner.release, inner.read_clock
         self._inner, self._renewals = inner, 0
         self.renewed_thrice = threading.Event()
 

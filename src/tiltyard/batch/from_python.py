@@ -18,7 +18,7 @@ from tiltyard.batch.run import RunOptions, ScoreJob, score_table
 from tiltyard.data.conform.table_like import read_table_like
 from tiltyard.data.input_rows import as_table
 from tiltyard.errors import UsageError
-from tiltyard.project import Project, load_project
+from tiltyard.project import BatchTable, Project, load_project
 from tiltyard.redact import without_passwords
 from tiltyard.settings import Settings
 from tiltyard.wiring import load_settings
@@ -82,12 +82,30 @@ class ScoreOptions:
             alias=None if self.version is not None else (self.alias or "champion"),
         )
         named = {name: value for name in ("query", "table") if (value := getattr(self, name)) is not None}
-        return ScoreJob(project, settings, source, request, choose_target(target, self.to_table, root, settings), named)
+        place = choose_target(target, self.to_table, root, settings)
+        return ScoreJob(project, settings, source, request, place, named, root)
 
     @property
     def run(self) -> RunOptions:
         """How it is carried out."""
         return RunOptions(self.workers, self.restart, self.overwrite)
+
+
+def make_table_job(project: Project, settings: Settings, table: BatchTable, source: str) -> ScoreJob:
+    """The job of a table of the project file, ``[batch.NAME]``; what it does not say, ``[batch]`` says.
+
+    Args:
+        project: the project.
+        settings: of this host.
+        table: the table.
+        source: its source, or one file of it.
+
+    Raises:
+        UsageError: the target cannot be written to.
+    """
+    names = ("version", "alias", "columns", "key", "record", "probabilities", "strict", "query", "table", "to_table")
+    options = ScoreOptions(**{name: getattr(table, name) for name in names})
+    return options.make_job(project, settings, source, table.target, project.root)
 
 
 @overload

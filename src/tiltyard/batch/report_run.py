@@ -14,6 +14,8 @@ SCORED = "batch-scored"
 """Kind of the event of a finished run."""
 
 INCIDENT = "batch"
+"""Begin of the kind of incident: each target has its own, so that a good run to one clears no alert about another."""
+
 _TITLE = "A batch run shows something"
 
 
@@ -58,7 +60,11 @@ def _raise_alert(
     alarms = {(found.code, found.subject) for found in result.alarms}
     found = tuple(one for one in records if (one.code, one.subject) in alarms)
     update = IncidentUpdate(
-        INCIDENT, _TITLE, True, found, f"Nothing: the results of run {result.run_id[:8]} are in {result.target}."
+        f"{INCIDENT}/{result.target}",
+        _TITLE,
+        True,
+        found,
+        f"Nothing: the results of run {result.run_id[:8]} are in {result.target}.",
     )
     events = ModelEvents(ledger, project.model_name)
     update_alerts(events, [update], result.finished, project.alerts, actor=actor)

@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import reduce
 from pathlib import Path
@@ -94,6 +94,7 @@ class ScoreJob:
         request: what is requested.
         target: where the results go.
         source: of a source that is a database, its ``query`` or ``table``, by these names.
+        root: folder that a relative source starts from; default: the working folder.
     """
 
     project: Project
@@ -102,6 +103,7 @@ class ScoreJob:
     request: ScoreRequest
     target: Target
     source: dict[str, str]
+    root: Path = field(default_factory=Path.cwd)
 
 
 def score_table(job: ScoreJob, options: RunOptions = RunOptions()) -> ScoreResult:
@@ -260,14 +262,14 @@ def _sum(done: dict[int, FragmentDone]) -> FragmentDone:
 
 def _find_source(job: ScoreJob, folder: WorkFolder) -> FileSource:
     """The files that are scored; of a database, its rows as they are now, or were when the run began."""
-    root = Path.cwd()
+    root = job.root
     location = resolve_location(job.location, root)
     if location.scheme in SCHEMES | {"", "file"}:
         if job.source:
             raise UsageError(
                 f"--query and --table are for databases, and {location.written} is none.", next_step="Leave them out."
             )
-        with _name_next_step():
+        with _name_next_step(root):
             source = FileSource(find_section(job.project, job.location, root), root)
             files = source.files
         job.target.refuse_source(files)
@@ -360,7 +362,7 @@ def _first_reason(folder: WorkFolder) -> str:
 
 
 @contextmanager
-def _name_next_step() -> Iterator[None]:
+def _name_next_step(root: Path) -> Iterator[None]:
     """What reads sources speaks of the project file; a table that is scored is named elsewhere."""
     try:
         yield
@@ -369,7 +371,7 @@ def _name_next_step() -> Iterator[None]:
             raise
         raise DataError(
             error.message.replace("data.source = ", ""),
-            next_step="Check its name; a relative one starts from the working folder.",
+            next_step=f"Check its name; a relative one starts from {root}.",
             code=error.code,
         ) from None
 

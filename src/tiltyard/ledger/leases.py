@@ -88,10 +88,7 @@ class Note:
 
 
 class Notes(Protocol):
-    """Notes by topic and name. As safe for threads and processes as the ledger that they belong to.
-
-    Who reads a note, and writes it according to what it says, holds a lease meanwhile.
-    """
+    """Notes by topic and name. As safe for threads and processes as the ledger that they belong to."""
 
     def put(self, topic: str, name: str, content: Mapping[str, Any]) -> None:
         """Write a note; it takes the place of an earlier one of that topic and name.

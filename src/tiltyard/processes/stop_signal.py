@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import signal
+import sys
 from typing import Protocol
 
 
@@ -58,3 +59,8 @@ def stop_on_signal() -> StopSignal:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     return stop
+
+
+def exit_on_signal() -> None:
+    """Have SIGTERM end the process in order, as Ctrl-C does: what it holds is released; for the main thread."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))

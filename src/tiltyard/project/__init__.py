@@ -2,6 +2,7 @@
 
 from tiltyard.project.alerts import AlertsSection, DestinationKind, DestinationSection
 from tiltyard.project.base import Section
+from tiltyard.project.batch import BatchTable
 from tiltyard.project.data import ColumnSchema, ColumnType, DataSection, SplitSection, ValidationSection, is_date_order
 from tiltyard.project.load import PROJECT_FILE, find_project_file, find_project_of, load_project, parse_project
 from tiltyard.project.monitoring import MonitoringSection
@@ -14,6 +15,7 @@ from tiltyard.project.training import SearchSection, TrainingSection
 __all__ = [
     "PROJECT_FILE",
     "AlertsSection",
+    "BatchTable",
     "ColumnSchema",
     "ColumnType",
     "DataSection",

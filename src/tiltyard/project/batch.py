@@ -1,16 +1,90 @@
-"""``[batch]``: how whole tables are scored."""
+"""``[batch]``: how whole tables are scored; ``[batch.NAME]``: tables that are scored by name, or by themselves."""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from tiltyard.project.base import ColumnName, Section
+from tiltyard.project.base import ColumnName, Name, Section
+from tiltyard.project.schedule import (
+    CronSchedule,
+    NewFiles,
+    Schedule,
+    ScheduleText,
+    TimeZone,
+    read_schedule,
+    require_unit,
+)
+
+PLACE = "{name}"
+"""What stands in a target for the name of each file of the source."""
+
+_NAME = TypeAdapter(Name)
+
+
+class BatchTable(Section):
+    """A table that is scored by its name (`tiltyard score NAME`), and by itself where it has a schedule."""
+
+    source: str = Field(
+        description="What is scored: a file, folder, glob, URL or database; relative to the project file."
+    )
+    target: str = Field(
+        description="Where the results go: a file, a folder/ or the URL of a database; `{name}` stands for the name of "
+        "each file of the source, without its ending."
+    )
+    query: str | None = Field(default=None, description="SQL query for the rows, where the source is a database.")
+    table: str | None = Field(default=None, description="Table of the rows, where the source is a database.")
+    to_table: str | None = Field(default=None, description="Table of the results, where the target is a database.")
+    version: str | None = Field(default=None, description="Version that predicts; default: that of the alias.")
+    alias: str | None = Field(default=None, description="Alias of the version that predicts; default: `champion`.")
+    columns: tuple[ColumnName, ...] | None = Field(default=None, description="As in `[batch]`, for this table.")
+    key: ColumnName | None = Field(default=None, description="As in `[batch]`, for this table.")
+    record: Literal["all", "sample", "none"] | None = Field(
+        default=None, description="As in `[batch]`, for this table."
+    )
+    probabilities: bool | None = Field(default=None, description="As in `[batch]`, for this table.")
+    strict: bool = Field(
+        default=False, description="Whether a row that cannot be scored stops the run, instead of being set aside."
+    )
+    schedule: ScheduleText | None = Field(
+        default=None,
+        description='When `tiltyard up` scores it: a cron expression (`"0 2 * * *"`), `"new files"`, or '
+        '`"1000 new rows"`; default: only by hand.',
+    )
+    time_zone: TimeZone = Field(default="UTC", description="Time zone of the cron expression.")
+
+    @property
+    def trigger(self) -> Schedule | None:
+        """When it is scored by itself; None for never."""
+        return None if self.schedule is None else read_schedule(self.schedule, self.time_zone)
+
+    @model_validator(mode="after")
+    def _fits_schedule(self) -> BatchTable:
+        require_unit(self.schedule, frozenset({"rows"}), "a table")
+        placed = PLACE in self.target or PLACE in (self.to_table or "")
+        if isinstance(self.trigger, NewFiles) and not placed:
+            raise ValueError(
+                'target: each new file is scored once, so each needs its own result: write {name} (target = "scores/'
+                '{name}.parquet")'
+            )
+        if placed and not isinstance(self.trigger, NewFiles):
+            raise ValueError('target: {name} is for schedule = "new files"')
+        if self.time_zone != "UTC" and not isinstance(self.trigger, CronSchedule):
+            raise ValueError("time_zone: it is that of a cron expression, and schedule is none")
+        for first, second in (("version", "alias"), ("query", "table")):
+            if getattr(self, first) is not None and getattr(self, second) is not None:
+                raise ValueError(f"{first}: {second} is set too; set one of them")
+        return self
 
 
 class BatchSection(Section):
-    """How `tiltyard score` scores a whole table."""
+    """How `tiltyard score` scores a whole table. A table `[batch.NAME]` describes one that is scored by its name."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    __pydantic_extra__: dict[str, BatchTable]
 
     record: Literal["all", "sample", "none"] = Field(
         default="sample",
@@ -31,3 +105,39 @@ class BatchSection(Section):
     workers: int | None = Field(
         default=None, ge=1, le=256, description="Processes that score; default: as many as there are processors."
     )
+    at_once: int = Field(default=1, ge=1, le=64, description="Scheduled tables that `tiltyard up` scores at a time.")
+    check_seconds: float = Field(
+        default=30.0, gt=0, description="How often `tiltyard up` checks for new files and rows."
+    )
+    settle_seconds: float = Field(
+        default=10.0,
+        ge=0,
+        description="How long a new file must be unchanged before it is scored: until then it may still be written.",
+    )
+
+    @property
+    def tables(self) -> Mapping[str, BatchTable]:
+        """The tables that are scored by name."""
+        return dict(self.__pydantic_extra__ or {})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_names(cls, given: Any) -> Any:
+        """Refuse unknown keys, and names that no table can have."""
+        if not isinstance(given, Mapping):
+            return given
+        wrong: list[InitErrorDetails] = []
+        for name, value in given.items():
+            if name in cls.model_fields:
+                continue
+            if not isinstance(value, Mapping | BatchTable):
+                wrong.append(InitErrorDetails(type="extra_forbidden", loc=(name,), input=value))
+                continue
+            try:
+                _NAME.validate_python(name)
+            except ValidationError:
+                said = PydanticCustomError("name", "a name has letters, digits, '_', '.' and '-'")
+                wrong.append(InitErrorDetails(type=said, loc=(name,), input=name))
+        if wrong:
+            raise ValidationError.from_exception_data("batch", wrong)
+        return given

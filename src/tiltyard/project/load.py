@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_type_hints
 
 from pydantic import BaseModel, ValidationError
 
@@ -130,7 +130,8 @@ def _list_known_keys(path: list[str]) -> list[str]:
     model: type[BaseModel] = Project
     for part in path:
         field = model.model_fields.get(part)
-        inner = field.annotation if field else None
+        extra = get_type_hints(model).get("__pydantic_extra__") if field is None else None
+        inner = field.annotation if field else next(iter(get_args(extra)[1:]), None)
         options = [inner, *get_args(inner)]
         sections = [option for option in options if isinstance(option, type) and issubclass(option, BaseModel)]
         if not sections:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tiltyard.project.base import Section, Share
+from tiltyard.project.schedule import CronSchedule, Schedule, ScheduleText, TimeZone, read_schedule
 
 
 class SearchSection(Section):
@@ -38,3 +39,20 @@ class TrainingSection(Section):
         default="none",
         description="Bias mitigation: reweighing makes the label independent of data.sensitive by weights.",
     )
+    schedule: ScheduleText | None = Field(
+        default=None,
+        description="When `tiltyard up` trains a version, which becomes champion if it passes the gates: a cron "
+        'expression (`"0 3 * * 0"`), `"new files"`, `"1000 new rows"` or `"200 new labels"`; default: never by itself.',
+    )
+    time_zone: TimeZone = Field(default="UTC", description="Time zone of the cron expression.")
+
+    @property
+    def trigger(self) -> Schedule | None:
+        """When a version is trained by itself; None for never."""
+        return None if self.schedule is None else read_schedule(self.schedule, self.time_zone)
+
+    @model_validator(mode="after")
+    def _fits_schedule(self) -> TrainingSection:
+        if self.time_zone != "UTC" and not isinstance(self.trigger, CronSchedule):
+            raise ValueError("time_zone: it is that of a cron expression, and schedule is none")
+        return self

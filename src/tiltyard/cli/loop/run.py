@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import click
@@ -17,6 +18,9 @@ from tiltyard.cli.progress import ConsoleRunner
 from tiltyard.cli.versions.find_project import find_project
 from tiltyard.errors import TiltyardError, UsageError
 from tiltyard.pipeline.loop import LoopIteration
+from tiltyard.pipeline.schedules.checks import Watch
+from tiltyard.pipeline.schedules.perform import Performer
+from tiltyard.pipeline.schedules.scheduler import Scheduler
 from tiltyard.processes.heartbeat import Heartbeat
 from tiltyard.processes.stop_signal import stop_on_signal
 
@@ -63,8 +67,25 @@ def loop_command(
             report_iteration(work.once())
             app_wiring.build_dispatcher(project, settings, ledger).run()
             return
+
+        def report_scheduled(report: dict[str, Any]) -> None:
+            if as_json:
+                print_json(report)
+            else:
+                print_line("[dim]schedule[/dim] {}: {}", str(report.get("name", "")), str(report.get("text", "")))
+
         os.nice(NICENESS)
-        work.run(stop_on_signal(), report_iteration, report_problem, heart.beat)
+        stop = stop_on_signal()
+        performer = Performer(project, settings, ledger, Watch(project, ledger))
+        scheduler = Scheduler(performer, _project_options(project_path, model_name), report_scheduled, report_problem)
+        with scheduler.running(stop):
+            work.run(stop, report_iteration, report_problem, heart.beat)
+
+
+def _project_options(project_path: Path | None, model_name: str | None) -> list[str]:
+    """The options by which another process finds the same project."""
+    options = [] if project_path is None else ["--project", str(project_path)]
+    return options + ([] if model_name is None else ["--model-name", model_name])
 
 
 def _check_address(server: str) -> None:

@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import click
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 from tiltyard import wiring
 from tiltyard.batch.from_python import ScoreOptions
 from tiltyard.batch.plan import Record
-from tiltyard.batch.results import ScoreResult
-from tiltyard.batch.run import ProgressSoFar, score_table
+from tiltyard.batch.run import score_table
 from tiltyard.cli.main import EXIT_NO
 from tiltyard.cli.options import Words, json_option, model_option, project_option
-from tiltyard.cli.output import console, print_json, print_line, print_pairs, print_table
+from tiltyard.cli.output import print_json
+from tiltyard.cli.predictions.score_output import render_result, show_progress
+from tiltyard.cli.predictions.score_tables import list_tables, score_by_name
 from tiltyard.cli.versions.find_project import find_project
-
-_MOST_STEPS = 3
+from tiltyard.errors import UsageError
 
 
 @click.command()
-@click.argument("source")
-@click.option("--to", "target", required=True, help="A file (.parquet, .csv, .jsonl), a folder/, or a database's URL.")
+@click.argument("source", required=False, default=None)
+@click.option("--to", "target", default=None, help="A file (.parquet, .csv, .jsonl), a folder/, or a database's URL.")
 @project_option
 @model_option
 @click.option("--version", type=Words(), default=None, help="A version number.")
@@ -45,10 +42,12 @@ _MOST_STEPS = 3
 @click.option("--workers", type=click.IntRange(1, 256), default=None, help="Processes that score.")
 @click.option("--restart", is_flag=True, help="Forget an unfinished run to this target.")
 @click.option("--overwrite", is_flag=True, help="Replace a target that no batch run wrote.")
+@click.option("--if-due", is_flag=True, help="Only what its schedule says; without a name, each table that is due.")
+@click.option("--list", "list_all", is_flag=True, help="List the tables of the project file and their schedules.")
 @json_option
 def score_command(
-    source: str,
-    target: str,
+    source: str | None,
+    target: str | None,
     project_path: Path | None,
     model_name: str | None,
     version: str | None,
@@ -64,9 +63,14 @@ def score_command(
     workers: int | None,
     restart: bool,
     overwrite: bool,
+    if_due: bool,
+    list_all: bool,
     as_json: bool,
 ) -> None:
     """Score a whole table: files, a folder, URLs or a database, whatever their size.
+
+    Without --to, SOURCE is the name of a table of the project file, [batch.NAME]. `tiltyard up` scores those that have
+    a schedule.
 
     The results appear whole. A run that was interrupted continues when it is started again, each row is scored and
     recorded once, and a run that is finished is not done again. Rows that cannot be scored go to a file next to the
@@ -74,28 +78,36 @@ def score_command(
     """
     project = find_project(project_path, model_name)
     settings = wiring.load_settings(project)
-    options = ScoreOptions(
-        version=version,
-        alias=alias,
-        columns=None if columns is None else _split(columns),
-        key=key,
-        record=cast("Record | None", record),
-        probabilities=probabilities,
-        strict=strict,
-        query=query,
-        table=table,
-        to_table=to_table,
-        workers=workers,
-        restart=restart,
-        overwrite=overwrite,
-    )
+    given: dict[str, Any] = {
+        "version": version,
+        "alias": alias,
+        "columns": None if columns is None else _split(columns),
+        "key": key,
+        "record": cast("Record | None", record),
+        "probabilities": probabilities,
+        "query": query,
+        "table": table,
+        "to_table": to_table,
+    }
+    how: dict[str, Any] = {"workers": workers, "restart": restart, "overwrite": overwrite}
+    if target is None or if_due or list_all:
+        _refuse_options({**given, "to": target, "strict": strict or None}, list_all=list_all)
+        if list_all:
+            list_tables(project, settings, as_json=as_json)
+            return
+        if score_by_name(project, settings, source, ScoreOptions(**how).run, if_due=if_due, as_json=as_json):
+            sys.exit(EXIT_NO)
+        return
+    if source is None:
+        raise UsageError("No SOURCE is given.", next_step="Name what is scored: tiltyard score SOURCE --to RESULT")
+    options = ScoreOptions(**given, strict=strict, **how)
     job = options.make_job(project, settings, source, target, Path.cwd())
-    with _show_progress(quiet=as_json) as on_progress:
+    with show_progress(quiet=as_json) as on_progress:
         result = score_table(job, replace(options.run, on_progress=on_progress))
     if as_json:
         print_json(result.to_dict())
     else:
-        _render(result)
+        render_result(result)
     if result.alarms:
         sys.exit(EXIT_NO)
 
@@ -104,67 +116,17 @@ def _split(columns: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in columns.split(",") if name.strip())
 
 
-@contextmanager
-def _show_progress(*, quiet: bool) -> Iterator[Callable[[ProgressSoFar], object]]:
-    """A bar with rate and remaining time in a terminal; elsewhere nothing."""
-    if quiet or not console.is_terminal:
-        yield lambda _so_far: None
-        return
-    bar = Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("rows"),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-    )
-    task = bar.add_task("Scoring", total=None, rate="")
+def _refuse_options(given: dict[str, Any], *, list_all: bool) -> None:
+    """Refuse what the project file says of a table.
 
-    def show(so_far: ProgressSoFar) -> None:
-        elapsed = bar.tasks[0].elapsed or 0.0
-        rate = (so_far.rows - so_far.before) / elapsed if elapsed > 0 else 0.0
-        total = None if so_far.total is None else max(so_far.total, so_far.rows)
-        bar.update(task, total=total, completed=so_far.rows, rate=f"{rate:,.0f} a second" if rate else "")
-
-    with bar:
-        yield show
-
-
-def _render(result: ScoreResult) -> None:
-    if result.already:
-        print_line(
-            "Nothing to do: run {} finished on {:%Y-%m-%d %H:%M} UTC, and neither the source nor its results changed.",
-            result.run_id[:8],
-            result.finished,
-        )
-    else:
-        print_line("[bold]{}[/bold] version {} scored {}", result.model_name, result.version, result.source)
-    pairs: list[tuple[str, object]] = [
-        ("result", f"{result.target} ({result.scored:,} rows)"),
-        ("recorded", f"{result.recorded:,} predictions"),
-    ]
-    if result.resumed:
-        pairs.append(("resumed", f"{result.resumed:,} fragments were done before"))
-    if result.refused:
-        pairs.append(("refused", f"{result.refused:,} rows, with reasons in {result.refused_file}"))
-    if result.unusual:
-        pairs.append(("unusual", f"{result.unusual:,} rows have values that training did not know"))
-    if result.abstained:
-        pairs.append(("abstained", f"{result.abstained:,} rows are left to a person"))
-    if result.labels:
-        shares = ", ".join(f"{name} {count:,}" for name, count in result.labels.items())
-        pairs.append(("predicted", shares))
-    pairs.append(("run", result.run_id))
-    print_pairs(pairs)
-    shown = [found for found in result.findings if found.is_found or found.code == "drift.verdict"]
-    if shown:
-        cells = (
-            (one.code, one.subject, one.status if not one.is_found else one.severity, one.message) for one in shown
-        )
-        print_table("Findings", ("Finding", "Subject", "Verdict", "Details"), cells)
-    steps = dict.fromkeys(found.next_step for found in result.alarms if found.next_step)
-    for step in list(steps)[:_MOST_STEPS]:
-        print_line("[cyan bold]next:[/cyan bold] {}", step)
+    Raises:
+        UsageError: it is given.
+    """
+    for name, value in given.items():
+        if value is not None:
+            option = f"--{name.replace('_', '-')}"
+            where = "--list takes none" if list_all else "the table [batch.NAME] says it"
+            raise UsageError(
+                f"{option} cannot be given here: {where}.",
+                next_step=f"Leave {option} out, or name a source and a target: tiltyard score SOURCE --to RESULT",
+            )

@@ -15,14 +15,19 @@ from tiltyard.cli.progress import ConsoleRunner
 from tiltyard.cli.versions.find_project import find_project
 from tiltyard.errors import UnavailableError
 from tiltyard.pipeline.remediation import Remediation, find_basis
+from tiltyard.pipeline.schedules.checks import Watch
+from tiltyard.pipeline.schedules.perform import Performer
+from tiltyard.pipeline.schedules.work import find_training
+from tiltyard.processes.stop_signal import exit_on_signal
 
 
 @click.command()
 @project_option
 @model_option
 @click.option("--reason", default="started by hand", show_default=True, help="Why; recorded with the decision.")
+@click.option("--if-due", is_flag=True, help="Only if [training] schedule says so.")
 @json_option
-def retrain_command(project_path: Path | None, model_name: str | None, reason: str, as_json: bool) -> int:
+def retrain_command(project_path: Path | None, model_name: str | None, reason: str, if_due: bool, as_json: bool) -> int:
     """Train a version with the labels from production; it becomes champion if it wins.
 
     The new version is the challenger first, then goes through the same gates as any other. An interrupted
@@ -41,11 +46,24 @@ def retrain_command(project_path: Path | None, model_name: str | None, reason: s
             find_basis(project, wiring.open_tracker(project, settings), workspace)
         flows = app_wiring.build_flow_runner(project, settings, ConsoleRunner(progress))
         responder = app_wiring.build_responder(project, settings, ledger, flows.runner)
-        response = flows.run(
-            "response",
-            lambda: responder.retrain(reason),
-            lambda done: " ".join(action.summary for action in done.actions) or done.outcome,
-        )
+
+        def retrain(why: str) -> Remediation:
+            return flows.run(
+                "response",
+                lambda: responder.retrain(why),
+                lambda done: " ".join(action.summary for action in done.actions) or done.outcome,
+            )
+
+        if if_due:
+            exit_on_signal()
+            performer = Performer(project, settings, ledger, Watch(project, ledger), retrain=retrain)
+            scheduled = performer.perform(find_training(project), only_due=True)
+            if as_json:
+                print_json(scheduled)
+            else:
+                console.print(scheduled.summary)
+            return 0
+        response = retrain(reason)
     if response.outcome == "busy":
         raise UnavailableError(
             f"Another process is working on {project.model_name}.",

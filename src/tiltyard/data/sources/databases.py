@@ -15,8 +15,10 @@ from sqlalchemy import (
     CursorResult,
     Engine,
     Executable,
+    FromClause,
     NullPool,
     create_engine,
+    func,
     inspect,
     literal_column,
     make_url,
@@ -82,6 +84,30 @@ def read_database_parts(section: DataSection, root: Path, rows: int) -> Iterator
                 yield build_frame(columns)
     finally:
         engine.dispose()
+
+
+def count_database_rows(section: DataSection, root: Path) -> int:
+    """How many rows ``data.query`` or ``data.table`` gives, counted by the database.
+
+    Raises:
+        DataError, MissingExtraError: as of ``read_database``.
+    """
+    location = resolve_location(section.source, root)
+    _require_one_question(section)
+    engine = open_engine(location, root)
+    try:
+        with _connection_errors(engine, location) as connection, _query_errors(connection, section, location):
+            counted = select(func.count()).select_from(_build_subquery(section))
+            return int(connection.execute(counted).scalar_one())
+    finally:
+        engine.dispose()
+
+
+def _build_subquery(section: DataSection) -> FromClause:
+    if section.query is not None:
+        return text(_escape_colons(section.query.rstrip().rstrip(";"))).columns().subquery("counted")
+    schema, _, name = (section.table or "").rpartition(".")
+    return named_table(name, schema=schema or None)
 
 
 def _require_one_question(section: DataSection) -> None:
@@ -220,10 +246,14 @@ def _build_columns(result: CursorResult[Any], names: list[str], budget: MemoryBu
 
 def _build_query(section: DataSection) -> Executable:
     if section.query is not None:
-        # A colon in a query is a colon (a time, a cast), never a parameter: there are none to fill in.
-        return text(re.sub(r"(?<![:\w\\]):(?=\w)", r"\:", section.query))
+        return text(_escape_colons(section.query))
     schema, _, name = (section.table or "").rpartition(".")
     return select(literal_column("*")).select_from(named_table(name, schema=schema or None))
+
+
+def _escape_colons(query: str) -> str:
+    """A query whose colons are colons (a time, a cast), never parameters: there are none to fill in."""
+    return re.sub(r"(?<![:\w\\]):(?=\w)", r"\:", query)
 
 
 def _refuse_repeats(names: list[str]) -> None:
