@@ -1,4 +1,4 @@
-"""Tables of the project file are scored by name, and by themselves: once, whatever runs beside or again."""
+"""Tables of the project file are scored by name, and by themselves: once, whatever runs at the same time or again."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ def _check_zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        raise ValueError('it is no time zone; write a name like "Europe/Berlin" or "UTC"') from None
+        raise ValueError('it is not a time zone; write a name like "Europe/Berlin" or "UTC"') from None
     return name
 
 

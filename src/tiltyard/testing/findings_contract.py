@@ -174,7 +174,7 @@ class NoteContract:
     """What programs keep between their runs."""
 
     def test_a_note_takes_the_place_of_an_earlier_one(self, ledger: Ledger) -> None:
-        """Notes come by name, of the topic that is asked for, as they were written last, and may be removed."""
+        """Notes come by name, of the topic that is named, as they were written last, and may be removed."""
         before = ledger.leases.read_clock()
         for topic, name, content in (
             ("schedule/films", "nightly", {"due": None}),

@@ -16,7 +16,7 @@ from tiltyard.batch.run import score_table
 from tiltyard.cli.main import EXIT_NO
 from tiltyard.cli.options import Words, json_option, model_option, project_option
 from tiltyard.cli.output import print_json
-from tiltyard.cli.predictions.score_output import render_result, show_progress
+from tiltyard.cli.predictions.score_output import render_result, show_score_progress
 from tiltyard.cli.predictions.score_tables import list_tables, score_by_name
 from tiltyard.cli.versions.find_project import find_project
 from tiltyard.errors import UsageError
@@ -102,7 +102,7 @@ def score_command(
         raise UsageError("No SOURCE is given.", next_step="Name what is scored: tiltyard score SOURCE --to RESULT")
     options = ScoreOptions(**given, strict=strict, **how)
     job = options.make_job(project, settings, source, target, Path.cwd())
-    with show_progress(quiet=as_json) as on_progress:
+    with show_score_progress(quiet=as_json) as on_progress:
         result = score_table(job, replace(options.run, on_progress=on_progress))
     if as_json:
         print_json(result.to_dict())

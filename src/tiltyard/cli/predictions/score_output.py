@@ -15,7 +15,7 @@ _MOST_STEPS = 3
 
 
 @contextmanager
-def show_progress(*, quiet: bool) -> Iterator[Callable[[ProgressSoFar], object]]:
+def show_score_progress(*, quiet: bool) -> Iterator[Callable[[ProgressSoFar], object]]:
     """A bar with rate and remaining time in a terminal; elsewhere nothing."""
     if quiet or not console.is_terminal:
         yield lambda _so_far: None

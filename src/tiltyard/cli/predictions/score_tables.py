@@ -7,7 +7,7 @@ from dataclasses import replace
 from tiltyard.batch.run import RunOptions
 from tiltyard.cli.current_ledger import open_current_ledger
 from tiltyard.cli.output import format_time, print_json, print_line, print_table
-from tiltyard.cli.predictions.score_output import render_result, show_progress
+from tiltyard.cli.predictions.score_output import render_result, show_score_progress
 from tiltyard.errors import TiltyardError, UnavailableError, UsageError
 from tiltyard.jsonable import to_json_object
 from tiltyard.pipeline.schedules.checks import Watch
@@ -38,7 +38,7 @@ def score_by_name(
     failed: list[TiltyardError] = []
     done: list[Performed] = []
     exit_on_signal()
-    with open_current_ledger(settings) as ledger, show_progress(quiet=as_json) as on_progress:
+    with open_current_ledger(settings) as ledger, show_score_progress(quiet=as_json) as on_progress:
         watch = Watch(project, ledger)
         performer = Performer(project, settings, ledger, watch, replace(options, on_progress=on_progress))
         for work in chosen:

@@ -135,8 +135,8 @@ def count_source_rows(project: Project, work: ScheduledWork) -> int:
     location = resolve_location(work.source, project.root)
     table = work.table
     if location.scheme not in SCHEMES | {"", "file"}:
-        asked = {} if table is None else {"source": table.source, "query": table.query, "table": table.table}
-        return count_database_rows(project.data.model_copy(update=asked), project.root)
+        named = {} if table is None else {"source": table.source, "query": table.query, "table": table.table}
+        return count_database_rows(project.data.model_copy(update=named), project.root)
     section = project.data if table is None else find_section(project, table.source, project.root)
     rows = FileSource(section, project.root).count_rows()
     if rows is None:

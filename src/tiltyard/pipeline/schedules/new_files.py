@@ -46,7 +46,7 @@ class NewFile:
 
 @dataclass(frozen=True)
 class FileCheck:
-    """What a look at the files of a source found.
+    """What a check of the files of a source found.
 
     Attributes:
         new: files that are to be taken now, in the order of their names.
@@ -61,7 +61,7 @@ def list_files(project: Project, source: str) -> list[tuple[str, SourceFile]]:
     """The files of a source with their paths, relative to the project's folder in it; empty where none fits.
 
     Raises:
-        DataError: the source is no place of files, or cannot be reached.
+        DataError: the source is a folder or a database, or cannot be reached.
     """
     section = project.data.model_copy(update={"source": source, "query": None, "table": None})
     try:
@@ -72,7 +72,7 @@ def list_files(project: Project, source: str) -> list[tuple[str, SourceFile]]:
         return []
     if files is None or any(file.path is not None and file.path.is_dir() for file in files):
         raise DataError(
-            f"{source} names no files, and the schedule waits for new ones.",
+            f"{source} names a folder or a database, and the schedule waits for new ones.",
             next_step='Name a glob of files as the source, or write schedule = "1000 new rows".',
             code="batch.no-files",
         )
@@ -82,9 +82,9 @@ def list_files(project: Project, source: str) -> list[tuple[str, SourceFile]]:
 def check_files(
     project: Project, work: ScheduledWork, memory: Memory, now: datetime, *, retry: bool = False
 ) -> FileCheck:
-    """Look at the files of a source, and remember how they are.
+    """Read how the files of a source are, and remember it.
 
-    A file is new once it has been unchanged for ``batch.settle_seconds``, from one look to another. Who acts on it
+    A file is new once it has been unchanged for ``batch.settle_seconds``, from one check to another. Who acts on it
     holds the lease of the work. With ``retry``, files that failed are new again at once.
 
     Raises:

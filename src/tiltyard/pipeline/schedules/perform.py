@@ -99,7 +99,7 @@ class Performer:
                 rows = due.rows if due is not None and due.rows is not None else self.watch.count_rows(work)
                 done = self._do(work, due)
             except TiltyardError as error:
-                with suppress(UnavailableError):  # of the ledger: the error is told all the same
+                with suppress(UnavailableError):  # of the ledger: the error is raised all the same
                     record_failure(self, work, error)
                 raise
             if done.outcome != "busy":
@@ -241,5 +241,5 @@ def describe_failure(code: int) -> TiltyardError:
     """The error of a process that ended without a word, by its exit code."""
     how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
     return TiltyardError(
-        f"Its process {how}.", next_step="Look at the log of the host: its memory may be short.", code="batch.died"
+        f"Its process {how}.", next_step="Read the log of the host: its memory may be short.", code="batch.died"
     )

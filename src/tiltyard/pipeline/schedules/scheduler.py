@@ -1,4 +1,4 @@
-"""Scheduled work in the loop: each piece in a process of its own, so that none disturbs the loop or another."""
+"""Scheduled work in the loop: each piece in its own process, so that none disturbs the loop or another."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Scheduler:
         self._work = [work for work in list_work(self._project) if work.trigger is not None]
         self._running: dict[str, _Running] = {}
         self._checked: dict[str, float] = {}
-        self._told: dict[str, str] = {}
+        self._reported: dict[str, str] = {}
 
     @contextmanager
     def running(self, stop: Stop) -> Iterator[None]:
@@ -89,13 +89,13 @@ class Scheduler:
             return
         try:
             due = self._is_due(work)
-            if self._told.pop(work.name, None) is not None:
+            if self._reported.pop(work.name, None) is not None:
                 recover(self._performer, work)
         except TiltyardError as error:
-            self._tell_once(work, error)
+            self._report_once(work, error)
             return
         except Exception as error:  # noqa: BLE001 - one source that cannot be looked at must not end the others
-            self._tell_once(work, TiltyardError(f"{type(error).__name__}: {error}", code="loop.unexpected"))
+            self._report_once(work, TiltyardError(f"{type(error).__name__}: {error}", code="loop.unexpected"))
             return
         if due:
             self._running[work.name] = self._launch(work)
@@ -154,11 +154,11 @@ class Scheduler:
         except TiltyardError as problem:
             self._on_problem(problem)
 
-    def _tell_once(self, work: ScheduledWork, error: TiltyardError) -> None:
+    def _report_once(self, work: ScheduledWork, error: TiltyardError) -> None:
         """Tell a problem that lasts once, and remember it as a failure of the work."""
-        if self._told.get(work.name) == error.message:
+        if self._reported.get(work.name) == error.message:
             return
-        self._told[work.name] = error.message
+        self._reported[work.name] = error.message
         self._on_problem(TiltyardError(f"{work.title}: {error.message}", next_step=error.next_step, code=error.code))
         try:
             record_failure(self._performer, work, error)
