@@ -142,6 +142,25 @@ score --if-due --to out.csv
 score --list --version 1
 score nightly --columns text
 retrain --if-due
+stream --from reviews --to nats://localhost/scores
+stream --from nats://localhost/reviews --to kafak://localhost/scores
+stream --from nats://localhost/reviews --to kafka://localhost
+stream --from nats://localhost/a.*.b --to nats://localhost/scores
+stream --from redis://localhost/reviews?db=x --to redis://localhost/scores
+stream --from redis://localhost/reviews?dbb=1 --to redis://localhost/scores
+stream --from redis://localhost:x/reviews --to redis://localhost/scores
+stream --from redis://a:b@localhost/reviews --to redis://localhost/scores
+stream --from 'redis://a:${NO_SUCH_PASSWORD}@localhost/reviews' --to redis://localhost/scores
+stream --from redis://localhost/reviews --to redis://localhost/reviews
+stream --from redis://localhost/reviews --to redis://localhost/scores --dead-letters redis://localhost/reviews
+stream --from redis://localhost/reviews --to redis://localhost/scores --dead-letters nowhere
+stream --from redis://localhost/reviews --to redis://localhost/scores --group ''
+stream --from redis://localhost/reviews --to redis://localhost/scores --batch 0
+stream --from redis://localhost/reviews --to redis://localhost/scores --hold 0
+stream --from redis://localhost/reviews --to redis://localhost/scores --port 99999
+stream --from redis://localhost/reviews --to redis://localhost/scores --host nowhere.invalid
+stream --from redis://localhost/reviews --to redis://localhost/scores --model-name nothing
+stream --from redis://localhost:1/reviews --to redis://localhost:1/scores
 score missing.csv --to out.csv
 score empty.csv --to out.csv
 score wrong.csv --to out.csv

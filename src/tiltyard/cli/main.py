@@ -107,6 +107,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "tiltyard.cli.predictions.serve:serve_command",
         "Serve the champion over HTTP and record every prediction.",
     ),
+    "stream": (
+        "tiltyard.cli.predictions.stream:stream_command",
+        "Predict the messages of Kafka, NATS JetStream, Redis Streams or RabbitMQ, and publish the results.",
+    ),
     "predictions": (
         "tiltyard.cli.predictions.group:predictions_group",
         "Count, export, prune or erase the recorded predictions.",

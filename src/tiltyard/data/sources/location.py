@@ -18,6 +18,8 @@ _PASSWORD = re.compile(
     r"://[^/@]*?:([^/]+)@|[?&](?:password|passwd|pwd|secret|token|sslpassword)=([^&]+)", re.IGNORECASE
 )
 
+_IN_A_PROJECT = "A project file is kept with the code, where everybody can read it."
+
 
 @dataclass(frozen=True)
 class Location:
@@ -52,18 +54,24 @@ class Location:
         return self.hide(message.splitlines()[0]).strip().rstrip(".:")
 
 
-def resolve_location(source: str, root: Path) -> Location:
+def resolve_location(source: str, root: Path, place: str = "data.source", seen: str = _IN_A_PROJECT) -> Location:
     """Put the values of variables such as ``${PASSWORD}`` into a source.
 
     Values come from the environment, else from ``.env`` in ``root``, and are used as they are: a variable in the
     user part of a URL (before the ``@``) may hold any character.
 
+    Args:
+        source: the source as it is written.
+        root: the folder of ``.env``.
+        place: what holds it, for errors.
+        seen: why a password must not stand there, as a sentence.
+
     Raises:
         DataError: a variable is not set, or a password stands in the source itself.
     """
-    _refuse_passwords(source)
+    _refuse_passwords(source, place, seen)
     names = _VARIABLE.findall(source)
-    values = {name: _find_value(name, root) for name in names}
+    values = {name: _find_value(name, root, place) for name in names}
     secrets: dict[str, str] = {}
     for name, value in values.items():
         for form in (value, quote(value, safe="")):
@@ -86,13 +94,13 @@ def _put_values(source: str, values: Mapping[str, str]) -> str:
     return _VARIABLE.sub(value, source)
 
 
-def _find_value(name: str, root: Path) -> str:
+def _find_value(name: str, root: Path, place: str) -> str:
     value = os.environ.get(name)
     if value is None:
         value = dotenv_values(root / ".env", interpolate=False).get(name)
     if value is None:
         raise DataError(
-            f"data.source names ${{{name}}}, which is not set.",
+            f"{place} names ${{{name}}}, which is not set.",
             next_step=f"Set {name} in the environment, or in a file .env next to the project file.",
             code="data.variable-missing",
             variable=name,
@@ -104,10 +112,10 @@ def _find_passwords(url: str) -> list[str]:
     return [match[1] or match[2] for match in _PASSWORD.finditer(url)]
 
 
-def _refuse_passwords(source: str) -> None:
+def _refuse_passwords(source: str, place: str, seen: str) -> None:
     if any("${" not in password for password in _find_passwords(source)):
         raise DataError(
-            "data.source holds a password. A project file is kept with the code, where everybody can read it.",
+            f"{place} holds a password. {seen}",
             next_step="Write ${NAME} in its place, and set NAME in the environment or in a file .env.",
             code="data.secret-in-project",
         )

@@ -73,7 +73,7 @@ def create_app(
         summary="Predictions of the champion, each of them recorded before it is sent.",
         docs_url=None,
         redoc_url=None,
-        lifespan=lambda _app: _run_background_work(components),
+        lifespan=lambda _app: run_background_work(components),
     )
     app.predict_endpoint = PredictEndpoint(components, guard.check, HEADERS)
     app.router.routes.extend(predict_routes(app.predict_endpoint))
@@ -100,7 +100,8 @@ def create_app(
 
 
 @contextlib.asynccontextmanager
-async def _run_background_work(components: ServerComponents) -> AsyncIterator[None]:
+async def run_background_work(components: ServerComponents) -> AsyncIterator[None]:
+    """Look up the version to serve, and new ones while the block runs; at its end finish all that was accepted."""
     started = components.statistics.begin(datetime.now(UTC))
     await asyncio.to_thread(components.models.refresh)
     watcher = AliasWatcher(components.models, components.options.reload_seconds)

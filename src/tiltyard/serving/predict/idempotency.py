@@ -12,7 +12,7 @@ import hashlib
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 from typing import Any, Literal
@@ -117,18 +117,9 @@ class Idempotency:
 
     def _load(self, request: IdempotentRequest) -> dict[int, PredictionRow]:
         found: dict[int, PredictionRow] = {}
-        for position, id_ in enumerate(request.ids):
-            try:
-                prediction = self._ledger.prediction(id_)
-            except UnavailableError:
-                # What this host predicted would have been found in its spools.
-                break
-            if prediction is None:
-                break
-            [row] = encode_predictions([prediction])
-            if row.input != request.inputs[position]:
-                raise _reused_key()
-            found[position] = row
+        # While the ledger is away, what this host predicted is found in its spools.
+        with suppress(UnavailableError):
+            found.update(enumerate(read_recorded(self._ledger, request)))
         return found
 
     @contextmanager
@@ -159,6 +150,23 @@ class Idempotency:
             code="idempotency.unavailable",
             retry_after=1,
         )
+
+
+def read_recorded(ledger: Ledger, request: IdempotentRequest) -> Iterator[PredictionRow]:
+    """The recorded predictions of a request in the order of its inputs, up to the first that the ledger lacks.
+
+    Raises:
+        RequestError: another request was sent with the same key.
+        UnavailableError: the ledger cannot be read.
+    """
+    for id_, sent in zip(request.ids, request.inputs, strict=True):
+        prediction = ledger.prediction(id_)
+        if prediction is None:
+            return
+        [row] = encode_predictions([prediction])
+        if row.input != sent:
+            raise _reused_key()
+        yield row
 
 
 def _prediction_id(name: bytes, position: int) -> str:

@@ -7,10 +7,9 @@ response is written, and in nothing else.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from time import perf_counter
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -26,6 +25,7 @@ from tiltyard.scoring import UnknownPolicy, Warnings, join_warnings, score_input
 from tiltyard.serving.auth.caller import CALLER, Caller
 from tiltyard.serving.model.manager import ModelManager
 from tiltyard.serving.predict.batching.batcher import Batcher
+from tiltyard.serving.predict.batching.client_watch import ClientWatch
 from tiltyard.serving.predict.batching.outcomes import name_refusal
 from tiltyard.serving.predict.batching.prediction_rows import LabelSets, make_sets
 from tiltyard.serving.predict.batching.ticket import Ticket
@@ -47,9 +47,6 @@ from tiltyard.serving.problem_details import RequestError
 from tiltyard.serving.telemetry import PREDICTIONS, Instrumentation
 
 Parsed = TypeVar("Parsed")
-
-# Watching for a client that leaves costs a task; most requests are finished sooner than this.
-WATCH_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +100,7 @@ class PredictionService:
         self._instrumentation = instrumentation
         self._shapes: dict[bool, InputShape] = {}
         self._manifest: Manifest | None = None
-        self._watch = _ClientWatch()
+        self._watch = ClientWatch()
         self.bodies = BodyReader(options.bodies_mib * 1024 * 1024)
         self.refusals = RefusalCount(models, instrumentation)
 
@@ -166,19 +163,91 @@ class PredictionService:
             UnavailableError: there is no version to predict with, or the queue is full.
         """
         with self.refusals:
-            shape = self.shape(many=False)
-            check_media_type(head)
-            if len(body) > shape.max_body:
-                raise too_large(shape.max_body)
-            inputs, level = decode_inputs(body, shape)
+            inputs, level = self._decode_whole(head, body)
             if level is not None:
                 return None
             return self._traffic_split.submit(head, inputs, head.prediction_keys(1, many=False))
+
+    def read_whole(self, head: RequestHead, body: bytes) -> PredictionRequest:
+        """Read a plain body of one input that has arrived in full, as a message of a stream has.
+
+        Raises:
+            RequestError: the body is too large, not JSON, or not what the route takes.
+            UnavailableError: there is no version to predict with.
+        """
+        with self.refusals:
+            inputs, level = self._decode_whole(head, body)
+            return PredictionRequest(inputs, self.shape(many=False).name_field, False, True, confidence_level=level)
+
+    def _decode_whole(
+        self, head: RequestHead, body: bytes | bytearray
+    ) -> tuple[Sequence[Mapping[str, Any]], float | None]:
+        shape = self.shape(many=False)
+        check_media_type(head)
+        if len(body) > shape.max_body:
+            raise too_large(shape.max_body)
+        return decode_inputs(body, shape)
+
+    def submit(self, head: RequestHead, request: PredictionRequest, ids: Sequence[str]) -> Ticket:
+        """Submit the inputs of a request that has been read; ``conclude`` makes its result of the ticket's rows.
+
+        Args:
+            head: its headers.
+            request: its inputs.
+            ids: the ids of the predictions; empty for new ones.
+
+        Raises:
+            RequestError: an input is wrong; fields are named as the request has them.
+            UnavailableError: there is no version to predict with, or the queue is full.
+        """
+        return self._submit(head, request, self._check(head, request), ids)
+
+    def _check(self, head: RequestHead, request: PredictionRequest) -> Sequence[str]:
+        """The caller's own keys of the inputs of a request that may be predicted."""
+        with self.refusals:
+            check_inputs(request, self.shape(many=True))
+            keys = head.prediction_keys(len(request.inputs), many=request.many)
+            if request.confidence_level is not None:
+                check_sets(self._models.require(), request.confidence_level)
+            return keys
+
+    def _submit(
+        self,
+        head: RequestHead,
+        request: PredictionRequest,
+        keys: Sequence[str],
+        ids: Sequence[str],
+        *,
+        champion_only: bool = False,
+    ) -> Ticket:
+        with self.refusals:
+            return self._traffic_split.submit(
+                head,
+                request.inputs,
+                keys,
+                ids,
+                champion_only=champion_only,
+                ignores_columns=request.ignores_columns,
+            )
+
+    def conclude(self, request: PredictionRequest, result: PredictionResult) -> PredictionResult:
+        """The result with the request's own warnings and the prediction sets that it asks for; warnings are counted."""
+        if request.warnings is not None:
+            result = replace(result, warnings=join_warnings(request.warnings, result.warnings))
+        if request.confidence_level is not None:
+            versions = (self._models.current, self._models.current_challenger())
+            result = replace(result, sets=make_sets(result.rows, versions, request.confidence_level))
+        if result.warnings is not None:
+            self._instrumentation.metrics.count_unknown(result.warnings)
+        return result
 
     def finish(self, scope: Scope, rows: Sequence[PredictionRow], warnings: Warnings | None = None) -> None:
         """Count the warnings of a request, and note its predictions where traces or the access log need them."""
         if warnings is not None:
             self._instrumentation.metrics.count_unknown(warnings)
+        self._note_predictions(scope, rows)
+
+    def _note_predictions(self, scope: Scope, rows: Sequence[PredictionRow]) -> None:
         if self._instrumentation.wants_predictions:
             scope[PREDICTIONS] = [row.id for row in rows]
 
@@ -205,22 +274,10 @@ class PredictionService:
             UnavailableError: there is no version to predict with, the queue is full, or the ledger cannot record.
             starlette.requests.ClientDisconnect: the client went away.
         """
-        with self.refusals:
-            check_inputs(request, self.shape(many=True))
-            keys = head.prediction_keys(len(request.inputs), many=request.many)
-            if request.confidence_level is not None:
-                check_sets(self._models.require(), request.confidence_level)
+        keys = self._check(head, request)
 
         def submit(ids: Sequence[str] = ()) -> Ticket:
-            with self.refusals:
-                return self._traffic_split.submit(
-                    head,
-                    request.inputs,
-                    keys,
-                    ids,
-                    champion_only=champion_only,
-                    ignores_columns=request.ignores_columns,
-                )
+            return self._submit(head, request, keys, ids, champion_only=champion_only)
 
         try:
             if head.idempotency_key is None:
@@ -229,12 +286,8 @@ class PredictionService:
                 result = await self._predict_once(_caller_id(scope), head.idempotency_key, request, submit, receive)
         except InputError as error:
             raise self.refuse(error, request.name_field) from None
-        if request.warnings is not None:
-            result = replace(result, warnings=join_warnings(request.warnings, result.warnings))
-        if request.confidence_level is not None:
-            versions = (self._models.current, self._models.current_challenger())
-            result = replace(result, sets=make_sets(result.rows, versions, request.confidence_level))
-        self.finish(scope, result.rows, result.warnings)
+        result = self.conclude(request, result)
+        self._note_predictions(scope, result.rows)
         return result
 
     def refuse(self, error: InputError, name_field: FieldNaming) -> RequestError | InputError:
@@ -295,7 +348,7 @@ class PredictionService:
             with self.refusals:
                 found = await self._idempotency.find(idempotent)
             if len(found) == len(request.inputs):
-                return PredictionResult(list(found.values()), True, await self._find_warnings_again(request))
+                return PredictionResult(list(found.values()), True, await self.find_warnings_again(request))
             try:
                 result = await self._wait(submit(idempotent.ids), receive)
             except BaseException:
@@ -306,7 +359,7 @@ class PredictionService:
         finally:
             self._idempotency.release(idempotent)
 
-    async def _find_warnings_again(self, request: PredictionRequest) -> Warnings | None:
+    async def find_warnings_again(self, request: PredictionRequest) -> Warnings | None:
         """The warnings of a request that was repeated, which the ledger does not keep."""
         try:
             return await self._score_again(replace(request, ignores_columns=True))
@@ -335,43 +388,3 @@ class RefusalCount:
 def _caller_id(scope: Scope) -> str:
     caller = scope.get(CALLER)
     return caller.key.id if isinstance(caller, Caller) and caller.key else ""
-
-
-class _ClientWatch:
-    """Withdraws the tickets of clients that leave; watches only those that wait long.
-
-    One timer serves all of them: one for each request would cost as much as reading it.
-    """
-
-    def __init__(self) -> None:
-        self._waiting: deque[tuple[float, Ticket, Receive]] = deque()
-        self._armed = False
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    def add(self, ticket: Ticket, receive: Receive) -> None:
-        """Watch a ticket, should it wait long."""
-        self._waiting.append((perf_counter() + WATCH_SECONDS, ticket, receive))
-        if not self._armed:
-            self._armed = True
-            asyncio.get_running_loop().call_later(WATCH_SECONDS, self._check)
-
-    def _check(self) -> None:
-        now = perf_counter()
-        while self._waiting and (self._waiting[0][0] <= now or self._waiting[0][1].done):
-            _, ticket, receive = self._waiting.popleft()
-            if not ticket.done:
-                task = asyncio.ensure_future(_withdraw_on_disconnect(ticket, receive))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
-        self._armed = bool(self._waiting)
-        if self._armed:
-            asyncio.get_running_loop().call_later(WATCH_SECONDS, self._check)
-
-
-async def _withdraw_on_disconnect(ticket: Ticket, receive: Receive) -> None:
-    # With the body read, the next message can only be that the client has left; or, once the response is sent, an
-    # end, which changes nothing.
-    message: Mapping[str, Any] = await receive()
-    if message["type"] == "http.disconnect" and not ticket.done:
-        ticket.abandoned = True
-        ticket.withdraw()

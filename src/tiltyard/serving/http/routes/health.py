@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
 
+import msgspec
 from fastapi import APIRouter, Request, Response
 
 from tiltyard.errors import UnavailableError
@@ -36,20 +37,30 @@ def health_routes(components: ServerComponents) -> APIRouter:
 
         Where API keys are in use, callers without the scope `read` see neither reasons nor totals.
         """
-        state = await _check_health(components)
-        if not request.scope[CALLER].has_scope("read"):
-            state = _hide_details(state)
-        return Response(
-            state.model_dump_json(),
-            status_code=200 if state.model_loaded else 503,
-            headers={"Cache-Control": "no-store"} | ({} if state.model_loaded else {"Retry-After": "5"}),
-            media_type="application/json",
-        )
+        return health_response(await check_health(components), may_read=request.scope[CALLER].has_scope("read"))
 
     return router
 
 
-async def _check_health(components: ServerComponents) -> HealthResponse:
+def health_response(state: HealthResponse, *, may_read: bool, **more: object) -> Response:
+    """The response to a probe.
+
+    Args:
+        state: the state.
+        may_read: whether the caller may see reasons and totals.
+        more: what else is said, as JSON-ready data.
+    """
+    content = (state if may_read else _hide_details(state)).model_dump(mode="json") | more
+    return Response(
+        msgspec.json.encode(content),
+        status_code=200 if state.model_loaded else 503,
+        headers={"Cache-Control": "no-store"} | ({} if state.model_loaded else {"Retry-After": "5"}),
+        media_type="application/json",
+    )
+
+
+async def check_health(components: ServerComponents) -> HealthResponse:
+    """The state of the server, with its reasons."""
     ledger = await _check_ledger(components)
     available = components.options.ledger == "available"
     latest = components.models.latest

@@ -1,0 +1,198 @@
+"""The stream process: the model of a server, fed from a broker, with a port for its health and its metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Callable, Generator
+from dataclasses import dataclass
+from socket import socket
+
+import uvicorn
+from fastapi import FastAPI, Request, Response
+
+from tiltyard.ledger.ports import Ledger
+from tiltyard.project import Project, ServingSection
+from tiltyard.registry.package.signing import host_keys
+from tiltyard.registry.package.version_loader import VersionLoader
+from tiltyard.serving.auth import CALLER, Guard, auth_middleware, guard_for
+from tiltyard.serving.http.app import run_background_work
+from tiltyard.serving.http.routes.health import check_health, health_response
+from tiltyard.serving.http.routes.metrics import metric_routes
+from tiltyard.serving.model.champion_check import champion_check
+from tiltyard.serving.model.manager import ModelManager, ServedAlias
+from tiltyard.serving.predict.components import ServerComponents
+from tiltyard.serving.problem_details import add_handlers
+from tiltyard.serving.process.sockets import Address, bind
+from tiltyard.settings import Settings
+from tiltyard.streams.address import StreamAddress
+from tiltyard.streams.brokers.open_broker import make_source, make_target
+from tiltyard.streams.consumer import HOLD_SECONDS, MOST_AT_ONCE, Consumer, Places
+from tiltyard.streams.figures import StreamCollector, StreamFigures
+from tiltyard.streams.predicting import StreamPredictor
+from tiltyard.wiring.ledger import open_ledger
+from tiltyard.wiring.registry import open_registry
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRequest:
+    """What a stream process reads and writes.
+
+    Attributes:
+        source: where the messages come from.
+        target: where the results go.
+        dead_letters: where messages go that cannot be predicted.
+        group: the group of consumers.
+        batch: most messages that are taken, scored and recorded at once.
+        hold_seconds: after so long without word from a consumer, its messages go to another one.
+        host: where health and metrics are served.
+        port: on which port; 0 for any free one.
+    """
+
+    source: StreamAddress
+    target: StreamAddress
+    dead_letters: StreamAddress
+    group: str
+    batch: int = MOST_AT_ONCE
+    hold_seconds: float = HOLD_SECONDS
+    host: str = "127.0.0.1"
+    port: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StreamBackends:
+    """What a stream process depends on.
+
+    Attributes:
+        ledger: the ledger that all consumers of the group share; it stays open.
+        options: the project's ``[serving]``.
+        guard: who may see health and metrics.
+        models: the versions in service.
+    """
+
+    ledger: Ledger
+    options: ServingSection
+    guard: Guard
+    models: ModelManager
+
+
+def run_stream(
+    project: Project,
+    settings: Settings,
+    request: StreamRequest,
+    on_ready: Callable[[Address], object] = lambda _address: None,
+) -> None:
+    """Predict the messages of a stream until SIGTERM or SIGINT; then finish what was taken, and leave the group.
+
+    Args:
+        project: whose champion predicts.
+        settings: of this host.
+        request: what is read and written.
+        on_ready: receives the address of health and metrics once messages are taken.
+
+    Raises:
+        UsageError: a stream does not exist, or something else cannot be used.
+        UnavailableError: the broker, the ledger or the port is not to be had.
+        MissingExtraError: the library of the broker is not installed.
+    """
+    keys = host_keys(settings)  # before the ledger is opened: it would stay open if a key cannot be used
+    options = project.serving.model_copy(
+        update={
+            "ledger": "durable",
+            "max_batch": max(project.serving.max_batch, request.batch),
+            "max_queue": max(project.serving.max_queue, 2 * request.batch),
+        }
+    )
+    guard = guard_for(
+        project.serving,
+        settings.api_key_file,
+        host=request.host,
+        own_key=settings.own_key,
+        needed="read",
+        mark=settings.api_keys_mark,
+    )
+    registry = open_registry(settings)
+    with contextlib.closing(bind(request.host, request.port)) as listener, open_ledger(settings) as ledger:
+        models = ModelManager(
+            ServedAlias(project.model_name, "champion", project.task if project.has_rows else None),
+            VersionLoader(registry, settings.cache, settings.trusted_types, keys),
+            ledger.append,
+            champion_check=champion_check(registry, ledger) if keys.trusted else None,
+        )
+        if options.challenger is not None:
+            models.add_challenger()
+        backends = StreamBackends(ledger, options, guard, models)
+        asyncio.run(_run(backends, request, listener, on_ready))
+
+
+async def _run(
+    backends: StreamBackends, request: StreamRequest, listener: socket, on_ready: Callable[[Address], object]
+) -> None:
+    components = ServerComponents.build(backends.models, backends.ledger, backends.options)
+    figures = StreamFigures("predictions", request.source.shown)
+    places = Places(
+        make_source(request.source, request.group, request.batch, request.hold_seconds),
+        make_target(request.dead_letters),
+        make_target(request.target),
+    )
+    predictor = StreamPredictor(components, request.source.identity)
+    consumer = Consumer(places, predictor, figures, most=request.batch, hold_seconds=request.hold_seconds)
+    components.instrumentation.metrics.registry.register(StreamCollector([figures]))
+    await consumer.open()
+    with _stop_on_signals(consumer.stop):
+        async with run_background_work(components), _serve(components, backends.guard, [figures], listener):
+            host, port = listener.getsockname()[:2]
+            on_ready(Address(host, port))
+            await consumer.run()
+
+
+@contextlib.contextmanager
+def _stop_on_signals(stop: Callable[[], object]) -> Generator[None]:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+@contextlib.asynccontextmanager
+async def _serve(
+    components: ServerComponents, guard: Guard, figures: list[StreamFigures], listener: socket
+) -> AsyncIterator[None]:
+    """Serve health and metrics for the block."""
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    app.include_router(metric_routes(components.worker_metrics))
+
+    @app.get("/health")
+    async def health(request: Request) -> Response:
+        state = await check_health(components)
+        waiting = next((one for one in figures if one.problem), None)
+        if waiting is not None and state.status == "healthy":
+            update = {"status": "degraded", "reason": waiting.problem, "next_step": waiting.next_step}
+            state = state.model_copy(update=update)
+        may_read = request.scope[CALLER].has_scope("read")
+        streams = [one.to_dict() for one in figures] if may_read else []
+        return health_response(state, may_read=may_read, streams=streams)
+
+    add_handlers(app)
+    auth_middleware(app, guard, components.instrumentation)
+    server = _Server(uvicorn.Config(app, ws="none", lifespan="off", log_config=None, access_log=False))
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await serving
+
+
+class _Server(uvicorn.Server):
+    """uvicorn that leaves the signals to the stream."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Take no signals."""
+        yield

@@ -1,0 +1,208 @@
+"""Messages of real brokers: predicted once, recorded before their results are published, and confirmed after both."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.serving.fakes import TestLedger
+from tests.streams.conftest import Line
+from tiltyard.streams.figures import StreamFigures
+from tiltyard.streams.ports import Message, Outgoing
+
+TEXTS = [f"review {number} of a warm and funny film" for number in range(40)]
+
+
+def make_messages(texts: Sequence[str] = TEXTS) -> list[Outgoing]:
+    return [Outgoing(json.dumps({"text": text}).encode(), f"id-{place}") for place, text in enumerate(texts)]
+
+
+def read_json(messages: Sequence[Message]) -> list[dict[str, object]]:
+    return [json.loads(message.body) for message in messages]
+
+
+async def until_done(figures: StreamFigures, count: int) -> None:
+    async with asyncio.timeout(60):
+        while figures.outcomes.total() < count:
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.requirement("R-SERVE-24")
+def test_each_message_is_recorded_and_its_result_names_the_version(quick_line: Line, ledger: TestLedger) -> None:
+    """Each message gets one record and one result, which name each other and the version."""
+    line = quick_line
+
+    async def story() -> list[Message]:
+        await line.make()
+        await line.send(make_messages())
+        async with line.consumer() as (_, figures):
+            await until_done(figures, len(TEXTS))
+            assert figures.outcomes == {"predicted": len(TEXTS)}
+        return await line.read_results(len(TEXTS))
+
+    results = asyncio.run(story())
+    recorded = {one.id: one for one in ledger.predictions()}
+    assert sorted(one.input["text"] for one in recorded.values()) == sorted(TEXTS)
+    assert len(results) == len(TEXTS)
+    for result in read_json(results):
+        of_ledger = recorded[str(result["prediction_id"])]
+        assert (result["sentiment"], result["model_version"]) == (of_ledger.label, of_ledger.version)
+        assert of_ledger.key is not None
+        assert of_ledger.key.startswith("id-")
+
+
+def test_a_message_that_comes_again_gets_its_first_result(
+    quick_line: Line, ledger: TestLedger, other_text_package: Path
+) -> None:
+    """A message with the key of an earlier one gets the earlier result, also under a later champion, and no record."""
+    line = quick_line
+
+    def sent(*ids: str) -> list[Outgoing]:
+        return [Outgoing(b'{"text": "dull"}', one, headers={"Idempotency-Key": "one"}) for one in ids]
+
+    async def story() -> list[Message]:
+        await line.make()
+        await line.send(sent("a", "b"))
+        async with line.consumer() as (_, figures):
+            await until_done(figures, 2)
+            assert figures.outcomes == {"predicted": 1, "repeated": 1}
+        line.registry.point_alias("champion", line.registry.add(other_text_package))
+        await line.send([*sent("c"), Outgoing(b'{"text": "new"}', "new")])
+        async with line.consumer() as (_, figures):
+            await until_done(figures, 2)
+            assert figures.outcomes == {"predicted": 1, "repeated": 1}
+        return await line.read_results(2)
+
+    results = asyncio.run(story())
+    recorded = {str(one.input["text"]): one for one in ledger.predictions()}
+    assert {text: one.version for text, one in recorded.items()} == {"dull": "1", "new": "2"}
+    assert len(list(ledger.predictions())) == 2
+    again = {one.body for one in results if json.loads(one.body)["prediction_id"] == recorded["dull"].id}
+    assert len(again) == 1
+
+
+def test_a_message_that_cannot_be_predicted_is_a_dead_letter_with_the_reason(line: Line, ledger: TestLedger) -> None:
+    """What POST /predict would refuse goes to the dead letters as it came, with the reason; the rest is predicted."""
+    wrong = [b"no JSON", b'{"txet": "x"}', b'{"text": 3}', b"\xff\x00", b""]
+
+    async def story() -> tuple[list[Message], list[Message]]:
+        await line.make()
+        texts = make_messages(TEXTS[:5])
+        await line.send([*texts[:2], *(Outgoing(body, f"wrong-{n}") for n, body in enumerate(wrong)), *texts[2:]])
+        async with line.consumer() as (_, figures):
+            await until_done(figures, len(wrong) + 5)
+            assert figures.outcomes == {"predicted": 5, "dead_letter": len(wrong)}
+        return await line.read_results(5), await line.read_dead(len(wrong))
+
+    results, dead = asyncio.run(story())
+    assert len(results) == 5
+    assert sorted(one.body for one in dead) == sorted(wrong)
+    reasons = {one.body: {name.lower(): text for name, text in one.headers.items()} for one in dead}
+    assert reasons[b'{"text": 3}']["tiltyard-error"] == "input.invalid"
+    assert reasons[b'{"text": 3}']["tiltyard-reason"] == "'text' has to be a text, and is the number 3."
+    assert "txet" in reasons[b'{"txet": "x"}']["tiltyard-reason"]
+    assert all(one["idempotency-key"].startswith("wrong-") for one in reasons.values())
+    assert len(list(ledger.predictions())) == 5
+
+
+def test_messages_wait_while_the_ledger_is_away(quick_line: Line, ledger: TestLedger) -> None:
+    """Without the ledger nothing is published or confirmed, and nothing is taken beyond what is in hand."""
+    line = quick_line
+
+    async def story() -> list[Message]:
+        await line.make()
+        ledger.away = True
+        await line.send(make_messages())
+        async with line.consumer() as (_, figures):
+            async with asyncio.timeout(30):
+                while "disk is full" not in figures.problem and "could not be recorded" not in figures.problem:
+                    await asyncio.sleep(0.02)
+            assert figures.outcomes.total() == 0
+            assert await line.broker.read(line.results, 1, seconds=0.5) == []
+            ledger.away = False
+            await until_done(figures, len(TEXTS))
+            assert figures.problem == ""
+        return await line.read_results(len(TEXTS))
+
+    results = read_json(asyncio.run(story()))
+    ids = [one.id for one in ledger.predictions()]
+    assert sorted(str(one["prediction_id"]) for one in results) == sorted(ids)
+    assert len(ids) == len(TEXTS)
+
+
+def test_what_a_consumer_left_unfinished_is_finished_by_another_one(line: Line, ledger: TestLedger) -> None:
+    """Messages that were recorded, and neither published nor confirmed, get their recorded results from another."""
+
+    async def story() -> list[Message]:
+        await line.make()
+        await line.send(make_messages())
+        source = line.make_source()
+        await source.open()
+        taken: list[Message] = []
+        async with line.predictor() as predictor, asyncio.timeout(30):
+            while len(taken) < len(TEXTS):
+                taken += (some := await source.take(50, 1.0))
+                if some:
+                    await predictor.handle(some)
+        await source.close()
+        before = {one.id for one in ledger.predictions()}
+        assert len(before) == len(TEXTS)
+        async with line.consumer() as (_, figures):
+            await until_done(figures, len(TEXTS))
+            assert figures.outcomes == {"repeated": len(TEXTS)}
+        assert {one.id for one in ledger.predictions()} == before
+        return await line.read_results(len(TEXTS))
+
+    results = read_json(asyncio.run(story()))
+    assert sorted(str(one["prediction_id"]) for one in results) == sorted(one.id for one in ledger.predictions())
+
+
+def test_the_lag_counts_what_is_not_confirmed(line: Line) -> None:
+    """The lag is the number of messages that were sent and not confirmed, and 0 after the last of them."""
+
+    async def story() -> None:
+        await line.make()
+        await line.send(make_messages())
+        source = line.make_source()
+        await source.open()
+        taken: list[Message] = []
+        async with asyncio.timeout(30):
+            while len(taken) < len(TEXTS):
+                taken += await source.take(50, 1.0)
+        assert await source.lag() == len(TEXTS)
+        await source.confirm(taken)
+        async with asyncio.timeout(30):
+            while await source.lag() != 0:
+                await asyncio.sleep(0.05)
+        await source.close()
+
+    asyncio.run(story())
+
+
+def test_a_broker_that_was_killed_is_waited_for(quick_line: Line, ledger: TestLedger) -> None:
+    """A broker that is killed in the middle and started again loses no message, and none is recorded twice."""
+    line, broker = quick_line, quick_line.broker
+
+    async def story() -> list[Message]:
+        await line.make()
+        await line.send(make_messages(TEXTS[:20]))
+        async with line.consumer() as (_, figures):
+            await until_done(figures, 20)
+            await asyncio.to_thread(broker.kill)
+            async with asyncio.timeout(60):
+                while not figures.problem:
+                    await asyncio.sleep(0.05)
+            await asyncio.to_thread(broker.start)
+            await line.send([Outgoing(one.body, f"later-{one.id}") for one in make_messages(TEXTS[20:])])
+            await until_done(figures, len(TEXTS))
+            assert figures.problem == ""
+        return await line.read_results(len(TEXTS))
+
+    results = read_json(asyncio.run(story()))
+    ids = [one.id for one in ledger.predictions()]
+    assert len(ids) == len(TEXTS)
+    assert {str(one["prediction_id"]) for one in results} == set(ids)
