@@ -22,9 +22,9 @@ from tiltyard.pipeline.schedules.checks import Watch
 from tiltyard.pipeline.schedules.new_files import name_result
 from tiltyard.pipeline.schedules.overview import list_overviews
 from tiltyard.pipeline.schedules.perform import Performed, Performer
-from tiltyard.pipeline.schedules.work import find_table
 from tiltyard.project import Project
 from tiltyard.project.batch import BatchSection
+from tiltyard.project.scheduled_work import find_table
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 

@@ -21,8 +21,8 @@ from tiltyard.ledger import Label
 from tiltyard.pipeline import QuietRunner
 from tiltyard.pipeline.schedules.checks import Watch
 from tiltyard.pipeline.schedules.perform import Performer
-from tiltyard.pipeline.schedules.work import find_training
 from tiltyard.project import Project
+from tiltyard.project.scheduled_work import find_training
 
 TABLES = """
 record = "all"

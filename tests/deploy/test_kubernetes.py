@@ -84,7 +84,9 @@ def test_the_manifests_are_valid(manifests: list[dict[str, Any]], with_component
 def test_every_pod_keeps_the_strictest_rules(with_components: list[dict[str, Any]]) -> None:
     """No root, no privileges, a root that is not written to, no token of the cluster's API, limits of memory."""
     found = pods(with_components)
-    assert len(found) == 3  # the API, the console, and the pass by the clock, which takes the loop's place
+    assert (
+        len(found) == 4
+    )  # the API, the console, scheduled tables, and the pass by the clock, which takes the loop's place
     for pod in found:
         assert pod["securityContext"]["runAsNonRoot"] is True
         assert pod["securityContext"]["runAsUser"] == 10001

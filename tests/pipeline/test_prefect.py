@@ -129,6 +129,47 @@ def test_each_use_case_is_deployed_once(
     assert len([one for one in prefect_server.all("deployments") if "sentiment" in one["tags"]]) == 3
 
 
+@pytest.mark.requirement("R-MORE-06")
+def test_each_schedule_of_the_project_is_a_deployment(
+    prefect_server: PrefectServer, films: Films, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cron expression is Prefect's own, in its time zone; what waits for files is checked; its flow scores the table;
+    and a table that is gone from the project file is not scheduled any more."""
+    file = films.root / "tiltyard.toml"
+    before = file.read_text()
+    tables = """
+[batch.nightly]
+source = "reviews.csv"
+target = "nightly.csv"
+schedule = "30 2 * * 1-5"
+time_zone = "Europe/Berlin"
+[batch.inbox]
+source = "inbox/*.csv"
+target = "{name}.csv"
+schedule = "new files"
+"""
+    file.write_text(before + tables)
+    try:
+        report = deploy(prefect_server, films, monkeypatch)
+        made = {one["name"]: one for one in report["deployments"]}
+        assert made["sentiment-scheduled/batch-nightly"]["cron"] == "30 2 * * 1-5 Europe/Berlin"
+        assert made["sentiment-scheduled/batch-inbox"]["every_minutes"] == 1
+        nightly = find_deployment(prefect_server, "perform_scheduled", "batch-nightly")
+        kept = nightly["schedules"][0]["schedule"]
+        assert (kept["cron"], kept["timezone"]) == ("30 2 * * 1-5", "Europe/Berlin")
+        assert nightly["parameters"] == {"project": str(films.root), "name": "batch/nightly", "only_due": False}
+        states = {one.name: one for one in read_schedules(_project(films), prefect_server.api_url)}
+        assert states["sentiment-scheduled/batch-nightly"].every == timedelta(days=3)  # over the weekend
+        file.write_text(before)
+        deploy(prefect_server, films, monkeypatch)
+        assert find_deployment(prefect_server, "perform_scheduled", "batch-nightly")["schedules"] == []
+    finally:
+        file.write_text(before)
+        for one in prefect_server.all("deployments"):
+            if one["entrypoint"].endswith(".perform_scheduled"):
+                prefect_server.request("DELETE", f"deployments/{one['id']}", {})
+
+
 @pytest.mark.parametrize("off", ["schedule", "deployment"])
 def test_what_an_operator_switched_off_stays_off(
     prefect_server: PrefectServer, films: Films, monkeypatch: pytest.MonkeyPatch, off: str
@@ -285,8 +326,12 @@ def deploy(server: PrefectServer, films: Films, monkeypatch: pytest.MonkeyPatch)
     return report
 
 
-def find_deployment(server: PrefectServer, kind: str) -> dict[str, Any]:
-    (found,) = [one for one in server.all("deployments") if "sentiment" in one["tags"] and kind in one["entrypoint"]]
+def find_deployment(server: PrefectServer, kind: str, name: str = "scheduled") -> dict[str, Any]:
+    (found,) = [
+        one
+        for one in server.all("deployments")
+        if "sentiment" in one["tags"] and one["entrypoint"].endswith(f".{kind}") and one["name"] == name
+    ]
     return found
 
 

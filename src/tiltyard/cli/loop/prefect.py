@@ -20,6 +20,7 @@ ENTRYPOINTS: dict[FlowKind, str] = {
     "training": "tiltyard.cli.loop.prefect_entry.training",
     "monitoring": "tiltyard.cli.loop.prefect_entry.monitoring",
     "response": "tiltyard.cli.loop.prefect_entry.response",
+    "scheduled": "tiltyard.cli.loop.prefect_entry.perform_scheduled",
 }
 
 
@@ -36,7 +37,8 @@ def prefect_group() -> None:
 def deploy_command(project_path: Path | None, train_every_hours: float | None, pool: str, as_json: bool) -> None:
     """Create the deployments PROJECT-training, PROJECT-monitoring and PROJECT-response.
 
-    Monitoring runs every [monitoring] every_minutes and acts on findings. Training runs when it is started, or on a
+    And PROJECT-scheduled for each table and training with a schedule ([batch.NAME], [training]). Monitoring runs every
+    [monitoring] every_minutes and acts on findings. Training runs when it is started, or on a
     schedule. Workers of the pool run the flows: prefect worker start --pool tiltyard
     """
     project = load_project(project_path)
@@ -63,4 +65,5 @@ def deploy_command(project_path: Path | None, train_every_hours: float | None, p
 def _describe_interval(deployment: PrefectDeployment) -> str:
     if deployment.every is None:
         return "when started"
-    return str(deployment.every) if deployment.active else f"{deployment.every} (switched off in Prefect)"
+    every = deployment.cron or str(deployment.every)
+    return every if deployment.active else f"{every} (switched off in Prefect)"

@@ -14,7 +14,10 @@ from tiltyard.cli.output import Terminal
 from tiltyard.cli.progress import ConsoleRunner
 from tiltyard.pipeline import TrainingRequest, train
 from tiltyard.pipeline.orchestration.prefect_missed import SKIPPED, cover_missed_runs
+from tiltyard.pipeline.schedules.checks import Watch
+from tiltyard.pipeline.schedules.perform import Performer
 from tiltyard.project import load_project
+from tiltyard.project.scheduled_work import list_work
 
 _terminal = Terminal()
 
@@ -65,3 +68,26 @@ def response(project: str, reason: str = "started in Prefect") -> str:
             lambda result: " ".join(action.summary for action in result.actions) or result.outcome,
         )
     return " ".join(action.summary for action in done.actions) or done.outcome
+
+
+@flow(name="scheduled")  # type: ignore[untyped-decorator]
+def perform_scheduled(project: str, name: str, only_due: bool = False) -> str | State[None]:
+    """Score a table of the project file, or train by its schedule. Runs that were missed are one."""
+    if covered := cover_missed_runs():
+        return Completed(name=SKIPPED, message=covered)
+    described = load_project(Path(project))
+    settings = wiring.load_settings(described)
+    flows = app_wiring.build_flow_runner(described, settings, ConsoleRunner(_terminal))
+    (work,) = (one for one in list_work(described) if one.name == name)
+    with open_current_ledger(settings) as ledger:
+        responder = app_wiring.build_responder(described, settings, ledger, flows.runner)
+        performer = Performer(described, settings, ledger, Watch(described, ledger), retrain=responder.retrain)
+        done = flows.run(
+            "scheduled",
+            lambda: flows.runner.run(
+                work.title, lambda: performer.perform(work, only_due=only_due), lambda it: it.summary
+            ),
+            lambda it: it.summary,
+        )
+        app_wiring.build_dispatcher(described, settings, ledger).run()
+    return done.summary

@@ -13,9 +13,9 @@ from tiltyard.jsonable import to_json_object
 from tiltyard.pipeline.schedules.checks import Watch
 from tiltyard.pipeline.schedules.overview import WorkOverview, list_overviews
 from tiltyard.pipeline.schedules.perform import Performed, Performer
-from tiltyard.pipeline.schedules.work import ScheduledWork, find_table, list_work
 from tiltyard.processes.stop_signal import exit_on_signal
 from tiltyard.project import Project
+from tiltyard.project.scheduled_work import ScheduledWork, find_table, list_work
 from tiltyard.settings import Settings
 
 

@@ -17,8 +17,8 @@ from tiltyard.errors import UnavailableError
 from tiltyard.pipeline.remediation import Remediation, find_basis
 from tiltyard.pipeline.schedules.checks import Watch
 from tiltyard.pipeline.schedules.perform import Performer
-from tiltyard.pipeline.schedules.work import find_training
 from tiltyard.processes.stop_signal import exit_on_signal
+from tiltyard.project.scheduled_work import find_training
 
 
 @click.command()

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
-from tiltyard.pipeline.orchestration.prefect_deployments import DEPLOYMENT
+from tiltyard.pipeline.orchestration.prefect_deployments import DEPLOYMENT, name_deployment
 from tiltyard.pipeline.orchestration.prefect_flows import at, check_prefect, flow_name, require_prefect
 from tiltyard.pipeline.orchestration.runner import FlowKind
 from tiltyard.project import Project
+from tiltyard.project.schedule import CronSchedule
+from tiltyard.project.scheduled_work import list_work
 
 _KINDS: tuple[FlowKind, ...] = ("training", "monitoring", "response")
 OVERDUE_INTERVALS = 2
+_CRON_TIMES = 10
 MOST_COUNTED = 200
 
 
@@ -56,17 +60,28 @@ def read_schedules(project: Project, api_url: str) -> list[ScheduleState]:
     from prefect.client.orchestration import get_client  # noqa: PLC0415 - Prefect is imported when it is used
     from prefect.exceptions import ObjectNotFound  # noqa: PLC0415
 
-    found = []
+    names = [f"{flow_name(project, kind)}/{DEPLOYMENT}" for kind in _KINDS]
+    names += [f"{flow_name(project, 'scheduled')}/{name_deployment(work)}" for work in list_work(project)]
+    found: list[ScheduleState] = []
     with at(api_url), get_client(sync_client=True) as client:
-        for kind in _KINDS:
+        for name in names:
             try:
-                deployment = client.read_deployment_by_name(f"{flow_name(project, kind)}/{DEPLOYMENT}")
+                deployment = client.read_deployment_by_name(name)
             except ObjectNotFound:
                 continue
-            intervals = [one for one in deployment.schedules if getattr(one.schedule, "interval", None)]
-            if intervals:
-                found.append(_read_state(client, f"{flow_name(project, kind)}/{DEPLOYMENT}", deployment, intervals[0]))
+            found += [_read_state(client, name, deployment, planned) for planned in deployment.schedules[:1]]
     return found
+
+
+def _find_interval(schedule: Any) -> timedelta:
+    """From one run to the next; of a cron expression the longest time of the next ones."""
+    if getattr(schedule, "interval", None):
+        return timedelta(seconds=schedule.interval.total_seconds())
+    cron = CronSchedule(schedule.cron, schedule.timezone or "UTC")
+    times = [cron.find_next(datetime.now(UTC))]
+    for _ in range(_CRON_TIMES):
+        times.append(cron.find_next(times[-1]))
+    return max(later - earlier for earlier, later in pairwise(times))
 
 
 def _read_state(client: Any, name: str, deployment: Any, planned: Any) -> ScheduleState:
@@ -88,7 +103,7 @@ def _read_state(client: Any, name: str, deployment: Any, planned: Any) -> Schedu
     )
     return ScheduleState(
         name=name,
-        every=planned.schedule.interval,
+        every=_find_interval(planned.schedule),
         active=planned.active and not deployment.paused,
         last_run=latest[0].start_time if latest else None,
         since=max(time for time in (planned.created, planned.updated, deployment.created) if time is not None),

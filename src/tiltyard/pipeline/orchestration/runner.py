@@ -39,7 +39,7 @@ class QuietRunner:
         """Nobody watches."""
 
 
-FlowKind = Literal["training", "monitoring", "response"]
+FlowKind = Literal["training", "monitoring", "response", "scheduled"]
 
 
 class FlowRunner(Protocol):

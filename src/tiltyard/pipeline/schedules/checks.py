@@ -18,10 +18,10 @@ from tiltyard.ledger.model_events import ModelEvents
 from tiltyard.pipeline.remediation.history import read_history
 from tiltyard.pipeline.schedules.memory import Memory, WorkState
 from tiltyard.pipeline.schedules.new_files import NewFile, check_files
-from tiltyard.pipeline.schedules.work import TRAINING, ScheduledWork
 from tiltyard.pipeline.training.production_data import count_new_labels
 from tiltyard.project import Project
 from tiltyard.project.schedule import NewFiles, NewRows
+from tiltyard.project.scheduled_work import TRAINING, ScheduledWork
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from tiltyard.jsonable import from_jsonable, to_json_object
 from tiltyard.ledger import Note, Notes
-from tiltyard.pipeline.schedules.work import ScheduledWork
+from tiltyard.project.scheduled_work import ScheduledWork
 
 FileStatus = Literal["seen", "done", "failed"]
 

@@ -14,8 +14,8 @@ from tiltyard.data.sources.files import SourceFile
 from tiltyard.data.sources.source_reading import find_source_files
 from tiltyard.errors import DataError
 from tiltyard.pipeline.schedules.memory import Memory, SeenFile
-from tiltyard.pipeline.schedules.work import ScheduledWork
 from tiltyard.project import Project
+from tiltyard.project.scheduled_work import ScheduledWork
 
 KEEP = timedelta(days=90)
 """How long a file that is gone is remembered, so that one that comes back under another name is known."""

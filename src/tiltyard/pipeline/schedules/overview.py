@@ -8,8 +8,8 @@ from datetime import datetime
 
 from tiltyard.ledger import Ledger
 from tiltyard.pipeline.schedules.memory import Memory, WorkState
-from tiltyard.pipeline.schedules.work import ScheduledWork, list_work
 from tiltyard.project import Project
+from tiltyard.project.scheduled_work import ScheduledWork, list_work
 
 
 @dataclass(frozen=True)

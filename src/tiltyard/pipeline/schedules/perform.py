@@ -24,10 +24,10 @@ from tiltyard.pipeline.remediation.responder import Remediation
 from tiltyard.pipeline.schedules.checks import Due, Watch
 from tiltyard.pipeline.schedules.memory import WorkState
 from tiltyard.pipeline.schedules.new_files import NewFile, list_files, name_result, recognise, require_own_name
-from tiltyard.pipeline.schedules.work import ScheduledWork
 from tiltyard.project import BatchTable, Project
 from tiltyard.project.batch import PLACE
 from tiltyard.project.schedule import NewFiles
+from tiltyard.project.scheduled_work import ScheduledWork
 from tiltyard.settings import Settings, this_actor
 
 FAILED = "batch.failed"

@@ -15,9 +15,9 @@ from typing import Any
 
 from tiltyard.errors import TiltyardError
 from tiltyard.pipeline.schedules.perform import Performer, describe_failure, record_failure, recover
-from tiltyard.pipeline.schedules.work import TRAINING, ScheduledWork, list_work
 from tiltyard.processes.process_group import kill_group, launch_group
 from tiltyard.processes.stop_signal import Stop
+from tiltyard.project.scheduled_work import TRAINING, ScheduledWork, list_work
 
 TICK_SECONDS = 1.0
 STOP_SECONDS = 20.0

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tiltyard.errors import UsageError
-from tiltyard.project import BatchTable, Project
+from tiltyard.project.batch import BatchTable
+from tiltyard.project.project_file import Project
 from tiltyard.project.schedule import CronSchedule, Schedule
 from tiltyard.suggest import nearest
 
