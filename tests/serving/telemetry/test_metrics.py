@@ -16,7 +16,7 @@ from tiltyard.errors import UsageError
 from tiltyard.ledger.codec import PredictionRow
 from tiltyard.serving.telemetry import Metrics, MultiprocessMetrics
 from tiltyard.serving.telemetry.histogram import Histogram
-from tiltyard.serving.telemetry.multiprocess import GONE_SECONDS
+from tiltyard.serving.telemetry.multiprocess import GONE_SECONDS, OLD_SECONDS
 from tiltyard.serving.telemetry.user_metrics import load_user_metrics
 
 
@@ -68,11 +68,38 @@ def test_a_worker_that_is_gone_is_left_out(tmp_path: Path) -> None:
     MultiprocessMetrics(Metrics().registry, 1, tmp_path).exposition()
     mine = MultiprocessMetrics(Metrics().registry, 0, tmp_path)
     assert 'worker="1"' in mine.exposition()[0].decode()
-    left = tmp_path / "worker-1.json"
+    left = tmp_path / "worker--1.json"
     os.utime(left, (0, left.stat().st_mtime - 2 * GONE_SECONDS))
     assert 'worker="1"' not in mine.exposition()[0].decode()
     left.write_text("{")
     assert 'worker="1"' not in mine.exposition()[0].decode()
+
+
+def test_servers_with_one_folder_are_told_apart(tmp_path: Path) -> None:
+    """Two servers that have one state folder each report their own workers; what a killed one left is removed later."""
+    metrics = {server: [Metrics(), Metrics()] for server in ("films", "books")}
+    workers = {
+        server: [MultiprocessMetrics(each.registry, number, tmp_path, server=server) for number, each in enumerate(two)]
+        for server, two in metrics.items()
+    }
+    for server, count in (("films", 1), ("books", 5)):
+        for each in metrics[server]:
+            for _ in range(count):
+                each.count_request("POST", "/predict", 200, 0.003)
+    for two in workers.values():
+        for worker in two:
+            worker.exposition()
+    for server, count in (("films", 1), ("books", 5)):
+        for worker in workers[server]:
+            text = worker.exposition()[0].decode()
+            for number in ("0", "1"):
+                assert value(text, "tiltyard_requests_total", worker=number, route="/predict") == count
+    left = tmp_path / "worker-films-1.json"
+    os.utime(left, (0, left.stat().st_mtime - 2 * OLD_SECONDS))
+    workers["books"][0].start()
+    workers["books"][0].stop()
+    assert not left.exists()
+    assert (tmp_path / "worker-films-0.json").exists()
 
 
 def test_a_scraper_gets_openmetrics_when_it_asks_for_it() -> None:

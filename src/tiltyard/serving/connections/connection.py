@@ -26,7 +26,7 @@ from tiltyard.serving.connections.flow import HeldFlow
 from tiltyard.serving.connections.limits import LARGEST_HEAD, LARGEST_TRAILERS, MOST_HEADERS, ConnectionLimits
 from tiltyard.serving.connections.open_connections import SWEEP_SECONDS, connections_of
 from tiltyard.serving.connections.pieces import BLANK_LINE, end_of_piece
-from tiltyard.serving.connections.target import ORIGIN_FORMS, read_target
+from tiltyard.serving.connections.target import ORIGIN_FORM, read_target
 
 if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
@@ -261,7 +261,7 @@ class BoundedConnection(HttpToolsProtocol):
             return
         name = name.lower()
         if name == b"host":
-            self._hosts += 1
+            self._hosts += 1 if value else 2  # an empty one is refused, too
         elif name == b"expect":
             self.expect_100_continue = value.lower() == b"100-continue"
         self.headers.append((name, value))
@@ -283,7 +283,7 @@ class BoundedConnection(HttpToolsProtocol):
             self.expect_100_continue = self.expect_100_continue and not is_old
         if len(self.headers) > MOST_HEADERS:
             raise self._stop_parser(refusals.TOO_MANY_HEADERS)
-        if not self.url.startswith(ORIGIN_FORMS):
+        if not self.url.startswith(ORIGIN_FORM):
             self.url = read_target(self.url, self.parser.get_method().decode("ascii"), self.headers)
         super().on_headers_complete()
         if not self.pipeline:

@@ -10,21 +10,24 @@ import re
 
 _ABSOLUTE = re.compile(rb"https?://(?P<host>(?:\[[^\]/?#@]+\]|[^\[\]/?#@:]+)(?::\d*)?)(?P<rest>[/?].*)?", re.IGNORECASE)
 
-ORIGIN_FORMS = (b"/", b"*")
-"""How a target begins that names no host."""
+ORIGIN_FORM = b"/"
+"""How a target begins that is a path."""
 
 
 def read_target(target: bytes, method: str, headers: list[tuple[bytes, bytes]]) -> bytes:
     """The target without its host, which takes the place of the header Host.
 
     Args:
-        target: in absolute form.
+        target: in absolute form, or the asterisk that means the whole server.
         method: of the request.
         headers: its headers, with names in lower case and at most one Host; changed in place.
 
     Raises:
-        ValueError: it does not name a host by ``http`` or ``https``, or names a user.
+        ValueError: it does not name a host by ``http`` or ``https``, or names a user; or it is an asterisk, and the
+            method is not OPTIONS, the one that may have this target (RFC 9112, section 3.2.4).
     """
+    if target == b"*" and method == "OPTIONS":
+        return target
     found = _ABSOLUTE.fullmatch(target)
     if found is None:
         raise ValueError("the request target is neither a path nor the URL of a host")

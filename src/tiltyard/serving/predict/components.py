@@ -122,7 +122,7 @@ class ServerComponents:
             instrumentation,
         )
         worker_metrics = MultiprocessMetrics(
-            metrics.registry, identity.worker, identity.metrics_folder, statistics.write
+            metrics.registry, identity.worker, identity.metrics_folder, statistics.write, identity.server
         )
         return cls(
             models,

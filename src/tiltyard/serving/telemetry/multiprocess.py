@@ -8,6 +8,7 @@ memory, and cannot hold collectors, as those of users and of the process are.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import time
@@ -24,6 +25,8 @@ from prometheus_client.registry import Collector
 WRITE_SECONDS = 1.0
 # A worker that wrote nothing for so long is gone, and so are its gauges.
 GONE_SECONDS = 30.0
+# A server that wrote nothing for so long is gone.
+OLD_SECONDS = 3600.0
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +39,7 @@ class MultiprocessMetrics:
         worker: this worker's number; one that takes another's place has its number.
         folder: where the workers write their counts; None for a single worker.
         also: writes what else the workers share; called as often.
+        server: names the server, the same in all its workers: several servers may have one folder.
     """
 
     def __init__(
@@ -44,10 +48,12 @@ class MultiprocessMetrics:
         worker: int = 0,
         folder: Path | None = None,
         also: Callable[[], object] = lambda: None,
+        server: str = "",
     ) -> None:
         self._registry = registry
         self._also = also
         self._worker = str(worker)
+        self._name = f"worker-{server}-"
         self._folder = folder
         self._lock = Lock()
         self._ended = Event()
@@ -58,6 +64,7 @@ class MultiprocessMetrics:
         if self._folder is None:
             return
         self._folder.mkdir(parents=True, exist_ok=True)
+        _remove_old_files(self._folder)
         self._thread = Thread(target=self._write_regularly, args=(self._folder,), name="tiltyard-metrics", daemon=True)
         self._thread.start()
 
@@ -82,7 +89,7 @@ class MultiprocessMetrics:
         if self._folder is not None:
             # Another worker must not report less later than this response does now.
             self._write(self._folder, own)
-            files = sorted(set(self._folder.glob("worker-*.json")) - {self._own_file(self._folder)})
+            files = sorted(set(self._folder.glob(f"{self._name}*.json")) - {self._own_file(self._folder)})
             others = [self._read(file) for file in files]
         merged = CollectorRegistry(auto_describe=False)
         merged.register(_Merged([(self._worker, own), *(found for found in others if found)]))
@@ -92,6 +99,7 @@ class MultiprocessMetrics:
     def _write_regularly(self, folder: Path) -> None:
         while not self._ended.wait(WRITE_SECONDS):
             try:
+                folder.mkdir(parents=True, exist_ok=True)  # the state folder may have been cleared
                 self._also()
                 self._write(folder, _snapshot(self._registry))
             except Exception:
@@ -105,13 +113,13 @@ class MultiprocessMetrics:
             partial.replace(file)
 
     def _own_file(self, folder: Path) -> Path:
-        return folder / f"worker-{self._worker}.json"
+        return folder / f"{self._name}{self._worker}.json"
 
     def _read(self, file: Path) -> tuple[str, list[Any]] | None:
         try:
             if time.time() - file.stat().st_mtime > GONE_SECONDS:
                 return None
-            return file.stem.removeprefix("worker-"), json.loads(file.read_text(encoding="utf-8"))
+            return file.stem.removeprefix(self._name), json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None  # gone since it was listed
 
@@ -132,6 +140,14 @@ class _Merged(Collector):
                 for sample, labels, value in samples:
                     family.add_sample(sample, {**labels, "worker": worker}, value)
         yield from families.values()
+
+
+def _remove_old_files(folder: Path) -> None:
+    """Remove what workers of earlier servers left when they were killed."""
+    for file in folder.glob("worker-*.json"):
+        with contextlib.suppress(OSError):
+            if time.time() - file.stat().st_mtime > OLD_SECONDS:
+                file.unlink()
 
 
 def _snapshot(registry: CollectorRegistry) -> list[Any]:
