@@ -75,7 +75,7 @@ def test_a_worker_that_is_gone_is_left_out(tmp_path: Path) -> None:
     assert 'worker="1"' not in mine.exposition()[0].decode()
 
 
-def test_servers_with_one_folder_are_told_apart(tmp_path: Path) -> None:
+def test_servers_with_one_folder_report_their_own_workers(tmp_path: Path) -> None:
     """Two servers that have one state folder each report their own workers; what a killed one left is removed later."""
     metrics = {server: [Metrics(), Metrics()] for server in ("films", "books")}
     workers = {
