@@ -30,6 +30,10 @@ OUTPUTS = {
     ("README.md", "┌──────────── labelled rows ◀───────────────┐"): "a picture of the loop",
     ("docs/reference/command-line.md", ""): "tests/test_docs.py::test_the_reference_pages_match_the_code",
     (
+        "docs/deployment.md",
+        "upstream tiltyard {",
+    ): "tests/serving/auth/test_nginx.py::test_the_configuration_of_the_guide_works",
+    (
         "docs/tutorial/command-line.md",
         "",
     ): "tests/pages/test_transcripts.py::test_the_commands_print_what_the_page_shows",

@@ -330,6 +330,19 @@ def test_what_was_forwarded_needs_a_key(file: KeyFile, sign: str) -> None:
     assert refusal(guard, request("/predict", **forwarded)) == (401, "api-key.missing")
 
 
+def test_what_nginx_forwards_by_default_needs_a_key(file: KeyFile) -> None:
+    """A proxy_pass of nginx without more, which adds no header and names this machine as the host, is a proxy."""
+    guard = guard_for(ServingSection(), file.path, host="127.0.0.1")
+    old = {"http_version": "1.0"}
+    assert refusal(guard, {**request("/predict", connection="close"), **old}) == (403, "request.forwarded")
+    assert refusal(guard, {**request("/", method="GET", connection="Close"), **old}) == (403, "request.forwarded")
+    assert guard.check({**request("/predict"), **old}), "an old client of this machine"
+    assert guard.check(request("/predict", connection="close"))
+    made = make(file, ["predict"])
+    guard = guard_for(ServingSection(), file.path, host="127.0.0.1")
+    assert guard.check({**request("/predict", made.token, connection="close"), **old})
+
+
 def test_too_many_requests_wait(file: KeyFile) -> None:
     """Each caller has its own rate, the limit of a key goes before it, and probes are not counted."""
     one, two = make(file, ["predict"]), make(file, ["predict"], rate_limit=0.001)

@@ -177,17 +177,26 @@ def read_forwarded(value: bytes) -> Sequence[Mapping[str, str]]:
     return elements
 
 
-def check_not_forwarded(headers: Mapping[bytes, bytes]) -> None:
-    """Refuse a request that a proxy, a tunnel or a content network says it forwarded.
+def check_not_forwarded(headers: Mapping[bytes, bytes], http_version: str) -> None:
+    """Refuse a request that a proxy, a tunnel or a content network forwarded, as far as that shows.
+
+    nginx adds no header by default. It forwards by HTTP/1.0, names itself as the host, and closes the connection: no
+    client of today does all three.
+
+    Args:
+        headers: of the request.
+        http_version: by which it came, ``1.1``.
 
     Raises:
         RequestError: 403.
     """
-    sign = _find_sign(tuple(headers))
-    if sign is not None:
+    found = _find_sign(tuple(headers))
+    sign = f"has the header {found.decode('latin-1')}" if found is not None else ""
+    if http_version == "1.0" and b"host" in headers and headers.get(b"connection", b"").lower() == b"close":
+        sign = "came by HTTP/1.0 and closes the connection, as nginx forwards"
+    if sign:
         raise RequestError(
-            f"The request was forwarded (it has the header {sign.decode('latin-1')}), and without API keys only "
-            "this machine is served.",
+            f"The request was forwarded (it {sign}), and without API keys only this machine is served.",
             status=403,
             code="request.forwarded",
             next_step="Make a key: tiltyard keys api new --scope predict (or admit everybody: --insecure-open)",

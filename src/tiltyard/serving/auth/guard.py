@@ -124,7 +124,7 @@ class Guard:
         if self._open_without_keys and not keys and not self._keys.lost:
             if self._only_loopback:
                 check_host_header(headers)
-                check_not_forwarded(headers)
+                check_not_forwarded(headers, scope.get("http_version", "1.1"))
             check_same_site(scope["method"], headers)
             caller = trust_anonymous(address)
         else:
