@@ -36,7 +36,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.machine import machine
 
 from tiltyard.models import CANDIDATES, Candidate
-from tiltyard.tasks import find_task, predicts_numbers
+from tiltyard.tasks import TASKS, find_task
 
 FOLDS = 5
 SKLEARN = ("iris", "wine", "breast_cancer", "digits")
@@ -140,7 +140,7 @@ def run_table(table: PublicTable, most: int, budget: float) -> dict[str, Any]:
 
 def evaluate(candidate: Candidate, features: pd.DataFrame, labels: pd.Series, budget: float) -> Result:
     """A candidate in five folds, until its time is used up."""
-    numbers = predicts_numbers(candidate.task)
+    numbers = TASKS[candidate.task].target == "number"
     splitter: Any = (KFold if numbers else StratifiedKFold)(FOLDS, shuffle=True, random_state=0)
     first, second = [], []
     started = time.process_time()
@@ -178,7 +178,7 @@ def summarise(tables: Sequence[dict[str, Any]], *, numbers: bool) -> dict[str, d
     """By candidate: mean rank, tables where it is best, where it is equal to the best, seconds."""
     names = REGRESSORS if numbers else CLASSIFIERS
     ranks: dict[str, list[float]] = {name: [] for name in names}
-    chosen = [table for table in tables if predicts_numbers(table["task"]) is numbers]
+    chosen = [table for table in tables if (TASKS[table["task"]].target == "number") is numbers]
     for table in chosen:
         held = table["candidates"]
         losses = pd.Series({name: held[name]["first"] if held[name]["in_time"] else np.inf for name in names})
@@ -200,7 +200,7 @@ def render(report: dict[str, Any]) -> str:
     lines = []
     for numbers in (False, True):
         names = REGRESSORS if numbers else CLASSIFIERS
-        chosen = [table for table in report["tables"] if predicts_numbers(table["task"]) is numbers]
+        chosen = [table for table in report["tables"] if (TASKS[table["task"]].target == "number") is numbers]
         if not chosen:
             continue
         lines += ["| table | rows | columns | " + " | ".join(f"`{name}`" for name in names) + " |"]

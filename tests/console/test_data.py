@@ -176,7 +176,7 @@ def test_the_histogram_counts_every_prediction_it_read(ledger: MemoryLedger) -> 
     ledger.record(
         [make_prediction(label=label, confidence=value) for label, values in confidences.items() for value in values]
     )
-    histogram = predictions_view(ledger, query()).confidence
+    histogram = predictions_view(ledger, query()).bins
     counts = histogram.set_index(["label", "low"])["count"]
     assert (counts["good", 0.5], counts["good", 0.55], counts["good", 0.95], counts["bad", 0.95]) == (2, 1, 1, 2)
     assert histogram["count"].sum() == 6

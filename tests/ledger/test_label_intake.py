@@ -139,7 +139,7 @@ def test_a_label_of_a_predicted_number_is_a_number() -> None:
     assert [one.label and one.label.label for one in found[:3]] == ["7.5", "7", "7.25"]
     assert [one.status for one in found[3:]] == ["unexpected", "unexpected", "unexpected", "unlabelled"]
     assert "'dear' is not a finite number" in found[3].reason
-    [unseen] = check_labels(MemoryLedger(), "films", [ReportedLabel("1", "test", "gone")], numbers=True)
+    [unseen] = check_labels(MemoryLedger(), "films", [ReportedLabel("1", "test", "gone")], target="number")
     assert unseen.status == "unknown"
 
 

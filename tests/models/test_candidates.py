@@ -249,7 +249,7 @@ def test_two_projects_may_have_modules_of_one_name(project: Path) -> None:
             "from sklearn.linear_model import LinearRegression as make",
             "make",
             "candidate.other-target",
-            "predicts numbers, and the project's task predicts classes",
+            "does not predict classes, as the project.s task does",
         ),
     ],
 )

@@ -17,9 +17,9 @@ from tiltyard.data import Dataset
 from tiltyard.errors import DataError, UsageError
 from tiltyard.evaluation import METRICS, evaluate
 from tiltyard.models import Candidate, CandidateScore, rank_candidates, select_candidates
-from tiltyard.models.selection import folds
 from tiltyard.models.selection.folds import make_folds
 from tiltyard.models.selection.ranking import best_within_noise
+from tiltyard.targets.classes import models as class_models
 
 NAMES = ("tfidf-naive-bayes", "nbsvm", "tfidf-logreg", "linear-svm")
 
@@ -125,7 +125,7 @@ def grouped(customers: list[str], labels: list[str]) -> Dataset:
 @pytest.mark.parametrize("many", [0, 20_000])
 def test_a_group_is_held_out_whole(monkeypatch: pytest.MonkeyPatch, many: int) -> None:
     """No fold learns from a group that it holds out, and folds have about the same shares of labels."""
-    monkeypatch.setattr(folds, "MANY_GROUPS", many)
+    monkeypatch.setattr(class_models, "MANY_GROUPS", many)
     rows = grouped([f"c{place // 4}" for place in range(200)], ["a", "b", "a", "b"] * 50)
     customers, labels = rows.frame["customer"].to_numpy(), rows.labels.to_numpy()
     parts = make_folds(rows, 4, 7, group="customer")

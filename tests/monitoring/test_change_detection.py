@@ -166,14 +166,14 @@ def test_errors_of_numbers_are_not_searched_however_many(count: int) -> None:
     """Predicted numbers have no accuracy: few or many are undecided by their own metric, and no label is missed."""
     rows, labels = make_labelled_predictions(count)
     numbers = [replace(row, label="12.5", confidence=None, probabilities={}) for row in rows]
-    (finding,) = change_findings(list(zip(numbers, labels, strict=True)), make_project().monitoring)
+    (finding,) = change_findings(list(zip(numbers, labels, strict=True)), make_project().monitoring, target="number")
     assert (finding.status, finding.subject) == ("could_not_judge", "mae")
     assert "needed" not in finding.message
 
 
 def test_numbers_without_a_label_yet_are_undecided_by_their_own_metric() -> None:
     """Nothing shows that the version predicts numbers but the version itself: there is no accuracy of it."""
-    (finding,) = change_findings([], make_project().monitoring, None, 50.0, numbers=True)
+    (finding,) = change_findings([], make_project().monitoring, None, 50.0, target="number")
     assert (finding.status, finding.subject) == ("could_not_judge", "mae")
 
 

@@ -79,7 +79,7 @@ def make_stream(errors: np.ndarray[Any, Any], units: list[str] | None = None) ->
 
 
 def find_change(errors: np.ndarray[Any, Any], units: list[str] | None = None, mae: float | None = 1.0) -> Finding:
-    [found] = change_findings(make_stream(errors, units), LIMITS, None, mae)
+    [found] = change_findings(make_stream(errors, units), LIMITS, None, mae, target="number")
     return found
 
 

@@ -34,10 +34,10 @@ from tiltyard.scoring.scorer import NotCompilableError, Scorer
 from tiltyard.scoring.stored_scorer import read_scorer, write_scorer
 from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.scoring.table.table_scorer import TableNumberScorer
-from tiltyard.tasks import find_task, predicts_numbers, reads_text
+from tiltyard.tasks import TASKS, find_task, reads_text
 
 TASK = find_task("table", "number")
-RECIPES = [name for name, one in CANDIDATES.items() if predicts_numbers(one.task) and not reads_text(one.task)]
+RECIPES = [name for name, one in CANDIDATES.items() if TASKS[one.task].target == "number" and not reads_text(one.task)]
 SCIKIT_LEARN = [name for name in RECIPES if name in ("gradient-boosting-regressor", "ridge", "random-forest-regressor")]
 
 

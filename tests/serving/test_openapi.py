@@ -158,7 +158,7 @@ def test_responses_are_as_documented(registry: FakeRegistry, text_package: Path,
     """Every kind of response has exactly the fields that the document gives it."""
     registry.point_alias("champion", registry.add(text_package))
     url = start(answer="sentiment").url
-    prediction = prediction_schema("sentiment")
+    prediction = prediction_schema("sentiment", "class")
     responses: dict[str, tuple[type[BaseModel], httpx.Response]] = {
         "Prediction": (prediction, httpx.post(f"{url}/predict", json={"text": "a"})),
         "Predictions": (predictions_schema(prediction), httpx.post(f"{url}/predict/batch", json={"texts": ["a"]})),

@@ -73,7 +73,7 @@ def test_test_rows_of_numbers_that_training_has_seen_are_counted() -> None:
     train = side(300)
     test = pd.concat([side(97), train[:3]], ignore_index=True)
     numbers = RANDOM.gamma(2, 50, 397)
-    report = DataValidator(numbers=True).validate_train_test_split(
+    report = DataValidator(target="number").validate_train_test_split(
         train, test, numbers[:300], [*numbers[300:], numbers[0], numbers[1], -1.0]
     )
     finding = found(report, "split.duplicates")

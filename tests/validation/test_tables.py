@@ -270,7 +270,7 @@ def test_equal_inputs_with_different_numbers_are_no_repeats() -> None:
     frame = table(price=RANDOM.gamma(2, 50, ROWS).round(2))
     frame.loc[5, ["height", "colour", "label"]] = frame.loc[4, ["height", "colour", "label"]]
     repeated = pd.concat([frame, frame[:3]], ignore_index=True)
-    report = DataValidator(numbers=True).validate_dataset(repeated, label="price")
+    report = DataValidator(target="number").validate_dataset(repeated, label="price")
     assert found(report, "data.duplicate-rows").evidence["count"] == 3
     assert "label.contradictory" not in codes(report)
 

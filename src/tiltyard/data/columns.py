@@ -17,6 +17,7 @@ from tiltyard.data.conform.written import ColumnKind
 from tiltyard.data.content_hash import Hashes
 
 Role = Literal["feature", "label", "target", "text", "other"]
+LabelRole = Literal["label", "target"]
 Mask = NDArray[np.bool_]
 
 _UNIQUE = 0.95
@@ -170,19 +171,19 @@ class Table:
 class Roles:
     """Which columns are for what; ``features`` None: all but the label and the ignored ones (of a text: none).
 
-    ``numbers`` says that the label is a number to predict, not a class.
+    ``label_role`` says what the label's column is: a label of classes, or a target of numbers.
     """
 
     label: str | None = None
     text: str | None = None
     features: tuple[str, ...] | None = None
     ignored: tuple[str, ...] = ()
-    numbers: bool = False
+    label_role: LabelRole = "label"
 
     def find_role(self, name: str) -> Role:
         """The role of a column."""
         if name == self.label:
-            return "target" if self.numbers else "label"
+            return self.label_role
         if name == self.text:
             return "text"
         if self.features is not None:

@@ -10,12 +10,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tiltyard.data.conform.frames import conform_frame
-from tiltyard.data.conform.labels import order_classes
 from tiltyard.data.conform.rules import USUAL_RULES, ReadingRules
 from tiltyard.data.conform.schema import TableSchema
 from tiltyard.data.content_hash import Hashes, content_keys, fingerprint
+from tiltyard.data.inference.task_part import TaskData
 from tiltyard.findings import Finding
-from tiltyard.tasks import Task, predicts_numbers
+from tiltyard.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,7 @@ class Dataset:
     @property
     def classes(self) -> tuple[str, ...]:
         """The labels that occur, in the order of ``order_classes``; none where the task predicts numbers."""
-        if predicts_numbers(self.task):
-            return ()
-        return order_classes(self.labels.unique())
+        return TaskData.find_for(self.task).list_classes(self.labels)
 
     @property
     def table_schema(self) -> TableSchema:

@@ -19,8 +19,7 @@ from tiltyard.data.conform.rules import ReadingRules
 from tiltyard.data.conform.schema import TableSchema
 from tiltyard.data.content_hash import row_digests
 from tiltyard.data.dataset import Dataset
-from tiltyard.data.inference.continuous_labels import refuse_continuous_labels
-from tiltyard.data.number_labels import conform_target, require_varied_numbers
+from tiltyard.data.inference.task_part import TaskData
 from tiltyard.data.rare_classes import settle_rare_classes
 from tiltyard.data.set_aside import keep_complete_rows
 from tiltyard.data.sources import FORMATS, WRITING_KEYS, detect_layout, read_source
@@ -28,7 +27,7 @@ from tiltyard.errors import DataError
 from tiltyard.findings import Finding
 from tiltyard.project import DataSection, Project
 from tiltyard.suggest import nearest
-from tiltyard.tasks import Task, predicts_numbers, reads_text
+from tiltyard.tasks import Task, reads_text
 
 
 def load_dataset(project: Project, split_schema: TableSchema | None = None) -> Dataset:
@@ -85,7 +84,7 @@ def build_dataset(
     section = project.data
     rules = ReadingRules.from_section(section)
     frame, labels = keep_complete_rows(frame, _read_labels(frame, section, project.task), section, found)
-    labels = labels.astype(float if predicts_numbers(project.task) else str).rename(section.label)
+    labels = labels.astype(TaskData.find_for(project.task).label_type).rename(section.label)
     inputs: pd.Series | pd.DataFrame
     if reads_text(project.task):
         schema, inputs = None, _read_texts(frame, section)
@@ -110,22 +109,12 @@ def build_dataset(
         split_schema=_choose_split_schema(frame, schema, split_schema, found),
     )
     dataset = replace(dataset, findings=tuple(found))
-    if predicts_numbers(project.task):
-        require_varied_numbers(labels)
-    else:
-        _require_classes(dataset, section)
+    TaskData.find_for(project.task).require_learnable(labels)
+    _require_positive(dataset, section)
     return dataset
 
 
-def _require_classes(dataset: Dataset, section: DataSection) -> None:
-    if len(dataset.classes) < 2:
-        raise DataError(
-            f"Column '{section.label}' holds only the label {dataset.classes[0]!r}; a classifier needs two.",
-            next_step="Add rows of another label, or correct data.label.",
-            code="data.one-class",
-            column=section.label,
-        )
-    refuse_continuous_labels(dataset.labels, section.label)
+def _require_positive(dataset: Dataset, section: DataSection) -> None:
     if section.positive is not None and LabelCodec(dataset.classes).find_class(section.positive) is None:
         raise DataError(
             f"data.positive = {section.positive!r} is not among the labels {', '.join(dataset.classes)}.",
@@ -255,7 +244,7 @@ def _find_column(frame: pd.DataFrame, name: str, key: str) -> pd.Series:
 
 def _read_labels(frame: pd.DataFrame, section: DataSection, task: Task) -> pd.Series:
     column = _find_column(frame, section.label, "data.label")
-    return conform_target(column, task, section.gaps or ())
+    return TaskData.find_for(task).conform_labels(column, section.gaps or ())
 
 
 def _read_texts(frame: pd.DataFrame, section: DataSection) -> pd.Series:

@@ -10,29 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tiltyard.data.conform.labels import conform_labels, factorise_cells, is_label_gap, read_label_number, write_label
+from tiltyard.data.conform.labels import factorise_cells, is_label_gap, read_label_number, write_label
 from tiltyard.errors import DataError
 from tiltyard.formatting import choose_form, first_rows, format_count, join_rows, quote_excerpt
-from tiltyard.tasks import Task, predicts_numbers
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _LEAST_DIFFERENT = 2
-
-
-def conform_target(column: pd.Series, task: Task, gaps: Iterable[str] = ()) -> pd.Series:
-    """The labels of a column as the task has them: classes as text, or numbers; n values with the column's index.
-
-    Args:
-        column: n raw labels.
-        task: what is predicted from what.
-        gaps: words that the project declares as gaps.
-
-    Raises:
-        DataError: the task predicts numbers, and a label is not one (see ``conform_number_labels``).
-    """
-    return conform_number_labels(column, gaps) if predicts_numbers(task) else conform_labels(column, gaps)
 
 
 def conform_number_labels(column: pd.Series, gaps: Iterable[str] = ()) -> pd.Series:

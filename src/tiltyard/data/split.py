@@ -12,11 +12,10 @@ from tiltyard.data.conform.kinds import TIME_STEP, read_row_times
 from tiltyard.data.content_hash import uniform_hash
 from tiltyard.data.dataset import Dataset
 from tiltyard.data.groups import RowGroups, find_row_groups
-from tiltyard.data.number_labels import require_varied_numbers
+from tiltyard.data.inference.task_part import TaskData
 from tiltyard.errors import DataError
 from tiltyard.formatting import format_count
 from tiltyard.project import SplitSection
-from tiltyard.tasks import predicts_numbers
 
 _MOST_NAMES = 8
 
@@ -194,11 +193,4 @@ def _require_both_sides(split: Split, rows: int, groups: RowGroups | None) -> No
                 code=f"data.no-{side}-rows",
                 rows=rows,
             )
-    if predicts_numbers(split.train.task):
-        require_varied_numbers(split.train.labels, "on the train side")
-    elif len(split.train.classes) < 2:
-        raise DataError(
-            f"The train side knows only the label {split.train.classes[0]!r}; a classifier needs two.",
-            next_step="Add rows of other labels, or change [split] in the project file.",
-            rows=rows,
-        )
+    TaskData.find_for(split.train.task).require_varied(split.train.labels, "on the train side")

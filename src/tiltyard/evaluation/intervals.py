@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tiltyard.evaluation.labelled_predictions import Codes, EvaluatedRows
 from tiltyard.evaluation.metrics import Metric
+from tiltyard.evaluation.metrics.task_part import TaskEvaluation
 from tiltyard.evaluation.resampling.by_group import (
     CONFIDENCE,
     cluster_sizes,
@@ -113,7 +114,9 @@ def bootstrap(metric: Metric, labelled: EvaluatedRows, *, resamples: int = 200, 
         sizes = cluster_sizes(labelled.clusters)
         level = widen_level(level, sizes)
         resamples *= _MORE_FOR_GROUPS if count_alike(sizes) < _FEW_GROUPS else 1
-    if (metric.needs_probabilities or metric.target == "number") and len(labelled) > MOST_DRAWN:
+    if (metric.needs_probabilities or not TaskEvaluation.find_for_target(metric.target).counts_rows) and len(
+        labelled
+    ) > MOST_DRAWN:
         labelled, shrink = _draw_part(labelled, random)
         centre = metric.compute(labelled)
     labelled, kinds = distinct_predictions(metric, labelled)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tiltyard.data.conform.labels import LabelCodec, order_classes
 from tiltyard.errors import DataError
-from tiltyard.tasks import DecisionRule
+from tiltyard.tasks import DecisionRule, TaskTarget
 
 Labels = NDArray[np.str_]
 Probabilities = NDArray[np.float64]
@@ -35,8 +35,10 @@ class LabelledPredictions:
             itself.
         rule: by which labels follow from probabilities; None for the likeliest.
         prices: a rule whose costs say what decisions cost; None where nobody states any.
+        target: what is predicted.
     """
 
+    target: ClassVar[TaskTarget] = "class"
     labels: Labels
     predicted: Labels
     probabilities: Probabilities | None
@@ -143,8 +145,10 @@ class NumberPredictions:
         truth: n true numbers, finite.
         predicted: n predicted numbers, finite.
         clusters: as of ``LabelledPredictions``.
+        target: what is predicted.
     """
 
+    target: ClassVar[TaskTarget] = "number"
     truth: NDArray[np.float64]
     predicted: NDArray[np.float64]
     clusters: Codes | None = None

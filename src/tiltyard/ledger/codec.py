@@ -100,7 +100,9 @@ def decode_named(row: Sequence[Any]) -> NamedPrediction:
     id_, at, project, key, label, probabilities = row
     decoded = decode_json(probabilities)
     is_number = isinstance(decoded, list)
-    return NamedPrediction(id_, from_micros(at), project, key, label, {} if is_number else decoded, is_number)
+    return NamedPrediction(
+        id_, from_micros(at), project, key, label, {} if is_number else decoded, "number" if is_number else "class"
+    )
 
 
 def encode_labels(labels: Sequence[Label]) -> list[LabelRow]:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Literal
 
 from tiltyard.data.conform.cells import normalise_text
 from tiltyard.data.conform.labels import MERGED, LabelCodec, is_label_gap, write_label
-from tiltyard.data.number_labels import read_number, write_number
+from tiltyard.data.inference.task_part import ReadLabel, TaskData
+from tiltyard.data.number_labels import read_number
 from tiltyard.errors import UnavailableError
-from tiltyard.formatting import format_count, quote_excerpt
+from tiltyard.formatting import format_count
 from tiltyard.ledger.model_events import RareClasses, read_rare_classes
 from tiltyard.ledger.ports import Ledger
 from tiltyard.ledger.records import Label, NamedPrediction, Prediction
+from tiltyard.tasks import USUAL_TARGET, TaskTarget
 
 AHEAD = timedelta(minutes=1)
 """Clocks differ by this much; a label from further ahead would stand against every correction until then."""
@@ -70,7 +71,7 @@ def check_labels(
     reported: Sequence[ReportedLabel],
     *,
     codec: LabelCodec | None = None,
-    numbers: bool = False,
+    target: TaskTarget = USUAL_TARGET,
     now: datetime | None = None,
 ) -> list[CheckedLabel]:
     """Check n labels: whether they say something, of which prediction, and which class they mean. Nothing is recorded.
@@ -86,7 +87,7 @@ def check_labels(
         model_name: name of the registered model.
         reported: the labels.
         codec: the classes of the version in service; default: those of the newest prediction.
-        numbers: whether the version in service predicts numbers: for labels whose prediction cannot be looked up.
+        target: what the version in service predicts: for labels whose prediction cannot be looked up.
         now: default: the present.
 
     Raises:
@@ -95,7 +96,7 @@ def check_labels(
     """
     now = now or datetime.now(UTC)
     found = _find_predictions(ledger, model_name, reported)
-    served = codec or (None if numbers else _read_newest_codec(ledger, model_name))
+    newest = cache(lambda: codec or _read_newest_codec(ledger, model_name))
     codecs: dict[tuple[str, ...], LabelCodec | None] = {}
     rare = _RareLookup(ledger, model_name)
     checked = []
@@ -105,8 +106,9 @@ def check_labels(
         if isinstance(chosen, CheckedLabel):
             checked.append(chosen)
             continue
-        if numbers if chosen is None else chosen.is_number:
-            checked.append(_check_number(item, chosen, now))
+        by_value = TaskData.find_for_target(target if chosen is None else chosen.target).read_reported(item.label)
+        if by_value is not None:
+            checked.append(_check_value(by_value, item, chosen, now))
             continue
         own = None
         if chosen is not None:
@@ -114,7 +116,7 @@ def check_labels(
             if classes not in codecs:
                 codecs[classes] = _read_codec(chosen.probabilities)
             own = codecs[classes]
-        checked.append(_check_class(item, chosen, [one for one in (own, served) if one is not None], rare, now))
+        checked.append(_check_class(item, chosen, [one for one in (own, newest()) if one is not None], rare, now))
     return checked
 
 
@@ -237,13 +239,11 @@ def _choose_prediction(item: ReportedLabel, found: _Found) -> NamedPrediction | 
     )
 
 
-def _check_number(item: ReportedLabel, chosen: NamedPrediction | None, now: datetime) -> CheckedLabel:
-    value = read_number(item.label)
-    if value is None or not math.isfinite(value):
-        why = f"{quote_excerpt(item.label)} is not a finite number, and the model predicts numbers."
-        return CheckedLabel("unexpected", prediction=chosen, reason=why)
+def _check_value(read: ReadLabel, item: ReportedLabel, chosen: NamedPrediction | None, now: datetime) -> CheckedLabel:
+    if read.text is None:
+        return CheckedLabel("unexpected", prediction=chosen, reason=read.reason)
     prediction_id = chosen.id if chosen else item.prediction_id.strip()
-    return CheckedLabel("good", Label(prediction_id, write_number(value), item.at or now, item.source), chosen)
+    return CheckedLabel("good", Label(prediction_id, read.text, item.at or now, item.source), chosen)
 
 
 def _check_class(

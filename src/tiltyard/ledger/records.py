@@ -12,6 +12,7 @@ import uuid_utils
 
 from tiltyard.findings import Finding, Severity, Status
 from tiltyard.jsonable import to_json_object
+from tiltyard.tasks import USUAL_TARGET, TaskTarget
 
 SHADOW, KNOWN_UNIT = "shadow", "known"
 """The route of predictions that a challenger makes unseen, and their unit if that of the champion's row is recorded."""
@@ -94,7 +95,7 @@ class NamedPrediction:
     key: str | None
     label: str
     probabilities: Mapping[str, float]
-    is_number: bool = False
+    target: TaskTarget = USUAL_TARGET
 
 
 ORGANIC = "organic"

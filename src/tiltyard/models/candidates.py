@@ -18,7 +18,7 @@ from tiltyard.models.recipes.tabular import REGRESSOR, TABLE_REGRESSORS, TABULAR
 from tiltyard.models.recipes.text import TEXT, TEXT_REGRESSORS
 from tiltyard.models.search_space import Choice, FloatRange, IntegerRange, Space
 from tiltyard.suggest import nearest
-from tiltyard.tasks import Task, find_task, predicts_numbers, reads_text
+from tiltyard.tasks import Task, find_task, reads_text
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def get_candidate(name: str, task: Task, root: Path | None = None) -> Candidate:
         MissingExtraError: the library that fits it is not installed.
     """
     if is_custom(name):
-        build = custom_builder(name, root, numbers=predicts_numbers(task))
+        build = custom_builder(name, root, task)
         return Candidate(name, f"The project's own {name}", task, build, custom_space(name, root, build))
     candidate = _find_sibling(name, task)
     fitting = [known.name for known in CANDIDATES.values() if known.task == task]

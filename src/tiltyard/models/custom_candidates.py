@@ -11,15 +11,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from sklearn.base import is_regressor
 from sklearn.pipeline import Pipeline
 
 from tiltyard.errors import UsageError
 from tiltyard.models.boosters.library_estimators import replace_boosters
-from tiltyard.models.calibration import ensure_probabilities
-from tiltyard.models.recipes.tabular import REGRESSOR
+from tiltyard.models.recipes.task_part import TaskModels, name_last_step
 from tiltyard.models.search_space import Space, parse_space
 from tiltyard.suggest import nearest
+from tiltyard.tasks import Task
 
 _MARK = "__tiltyard_project__"
 
@@ -29,7 +28,7 @@ def is_custom(name: str) -> bool:
     return ":" in name
 
 
-def custom_builder(name: str, root: Path | None, *, numbers: bool = False) -> Callable[[int], Pipeline]:
+def custom_builder(name: str, root: Path | None, task: Task) -> Callable[[int], Pipeline]:
     """What builds the pipeline of ``module:maker`` from a random seed.
 
     The maker is called with ``random_state`` if it takes that, else without arguments. It returns an estimator or a
@@ -39,7 +38,7 @@ def custom_builder(name: str, root: Path | None, *, numbers: bool = False) -> Ca
     Args:
         name: ``module:maker``, where ``module`` may have dots and stands in the project's folder or is installed.
         root: the project's folder; default: the working folder.
-        numbers: whether it has to predict numbers, not classes.
+        task: what it has to predict from what.
 
     Raises:
         UsageError: the module or the maker is missing or fails, or what it returns is not a classifier (a regressor).
@@ -49,7 +48,7 @@ def custom_builder(name: str, root: Path | None, *, numbers: bool = False) -> Ca
 
     def build(random_state: int) -> Pipeline:
         with _on_import_path(folder):
-            return _wrap_in_pipeline(name, _call_maker(name, maker, random_state), numbers=numbers)
+            return _wrap_in_pipeline(name, _call_maker(name, maker, random_state), TaskModels.find_for(task))
 
     build(0)
     return build
@@ -183,34 +182,29 @@ def _call_maker(name: str, maker: Callable[..., Any], random_state: int) -> Any:
         ) from error
 
 
-def _wrap_in_pipeline(name: str, made: Any, *, numbers: bool) -> Pipeline:
+def _wrap_in_pipeline(name: str, made: Any, of_task: TaskModels) -> Pipeline:
     if isinstance(made, type) or not all(hasattr(made, method) for method in ("fit", "get_params", "predict")):
         raise UsageError(
             f"The maker of the candidate '{name}' returned {_describe_type(made)}, which is not a scikit-learn "
-            f"{'regressor' if numbers else 'classifier'} (fit, predict, get_params).",
-            next_step=f"Return an unfitted {'regressor' if numbers else 'classifier'}, or a Pipeline that ends in one.",
+            f"{of_task.noun} (fit, predict, get_params).",
+            next_step=f"Return an unfitted {of_task.noun}, or a Pipeline that ends in one.",
             code="candidate.not-an-estimator",
         )
-    if is_regressor(made) != numbers and (numbers or not hasattr(made, "predict_proba")):
+    if not of_task.is_made_for(made):
         raise UsageError(
-            f"The maker of the candidate '{name}' returned {_describe_type(made)}, which "
-            f"{'does not predict numbers' if numbers else 'predicts numbers'}, and the project's task predicts "
-            f"{'numbers' if numbers else 'classes'}.",
-            next_step=f"Return a {'regressor' if numbers else 'classifier'}, or change project.task.",
+            f"The maker of the candidate '{name}' returned {_describe_type(made)}, which does not predict "
+            f"{of_task.predicted}, as the project's task does.",
+            next_step=f"Return a {of_task.noun}, or change project.task.",
             code="candidate.other-target",
         )
-    made = replace_boosters(made)
-    if numbers:
-        return made if isinstance(made, Pipeline) else Pipeline([(REGRESSOR, made)])
-    if not hasattr(made, "predict_proba") and not hasattr(made, "decision_function"):
+    try:
+        return name_last_step(of_task.complete(replace_boosters(made)), of_task.noun)
+    except ValueError as error:
         raise UsageError(
-            f"The maker of the candidate '{name}' returned {_describe_type(made)}, which has neither predict_proba nor "
-            "decision_function, so that no probability can be had from it.",
-            next_step="Return a classifier that has one of them.",
+            f"The maker of the candidate '{name}' returned {_describe_type(made)}, which {error}.",
+            next_step=f"Return a {of_task.noun} that has one of them.",
             code="candidate.no-probabilities",
-        )
-    made = ensure_probabilities(made)
-    return made if isinstance(made, Pipeline) else Pipeline([("classifier", made)])
+        ) from None
 
 
 def _import_error(name: str, module_name: str, error: Exception) -> UsageError:

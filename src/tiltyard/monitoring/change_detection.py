@@ -29,21 +29,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tiltyard.evaluation.resampling.error_units import arrange_stream
-from tiltyard.evaluation.sequential_test import CAP_ERRORS
-from tiltyard.evaluation.sequential_test.numbers import share_errors
 from tiltyard.findings import Finding, could_not_judge
-from tiltyard.formatting import choose_form, format_count, format_number
+from tiltyard.formatting import choose_form, format_count
 from tiltyard.jsonable import to_json_object
 from tiltyard.ledger import Label, Prediction
 from tiltyard.ledger.sql.outcomes import name_unit
+from tiltyard.monitoring.estimates.task_part import TaskMonitoring
 from tiltyard.monitoring.findings_from_run import GET_LABELS
 from tiltyard.project import MonitoringSection
+from tiltyard.tasks import USUAL_TARGET, TaskTarget
 
 CHANGE = "performance.change"
 
@@ -111,7 +110,7 @@ def change_findings(
     group_key: str | None = None,
     error: float | None = None,
     *,
-    numbers: bool = False,
+    target: TaskTarget = USUAL_TARGET,
 ) -> list[Finding]:
     """The finding on a change of the error rate, of numbers of the error, over the life of a version.
 
@@ -120,24 +119,19 @@ def change_findings(
         limits: the project's ``[monitoring]``.
         group_key: under which key of a recorded input its group stands; None where the project has no groups.
         error: of numbers the mean absolute error at training; None where that is not known.
-        numbers: whether the version predicts numbers, which does not show where it has no label yet.
+        target: what the version predicts.
     """
-    of_numbers = numbers or any(row.confidence is None for row, _ in labelled)
-    words = _NUMBER_WORDS if of_numbers else _CLASS_WORDS
-    if of_numbers and not (error is not None and np.isfinite(error) and error > 0):
-        why = "The version has no mean absolute error above 0 from its training, in whose measure errors are searched."
-        return [could_not_judge(CHANGE, words.metric, why)]
+    of_target = TaskMonitoring.find_for_target(target)
+    words, errors = of_target.words, of_target.measure_errors(labelled, error)
+    if isinstance(errors, str):
+        return [could_not_judge(CHANGE, words.metric, errors)]
     if len(labelled) < limits.min_rows:
         few = f"{format_count(len(labelled), 'labelled prediction')} {choose_form(len(labelled), 'is', 'are')} too few"
         why = f"{few} to find a change; {limits.min_rows:,} are needed."
         return [could_not_judge(CHANGE, words.metric, why, GET_LABELS)]
-    cap = CAP_ERRORS * (error or 1.0)
-    errors = (
-        _share_number_errors(labelled, cap)
-        if of_numbers
-        else np.fromiter((row.label != label.label for row, label in labelled), np.float64, len(labelled))
+    stream = arrange_stream(
+        errors.values, [name_unit(row.unit, row.input, row.project, group_key) for row, _ in labelled]
     )
-    stream = arrange_stream(errors, [name_unit(row.unit, row.input, row.project, group_key) for row, _ in labelled])
     if len(stream.values) < limits.min_rows:
         why = (
             f"The errors of {len(labelled):,} labelled predictions come together in {len(stream.values):,} requests, "
@@ -151,11 +145,9 @@ def change_findings(
         message = f"{words.what} did not rise over {len(stream.values):,} {kind}."
         return [Finding(CHANGE, "info", words.metric, message=message, since=first, until=last, status="clear")]
     changed_at = labelled[stream.first[rise.position]][0].at
-    loss = (rise.rate - rise.rate_before) / max(rise.rate_before, 1e-12) if of_numbers else rise.loss
+    loss = of_target.measure_loss(rise.rate, rise.rate_before)
     found = loss > limits.max_loss
-    now, before = (
-        format_number(rate * cap) if of_numbers else f"{1 - rate:.4f}" for rate in (rise.rate, rise.rate_before)
-    )
+    now, before = (of_target.describe_rate(rate, errors) for rate in (rise.rate, rise.rate_before))
     return [
         Finding(
             code=CHANGE,
@@ -171,7 +163,7 @@ def change_findings(
                 "by_unit": stream.by_unit,
                 "changed_at": changed_at.isoformat(),
                 "detector": "ADWIN",
-                **({"cap": cap} if of_numbers else {}),
+                **({} if errors.cap is None else {"cap": errors.cap}),
             },
             since=first,
             until=last,
@@ -181,23 +173,6 @@ def change_findings(
             else "",
         )
     ]
-
-
-class _Words(NamedTuple):
-    """How a finding speaks of errors."""
-
-    metric: str
-    what: str
-    measure: str
-
-
-_CLASS_WORDS = _Words("accuracy", "The error rate", "accuracy")
-_NUMBER_WORDS = _Words("mae", "The error", "the mean error, each counted up to three times that of the training,")
-
-
-def _share_number_errors(labelled: Sequence[tuple[Prediction, Label]], cap: float) -> NDArray[np.float64]:
-    predicted = np.array([float(row.label) for row, _ in labelled])
-    return share_errors(np.abs(predicted - np.array([float(label.label) for _, label in labelled])), cap)
 
 
 def locate_changes(errors: NDArray[np.bool_] | NDArray[np.float64], delta: float) -> list[int]:

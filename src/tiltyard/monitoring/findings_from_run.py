@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import get_args
 
 from tiltyard.evaluation import SliceReport, get_metric
+from tiltyard.evaluation.metrics.task_part import TaskEvaluation
 from tiltyard.findings import Finding, could_not_judge
 from tiltyard.formatting import format_count, format_number
 from tiltyard.jsonable import to_json_object
@@ -76,7 +77,8 @@ def estimate_findings(
 ) -> list[Finding]:
     """Findings on the estimate against the metric at training, and against the labels."""
     window = (estimate.since, estimate.until)
-    name = metric if metric in estimate.figures else "mae" if get_metric(metric).target == "number" else "accuracy"
+    headline = TaskEvaluation.find_for_target(get_metric(metric).target).headline
+    name = metric if metric in estimate.figures else headline
     baseline = monitored.metrics.get(name)
     if estimate.reason or baseline is None or name not in estimate.figures:
         why = estimate.reason or f"The version has no {get_metric(name).title.lower()} from its training."

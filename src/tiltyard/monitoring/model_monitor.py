@@ -31,17 +31,11 @@ from tiltyard.ledger import Ledger, Prediction, new_id
 from tiltyard.ledger.label_intake import ReportedLabel, check_labels, normalise_key
 from tiltyard.ledger.model_events import read_rare_classes
 from tiltyard.monitoring.collection.logged_values import (
-    is_number_given,
     read_features,
-    read_interval,
     read_latency,
-    read_logged_label,
-    read_logged_number,
-    refuse_interval,
-    refuse_values_of_classes,
-    require_confidence,
 )
 from tiltyard.monitoring.degradation import evaluate_degradation
+from tiltyard.monitoring.estimates.task_part import LoggedPrediction, TaskMonitoring, find_logged_target
 from tiltyard.monitoring.ledger_client import LedgerClient
 from tiltyard.monitoring.monitored_version import MonitoredVersion, find_champion
 from tiltyard.monitoring.performance import measure_performance, performance_by_version
@@ -54,6 +48,7 @@ from tiltyard.project import Project, load_project
 from tiltyard.registry import Registry
 from tiltyard.result_display import show_as
 from tiltyard.settings import Settings
+from tiltyard.tasks import USUAL_TARGET
 
 MIN_LABELS = 30
 LABEL_SOURCE = "log_prediction"
@@ -148,29 +143,21 @@ class ModelMonitor(LedgerClient):
             confidence=None,
             probabilities={},
         )
-        of_numbers = champion.predicts_numbers if champion else confidence is None and is_number_given(prediction)
-        if of_numbers:
-            refuse_values_of_classes(confidence, probabilities)
-            truth = None if is_label_gap(actual) else read_logged_number(actual, "actual")
-            row = replace(row, label=read_logged_number(prediction, "prediction"), interval=read_interval(interval))
-        else:
-            classes = tuple(probabilities or ()) or (champion.classes if champion else ())
-            label = read_logged_label(prediction, classes, "prediction")
-            share = require_confidence(confidence, prediction)
-            refuse_interval(interval)
-            truth = self._read_actual(actual, classes)
-            known = {label: share} if probabilities is None else dict(probabilities)
-            row = replace(row, label=label, confidence=share, probabilities=known)
+        classes = champion.classes if champion else ()
+        given = LoggedPrediction(prediction, confidence, probabilities, interval, classes)
+        of_target = TaskMonitoring.find_for_target(champion.target) if champion else find_logged_target(given)
+        row = replace(row, **of_target.read_logged(given))
+        truth = self._read_actual(actual, tuple(probabilities or ()) or classes, of_target)
         self.ledger.record([row])
         if truth is not None:
             self.log_actual(row.id, truth)
         return row.id
 
-    def _read_actual(self, actual: Any, classes: tuple[str, ...]) -> str | None:
+    def _read_actual(self, actual: Any, classes: tuple[str, ...], of_target: TaskMonitoring) -> str | None:
         if is_label_gap(actual):
             return None
         rare = read_rare_classes(self.ledger, self.model_name).find_class(actual) if classes else None
-        return rare or read_logged_label(actual, classes, "actual")
+        return rare or of_target.read_logged_truth(actual, classes)
 
     def log_actual(self, prediction_id: str, actual: Any, *, source: str = LABEL_SOURCE) -> None:
         """Record the true label of a prediction; a later one corrects an earlier one.
@@ -183,8 +170,8 @@ class ModelMonitor(LedgerClient):
         """
         reported = ReportedLabel(actual, source, prediction_id)
         known = LabelCodec(self.champion.classes) if self.champion and self.champion.classes else None
-        of_numbers = self.champion is not None and self.champion.predicts_numbers
-        [checked] = check_labels(self.ledger, self.model_name, [reported], codec=known, numbers=of_numbers)
+        target = self.champion.target if self.champion else USUAL_TARGET
+        [checked] = check_labels(self.ledger, self.model_name, [reported], codec=known, target=target)
         if checked.status == "unknown" or (checked.label and self.ledger.record_labels([checked.label]).unknown):
             raise NotFoundError(
                 f"There is no prediction {prediction_id!r} to be labelled.",

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from tiltyard.data.conform.schema import TableSchema
 from tiltyard.errors import TiltyardError
+from tiltyard.evaluation import find_metric
 from tiltyard.registry import HOLDOUT, HoldoutPredictions, Manifest, Registry, VersionInfo
 from tiltyard.registry.package.manifest import FOLDER, read_verified, verify
 from tiltyard.registry.package.signing import NO_KEYS, KeyRing
 from tiltyard.registry.package.stored_evaluation import EVALUATION, StoredEvaluation
 from tiltyard.registry.package.version_seal import check_identity
 from tiltyard.settings import Settings
-from tiltyard.tasks import predicts_numbers
+from tiltyard.tasks import TASKS, USUAL_TARGET, TaskTarget
 from tiltyard.wiring import open_registry, trusted_keys
 
 
@@ -63,9 +64,12 @@ class MonitoredVersion:
         return None if content is None else StoredEvaluation.from_bytes(content)
 
     @property
-    def predicts_numbers(self) -> bool:
-        """Whether the version predicts numbers, not classes."""
-        return self.manifest is not None and predicts_numbers(self.manifest.task)
+    def target(self) -> TaskTarget:
+        """What the version predicts; where only its figures are known, what these are of."""
+        if self.manifest is not None:
+            return TASKS[self.manifest.task].target
+        known = (metric for name in self.metrics if (metric := find_metric(name)) is not None)
+        return next((metric.target for metric in known), USUAL_TARGET)
 
     def attachment(self, name: str) -> bytes | None:
         """A file that is packaged with the version; None where there is none.

@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 
 from tiltyard.data.conform.schema import TableSchema
 from tiltyard.evaluation import (
-    NUMBER_METRICS,
     EvaluatedRows,
     Interval,
+    LabelledPredictions,
     Metric,
-    NumberPredictions,
     SliceReport,
     bootstrap,
     evaluate_slices,
@@ -27,16 +26,11 @@ from tiltyard.evaluation import (
     select_columns,
 )
 from tiltyard.evaluation.intervals import share_interval
+from tiltyard.evaluation.metrics.task_part import TaskEvaluation
 from tiltyard.formatting import format_number
 from tiltyard.jsonable import json_form
 from tiltyard.ledger.records import input_text
 from tiltyard.monitoring.prediction_window import REPRESENTATIVE, PredictionWindow
-
-HEADLINE = ("accuracy", "precision", "recall", "f1", "f1_macro", "roc_auc", "log_loss")
-"""Metrics that are given an interval; the project's own is added."""
-
-NUMBER_HEADLINE = ("mae", "rmse", "r2")
-"""The same of predicted numbers."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +123,7 @@ class Performance:
 def measure_performance(window: PredictionWindow, metric: str = "accuracy", positive: str | None = None) -> Performance:
     """The performance of a window's predictions, with intervals.
 
-    Accuracy has Wilson's interval, the other metrics of ``HEADLINE`` and the project's own the bootstrap's; of texts
+    Accuracy has Wilson's interval, the other metrics of an overview and the project's own the bootstrap's; of texts
     that were sent with their groups, they are of groups. The rest have none.
 
     Args:
@@ -150,7 +144,7 @@ def measure_performance(window: PredictionWindow, metric: str = "accuracy", posi
         )
     labelled = window.labelled_predictions(positive)
     known_metrics = list_metrics(labelled)
-    headline = NUMBER_HEADLINE if isinstance(labelled, NumberPredictions) else HEADLINE
+    headline = TaskEvaluation.find_for_target(labelled.target).shown
     reasons = {known.name: known.explain_undefined(labelled) for known in known_metrics.values()}
     figures = {
         name: measure_metric(known_metrics[name], labelled, with_interval=name in (*headline, metric))
@@ -176,7 +170,7 @@ def measure_metric(metric: Metric, labelled: EvaluatedRows, *, with_interval: bo
     value = metric.compute(labelled)
     if not with_interval:
         return Figure(value, None)
-    if metric.name == "accuracy" and not isinstance(labelled, NumberPredictions):
+    if isinstance(labelled, LabelledPredictions) and metric.name == "accuracy":
         return Figure(value, share_interval(labelled.truth == labelled.predicted_codes, labelled.clusters))
     return Figure(value, bootstrap(metric, labelled))
 
@@ -221,8 +215,8 @@ def performance_by_slice(
     groupings = group_columns(sliced, schema, texts)
     labelled = known.labelled_predictions(positive)
     chosen = get_metric(metric)
-    if isinstance(labelled, NumberPredictions) and chosen.target != "number":
-        chosen = NUMBER_METRICS["mae"]  # nobody named a metric of numbers
+    if chosen.target != labelled.target:  # nobody named a metric of what is predicted
+        chosen = get_metric(TaskEvaluation.find_for_target(labelled.target).headline)
     return evaluate_slices(labelled, groupings, chosen)
 
 

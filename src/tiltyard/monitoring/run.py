@@ -25,7 +25,7 @@ from tiltyard.monitoring.change_detection import change_findings
 from tiltyard.monitoring.degradation import Degradation, evaluate_degradation
 from tiltyard.monitoring.estimates.by_target import estimate_window, make_basis
 from tiltyard.monitoring.estimates.cbpe import Estimate
-from tiltyard.monitoring.labels.residuals import residual_findings
+from tiltyard.monitoring.estimates.task_part import TaskMonitoring
 from tiltyard.monitoring.labels.sample_check import check_label_sample
 from tiltyard.monitoring.monitored_version import MonitoredVersion
 from tiltyard.monitoring.operations import Operations, summarise_operations
@@ -45,7 +45,6 @@ from tiltyard.monitoring.prediction_window import (
     read_prediction_window,
 )
 from tiltyard.project import Project
-from tiltyard.registry.package.holdout_predictions import HOLDOUT_NUMBERS
 
 
 @dataclass(frozen=True)
@@ -219,10 +218,10 @@ def _evaluate_champion(
     findings += _check_labels(ledger, labelled, pairs, limits.false_alarm_rate)
     if limits.detect_changes:
         error = monitored.metrics.get("mae")
-        numbers = monitored.predicts_numbers
-        findings += change_findings(pairs.recorded.pairs, limits, find_group_key(project), error, numbers=numbers)
-    if monitored.predicts_numbers:
-        findings += residual_findings(labelled, monitored.attachment(HOLDOUT_NUMBERS), limits, find_group_key(project))
+        recorded, group_key = pairs.recorded.pairs, find_group_key(project)
+        findings += change_findings(recorded, limits, group_key, error, target=monitored.target)
+    of_target = TaskMonitoring.find_for_target(monitored.target)
+    findings += of_target.find_residuals(labelled, monitored, limits, find_group_key(project))
     return _ChampionEvaluation(performance, degradations, estimate, slices, tuple(findings))
 
 

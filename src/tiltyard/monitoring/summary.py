@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tiltyard.drift import VERDICT
 from tiltyard.drift.extrapolation import NO_EXTRAPOLATION, Extrapolation, measure_extrapolation
 from tiltyard.evaluation import SliceReport, get_metric
+from tiltyard.evaluation.metrics.task_part import TaskEvaluation
 from tiltyard.jsonable import to_json_object, to_jsonable
 from tiltyard.ledger import Event, FindingRecord, Ledger, PredictionStats
 from tiltyard.monitoring.estimates.by_target import EstimateBasis, estimate_window, make_basis
@@ -64,7 +65,7 @@ class SummaryQuery:
     @property
     def headline(self) -> str:
         """The metric that every model of its kind is shown by: accuracy, of numbers the mean absolute error."""
-        return "mae" if get_metric(self.metric).target == "number" else "accuracy"
+        return TaskEvaluation.find_for_target(get_metric(self.metric).target).headline
 
     @classmethod
     def from_project(cls, project: Project) -> SummaryQuery:

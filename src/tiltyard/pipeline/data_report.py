@@ -10,7 +10,7 @@ from tiltyard.errors import DataError
 from tiltyard.pipeline.mlops_results import DataValidationResult
 from tiltyard.project import ValidationSection
 from tiltyard.registry import ExperimentTracker
-from tiltyard.tasks import predicts_numbers
+from tiltyard.tasks import TASKS
 from tiltyard.validation import DataValidator, SplitReport, ValidationReport
 
 
@@ -37,7 +37,7 @@ def report_data(
         read_table_like(side, f"{name}_data") for side, name in zip(sides, ("train", "test"), strict=True)
     )
     guess = infer_columns(train_data, label=label, text=text)
-    validator = DataValidator(limits=limits, numbers=predicts_numbers(guess.task))
+    validator = DataValidator(limits=limits, target=TASKS[guess.task].target)
     missing = [str(name) for name in train_data.columns if name not in test_data.columns]
     if missing:
         raise DataError(

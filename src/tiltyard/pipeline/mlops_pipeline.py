@@ -46,7 +46,7 @@ from tiltyard.pipeline.training.registration import register_version
 from tiltyard.pipeline.training.reproduce import load_kept_project
 from tiltyard.pipeline.training.run_logging import LoggedRun, log_run
 from tiltyard.pipeline.training.steps import EvaluatedModel, evaluate_model
-from tiltyard.pipeline.training.user_estimators import is_number_model, prepare_estimator
+from tiltyard.pipeline.training.user_estimators import find_model_target, prepare_estimator
 from tiltyard.project import Project, find_project_of
 from tiltyard.promotion.context import NO_DESTINATIONS, Workspace, build_workspace
 from tiltyard.promotion.manual_change import is_decided, point_alias
@@ -353,6 +353,4 @@ def _describe_training(
 
 
 def _task_of(inputs: pd.Series | pd.DataFrame, model: Any) -> Task:
-    return find_task(
-        "text" if isinstance(inputs, pd.Series) else "table", "number" if is_number_model(model) else "class"
-    )
+    return find_task("text" if isinstance(inputs, pd.Series) else "table", find_model_target(model))

@@ -6,14 +6,13 @@ from typing import Any
 
 import pandas as pd
 
-from tiltyard.data.conform.labels import LabelCodec, conform_labels, is_label_gap, order_classes
+from tiltyard.data.conform.labels import is_label_gap
 from tiltyard.data.conform.table_like import read_table_pair
-from tiltyard.data.number_labels import conform_number_labels, read_number
 from tiltyard.errors import DataError
-from tiltyard.evaluation import evaluate, evaluate_rows, pair_numbers
 from tiltyard.pipeline.mlops_results import ProductionReport
+from tiltyard.pipeline.task_part import TaskPipeline
 from tiltyard.registry import ExperimentTracker
-from tiltyard.tasks import Task, predicts_numbers
+from tiltyard.tasks import TARGETS, USUAL_TARGET, Task
 from tiltyard.validation import DataValidator
 
 PREDICTED = ("prediction", "predicted", "predicted_label")
@@ -87,18 +86,13 @@ def _measure_performance(
     known = known[~known.map(is_label_gap).any(axis=1)]
     if known.empty:
         return None, 0
-    if _are_numbers(known[predicted], task):
-        facts = pair_numbers(*(conform_number_labels(known[name]).to_numpy() for name in (actual, predicted)))
-        return dict(evaluate_rows(facts).metrics), len(known)
-    predictions = conform_labels(known[predicted]).to_list()
-    codec = LabelCodec.from_classes(set(predictions))
-    truth = [codec.spell(value) for value in known[actual]]
-    classes = order_classes({*truth, *predictions})
-    return dict(evaluate(truth, predictions, None, classes).metrics), len(known)
+    of_target = TaskPipeline.find_for(task) if task is not None else _find_target(known[predicted])
+    return of_target.evaluate_columns(known[actual], known[predicted]), len(known)
 
 
-def _are_numbers(predictions: pd.Series, task: Task | None) -> bool:
-    if task is not None:
-        return predicts_numbers(task)
-    read = [read_number(value) for value in predictions.tolist()]
-    return None not in read and any(not value.is_integer() for value in read if value is not None)
+def _find_target(predictions: pd.Series) -> TaskPipeline:
+    """What a column of predictions is of: of the first target that is not the usual one, and suits it."""
+    others = [TaskPipeline.find_for_target(target) for target in TARGETS if target != USUAL_TARGET]
+    return next(
+        (found for found in others if found.suits_column(predictions)), TaskPipeline.find_for_target(USUAL_TARGET)
+    )

@@ -18,8 +18,9 @@ from tiltyard.project.monitoring import MonitoringSection
 from tiltyard.project.promotion import PromotionSection
 from tiltyard.project.response import ResponseSection
 from tiltyard.project.serving import ServingSection
+from tiltyard.project.task_part import TaskProject
 from tiltyard.project.training import TrainingSection
-from tiltyard.tasks import TASKS, Task, predicts_numbers, reads_text
+from tiltyard.tasks import TASKS, Task, reads_text
 
 
 class ProjectSection(Section):
@@ -71,12 +72,7 @@ class Project(Section):
 
     @model_validator(mode="after")
     def _fits_task(self) -> Project:
-        if predicts_numbers(self.project.task):
-            self._refuse_keys_of_classes()
-        elif self.promotion.margin >= 1:
-            raise ValueError(
-                f"promotion.margin: {self.promotion.margin:g} is not below 1, the most that a metric can lose"
-            )
+        TaskProject.find_for(self.project.task).check_keys(self)
         if reads_text(self.project.task) and self.data.text is None and self.data.format != "folder":
             raise ValueError('data.text: a text project names the column of its texts (text = "…")')
         if self.data.text is not None and not reads_text(self.project.task):
@@ -92,21 +88,6 @@ class Project(Section):
         if self.split.by == "time" and self.data.time is None:
             raise ValueError('split.by: "time" needs data.time, the column that says when a row came about')
         return self
-
-    def _refuse_keys_of_classes(self) -> None:
-        """What a project of numbers has no meaning for, or cannot do yet."""
-        limits = self.promotion
-        requested = {
-            "data.positive": self.data.positive is not None,
-            "training.mitigation": self.training.mitigation != "none",
-            "promotion.fairness": bool(limits.fairness),
-            "promotion.calibration_error": limits.calibration_error is not None,
-            "promotion.calibration": limits.calibration == "not-worse",
-            "decision": not self.decision.is_usual,
-        }
-        for key, is_requested in requested.items():
-            if is_requested:
-                raise ValueError(f"{key}: is for classes so far, and {self.project.task} predicts numbers; remove it")
 
     @property
     def has_rows(self) -> bool:

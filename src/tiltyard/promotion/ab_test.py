@@ -3,35 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
-
-import numpy as np
 
 from tiltyard.errors import UsageError
 from tiltyard.evaluation.sequential_test import (
-    CAP_ERRORS,
-    ErrorPairs,
     LiveVerdict,
-    PairedRows,
     UnitRows,
-    evaluate_number_shadow,
-    evaluate_number_split,
-    evaluate_shadow,
-    evaluate_shadow_units,
-    evaluate_split,
 )
 from tiltyard.jsonable import to_json_object
 from tiltyard.ledger import Event, ShadowOutcome, SplitOutcome
-from tiltyard.ledger.model_events import read_rare_classes
 from tiltyard.ledger.ports import Ledger
 from tiltyard.ledger.records import CALLER
-from tiltyard.monitoring.prediction_window import find_group_key
 from tiltyard.project import Project
 from tiltyard.project.serving import ChallengerOptions
+from tiltyard.promotion.gates.task_part import LiveTest, TaskPromotion
 from tiltyard.registry.alias_history import read_alias_history
 from tiltyard.registry.ports import Registry, VersionInfo
-from tiltyard.tasks import predicts_numbers
 
 CHALLENGED = "challenged"
 
@@ -115,76 +103,17 @@ def _evaluate_labels(
     project: Project, options: ChallengerOptions, ledger: Ledger, champion: VersionInfo, challenger: str
 ) -> LiveVerdict:
     since = _champion_since(ledger, project.model_name, champion.version)
-    if predicts_numbers(project.task):
-        return _evaluate_numbers(project, options, ledger, challenger, since, _find_cap(champion))
-    name, alpha = project.model_name, project.promotion.alpha
-    became = read_rare_classes(ledger, name).became
-    if options.mode == "shadow":
-        pairs = ledger.outcomes.list_shadow_units(
-            name, challenger, since=since, became=became, group_key=find_group_key(project)
-        )
-        found = ledger.outcomes.count_shadow(name, challenger, since=since, became=became)
-        counts = (found.both_right, found.only_champion_right, found.only_challenger_right, found.both_wrong)
-        if not pairs:
-            return replace(evaluate_shadow(*counts, alpha=alpha), left_out=found.unknown)
-        lead = np.array([pair.challenger_right - pair.champion_right for pair in pairs], dtype=np.int64)
-        verdict = evaluate_shadow_units(counts, PairedRows(lead, _read_units(pairs)), alpha=alpha)
-        return replace(verdict, left_out=found.unknown)
-    rows = _list_drawn(ledger.outcomes.list_split(name, challenger, since=since, became=became))
-    return evaluate_split(
-        np.array([row.of_challenger for row in rows], dtype=bool),
-        np.array([row.right for row in rows], dtype=bool),
-        share=np.array([row.share for row in rows]) if rows else options.share_or_default,
-        units=_read_units(rows),
-        alpha=alpha,
-    )
+    test = LiveTest(project, options, ledger, champion, challenger, since)
+    return TaskPromotion.find_for(project.task).weigh_labels(test)
 
 
-def _evaluate_numbers(
-    project: Project,
-    options: ChallengerOptions,
-    ledger: Ledger,
-    challenger: str,
-    since: datetime | None,
-    cap: float,
-) -> LiveVerdict:
-    name, alpha = project.model_name, project.promotion.alpha
-    if options.mode == "shadow":
-        pairs = ledger.outcomes.list_shadow_units(
-            name, challenger, since=since, group_key=find_group_key(project), error_cap=cap
-        )
-        errors = [[(1 - right) * cap for right in (pair.champion_right, pair.challenger_right)] for pair in pairs]
-        both = np.array(errors, dtype=np.float64).reshape(-1, 2)
-        return evaluate_number_shadow(ErrorPairs(both[:, 0], both[:, 1], _read_units(pairs)), cap, alpha=alpha)
-    rows = _list_drawn(ledger.outcomes.list_split(name, challenger, since=since, error_cap=cap))
-    return evaluate_number_split(
-        np.array([row.of_challenger for row in rows], dtype=bool),
-        np.array([(1 - row.right) * cap for row in rows], dtype=np.float64),
-        cap,
-        share=np.array([row.share for row in rows]) if rows else options.share_or_default,
-        units=_read_units(rows),
-        alpha=alpha,
-    )
-
-
-def _list_drawn(rows: Sequence[SplitOutcome]) -> list[SplitOutcome]:
+def list_drawn_rows(rows: Sequence[SplitOutcome]) -> list[SplitOutcome]:
     """The rows whose side was drawn: while all or no traffic was the challenger's, none was."""
     return [row for row in rows if 0 < row.share < 1]
 
 
-def _find_cap(champion: VersionInfo) -> float:
-    """The largest error that counts: it does not change while the two are compared."""
-    error = champion.metrics.get("mae", 0.0)
-    if not (np.isfinite(error) and error > 0):
-        raise UsageError(
-            f"Champion {champion.version} has no mean absolute error above 0 on its test rows (metric mae: {error:g}), "
-            "and live errors are compared in its measure.",
-            next_step="Train a champion whose errors are known: tiltyard train --champion",
-        )
-    return CAP_ERRORS * error
-
-
-def _read_units(rows: Sequence[ShadowOutcome] | Sequence[SplitOutcome]) -> UnitRows:
+def name_outcome_units(rows: Sequence[ShadowOutcome] | Sequence[SplitOutcome]) -> UnitRows:
+    """The units of outcomes: what is predicted in one request, for one caller, or of one group."""
     return UnitRows.from_names([row.unit for row in rows], [row.rows for row in rows], CALLER)
 
 

@@ -42,8 +42,8 @@ from tiltyard.evaluation import (
 )
 from tiltyard.jsonable import from_jsonable, to_json_object
 from tiltyard.project import Project
+from tiltyard.promotion.gates.task_part import TaskPromotion
 from tiltyard.registry import ExperimentTracker, Registry
-from tiltyard.tasks import predicts_numbers
 
 IMPORTANCE_FILE = "importance.json"
 
@@ -113,7 +113,7 @@ def check_analysis(dataset: Dataset, project: Project) -> None:
     """
     select_columns(dataset.frame, project.data.slices, "data.slices")
     select_columns(dataset.frame, project.data.sensitive, "data.sensitive")
-    if project.data.sensitive and not predicts_numbers(project.task):
+    if project.data.sensitive and TaskPromotion.find_for(project.task).compares_rates:
         check_fairlearn()
 
 
@@ -165,7 +165,7 @@ def slice_groups(dataset: Dataset, project: Project) -> list[Grouping]:
     unfair, and no rate of a label is there to be compared.
     """
     names = project.data.slices
-    if predicts_numbers(project.task):
+    if not TaskPromotion.find_for(project.task).compares_rates:
         names = tuple(dict.fromkeys((*names, *project.data.sensitive)))
     columns = select_columns(dataset.frame, names, "data.slices")
     texts = dataset.inputs if isinstance(dataset.inputs, pd.Series) else None

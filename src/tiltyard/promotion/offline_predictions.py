@@ -20,9 +20,10 @@ from tiltyard.errors import DataError
 from tiltyard.evaluation import EvaluatedRows, label_predictions, pair_numbers
 from tiltyard.models.selection.decision import find_prices
 from tiltyard.project import Project
+from tiltyard.promotion.gates.task_part import TaskPromotion
 from tiltyard.registry import Manifest, Package, VersionInfo
 from tiltyard.suggest import nearest
-from tiltyard.tasks import DecisionRule, predicts_numbers
+from tiltyard.tasks import DecisionRule
 
 
 @dataclass(frozen=True)
@@ -79,9 +80,8 @@ Predicted = PredictedRows | PredictedNumbers
 
 def predict_rows(pipeline: Any, rows: Dataset, rule: DecisionRule | None = None) -> Predicted:
     """Predict the rows of a dataset with a pipeline that was fitted for its task, by the version's rule."""
-    if predicts_numbers(rows.task):
-        return PredictedNumbers(np.asarray(pipeline.predict(rows.inputs), dtype=np.float64).ravel())
-    return predict_dataset(pipeline, rows.inputs, rule)
+    found: Predicted = TaskPromotion.find_for(rows.task).predict_rows(pipeline, rows, rule)
+    return found
 
 
 def predict_dataset(pipeline: Any, inputs: pd.Series | pd.DataFrame, rule: DecisionRule | None = None) -> PredictedRows:

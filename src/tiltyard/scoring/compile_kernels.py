@@ -23,9 +23,10 @@ from tiltyard.scoring.scorer import NotCompilableError
 from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.scoring.table.preprocessing_arrays import compile_coded_columns
 from tiltyard.scoring.table.table_scorer import TableScorer
+from tiltyard.scoring.table.task_part import TaskScoring
 from tiltyard.scoring.trees.tree_head import build_tree_head
 from tiltyard.scoring.trees.tree_model import TreeModel
-from tiltyard.tasks import Task, predicts_numbers, reads_text
+from tiltyard.tasks import Task, reads_text
 
 _ROWS_OF_A_BLOCK = 70  # more than a block of rows that goes through a tree together
 _TEXTS = ["a warm and funny film", "dull, slow and far too long", "I loved every minute of it", "what a wäste of time"]
@@ -101,7 +102,7 @@ def _score_rows(
     name: str, inputs: pd.DataFrame | pd.Series, columns: InputColumns, rows: Sequence[Mapping[str, Any]]
 ) -> None:
     task: Task = CANDIDATES[name].task
-    targets: list[Any] = [1.0, 2.0] if predicts_numbers(task) else ["good", "bad"]
+    targets = list(TaskScoring.find_for(task).toy_labels())
     try:
         pipeline = CANDIDATES[name].build(0).fit(inputs, targets * (len(inputs) // 2))
         scorer = compile_scorer(pipeline, task, columns)

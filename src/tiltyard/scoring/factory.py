@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiltyard.data.conform.labels import order_classes
 from tiltyard.errors import TiltyardError
 from tiltyard.registry.package.manifest import Manifest, Samples, ScorerChoice
 from tiltyard.scoring.class_order import decide_labels, order_columns
 from tiltyard.scoring.explanations import explain
 from tiltyard.scoring.scorer import NotCompilableError, Scorer
-from tiltyard.scoring.sklearn_scorer import SklearnNumberScorer, SklearnScorer
+from tiltyard.scoring.sklearn_scorer import SklearnScorer
 from tiltyard.scoring.table.columns import InputColumns
-from tiltyard.tasks import Task, predicts_numbers, reads_text
+from tiltyard.scoring.table.task_part import TaskScoring
+from tiltyard.tasks import Task, reads_text
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -41,27 +41,12 @@ def compile_scorer(pipeline: Pipeline, task: Task, columns: InputColumns) -> Sco
     Raises:
         NotCompilableError: there is none, with the reason.
     """
-    if reads_text(task) and predicts_numbers(task):
-        raise NotCompilableError("regressors of texts are not compiled yet")
     if reads_text(task):
-        from tiltyard.scoring.text.compile_text import (  # noqa: PLC0415 - scikit-learn takes seconds
-            compile_ensemble_scorer,
-            compile_text_scorer,
-        )
-
-        return compile_ensemble_scorer(pipeline) or compile_text_scorer(pipeline)
-    from tiltyard.scoring.compile_table import (  # noqa: PLC0415 - likewise
-        compile_number_scorer,
-        compile_table_scorer,
-    )
-    from tiltyard.scoring.trees.compile_booster import compile_booster_scorer  # noqa: PLC0415 - likewise
+        return TaskScoring.find_for(task).compile_texts(pipeline)
+    from tiltyard.scoring.trees.compile_booster import compile_booster_scorer  # noqa: PLC0415 - it takes seconds
 
     booster = compile_booster_scorer(pipeline, columns)
-    if booster is not None:
-        return booster
-    if predicts_numbers(task):
-        return compile_number_scorer(pipeline, columns)
-    return compile_table_scorer(pipeline, columns)
+    return TaskScoring.find_for(task).compile_table(pipeline, columns) if booster is None else booster
 
 
 def choose_scorer(pipeline: Pipeline, task: Task, columns: Mapping[str, str], samples: Samples) -> ScorerChoice:
@@ -69,7 +54,7 @@ def choose_scorer(pipeline: Pipeline, task: Task, columns: Mapping[str, str], sa
 
     A compiled scorer is chosen where there is one and it reproduces the predictions of the sample rows, to ``PARITY``.
     """
-    classes = () if predicts_numbers(task) else order_classes(str(label) for label in pipeline.classes_)
+    classes = TaskScoring.find_for(task).list_pipeline_classes(pipeline)
     return _choose(pipeline, task, InputColumns(columns), samples, classes)[1]
 
 
@@ -119,11 +104,8 @@ def make_scorer(package: Package) -> Scorer:
     manifest = package.manifest
     columns = read_columns(manifest)
     scorer, choice = _choose(package.pipeline, manifest.task, columns, manifest.samples, manifest.classes)
-    if scorer is None and predicts_numbers(manifest.task):
-        return SklearnNumberScorer(package.pipeline, manifest.task, columns, package.intervals, choice.reason)
     if scorer is None:
-        plain = SklearnScorer(package.pipeline, manifest.task, columns, choice.reason)
-        return decide_labels(order_columns(plain, manifest.classes), manifest.decision)
+        return TaskScoring.find_for(manifest.task).make_uncompiled(package, columns, choice.reason)
     decided = decide_labels(_add_intervals(scorer, package), manifest.decision)
     _warm_up(decided, manifest.task, columns)
     return decided

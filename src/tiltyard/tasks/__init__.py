@@ -1,6 +1,7 @@
 """The tasks: what a model reads and what it predicts, described once."""
 
 from tiltyard.tasks.decision_rule import Costs, DecisionRule
+from tiltyard.tasks.parts import TaskPart
 from tiltyard.tasks.prediction_sets import (
     CONFIDENCE_LEVEL,
     PREDICTION_SETS,
@@ -11,20 +12,23 @@ from tiltyard.tasks.prediction_sets import (
     require_sets,
 )
 from tiltyard.tasks.traits import (
+    TARGETS,
     TASKS,
+    USUAL_TARGET,
     Task,
     TaskInput,
     TaskTarget,
     TaskTraits,
     find_task,
-    predicts_numbers,
     reads_text,
 )
 
 __all__ = [
     "CONFIDENCE_LEVEL",
     "PREDICTION_SETS",
+    "TARGETS",
     "TASKS",
+    "USUAL_TARGET",
     "Costs",
     "DecisionRule",
     "LabelCategory",
@@ -32,11 +36,11 @@ __all__ = [
     "SetCoverage",
     "Task",
     "TaskInput",
+    "TaskPart",
     "TaskTarget",
     "TaskTraits",
     "check_confidence_level",
     "find_task",
-    "predicts_numbers",
     "reads_text",
     "require_sets",
 ]

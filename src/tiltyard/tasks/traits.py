@@ -1,8 +1,8 @@
 """What the tasks are: two independent choices, what a model reads and what it predicts.
 
 No other module names a task or compares one with a name. It asks here for the property that it depends on, so that a
-further task is described once. What a task needs of heavier layers (metrics, comparison, scoring) stands in those
-layers, and is chosen there by these properties.
+further task is described once. What a task needs of a part of Tiltyard (metrics, comparison, scoring, words) stands in
+the folder of its target, and is found through ``TaskPart``.
 """
 
 from __future__ import annotations
@@ -48,16 +48,17 @@ TASKS: Mapping[Task, TaskTraits] = MappingProxyType(
     }
 )
 """The tasks by name."""
+TARGETS: Mapping[TaskTarget, str] = MappingProxyType(
+    {"class": "tiltyard.targets.classes", "number": "tiltyard.targets.numbers"}
+)
+"""The folder of each target, which holds what differs between targets (see ``TaskPart``)."""
+USUAL_TARGET: TaskTarget = "class"
+"""What a label is read as where nothing says what it is."""
 
 
 def reads_text(task: Task) -> bool:
     """Whether a model of the task reads one text, not the columns of a table."""
     return TASKS[task].input == "text"
-
-
-def predicts_numbers(task: Task) -> bool:
-    """Whether a model of the task predicts a number, not one class of several."""
-    return TASKS[task].target == "number"
 
 
 def find_task(input_kind: TaskInput, target: TaskTarget) -> Task:

@@ -156,7 +156,7 @@ class MemoryLedger(ClosedByWith):
                 found.key,
                 found.label,
                 found.probabilities,
-                found.confidence is None,
+                "number" if found.confidence is None else "class",
             )
             for found in selected
             if found.id in wanted or (found.key in by_key and found.route != SHADOW)

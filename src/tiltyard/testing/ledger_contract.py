@@ -250,7 +250,7 @@ class PredictionContract:
         assert (stats.total, dict(stats.by_label), dict(stats.by_version)) == (4, {"positive": 1}, {"1": 4})
         assert (stats.min_confidence, stats.mean_confidence, stats.max_confidence) == (0.5, 0.5, 0.5)
         [named] = ledger.find_predictions(ids=[numbers[0].id])
-        assert (named.is_number, named.label, dict(named.probabilities)) == (True, "12.5", {})
+        assert (named.target, named.label, dict(named.probabilities)) == ("number", "12.5", {})
 
     def test_shadow_predictions_are_counted_only_on_request(self, ledger: Ledger) -> None:
         """Statistics are of the predictions that callers received; those of a shadow are counted on request only."""

@@ -9,10 +9,10 @@ import pandas as pd
 from tiltyard.data.columns import Roles
 from tiltyard.data.conform.rules import ReadingRules
 from tiltyard.data.inference.infer_columns import InferredColumns, NamedColumns, infer_columns
+from tiltyard.data.inference.task_part import TaskData
 from tiltyard.errors import DataError
 from tiltyard.findings import Finding, could_not_judge
 from tiltyard.formatting import join_names
-from tiltyard.tasks import predicts_numbers
 
 CODE = "data.label-choice"
 USUAL_LABEL = "label"
@@ -36,8 +36,8 @@ def choose_roles(frame: pd.DataFrame, named: Roles, rules: ReadingRules) -> tupl
         guess = infer_columns(frame, named=NamedColumns(text=named.text), rules=rules)
     except DataError as error:
         return named, (_describe_no_label(frame, error.message),)
-    numbers = predicts_numbers(guess.task)
-    return replace(named, label=guess.label, text=named.text or guess.text, numbers=numbers), (_describe_choice(guess),)
+    role = TaskData.find_for(guess.task).column_role
+    return replace(named, label=guess.label, text=named.text or guess.text, label_role=role), (_describe_choice(guess),)
 
 
 def _describe_choice(guess: InferredColumns) -> Finding:

@@ -23,12 +23,13 @@ from tiltyard.data.conform.gaps import list_gap_decisions
 from tiltyard.data.conform.rules import USUAL_RULES, ReadingRules
 from tiltyard.data.conform.table_like import read_table_like, read_table_pair
 from tiltyard.data.groups import key_groups
+from tiltyard.data.inference.task_part import TaskData
 from tiltyard.data.read_table import read_table
 from tiltyard.errors import NotFoundError, UsageError
 from tiltyard.findings import Finding
 from tiltyard.project import Project, ValidationSection
 from tiltyard.suggest import nearest
-from tiltyard.tasks import predicts_numbers, reads_text
+from tiltyard.tasks import TASKS, USUAL_TARGET, TaskTarget, reads_text
 from tiltyard.validation.drift import cut_by_time, drift_options, measure_drift, order_datasets
 from tiltyard.validation.drift_findings import DriftReport
 from tiltyard.validation.label_choice import USUAL_LABEL, choose_roles
@@ -52,16 +53,21 @@ class DataValidator:
     Args:
         project: says which columns are what; without one, the label and the text are named in each call.
         limits: how bad data may be; default: the project's, or the defaults of `ValidationSection`.
-        numbers: whether the label is a number to predict, not a class; a project says so by its task.
+        target: what the label is, a class or a number to predict; a project says so by its task. Default: a class,
+            or what the chosen label looks like.
     """
 
     def __init__(
-        self, project: Project | None = None, limits: ValidationSection | None = None, *, numbers: bool = False
+        self,
+        project: Project | None = None,
+        limits: ValidationSection | None = None,
+        *,
+        target: TaskTarget | None = None,
     ) -> None:
         self._project = project
         self._rules = ReadingRules.from_section(project.data) if project else USUAL_RULES
         self._limits = limits or (project.validation if project else ValidationSection())
-        self._numbers = numbers if project is None else predicts_numbers(project.task)
+        self._target = target if project is None else TASKS[project.task].target
         self._reports: dict[str, ValidationReport] = {}
 
     @check_arguments(
@@ -98,7 +104,8 @@ class DataValidator:
         """
         frame = read_table_like(df, "df")
         roles, chosen = self._choose_roles(frame, label, text)
-        roles = replace(roles, numbers=self._numbers or roles.numbers)
+        if self._target is not None:
+            roles = replace(roles, label_role=TaskData.find_for_target(self._target).column_role)
         # Numbers near the largest float overflow in a sum, which then says infinite.
         with np.errstate(over="ignore", invalid="ignore"):
             sections = _measure_table(
@@ -170,7 +177,7 @@ class DataValidator:
             (test, as_labels(y_test, len(test), "test")),
         )
         with np.errstate(over="ignore", invalid="ignore"):
-            measured = measure_split(*sides, adversarial, numbers=self._numbers)
+            measured = measure_split(*sides, adversarial, target=self._target or USUAL_TARGET)
         if groups is not None:
             train_groups, test_groups = (
                 key_groups(pd.Series(names), side) for names, side in zip(groups, (train, test), strict=True)
@@ -275,7 +282,6 @@ class DataValidator:
             text=(text or data.text or "text") if of_text else None,
             features=None if of_text else data.features,
             ignored=tuple(name for name in self._project.columns_left_out if name != data.label),
-            numbers=self._numbers,
         )
 
     def _longest(self) -> int:

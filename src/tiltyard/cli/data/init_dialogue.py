@@ -12,14 +12,15 @@ import pandas as pd
 from tiltyard.cli.output import console, print_line, print_table
 from tiltyard.data.inference.date_order import DAY_FIRST, MONTH_FIRST
 from tiltyard.data.inference.infer_columns import InferredColumns
+from tiltyard.data.inference.task_part import TaskData
 from tiltyard.errors import DataError
 from tiltyard.findings import Finding
-from tiltyard.formatting import format_count, join_names, shorten_name
+from tiltyard.formatting import format_count, join_names
 from tiltyard.pipeline.project_draft.draft import guess_columns
 from tiltyard.pipeline.project_draft.draft_findings import describe_dates, describe_guess
 from tiltyard.pipeline.project_draft.request import DraftRequest, FirstRead, ProjectDraft, read_dates
 from tiltyard.suggest import nearest
-from tiltyard.tasks import TASKS, find_task, predicts_numbers
+from tiltyard.tasks import TASKS, find_task
 
 _FIRST_ROWS = 5
 _MOST_COLUMNS = 8
@@ -117,7 +118,10 @@ def print_draft(output: Path, read: FirstRead, draft: ProjectDraft, leaks: Seque
         guess.label,
         end="",
     )
-    console.print(f" ({_list_classes(guess)})" + (f", text '{guess.text}'." if guess.text else "."))
+    console.print(
+        f" ({TaskData.find_for(guess.task).describe_label(guess.classes)})"
+        + (f", text '{guess.text}'." if guess.text else ".")
+    )
     if guess.runners_up:
         others = ", ".join(f"'{found.name}'" for found in guess.runners_up)
         print_line("Other columns that may be the label: {} (--label).", others)
@@ -140,7 +144,13 @@ def _print_guess(guess: InferredColumns) -> None:
     print_table("\nColumns", ("Column", "Holds", "Taken as", "Why"), rows)
     for found in guess.runners_up:
         print_line("May be the label, too: '{}' ({})", found.name, "; ".join(found.reasons))
-    print_line("Label '{}': {}. Metric {}: {}.", guess.label, _list_classes(guess), guess.metric, guess.metric_reason)
+    print_line(
+        "Label '{}': {}. Metric {}: {}.",
+        guess.label,
+        TaskData.find_for(guess.task).describe_label(guess.classes),
+        guess.metric,
+        guess.metric_reason,
+    )
 
 
 def _name_label(request: DraftRequest, label: str) -> DraftRequest:
@@ -154,13 +164,6 @@ def _ask_for_column(what: str, frame: pd.DataFrame, default: str | None, *also: 
         if reply in (*names, *also):
             return reply
         print_line("{}", f"There is no column '{reply}'.{nearest(reply, names)}")
-
-
-def _list_classes(guess: InferredColumns) -> str:
-    if predicts_numbers(guess.task):
-        return "a number"
-    names = [shorten_name(name) for name in guess.classes]
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def _cut(cell: object) -> str:

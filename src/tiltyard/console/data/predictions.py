@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-import numpy as np
 import pandas as pd
 
+from tiltyard.console.data.task_part import TaskConsole
 from tiltyard.data.conform.labels import order_classes
 from tiltyard.ledger import Ledger, Prediction, PredictionStats
 from tiltyard.ledger.records import full_text, matches_search
+from tiltyard.tasks import USUAL_TARGET, TaskTarget
 
 RECENT = 2000
 """Number of the latest predictions that are read one by one: for the confidence histogram and the search."""
@@ -21,10 +21,9 @@ RECENT = 2000
 MAX_LISTED = 30
 """Number of listed predictions."""
 
-NUMBERS = "predictions"
-"""The one name under which predicted numbers are counted."""
+BINS = 20
+"""Number of bins of confidence or of values."""
 
-_CONFIDENCE_BINS = 20
 _MAX_BINS = 60
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STEPS = tuple(timedelta(minutes=m) for m in (1, 5, 15, 30, 60, 180, 360, 720, 1440, 2880, 10080, 40320))
@@ -66,14 +65,14 @@ class PredictionQuery:
         now: the moment at which the window ends, with a time zone.
         search: words that a listed prediction must contain, all of them, in its input, label, version or id;
             case does not count.
-        of_numbers: whether the model predicts numbers: they are counted together, as no two are equal.
+        target: what the model predicts.
     """
 
     model: str
     window: str
     now: datetime
     search: str = ""
-    of_numbers: bool = False
+    target: TaskTarget = USUAL_TARGET
 
 
 @dataclass(frozen=True)
@@ -84,8 +83,7 @@ class PredictionsView:
         stats: the exact summary of all predictions of the window.
         timeline: one row per bin and label, empty bins included: ``start`` (UTC), ``label``, ``count``.
         step: width of the timeline's bins.
-        confidence: the latest predictions by confidence: ``low``, ``high``, ``label``, ``count``; of numbers, by the
-            number.
+        bins: the latest predictions by confidence: ``low``, ``high``, ``label``, ``count``; of numbers, by the number.
         numbers: the latest predictions where they are numbers, without infinite ones.
         read: number of the latest predictions that histogram and search cover.
         found: number of those that match the search.
@@ -96,7 +94,7 @@ class PredictionsView:
     stats: PredictionStats
     timeline: pd.DataFrame
     step: timedelta
-    confidence: pd.DataFrame
+    bins: pd.DataFrame
     read: int
     found: int
     recent: tuple[Prediction, ...]
@@ -120,20 +118,19 @@ def predictions_view(ledger: Ledger, query: PredictionQuery) -> PredictionsView:
         )
     )
     found = [prediction for prediction in latest if matches_search(prediction, query.search)]
-    numbers = tuple(filter(math.isfinite, (float(one.label) for one in latest))) if query.of_numbers else ()
-    if query.of_numbers:
-        counted = [replace(part, by_label={NUMBERS: part.total} if part.total else {}) for part in counted]
+    of_target = TaskConsole.find_for_target(query.target)
+    counted = [of_target.count_values(part) for part in counted]
     stats = _merge(counted)
     return PredictionsView(
         stats=stats,
         timeline=_timeline(starts, counted, list(order_classes(stats.by_label))),
         step=step,
-        confidence=_number_histogram(numbers) if query.of_numbers else _confidence_histogram(latest),
+        bins=of_target.count_bins(latest),
         read=len(latest),
         found=len(found),
         recent=tuple(found[:MAX_LISTED]),
         any_ever=stats.total > 0 or _edge(ledger, query.model, newest=True) is not None,
-        numbers=numbers,
+        numbers=of_target.list_numbers(latest),
     )
 
 
@@ -215,25 +212,3 @@ def _timeline(starts: Sequence[datetime], counted: Sequence[PredictionStats], la
         for label in labels
     ]
     return pd.DataFrame(rows, columns=["start", "label", "count"])
-
-
-def _confidence_histogram(latest: Sequence[Prediction]) -> pd.DataFrame:
-    """Counts of (label, bin) in 20 bins over 0 to 1; the last bin includes 1. Bins below the lowest are left out."""
-    counts = Counter(
-        (prediction.label, min(int(prediction.confidence * _CONFIDENCE_BINS), _CONFIDENCE_BINS - 1))
-        for prediction in latest
-        if prediction.confidence is not None
-    )
-    lowest = min((position for _, position in counts), default=0)
-    rows = [
-        (position / _CONFIDENCE_BINS, (position + 1) / _CONFIDENCE_BINS, label, counts[label, position])
-        for label in order_classes({label for label, _ in counts})
-        for position in range(lowest, _CONFIDENCE_BINS)
-    ]
-    return pd.DataFrame(rows, columns=["low", "high", "label", "count"])
-
-
-def _number_histogram(numbers: Sequence[float]) -> pd.DataFrame:
-    """Counts of predicted numbers in 20 bins of one width, from the lowest to the highest."""
-    counts, ends = np.histogram(numbers, bins=_CONFIDENCE_BINS)
-    return pd.DataFrame({"low": ends[:-1], "high": ends[1:], "label": NUMBERS, "count": counts})

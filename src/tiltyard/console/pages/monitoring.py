@@ -11,8 +11,8 @@ from tiltyard.console.data.monitoring import PERIODS, champion_health, monitorin
 from tiltyard.console.pages import components
 from tiltyard.console.pages.page import Page, PageData, Placeholder, Slots
 from tiltyard.evaluation import get_metric
+from tiltyard.evaluation.metrics.task_part import TaskEvaluation
 from tiltyard.findings import SEVERITIES
-from tiltyard.formatting import format_number
 from tiltyard.ledger import FindingRecord
 from tiltyard.monitoring.estimates.by_target import describe_blind_spot
 from tiltyard.monitoring.performance import Figure
@@ -233,4 +233,4 @@ def _interval(figure: Figure | None, metric: str) -> str:
 
 def _write(value: float, metric: str) -> str:
     """A metric of labels is a share; one of numbers is in the label's unit."""
-    return f"{value:.1%}" if get_metric(metric).target == "class" else format_number(value)
+    return TaskEvaluation.find_for_target(get_metric(metric).target).show_value(value)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-import numpy as np
 from dash import dcc, html
 
 from tiltyard.console import figures
@@ -18,28 +16,27 @@ from tiltyard.console.data import (
     predictions_stamp,
     predictions_view,
 )
+from tiltyard.console.data.task_part import PageWords, TaskConsole
 from tiltyard.console.pages import components
 from tiltyard.console.pages.page import Page, PageData, Placeholder, Slots
-from tiltyard.formatting import format_count, format_interval, format_number
+from tiltyard.formatting import format_interval
 from tiltyard.ledger import Prediction
-from tiltyard.tasks import predicts_numbers
+from tiltyard.tasks import TASKS
 
 REFRESH_SECONDS = 3.0
 WINDOW, SEARCH = "predictions-window", "predictions-search"
 FACTS, LABELS, VERSIONS = "predictions-facts", "predictions-labels", "predictions-versions"
-_QUANTILES = {0.0: "lowest", 0.25: "a quarter is at most", 0.5: "half is at most", 0.75: "three quarters are at most",
-              1.0: "highest"}  # fmt: skip
 TIMELINE, CONFIDENCE, RECENT = "predictions-timeline", "predictions-confidence", "predictions-recent"
 
 
 def predictions_page(data: PageData) -> Page:
     """The page over a ledger."""
 
-    of_numbers = predicts_numbers(data.project.task)
+    target = TASKS[data.project.task].target
 
     def query(window: str | None, search: str | None) -> PredictionQuery:
         known = window if window is not None and window in WINDOWS else "day"
-        return PredictionQuery(data.project.model_name, known, data.now(), str(search or "").strip(), of_numbers)
+        return PredictionQuery(data.project.model_name, known, data.now(), str(search or "").strip(), target)
 
     def fill(window: str | None, search: str | None) -> Slots | Placeholder:
         selection = query(window, search)
@@ -53,7 +50,7 @@ def predictions_page(data: PageData) -> Page:
         refresh_seconds=REFRESH_SECONDS,
         controls=_controls(),
         inputs=((WINDOW, "value"), (SEARCH, "value")),
-        frame=_frame(of_numbers=of_numbers),
+        frame=_frame(TaskConsole.find_for_target(target).words),
         slots=(
             (FACTS, "children"),
             *components.plot_slots(TIMELINE),
@@ -83,42 +80,27 @@ def draw_predictions(view: PredictionsView, query: PredictionQuery) -> Slots | P
         return Placeholder(components.empty("No prediction in this period", f"{title}: choose a longer period."))
     colors = figures.label_colors(view.stats.by_label)
     versions = {f"v{version}": count for version, count in view.stats.by_version.items()}
+    picture, words, values = TaskConsole.find_for_target(query.target).draw_values(view, colors)
     return {
         FACTS: _facts(view, query),
         TIMELINE: figures.timeline_figure(view.timeline, view.step, colors),
         f"{TIMELINE}-words": _describe_timeline(view),
-        **(_draw_numbers if query.of_numbers else _draw_labels)(view, colors),
+        CONFIDENCE: picture,
+        f"{CONFIDENCE}-words": words,
+        LABELS: values,
         VERSIONS: components.proportion_bars("Predictions by version", versions, {}),
         RECENT: _recent(view, query),
     }
 
 
-def _draw_labels(view: PredictionsView, colors: Mapping[str, str]) -> Slots:
-    return {
-        CONFIDENCE: figures.confidence_figure(view.confidence, colors),
-        f"{CONFIDENCE}-words": _describe_confidence(view),
-        LABELS: components.proportion_bars("Predictions by label", view.stats.by_label, colors),
-    }
-
-
-def _draw_numbers(view: PredictionsView, colors: Mapping[str, str]) -> Slots:
-    quantiles = zip(_QUANTILES, np.quantile(view.numbers, list(_QUANTILES)), strict=True)
-    rows = [(_QUANTILES[share], format_number(float(number))) for share, number in quantiles]
-    return {
-        CONFIDENCE: figures.numbers_figure(view.confidence, next(iter(colors.values()))),
-        f"{CONFIDENCE}-words": f"The latest {format_count(view.read, 'predicted number')}.",
-        LABELS: components.table("Predicted numbers", (("Of the latest", ""), ("Prediction", "number")), rows),
-    }
-
-
-def _frame(*, of_numbers: bool) -> tuple[Any, ...]:
+def _frame(words: PageWords) -> tuple[Any, ...]:
     return (
         components.slot(FACTS, "card"),
         html.Div(
             [
                 components.card(components.plot(TIMELINE, 240), title="Over time"),
-                components.card(components.slot(LABELS), title="Predicted numbers" if of_numbers else "Labels"),
-                components.card(components.plot(CONFIDENCE, 240), title="Distribution" if of_numbers else "Confidence"),
+                components.card(components.slot(LABELS), title=words.values),
+                components.card(components.plot(CONFIDENCE, 240), title=words.spread),
                 components.card(components.slot(VERSIONS), title="Versions"),
             ],
             className="grid",
@@ -158,35 +140,22 @@ def _controls() -> tuple[Any, ...]:
 
 def _facts(view: PredictionsView, query: PredictionQuery) -> html.Dl:
     stats = view.stats
-    confidence = "–" if stats.mean_confidence is None else f"{stats.mean_confidence:.1%}"
     latency = "–" if stats.mean_latency_ms is None else f"{stats.mean_latency_ms:.1f} ms"
-    low = "–" if stats.min_confidence is None else f"lowest {stats.min_confidence:.1%}"
     first = f"since {stats.first_at:%Y-%m-%d %H:%M} UTC" if stats.first_at else ""
     last = f"{stats.last_at:%H:%M:%S}" if stats.last_at else "–"
     day = f"{stats.last_at:%Y-%m-%d} UTC" if stats.last_at else ""
     return components.facts(
         [
             ("Predictions", f"{stats.total:,}", first),
-            (
-                "Mean prediction",
-                format_number(float(np.mean(view.numbers))) if view.numbers else "–",
-                f"of the latest {view.read:,}",
-            )
-            if query.of_numbers
-            else ("Mean confidence", confidence, low),
+            TaskConsole.find_for_target(query.target).summarise(view),
             ("Mean latency", latency, "from acceptance to the ledger"),
             ("Latest", last, day),
         ]
     )
 
 
-def _describe_numbers(view: PredictionsView) -> tuple[str, str, str]:
-    mean = format_number(float(np.mean(view.numbers))) if view.numbers else "–"
-    return "Mean prediction", mean, f"of the latest {view.read:,}"
-
-
 def _recent(view: PredictionsView, query: PredictionQuery) -> list[Any]:
-    listed = len(view.recent)
+    listed, of_target = len(view.recent), TaskConsole.find_for_target(query.target)
     if query.search:
         note = f"“{query.search}”: {view.found:,} of the latest {view.read:,} predictions, {listed:,} listed"
     else:
@@ -194,22 +163,21 @@ def _recent(view: PredictionsView, query: PredictionQuery) -> list[Any]:
     heads = (
         ("Time (UTC)", "nowrap"),
         ("Input", "input"),
-        ("Number" if query.of_numbers else "Label", ""),
-        ("Interval" if query.of_numbers else "Confidence", "number"),
+        (of_target.words.value, ""),
+        (of_target.words.certainty, "number"),
         ("Version", "number"),
         ("Latency", "number"),
     )
-    rows = [_row(prediction, of_numbers=query.of_numbers) for prediction in view.recent]
+    rows = [_row(prediction, of_target) for prediction in view.recent]
     return [html.P(note, className="hint", role="status"), components.table("Recent predictions", heads, rows)]
 
 
-def _row(prediction: Prediction, *, of_numbers: bool) -> tuple[Any, ...]:
-    shown = format_number(float(prediction.label)) if of_numbers else prediction.label
+def _row(prediction: Prediction, of_target: TaskConsole) -> tuple[Any, ...]:
     route = [] if prediction.route == "champion" else [" ", components.badge(prediction.route, prediction.route)]
     return (
         components.time_text(prediction.at),
         html.Span(format_input(prediction), title=prediction.id),
-        html.Span([html.Strong(shown), *route]),
+        html.Span([html.Strong(of_target.show_value(prediction.label)), *route]),
         html.Span(
             [
                 components.bar(prediction.confidence),
@@ -239,8 +207,3 @@ def _describe_timeline(view: PredictionsView) -> str:
     return (
         f"Predictions per {width}, UTC. The busiest {width} started at {busiest:%Y-%m-%d %H:%M} with {per_bin.max():,}."
     )
-
-
-def _describe_confidence(view: PredictionsView) -> str:
-    confident = view.confidence.loc[view.confidence["low"] >= 0.9, "count"].sum()
-    return f"Confidence of the latest {view.read:,} predictions: {confident / view.read:.0%} of them at least 90%."

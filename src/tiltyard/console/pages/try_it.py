@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
 
 from dash import dcc, html
 
-from tiltyard.console import figures
+from tiltyard.console.data.task_part import TaskConsole
 from tiltyard.console.data.try_it import (
     TrialPrediction,
     inputs_from_file,
@@ -20,10 +19,10 @@ from tiltyard.console.data.try_it import (
 from tiltyard.console.pages import components
 from tiltyard.console.pages.page import Page, PageData, Placeholder, Slots
 from tiltyard.errors import TiltyardError
-from tiltyard.formatting import format_count, format_interval, format_number
+from tiltyard.formatting import format_interval, format_number
 from tiltyard.ledger.records import full_text
 from tiltyard.scoring import UnknownPolicy
-from tiltyard.tasks import predicts_numbers, reads_text
+from tiltyard.tasks import reads_text
 
 # The page changes only when the user sends an input.
 REFRESH_SECONDS = 3600.0
@@ -38,7 +37,7 @@ _MODES = {"form": "Form", "json": "JSON", "file": "File"}
 def trial_page(data: PageData) -> Page:
     """The page over the champion."""
     project, columns = data.project, data.sources.columns or {}
-    of_text, of_numbers = reads_text(project.task), predicts_numbers(project.task)
+    of_text, of_task = reads_text(project.task), TaskConsole.find_for(project.task)
     fields = ["trial-field-0"] if of_text else [f"trial-field-{place}" for place in range(len(columns))]
 
     def stamp(clicks: int | None, mode: str | None, _json: str | None, file: str | None, *_: Any) -> str:
@@ -48,7 +47,7 @@ def trial_page(data: PageData) -> Page:
     def fill(
         clicks: int | None, mode: str | None, text: str | None, file: str | None, name: str | None, *more: Any
     ) -> Slots | Placeholder:
-        level, values = (None, more) if of_numbers else (more[0] or None, more[1:])
+        level, values = (more[0] or None, more[1:]) if of_task.has_sets else (None, more)
         if not clicks and not (file and mode == "file"):
             return Placeholder(components.empty("No input yet", "Fill in an input and press Predict."))
         try:
@@ -60,7 +59,8 @@ def trial_page(data: PageData) -> Page:
                 inputs = inputs_from_form(project, columns, values)
             champion = data.sources.champion()
             policy = UnknownPolicy.from_options(project.serving)
-            return draw_try_it(predict_inputs(champion, inputs, policy, level), champion.version if champion else "")
+            predictions = predict_inputs(champion, inputs, policy, level)
+            return draw_try_it(predictions, champion.version if champion else "", of_task)
         except TiltyardError as error:
             return Placeholder(components.notice(error))
 
@@ -77,17 +77,21 @@ def trial_page(data: PageData) -> Page:
             (JSON, "value"),
             (FILE, "contents"),
             (FILE, "filename"),
-            *(() if of_numbers else ((LEVEL, "value"),)),
+            *(((LEVEL, "value"),) if of_task.has_sets else ()),
             *((field, "value") for field in fields),
         ),
         frame=(
             components.slot(RESULT, "card"),
-            *([] if of_numbers else [components.card(components.plot(PROBABILITIES, 220), title="Probabilities")]),
+            *(
+                [components.card(components.plot(PROBABILITIES, 220), title="Probabilities")]
+                if of_task.has_sets
+                else []
+            ),
             components.card(components.slot(PREDICTIONS), title="Predictions"),
         ),
         slots=(
             (RESULT, "children"),
-            *(() if of_numbers else components.plot_slots(PROBABILITIES)),
+            *(components.plot_slots(PROBABILITIES) if of_task.has_sets else ()),
             (PREDICTIONS, "children"),
         ),
         stamp=stamp,
@@ -95,10 +99,10 @@ def trial_page(data: PageData) -> Page:
     )
 
 
-def draw_try_it(predictions: Sequence[TrialPrediction], version: str) -> Slots:
+def draw_try_it(predictions: Sequence[TrialPrediction], version: str, of_task: TaskConsole) -> Slots:
     """The content of the page's slots."""
-    of_numbers, total = predictions[0].confidence is None, len(predictions)
-    (title, value), (sure_title, sure) = (_number_facts if of_numbers else _label_facts)(predictions)
+    total, drawn = len(predictions), of_task.draw_trial(predictions)
+    (title, value), (sure_title, sure) = of_task.sum_up_trial(predictions)
     note = "" if total == 1 else "on average"
     return {
         RESULT: components.facts(
@@ -108,49 +112,18 @@ def draw_try_it(predictions: Sequence[TrialPrediction], version: str) -> Slots:
                 ("Inputs", f"{total:,}", "predicted just now"),
             ]
         ),
-        **({} if of_numbers else _draw_probabilities(predictions)),
+        **({} if drawn is None else {PROBABILITIES: drawn[0], f"{PROBABILITIES}-words": drawn[1]}),
         PREDICTIONS: components.table(
             "Predictions",
             (
                 ("Input", "input"),
-                ("Number" if of_numbers else "Label", ""),
-                ("Interval" if of_numbers else "Confidence", "number"),
+                (of_task.words.value, ""),
+                (of_task.words.certainty, "number"),
                 *((("Prediction set", ""),) if predictions[0].labels is not None else ()),
             ),
             [_row(prediction) for prediction in predictions[:MAX_LISTED]],
         ),
     }
-
-
-def _label_facts(predictions: Sequence[TrialPrediction]) -> tuple[tuple[str, str], tuple[str, str]]:
-    """The labels, and the confidence."""
-    counts = Counter(str(prediction.value) for prediction in predictions)
-    one = len(predictions) == 1
-    labels = next(iter(counts)) if one else ", ".join(f"{label} {count:,}" for label, count in counts.most_common())
-    mean = sum(prediction.confidence or 0.0 for prediction in predictions) / len(predictions)
-    return ("Prediction" if one else "Predictions", labels), ("Confidence", f"{mean:.1%}")
-
-
-def _number_facts(predictions: Sequence[TrialPrediction]) -> tuple[tuple[str, str], tuple[str, str]]:
-    """The number, or the mean of several, and its interval, or the mean width of those that have two ends."""
-    mean = format_number(sum(float(prediction.value) for prediction in predictions) / len(predictions))
-    if len(predictions) == 1:
-        return ("Prediction", mean), ("Interval", format_interval(predictions[0].interval))
-    closed = [ends for ends in (prediction.interval for prediction in predictions) if ends and None not in ends]
-    widths = [float(ends[1] or 0) - float(ends[0] or 0) for ends in closed]
-    return ("Mean prediction", mean), ("Width of interval", format_number(sum(widths) / len(widths)) if widths else "–")
-
-
-def _draw_probabilities(predictions: Sequence[TrialPrediction]) -> Slots:
-    total = len(predictions)
-    names = dict.fromkeys(name for prediction in predictions for name in prediction.probabilities)
-    mean = {name: sum(prediction.probabilities[name] for prediction in predictions) / total for name in names}
-    words = (
-        "The probability of each label."
-        if total == 1
-        else f"The mean probability of each label, over {format_count(total, 'input')}."
-    )
-    return {PROBABILITIES: figures.probabilities_figure(mean), f"{PROBABILITIES}-words": words}
 
 
 def _row(prediction: TrialPrediction) -> tuple[Any, ...]:
@@ -192,7 +165,7 @@ def _controls(data: PageData, fields: Sequence[str]) -> tuple[Any, ...]:
                     ),
                     className="by file",
                 ),
-                *([] if predicts_numbers(data.project.task) else [_choose_level()]),
+                *([_choose_level()] if TaskConsole.find_for(data.project.task).has_sets else []),
                 html.Button("Predict", id=SEND, className="ask"),
             ],
             className="card trial",

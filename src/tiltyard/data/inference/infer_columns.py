@@ -8,15 +8,11 @@ from typing import Literal
 
 import pandas as pd
 
-from tiltyard.data.conform.labels import conform_labels, order_classes
+from tiltyard.data.conform.labels import conform_labels
 from tiltyard.data.conform.rules import USUAL_RULES, ReadingRules
-from tiltyard.data.inference.class_choice import choose_metric, choose_positive
+from tiltyard.data.inference.class_choice import choose_positive
 from tiltyard.data.inference.column_facts import ColumnFacts, measure_columns
-from tiltyard.data.inference.continuous_labels import (
-    are_continuous_labels,
-    describe_continuous_label,
-    refuse_continuous_labels,
-)
+from tiltyard.data.inference.continuous_labels import describe_continuous_label
 from tiltyard.data.inference.group_keys import find_group_keys
 from tiltyard.data.inference.input_choice import explain_left_out, find_text
 from tiltyard.data.inference.label_ranking import (
@@ -27,12 +23,12 @@ from tiltyard.data.inference.label_ranking import (
     rank_labels,
 )
 from tiltyard.data.inference.marked_numbers import explain_few_words
+from tiltyard.data.inference.task_part import TaskData
 from tiltyard.errors import DataError, UsageError
 from tiltyard.formatting import join_names
 from tiltyard.suggest import nearest
-from tiltyard.tasks import TASKS, Task, TaskTarget, find_task, predicts_numbers, reads_text
+from tiltyard.tasks import TARGETS, TASKS, Task, TaskTarget, find_task, reads_text
 
-MAE_REASON = "mean distance from the true number, in its unit; few large errors do not decide"
 TIME_NAMES = ("created_at", "timestamp", "time", "date", "datetime", "updated_at")
 RUNNERS_UP = 3
 ColumnRole = Literal["label", "text", "time", "feature", "left out", "not used"]
@@ -148,12 +144,13 @@ def infer_columns(
     ranking = rank_labels(facts for facts in open_columns if facts.name not in (known.text, known.time))
     found_label = known.label or _choose_label(ranking, open_columns, known.task)
     target = _find_target(frame, found_label, known.task)
-    classes = _count_classes(frame, found_label) if target == "class" else {}
+    of_target = TaskData.find_for_target(target)
+    classes = of_target.count_classes(_find_labels(frame, found_label))
     others = [facts for facts in open_columns if facts.name != found_label]
     found_text = known.text or _choose_text(others, found_label, known)
     task = known.task or find_task("text" if found_text else "table", target)
     time = known.time or _find_time([facts for facts in others if facts.name != found_text])
-    metric, why = choose_metric(classes) if target == "class" else (TASKS[task].metric, MAE_REASON)
+    metric, why = of_target.choose_metric(classes, task)
     return InferredColumns(
         task=task,
         label=found_label,
@@ -171,9 +168,11 @@ def infer_columns(
 
 def settle_classes(guess: InferredColumns, classes: Mapping[str, int], *, keep_metric: bool) -> InferredColumns:
     """The guess for the classes that training is left with, which may be fewer than the file has."""
-    if predicts_numbers(guess.task) or dict(classes) == dict(guess.classes):
+    if dict(classes) == dict(guess.classes):
         return guess
-    metric, why = (guess.metric, guess.metric_reason) if keep_metric else choose_metric(classes)
+    metric, why = guess.metric, guess.metric_reason
+    if not keep_metric:
+        metric, why = TaskData.find_for(guess.task).choose_metric(classes, guess.task)
     positive = guess.positive if guess.positive in classes and len(classes) == 2 else choose_positive(classes)
     return replace(guess, classes=classes, positive=positive, metric=metric, metric_reason=why)
 
@@ -212,7 +211,7 @@ def _choose_label(ranking: Sequence[RankedLabel], columns: Sequence[ColumnFacts]
             code="data.no-label",
         )
     _refuse_constant_label(ranking[0], columns)
-    if ranking[0].continuous and task is not None and not predicts_numbers(task):
+    if ranking[0].continuous and task is not None and not TaskData.find_for(task).takes_quantities:
         classes = [found.name for found in ranking if not found.continuous]
         raise describe_continuous_label(ranking[0].name, ranking[0].classes, classes)
     return ranking[0].name
@@ -231,27 +230,15 @@ def _refuse_constant_label(best: RankedLabel, columns: Sequence[ColumnFacts]) ->
 
 
 def _find_target(frame: pd.DataFrame, label: str, task: Task | None) -> TaskTarget:
-    """What the label is: numbers where the caller says so, or where it is a quantity and the caller says nothing."""
+    """What the label is: what the caller says, or else the first target that suits the labels."""
     if task is not None:
         return TASKS[task].target
-    place = [str(name) for name in frame.columns].index(label)
-    return "number" if are_continuous_labels(conform_labels(frame.iloc[:, place]).dropna().astype(str)) else "class"
+    labels = conform_labels(_find_labels(frame, label)).dropna().astype(str)
+    return next(target for target in TARGETS if TaskData.find_for_target(target).suits_labels(labels))
 
 
-def _count_classes(frame: pd.DataFrame, label: str) -> dict[str, int]:
-    place = [str(name) for name in frame.columns].index(label)
-    labels = conform_labels(frame.iloc[:, place]).dropna().astype(str)
-    refuse_continuous_labels(labels, label)
-    counts = labels.value_counts()
-    if len(counts) < 2:
-        only = f"only the label '{counts.index[0]}'" if len(counts) else "no label"
-        raise DataError(
-            f"Column '{label}' holds {only}; a classifier needs two.",
-            next_step="Add rows of another label, or name another column with --label.",
-            code="data.one-class",
-            column=label,
-        )
-    return {name: int(counts[name]) for name in order_classes(counts.index)}
+def _find_labels(frame: pd.DataFrame, label: str) -> pd.Series:
+    return frame.iloc[:, [str(name) for name in frame.columns].index(label)]
 
 
 def _choose_text(others: Sequence[ColumnFacts], label: str, known: NamedColumns) -> str | None:

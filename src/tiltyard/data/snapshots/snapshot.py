@@ -18,12 +18,11 @@ from tiltyard.data.conform.labels import write_label
 from tiltyard.data.conform.rules import USUAL_RULES
 from tiltyard.data.content_hash import content_keys, fingerprint, order_digest, row_digests
 from tiltyard.data.dataset import Dataset
-from tiltyard.data.number_labels import conform_target
+from tiltyard.data.inference.task_part import TaskData
 from tiltyard.data.snapshots.snapshot_store import METADATA_KEY, SnapshotStore, open_snapshot_store, stage_file
 from tiltyard.data.sources import read_source
 from tiltyard.errors import DataError
 from tiltyard.project import DataSection
-from tiltyard.tasks import predicts_numbers
 
 # What pandas says of columns of objects that Parquet has a type for.
 _HAS_TYPE = ("string", "boolean", "integer", "floating", "mixed-integer-float", "date", "empty")
@@ -168,8 +167,8 @@ def _write_text(cell: object) -> str:
 
 def _verify_rows(frame: pd.DataFrame, dataset: Dataset) -> None:
     """Refuse a file from which the dataset would not come back."""
-    labels = conform_target(frame[dataset.labels.name], dataset.task)
-    labels = labels.astype(dataset.labels.dtype if predicts_numbers(dataset.task) else str)
+    of_task = TaskData.find_for(dataset.task)
+    labels = of_task.conform_labels(frame[dataset.labels.name]).astype(of_task.label_type)
     if isinstance(dataset.inputs, pd.Series):
         inputs = pd.Series(frame[dataset.inputs.name].to_list(), dtype=object)
         back = fingerprint(row_digests(inputs, labels))

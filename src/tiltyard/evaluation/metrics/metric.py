@@ -20,8 +20,9 @@ from tiltyard.evaluation.labelled_predictions import (
     Weights,
 )
 from tiltyard.evaluation.metrics import label_metrics, number_metrics, probability_metrics
+from tiltyard.evaluation.metrics.task_part import TaskEvaluation
 from tiltyard.suggest import nearest
-from tiltyard.tasks import Task, TaskTarget, predicts_numbers
+from tiltyard.tasks import TASKS, Task, TaskTarget
 
 Values = NDArray[np.float64]
 
@@ -75,8 +76,10 @@ class Metric:
         return ""
 
     def _explain_other_target(self, labelled: EvaluatedRows) -> str:
-        given: TaskTarget = "number" if isinstance(labelled, NumberPredictions) else "class"
-        return "" if given == self.target else f"it is for {_TARGETS[self.target]}, and these are {_TARGETS[given]}"
+        if labelled.target == self.target:
+            return ""
+        mine, given = (TaskEvaluation.find_for_target(target).predicted for target in (self.target, labelled.target))
+        return f"it is for {mine}, and these are {given}"
 
     def _missing_probabilities(self, labelled: EvaluatedRows) -> str:
         if not self.needs_probabilities or isinstance(labelled, NumberPredictions):
@@ -129,10 +132,12 @@ def get_task_metric(name: str, task: Task) -> Metric:
         UsageError: there is none, or it is for another kind of target (``metric.other-target``).
     """
     metric = get_metric(name)
-    if (metric.target == "number") != predicts_numbers(task):
-        fitting = NUMBER_METRICS if predicts_numbers(task) else METRICS | COST_METRICS
+    target = TASKS[task].target
+    if metric.target != target:
+        fitting = [known.name for known in _KNOWN.values() if known.target == target]
+        given = TaskEvaluation.find_for_target(metric.target).predicted
         raise UsageError(
-            f"The metric '{name}' is for {_TARGETS[metric.target]}, and this project is {task}.",
+            f"The metric '{name}' is for {given}, and this project is {task}.",
             next_step=f"Metrics: {', '.join(fitting)}.",
             code="metric.other-target",
         )
@@ -152,8 +157,6 @@ def _explain_undefined(labelled: EvaluatedRows) -> str:
 def _quote_all(labels: list[str] | tuple[str, ...]) -> str:
     return ", ".join(repr(label) for label in labels)
 
-
-_TARGETS: dict[TaskTarget, str] = {"class": "classes", "number": "numbers"}
 
 METRICS: dict[str, Metric] = {
     metric.name: metric

@@ -17,6 +17,7 @@ from tiltyard.evaluation.labelled_predictions import (
     Weights,
 )
 from tiltyard.evaluation.metrics import Metric
+from tiltyard.evaluation.metrics.task_part import TaskEvaluation
 from tiltyard.evaluation.resampling.row_kinds import distinct_rows
 
 # Sums of the same numbers in another order differ by less.
@@ -89,7 +90,7 @@ def normal_tail(distance: float, spread: float, draws: int) -> float:
 
 def _size_of(metric: Metric, both: EvaluatedRows) -> float:
     """How large the metric is where it has the unit of the label; 1 where it is a share."""
-    return 1.0 if metric.target == "class" else float(np.abs(metric.weighted(both, None)[0])) or 1.0
+    return TaskEvaluation.find_for_target(metric.target).measure_size(float(metric.weighted(both, None)[0]))
 
 
 def _differences(

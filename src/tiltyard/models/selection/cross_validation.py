@@ -6,25 +6,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numpy as np
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from tiltyard.data import Dataset
+from tiltyard.data.inference.task_part import TaskData
 from tiltyard.errors import DataError
-from tiltyard.evaluation import EvaluatedRows, Metric, get_metric, get_task_metric, label_predictions, pair_numbers
-from tiltyard.formatting import format_count
-from tiltyard.models.selection.folds import Fold, make_folds
+from tiltyard.evaluation import EvaluatedRows, Metric, get_metric, get_task_metric
+from tiltyard.models.recipes.task_part import Fold, TaskModels
+from tiltyard.models.selection.folds import make_folds
 from tiltyard.models.tfidf.vectoriser import FastTfidfVectorizer
-from tiltyard.tasks import DecisionRule, TaskTarget, predicts_numbers
+from tiltyard.tasks import DecisionRule
 
 # With so many rows one held-out fold separates candidates as well as all folds do with fewer.
 LARGE = 200_000
 
 # A search that changes only the classifier finds its texts vectorised, as long as they take no more than this.
 KEPT_BYTES = 1 << 30
-
-_SAFE: dict[TaskTarget, str] = {"class": "log_loss or accuracy", "number": "mae or rmse"}
 
 
 @dataclass(frozen=True)
@@ -83,11 +81,11 @@ class CrossValidation:
     """
 
     def __init__(self, train: Dataset, plan: SelectionPlan, *, keep: bool = False) -> None:
-        self._numbers = predicts_numbers(train.task)
-        self._metrics = get_task_metric(plan.metric, train.task), get_metric("rmse" if self._numbers else "log_loss")
+        self._of_task = TaskModels.find_for(train.task)
+        self._metrics = get_task_metric(plan.metric, train.task), get_metric(self._of_task.second_metric)
         self._positive, self._prices = plan.positive, plan.prices
-        require_rows_for_folds(train, plan.folds)
-        self._labels = train.labels.to_numpy(dtype=np.float64 if self._numbers else object)
+        self._of_task.require_rows_for_folds(train, plan.folds)
+        self._labels = train.labels.to_numpy(dtype=TaskData.find_for(train.task).cell_type)
         self._inputs = train.inputs
         self._parts = make_folds(train, plan.folds, plan.random_state, in_order=plan.in_order, group=plan.group)[
             : 1 if len(train) > LARGE else None
@@ -126,19 +124,12 @@ class CrossValidation:
             model = clone(Pipeline(pipeline.steps[1:]))
             train_rows, test_rows = read
         model.fit(train_rows, self._labels[rows])
-        if self._numbers:
-            predicted = pair_numbers(self._labels[held_out], model.predict(test_rows))
-            return _sign_value(self._metrics[0], predicted), _sign_value(self._metrics[1], predicted)
-        probabilities = np.asarray(model.predict_proba(test_rows), dtype=np.float64)
-        classes = np.asarray(model.classes_)
-        names, prices = [str(name) for name in classes], self._prices
-        rule = None if prices is None or not self._metrics[0].needs_costs else prices.reorder(names)
-        chosen = probabilities.argmax(axis=1) if rule is None else rule.decide(probabilities)
-        fold = label_predictions(
-            self._labels[held_out], classes[chosen], probabilities, names, self._positive, rule=rule, prices=prices
+        by_cost = self._metrics[0].needs_costs
+        fold = self._of_task.evaluate_fold(
+            model, test_rows, self._labels[held_out], self._positive, self._prices, by_cost
         )
-        by_metric, by_log_loss = (_sign_value(metric, fold) for metric in self._metrics)
-        return by_metric, by_log_loss
+        first, second = (_sign_value(metric, fold, self._of_task) for metric in self._metrics)
+        return first, second
 
     def _vectorise_fold(self, pipeline: Pipeline, number: int) -> tuple[Any, Any] | None:
         """The texts of a fold as the pipeline's vectoriser reads them; None if it begins with none of ours."""
@@ -164,33 +155,17 @@ def require_rows_for_folds(train: Dataset, folds: int) -> None:
     Raises:
         DataError: one has fewer (``data.too-few-for-folds``).
     """
-    if predicts_numbers(train.task):
-        if len(train) < 2 * folds:
-            raise DataError(
-                f"The train side has {format_count(len(train), 'row')}; "
-                f"{folds}-fold cross-validation needs {2 * folds}.",
-                next_step="Add rows, lower training.folds, or name a single candidate and no search.",
-                code="data.too-few-for-folds",
-            )
-        return
-    counts = train.labels.value_counts()
-    if counts.iloc[-1] < folds:
-        raise DataError(
-            f"The label {counts.index[-1]!r} has {counts.iloc[-1]} rows on the train side; {folds}-fold "
-            f"cross-validation needs {folds}.",
-            next_step="Add rows of it, lower training.folds, or name a single candidate and no search.",
-            code="data.too-few-for-folds",
-        )
+    TaskModels.find_for(train.task).require_rows_for_folds(train, folds)
 
 
-def _sign_value(metric: Metric, fold: EvaluatedRows) -> float:
+def _sign_value(metric: Metric, fold: EvaluatedRows, of_task: TaskModels) -> float:
     """Evaluation's value of the metric, with the sign turned where less is better."""
     try:
         value = metric.compute(fold)
     except ValueError as error:
         raise DataError(
             f"Candidates cannot be ranked by {metric.name}: in one fold, {error}.",
-            next_step=f"Set training.metric to another metric, such as {_SAFE[metric.target]}.",
+            next_step=f"Set training.metric to another metric, such as {of_task.safe_metrics}.",
             code="data.metric-undefined",
         ) from error
     return value if metric.bigger_is_better else -value

@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
-from numpy.typing import NDArray
-from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
-
 from tiltyard.data import Dataset
-from tiltyard.data.groups import RowGroups, find_row_groups
+from tiltyard.data.groups import find_row_groups
 from tiltyard.errors import DataError
 from tiltyard.formatting import format_count
-from tiltyard.tasks import predicts_numbers
-
-# So many groups are shared out evenly by chance; stratifying them costs a step in Python for each.
-MANY_GROUPS = 20_000
-
-Rows = NDArray[np.intp]
-Fold = tuple[Rows, Rows]
+from tiltyard.models.recipes.task_part import Fold, FoldPlan, TaskModels
 
 
 def make_folds(
@@ -40,13 +28,10 @@ def make_folds(
         DataError: there are fewer groups than folds, or a label would be held out that the fold has no row to learn
             from.
     """
-    numbers = predicts_numbers(train.task)
+    of_task, plan = TaskModels.find_for(train.task), FoldPlan(folds, random_state, in_order)
     labels = train.labels.to_numpy(dtype=object)
-    if group is None and numbers:
-        return list(KFold(folds, shuffle=not in_order, random_state=None if in_order else random_state).split(labels))
     if group is None:
-        parts = StratifiedKFold(n_splits=folds, shuffle=not in_order, random_state=None if in_order else random_state)
-        return list(parts.split(labels, labels))
+        return of_task.divide(labels, plan)
     groups = find_row_groups(train, group)
     if groups.count < folds:
         raise DataError(
@@ -56,24 +41,4 @@ def make_folds(
             code="data.too-few-for-folds",
             column=group,
         )
-    stratified = groups.count <= MANY_GROUPS and not numbers
-    divider = (StratifiedGroupKFold if stratified else GroupKFold)(folds, shuffle=True, random_state=random_state)
-    found = list(divider.split(labels, labels, groups.keys))
-    if not numbers:
-        _require_known_labels(found, labels, groups)
-    return found
-
-
-def _require_known_labels(found: Sequence[Fold], labels: NDArray[np.object_], groups: RowGroups) -> None:
-    for rows, held_out in found:
-        unknown = sorted(set(labels[held_out]) - set(labels[rows]))
-        if unknown:
-            count = len(np.unique(groups.keys[labels == unknown[0]]))
-            raise DataError(
-                f"The label {unknown[0]!r} occurs in {format_count(count, 'group')} of '{groups.column}' on the train "
-                "side, which one fold of the cross-validation holds out together.",
-                next_step="Add groups with this label, change training.folds, or name a single candidate and no "
-                "search.",
-                code="data.too-few-for-folds",
-                column=groups.column,
-            )
+    return of_task.divide_groups(labels, groups, plan)

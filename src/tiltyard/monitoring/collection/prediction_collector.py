@@ -17,15 +17,10 @@ from tiltyard.drift.result_types import DriftDetection
 from tiltyard.errors import ArtifactError, ProjectError
 from tiltyard.ledger import Ledger, Prediction, new_id, to_log_line
 from tiltyard.monitoring.collection.logged_values import (
-    is_number_given,
     read_features,
-    read_interval,
     read_latency,
-    read_logged_label,
-    read_logged_number,
-    refuse_interval,
-    require_confidence,
 )
+from tiltyard.monitoring.estimates.task_part import LoggedPrediction, find_logged_target
 from tiltyard.monitoring.ledger_client import LedgerClient
 from tiltyard.monitoring.monitored_version import find_champion
 from tiltyard.monitoring.result_types import PredictionLogLine, PredictionStatistics
@@ -148,14 +143,8 @@ class PredictionCollector(LedgerClient):
             confidence=None,
             probabilities={},
         )
-        if confidence is None and probabilities is None and is_number_given(prediction):
-            row = replace(row, label=read_logged_number(prediction, "prediction"), interval=read_interval(interval))
-        else:
-            label = read_logged_label(prediction, tuple(probabilities or ()), "prediction")
-            share = require_confidence(confidence, prediction)
-            refuse_interval(interval)
-            row = replace(row, label=label, confidence=share, probabilities=probabilities or {label: share})
-        self.ledger.record([row])
+        given = LoggedPrediction(prediction, confidence, probabilities or None, interval)
+        self.ledger.record([replace(row, **find_logged_target(given).read_logged(given))])
         return row.id
 
     def _load_settings(self) -> Settings:

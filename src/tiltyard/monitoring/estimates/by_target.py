@@ -15,7 +15,7 @@ from tiltyard.monitoring.estimates.cbpe import (
 )
 from tiltyard.monitoring.estimates.direct_loss import BLIND_SPOT as ERROR_BLIND_SPOT
 from tiltyard.monitoring.estimates.direct_loss import ErrorBasis, ErrorEstimate, estimate_errors
-from tiltyard.monitoring.estimates.error_model import ERROR_MODEL, read_error_model
+from tiltyard.monitoring.estimates.task_part import TaskMonitoring
 from tiltyard.monitoring.monitored_version import MonitoredVersion
 from tiltyard.monitoring.prediction_window import PredictionWindow
 
@@ -37,18 +37,10 @@ def make_basis(
     Raises:
         ArtifactError: its model of the errors cannot be read.
     """
-    if monitored.predicts_numbers:
-        model = read_error_model(monitored.attachment(ERROR_MODEL))
-        return ErrorBasis(monitored.version, model, monitored.table_schema, min_rows, extrapolation)
-    return CbpeBasis(
-        monitored.version,
-        monitored.classes,
-        monitored.held_out,
-        positive,
-        min_rows,
-        extrapolation=extrapolation,
-        rule=None if monitored.manifest is None else monitored.manifest.decision,
+    found: EstimateBasis = TaskMonitoring.find_for_target(monitored.target).make_basis(
+        monitored, positive, min_rows, extrapolation
     )
+    return found
 
 
 def estimate_window(

@@ -8,7 +8,6 @@ import tempfile
 from pathlib import Path
 
 from sklearn.base import clone
-from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from tiltyard.evaluation import evaluate_rows, get_metric, guess_baseline
@@ -16,6 +15,7 @@ from tiltyard.formatting import format_count
 from tiltyard.jsonable import to_json_object
 from tiltyard.libraries import runtime_versions
 from tiltyard.models import FEW_ROWS, Candidate
+from tiltyard.models.recipes.task_part import TaskModels, name_last_step
 from tiltyard.pipeline.adoption.columns import read_input_schema
 from tiltyard.pipeline.adoption.log_adoption import AdoptedModel, log_adoption
 from tiltyard.pipeline.adoption.parity import check_parity, name_inputs
@@ -42,7 +42,6 @@ from tiltyard.registry.semantic_version import (
     schema_digest,
     settle_label,
 )
-from tiltyard.tasks import predicts_numbers
 from tiltyard.validation import DataValidator, ValidationReport
 
 
@@ -100,8 +99,7 @@ def prepare_adoption(project: Project, request: AdoptionRequest, trusted_types: 
     check_parity(found, stored, rows.held_out or rows.reference)
     with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
         require_storable_types(stored, Path(folder) / "model.skops", trusted_types, found.kind)
-    step = "regressor" if predicts_numbers(found.task) else "classifier"
-    pipeline = stored if isinstance(stored, Pipeline) else Pipeline([(step, stored)])
+    pipeline = name_last_step(stored, TaskModels.find_for(found.task).noun)
     candidate = Candidate(found.kind, found.kind, project.task, lambda _seed: clone(pipeline))
     model = TrainedModel(candidate, pipeline, (), 0.0)
     return AdoptedModel(stored, model, rows, request.origin, None, _validate(rows, project))

@@ -13,8 +13,8 @@ from sklearn.pipeline import Pipeline
 from tiltyard.data import Dataset
 from tiltyard.errors import UsageError
 from tiltyard.formatting import format_number, join_names
+from tiltyard.models.recipes.task_part import TaskModels
 from tiltyard.registry.foreign.estimators import FittedModel, predict_plain
-from tiltyard.tasks import predicts_numbers
 
 SAME = 1e-9
 """Far above what another order of a sum does, far below what another reading of a cell does."""
@@ -32,8 +32,7 @@ def name_inputs(found: FittedModel, inputs: pd.Series | pd.DataFrame) -> Any:
         return found.model
     names = [str(name) for name in inputs.columns]
     step = ColumnTransformer([("columns", "passthrough", names)], verbose_feature_names_out=False)
-    last = "regressor" if predicts_numbers(found.task) else "classifier"
-    return Pipeline([("matrix", step.fit(inputs.head(2))), (last, found.model)])
+    return Pipeline([("matrix", step.fit(inputs.head(2))), (TaskModels.find_for(found.task).noun, found.model)])
 
 
 def check_parity(found: FittedModel, stored: Any, rows: Dataset) -> float | None:
@@ -76,7 +75,7 @@ def check_parity(found: FittedModel, stored: Any, rows: Dataset) -> float | None
         raise _reads_otherwise(found, rows, f"it predicts {predicted.shape} values, not {plain.shape}")
     apart = np.abs(plain - predicted).reshape(len(inputs), -1).max(axis=1)
     same = SAME_SINGLE if plain.dtype == np.float32 else SAME
-    scale = max(1.0, float(np.max(np.abs(plain)))) if predicts_numbers(found.task) else 1.0
+    scale = TaskModels.find_for(found.task).measure_unit(plain)
     difference = float(apart.max())
     if not difference <= same * scale:
         how = f"its predictions differ by up to {format_number(difference)}"

@@ -9,20 +9,20 @@ import pandas as pd
 
 from tiltyard.data import Dataset
 from tiltyard.data.conform.frames import conform_frame
-from tiltyard.data.conform.labels import LabelCodec, order_classes
+from tiltyard.data.conform.labels import LabelCodec
 from tiltyard.data.conform.schema import TableSchema
 from tiltyard.data.content_hash import Hashes, content_keys, row_digests
+from tiltyard.data.inference.task_part import TaskData
 from tiltyard.data.loading import build_dataset
-from tiltyard.data.number_labels import require_varied_numbers
 from tiltyard.errors import DataError, UsageError
 from tiltyard.findings import Finding
 from tiltyard.formatting import format_count, join_names
+from tiltyard.models.recipes.task_part import TaskModels
 from tiltyard.pipeline.adoption.columns import require_columns
 from tiltyard.pipeline.adoption.request import AdoptionRequest
 from tiltyard.pipeline.training.dataframes import join_datasets
 from tiltyard.project import Project
 from tiltyard.registry.foreign.estimators import FittedModel
-from tiltyard.tasks import predicts_numbers
 
 ROWS_UNKNOWN = (
     "which rows it was trained on is not known, so a comparison could be with rows that it has seen: give them with "
@@ -89,8 +89,7 @@ def read_adopted_rows(request: AdoptionRequest, project: Project, schema: TableS
             code="adopt.no-new-rows",
         )
     held_out = rows.take(unseen)
-    if predicts_numbers(project.task):
-        require_varied_numbers(held_out.labels, "among the rows that the model was not trained on")
+    TaskData.find_for(project.task).require_varied(held_out.labels, "among the rows that the model was not trained on")
     if before is None:
         return AdoptedRows(held_out, held_out, held_out, seen, trained=len(request.trained_on), findings=tuple(found))
     every = join_datasets(before, held_out)
@@ -122,9 +121,9 @@ def _read_training_rows(
 
 def _spell_labels(rows: Dataset, model: FittedModel, found: list[Finding]) -> Dataset:
     """The rows with each label as the model spells its class; a label that it does not know stays as it is."""
-    if predicts_numbers(rows.task):
+    classes = TaskModels.find_for(rows.task).list_model_classes(model.model)
+    if not classes:
         return rows
-    classes = order_classes(str(label) for label in model.model.classes_)
     codec = LabelCodec(classes)
     spelt = {label: codec.spell(label) for label in rows.labels.unique()}
     unknown = [label for label, name in spelt.items() if name not in classes]

@@ -10,6 +10,7 @@ from tiltyard.data.columns import Roles
 from tiltyard.data.conform.labels import LabelCodec
 from tiltyard.data.conform.rules import ReadingRules
 from tiltyard.data.inference.infer_columns import InferredColumns, infer_columns, settle_classes
+from tiltyard.data.inference.task_part import TaskData
 from tiltyard.data.read_table import read_table
 from tiltyard.errors import DataError, UsageError
 from tiltyard.evaluation.metrics import get_task_metric
@@ -18,7 +19,7 @@ from tiltyard.pipeline.project_draft.request import DraftRequest, FirstRead, Pro
 from tiltyard.pipeline.project_draft.write_project import write_project, write_schema
 from tiltyard.pipeline.training.data_checks import DataCheck, validate_data
 from tiltyard.project import parse_project
-from tiltyard.tasks import predicts_numbers, reads_text
+from tiltyard.tasks import reads_text
 from tiltyard.validation import infer_required_schema
 from tiltyard.validation.table.leakage import evaluate_leakage, measure_leakage
 
@@ -41,9 +42,10 @@ def guess_columns(request: DraftRequest, read: FirstRead) -> InferredColumns:
     guess = _leave_out_ambiguous(infer_columns(read.frame, named=named, rules=read.rules), request, read)
     if request.metric is not None:
         guess = replace(guess, metric=get_task_metric(request.metric, guess.task).name, metric_reason="as you said")
-    if request.positive is not None and predicts_numbers(guess.task):
+    if request.positive is not None and not guess.classes:
+        what = TaskData.find_for(guess.task).describe_label(())
         raise UsageError(
-            f"--positive names a class, and the label '{guess.label}' is a number.",
+            f"--positive names a class, and the label '{guess.label}' is {what}.",
             next_step="Leave --positive out, or name a label of classes: --label COLUMN.",
         )
     if request.positive is not None:
@@ -116,7 +118,7 @@ def draft_project(
     file = request.output.resolve()
     dataset = load_dataset(parse_project(write_project(request, read, guess, accepted), file))
     counts = dataset.labels.value_counts()
-    numbers = predicts_numbers(guess.task)
+    role = TaskData.find_for(guess.task).column_role
     classes = {name: int(counts[name]) for name in dataset.classes}
     guess = settle_classes(guess, classes, keep_metric=request.metric is not None)
     content = write_project(request, read, guess, accepted)
@@ -127,7 +129,7 @@ def draft_project(
     rules = ReadingRules.from_section(parse_project(content, file).data)
     present = [name for name in dataset.frame.columns if name in learned]
     content += write_schema(
-        infer_required_schema(dataset.frame[present], label=guess.label, text=guess.text, rules=rules, numbers=numbers)
+        infer_required_schema(dataset.frame[present], label=guess.label, text=guess.text, rules=rules, label_role=role)
     )
     return ProjectDraft(content, parse_project(content, file), dataset, guess)
 
@@ -155,7 +157,7 @@ def find_leaks(draft: ProjectDraft) -> tuple[Finding, ...]:
     if reads_text(guess.task):
         return ()
     rules = ReadingRules.from_section(draft.project.data)
-    roles = Roles(guess.label, features=guess.features, numbers=predicts_numbers(guess.task))
+    roles = Roles(guess.label, features=guess.features, label_role=TaskData.find_for(guess.task).column_role)
     table = read_table(draft.dataset.frame, draft.project.name, roles, rules)
     found = evaluate_leakage(measure_leakage(table), limits)
     return tuple(leak for leak in found if leak.code == LEAK and leak.severity == "error" and leak.is_found)

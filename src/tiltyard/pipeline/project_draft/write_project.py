@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tiltyard.data.inference.infer_columns import InferredColumns
-from tiltyard.formatting import format_count, shorten_name
+from tiltyard.data.inference.task_part import TaskData
+from tiltyard.formatting import format_count
 from tiltyard.models import CANDIDATES, DEFAULTS
 from tiltyard.pipeline.project_draft.request import DraftRequest, FirstRead
+from tiltyard.pipeline.task_part import TaskPipeline
 from tiltyard.project import ColumnSchema, SplitSection
 from tiltyard.project.toml_values import quote_toml, write_toml_comment, write_toml_value
-from tiltyard.tasks import predicts_numbers, reads_text
+from tiltyard.tasks import reads_text
 
 MEANINGS = {
     "format": "what the file is",
@@ -25,7 +27,6 @@ MEANINGS = {
     "columns": "names of its columns: it has no header",
     "sheet": "sheet of the workbook",
 }
-_SHOWN_CLASSES = 5
 
 
 def write_project(
@@ -64,9 +65,7 @@ def write_project(
 
 
 def _suggest_floor(guess: InferredColumns) -> str:
-    if predicts_numbers(guess.task):
-        return "# floors = { r2 = 0.50 }      # no version that explains less of the variance is promoted"
-    return f"# floors = {{ {guess.metric} = 0.80 }}      # no version below this is promoted"
+    return TaskPipeline.find_for(guess.task).suggest_floor(guess.metric)
 
 
 def write_schema(schema: Mapping[str, ColumnSchema]) -> str:
@@ -90,7 +89,13 @@ def _write_data(request: DraftRequest, read: FirstRead, guess: InferredColumns) 
     lines += _write_dates(read, guess)
     if guess.text:
         lines.append(_write_key("text", guess.text, "column of the text"))
-    lines.append(_write_key("label", guess.label, f"column of the label: {_list_classes(guess)}{_list_others(guess)}"))
+    lines.append(
+        _write_key(
+            "label",
+            guess.label,
+            f"column of the label: {TaskData.find_for(guess.task).describe_label(guess.classes)}{_list_others(guess)}",
+        )
+    )
     if guess.positive is not None:
         comment = "label for which precision, recall and F1 are computed"
         lines.append(_write_key("positive", guess.positive, comment))
@@ -118,14 +123,6 @@ def _write_dates(read: FirstRead, guess: InferredColumns) -> list[str]:
         meaning = f"{format_count(cells, 'cell')} of columns of dates cannot be read; or: refuse"
         lines.append(_write_key("unreadable_dates", "gap", meaning))
     return lines
-
-
-def _list_classes(guess: InferredColumns) -> str:
-    if predicts_numbers(guess.task):
-        return "a number"
-    names = [shorten_name(name) for name in guess.classes]
-    more = f" and {len(names) - _SHOWN_CLASSES} more" if len(names) > _SHOWN_CLASSES else ""
-    return ", ".join(names[:_SHOWN_CLASSES]) + more
 
 
 def _list_others(guess: InferredColumns) -> str:

@@ -2,44 +2,26 @@
 
 from __future__ import annotations
 
-import math
-import sys
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import islice, tee
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
-
-from tiltyard.data.conform.labels import match_labels
 from tiltyard.errors import InputError, TiltyardError
-from tiltyard.evaluation.sequential_test import (
-    ErrorPairs,
-    PairedRows,
-    UnitRows,
-    compute_number_shadow_evidence,
-    compute_paired_evidence,
-    compute_paired_unit_evidence,
-    count_error_units_needed,
-    count_paired_units_needed,
-)
 from tiltyard.findings import Finding, could_not_judge
-from tiltyard.formatting import format_count, format_number
+from tiltyard.formatting import format_count
 from tiltyard.ledger import Label, Prediction
 from tiltyard.ledger.label_intake import read_recorded_labels
-from tiltyard.ledger.model_events import read_rare_classes
-from tiltyard.ledger.records import CALLER, REQUEST
 from tiltyard.ledger.sql.outcomes import name_unit
 from tiltyard.monitoring.prediction_window import find_group_key
 from tiltyard.pipeline.remediation.history import History, advise_rollback
 from tiltyard.pipeline.remediation.service_checks import ERRORS, SLOW, check_errors, check_latency
 from tiltyard.pipeline.remediation.service_tally import ServiceTally
+from tiltyard.pipeline.task_part import TaskPipeline
 from tiltyard.project import Project
 from tiltyard.promotion.context import Workspace
 from tiltyard.registry.alias_history import ROLLED_BACK
-from tiltyard.scoring import SklearnNumberScorer, SklearnScorer
-from tiltyard.tasks import predicts_numbers
+from tiltyard.scoring.table.task_part import TaskScoring
 
 WORSE = "champion.worse"
 WATCHED = (ERRORS, SLOW, WORSE)
@@ -103,16 +85,15 @@ def _check_accuracy(
     window = (since, now)
     if not pairs:
         return _explain_no_labels(sum(not label.is_sample for _, label in chosen), window)
-    before, numbers = str(history.aliases.previous_champion), predicts_numbers(project.task)
-    cap = _find_cap(project, workspace, before) if numbers else None
-    if numbers and cap is None:
-        why = f"Version {before} has no mean absolute error above 0 on its test rows, in whose measure errors count."
-        return could_not_judge(WORSE, "error", why, "Train a champion whose errors are known.", window=window)
+    before, of_task = str(history.aliases.previous_champion), TaskPipeline.find_for(project.task)
+    unknown = of_task.explain_incomparable(project, workspace, before)
+    if unknown:
+        return could_not_judge(WORSE, of_task.measured, *unknown, window=window)
     try:
         predictions = _predict_with_previous(project, workspace, before, pairs)
     except TiltyardError as error:
         why = f"Version {before} cannot predict: {error.message}"
-        return could_not_judge(WORSE, "error" if numbers else "accuracy", why, error.next_step, window=window)
+        return could_not_judge(WORSE, of_task.measured, why, error.next_step, window=window)
     # As they came: a class that one version merged with others may be a class of the other version.
     came = {row.id: label.label for row, label in first}
     group_key = find_group_key(project)
@@ -123,14 +104,14 @@ def _check_accuracy(
         if theirs
     ]
     alpha = project.promotion.alpha
-    found = _compare_classes(compared, workspace, project) if cap is None else _compare_numbers(compared, cap, alpha)
+    found = of_task.weigh_labels(compared, workspace, project, before)
     rows, units = len(compared), [unit for *_, unit in compared]
     evaluated, limit = units.count(None) + len({*units} - {None}), 1.0 / alpha
     worse = found.evidence >= limit
     return Finding(
         WORSE,
         "error" if worse else "info",
-        "accuracy" if cap is None else "error",
+        of_task.measured,
         score=found.evidence,
         limit=limit,
         message=f"Of {format_count(rows, 'labelled prediction')}"
@@ -149,100 +130,6 @@ def _check_accuracy(
         status="found" if worse else "clear",
         next_step=advise_rollback(history) if worse else "",
     )
-
-
-_Compared = Sequence[tuple[str, str, str, str | None]]
-"""Of each row the new version's prediction, the previous one's, the label, and the unit."""
-
-
-class _Weighed(NamedTuple):
-    """What labelled rows say for the previous version, its part and the new one's in words, and what more takes."""
-
-    evidence: float
-    of_previous: str
-    of_new: str
-    figures: Mapping[str, float]
-    loss: str
-    needed: int | None
-
-
-def _compare_classes(compared: _Compared, workspace: Workspace, project: Project) -> _Weighed:
-    leads = _find_right(compared, workspace, project)
-    only_new, only_before = leads.count(-1), leads.count(1)
-    units = [unit for *_, unit in compared]
-    return _Weighed(
-        _weigh_evidence(leads, units),
-        f"alone would have been right on {only_before:,}",
-        f"alone was on {only_new:,}",
-        {"only_previous": only_before, "only_champion": only_new},
-        f"{LOSS:g}",
-        _count_needed(leads, units, project.promotion.alpha) if compared else None,
-    )
-
-
-def _find_right(compared: _Compared, workspace: Workspace, project: Project) -> list[int]:
-    """Of each row 1 where the previous version alone is right, -1 where the new one alone is, else 0."""
-    labels = [label for _, _, label, _ in compared]
-    became = read_rare_classes(workspace.ledger, project.model_name).became
-    new = match_labels([mine for mine, _, _, _ in compared], labels, became)
-    before = match_labels([theirs for _, theirs, _, _ in compared], labels, became)
-    return [bool(theirs) - bool(mine) for mine, theirs in zip(new, before, strict=True)]
-
-
-def _compare_numbers(compared: _Compared, cap: float, alpha: float) -> _Weighed:
-    """Whose absolute errors are smaller, up to the cap, as the gates compare them but for the cap.
-
-    Which of two is nearer does not say: one that is a little nearer on most rows and far off on some has larger errors.
-    """
-    numbers = [(float(mine), float(theirs), float(label)) for mine, theirs, label, _ in compared]
-    new = np.array([abs(mine - label) for mine, _, label in numbers], dtype=np.float64)
-    before = np.array([abs(theirs - label) for _, theirs, label in numbers], dtype=np.float64)
-    pairs = ErrorPairs(new, before, _name_units([unit for *_, unit in compared]))
-    means = [float(np.minimum(errors, cap).mean()) if compared else 0.0 for errors in (before, new)]
-    return _Weighed(
-        compute_number_shadow_evidence(pairs, cap),
-        f"would have missed by {format_number(means[0])} on average",
-        f"missed by {format_number(means[1])} (an error counts up to {format_number(cap)})",
-        {"previous_error": means[0], "champion_error": means[1], "cap": cap},
-        format_number(cap / 100),
-        count_error_units_needed(pairs, cap, alpha=alpha) if compared else None,
-    )
-
-
-def _find_cap(project: Project, workspace: Workspace, version: str) -> float | None:
-    """The largest error that counts, which was known before the first label; None where that version's is not known."""
-    error = workspace.registry.get_version(project.model_name, version=version).metrics.get("mae", 0.0)
-    return WATCH_CAP_ERRORS * error if math.isfinite(error) and error > 0 else None
-
-
-def _weigh_evidence(leads: Sequence[int], units: Sequence[str | None]) -> float:
-    """Evidence for the previous version: rows of one request or caller are one piece of it, not one each.
-
-    Args:
-        leads: of each row 1 where the previous version alone is right, -1 where the new one alone is, else 0.
-        units: what the row shares with others; None: it is by itself.
-    """
-    single = [lead for lead, unit in zip(leads, units, strict=True) if unit is None]
-    evidence = compute_paired_evidence(single.count(1), single.count(-1))
-    shared = [(lead, unit) for lead, unit in zip(leads, units, strict=True) if unit is not None]
-    if not shared:
-        return evidence
-    rows = _name_units([unit for _, unit in shared])
-    together = compute_paired_unit_evidence(PairedRows(np.array([lead for lead, _ in shared], dtype=np.int64), rows))
-    return min(evidence * together, sys.float_info.max)
-
-
-def _count_needed(leads: Sequence[int], units: Sequence[str | None], alpha: float) -> int:
-    """How many requests, callers or groups like these show a true loss of ``LOSS``."""
-    rows = _name_units(units) if any(units) else None
-    return count_paired_units_needed(np.array(leads, dtype=np.int64), rows, LOSS, alpha=alpha)
-
-
-def _name_units(units: Sequence[str | None]) -> UnitRows:
-    """The units of rows, of which those without a name are requests by themselves."""
-    names = [f"{REQUEST}{place}" if unit is None else unit for place, unit in enumerate(units)]
-    sizes = Counter(names)
-    return UnitRows.from_names(names, [sizes[name] for name in names], CALLER)
 
 
 def _describe_needed(evaluated: int, needed: int, loss: str) -> str:
@@ -266,8 +153,8 @@ def _predict_with_previous(
     """The predictions of a version for recorded inputs; None where it cannot read one."""
     package = workspace.load(workspace.registry.get_version(project.model_name, version=version))
     # scikit-learn itself: for some hundred rows it is not worth compiling anything.
-    kind = SklearnNumberScorer if predicts_numbers(package.manifest.task) else SklearnScorer
-    scorer = kind(package.pipeline, package.manifest.task, package.manifest.columns)
+    task = package.manifest.task
+    scorer = TaskScoring.find_for(task).make_plain(package.pipeline, task, package.manifest.columns)
     inputs: list[Any] = [row.input for row, _ in pairs]
     try:
         return list(scorer.score(inputs).labels)

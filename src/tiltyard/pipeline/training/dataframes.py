@@ -16,14 +16,13 @@ from tiltyard.data.conform.rules import ReadingRules
 from tiltyard.data.conform.schema import TableSchema
 from tiltyard.data.conform.table_like import read_table_like
 from tiltyard.data.content_hash import row_digests
-from tiltyard.data.inference.continuous_labels import refuse_continuous_labels
-from tiltyard.data.number_labels import conform_target, require_varied_numbers
+from tiltyard.data.inference.task_part import TaskData
 from tiltyard.data.set_aside import keep_complete_rows
 from tiltyard.errors import DataError, UsageError
 from tiltyard.findings import Finding
 from tiltyard.formatting import choose_form, format_count, join_names
 from tiltyard.project import Project
-from tiltyard.tasks import Task, predicts_numbers
+from tiltyard.tasks import Task
 
 LABEL = "label"
 
@@ -105,21 +104,8 @@ def make_split(project: Project, train: Side, test: Side) -> Split:
         _require_same_columns(list(inputs.columns), list(others.columns))
         schema = infer_schema(inputs, ReadingRules.from_section(project.data))
     learnt = _make_dataset(project, inputs, train, schema)
-    if predicts_numbers(project.task):
-        require_varied_numbers(learnt.labels)
-    else:
-        _require_classes(learnt, project.data.label)
+    TaskData.find_for(project.task).require_learnable(learnt.labels, "in y_train")
     return Split(learnt, _make_dataset(project, others, test, schema))
-
-
-def _require_classes(learnt: Dataset, label: str) -> None:
-    if len(learnt.classes) < 2:
-        raise DataError(
-            f"y_train holds only the label {learnt.classes[0]!r}; a classifier needs two.",
-            next_step="Add rows of another label.",
-            code="data.one-class",
-        )
-    refuse_continuous_labels(learnt.labels, label)
 
 
 def make_test_rows(project: Project, test: Side, schema: TableSchema | None) -> Dataset:
@@ -159,7 +145,7 @@ def _make_dataset(
     frame = inputs.to_frame() if isinstance(inputs, pd.Series) else inputs
     found: list[Finding] = []
     rows, labels = keep_complete_rows(frame, labels, project.data, found)
-    labels = labels.astype(float if predicts_numbers(project.task) else str).rename(label)
+    labels = labels.astype(TaskData.find_for(project.task).label_type).rename(label)
     kept: pd.Series | pd.DataFrame = rows.iloc[:, 0] if isinstance(inputs, pd.Series) else rows
     if schema is not None and isinstance(kept, pd.DataFrame):
         kept = conform_frame(kept, schema)
@@ -176,7 +162,9 @@ def _read_labels(side: Side, rows: int, gaps: Sequence[str], task: Task) -> pd.S
         given = given.iloc[:, 0]
     require_list(given, what)
     column = pd.Series(given if isinstance(given, np.ndarray | pd.Series) else list(given))
-    labels = conform_target(column.rename(str(column.name or what)), task, gaps).reset_index(drop=True)
+    labels = (
+        TaskData.find_for(task).conform_labels(column.rename(str(column.name or what)), gaps).reset_index(drop=True)
+    )
     if len(labels) != rows:
         raise UsageError(
             f"There {choose_form(rows, 'is', 'are')} {format_count(rows, 'row')} of inputs (X_{side.name}) and "

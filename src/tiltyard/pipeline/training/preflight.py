@@ -24,11 +24,11 @@ from tiltyard.evaluation.slices import FEWEST_ROWS
 from tiltyard.findings import Finding
 from tiltyard.formatting import join_names, join_values
 from tiltyard.models import CANDIDATES, Candidate
+from tiltyard.models.recipes.task_part import TaskModels
 from tiltyard.models.selection.cross_validation import require_rows_for_folds
 from tiltyard.project import Project
 from tiltyard.registry import ExperimentTracker
 from tiltyard.registry.package.packaging import require_storable_types
-from tiltyard.tasks import predicts_numbers
 
 _SAMPLE_OF_CLASS = 40
 _SAMPLE = 400
@@ -75,7 +75,7 @@ def check_candidate_types(
     own = [candidate for candidate in recipes if candidate.name not in CANDIDATES]
     if not own:
         return
-    few = train.take(_choose_sample(train))
+    few = train.take(TaskModels.find_for(train.task).choose_sample(train, _SAMPLE, _SAMPLE_OF_CLASS))
     for candidate in own:
         pipeline = candidate.build(project.training.random_state)
         try:
@@ -88,16 +88,6 @@ def check_candidate_types(
             require_storable_types(pipeline, Path(folder) / "model.skops", trusted, candidate.name)
 
 
-def _choose_sample(train: Dataset) -> NDArray[np.bool_]:
-    """The first rows of each class; of numbers the first rows."""
-    labels = train.labels
-    if predicts_numbers(train.task):
-        return np.arange(len(labels)) < _SAMPLE
-    place = labels.groupby(labels).cumcount().to_numpy()
-    chosen = place < _SAMPLE_OF_CLASS
-    return chosen & (np.cumsum(chosen) <= max(_SAMPLE, 2 * labels.nunique()))
-
-
 def _check_folds(split: Split, project: Project) -> Iterator[Finding]:
     """Cross-validation has a row of each class for each fold."""
     options = project.training
@@ -107,15 +97,13 @@ def _check_folds(split: Split, project: Project) -> Iterator[Finding]:
     try:
         require_rows_for_folds(split.train, options.folds)
     except DataError as error:
-        numbers = predicts_numbers(project.task)
-        rarest = len(split.train) if numbers else split.train.labels.value_counts().iloc[-1]
         yield Finding(
             "split.too-few-for-folds",
             "error",
             "train",
             "Too few rows for the folds",
             error.message,
-            score=float(rarest),
+            score=float(TaskModels.find_for(project.task).count_scarcest(split.train)),
             limit=float(options.folds),
             next_step=error.next_step or "",
         )

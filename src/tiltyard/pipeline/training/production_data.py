@@ -23,8 +23,8 @@ from tiltyard.data.conform.labels import LabelCodec, is_label_gap
 from tiltyard.data.conform.schema import TableSchema
 from tiltyard.data.content_hash import content_keys, row_digests, uniform_hash
 from tiltyard.data.groups import find_row_groups, key_groups
+from tiltyard.data.inference.task_part import TaskData
 from tiltyard.data.loading import read_dataset
-from tiltyard.data.number_labels import read_number
 from tiltyard.data.rare_classes import settle_rare_classes
 from tiltyard.data.split import find_test_rows
 from tiltyard.errors import DataError
@@ -33,7 +33,6 @@ from tiltyard.ledger import Label, Ledger, Prediction
 from tiltyard.ledger.arrivals import is_redacted
 from tiltyard.ledger.records import TEXT_GROUP
 from tiltyard.project import Project, SplitSection
-from tiltyard.tasks import predicts_numbers
 
 
 @dataclass(frozen=True)
@@ -129,16 +128,15 @@ def _read_classes(
     pairs: Sequence[tuple[Prediction, Label]], base: Dataset
 ) -> tuple[list[tuple[Prediction, Label]], dict[str, int]]:
     """The pairs whose label is a class of the base data, spelt as there; and how often each other label came."""
-    if predicts_numbers(base.task):
-        return [(row, label) for row, label in pairs if read_number(label.label) is not None], {}
-    codec = LabelCodec(base.classes)
+    codec, of_task = LabelCodec(base.classes), TaskData.find_for(base.task)
     read, unknown = [], Counter[str]()
     for row, label in pairs:
-        meant = codec.find_class(label.label)
-        if meant is None:
-            unknown[label.label] += 1
-        else:
+        by_value = of_task.read_reported(label.label)
+        meant = codec.find_class(label.label) if by_value is None else by_value.text
+        if meant is not None:
             read.append((row, label if meant == label.label else replace(label, label=meant)))
+        elif by_value is None:
+            unknown[label.label] += 1
     return read, dict(unknown)
 
 
@@ -171,7 +169,8 @@ def _as_texts(base: Dataset, inputs: pd.Series, pairs: Sequence[tuple[Prediction
     for place in sorted(range(len(readable)), key=lambda place: readable[place][1].at):
         newest[int(keys[place])] = place
     base_keys = content_keys(inputs)
-    labels = {int(key): _read_target(base, readable[place][1]) for key, place in newest.items()}
+    of_label = TaskData.find_for(base.task).label_type
+    labels = {int(key): of_label(readable[place][1].label) for key, place in newest.items()}
     said = np.asarray([labels.get(int(key)) for key in base_keys], dtype=object)
     held = np.asarray([label is not None for label in said], dtype=np.bool_)
     wrong = held & (said != base.labels.to_numpy(dtype=object))
@@ -189,11 +188,6 @@ def _as_texts(base: Dataset, inputs: pd.Series, pairs: Sequence[tuple[Prediction
         chosen=np.array([int(keys[place]) not in sampled for place in used], dtype=np.bool_),
         corrections=wrong,
     )
-
-
-def _read_target(base: Dataset, label: Label) -> str | float:
-    """A label as the base data has its labels: the class, or the number."""
-    return float(label.label) if predicts_numbers(base.task) else label.label
 
 
 def _as_table(base: pd.DataFrame, schema: TableSchema, pairs: Sequence[tuple[Prediction, Label]]) -> _Taken:
@@ -231,8 +225,8 @@ def _select_conforming(frame: pd.DataFrame, schema: TableSchema) -> np.ndarray:
 
 
 def _join_rows(base: Dataset, taken: _Taken, project: Project) -> Dataset:
-    dtype: type = float if predicts_numbers(base.task) else str
-    labels = pd.Series([_read_target(base, label) for _, label in taken.pairs], dtype=dtype, name=base.labels.name)
+    kind = TaskData.find_for(base.task).label_type
+    labels = pd.Series([kind(label.label) for _, label in taken.pairs], dtype=kind, name=base.labels.name)
     new = taken.inputs.copy() if isinstance(taken.inputs, pd.DataFrame) else taken.inputs.to_frame()
     new[project.data.label] = labels.to_numpy()
     _place_on_a_side(new, base, taken, project)

@@ -28,7 +28,7 @@ from tiltyard.promotion.context import Workspace
 from tiltyard.redact import without_password
 from tiltyard.registry import ExperimentTracker, VersionInfo
 from tiltyard.registry.semantic_version import is_label
-from tiltyard.tasks import predicts_numbers, reads_text
+from tiltyard.tasks import reads_text
 
 RECIPE = "recipe.json"
 REPRODUCES_TAG = "tiltyard.reproduces"
@@ -125,8 +125,8 @@ def _fingerprint_of_words(dataset: Dataset) -> str:
 
 def _fingerprint_as_written(dataset: Dataset) -> str:
     """The fingerprint of rows whose labels are as the file writes them, ``1.0`` apart from ``1``: as it once was."""
-    if predicts_numbers(dataset.task):
-        return dataset.fingerprint  # numbers have never been read as they are written
+    if not dataset.classes:
+        return dataset.fingerprint  # only classes were ever read as they are written
     labels = dataset.frame[dataset.labels.name].map(write_label, na_action="ignore").astype(str)
     return fingerprint(row_digests(dataset.inputs, labels))
 

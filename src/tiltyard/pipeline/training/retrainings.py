@@ -13,9 +13,9 @@ from threadpoolctl import threadpool_limits
 from tiltyard.data import Dataset
 from tiltyard.evaluation.importance.change import FEWEST_RETRAININGS
 from tiltyard.models import Candidate
+from tiltyard.models.recipes.task_part import TaskModels
 from tiltyard.pipeline.training.bias_mitigation import fit_params
 from tiltyard.project import Project
-from tiltyard.tasks import predicts_numbers
 
 RETRAININGS = 6
 MOST_ROWS = 4_000
@@ -59,7 +59,7 @@ def plan_retrainings(
             if number >= FEWEST_RETRAININGS and clock() - began > limit:
                 return
             seed = project.training.random_state + 1 + number
-            drawn = train.take(_draw_rows(_strata(train), rows, seed))
+            drawn = train.take(_draw_rows(TaskModels.find_for(train.task).make_strata(train), rows, seed))
             pipeline = candidate.build(seed)
             try:
                 with threadpool_limits(1, user_api="openmp"):
@@ -69,11 +69,6 @@ def plan_retrainings(
             yield pipeline
 
     return retrain
-
-
-def _strata(train: Dataset) -> NDArray[np.str_]:
-    """What rows are drawn by: their labels; numbers are drawn as they come."""
-    return np.zeros(len(train), dtype=str) if predicts_numbers(train.task) else train.labels.to_numpy(dtype=str)
 
 
 def _draw_rows(labels: NDArray[np.str_], rows: int, seed: int) -> NDArray[np.bool_]:

@@ -11,7 +11,6 @@ from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from tiltyard.data import Dataset, Split
-from tiltyard.data.conform.labels import order_classes
 from tiltyard.evaluation import (
     AnyEvaluation,
     EvaluatedRows,
@@ -34,6 +33,7 @@ from tiltyard.models import (
     search,
 )
 from tiltyard.models.preprocessing import drop_unused_dates
+from tiltyard.models.recipes.task_part import TaskModels
 from tiltyard.models.selection.decision import check_decision, find_prices, tune_decision_rule
 from tiltyard.pipeline.training.bias_mitigation import fit_params
 from tiltyard.pipeline.training.retrainings import plan_retrainings
@@ -41,7 +41,7 @@ from tiltyard.project import Project
 from tiltyard.promotion.model_analysis import ModelAnalysis, analyse_model
 from tiltyard.promotion.offline_predictions import Predicted, PredictedRows, compare_with_labels, predict_rows
 from tiltyard.registry.package.stored_evaluation import ConfusedLabels, StoredEvaluation
-from tiltyard.tasks import DecisionRule, predicts_numbers
+from tiltyard.tasks import DecisionRule
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,7 @@ class TrainedModel:
     @property
     def classes(self) -> tuple[str, ...]:
         """The labels in the order of the probability columns; none where it predicts numbers."""
-        if predicts_numbers(self.candidate.task):
-            return ()
-        return order_classes(str(label) for label in self.pipeline.classes_)
+        return TaskModels.find_for(self.candidate.task).list_model_classes(self.pipeline)
 
     @property
     def num_features(self) -> int:

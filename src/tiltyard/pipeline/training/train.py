@@ -27,7 +27,6 @@ from tiltyard.promotion.context import Workspace
 from tiltyard.promotion.model_analysis import champion_importance, check_analysis
 from tiltyard.registry import ExperimentTracker, VersionInfo
 from tiltyard.result_display import ShownResult
-from tiltyard.tasks import predicts_numbers
 
 
 @dataclass(frozen=True, repr=False)
@@ -250,7 +249,7 @@ def _fit_and_evaluate(
 
 
 def _describe_data(dataset: Dataset) -> str:
-    labels = "" if predicts_numbers(dataset.task) else f"{format_count(len(dataset.classes), 'label')}, "
+    labels = f"{format_count(len(dataset.classes), 'label')}, " if dataset.classes else ""
     return f"{format_count(len(dataset), 'row')}, {labels}from {dataset.source}"
 
 

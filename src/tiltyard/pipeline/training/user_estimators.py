@@ -18,7 +18,6 @@ from tiltyard.errors import UsageError
 from tiltyard.formatting import join_names
 from tiltyard.models import Candidate
 from tiltyard.models.boosters.library_estimators import find_booster_library, replace_boosters
-from tiltyard.models.calibration import ensure_probabilities
 from tiltyard.models.preprocessing import (
     CATEGORIES,
     booster_preprocessor,
@@ -26,11 +25,11 @@ from tiltyard.models.preprocessing import (
     linear_preprocessor,
     tree_preprocessor,
 )
-from tiltyard.models.recipes.tabular import REGRESSOR
+from tiltyard.models.recipes.task_part import TaskModels
 from tiltyard.models.recipes.text import default_vectoriser
 from tiltyard.pipeline.training.steps import TrainedModel
 from tiltyard.suggest import nearest
-from tiltyard.tasks import Task, predicts_numbers
+from tiltyard.tasks import TARGETS, TASKS, USUAL_TARGET, Task, TaskTarget
 
 logger = logging.getLogger(__name__)
 
@@ -86,12 +85,13 @@ class UserEstimator:
         return drop_unused_dates(fitted)
 
 
-def is_number_model(model: Any) -> bool:
-    """Whether a user's model predicts numbers; what is not an estimator does not."""
+def find_model_target(model: Any) -> TaskTarget:
+    """What a user's model predicts, as far as it tells."""
     try:
-        return not inspect.isclass(model) and bool(is_regressor(model))
+        other = (target for target in TARGETS if target != USUAL_TARGET)
+        return next((target for target in other if TaskModels.find_for_target(target).is_made_for(model)), USUAL_TARGET)
     except (AttributeError, TypeError):  # an object without scikit-learn's tags
-        return False
+        return USUAL_TARGET
 
 
 def prepare_estimator(
@@ -115,15 +115,14 @@ def prepare_estimator(
             parameter is misspelt.
     """
     _require_estimator(model, task)
-    numbers = predicts_numbers(task)
+    of_task = TaskModels.find_for(task)
     ours = clone(model)
     logged_only = _set_params(ours, params)
     booster = find_booster_library(ours) is not None
     name = type(ours.steps[-1][1] if isinstance(ours, Pipeline) else ours).__name__
     ours = replace_boosters(ours)
     if isinstance(ours, Pipeline):
-        whole = ours if numbers else ensure_probabilities(ours)
-        return UserEstimator(whole, name, logged_only)
+        return UserEstimator(of_task.complete(ours), name, logged_only)
     step: Any
     if isinstance(inputs, pd.Series):
         step = ("tfidf", default_vectoriser())
@@ -133,8 +132,7 @@ def prepare_estimator(
         ours.set_params(categorical=CATEGORIES)
     else:
         step = ("columns", tree_preprocessor() if _cuts_columns(ours) else linear_preprocessor())
-    last = (REGRESSOR, ours) if numbers else ("classifier", ensure_probabilities(ours))
-    pipeline = Pipeline([step, last])
+    pipeline = Pipeline([step, (of_task.noun, of_task.complete(ours))])
     return UserEstimator(pipeline, name, logged_only)
 
 
@@ -169,11 +167,12 @@ def _require_estimator(model: Any, task: Task) -> None:
             next_step="Give a classifier with predict_proba or decision_function.",
             code="model.no-probabilities",
         )
-    if is_number_model(model) != predicts_numbers(task):
-        given, wanted = ("numbers", "classes") if is_number_model(model) else ("classes", "numbers")
+    given, wanted = find_model_target(model), TASKS[task].target
+    if given != wanted:
+        mine, theirs = (TaskModels.find_for_target(target).predicted for target in (given, wanted))
         raise UsageError(
-            f"The model ({kind}) predicts {given}, and the project's task is {task}.",
-            next_step=f"Give a model that predicts {wanted}, or change project.task.",
+            f"The model ({kind}) predicts {mine}, and the project's task is {task}.",
+            next_step=f"Give a model that predicts {theirs}, or change project.task.",
             code="model.other-target",
         )
     what = _describe_other(model)

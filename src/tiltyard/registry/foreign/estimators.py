@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tiltyard.errors import UsageError
+from tiltyard.models.recipes.task_part import TaskModels
 from tiltyard.registry.foreign.fitted_boosters import store_boosters
 from tiltyard.registry.package.object_graph import walk_objects
-from tiltyard.tasks import Task, TaskTarget, find_task, predicts_numbers, reads_text
+from tiltyard.registry.package.task_part import TaskRegistry
+from tiltyard.tasks import Task, TaskTarget, find_task, reads_text
 
 _GIVE = "Give a fitted classifier or regressor, or a pipeline that ends in one."
 # Classes whose input is a column of texts, by name: a model may come with its own vectoriser.
@@ -57,10 +59,7 @@ def check_fitted_model(model: Any) -> FittedModel:
     _require_estimator(model)
     _require_fitted(model)
     target = find_target(model)
-    if target == "class":
-        _require_classes(model)
-    elif int(getattr(find_last_step(model), "n_outputs_", 1) or 1) > 1:
-        raise _several_outputs(model)
+    TaskRegistry.find_for_target(target).check_fitted(model)
     task = find_task("text" if _reads_texts(model) else "table", target)
     if reads_text(task):
         return FittedModel(model, task, None, None)
@@ -134,8 +133,7 @@ def predict_plain(found: FittedModel, rows: Any) -> Any:
     import numpy as np  # noqa: PLC0415
 
     model = found.model if found.given is None else found.given
-    said = np.asarray(model.predict(rows)).ravel() if predicts_numbers(found.task) else model.predict_proba(rows)
-    plain = np.asarray(said)
+    plain = TaskModels.find_for(found.task).predict(model, rows)
     return plain if plain.dtype == np.float32 else plain.astype(np.float64)
 
 
@@ -176,7 +174,12 @@ def _require_fitted(model: Any) -> None:
         return
 
 
-def _require_classes(model: Any) -> None:
+def require_model_classes(model: Any) -> None:
+    """Make sure that a fitted classifier knows its classes, two at least, and gives probabilities.
+
+    Raises:
+        UsageError: it does not.
+    """
     kind = name_model(model)
     classes = getattr(model, "classes_", None)
     if classes is None:
@@ -186,7 +189,7 @@ def _require_classes(model: Any) -> None:
             code="model.not-fitted",
         )
     if isinstance(classes, list) and any(hasattr(one, "__len__") and not isinstance(one, str) for one in classes):
-        raise _several_outputs(model)
+        raise describe_several_outputs(model)
     if len(classes) < 2:
         raise UsageError(
             f"The {kind} was fitted on one class ({classes[0]}), which it always predicts.",
@@ -201,7 +204,8 @@ def _require_classes(model: Any) -> None:
         )
 
 
-def _several_outputs(model: Any) -> UsageError:
+def describe_several_outputs(model: Any) -> UsageError:
+    """The error about a model that predicts several values at once."""
     return UsageError(
         f"The {name_model(model)} predicts several values at once, and a version predicts one.",
         next_step="Fit one model for each label.",

@@ -9,16 +9,17 @@ import numpy as np
 import pandas as pd
 
 from tiltyard.data.conform.frames import conform_frame
-from tiltyard.data.conform.labels import order_classes
 from tiltyard.data.conform.schema import TableSchema
 from tiltyard.data.conform.table_like import read_table_like
 from tiltyard.data.content_hash import Hashes, content_keys
 from tiltyard.errors import DataError, UsageError
+from tiltyard.models.recipes.task_part import TaskModels
 from tiltyard.registry.foreign.columns import read_model_columns
 from tiltyard.registry.foreign.estimators import check_fitted_model
 from tiltyard.registry.package.manifest import Samples, VersionCard
+from tiltyard.registry.package.task_part import TaskRegistry
 from tiltyard.suggest import nearest
-from tiltyard.tasks import Task, predicts_numbers, reads_text
+from tiltyard.tasks import Task, reads_text
 
 _MOST_SAMPLES = 50
 
@@ -36,7 +37,7 @@ def foreign_model_card(model: Any, name: str, example: Any = None) -> VersionCar
         UsageError: no version can be made of the model (see ``check_fitted_model``), or it refuses the example.
     """
     task = check_fitted_model(model).task
-    classes = () if predicts_numbers(task) else order_classes(str(label) for label in model.classes_)
+    classes = TaskModels.find_for(task).list_model_classes(model)
     rows = None if example is None or reads_text(task) else read_table_like(example, "input_example")
     schema = None if reads_text(task) else read_model_columns(model, rows)
     columns = {"text": "str"} if reads_text(task) else schema.dtypes if schema else {}
@@ -96,7 +97,7 @@ def _describe_samples(model: Any, task: Task, rows: pd.DataFrame, schema: TableS
     try:
         few = conform_frame(rows.head(_MOST_SAMPLES), schema)
         given = few if hasattr(model, "feature_names_in_") else few.to_numpy()
-        found = np.asarray(model.predict(given) if predicts_numbers(task) else model.predict_proba(given))
+        found = TaskModels.find_for(task).predict(model, given)
     except (DataError, ValueError, TypeError) as error:
         said = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         raise UsageError(
@@ -106,8 +107,5 @@ def _describe_samples(model: Any, task: Task, rows: pd.DataFrame, schema: TableS
         ) from error
     plain = few.astype(object).where(few.notna(), None).to_dict(orient="records")
     inputs = tuple({str(name): value for name, value in row.items()} for row in plain)
-    if predicts_numbers(task):
-        return Samples(inputs=inputs, numbers=tuple(map(float, found.ravel())))
-    spelt = [str(label) for label in model.classes_]
-    ordered = found[:, [spelt.index(label) for label in order_classes(spelt)]]
-    return Samples(inputs=inputs, probabilities=tuple(tuple(map(float, row)) for row in ordered))
+    classes = [str(label) for label in getattr(model, "classes_", ())]
+    return Samples(inputs=inputs, **TaskRegistry.find_for(task).describe_predicted(found, classes))

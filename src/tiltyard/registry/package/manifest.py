@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from tiltyard.data.conform.schema import TableSchema
 from tiltyard.errors import ArtifactError
 from tiltyard.registry.package.signing import NO_KEYS, SIGNATURE, KeyRing
-from tiltyard.tasks import DecisionRule, Task, predicts_numbers, reads_text
+from tiltyard.registry.package.task_part import TaskRegistry
+from tiltyard.tasks import DecisionRule, Task, reads_text
 
 FOLDER = "tiltyard"
 MANIFEST = f"{FOLDER}/manifest.json"
@@ -126,8 +127,7 @@ class Manifest(VersionCard):
     @model_validator(mode="after")
     def _samples_fit(self) -> Self:
         inputs = self.samples.inputs
-        predicted = self.samples.numbers if predicts_numbers(self.task) else self.samples.probabilities
-        if len(predicted) != len(inputs):
+        if len(getattr(self.samples, TaskRegistry.find_for(self.task).sample_field)) != len(inputs):
             raise ValueError("the samples have another number of predictions than of rows")
         if reads_text(self.task) and any(not isinstance(row.get("text"), str) for row in inputs):
             raise ValueError("a row of the samples has no text")

@@ -40,11 +40,12 @@ from tiltyard.registry.package.manifest import (
 from tiltyard.registry.package.object_graph import walk_objects
 from tiltyard.registry.package.signing import NO_KEYS, SIGNATURE, KeyRing, Signer, host_signer
 from tiltyard.registry.package.skops_file import foreign_types, read_model, write_model
+from tiltyard.registry.package.task_part import TaskRegistry
 from tiltyard.registry.package.trusted_types import trusted_type_names
 from tiltyard.registry.package.version_seal import check_identity
 from tiltyard.registry.ports import VersionInfo
 from tiltyard.settings import Settings
-from tiltyard.tasks import PREDICTION_SETS, SetCalibration, predicts_numbers, reads_text
+from tiltyard.tasks import PREDICTION_SETS, SetCalibration, reads_text
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -278,13 +279,12 @@ def _save_mlflow_model(folder: Path, pipeline: Pipeline, card: VersionCard, trus
     with tempfile.TemporaryDirectory(prefix="tiltyard-") as elsewhere, quiet_mlflow():
         import mlflow.sklearn  # noqa: PLC0415
         from mlflow.models import Model  # noqa: PLC0415
-        from sklearn.dummy import DummyClassifier, DummyRegressor  # noqa: PLC0415
 
         written = Path(elsewhere) / MODEL_FILE
         write_model(pipeline, written)
         needed = _needed_types(written, trusted_type_names(trusted_types))
         mlflow.sklearn.save_model(
-            DummyRegressor() if predicts_numbers(card.task) else DummyClassifier(),
+            TaskRegistry.find_for(card.task).make_stand_in(),
             str(folder),
             serialization_format="skops",
             skops_trusted_types=needed or None,
@@ -376,8 +376,8 @@ def _signature(card: VersionCard) -> Any:
         inputs = Schema([ColSpec(AnyType(), name, required=False) for name in card.columns])
     else:
         inputs = None
-    output = DataType.double if predicts_numbers(card.task) else DataType.string
-    return ModelSignature(inputs=inputs, outputs=Schema([ColSpec(output)]))
+    output = TaskRegistry.find_for(card.task).output_type
+    return ModelSignature(inputs=inputs, outputs=Schema([ColSpec(DataType[output])]))
 
 
 def _example(card: VersionCard) -> Any:

@@ -14,11 +14,12 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from tiltyard.errors import ArtifactError, UsageError
+from tiltyard.models.recipes.task_part import TaskModels
 from tiltyard.models.to_sklearn import to_sklearn_pipeline, to_sklearn_step
 from tiltyard.registry.package.manifest import Manifest, digest
 from tiltyard.registry.package.object_graph import walk_objects as parts_of
 from tiltyard.registry.package.packaging import Package
-from tiltyard.tasks import predicts_numbers, reads_text
+from tiltyard.tasks import reads_text
 
 PROTOCOL = 4
 TOLERANCE = 1e-9
@@ -102,7 +103,7 @@ def _compare(package: Package, before: Any, model: Any) -> tuple[int, float | No
         given = getattr(model, call)(inputs if before is None else before.transform(inputs))
         expected = getattr(package.pipeline, call)(inputs)
         # Numbers have the unit of the label; the tolerance is one of probabilities.
-        unit = max(1.0, float(np.max(np.abs(expected)))) if predicts_numbers(package.manifest.task) else 1.0
+        unit = TaskModels.find_for(package.manifest.task).measure_unit(np.asarray(expected))
         difference = float(np.max(np.abs(given - expected))) / unit
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ArtifactError(
@@ -120,7 +121,7 @@ def _compare(package: Package, before: Any, model: Any) -> tuple[int, float | No
 
 
 def _name_call(manifest: Manifest) -> str:
-    return "predict" if predicts_numbers(manifest.task) else "predict_proba"
+    return TaskModels.find_for(manifest.task).method
 
 
 def _rows_of(package: Package) -> Any:

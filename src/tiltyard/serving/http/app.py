@@ -38,7 +38,6 @@ from tiltyard.serving.model.manager import ModelManager
 from tiltyard.serving.predict.components import ServerComponents
 from tiltyard.serving.predict.endpoint import FastPathApp, PredictEndpoint
 from tiltyard.serving.problem_details import add_handlers
-from tiltyard.tasks import predicts_numbers
 
 # nginx's status for a client that left before the response; nobody receives it.
 CLIENT_CLOSED_REQUEST = 499
@@ -137,5 +136,4 @@ async def _on_client_left(_request: Request, _error: Exception) -> Response:
 
 
 def _predict_operations(components: ServerComponents) -> dict[str, Any]:
-    task = components.models.task
-    return predict_operations(components.options.answer, numbers=task is not None and predicts_numbers(task))
+    return predict_operations(components.options.answer, components.models.target)

@@ -8,6 +8,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from tiltyard.scoring import WarningCode, Warnings
+from tiltyard.serving.predict.protocols.task_part import TaskServing
+from tiltyard.tasks import TaskTarget
 
 
 class ResponseModel(BaseModel):
@@ -199,38 +201,18 @@ def list_unknown_values(warnings: Warnings) -> list[list[UnknownValue]]:
 
 
 _WARNINGS = "What training did not know of the input; absent where there is nothing to say."
-_ABSTAINED = "true where the model leaves the decision to a person, by the project's [decision]; else absent."
 _RECORDED = "false where the prediction could not be recorded, and the project has it sent all the same; else absent."
 
 
-_NUMBER_FIELDS: dict[str, Any] = {
-    "interval": (
-        tuple[float | None, float | None] | None,
-        Field(
-            description="The ends between which the true number lies with the stated coverage; null for one that is "
-            "open, and for a version without intervals."
-        ),
-    )
-}
-_SET = "The labels of the prediction set, the likeliest first; there where the request has a confidence_level."
-_CLASS_FIELDS: dict[str, Any] = {
-    "confidence": (float, Field(ge=0, le=1, description="Probability of the predicted label.")),
-    "probabilities": (dict[str, float], Field(description="Probability of each label; they sum to 1.")),
-    "prediction_set": (list[str], Field(default=[], description=_SET)),
-}
-
-
-def prediction_schema(label_field: str, *, numbers: bool = False) -> type[BaseModel]:
+def prediction_schema(label_field: str, target: TaskTarget) -> type[BaseModel]:
     """The prediction of one input, whose label (or number) stands in the field ``label_field``."""
+    of_target = TaskServing.find_for_target(target)
     fields: dict[str, Any] = {
-        label_field: (float, Field(description="The predicted number."))
-        if numbers
-        else (str, Field(description="The predicted label.")),
-        **(_NUMBER_FIELDS if numbers else _CLASS_FIELDS),
+        **of_target.answer_fields(label_field),
         "model_version": (str, Field(description="Version that predicted.")),
         "prediction_id": (str, Field(description="Its id in the ledger (UUID); report the true label with it.")),
         "recorded": (bool, Field(default=True, description=_RECORDED)),
-        **({} if numbers else {"abstained": (bool, Field(default=False, description=_ABSTAINED))}),
+        **of_target.optional_fields(),
         "warnings": (list[UnknownValue], Field(default=[], description=_WARNINGS)),
     }
     return create_model("Prediction", __base__=ResponseModel, __doc__="The prediction of one input.", **fields)

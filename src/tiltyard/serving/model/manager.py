@@ -31,7 +31,7 @@ from tiltyard.serving.model.compiled_scorers import CompiledScorers
 from tiltyard.serving.model.last_good import LastGood
 from tiltyard.serving.model.served_version import ServedVersion
 from tiltyard.serving.model.smoke_test import smoke_test
-from tiltyard.tasks import Task
+from tiltyard.tasks import TASKS, USUAL_TARGET, Task, TaskTarget
 
 if TYPE_CHECKING:
     from tiltyard.evaluation import IntervalCalibration
@@ -144,6 +144,11 @@ class ModelManager:
     def task(self) -> Task | None:
         """The task, as far as it is known yet."""
         return self.served.task or (self._current.manifest.task if self._current else None)
+
+    @property
+    def target(self) -> TaskTarget:
+        """What is predicted; the usual target as long as that is not known."""
+        return USUAL_TARGET if self.task is None else TASKS[self.task].target
 
     def require(self) -> ServedVersion:
         """The version that is served.

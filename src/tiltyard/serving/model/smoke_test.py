@@ -10,8 +10,8 @@ import numpy as np
 
 from tiltyard.errors import ArtifactError
 from tiltyard.registry.package.manifest import Manifest
+from tiltyard.registry.package.task_part import TaskRegistry
 from tiltyard.scoring import Scorer
-from tiltyard.tasks import predicts_numbers
 
 # Far above what the order of a sum can do (1e-13), far below what another library version does.
 TOLERANCE = 1e-9
@@ -63,7 +63,7 @@ def _measure_difference(scorer: Scorer, manifest: Manifest) -> float:
     samples = manifest.samples
     scores = scorer.score(samples.inputs)
     predicted: Any = scores.probabilities if scores.numbers is None else scores.numbers
-    expected = np.asarray(samples.numbers if predicts_numbers(manifest.task) else samples.probabilities, np.float64)
+    expected = np.asarray(getattr(samples, TaskRegistry.find_for(manifest.task).sample_field), np.float64)
     if predicted.shape != expected.shape:
         return float("inf")
     unit = 1.0 if scores.numbers is None else max(float(np.max(np.abs(expected))), np.finfo(np.float64).tiny)

@@ -9,11 +9,13 @@ import pandas as pd
 
 from tiltyard.data.columns import Column, Mask, Roles, Table
 from tiltyard.data.conform.table_like import read_table_like
+from tiltyard.data.inference.task_part import TaskData
 from tiltyard.data.read_table import read_table
 from tiltyard.drift import DriftOptions
 from tiltyard.drift.tables import compare_rows
 from tiltyard.errors import UsageError
 from tiltyard.formatting import first_rows, format_count, quote_excerpt
+from tiltyard.tasks import USUAL_TARGET, TaskTarget
 from tiltyard.validation.drift import describe_feature_shift, describe_label_shift, describe_separation
 from tiltyard.validation.table.duplicates import measure_duplicates, row_keys, with_column
 from tiltyard.validation.text.near_duplicates import near_copies
@@ -28,16 +30,16 @@ def measure_split(
     test: tuple[pd.DataFrame, pd.Series],
     adversarial: bool,
     *,
-    numbers: bool = False,
+    target: TaskTarget = USUAL_TARGET,
 ) -> dict[str, Any]:
-    """Measures between two sides, each of inputs and labels (``numbers`` or classes); see `as_frame`, `as_labels`."""
+    """Measures between two sides, each of inputs and labels; see `as_frame`, `as_labels`."""
     names = [[str(name) for name in side[0].columns] for side in (train, test)]
     shared = [name for name in names[0] if name in names[1]]
-    table, is_test = _join_sides(train, test, shared, numbers=numbers)
-    label = table.columns[-1]
+    table, is_test = _join_sides(train, test, shared, TaskData.find_for_target(target))
+    label = table.label
     shifts = compare_rows(table, is_test, SHIFT, domain_classifier=adversarial)
     return {
-        "sizes": _measure_sizes(None if numbers else label, is_test),
+        "sizes": _measure_sizes(label, is_test),
         "columns": {
             "only_train": [name for name in names[0] if name not in names[1]],
             "only_test": [name for name in names[1] if name not in names[0]],
@@ -45,10 +47,10 @@ def measure_split(
         "duplicates": _measure_duplicates(table, is_test),
         "near_duplicates": _measure_near_duplicates(table, is_test),
         "label_shift": describe_label_shift(
-            shifts.evaluation.tests, None if numbers else (label.take(~is_test), label.take(is_test))
+            shifts.evaluation.tests, None if label is None else (label.take(~is_test), label.take(is_test))
         ),
         "feature_shift": describe_feature_shift(
-            shifts.evaluation.tests, (*table.features, *((label,) if numbers else ()))
+            shifts.evaluation.tests, (*table.features, *(() if table.target is None else (table.target,)))
         ),
         "adversarial": describe_separation(shifts),
     }
@@ -88,18 +90,17 @@ def _join_sides(
     train: tuple[pd.DataFrame, pd.Series],
     test: tuple[pd.DataFrame, pd.Series],
     shared: list[str],
-    *,
-    numbers: bool,
+    of_target: TaskData,
 ) -> tuple[Table, Mask]:
     """Both sides as one table, so that equal values have equal codes; and which rows are the test side."""
     label = LABEL
     while label in shared:
         label += "_"
     columns = {name: pd.concat([train[0][name], test[0][name]], ignore_index=True) for name in shared}
-    columns[label] = pd.concat([train[1], test[1]], ignore_index=True).astype(np.float64 if numbers else object)
+    columns[label] = pd.concat([train[1], test[1]], ignore_index=True).astype(of_target.cell_type)
     frame = pd.DataFrame(columns)
     is_test = np.arange(len(frame)) >= len(train[1])
-    return read_table(frame, "split", Roles(label=label, numbers=numbers)), is_test
+    return read_table(frame, "split", Roles(label=label, label_role=of_target.column_role)), is_test
 
 
 def _measure_sizes(label: Column | None, is_test: Mask) -> dict[str, Any]:

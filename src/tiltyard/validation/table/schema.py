@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
-from tiltyard.data.columns import Column, Roles, Table
+from tiltyard.data.columns import Column, LabelRole, Roles, Table
 from tiltyard.data.conform.labels import LabelCodec
 from tiltyard.data.conform.rules import USUAL_RULES, ReadingRules
 from tiltyard.data.read_table import read_table
@@ -43,14 +43,14 @@ def infer_required_schema(
     label: str | None = None,
     text: str | None = None,
     rules: ReadingRules = USUAL_RULES,
-    numbers: bool = False,
+    label_role: LabelRole = "label",
 ) -> dict[str, ColumnSchema]:
     """The schema that a frame keeps: types, known categories (up to 100), and no negative numbers where there are none.
 
-    The label's categories are always written down (of ``numbers`` to predict there are none); ``missing`` is allowed
+    The label's categories are always written down (a target of numbers has none); ``missing`` is allowed
     where cells are missing, and in columns with few rows nothing else counts as a rule.
     """
-    roles = Roles(label=label, text=text, features=tuple(map(str, frame.columns)), numbers=numbers)
+    roles = Roles(label=label, text=text, features=tuple(map(str, frame.columns)), label_role=label_role)
     table = read_table(frame, "schema", roles, rules)
     return {column.name: _infer_column(column) for column in table.columns}
 

@@ -33,7 +33,6 @@ from tiltyard.serving.predict.bodies.json_values import ValueLimit, refuse_surpl
 from tiltyard.serving.predict.components import ServerComponents
 from tiltyard.serving.predict.requests import RequestHead, check_media_type
 from tiltyard.serving.problem_details import FieldProblem, RequestError, invalid_fields
-from tiltyard.tasks import predicts_numbers
 
 MOST_LABELS = 10_000
 _LARGEST_BODY = 8 * 1024 * 1024
@@ -237,7 +236,7 @@ def _record_labels(components: ServerComponents, given: Sequence[OneLabel], call
         components.models.served.model_name,
         reported,
         codec=_find_codec(components),
-        numbers=_serves_numbers(components),
+        target=components.models.target,
         now=now,
     )
     _refuse_fields(checked)
@@ -275,11 +274,6 @@ def _make_result(item: OneLabel, checked: CheckedLabel, unknown: frozenset[str])
 def _find_codec(components: ServerComponents) -> LabelCodec | None:
     current = components.models.current
     return LabelCodec(current.manifest.classes) if current and current.manifest.classes else None
-
-
-def _serves_numbers(components: ServerComponents) -> bool:
-    task = components.models.task
-    return task is not None and predicts_numbers(task)
 
 
 def _refuse_single(result: LabelResult) -> RequestError | NotFoundError:

@@ -11,6 +11,7 @@ from starlette.types import Scope
 from tiltyard.serving.http.openapi import REFERENCE, problem_responses
 from tiltyard.serving.http.schemas import prediction_schema, predictions_schema
 from tiltyard.serving.predict.endpoint import PATHS, PredictEndpoint
+from tiltyard.tasks import TaskTarget
 
 _PARAMETERS = [
     {
@@ -38,14 +39,14 @@ def predict_routes(endpoint: PredictEndpoint) -> list[PredictRoute]:
     return [PredictRoute(path, endpoint, methods=["POST"], include_in_schema=False) for path in PATHS]
 
 
-def predict_operations(label_field: str, *, numbers: bool = False) -> dict[str, Any]:
+def predict_operations(label_field: str, target: TaskTarget) -> dict[str, Any]:
     """What the OpenAPI document shows of them: ``paths`` without their bodies, and ``schemas``.
 
     Args:
         label_field: name of the field that holds the predicted label.
-        numbers: whether that is a number.
+        target: what that is.
     """
-    prediction = prediction_schema(label_field, numbers=numbers)
+    prediction = prediction_schema(label_field, target)
     models = {"Prediction": prediction, "Predictions": predictions_schema(prediction)}
     paths = {
         "/predict": _operation(

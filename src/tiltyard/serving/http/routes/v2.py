@@ -14,12 +14,10 @@ from tiltyard.serving.http.routes.v2_management import requested_version, v2_man
 from tiltyard.serving.http.schemas import ResponseModel, UnknownValue
 from tiltyard.serving.model.served_version import ServedVersion
 from tiltyard.serving.predict.components import ServerComponents
+from tiltyard.serving.predict.protocols.task_part import TaskServing
 from tiltyard.serving.predict.protocols.v2 import (
-    NUMBER_OUTPUTS,
-    OUTPUTS,
     InferenceRequest,
     input_metadata,
-    output_metadata,
     output_tensors,
     read_inference,
     write_response,
@@ -186,7 +184,10 @@ def _metadata(current: ServedVersion) -> ModelMetadata:
         versions=[current.info.version],
         platform=f"tiltyard_{current.scorer.kind.replace(' ', '_')}",
         inputs=[TensorMetadata(**item) for item in input_metadata(current.known_columns)],
-        outputs=[TensorMetadata(**item) for item in output_metadata(current.scorer.classes)],
+        outputs=[
+            TensorMetadata(**item)
+            for item in TaskServing.find_for(current.manifest.task).describe_tensors(current.scorer.classes)
+        ],
     )
 
 
@@ -203,7 +204,7 @@ async def _infer(components: ServerComponents, request: Request, name: str, vers
         length = _header_length(request, head)
         limit = components.predictions.shape(many=True).value_limit
     columns = current.known_columns
-    wanted = OUTPUTS if current.scorer.classes else NUMBER_OUTPUTS
+    wanted = TaskServing.find_for(current.manifest.task).tensors
     with components.predictions.bodies.hold() as held:
         inference = await components.predictions.read(
             held, head, request.receive, lambda body: read_inference(body, length, columns, limit, wanted)

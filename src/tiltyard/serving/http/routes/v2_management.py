@@ -10,7 +10,8 @@ from tiltyard.serving.http.openapi import problem_responses
 from tiltyard.serving.http.schemas import ResponseModel
 from tiltyard.serving.model.served_version import ServedVersion
 from tiltyard.serving.predict.components import ServerComponents
-from tiltyard.serving.predict.protocols.v2 import input_metadata, output_metadata, unknown_model
+from tiltyard.serving.predict.protocols.task_part import TaskServing
+from tiltyard.serving.predict.protocols.v2 import input_metadata, unknown_model
 from tiltyard.serving.problem_details import RequestError
 
 NANOSECONDS = 1e6
@@ -141,7 +142,7 @@ def _config(current: ServedVersion) -> ModelConfig:
         name=current.info.name,
         platform=f"tiltyard_{current.scorer.kind.replace(' ', '_')}",
         input=_tensors(input_metadata(current.known_columns)),
-        output=_tensors(output_metadata(current.scorer.classes)),
+        output=_tensors(TaskServing.find_for(current.manifest.task).describe_tensors(current.scorer.classes)),
     )
 
 

@@ -25,6 +25,7 @@ from tiltyard.scoring.text.text_inputs import TEXT, TextColumns
 from tiltyard.serving.predict.bodies.json_body import parse_json
 from tiltyard.serving.predict.bodies.json_values import ValueLimit
 from tiltyard.serving.predict.inputs import PredictionRequest, name_rows, read_confidence_level, refuse_surplus_inputs
+from tiltyard.serving.predict.protocols.task_part import TaskServing
 from tiltyard.serving.predict.protocols.tensors import (
     BYTES,
     DATATYPES,
@@ -34,12 +35,11 @@ from tiltyard.serving.predict.protocols.tensors import (
     tensor_to_binary,
 )
 from tiltyard.serving.problem_details import FieldProblem, RequestError, invalid_fields
+from tiltyard.tasks import TARGETS
 
 BINARY_SIZE = "binary_data_size"
-OUTPUTS = ("label", "probabilities", "prediction_id")
 PREDICTION_SET = "prediction_set"
 """Name of the tensor of prediction sets, which is there on request."""
-NUMBER_OUTPUTS = ("prediction", "interval", "prediction_id")
 _LONGEST_NAME = 80
 _DATATYPE: dict[InputKind, str] = {"number": "FP64", "boolean": "BOOL", "text": BYTES, "time": BYTES, "any": BYTES}
 
@@ -105,7 +105,7 @@ def read_inference(
     header_length: int | None,
     columns: InputColumns | TextColumns,
     limit: ValueLimit,
-    outputs: tuple[str, ...] = OUTPUTS,
+    outputs: tuple[str, ...],
 ) -> Inference:
     """Read a request.
 
@@ -238,26 +238,6 @@ def input_metadata(columns: InputColumns | TextColumns) -> list[dict[str, Any]]:
     return [{"name": column.name, "datatype": _DATATYPE[column.kind], "shape": [-1]} for column in columns]
 
 
-def output_metadata(classes: Sequence[str]) -> list[dict[str, Any]]:
-    """The tensors that a model returns; one without classes predicts numbers."""
-    if not classes:
-        return [
-            {"name": "prediction", "datatype": "FP64", "shape": [-1]},
-            {"name": "interval", "datatype": "FP64", "shape": [-1, 2]},
-            {"name": "prediction_id", "datatype": BYTES, "shape": [-1]},
-        ]
-    return [
-        {"name": "label", "datatype": BYTES, "shape": [-1]},
-        {
-            "name": "probabilities",
-            "datatype": "FP64",
-            "shape": [-1, len(classes)],
-            "parameters": {"classes": list(classes)},
-        },
-        {"name": "prediction_id", "datatype": BYTES, "shape": [-1]},
-    ]
-
-
 def _check_sizes(tensors: Sequence[InputTensor], limit: ValueLimit) -> None:
     """Refuse tensors of more elements than the limit allows, before any of them is made.
 
@@ -349,7 +329,8 @@ def _binary_outputs(request: InferenceRequest) -> frozenset[str]:
     """The names of the tensors that the request wants as bytes."""
     every = bool(request.parameters.get("binary_data_output"))
     if request.outputs is None:
-        return frozenset((*OUTPUTS, *NUMBER_OUTPUTS, PREDICTION_SET)) if every else frozenset()
+        known = (name for target in TARGETS for name in TaskServing.find_for_target(target).tensors)
+        return frozenset((*known, PREDICTION_SET)) if every else frozenset()
     return frozenset(output.name for output in request.outputs if output.parameters.get("binary_data", every))
 
 

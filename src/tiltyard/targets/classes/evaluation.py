@@ -1,0 +1,21 @@
+"""Figures of classes."""
+
+from __future__ import annotations
+
+from tiltyard.evaluation.metrics.task_part import TaskEvaluation
+
+
+class _ClassEvaluation(TaskEvaluation):
+    predicted = "classes"
+    headline = "accuracy"
+    shown = ("accuracy", "precision", "recall", "f1", "f1_macro", "roc_auc", "log_loss")
+    counts_rows = True
+
+    def show_value(self, value: float) -> str:
+        return f"{value:.1%}"
+
+    def measure_size(self, value: float) -> float:
+        return 1.0
+
+
+PART = _ClassEvaluation()

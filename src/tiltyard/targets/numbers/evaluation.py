@@ -1,0 +1,22 @@
+"""Figures of numbers."""
+
+from __future__ import annotations
+
+from tiltyard.evaluation.metrics.task_part import TaskEvaluation
+from tiltyard.formatting import format_number
+
+
+class _NumberEvaluation(TaskEvaluation):
+    predicted = "numbers"
+    headline = "mae"
+    shown = ("mae", "rmse", "r2")
+    counts_rows = False
+
+    def show_value(self, value: float) -> str:
+        return format_number(value)
+
+    def measure_size(self, value: float) -> float:
+        return abs(value) or 1.0
+
+
+PART = _NumberEvaluation()

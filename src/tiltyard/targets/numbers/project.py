@@ -1,0 +1,25 @@
+"""Project files of numbers."""
+
+from __future__ import annotations
+
+from tiltyard.project import Project
+from tiltyard.project.task_part import TaskProject
+
+
+class _NumberProject(TaskProject):
+    def check_keys(self, project: Project) -> None:
+        limits = project.promotion
+        requested = {
+            "data.positive": project.data.positive is not None,
+            "training.mitigation": project.training.mitigation != "none",
+            "promotion.fairness": bool(limits.fairness),
+            "promotion.calibration_error": limits.calibration_error is not None,
+            "promotion.calibration": limits.calibration == "not-worse",
+            "decision": not project.decision.is_usual,
+        }
+        for key, is_requested in requested.items():
+            if is_requested:
+                raise ValueError(f"{key}: is for classes so far, and {project.task} predicts numbers; remove it")
+
+
+PART = _NumberProject()
