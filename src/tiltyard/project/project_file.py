@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from tiltyard.project.alerts import AlertsSection
-from tiltyard.project.base import ColumnName, Name, Section
+from tiltyard.project.base import ColumnName, Name, Section, TaskProject
 from tiltyard.project.batch import BatchSection
 from tiltyard.project.data import ColumnSchema, DataSection, SplitSection, ValidationSection
 from tiltyard.project.decision import DecisionSection
@@ -18,7 +18,6 @@ from tiltyard.project.monitoring import MonitoringSection
 from tiltyard.project.promotion import PromotionSection
 from tiltyard.project.response import ResponseSection
 from tiltyard.project.serving import ServingSection
-from tiltyard.project.task_part import TaskProject
 from tiltyard.project.training import TrainingSection
 from tiltyard.tasks import TASKS, Task, reads_text
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tiltyard.project import Project
-from tiltyard.project.task_part import TaskProject
+from tiltyard.project.base import TaskProject
 
 
 class _NumberProject(TaskProject):
