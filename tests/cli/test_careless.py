@@ -154,6 +154,7 @@ stream --from 'redis://a:${NO_SUCH_PASSWORD}@localhost/reviews' --to redis://loc
 stream --from redis://localhost/reviews --to redis://localhost/reviews
 stream --from redis://localhost/reviews --to redis://localhost/scores --dead-letters redis://localhost/reviews
 stream --from redis://localhost/reviews --to redis://localhost/scores --dead-letters nowhere
+stream --from redis://localhost/reviews --to redis://localhost/scores --labels redis:localhost
 stream --from redis://localhost/reviews --to redis://localhost/scores --group ''
 stream --from redis://localhost/reviews --to redis://localhost/scores --batch 0
 stream --from redis://localhost/reviews --to redis://localhost/scores --hold 0

@@ -19,7 +19,7 @@ from tiltyard.monitoring import ModelMonitor
 from tiltyard.monitoring.labels.label_import import count_labels, import_labels, read_labels
 from tiltyard.monitoring.performance import measure_performance
 from tiltyard.monitoring.prediction_window import read_prediction_window
-from tiltyard.serving.http.routes.feedback import OneLabel
+from tiltyard.serving.http.label_reports import OneLabel
 from tiltyard.serving.predict.bodies.json_body import parse_json
 from tiltyard.serving.predict.bodies.json_values import ValueLimit
 from tiltyard.testing import MemoryLedger, make_prediction

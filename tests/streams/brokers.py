@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
@@ -176,7 +177,7 @@ class Kafka(Broker):
             taken = bool(records)
             for record in (one for some in records.values() for one in some):
                 headers = {header: value.decode() for header, value in record.headers}
-                found.append(Message(record.value, "", headers=headers))
+                found.append(Message(record.value, datetime.now(UTC), headers=headers))
         await consumer.stop()
         return found
 

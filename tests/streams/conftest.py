@@ -25,6 +25,7 @@ from tiltyard.serving.predict.components import ServerComponents
 from tiltyard.streams.brokers.open_broker import make_source, make_target
 from tiltyard.streams.consumer import Consumer, Places
 from tiltyard.streams.figures import StreamFigures
+from tiltyard.streams.labelling import StreamLabels
 from tiltyard.streams.ports import Message, Outgoing, Source
 from tiltyard.streams.predicting import StreamPredictor
 
@@ -87,13 +88,19 @@ class Line:
         return make_source(self.broker.address(self.name), "predictors", 50, HOLD)
 
     @contextlib.asynccontextmanager
-    async def predictor(self) -> AsyncIterator[StreamPredictor]:
-        """A handler of the stream's messages."""
+    async def components(self) -> AsyncIterator[ServerComponents]:
+        """The parts of a server, at work."""
         loader = VersionLoader(self.registry, self.folder / "cache", TRUSTED)
         models = ModelManager(ServedAlias(MODEL), loader)
         options = ServingSection(answer="sentiment", reload_seconds=0.05)
         components = ServerComponents.build(models, self.ledger, options)
         async with run_background_work(components):
+            yield components
+
+    @contextlib.asynccontextmanager
+    async def predictor(self) -> AsyncIterator[StreamPredictor]:
+        """A handler of the stream's messages."""
+        async with self.components() as components:
             yield StreamPredictor(components, self.name)
 
     @contextlib.asynccontextmanager
@@ -113,6 +120,23 @@ class Line:
             try:
                 yield consumer, figures
             finally:
+                consumer.stop()
+                await running
+
+    @contextlib.asynccontextmanager
+    async def labeller(self) -> AsyncIterator[StreamFigures]:
+        """A consumer of the stream as one of labels."""
+        figures = StreamFigures("labels", self.name)
+        async with self.components() as components:
+            labels = StreamLabels(components, "stream")
+            places = Places(self.make_source(), make_target(self.broker.address(self.dead)))
+            consumer = Consumer(places, labels, figures, most=50, hold_seconds=HOLD)
+            await consumer.open()
+            running = asyncio.create_task(consumer.run())
+            try:
+                yield figures
+            finally:
+                labels.stop()
                 consumer.stop()
                 await running
 
@@ -158,3 +182,11 @@ def line(request: pytest.FixtureRequest, make_line: Callable[[str], Line]) -> Li
 def quick_line(request: pytest.FixtureRequest, make_line: Callable[[str], Line]) -> Line:
     """A stream on each kind of broker whose groups are joined at once."""
     return make_line(request.param)
+
+
+@pytest.fixture
+def line_of_memory(ledger: TestLedger, text_package: Path, tmp_path: Path) -> Line:
+    """A registry with a champion and a ledger, for handlers that get their messages from the test."""
+    registry = FakeRegistry(tmp_path / "registry")
+    registry.point_alias("champion", registry.add(text_package))
+    return Line(Broker.__new__(Broker), registry, ledger, tmp_path)

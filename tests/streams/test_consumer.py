@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from tests.serving.fake_registry import FakeRegistry
 from tests.serving.fakes import TestLedger
 from tests.streams.conftest import Line
 from tiltyard.streams.figures import StreamFigures
+from tiltyard.streams.handling import Handled
 from tiltyard.streams.ports import Message, Outgoing
 
 TEXTS = [f"review {number} of a warm and funny film" for number in range(40)]
@@ -206,3 +209,78 @@ def test_a_broker_that_was_killed_is_waited_for(quick_line: Line, ledger: TestLe
     ids = [one.id for one in ledger.predictions()]
     assert len(ids) == len(TEXTS)
     assert {str(one["prediction_id"]) for one in results} == set(ids)
+
+
+def test_a_new_champion_takes_over_while_messages_come(
+    make_line: Callable[[str], Line], ledger: TestLedger, other_text_package: Path
+) -> None:
+    """After a promotion the messages of a running consumer get the new version, and their results name it."""
+    line = make_line("nats")
+
+    async def story() -> list[Message]:
+        await line.make()
+        async with line.consumer() as (_, figures), asyncio.timeout(60):
+            sent = 0
+            while "2" not in {one.version for one in ledger.predictions()}:
+                await line.send([Outgoing(f'{{"text": "film {sent}"}}'.encode(), f"film-{sent}")])
+                sent += 1
+                await until_done(figures, sent)
+                if sent == 1:
+                    line.registry.point_alias("champion", line.registry.add(other_text_package))
+        return await line.read_results(sent)
+
+    results = {str(one["prediction_id"]): one["model_version"] for one in read_json(asyncio.run(story()))}
+    assert results == {one.id: one.version for one in ledger.predictions()}
+    assert set(results.values()) == {"1", "2"}
+
+
+def test_a_message_that_cannot_be_recorded_or_recognised_is_a_dead_letter_alone(
+    line_of_memory: Line, ledger: TestLedger
+) -> None:
+    """Messages of which the ledger can never keep one, or that reuse a key, do not keep the others from a result."""
+    now = datetime.now(UTC)
+    messages = [
+        Message(b'{"text": "one"}', now, own_id="one"),
+        Message(b'{"text": "two"}', now, own_id="one"),
+        Message(b'{"text": "\\ud800"}', now, own_id="two"),
+        Message(b'{"text": "four"}', now),
+        Message(b'{"text": "five"}', now, "0/5@1"),
+    ]
+
+    async def story() -> list[Handled]:
+        async with line_of_memory.predictor() as predictor:
+            return await predictor.handle(messages)
+
+    handled = asyncio.run(story())
+    assert [one.outcome for one in handled] == ["predicted", *["dead_letter"] * 3, "predicted"]
+    codes = [one.error.code for one in handled if one.error is not None]
+    assert codes[0] == "idempotency.reused"
+    assert codes[2] == "stream.unnamed"
+    assert sorted(one.input["text"] for one in ledger.predictions()) == ["five", "one"]
+
+
+def test_of_two_consumers_with_the_same_message_both_publish_the_first_record(
+    line_of_memory: Line, ledger: TestLedger, text_package: Path, other_text_package: Path, tmp_path: Path
+) -> None:
+    """Two consumers that predict a message at the same time, with different versions, both have the recorded result."""
+    other = Line(
+        line_of_memory.broker, FakeRegistry(tmp_path / "other"), ledger, tmp_path / "of-other", line_of_memory.name
+    )
+    other.registry.add(text_package)
+    other.registry.point_alias("champion", other.registry.add(other_text_package))
+    message = Message(b'{"text": "a warm film"}', datetime.now(UTC), "0/1@1")
+
+    async def story() -> list[Handled]:
+        async with line_of_memory.predictor() as one, other.predictor() as two:
+            ledger.gate.clear()
+            both = [asyncio.create_task(predictor.handle([message])) for predictor in (one, two)]
+            await asyncio.sleep(0.5)  # both have looked the message up, and wait to record it
+            ledger.gate.set()
+            return [handled for some in await asyncio.gather(*both) for handled in some]
+
+    handled = asyncio.run(story())
+    [recorded] = ledger.predictions()
+    bodies = {one.result.body for one in handled if one.result is not None}
+    assert len(bodies) == 1
+    assert json.loads(bodies.pop())["model_version"] == recorded.version
+    assert sorted(one.outcome for one in handled) == ["predicted", "repeated"]

@@ -67,7 +67,7 @@ class Consumer:
         most: int = MOST_AT_ONCE,
         hold_seconds: float = HOLD_SECONDS,
     ) -> None:
-        self._places, self._handler, self._figures = places, handler, figures
+        self._places, self._handler, self.figures = places, handler, figures
         self._most, self._hold_seconds = most, hold_seconds
         self._stop = asyncio.Event()
         self._ready = asyncio.Event()
@@ -87,7 +87,7 @@ class Consumer:
             for place in self._places.all:
                 await place.open()
         except BaseException:
-            await self._close()
+            await self.close()
             raise
 
     async def run(self) -> None:
@@ -106,7 +106,7 @@ class Consumer:
             measuring.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await measuring
-            await self._close()
+            await self.close()
 
     async def _finish(self, messages: Sequence[Message]) -> None:
         async with self._hold(messages):
@@ -115,7 +115,7 @@ class Consumer:
                 return  # stopped while it waited; the messages come again
             await self._publish(handled)
             await self._places.source.confirm(messages)
-        self._figures.count(handled)
+        self.figures.count(handled)
 
     async def _handle(self, messages: Sequence[Message]) -> list[Handled] | None:
         """What became of messages, once the ledger and the model are there; None where it was stopped before."""
@@ -149,7 +149,7 @@ class Consumer:
             await self._bury(dead)
 
     async def _bury(self, dead: Sequence[Handled]) -> None:
-        letters = [make_dead_letter(one, self._figures.source) for one in dead]
+        letters = [make_dead_letter(one, self.figures.source) for one in dead]
         for one, letter in zip(dead, letters, strict=True):
             log.warning("The message %s goes to the dead letters: %s", one.message.position or letter.id, one.error)
         refused = await self._places.dead_letters.publish(letters)
@@ -180,7 +180,7 @@ class Consumer:
         """Forget what was in hand, and connect again, however long that takes."""
         pause = FIRST_PAUSE
         while True:
-            await self._close()
+            await self.close()
             if await self._pause(pause):
                 return
             try:
@@ -199,30 +199,31 @@ class Consumer:
             await asyncio.wait_for(self._stop.wait(), seconds)
         return self._stop.is_set()
 
-    async def _close(self) -> None:
-        self._figures.lag = None
+    async def close(self) -> None:
+        """Disconnect; closing twice is a no-op."""
+        self.figures.lag = None
         for place in self._places.all:
             await place.close()
 
     def _note(self, error: TiltyardError | None) -> None:
-        before = self._figures.problem
-        self._figures.problem_code = "" if error is None else error.code
-        self._figures.problem = "" if error is None else error.message
-        self._figures.next_step = "" if error is None else error.next_step
+        before = self.figures.problem
+        self.figures.problem_code = "" if error is None else error.code
+        self.figures.problem = "" if error is None else error.message
+        self.figures.next_step = "" if error is None else error.next_step
         if error is not None and error.message != before:
-            log.warning("The stream of %s waits: %s", self._figures.stream, error.message)
+            log.warning("The stream of %s waits: %s", self.figures.stream, error.message)
         elif error is None and before:
-            log.warning("The stream of %s continues.", self._figures.stream)
+            log.warning("The stream of %s continues.", self.figures.stream)
 
     async def _measure_lag(self) -> None:
         while True:
             try:
-                self._figures.lag = await self._places.source.lag()
+                self.figures.lag = await self._places.source.lag()
             except UnavailableError as error:
-                self._figures.lag = None
-                if not self._figures.problem:  # some clients take nothing, and say nothing, while they reconnect
+                self.figures.lag = None
+                if not self.figures.problem:  # some clients take nothing, and say nothing, while they reconnect
                     self._note(error)
             else:
-                if self._figures.problem_code == "stream.away":
+                if self.figures.problem_code == "stream.away":
                     self._note(None)
             await asyncio.sleep(LAG_SECONDS)

@@ -14,20 +14,20 @@ class Message:
 
     Attributes:
         body: its content.
+        sent_at: when the broker, or else its producer, says that it was sent, UTC; when it came, if neither does.
         position: where the broker keeps it, the same at each delivery; empty where the broker gives messages no place.
         own_id: the id that its producer gave it; empty for none.
         key: the broker's own key of it, which decides its partition; empty for none.
         headers: its headers.
-        sent_at: when the broker, or else its producer, says that it was sent, UTC; when it came, if neither does.
         receipt: what its source needs to confirm it.
     """
 
     body: bytes
-    position: str
+    sent_at: datetime
+    position: str = ""
     own_id: str = ""
     key: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
-    sent_at: datetime | None = None
     receipt: Any = field(default=None, repr=False, compare=False)
 
 

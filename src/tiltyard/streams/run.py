@@ -30,6 +30,7 @@ from tiltyard.streams.address import StreamAddress
 from tiltyard.streams.brokers.open_broker import make_source, make_target
 from tiltyard.streams.consumer import HOLD_SECONDS, MOST_AT_ONCE, Consumer, Places
 from tiltyard.streams.figures import StreamCollector, StreamFigures
+from tiltyard.streams.labelling import StreamLabels
 from tiltyard.streams.predicting import StreamPredictor
 from tiltyard.wiring.ledger import open_ledger
 from tiltyard.wiring.registry import open_registry
@@ -44,6 +45,8 @@ class StreamRequest:
         target: where the results go.
         dead_letters: where messages go that cannot be predicted.
         group: the group of consumers.
+        labels: where labels come from; None for none.
+        label_dead_letters: where labels go that cannot be recorded.
         batch: most messages that are taken, scored and recorded at once.
         hold_seconds: after so long without word from a consumer, its messages go to another one.
         host: where health and metrics are served.
@@ -54,6 +57,8 @@ class StreamRequest:
     target: StreamAddress
     dead_letters: StreamAddress
     group: str
+    labels: StreamAddress | None = None
+    label_dead_letters: StreamAddress | None = None
     batch: int = MOST_AT_ONCE
     hold_seconds: float = HOLD_SECONDS
     host: str = "127.0.0.1"
@@ -130,21 +135,46 @@ async def _run(
     backends: StreamBackends, request: StreamRequest, listener: socket, on_ready: Callable[[Address], object]
 ) -> None:
     components = ServerComponents.build(backends.models, backends.ledger, backends.options)
-    figures = StreamFigures("predictions", request.source.shown)
-    places = Places(
-        make_source(request.source, request.group, request.batch, request.hold_seconds),
-        make_target(request.dead_letters),
-        make_target(request.target),
-    )
-    predictor = StreamPredictor(components, request.source.identity)
-    consumer = Consumer(places, predictor, figures, most=request.batch, hold_seconds=request.hold_seconds)
-    components.instrumentation.metrics.registry.register(StreamCollector([figures]))
-    await consumer.open()
-    with _stop_on_signals(consumer.stop):
-        async with run_background_work(components), _serve(components, backends.guard, [figures], listener):
+    consumers = [_make_predictor(components, request)]
+    labels = StreamLabels(components, "stream")
+    if request.labels is not None and request.label_dead_letters is not None:
+        consumers.append(_make_labeller(labels, request, request.labels, request.label_dead_letters))
+    figures = [consumer.figures for consumer in consumers]
+    components.instrumentation.metrics.registry.register(StreamCollector(figures))
+
+    def stop() -> None:
+        labels.stop()
+        for consumer in consumers:
+            consumer.stop()
+
+    async with contextlib.AsyncExitStack() as opened:
+        for consumer in consumers:
+            await consumer.open()
+            opened.push_async_callback(consumer.close)
+        opened.enter_context(_stop_on_signals(stop))
+        async with run_background_work(components), _serve(components, backends.guard, figures, listener):
             host, port = listener.getsockname()[:2]
             on_ready(Address(host, port))
-            await consumer.run()
+            running = [asyncio.create_task(consumer.run()) for consumer in consumers]
+            await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            stop()  # where one has failed, the others finish what they took
+            await asyncio.gather(*running)
+
+
+def _make_predictor(components: ServerComponents, request: StreamRequest) -> Consumer:
+    source = make_source(request.source, request.group, request.batch, request.hold_seconds)
+    places = Places(source, make_target(request.dead_letters), make_target(request.target))
+    handler = StreamPredictor(components, request.source.identity)
+    figures = StreamFigures("predictions", request.source.shown)
+    return Consumer(places, handler, figures, most=request.batch, hold_seconds=request.hold_seconds)
+
+
+def _make_labeller(
+    labels: StreamLabels, request: StreamRequest, source: StreamAddress, dead_letters: StreamAddress
+) -> Consumer:
+    places = Places(make_source(source, request.group, request.batch, request.hold_seconds), make_target(dead_letters))
+    figures = StreamFigures("labels", source.shown)
+    return Consumer(places, labels, figures, most=request.batch, hold_seconds=request.hold_seconds)
 
 
 @contextlib.contextmanager

@@ -25,6 +25,7 @@ from tiltyard.streams.run import StreamRequest, run_stream
 @model_option
 @click.option("--group", type=Words(), default=None, help="Group of consumers.  [default: tiltyard-MODEL]")
 @click.option("--dead-letters", default=None, help="The stream of messages that cannot be predicted.")
+@click.option("--labels", default=None, help="A stream of labels, as POST /feedback takes them.")
 @click.option(
     "--batch", type=click.IntRange(1, 10_000), default=MOST_AT_ONCE, show_default=True, help="Most messages at once."
 )
@@ -45,6 +46,7 @@ def stream_command(
     model_name: str | None,
     group: str | None,
     dead_letters: str | None,
+    labels: str | None,
     batch: int,
     hold: float,
     host: str,
@@ -67,9 +69,20 @@ def stream_command(
         if dead_letters is None
         else parse_address(dead_letters, "--dead-letters", project.root)
     )
-    _refuse_loops(read, {"--to": written, "--dead-letters": dead})
-    group = group or f"tiltyard-{project.model_name}"
-    request = StreamRequest(read, written, dead, group, batch, hold, host, port)
+    truth = None if labels is None else parse_address(labels, "--labels", project.root)
+    _refuse_loops(read, {"--to": written, "--dead-letters": dead} | ({"--labels": truth} if truth else {}))
+    request = StreamRequest(
+        source=read,
+        target=written,
+        dead_letters=dead,
+        group=group or f"tiltyard-{project.model_name}",
+        labels=truth,
+        label_dead_letters=None if truth is None else truth.same_place(f"{truth.name}{DEAD_LETTERS}"),
+        batch=batch,
+        hold_seconds=hold,
+        host=host,
+        port=port,
+    )
 
     def announce(address: Address) -> None:
         if as_json:
@@ -82,6 +95,7 @@ def stream_command(
                 ("from", read.shown),
                 ("to", written.shown),
                 ("dead letters", dead.shown),
+                *([("labels", truth.shown)] if truth is not None else []),
                 ("group", request.group),
                 ("health", f"{address.url}/health"),
                 ("metrics", f"{address.url}/metrics"),

@@ -144,10 +144,10 @@ class KafkaSource:
         # A topic that was deleted and made again counts from 0 again.
         return Message(
             record.value or b"",
+            datetime.fromtimestamp(record.timestamp / 1000, UTC) if record.timestamp > 0 else datetime.now(UTC),
             f"{record.partition}/{record.offset}@{record.timestamp}",
             key=record.key or b"",
             headers={name: (value or b"").decode("utf-8", "replace") for name, value in record.headers},
-            sent_at=datetime.fromtimestamp(record.timestamp / 1000, UTC) if record.timestamp > 0 else None,
             receipt=(record.partition, record.offset),
         )
 

@@ -73,7 +73,7 @@ class _Connection:
                 code="stream.refused",
             ) from None
         except (nats.errors.Error, OSError) as error:
-            raise self.away(error or type(error).__name__) from None
+            raise self.away(str(error) or type(error).__name__) from None
 
     async def open(self) -> None:
         try:
@@ -193,14 +193,12 @@ class NatsSource:
 
     async def take(self, most: int, seconds: float) -> Sequence[Message]:
         """See ``Source.take``."""
-        import nats.errors  # noqa: PLC0415 - part of an extra
-
         assert self._subscription is not None  # noqa: S101 - for the type checker: it is open
         _ = self._connection.client
         with self._connection.errors():
             try:
                 found = await self._subscription.fetch(max(2, most), seconds)
-            except nats.errors.TimeoutError:
+            except TimeoutError:  # the library's own is one, and it raises plain ones as well
                 return []
         return [self._read(one) for one in found]
 
@@ -210,10 +208,10 @@ class NatsSource:
         sent_us = int(kept.timestamp.timestamp() * 1_000_000)
         return Message(
             received.data,
+            kept.timestamp,
             f"{self._stream}/{kept.sequence.stream}@{sent_us}",
             headers.get(MESSAGE_ID, ""),
             headers={name: value for name, value in headers.items() if not name.startswith("Nats-")},
-            sent_at=kept.timestamp,
             receipt=received,
         )
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from tiltyard.errors import MissingExtraError, UnavailableError, UsageError
@@ -204,9 +204,8 @@ def _read(received: AbstractIncomingMessage) -> Message:
         headers[CORRELATION_ID] = str(received.correlation_id)
     return Message(
         received.body,
-        "",
-        received.message_id or "",
+        datetime.now(UTC) if received.timestamp is None else received.timestamp.astimezone(UTC),
+        own_id=received.message_id or "",
         headers=headers,
-        sent_at=None if received.timestamp is None else received.timestamp.astimezone(UTC),
         receipt=received,
     )

@@ -270,8 +270,8 @@ def _read(place: bytes, fields: Mapping[bytes, bytes]) -> Message:
         texts = {}
     return Message(
         body,
+        datetime.fromtimestamp(int(place.partition(b"-")[0]) / 1000, UTC),
         place.decode(),
         headers={name: value.decode("utf-8", "replace") for name, value in texts.items()},
-        sent_at=datetime.fromtimestamp(int(place.partition(b"-")[0]) / 1000, UTC),
         receipt=place,
     )
