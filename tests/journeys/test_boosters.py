@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from tests.films import Films
-from tests.models.boosters.rows import LIBRARIES, make_labels, make_numbers, make_table
+from tests.models.boosters.rows import LIBRARIES, flip_labels, make_labels, make_numbers, make_table
 from tests.project_env import ProjectEnv
 from tests.serving.interfaces import Running
 from tiltyard.ledger import SqlLedger
@@ -53,8 +53,8 @@ def make_rows(target: str, rows: int, seed: int) -> pd.DataFrame:
     """Rows with gaps, words and booleans; labels are words, or numbers with some noise."""
     table = make_table(rows, seed)[COLUMNS]
     if target == "label":
-        return table.assign(label=make_labels(table, 3))
-    noise = np.random.default_rng(seed).normal(0, 0.1, rows)
+        return table.assign(label=flip_labels(make_labels(table, 3), 0.1))
+    noise = np.random.default_rng(seed).normal(0, 0.5, rows)
     return table.assign(label=make_numbers(table) + noise)
 
 

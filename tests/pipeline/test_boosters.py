@@ -14,7 +14,7 @@ from lightgbm import LGBMClassifier
 from xgboost import XGBClassifier, XGBRegressor
 
 from tests.films import Films
-from tests.models.boosters.rows import LIBRARIES, make_labels, make_table
+from tests.models.boosters.rows import LIBRARIES, flip_labels, make_labels, make_table
 from tests.project_env import ProjectEnv
 from tests.rents import open_rents
 from tiltyard.ledger import SqlLedger
@@ -54,7 +54,7 @@ def sizes(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Iterat
     """A project of three labels in words, with gaps, words, booleans and dates, and no version yet."""
     root = tmp_path_factory.mktemp("sizes")
     table = make_table(400)
-    table.assign(label=make_labels(table, 3)).to_csv(root / "sizes.csv", index=False)
+    table.assign(label=flip_labels(make_labels(table, 3), 0.1)).to_csv(root / "sizes.csv", index=False)
     (root / "tiltyard.toml").write_text(TABLE.format(candidate="lightgbm"), encoding="utf-8")
     (root / "recipes.py").write_text(RECIPES, encoding="utf-8")
     uri = f"sqlite:///{shutil.copyfile(fresh_store, root / 'mlflow.db')}"

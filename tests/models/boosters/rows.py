@@ -34,3 +34,10 @@ def make_labels(table: pd.DataFrame, classes: int) -> pd.Series:
     if classes == 2:
         return pd.Series(np.where(numbers > 0.8, "yes", "no"))
     return pd.Series(np.where(numbers > 1.5, "high", np.where(numbers > 0, "mid", "low")))
+
+
+def flip_labels(labels: pd.Series, share: float, seed: int = 0) -> pd.Series:
+    """Labels of which a share is drawn anew: boosters that stop early need a few rounds, and not hundreds."""
+    random = np.random.default_rng(seed)
+    drawn = random.choice(labels.unique(), len(labels))
+    return labels.where(random.random(len(labels)) >= share, drawn)
