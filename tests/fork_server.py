@@ -36,6 +36,7 @@ from typing import Any, NoReturn
 from tests.zygote import FILES, MESSAGE, PlainPopen, prepare_child, start_zygote
 
 MODULES = (
+    "benchmarks.power.starter",
     "mlflow",
     "tests.promotion.dying",
     "tests.serving.bodies.hostile",

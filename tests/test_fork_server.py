@@ -138,6 +138,37 @@ def test_what_a_forked_command_starts_is_its_child_as_any_other(tmp_path: Path) 
     assert forked.stdout.replace("ZygotePopen", "Popen") == fresh.stdout
 
 
+COPY = """
+import json, os, subprocess, sys
+if os.fork() == 0:
+    started = subprocess.Popen([sys.executable, *sys.argv[2:]], stdout=subprocess.PIPE, text=True)
+    print(json.loads(started.communicate()[0])[0] == os.getpid(), started.wait(), flush=True)
+    os._exit(0)
+os.wait()
+"""
+
+
+@linux
+def test_what_a_copy_of_a_forked_command_starts_is_its_own_child(tmp_path: Path) -> None:
+    """A process that a command made by a fork is the parent of what it starts, and has its exit code."""
+    (tmp_path / "examples").mkdir()
+    _, *child = write(tmp_path, CHILD)
+    command = [*write(tmp_path / "examples", COPY)[:3], *child]
+    assert run(command, env=environment(), timeout=60).stdout == "True 9\n"
+
+
+@linux
+def test_what_a_worker_starts_is_its_child_as_any_other(tmp_path: Path) -> None:
+    """What a tested function starts is forked too: a child of the worker of pytest, with its exit code."""
+    command = [sys.executable, "-m", "tiltyard", "--version"]
+    with subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, text=True) as process:
+        assert os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT) is not None
+        said = process.communicate(timeout=60)[0]
+    forks = "PYTEST_XDIST_WORKER" in os.environ and "TESTS_FORK_HELPER" in os.environ
+    assert type(process).__name__ == ("ZygotePopen" if forks else "Popen")
+    assert (said.startswith("tiltyard"), process.returncode) == (True, 0)
+
+
 BOOTSTRAP = ["-u", "-c", "import sys; exec(eval(sys.stdin.readline()))"]  # as pytest-xdist starts a worker
 SAY = "import sys; print('sklearn' in sys.modules, sys.stdin.read(), flush=True); sys.exit(7)"
 

@@ -150,6 +150,7 @@ def prepare_child(request: dict[str, Any]) -> None:
 
 def _make_popen(requests: socket.socket, can_fork: Callable[[Sequence[str], dict[str, str]], bool]) -> type[Any]:
     lock = threading.Lock()
+    command = os.getpid()
 
     class ZygotePopen(subprocess.Popen[Any]):
         """Has the zygote fork the process where that is possible."""
@@ -160,7 +161,9 @@ def _make_popen(requests: socket.socket, can_fork: Callable[[Sequence[str], dict
             ]
             _, gid, gids, uid, umask, start_new_session, process_group = rest[15:]
             environment = {os.fsdecode(name): os.fsdecode(value) for name, value in (env or os.environ).items()}
-            plain = not shell and (gid, gids, uid, umask, process_group) == (None, None, None, -1, -1)
+            # In a copy of the command, made by a fork, the child would be one of the command.
+            plain = os.getpid() == command and not shell
+            plain = plain and (gid, gids, uid, umask, process_group) == (None, None, None, -1, -1)
             if not (
                 plain and not isinstance(args, str | bytes | Path) and can_fork([str(arg) for arg in args], environment)
             ):

@@ -63,16 +63,22 @@ def fault_story(story: str, most: int, seed: str, workers: int) -> dict[str, Tal
         By kind of fault.
     """
     with tempfile.TemporaryDirectory(prefix="power-", dir=scratch_place()) as folder:
+        tallies = {column: Tally() for column in COLUMNS}
         with Starter(story) as starter:
             faults = _list_faults(starter, story, Path(folder))
-        if len(faults) > most:
-            faults = Random(f"{seed}/{story}").sample(faults, most)
-        tallies = {column: Tally() for column in COLUMNS}
-        import_late(story)
+            if len(faults) > most:
+                faults = Random(f"{seed}/{story}").sample(faults, most)
+            import_late(story)
+            if workers == 1:
+                logging.disable(logging.CRITICAL)
+                for outcome in _run_faults(starter, story, Path(folder), faults):
+                    tallies[outcome.column].count(outcome.verdict, outcome.where)
+                logging.disable(logging.NOTSET)
+                return tallies
         context = multiprocessing.get_context("fork")
         shares = [(story, Path(folder), faults[number::workers]) for number in range(workers)]
         with context.Pool(workers) as pool:
-            for outcomes in pool.imap_unordered(_run_faults, [share for share in shares if share[2]]):
+            for outcomes in pool.imap_unordered(_run_share, [share for share in shares if share[2]]):
                 for outcome in outcomes:
                     tallies[outcome.column].count(outcome.verdict, outcome.where)
         return tallies
@@ -91,15 +97,17 @@ def _list_faults(starter: Starter, story: str, scratch: Path) -> list[Fault]:
     ]
 
 
-def _run_faults(share: tuple[str, Path, Sequence[Fault]]) -> list[Outcome]:
+def _run_share(share: tuple[str, Path, Sequence[Fault]]) -> list[Outcome]:
     story, recorded, faults = share
     logging.disable(logging.CRITICAL)
-    outcomes: list[Outcome] = []
     with Starter(story) as starter:
-        for fault in faults:
-            with tempfile.TemporaryDirectory(dir=recorded, ignore_cleanup_errors=True) as folder:
-                outcomes += _run_fault(starter, story, recorded, Path(folder), fault)
-    return outcomes
+        return list(_run_faults(starter, story, recorded, faults))
+
+
+def _run_faults(starter: Starter, story: str, recorded: Path, faults: Sequence[Fault]) -> Iterator[Outcome]:
+    for fault in faults:
+        with tempfile.TemporaryDirectory(dir=recorded, ignore_cleanup_errors=True) as folder:
+            yield from _run_fault(starter, story, recorded, Path(folder), fault)
 
 
 def _run_fault(starter: Starter, story: str, recorded: Path, scratch: Path, fault: Fault) -> Iterator[Outcome]:
