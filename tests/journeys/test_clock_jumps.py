@@ -70,7 +70,7 @@ time_t time(time_t *now) {
 
 
 def test_clocks_that_jump_stop_nothing(tmp_path: Path, fresh_store: Path) -> None:
-    """Whatever the clock does, keys are repeated, slow clients are waited for, limits hold, and monitoring continues."""
+    """Whatever the clock does, keys are repeated, slow clients waited for, limits hold, and monitoring continues."""
     (tmp_path / "shim.c").write_text(SHIM, encoding="utf-8")
     library, clock = tmp_path / "shim.so", tmp_path / "clock"
     command = ["cc", "-shared", "-fPIC", "-o", str(library), str(tmp_path / "shim.c"), "-ldl"]
