@@ -77,7 +77,8 @@ def make_table(rows: int, seed: int) -> pd.DataFrame:
 def make_texts(rows: int, seed: int) -> pd.DataFrame:
     """Texts of about 40 words, whose label follows from some of them."""
     random = np.random.default_rng(seed)
-    words = np.array([f"w{number:x}" for number in range(5000)])
+    parts = [first + vowel for first in "bdfgklmnprstvz" for vowel in "aeiou"]
+    words = np.array([first + second for first in parts for second in parts])[:4900]
     picked = (random.pareto(1.1, (rows, 40)) * 20).astype(int) % len(words)
     texts = [" ".join(row) for row in words[picked]]
     return pd.DataFrame({"text": texts, "label": np.where((picked < 40).sum(axis=1) > 19, "yes", "no")})

@@ -18,6 +18,7 @@ from tiltyard.data.sources.source_reading import find_source_files
 from tiltyard.errors import DataError, UsageError
 from tiltyard.project import DataSection
 
+_READ_AHEAD = 1 << 18  # bytes of each column
 _SAMPLE_BYTES = 1 << 20
 
 
@@ -160,7 +161,9 @@ class FileSource:
 def open_parquet(file: SourceFile) -> pq.ParquetFile:
     """A Parquet file, whose pages are checked as they are read; the caller need not close it."""
     given = file.path if file.path is not None else file.opener()
-    return pq.ParquetFile(given, page_checksum_verification=True, pre_buffer=file.path is None)
+    # A local file is read by and by: else all columns of a row group would be in memory at once.
+    local = {"pre_buffer": False, "buffer_size": _READ_AHEAD} if file.path is not None else {"pre_buffer": True}
+    return pq.ParquetFile(given, page_checksum_verification=True, **local)
 
 
 def _cut_file(place: int, file: SourceFile, kind: str, section: DataSection, rows: int) -> Iterator[Fragment]:

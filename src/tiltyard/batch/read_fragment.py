@@ -9,8 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from tiltyard.batch.fragments import FileSource, Fragment, open_parquet
 from tiltyard.data.input_rows import as_table, find_foreign_numbers, list_rows, point_number
@@ -49,9 +51,10 @@ class RowBatch:
     def __len__(self) -> int:
         return len(self.table)
 
-    def place(self, position: int) -> int:
-        """Where a row stands in the fragment."""
-        return self.offset + (position if self.places is None else self.places[position])
+    def find_places(self, positions: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Where rows stand in the fragment."""
+        held = positions if self.places is None else np.asarray(self.places, np.intp)[positions]
+        return held + self.offset
 
 
 def read_fragment(

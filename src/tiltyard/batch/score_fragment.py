@@ -129,13 +129,14 @@ class FragmentWork:
         if self.version.known is None and rows.objects is None:  # the columns of a CSV file are known from here on
             self.plan.request.check_columns(rows.table.column_names)
         scores = self.version.score(rows)
-        for one in scores.refused:
+        refused = rows.find_places(np.array([one.position for one in scores.refused], np.intp)).tolist()
+        for one, place in zip(scores.refused, refused, strict=True):
             given = rows.objects[one.position] if rows.objects is not None else None
             given = given or list_rows(rows.table.slice(one.position, 1).to_pandas(), None)[0]
-            tally.refused.append((rows.place(one.position), one, given))
+            tally.refused.append((place, one, given))
         if self.plan.request.strict and tally.refused:
             self._refuse(fragment, tally.refused[0])
-        places = np.array([rows.place(position) for position in scores.scored.tolist()], np.intp)
+        places = rows.find_places(scores.scored)
         if not len(places):
             return
         ids = self._ids.write(fragment.number, places)

@@ -57,7 +57,7 @@ class LocalProcesses(Engine):
                         break
                     worker = min(workers, key=lambda one: len(one.tasks), default=None)
                     if worker is None or (worker.tasks and len(workers) < self._workers):
-                        worker = _Worker.start(work)
+                        worker = _Worker.start(work, self._workers)
                         stack.callback(worker.end)
                         workers.append(worker)
                     worker.give(task)
@@ -86,7 +86,8 @@ class _Worker:
     tasks: deque[tuple[int, Any]]
 
     @classmethod
-    def start(cls, work: Work) -> _Worker:
+    def start(cls, work: Work, workers: int) -> _Worker:
+        """A process that is one of so many."""
         ours, theirs = socket.socketpair()
         command = [sys.executable, "-m", "tiltyard.engines.worker", str(theirs.fileno())]
         paths = dict.fromkeys([str(Path(__file__).parents[2]), *filter(None, sys.path)])
@@ -95,7 +96,7 @@ class _Worker:
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+            env={**_share_cores(workers), **os.environ, "PYTHONPATH": os.pathsep.join(paths)},
             # Ctrl-C is for the process that gives the work.
             start_new_session=True,
         )
@@ -127,6 +128,11 @@ class _Worker:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+
+def _share_cores(workers: int) -> dict[str, str]:
+    """How many threads a worker's libraries may start, Arrow's too: with more they would wait for each other."""
+    return {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // workers))}
 
 
 def _count_attempts(worker: _Worker, attempts: dict[int, int]) -> list[tuple[int, Any]]:
