@@ -33,13 +33,13 @@ def main() -> None:
             try:
                 result = work(fragment)
             except Exception as error:  # noqa: BLE001 - raised again where the work came from
-                failed = _make_sendable(error)
+                failed = make_sendable(error)
             connection.send((number, result, failed))
     except (EOFError, OSError):
         return
 
 
-def _make_sendable(error: Exception) -> Exception:
+def make_sendable(error: Exception) -> Exception:
     """The error itself where it can be pickled and read again, else its words."""
     try:
         found = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
