@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tiltyard.errors import DataError
+from tiltyard.errors import DataError, UsageError
 
 
 @dataclass
@@ -18,8 +19,16 @@ class Square:
     deadly: tuple[int, ...] = ()
     deaths: int = 1
     wrong: int | None = None
+    unfit: bool = False
+    pause: float = 0.0
+
+    def check_host(self) -> None:
+        """Refuse this machine, if that is requested."""
+        if self.unfit:
+            raise UsageError("This machine lacks what it needs.", next_step="Take another.")
 
     def __call__(self, number: int) -> int:
+        time.sleep(self.pause)
         if number == self.wrong:
             raise DataError(f"{number} is wrong", next_step="Correct it.", code="data.wrong", row=number)
         if number in self.deadly:

@@ -17,6 +17,7 @@ from tiltyard.batch.results import ScoreResult
 from tiltyard.batch.run import RunOptions, ScoreJob, score_table
 from tiltyard.data.conform.table_like import read_table_like
 from tiltyard.data.input_rows import as_table
+from tiltyard.engines import EngineName
 from tiltyard.errors import UsageError
 from tiltyard.project import BatchTable, Project, load_project
 from tiltyard.redact import without_passwords
@@ -39,6 +40,7 @@ class ScoreOptions:
         query, table: the rows, of a source that is a database.
         to_table: the table of the results, of a target that is a database.
         workers: processes that score.
+        engine: where they are: ``local`` for this machine, ``ray`` for a Ray cluster.
         restart: forget an unfinished run to the same target.
         overwrite: replace a target that no batch run wrote.
     """
@@ -54,6 +56,7 @@ class ScoreOptions:
     table: str | None = None
     to_table: str | None = None
     workers: int | None = None
+    engine: EngineName | None = None
     restart: bool = False
     overwrite: bool = False
 
@@ -88,7 +91,7 @@ class ScoreOptions:
     @property
     def run(self) -> RunOptions:
         """How it is carried out."""
-        return RunOptions(self.workers, self.restart, self.overwrite)
+        return RunOptions(self.workers, self.restart, self.overwrite, self.engine)
 
 
 def make_table_job(project: Project, settings: Settings, table: BatchTable, source: str) -> ScoreJob:

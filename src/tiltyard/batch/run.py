@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -38,7 +37,7 @@ from tiltyard.data.sources.databases import read_database_parts
 from tiltyard.data.sources.location import resolve_location
 from tiltyard.data.sources.storage import SCHEMES
 from tiltyard.drift.profiles import Profile
-from tiltyard.engines import Engine, LocalProcesses, SameProcess
+from tiltyard.engines import Engine, EngineName, LocalProcesses, SameProcess, choose_engine
 from tiltyard.errors import DataError, UsageError
 from tiltyard.files import make_folder, sync, write_atomically
 from tiltyard.ledger import BatchRun, Ledger, Prediction
@@ -74,12 +73,14 @@ class RunOptions:
         workers: processes that score; None for as many as there are processors.
         restart: forget an unfinished run to the same target.
         overwrite: replace a target that no run of ours wrote.
+        engine: where the processes are; None for what the project says.
         on_progress: called after each fragment.
     """
 
     workers: int | None = None
     restart: bool = False
     overwrite: bool = False
+    engine: EngineName | None = None
     on_progress: Callable[[ProgressSoFar], object] = lambda _so_far: None
 
 
@@ -149,7 +150,7 @@ class _Run:
         total = self.source.count_rows()
         sampled = 1.0 if not total else min(1.0, EVALUATED_ROWS / total)
         engine = self._choose_engine(total)
-        if isinstance(engine, LocalProcesses):
+        if not isinstance(engine, SameProcess):
             version = self._compile(version)
         work = FragmentWork(self.plan, self.source, self.folder, self.job.settings, version, sampled)
         done = self.folder.list_done()
@@ -223,9 +224,11 @@ class _Run:
         return VersionInUse(self.job.project, self.job.settings, info, copy, self.plan.request.probabilities)
 
     def _choose_engine(self, total: int | None) -> Engine:
-        workers = self.options.workers or self.job.project.batch.workers or os.cpu_count() or 1
-        few = total is not None and total <= _FEW_ROWS and self.options.workers is None
-        return SameProcess() if workers == 1 or few else LocalProcesses(workers)
+        batch = self.job.project.batch
+        workers = self.options.workers or batch.workers
+        return choose_engine(
+            self.options.engine or batch.engine, workers, little=total is not None and total <= _FEW_ROWS
+        )
 
     def _describe(self, version: VersionInUse, done: FragmentDone) -> BatchRun:
         return BatchRun(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import platform
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -30,10 +31,11 @@ from tiltyard.batch.version_in_use import VersionInUse
 from tiltyard.data.conform.labels import write_label
 from tiltyard.data.input_rows import list_rows
 from tiltyard.drift.profiles import Profile, Rows, profile_rows
-from tiltyard.errors import DataError, InputError
+from tiltyard.errors import DataError, InputError, UsageError
 from tiltyard.files import make_folder, sync, write_atomically
 from tiltyard.ledger import BatchFragment, Ledger, Prediction
 from tiltyard.ledger.codec import encode_predictions
+from tiltyard.processes.process_identity import name_host
 from tiltyard.scoring import FrameScores, RefusedRow
 from tiltyard.settings import Settings
 
@@ -51,6 +53,7 @@ class FragmentWork:
         settings: of this host.
         version: what predicts.
         sample_share: share of the rows whose predictions are kept until the run is evaluated.
+        machine: where the run was started.
     """
 
     plan: Plan
@@ -59,11 +62,40 @@ class FragmentWork:
     settings: Settings
     version: VersionInUse
     sample_share: float = 0.0
+    machine: str = field(default_factory=name_host)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {
-            name: getattr(self, name) for name in ("plan", "source", "folder", "settings", "version", "sample_share")
-        }
+        names = ("plan", "source", "folder", "settings", "version", "sample_share", "machine")
+        return {name: getattr(self, name) for name in names}
+
+    def check_host(self) -> None:
+        """Whether this machine, of a cluster, has what the work needs.
+
+        Raises:
+            UsageError: it lacks a file or a folder, or would write to a SQLite file of another machine.
+        """
+        missing = [str(place) for place in (self.folder.path, self.version.folder) if not place.exists()]
+        try:
+            missing += [
+                str(file.path) for file in self.source.files if file.path is not None and not file.path.exists()
+            ]
+        except DataError:
+            missing.append(self.plan.request.source)
+        if missing:
+            raise UsageError(
+                f"{missing[0]} is not there on the machine {platform.node()} of the cluster.",
+                next_step="Let all its machines see the project folder, the source and the target under the same "
+                "names, on a shared file system.",
+                code="batch.not-shared",
+                path=missing[0],
+            )
+        if name_host() != self.machine and self.settings.ledger_url.startswith("sqlite"):
+            raise UsageError(
+                f"The machine {platform.node()} of the cluster would write to a ledger that is a SQLite file; that is "
+                "safe on one machine only.",
+                next_step="Keep the ledger in PostgreSQL (TILTYARD_LEDGER), or use --engine local.",
+                code="batch.ledger-not-shared",
+            )
 
     @cached_property
     def _ledger(self) -> Ledger:

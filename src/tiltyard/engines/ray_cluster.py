@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import socket
 import sys
-import threading
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ ADDRESS = "RAY_ADDRESS"
 
 _IN_HAND = 2  # fragments of a processor: one that it works on, one that waits
 _PROBE_SECONDS = 120.0
+_REACH_SECONDS = 5.0
 
 
 class RayCluster(Engine):
@@ -134,6 +136,9 @@ def _connect(address: str) -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
+    shown = "on this machine" if address == "auto" else f"at {address}"
+    no_cluster = f"Start one with: ray start --head. Or set {ADDRESS} to the address of one."
+    _reach(address, shown, no_cluster)
     paths = [str(Path(__file__).parents[2]), *filter(None, sys.path)]
     surroundings = {"PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)), "OMP_NUM_THREADS": "1"}
     try:
@@ -144,16 +149,40 @@ def _connect(address: str) -> Iterator[Any]:
             runtime_env={"env_vars": surroundings},
         )
     except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
-        shown = "on this machine" if address == "auto" else f"at {address}"
         raise UnavailableError(
             f"No Ray cluster can be reached {shown}: {_first_line(error)}.",
-            next_step=f"Start one with: ray start --head. Or set {ADDRESS} to the address of one.",
+            next_step=no_cluster,
             code="engine.no-cluster",
         ) from None
     try:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _reach(address: str, shown: str, next_step: str) -> None:
+    """See whether something listens where a cluster should: Ray would wait for minutes.
+
+    Raises:
+        UnavailableError: nothing does.
+    """
+    if address == "auto":
+        # Where `ray start` writes the address of this machine's cluster; Ray looks for others by itself.
+        kept = Path(os.environ.get("RAY_TMPDIR", tempfile.gettempdir())) / "ray" / "ray_current_cluster"
+        if not kept.is_file():
+            return
+        address = kept.read_text(encoding="utf-8").strip()
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not port.isdecimal():
+        return  # a name that Ray knows
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _REACH_SECONDS).close()
+    except OSError as error:
+        raise UnavailableError(
+            f"No Ray cluster can be reached {shown}: {error.strerror or error}.",
+            next_step=next_step,
+            code="engine.no-cluster",
+        ) from None
 
 
 def _probe_machines(ray: Any, work: Work) -> None:
@@ -173,6 +202,8 @@ def _probe_machines(ray: Any, work: Work) -> None:
     for reference, host in asked.items():
         try:
             version, error = ray.get(reference) if reference in ready else (None, TimeoutError("it does not respond"))
+        except (ray.exceptions.TaskUnschedulableError, ray.exceptions.NodeDiedError):
+            continue  # it was lost just now; the others do the work
         except ray.exceptions.RayError as lost:
             version, error = None, lost
         if isinstance(error, TiltyardError):

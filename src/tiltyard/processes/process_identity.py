@@ -9,14 +9,14 @@ from pathlib import Path
 
 def current_holder() -> str:
     """This process: its host, its number, and when the host started it."""
-    return f"{_host()}|{os.getpid()}|{_read_start_time(os.getpid())}"
+    return f"{name_host()}|{os.getpid()}|{_read_start_time(os.getpid())}"
 
 
 def is_gone(holder: str) -> bool:
     """Whether a holder is known to be gone, which only processes of the same host can know."""
     host, _, process = holder.rpartition("|")[0].rpartition("|")
     started = holder.rpartition("|")[2]
-    if host != _host() or not process.isdecimal():
+    if host != name_host() or not process.isdecimal():
         return False
     try:
         os.kill(int(process), 0)
@@ -30,7 +30,7 @@ def is_gone(holder: str) -> bool:
     return started != _read_start_time(int(process))
 
 
-def _host() -> str:
+def name_host() -> str:
     """This host, and among containers with the same name this one: processes are numbered anew in each."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()

@@ -105,6 +105,11 @@ class BatchSection(Section):
     workers: int | None = Field(
         default=None, ge=1, le=256, description="Processes that score; default: as many as there are processors."
     )
+    engine: Literal["local", "ray"] = Field(
+        default="local",
+        description="Where these processes are: on this machine, or on the Ray cluster at `RAY_ADDRESS` (extra `ray`), "
+        "whose machines all see the project folder, source and target under the same names.",
+    )
     at_once: int = Field(default=1, ge=1, le=64, description="Scheduled tables that `tiltyard up` scores at a time.")
     check_seconds: float = Field(
         default=30.0, gt=0, description="How often `tiltyard up` checks for new files and rows."

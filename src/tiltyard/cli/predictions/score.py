@@ -19,6 +19,7 @@ from tiltyard.cli.output import print_json
 from tiltyard.cli.predictions.score_output import render_result, show_score_progress
 from tiltyard.cli.predictions.score_tables import list_tables, score_by_name
 from tiltyard.cli.versions.find_project import find_project
+from tiltyard.engines import EngineName
 from tiltyard.errors import UsageError
 
 
@@ -40,6 +41,7 @@ from tiltyard.errors import UsageError
 @click.option("--table", default=None, help="Table of the rows, where the source is a database.")
 @click.option("--to-table", default=None, help="Table of the results, where the target is a database.")
 @click.option("--workers", type=click.IntRange(1, 256), default=None, help="Processes that score.")
+@click.option("--engine", type=click.Choice(["local", "ray"]), default=None, help="Where they are: here, or on Ray.")
 @click.option("--restart", is_flag=True, help="Forget an unfinished run to this target.")
 @click.option("--overwrite", is_flag=True, help="Replace a target that no batch run wrote.")
 @click.option("--if-due", is_flag=True, help="Only what its schedule says; without a name, each table that is due.")
@@ -61,6 +63,7 @@ def score_command(
     table: str | None,
     to_table: str | None,
     workers: int | None,
+    engine: EngineName | None,
     restart: bool,
     overwrite: bool,
     if_due: bool,
@@ -89,7 +92,7 @@ def score_command(
         "table": table,
         "to_table": to_table,
     }
-    how: dict[str, Any] = {"workers": workers, "restart": restart, "overwrite": overwrite}
+    how: dict[str, Any] = {"workers": workers, "engine": engine, "restart": restart, "overwrite": overwrite}
     if target is None or if_due or list_all:
         _refuse_options({**given, "to": target, "strict": strict or None}, list_all=list_all)
         if list_all:
