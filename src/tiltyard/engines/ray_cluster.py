@@ -186,20 +186,20 @@ def _reach(address: str, shown: str, next_step: str) -> None:
 
 
 def _probe_machines(ray: Any, work: Work) -> None:
-    """Ask every machine whether it can do the work, before any fragment is given away."""
+    """Find out of every machine whether it can do the work, before any fragment is given away."""
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # noqa: PLC0415 - takes a second
 
     from tiltyard import _version  # noqa: PLC0415 - compared with theirs
 
     task = ray.remote(num_cpus=0, max_retries=0)(_probe)
     check = getattr(work, "check_host", None)
-    asked = {}
+    probes = {}
     for node in ray.nodes():
         if node["Alive"]:
             place = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-            asked[task.options(scheduling_strategy=place).remote(check)] = node["NodeManagerAddress"]
-    ready, _ = ray.wait(list(asked), num_returns=len(asked), timeout=_PROBE_SECONDS)
-    for reference, host in asked.items():
+            probes[task.options(scheduling_strategy=place).remote(check)] = node["NodeManagerAddress"]
+    ready, _ = ray.wait(list(probes), num_returns=len(probes), timeout=_PROBE_SECONDS)
+    for reference, host in probes.items():
         try:
             version, error = ray.get(reference) if reference in ready else (None, TimeoutError("it does not respond"))
         except (ray.exceptions.TaskUnschedulableError, ray.exceptions.NodeDiedError):
