@@ -178,6 +178,7 @@ score reviews.csv --to out.csv --query 'select 1'
 score reviews.csv --to out.csv --table rows
 score reviews.csv --to out.csv --to-table rows
 score reviews.csv --to out.csv --workers 0
+score reviews.csv --to out.csv --engine spark
 predictions runs --limit 0
 serve --host 999.1.1.1
 serve --port x
