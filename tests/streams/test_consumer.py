@@ -12,7 +12,9 @@ import pytest
 
 from tests.serving.fake_registry import FakeRegistry
 from tests.serving.fakes import TestLedger
-from tests.streams.conftest import Line
+from tests.streams.conftest import HOLD, Line
+from tiltyard.errors import UsageError
+from tiltyard.streams.brokers.open_broker import make_target
 from tiltyard.streams.figures import StreamFigures
 from tiltyard.streams.handling import Handled
 from tiltyard.streams.ports import Message, Outgoing
@@ -284,3 +286,48 @@ def test_of_two_consumers_with_the_same_message_both_publish_the_first_record(
     assert len(bodies) == 1
     assert json.loads(bodies.pop())["model_version"] == recorded.version
     assert sorted(one.outcome for one in handled) == ["predicted", "repeated"]
+
+
+def test_a_consumer_of_nats_that_would_lose_messages_is_refused(make_line: Callable[[str], Line]) -> None:
+    """A durable consumer that gives messages up is an error that names it; one that waits otherwise is corrected."""
+    line = make_line("nats")
+
+    async def story() -> None:
+        import nats
+        from nats.js.api import AckPolicy, ConsumerConfig
+
+        await line.make()
+        stream = line.name
+        client = await nats.connect(f"nats://127.0.0.1:{line.broker.port}")
+        jetstream = client.jetstream()
+        config = ConsumerConfig(
+            durable_name="predictors", filter_subject=stream, ack_policy=AckPolicy.EXPLICIT, ack_wait=77, max_deliver=3
+        )
+        await jetstream.add_consumer(stream, config=config)
+        source = line.make_source()
+        with pytest.raises(UsageError, match="gives a message up after 3 deliveries"):
+            await source.open()
+        await source.close()
+        await jetstream.delete_consumer(stream, "predictors")
+        await jetstream.add_consumer(stream, config=config.evolve(max_deliver=-1))
+        await source.open()
+        assert (await jetstream.consumer_info(stream, "predictors")).config.ack_wait == HOLD
+        await source.close()
+        await client.close()
+
+    asyncio.run(story())
+
+
+def test_a_stream_that_does_not_exist_is_an_error_that_names_it(quick_line: Line) -> None:
+    """A missing stream ends the start, with its name and what makes it; Redis makes it."""
+
+    async def story() -> None:
+        if quick_line.broker.kind == "redis":
+            return
+        for place in (quick_line.make_source(), make_target(quick_line.broker.address(quick_line.results))):
+            with pytest.raises(UsageError, match=quick_line.name) as caught:
+                await place.open()
+            assert caught.value.code == "stream.missing"
+            await place.close()
+
+    asyncio.run(story())

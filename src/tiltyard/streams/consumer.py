@@ -122,7 +122,7 @@ class Consumer:
         pause = FIRST_PAUSE
         while True:
             try:
-                handled = await self._handler.handle(messages)
+                handled = await self._handle_all(messages)
             except UnavailableError as error:
                 self._note(error)
                 if await self._pause(pause):
@@ -131,6 +131,23 @@ class Consumer:
             else:
                 self._note(None)
                 return handled
+
+    async def _handle_all(self, messages: Sequence[Message]) -> list[Handled]:
+        """What became of messages; one that meets an unforeseen error is a dead letter, and the others are handled."""
+        try:
+            return await self._handler.handle(messages)
+        except UnavailableError:
+            raise
+        except Exception as error:
+            log.exception("%d messages of the stream of %s could not be handled", len(messages), self.figures.stream)
+            if len(messages) > 1:
+                return [handled for one in messages for handled in await self._handle_all([one])]
+            unforeseen = TiltyardError(
+                f"An unforeseen error came up: {type(error).__name__}.",
+                next_step="Read the log of tiltyard stream, and report the error.",
+                code="internal",
+            )
+            return [Handled(messages[0], "dead_letter", error=unforeseen)]
 
     async def _publish(self, handled: Sequence[Handled]) -> None:
         """Publish results and dead letters; what a broker will never take as a result is a dead letter."""

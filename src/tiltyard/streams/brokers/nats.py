@@ -77,7 +77,8 @@ class _Connection:
 
     async def open(self) -> None:
         try:
-            import nats  # noqa: PLC0415 - part of an extra
+            from nats.aio.client import Client  # noqa: PLC0415 - part of an extra
+            from nats.errors import NoServersError  # noqa: PLC0415 - likewise
         except ModuleNotFoundError:
             raise MissingExtraError("Reading and writing streams of NATS", "streams") from None
         address = self._address
@@ -87,20 +88,24 @@ class _Connection:
         async def note(error: Exception) -> None:
             refused.append(error)
 
+        # It is kept before it is connected: a connection that broke off in its greeting is closed by ``close`` alone.
+        self._client = Client()
         with self.errors():
             try:
-                self._client = await nats.connect(
+                await self._client.connect(
                     [f"{scheme}://{host}:{port}" for host, port in address.servers],
                     user=address.user or None,
                     password=address.password or None,
                     tls=ssl.create_default_context() if address.kind.tls else None,
                     connect_timeout=CONNECT_SECONDS,
                     allow_reconnect=False,
+                    max_reconnect_attempts=1,  # else the first connection is tried for two minutes, whatever is stopped
+                    reconnect_time_wait=0,
                     name="tiltyard",
                     error_cb=note,
                 )
-            except nats.errors.NoServersError:
-                raise (refused[-1] if refused else nats.errors.NoServersError()) from None
+            except NoServersError as error:
+                raise (refused[-1] if refused else error) from None
         with self.errors():
             await self._require_stream()
 
@@ -190,6 +195,8 @@ class NatsSource:
                 next_step="Name another group with --group: its consumer is made as it has to be.",
                 code="stream.consumer",
             )
+        if config.ack_wait != self._hold_seconds:
+            await jetstream.add_consumer(self._stream, config=config.evolve(ack_wait=self._hold_seconds))
 
     async def take(self, most: int, seconds: float) -> Sequence[Message]:
         """See ``Source.take``."""
