@@ -11,7 +11,7 @@ PYTEST_ARGS ?= -n auto --dist worksteal -q
 # What auto means: many tests wait for servers and disks that they started, and three workers keep two cores busy.
 export PYTEST_XDIST_AUTO_NUM_WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) * 3 / 2)))
 
-.PHONY: help env setup dvc demo story number-story test coverage proof check format lint types layers words docs tutorial lock clean
+.PHONY: help env setup dvc demo story number-story batch-story test coverage proof check format lint types layers words docs tutorial lock clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -e 's/:.*## /\t/' | expand -t 12
@@ -44,6 +44,9 @@ story: $(READY) ## show the whole loop: drift, labels, a challenger, a bad versi
 
 number-story: $(READY) ## the same for numbers: rents with intervals, another market, a challenger, a rollback
 	@$(BIN)/python examples/number_story.py
+
+batch-story: $(READY) ## the same for a table that is scored every night: drift in the fifth, late labels, a new champion
+	@$(BIN)/python examples/batch_story.py
 
 test: $(READY) ## run the tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

@@ -154,16 +154,18 @@ class _Run:
             version = self._compile(version)
         work = FragmentWork(self.plan, self.source, self.folder, self.job.settings, version, sampled)
         done = self.folder.list_done()
-        before = sum(one.rows for one in done.values())
-        self.ledger.batch_runs.save(self._describe(version, _sum(done)))
+        so_far = _sum(done)
+        before = so_far.rows
+        self.ledger.batch_runs.save(self._describe(version, so_far, total))
         self.options.on_progress(ProgressSoFar(before, before, total))
-        resumed, rows = len(done), before
+        resumed = len(done)
         fragments = self.source.cut(self.plan.request.fragment_rows)
         with closing(work):
             for number, one in engine.resume(work, fragments, frozenset(done)):
                 done[number] = one
-                rows += one.rows
-                self.options.on_progress(ProgressSoFar(rows, before, total))
+                so_far = so_far + one
+                self.ledger.batch_runs.save(self._describe(version, so_far, total))
+                self.options.on_progress(ProgressSoFar(so_far.rows, before, total))
         require_same_source(self.plan, tuple(self.source.find_states()))
         return self._finish(version, _sum(done), resumed)
 
@@ -230,7 +232,7 @@ class _Run:
             self.options.engine or batch.engine, workers, little=total is not None and total <= _FEW_ROWS
         )
 
-    def _describe(self, version: VersionInUse, done: FragmentDone) -> BatchRun:
+    def _describe(self, version: VersionInUse, done: FragmentDone, total: int | None = None) -> BatchRun:
         return BatchRun(
             self.plan.run_id,
             self.plan.model_name,
@@ -241,6 +243,7 @@ class _Run:
             rows=done.rows,
             refused=done.refused,
             recorded=done.recorded,
+            evidence={} if total is None else {"total": total},
         )
 
     def _fold_profiles(self, version: VersionInUse) -> Profile | None:

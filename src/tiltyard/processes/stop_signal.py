@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import signal
 import sys
+import threading
 from typing import Protocol
 
 
@@ -62,5 +63,8 @@ def stop_on_signal() -> StopSignal:
 
 
 def exit_on_signal() -> None:
-    """Have SIGTERM end the process in order, as Ctrl-C does: what it holds is released; for the main thread."""
+    """Have SIGTERM end the process in order, as Ctrl-C does: what it holds is released. Elsewhere than in the main
+    thread, which alone receives signals, it does nothing."""
+    if threading.current_thread() is not threading.main_thread():
+        return
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))

@@ -120,6 +120,16 @@ class BatchSection(Section):
         description="How long a new file must be unchanged before it is scored: until then it may still be written.",
     )
 
+    readable: tuple[str, ...] = Field(
+        default=(),
+        description="Folders, files and beginnings of URLs (with a slash at the end) that callers of `POST /batch` may "
+        "have scored; default: none, and the route is off.",
+    )
+    results: str = Field(
+        default="batch-results", description="Folder of the results of `POST /batch`, relative to the project file."
+    )
+    jobs: int = Field(default=1, ge=1, le=64, description="Jobs of `POST /batch` that run at a time.")
+
     @property
     def tables(self) -> Mapping[str, BatchTable]:
         """The tables that are scored by name."""

@@ -20,7 +20,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from tiltyard.errors import UsageError
 
-ApiScope = Literal["predict", "feedback", "read", "admin"]
+ApiScope = Literal["predict", "feedback", "batch", "read", "admin"]
 SCOPES: tuple[ApiScope, ...] = get_args(ApiScope)
 
 PREFIX = "ty"

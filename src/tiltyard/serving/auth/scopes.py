@@ -26,11 +26,13 @@ _EXACT: dict[str, RequiredScope] = {
     "/explain": "predict",
     "/invocations": "predict",
     "/feedback": "feedback",
+    "/batch": "batch",
     "/metrics": "read",
     "/predictions": "read",
 }
 _PREFIXES: tuple[tuple[str, RequiredScope], ...] = (
     ("/pages/", "public"),
+    ("/batch/", "batch"),
     ("/v2/health/", "public"),
     ("/v2/", "any-key"),
 )

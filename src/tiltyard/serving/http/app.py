@@ -19,8 +19,10 @@ from tiltyard.ledger.ports import Ledger
 from tiltyard.processes.worker_identity import SINGLE_PROCESS, WorkerIdentity
 from tiltyard.project import ServingSection
 from tiltyard.serving.auth import HEADERS, Guard, auth_middleware
+from tiltyard.serving.batch_jobs import BatchDesk
 from tiltyard.serving.field_errors import on_invalid_url
 from tiltyard.serving.http.openapi import describe
+from tiltyard.serving.http.routes.batch import batch_routes
 from tiltyard.serving.http.routes.explain import explain_routes
 from tiltyard.serving.http.routes.feedback import feedback_routes
 from tiltyard.serving.http.routes.file import file_routes
@@ -51,6 +53,7 @@ def create_app(
     options: ServingSection | None = None,
     guard: Guard | None = None,
     identity: WorkerIdentity = SINGLE_PROCESS,
+    batch: BatchDesk | None = None,
 ) -> FastPathApp:
     """Make the application that predicts with a registered model and records in a ledger.
 
@@ -63,6 +66,7 @@ def create_app(
         options: the project's ``[serving]``; default: the defaults.
         guard: decides who may send requests; default: everybody.
         identity: which of the workers that share a port this process is.
+        batch: takes batch jobs; None where no process runs them.
     """
     guard = guard or Guard.open_to_all()
     components = ServerComponents.build(models, ledger, options or ServingSection(), identity)
@@ -88,6 +92,7 @@ def create_app(
         invocation_routes,
     ):
         app.include_router(routes(components))
+    app.include_router(batch_routes(batch, ledger, models.served.model_name))
     app.include_router(metric_routes(components.worker_metrics))
     app.include_router(page_routes())
     add_handlers(app)

@@ -19,6 +19,7 @@ from tiltyard.processes.worker_identity import SINGLE_PROCESS, WorkerIdentity
 from tiltyard.project import ServingSection
 from tiltyard.registry.package.version_loader import VersionLoader
 from tiltyard.serving.auth import Guard
+from tiltyard.serving.batch_jobs import BatchDesk
 from tiltyard.serving.connections.limits import IDLE_SECONDS, LARGEST_HEAD, most_connections
 from tiltyard.serving.http.app import create_app
 from tiltyard.serving.model.champion_check import ChampionCheck
@@ -53,6 +54,7 @@ class ServerDependencies:
     identity: WorkerIdentity = SINGLE_PROCESS
     on_change: Callable[[], object] | None = None
     compiled_scorers: CompiledScorers | None = None
+    batch: BatchDesk | None = None
 
 
 class HttpServer:
@@ -93,7 +95,12 @@ class HttpServer:
             UsageError: the installed uvicorn does not fit, and others than this machine reach the socket.
         """
         app = create_app(
-            self._manager, self._dependencies.ledger, self._options, self._guard, self._dependencies.identity
+            self._manager,
+            self._dependencies.ledger,
+            self._options,
+            self._guard,
+            self._dependencies.identity,
+            self._dependencies.batch,
         )
         self._endpoint = app.predict_endpoint
         host, port = listener.getsockname()[:2]

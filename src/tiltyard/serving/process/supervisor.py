@@ -35,6 +35,7 @@ from tiltyard.wiring import needs_spools
 
 if TYPE_CHECKING:
     from tiltyard.ledger.spools.spool_shipper import Shipper
+    from tiltyard.serving.process.batch_runner import BatchRunner
 
 RESTARTS = RestartPolicy(first_seconds=0.1, longest_seconds=10.0, stable_seconds=10.0)
 # So many deaths before any worker ever listened mean that none will.
@@ -99,12 +100,14 @@ class WorkerSupervisor:
                 [worker.as_managed() for worker in self._workers], self._on_exit, RESTARTS, stop_together=True
             )
             shipper: Shipper | None = None
+            batches: BatchRunner | None = None
             try:
                 supervisor.start()
                 # Workers call in a few seconds: by then MLflow is imported there, too.
                 name = self._project.model_name
                 threading.Thread(target=self._registry.warm_up, args=(name,), name="tiltyard-warm", daemon=True).start()
                 shipper = self._start_shipper()
+                batches = self._start_batches()
                 with Heartbeat(self._options.hang_seconds) as heartbeat:
 
                     def tick() -> None:
@@ -114,6 +117,8 @@ class WorkerSupervisor:
                     supervisor.run(self._stop, tick)
             finally:
                 supervisor.end()
+                if batches is not None:
+                    batches.stop()
                 self._registry.close()
                 if shipper is not None:
                     shipper.stop()
@@ -132,6 +137,7 @@ class WorkerSupervisor:
             alias="champion",
             task=self._project.task if self._project.has_rows else None,
             options=self._options.model_copy(update={"host": host, "port": port}),
+            batch=self._project.batch,
             number=number,
             workers=self._options.workers,
             listener=None if shared else listener.fileno(),
@@ -206,6 +212,16 @@ class WorkerSupervisor:
         from tiltyard.wiring.ledger import start_shipper  # noqa: PLC0415 - SQLAlchemy takes a second
 
         return start_shipper(self._settings, spooled=self._uses_spools)
+
+    def _start_batches(self) -> BatchRunner | None:
+        """Run the batch jobs of callers, where the project lets them have files scored."""
+        if not self._project.batch.readable:
+            return None
+        from tiltyard.serving.process.batch_runner import BatchRunner  # noqa: PLC0415 - SQLAlchemy takes a second
+
+        runner = BatchRunner(self._project, self._settings)
+        runner.start()
+        return runner
 
     @contextlib.contextmanager
     def _signals(self) -> Generator[None]:

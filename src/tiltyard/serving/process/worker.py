@@ -19,6 +19,7 @@ from tiltyard.registry.package.signing import host_keys
 from tiltyard.registry.package.version_loader import VersionLoader
 from tiltyard.serving.auth import guard_for
 from tiltyard.serving.auth.forwarded import note_untrusted_proxy
+from tiltyard.serving.batch_jobs import BatchDesk, BatchJobs
 from tiltyard.serving.model.compiled_scorers import CompiledScorers
 from tiltyard.serving.model.manager import ServedAlias
 from tiltyard.serving.process.http_server import HttpServer, ServerDependencies
@@ -82,6 +83,13 @@ def run_worker(descriptor: int) -> int:
                 ),
                 lambda: _refresh_others(channel),
                 CompiledScorers(registry),
+                BatchDesk(
+                    config.batch,
+                    config.root,
+                    config.root / config.batch.results,
+                    BatchJobs(ledger, config.model_name),
+                    ledger,
+                ),
             )
             served = ServedAlias(config.model_name, config.alias, config.task)
             worker.server = HttpServer(served, config.options, dependencies, guard)

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from tiltyard.project import ServingSection
+from tiltyard.project.batch import BatchSection
 from tiltyard.tasks import Task
 
 FAILED = 70
@@ -23,6 +24,7 @@ class WorkerConfig(BaseModel):
         alias: the alias whose version is served.
         task: the task that the version must have.
         options: the project's ``[serving]``, with the host and port that are in use.
+        batch: the project's ``[batch]``.
         number: which of the workers it is, from 0.
         workers: how many there are.
         listener: descriptor of a listening socket that it inherits; None: it binds its own socket to the shared port.
@@ -40,6 +42,7 @@ class WorkerConfig(BaseModel):
     alias: str
     task: Task | None
     options: ServingSection
+    batch: BatchSection = BatchSection()
     number: int
     workers: int
     listener: int | None
