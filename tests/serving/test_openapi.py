@@ -87,6 +87,9 @@ def test_document_is_openapi(url: str) -> None:
         ("/v2/health/live", "get"),
         ("/v2/health/ready", "get"),
         ("/v2/repository/index", "post"),
+        ("/batch", "post"),
+        ("/batch", "get"),
+        ("/batch/{job_id}", "get"),
         ("/v2/models/stats", "get"),
         *(
             (f"/v2/models/{{name}}{version}{end}", method)

@@ -73,7 +73,8 @@ def new_command(
 ) -> None:
     """Create a key and print it once: only its digest is stored.
 
-    Scopes: predict (predictions and explanations), feedback (labels), batch (files in the background), read (totals and metrics), admin (everything).
+    Scopes: predict (predictions and explanations), feedback (labels), batch (files in the background), read (totals
+    and metrics), admin (everything).
     To replace a key without downtime, create another one, distribute it, then revoke the first.
     """
     project = find_project(project_path, model_name, quiet=True)
