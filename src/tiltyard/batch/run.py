@@ -155,10 +155,9 @@ class _Run:
         work = FragmentWork(self.plan, self.source, self.folder, self.job.settings, version, sampled)
         done = self.folder.list_done()
         so_far = _sum(done)
-        before = so_far.rows
+        before, resumed = so_far.rows, len(done)
         self.ledger.batch_runs.save(self._describe(version, so_far, total))
         self.options.on_progress(ProgressSoFar(before, before, total))
-        resumed = len(done)
         fragments = self.source.cut(self.plan.request.fragment_rows)
         with closing(work):
             for number, one in engine.resume(work, fragments, frozenset(done)):

@@ -95,7 +95,7 @@ class BatchJobs:
         Raises:
             NotFoundError: there is none.
         """
-        note = self._ledger.notes.find(self._topic, job_id) if "\0" not in job_id else None
+        note = self._ledger.notes.find(self._topic, job_id) if job_id.isascii() and "\0" not in job_id else None
         if note is None:
             raise NotFoundError(f"There is no job '{job_id}'.", next_step="List them: GET /batch", code="batch.no-job")
         return from_jsonable(BatchJob, note.content)

@@ -92,7 +92,7 @@ def create_app(
         invocation_routes,
     ):
         app.include_router(routes(components))
-    app.include_router(batch_routes(batch, ledger, models.served.model_name))
+    app.include_router(batch_routes(components, batch))
     app.include_router(metric_routes(components.worker_metrics))
     app.include_router(page_routes())
     add_handlers(app)

@@ -13,11 +13,18 @@ from pydantic import BaseModel, ConfigDict, Field
 from tiltyard.ledger.ports import Ledger
 from tiltyard.serving.auth.caller import CALLER
 from tiltyard.serving.batch_jobs import BatchDesk, BatchJob, Format, JobState
-from tiltyard.serving.http.openapi import problem_responses
+from tiltyard.serving.http.openapi import body_of, problem_responses
 from tiltyard.serving.http.schemas import ResponseModel
+from tiltyard.serving.predict.bodies.json_body import parse_json
+from tiltyard.serving.predict.bodies.json_values import ValueLimit
+from tiltyard.serving.predict.components import ServerComponents
+from tiltyard.serving.predict.requests import RequestHead, check_media_type
 from tiltyard.serving.problem_details import RequestError
 
 _RUNS_READ = 200
+_MOST_COLUMNS = 1000
+_LARGEST_BODY = 1024 * 1024
+_VALUES = ValueLimit(rows=1, columns=_MOST_COLUMNS)
 
 
 class BatchRequest(BaseModel):
@@ -30,7 +37,7 @@ class BatchRequest(BaseModel):
     )
     format: Format = Field(default="parquet", description="Format of the results.")
     columns: list[str] = Field(
-        default=[], max_length=1000, description="Columns that the results carry along; * for all."
+        default=[], max_length=_MOST_COLUMNS, description="Columns that the results carry along; * for all."
     )
     key: str | None = Field(default=None, max_length=256, description="Column with your own key of each row.")
     probabilities: bool = Field(default=False, description="Whether the results have the probability of each class.")
@@ -60,18 +67,28 @@ class BatchJobList(ResponseModel):
     jobs: list[BatchJobState] = Field(description="The latest first.")
 
 
-def batch_routes(desk: BatchDesk | None, ledger: Ledger, model_name: str) -> APIRouter:
-    """The routes of batch jobs."""
+def batch_routes(components: ServerComponents, desk: BatchDesk | None) -> APIRouter:
+    """The routes of batch jobs; without a desk none is taken."""
     router = APIRouter(tags=["batch"])
+    ledger, model_name = components.ledger, components.models.served.model_name
 
     @router.post(
-        "/batch", status_code=202, responses=problem_responses(403, 422, 503), summary="Score a file in the background"
+        "/batch",
+        status_code=202,
+        responses=problem_responses(400, 403, 413, 415, 422, 500, 503),
+        openapi_extra=body_of(BatchRequest, example={"source": "inbox/day.csv", "columns": ["order"]}),
+        summary="Score a file in the background",
     )
-    async def score_file(request: Request, body: BatchRequest) -> BatchJobState:
+    async def score_file(request: Request) -> BatchJobState:
         """Take a job: a file that the project file lets callers have scored ([batch] readable).
 
         The job outlives this server. Results appear whole on the server's disk.
         """
+        head = RequestHead.from_headers(request.scope["headers"])
+        check_media_type(head)
+        bodies = components.predictions.bodies
+        with bodies.hold() as held:
+            body = await bodies.read(held, head, request.receive, _LARGEST_BODY, _parse_request)
         taking = _require(desk)
         job = await asyncio.to_thread(
             taking.take,
@@ -84,20 +101,24 @@ def batch_routes(desk: BatchDesk | None, ledger: Ledger, model_name: str) -> API
         )
         return _describe(job, {})
 
-    @router.get("/batch", responses=problem_responses(403, 503), summary="The batch jobs")
+    @router.get("/batch", responses=problem_responses(403, 500, 503), summary="The batch jobs")
     async def jobs() -> BatchJobList:
         """The jobs of the model, the latest first, with their progress."""
         found = await asyncio.to_thread(_require(desk).jobs.select)
         runs = await asyncio.to_thread(_read_runs, ledger, model_name)
         return BatchJobList(jobs=[_describe(job, runs) for job in reversed(found)])
 
-    @router.get("/batch/{job_id}", responses=problem_responses(403, 404, 503), summary="A batch job")
+    @router.get("/batch/{job_id}", responses=problem_responses(403, 404, 500, 503), summary="A batch job")
     async def job(job_id: str) -> BatchJobState:
         """A job: how far it is, and how it ended."""
         found = await asyncio.to_thread(_require(desk).jobs.find, job_id)
         return _describe(found, await asyncio.to_thread(_read_runs, ledger, model_name))
 
     return router
+
+
+def _parse_request(content: bytes | bytearray) -> BatchRequest:
+    return parse_json(content, BatchRequest, _VALUES)
 
 
 def _require(desk: BatchDesk | None) -> BatchDesk:
