@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 from urllib.parse import unquote
 
 from tiltyard.data.sources.storage import SCHEMES
@@ -108,7 +108,7 @@ class BatchJobs:
         self, job: BatchJob, *, result: dict[str, Any] | None = None, error: dict[str, Any] | None = None
     ) -> None:
         """Keep how a job ended."""
-        state = cast(JobState, "failed" if result is None else "done")
+        state: JobState = "failed" if result is None else "done"
         now = self._ledger.leases.read_clock()
         self.save(replace(job, state=state, finished_at=now, result=result, error=error))
 
