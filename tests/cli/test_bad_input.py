@@ -29,7 +29,7 @@ age = {{ type = "integer" }}
 city = {{ type = "category", values = ["Oslo", "Rome"] }}
 """
 TEXTS = '[project]\nname = "films"\ntask = "text-classification"\n[data]\nsource = "texts.csv"\ntext = "text"\n'
-LONG = "word " * 2_000_001
+LONG = "word " * 400_001
 ODD = "bad \x07\x1b[31m\x00 film \x85"
 
 

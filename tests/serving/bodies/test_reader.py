@@ -219,7 +219,7 @@ def test_a_probe_does_not_wait_for_costly_bodies_of_other_connections(tmp_path: 
 
     What `/metrics` says of their requests shows the order: it was written before the last of them ended.
     """
-    packed = gzip.compress(b"[" + b" " * (56 * MIB))
+    packed = gzip.compress(b"[" + b" " * (24 * MIB))
     assert len(packed) < 65536, "each is read at once, so that on the event loop all would come before the probe"
     head = (
         b"POST /predict/batch HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
