@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 
 import numpy as np
@@ -38,14 +39,26 @@ def windows(reference: Reference, seed: int, number: int, spread: float, shift: 
 
 
 ALIKE = days(np.random.default_rng(0), 160, 0.6)
-IN_BLOCKS, AS_ROWS = build_reference(in_time(ALIKE)), build_reference(ALIKE)
 APART = days(np.random.default_rng(1), 160, 0.0)
+
+
+# Not when the module is imported: each worker of pytest does that.
+@functools.cache
+def read_in_blocks() -> Reference:
+    """The alike days as days."""
+    return build_reference(in_time(ALIKE))
+
+
+@functools.cache
+def read_as_rows() -> Reference:
+    """The alike days as independent rows."""
+    return build_reference(ALIKE)
 
 
 def test_alike_days_are_no_drift() -> None:
     """Weeks of such days as the reference's alarm at about the stated rate; as independent rows, half of them do."""
-    seen = windows(IN_BLOCKS, 2, 100, 0.6)
-    alarms = [sum(evaluate_drift(one, week).drifted for week in seen) for one in (IN_BLOCKS, AS_ROWS)]
+    seen = windows(read_in_blocks(), 2, 100, 0.6)
+    alarms = [sum(evaluate_drift(one, week).drifted for week in seen) for one in (read_in_blocks(), read_as_rows())]
     assert alarms[0] <= 10
     assert alarms[1] >= 50
 
@@ -53,9 +66,9 @@ def test_alike_days_are_no_drift() -> None:
 def test_what_only_days_explain_is_named_with_its_size_and_is_no_drift() -> None:
     """What would be drift of independent rows and is usual between days reads ``alike``, in the units of the data."""
     read = set()
-    for week in windows(IN_BLOCKS, 8, 12, 0.6):
-        found = evaluate_drift(IN_BLOCKS, week)
-        as_rows = {(test.code, test.subject): test for test in evaluate_drift(AS_ROWS, week).tests}
+    for week in windows(read_in_blocks(), 8, 12, 0.6):
+        found = evaluate_drift(read_in_blocks(), week)
+        as_rows = {(test.code, test.subject): test for test in evaluate_drift(read_as_rows(), week).tests}
         for test in found.tests:
             alone = as_rows[test.code, test.subject]
             read.add(test.reading)
@@ -93,7 +106,9 @@ def test_a_subject_of_few_blocks_grows_at_least_as_the_others_do() -> None:
 
 def test_alike_days_do_not_hide_drift() -> None:
     """A shift beyond what days differ by is found in weeks of alike days."""
-    found = [evaluate_drift(IN_BLOCKS, week).drifted for week in windows(IN_BLOCKS, 3, 20, 0.6, shift=2.0)]
+    found = [
+        evaluate_drift(read_in_blocks(), week).drifted for week in windows(read_in_blocks(), 3, 20, 0.6, shift=2.0)
+    ]
     assert np.mean(found) >= 0.9
 
 
@@ -184,22 +199,22 @@ def test_independent_rows_are_not_inflated(of: str) -> None:
 
 def test_stored_references_come_back() -> None:
     """A reference is stored with how alike its rows are; one of an older build has none, and is compared as before."""
-    assert IN_BLOCKS.dependence is not None
-    assert Reference.from_bytes(IN_BLOCKS.to_bytes()).dependence == IN_BLOCKS.dependence
-    older = json.loads(IN_BLOCKS.to_bytes())
+    assert read_in_blocks().dependence is not None
+    assert Reference.from_bytes(read_in_blocks().to_bytes()).dependence == read_in_blocks().dependence
+    older = json.loads(read_in_blocks().to_bytes())
     del older["dependence"]
     read = Reference.from_bytes(json.dumps(older).encode())
     assert read.dependence is None
     [week] = windows(read, 9, 1, 0.6)
     evaluation = evaluate_drift(read, week)
-    assert evaluation.tests == evaluate_drift(AS_ROWS, week).tests
+    assert evaluation.tests == evaluate_drift(read_as_rows(), week).tests
     assert evaluation.verdict.evidence["dependence"] == "not measured"
 
 
 def test_evidence_says_what_rows_are_worth() -> None:
     """A test of alike rows says in which blocks they are alike, and how many independent rows they are worth."""
-    [week] = windows(IN_BLOCKS, 10, 1, 0.6)
-    verdict = evaluate_drift(IN_BLOCKS, week).verdict
+    [week] = windows(read_in_blocks(), 10, 1, 0.6)
+    verdict = evaluate_drift(read_in_blocks(), week).verdict
     assert verdict.evidence["dependence"] == ["consecutive rows by at"]
     [amount] = [test for test in verdict.evidence["tests"] if test["subject"] == "amount" and "blocks" in test]
     assert amount["independent_rows"] < 100
@@ -228,12 +243,12 @@ def test_a_frame_and_a_profile_of_the_same_rows_agree() -> None:
     """Rows are drift against the training's frame where they are against its profile, with the same blocks."""
     rng = np.random.default_rng(12)
     a_week = RowHours.from_clock(np.arange(168.0))
-    request = DriftRequest(order=ComparedOrder(dependence=IN_BLOCKS.dependence, hours=a_week))
+    request = DriftRequest(order=ComparedOrder(dependence=read_in_blocks().dependence, hours=a_week))
     verdicts = []
     for shift in (0.0, 0.0, 0.0, 2.0):
         week = days(rng, 7, 0.6)
         week["amount"] += shift
-        by_profile = evaluate_drift(IN_BLOCKS, profile_rows(IN_BLOCKS.layout, week), hours=a_week).drifted
+        by_profile = evaluate_drift(read_in_blocks(), profile_rows(read_in_blocks().layout, week), hours=a_week).drifted
         verdicts.append((by_profile, detect_data_drift(ALIKE, week, request)["drift_detected"]))
     assert verdicts == [(False, False)] * 3 + [(True, True)]
     assert any(detect_data_drift(ALIKE, days(rng, 7, 0.6))["drift_detected"] for _ in range(6))

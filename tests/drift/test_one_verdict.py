@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -49,8 +50,14 @@ def build(train: Sent, held_out: Sent) -> Reference:
 
 RNG = np.random.default_rng(0)
 TRAIN = draw(RNG, 100)
-KNOWN = build(TRAIN, draw(RNG, 30))
+HELD_OUT = draw(RNG, 30)
 SCHEMA = infer_schema(TRAIN[0])
+
+
+@functools.cache
+def get_known() -> Reference:
+    """The reference of the training; not made when the module is imported, which each worker of pytest does."""
+    return build(TRAIN, HELD_OUT)
 
 
 def record(sent: Sent, version: str = "3") -> MemoryLedger:
@@ -74,9 +81,9 @@ def record(sent: Sent, version: str = "3") -> MemoryLedger:
     return ledger
 
 
-def open_window(ledger: MemoryLedger, known: Reference = KNOWN, schema: Any = SCHEMA) -> RecentWindow:
+def open_window(ledger: MemoryLedger, known: Reference | None = None, schema: Any = SCHEMA) -> RecentWindow:
     source = PredictionSource("films", "3", schema=schema)
-    return RecentWindow(ledger, source, known.to_bytes(), (NOON - timedelta(hours=168), NOON), "films")
+    return RecentWindow(ledger, source, (known or get_known()).to_bytes(), (NOON - timedelta(hours=168), NOON), "films")
 
 
 def move(column: str, by: float) -> Callable[[Sent], Sent]:
@@ -105,7 +112,7 @@ def test_every_door_gives_one_verdict(change: str) -> None:
     by_training = open_window(ledger).compare_with_training(request)
     by_rows = open_window(ledger).compare_with_rows(TRAIN[0], request)
     lines = [to_log_line(row) for row in ledger.predictions(project="films")]
-    reference = VersionReference("3", KNOWN, SCHEMA, DriftOptions())
+    reference = VersionReference("3", get_known(), SCHEMA, DriftOptions())
     by_list = detect_drift(RecentPredictions(lines, lambda: reference), min_rows=100)
     verdicts = [(one["status"], one["drift_detected"], one["features"]) for one in (by_training, by_rows, by_list)]
     assert verdicts[0] == verdicts[1]
@@ -122,7 +129,7 @@ def test_the_project_decides_by_every_door() -> None:
     ledger = record(move("age", 9.0)(draw(np.random.default_rng(6), 7)))
     request = DriftRequest(section=section)
     lines = [to_log_line(row) for row in ledger.predictions(project="films")]
-    own = VersionReference("3", KNOWN, SCHEMA, DriftOptions.from_section(section))
+    own = VersionReference("3", get_known(), SCHEMA, DriftOptions.from_section(section))
     found = [
         open_window(ledger).compare_with_training(request),
         open_window(ledger).compare_with_rows(TRAIN[0], request),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -55,8 +56,17 @@ def compare(reference: Reference, sent: tuple[pd.DataFrame, np.ndarray]) -> Drif
     return evaluate_drift(reference, profile_rows(reference.layout, frame), hours=RowHours.from_clock(times))
 
 
-KNOWN = refer(*draw(np.random.default_rng(0), range(98)))
-ALIKE = refer(*draw(np.random.default_rng(4), range(60), night=0.0))
+# Not when the module is imported: each worker of pytest does that.
+@functools.cache
+def get_known() -> Reference:
+    """Fourteen weeks, whose nights differ from their days."""
+    return refer(*draw(np.random.default_rng(0), range(98)))
+
+
+@functools.cache
+def get_alike() -> Reference:
+    """Sixty days, whose nights are as their days."""
+    return refer(*draw(np.random.default_rng(4), range(60), night=0.0))
 
 
 def count_alarms(reference: Reference, hours: range, *, shift: float = 0.0, windows: int = 20) -> int:
@@ -67,10 +77,10 @@ def count_alarms(reference: Reference, hours: range, *, shift: float = 0.0, wind
 
 def test_nights_like_those_of_the_training_raise_no_alarm() -> None:
     """Nights alarm against the whole training, and not where its nights are known; the verdict says why."""
-    assert count_alarms(replace(KNOWN, seasons=None), NIGHT) >= 15
-    assert count_alarms(KNOWN, NIGHT) <= 3
+    assert count_alarms(replace(get_known(), seasons=None), NIGHT) >= 15
+    assert count_alarms(get_known(), NIGHT) <= 3
     random = np.random.default_rng(3)
-    found = [compare(KNOWN, draw(random, [100 + day], NIGHT)) for day in range(4)]
+    found = [compare(get_known(), draw(random, [100 + day], NIGHT)) for day in range(4)]
     explained = [one for one in found if "season" in one.verdict.evidence]
     assert explained
     assert explained[0].verdict.evidence["season"] == "day"
@@ -80,8 +90,8 @@ def test_nights_like_those_of_the_training_raise_no_alarm() -> None:
 
 def test_nights_unlike_those_of_the_training_stay_drift() -> None:
     """Beyond what nights differ by from one to the next, a shift is found as before."""
-    without = count_alarms(replace(KNOWN, seasons=None), NIGHT, shift=2.0)
-    assert count_alarms(KNOWN, NIGHT, shift=2.0) == without >= 19
+    without = count_alarms(replace(get_known(), seasons=None), NIGHT, shift=2.0)
+    assert count_alarms(get_known(), NIGHT, shift=2.0) == without >= 19
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.2, 0.5, 1.0])
@@ -91,7 +101,7 @@ def test_where_all_hours_are_alike_every_drift_is_found_as_before(shift: float, 
     random = np.random.default_rng(5)
     for day in range(8):
         sent = draw(random, [100 + day], hours, night=0.0, shift=shift)
-        with_them, without = compare(ALIKE, sent), compare(replace(ALIKE, seasons=None), sent)
+        with_them, without = compare(get_alike(), sent), compare(replace(get_alike(), seasons=None), sent)
         assert with_them.verdict.to_dict() == without.verdict.to_dict()
 
 
@@ -121,18 +131,19 @@ def test_one_test_that_suffices_gives_the_verdict_of_all(shift: float) -> None:
     for day in range(4):
         for hours in (NIGHT, range(12, 14)):
             sent = draw(random, [100 + day], hours, shift=shift)
-            expected = explain_slowly(KNOWN, sent)
-            assert [compare(KNOWN, sent).verdict.evidence.get("season") for _ in range(2)] == [expected] * 2
+            expected = explain_slowly(get_known(), sent)
+            assert [compare(get_known(), sent).verdict.evidence.get("season") for _ in range(2)] == [expected] * 2
 
 
 def test_what_is_remembered_of_hours_is_of_one_reference_and_its_options() -> None:
     """The same hours are evaluated anew against another reference and by other options, and nothing of it is stored."""
     random = np.random.default_rng(3)
-    before = KNOWN.to_bytes()
-    assert KNOWN.seasons is not None
+    known = get_known()
+    before = known.to_bytes()
+    assert known.seasons is not None
     # Of this reference the nights are not far from the whole, and some windows of a night are a little farther.
-    nights = profile_rows(KNOWN.layout, draw(random, range(30), NIGHT, shift=-0.8)[0])
-    other = replace(KNOWN, profile=nights, dependence=None)
+    nights = profile_rows(known.layout, draw(random, range(30), NIGHT, shift=-0.8)[0])
+    other = replace(known, profile=nights, dependence=None)
 
     def measure(reference: Reference, profile: Profile) -> float:
         made, _ = compare_profiles(reference, profile, DriftOptions())
@@ -140,11 +151,11 @@ def test_what_is_remembered_of_hours_is_of_one_reference_and_its_options() -> No
 
     sent = max(
         (draw(random, [100 + day], NIGHT) for day in range(10)),
-        key=lambda one: measure(other, profile_rows(KNOWN.layout, one[0])),
+        key=lambda one: measure(other, profile_rows(known.layout, one[0])),
     )
-    window, hours = profile_rows(KNOWN.layout, sent[0]), RowHours.from_clock(sent[1])
+    window, hours = profile_rows(known.layout, sent[0]), RowHours.from_clock(sent[1])
     assert hours is not None
-    usual = next(KNOWN.seasons.find_like(hours))
+    usual = next(known.seasons.find_like(hours))
     near, far = measure(other, usual.profile), measure(other, window)
     assert far > near + 0.02
     strict, loose = (
@@ -156,10 +167,10 @@ def test_what_is_remembered_of_hours_is_of_one_reference_and_its_options() -> No
         assert found.drifted
         return found.verdict.evidence.get("season")
 
-    order = (KNOWN, strict), (other, strict), (other, loose), (other, strict), (KNOWN, strict)
+    order = (known, strict), (other, strict), (other, loose), (other, strict), (known, strict)
     assert [explain(*one) for one in order] == ["day", None, "day", None, "day"]
-    assert KNOWN.to_bytes() == before
-    assert next(KNOWN.seasons.find_like(hours)) is usual
+    assert known.to_bytes() == before
+    assert next(known.seasons.find_like(hours)) is usual
 
 
 def test_wednesdays_are_compared_with_wednesdays() -> None:
@@ -185,18 +196,19 @@ def test_few_days_show_no_season() -> None:
 
 def test_windows_of_half_the_training_or_more_have_no_season() -> None:
     """A window that covers most hours is compared with the whole training, as before."""
-    assert KNOWN.seasons is not None
+    known = get_known()
+    assert known.seasons is not None
     hours = RowHours.from_clock(np.arange(MONDAY, MONDAY + 24 * 7.0))
     assert hours is not None
-    assert list(KNOWN.seasons.find_like(hours)) == []
+    assert list(known.seasons.find_like(hours)) == []
 
 
 def test_seasons_survive_storing_and_texts_have_none() -> None:
     """A reference that was written down explains as before; texts, and rows without a clock, are kept without."""
     sent = draw(np.random.default_rng(3), [100], NIGHT)
-    kept = Reference.from_bytes(KNOWN.to_bytes())
-    assert kept.seasons == KNOWN.seasons
-    assert compare(kept, sent).verdict.to_dict() == compare(KNOWN, sent).verdict.to_dict()
+    kept = Reference.from_bytes(get_known().to_bytes())
+    assert kept.seasons == get_known().seasons
+    assert compare(kept, sent).verdict.to_dict() == compare(get_known(), sent).verdict.to_dict()
     order = RowOrder(times=np.arange(200.0), time_column="at", clock=True)
     assert build_reference(Rows(pd.Series(["a film"] * 200), order=order)).seasons is None
     assert (
@@ -247,6 +259,6 @@ def test_a_monitored_night_is_reported_as_a_season() -> None:
             ]
         )
         window = start, start + timedelta(hours=len(NIGHT))
-        verdicts.append(find_drift(ledger, KNOWN.to_bytes(), PredictionSource("films", "1"), window).verdict)
+        verdicts.append(find_drift(ledger, get_known().to_bytes(), PredictionSource("films", "1"), window).verdict)
     assert "error" not in {verdict.severity for verdict in verdicts}
     assert "day" in {verdict.evidence.get("season") for verdict in verdicts}
