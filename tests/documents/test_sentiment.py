@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import re
 import shutil
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,16 +49,19 @@ def demo(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Iterato
     [command], [again] = read_commands("sentiment-2"), read_commands("sentiment-4")
     first = films.call(*read_words(command)).stdout
     assert read_words(again) == ["train", "--champion"]  # what the demo runs first
+    demos = ExitStack()  # one after the other, for the workers of pytest: two at once may both find port 8000 free
+    fcntl.flock(demos.enter_context(fresh_store.with_name("demo.lock").open("w")), fcntl.LOCK_EX)
     process = fork_server.popen(
         [sys.executable, str(examples / "demo.py")], env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     try:
         assert process.stdout is not None
         printed = ""
-        for line in process.stdout:
-            printed += line
-            if line.startswith("Press Ctrl-C"):
-                break
+        with demos:
+            for line in process.stdout:
+                printed += line
+                if line.startswith("Press Ctrl-C"):
+                    break
         address = re.search(r"Health: +(\S+)/health", printed)
         assert address is not None, printed
         yield Demo(films, first, printed, address[1])
