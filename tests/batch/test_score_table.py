@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,9 @@ import pandas as pd
 import pytest
 
 from tests.batch.conftest import Shop, make_rows
+from tiltyard.batch.from_python import ScoreOptions
 from tiltyard.batch.run import ProgressSoFar, RunOptions
-from tiltyard.errors import DataError, NotFoundError, UsageError
+from tiltyard.errors import DataError, InputError, NotFoundError, UsageError
 from tiltyard.ledger import Label
 from tiltyard.ledger.batch_runs import BATCH
 from tiltyard.scoring import make_scorer
@@ -47,6 +49,36 @@ def test_every_row_is_scored_as_it_would_be_alone(shop: Shop) -> None:
     manifest = json.loads((shop.folder / "out.parquet.run.json").read_text())
     assert manifest["run_id"] == result.run_id
     assert not (shop.folder / "out.parquet.refused.jsonl").exists()
+
+
+@pytest.mark.parametrize("name", ["out.parquet", "out.csv", "out.jsonl"])
+def test_a_result_holds_the_prediction_sets_that_are_requested(shop: Shop, name: str) -> None:
+    """The column has the labels of each row's set as JSON, those that its probabilities and the version's scores give,
+    in a result of any kind, whichever process scored it."""
+    source = shop.write("in.parquet", make_rows(2500, 5))
+    two = RunOptions(workers=2)
+    shop.score(source, name, probabilities=True, record="none", confidence_level=0.8, options=two)
+    read = {".parquet": pd.read_parquet, ".csv": pd.read_csv, ".jsonl": partial(pd.read_json, lines=True)}
+    found = read[Path(name).suffix](shop.folder / name)
+    info = shop.env.workspace.registry.get_version("shop-classifier", alias="champion")
+    sets = shop.env.workspace.load(info).prediction_sets
+    assert sets is not None
+    rows = [{"no": row.probability_no, "yes": row.probability_yes} for row in found.itertuples()]
+    assert [json.loads(cell) for cell in found["prediction_set"]] == sets.list_labels(rows, 0.8)
+    assert {len(json.loads(cell)) for cell in found["prediction_set"]} == {1, 2}
+    shop.score(source, f"without-{name}", record="none")
+    assert "prediction_set" not in (shop.folder / f"without-{name}").read_bytes().decode("latin-1")
+
+
+def test_sets_that_cannot_be_made_stop_a_run_before_it_scores(shop: Shop) -> None:
+    """A confidence for which the version has too few held-out rows is an error that names the highest one."""
+    source = shop.write("in.parquet", make_rows(50, 6))
+    with pytest.raises(InputError, match="needs more held-out rows") as refused:
+        shop.score(source, "out.parquet", confidence_level=0.99999)
+    assert "Ask for at most" in str(refused.value.next_step)
+    assert not (shop.folder / "out.parquet").exists()
+    with pytest.raises(InputError, match="is not a number between 0 and 1"):
+        ScoreOptions(confidence_level=95).make_job(shop.project, shop.settings, "in.parquet", "x.parquet", shop.folder)
 
 
 class StoppedError(Exception):

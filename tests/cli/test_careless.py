@@ -163,6 +163,8 @@ stream --from redis://localhost/reviews --to redis://localhost/scores --host now
 stream --from redis://localhost/reviews --to redis://localhost/scores --model-name nothing
 stream --from redis://localhost:1/reviews --to redis://localhost:1/scores
 score missing.csv --to out.csv
+score reviews.csv --to out.csv --confidence-level x
+score reviews.csv --to out.csv --confidence-level 2
 score empty.csv --to out.csv
 score wrong.csv --to out.csv
 score binary.csv --to out.csv

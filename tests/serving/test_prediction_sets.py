@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -67,6 +70,29 @@ def test_the_set_comes_by_every_protocol(films: ServerUnderTest, level: float) -
     without = films.client.post("/predict", json={"text": DOUBTFUL}).json()
     assert "prediction_set" not in without
     assert level == 0.5 or len(sets[0]) == 2
+
+
+def test_the_set_comes_with_a_file(films: ServerUnderTest) -> None:
+    """Each row of a file has the set of its text in a column, as JSON; without a confidence there is no column."""
+    texts = [DOUBTFUL, CLEAR] * 60
+    content = "\n".join(["text", *(f'"{text}"' for text in texts), ""]).encode()
+    path = "/predict/file?name=rows.csv"
+    scored = films.client.post(f"{path}&confidence_level=0.7", content=content)
+    assert scored.status_code == 200, scored.text
+    rows = list(csv.DictReader(io.StringIO(scored.text)))
+    alone = [films.client.post("/predict", json={"text": text, "confidence_level": 0.7}).json() for text in texts[:2]]
+    assert [json.loads(row["prediction_set"]) for row in rows] == [one["prediction_set"] for one in alone] * 60
+    assert "prediction_set" not in films.client.post(path, content=content).text.splitlines()[0]
+
+
+@pytest.mark.parametrize("level", ["0", "1", "95", "x", "0.99"])
+def test_a_file_with_no_such_sets_is_refused_whole(films: ServerUnderTest, level: str) -> None:
+    """A confidence that is none, or for which there are too few rows, is named, and nothing is recorded."""
+    before = len(list(films.ledger.predictions()))
+    refused = films.client.post(f"/predict/file?confidence_level={level}", content=b"text\nx\n")
+    assert refused.status_code == 422
+    assert "confidence_level" in refused.text
+    assert len(list(films.ledger.predictions())) == before
 
 
 def test_a_model_that_abstains_still_names_its_set(films: ServerUnderTest) -> None:

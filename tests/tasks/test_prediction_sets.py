@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -58,6 +59,9 @@ def test_no_set_is_empty_and_more_confidence_leaves_no_label_out(rows: list[list
     assert held[np.arange(len(rows)), probabilities.argmax(axis=1)].all()
     assert (held <= sets.make_sets(probabilities, (1 + level) / 2)).all()
     named = sets.list_labels([dict(zip("abc", row, strict=True)) for row in probabilities.tolist()], level)
+    # The cells of a table say the same, in whatever order the columns are.
+    cells = sets.write_sets(probabilities[:, [2, 0, 1]], ("c", "a", "b"), level)
+    assert [json.loads(cell) for cell in cells] == named
     assert [sorted(labels) for labels in named] == [
         [name for name, one in zip("abc", row, strict=True) if one] for row in held
     ]

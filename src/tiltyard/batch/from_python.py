@@ -22,6 +22,7 @@ from tiltyard.errors import UsageError
 from tiltyard.project import BatchTable, Project, load_project
 from tiltyard.redact import without_passwords
 from tiltyard.settings import Settings
+from tiltyard.tasks import check_confidence_level
 from tiltyard.wiring import load_settings
 
 
@@ -36,6 +37,8 @@ class ScoreOptions:
         key: column with your own key of each row.
         record: which predictions are kept in the ledger.
         probabilities: whether the result has the probability of each class.
+        confidence_level: of a prediction set for each row, such as 0.9: its labels as a JSON array, the likeliest
+            first, in the column ``prediction_set``.
         strict: whether a row that cannot be scored stops the run.
         query, table: the rows, of a source that is a database.
         to_table: the table of the results, of a target that is a database.
@@ -51,6 +54,7 @@ class ScoreOptions:
     key: str | None = None
     record: Record | None = None
     probabilities: bool | None = None
+    confidence_level: float | None = None
     strict: bool = False
     query: str | None = None
     table: str | None = None
@@ -65,6 +69,7 @@ class ScoreOptions:
 
         Raises:
             UsageError: options contradict each other, or the target cannot be written to.
+            InputError: the confidence is not between 0 and 1.
         """
         for first, second in (("version", "alias"), ("query", "table")):
             if getattr(self, first) is not None and getattr(self, second) is not None:
@@ -79,6 +84,7 @@ class ScoreOptions:
             record=self.record or section.record,
             sample=section.sample,
             probabilities=section.probabilities if self.probabilities is None else self.probabilities,
+            confidence_level=None if self.confidence_level is None else check_confidence_level(self.confidence_level),
             fragment_rows=section.fragment_rows,
             strict=self.strict,
             version=self.version,

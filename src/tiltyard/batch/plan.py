@@ -32,6 +32,7 @@ class ScoreRequest:
         record: which predictions are kept in the ledger.
         sample: how many of them, about, where these are a sample.
         probabilities: whether the result has the probability of each class.
+        confidence_level: of the prediction set of each row; None for no sets.
         fragment_rows: rows of a fragment, about.
         strict: whether a row that cannot be scored stops the run.
         version: the version that is named; None: that of the alias.
@@ -46,6 +47,7 @@ class ScoreRequest:
     record: Record = "sample"
     sample: int = 10_000
     probabilities: bool = False
+    confidence_level: float | None = None
     fragment_rows: int = 250_000
     strict: bool = False
     version: str | None = None

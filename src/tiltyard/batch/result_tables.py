@@ -13,6 +13,7 @@ from tiltyard.batch.plan import Plan
 from tiltyard.batch.prediction_ids import to_arrow
 from tiltyard.scoring import FrameScores
 from tiltyard.serving.predict.uploads import name_added
+from tiltyard.tasks import PREDICTION_SET, SetCalibration
 
 
 @dataclass(frozen=True)
@@ -23,11 +24,15 @@ class ResultColumns:
         label_name: name of the column of the prediction.
         probabilities: whether there is a column for the probability of each class.
         abstains: whether there is a column that says which rows the model leaves to a person.
+        sets: what makes the column of prediction sets; None for none.
+        level: their confidence.
     """
 
     label_name: str
     probabilities: bool
     abstains: bool
+    sets: SetCalibration | None = None
+    level: float = 0.0
 
 
 def make_result(
@@ -59,6 +64,9 @@ def make_result(
         if columns.probabilities:
             for place, name in enumerate(scores.classes):
                 made[f"probability_{name}"] = pa.array(np.ascontiguousarray(scores.probabilities[:, place]))
+        if columns.sets is not None:
+            cells = columns.sets.write_sets(scores.probabilities, scores.classes, columns.level)
+            made[PREDICTION_SET] = pa.array(cells, pa.string())
         if columns.abstains:
             made["abstained"] = pa.array(np.zeros(rows, np.bool_) if scores.abstained is None else scores.abstained)
     made["model_version"] = _repeat(plan.version, rows)

@@ -222,7 +222,12 @@ class _Run:
         registry = wiring.open_registry(self.job.settings)
         info = registry.get_version(self.plan.model_name, version=self.plan.version)
         copy = registry.fetch(info, self.job.settings.cache)
-        return VersionInUse(self.job.project, self.job.settings, info, copy, self.plan.request.probabilities)
+        request = self.plan.request
+        version = VersionInUse(
+            self.job.project, self.job.settings, info, copy, request.probabilities, level=request.confidence_level
+        )
+        version.require_prediction_sets()
+        return version
 
     def _choose_engine(self, total: int | None) -> Engine:
         batch = self.job.project.batch

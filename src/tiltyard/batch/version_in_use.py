@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from tiltyard.monitoring.monitored_version import MonitoredVersion, read_monitor
 from tiltyard.project import Project
 from tiltyard.registry import VersionInfo
 from tiltyard.registry.package.manifest import Manifest
-from tiltyard.registry.package.packaging import Package
+from tiltyard.registry.package.packaging import Package, read_prediction_sets
 from tiltyard.registry.package.version_loader import load_copy
 from tiltyard.scoring import (
     FrameScorer,
@@ -35,7 +35,7 @@ from tiltyard.scoring.factory import accept_scorer, compile_package, read_column
 from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.scoring.text.text_inputs import TextColumns
 from tiltyard.settings import Settings
-from tiltyard.tasks import reads_text
+from tiltyard.tasks import SetCalibration, reads_text, require_sets
 
 if TYPE_CHECKING:
     from tiltyard.batch.read_fragment import RowBatch
@@ -51,6 +51,7 @@ class VersionInUse:
         info: the version.
         folder: the copy.
         probabilities: whether results have the probability of each class.
+        level: the confidence of the prediction sets of results; None for no sets.
         columns: the names of the source for what the model reads, by the model's; empty until the source is known.
         known: the columns of the source; None where that is not known at once.
         compiled: a file with its compiled form; None for none.
@@ -64,9 +65,10 @@ class VersionInUse:
     columns: Mapping[str, str] | None = None
     known: Sequence[str] | None = None
     compiled: Path | None = None
+    level: float | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        names = ("project", "settings", "info", "folder", "probabilities", "columns", "known", "compiled")
+        names = ("project", "settings", "info", "folder", "probabilities", "columns", "known", "compiled", "level")
         return {name: getattr(self, name) for name in names}
 
     @cached_property
@@ -99,7 +101,19 @@ class VersionInUse:
         """The columns of its results."""
         rule = self.manifest.decision
         abstains = rule is not None and (rule.abstain_below is not None or rule.abstain_cost is not None)
-        return ResultColumns(self.project.serving.answer, self.probabilities, abstains)
+        shown = ResultColumns(self.project.serving.answer, self.probabilities, abstains)
+        return shown if self.level is None else replace(shown, sets=self.require_prediction_sets(), level=self.level)
+
+    def require_prediction_sets(self) -> SetCalibration | None:
+        """What makes the prediction sets that are requested; None where none are.
+
+        Raises:
+            InputError: the version makes none, or none of this confidence.
+        """
+        if self.level is None:
+            return None
+        sets = read_prediction_sets(self.folder, self.manifest)
+        return require_sets(sets, self.manifest.classes, self.info.version, self.level)
 
     @cached_property
     def inputs(self) -> InputColumns | TextColumns:

@@ -4,12 +4,14 @@ from tiltyard.tasks.decision_rule import Costs, DecisionRule
 from tiltyard.tasks.parts import TaskPart
 from tiltyard.tasks.prediction_sets import (
     CONFIDENCE_LEVEL,
+    PREDICTION_SET,
     PREDICTION_SETS,
     LabelCategory,
     SetCalibration,
     SetCoverage,
     check_confidence_level,
     require_sets,
+    write_set,
 )
 from tiltyard.tasks.traits import (
     TARGETS,
@@ -25,6 +27,7 @@ from tiltyard.tasks.traits import (
 
 __all__ = [
     "CONFIDENCE_LEVEL",
+    "PREDICTION_SET",
     "PREDICTION_SETS",
     "TARGETS",
     "TASKS",
@@ -43,4 +46,5 @@ __all__ = [
     "find_task",
     "reads_text",
     "require_sets",
+    "write_set",
 ]

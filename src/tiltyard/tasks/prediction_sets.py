@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 PREDICTION_SETS = "prediction_sets.json"
 """Name of the file of a version that holds the scores."""
+PREDICTION_SET = "prediction_set"
+"""Name of the field, tensor or column that holds a set."""
 CONFIDENCE_LEVEL = "confidence_level"
 """What callers name the confidence."""
 
@@ -173,6 +175,29 @@ class SetCalibration(BaseModel):
             for places, held in zip(order.tolist(), inside.tolist(), strict=True)
         ]
 
+    def write_sets(self, probabilities: NDArray[np.float64], classes: Sequence[str], level: float) -> list[str]:
+        """The sets of n rows as cells of a table, see ``write_set``; equal sets are written once.
+
+        Args:
+            probabilities: (n, k), columns in the order of ``classes``.
+            classes: the k labels.
+            level: the confidence, between 0 and 1.
+        """
+        import numpy as np  # noqa: PLC0415 - supervisors have no numpy
+
+        if not len(probabilities):
+            return []
+        places = [list(classes).index(name) for name in self.classes]
+        ordered = np.ascontiguousarray(probabilities[:, places], dtype=np.float64)
+        order = np.argsort(-ordered, axis=1, kind="stable").astype(np.int32)
+        inside = np.take_along_axis(self.make_sets(ordered, level), order, axis=1)
+        # The place of each label that is in the set, in their order, and -1 behind them.
+        kept = np.where(inside, order, -1)
+        kept = np.take_along_axis(kept, np.argsort(~inside, axis=1, kind="stable"), axis=1)
+        found, which = np.unique(kept, axis=0, return_inverse=True)
+        texts = [write_set([self.classes[place] for place in row if place >= 0]) for row in found.tolist()]
+        return [texts[place] for place in which.ravel().tolist()]
+
     def to_bytes(self) -> bytes:
         """JSON, for keeping."""
         return self.model_dump_json().encode()
@@ -192,6 +217,11 @@ class SetCalibration(BaseModel):
                 next_step="Find out who made the version, or train a new one.",
                 code="artifact.unreadable",
             ) from None
+
+
+def write_set(labels: Sequence[str]) -> str:
+    """A set as the cell of a table: its labels as a JSON array, the likeliest first."""
+    return json.dumps(list(labels), ensure_ascii=False)
 
 
 def check_confidence_level(value: object) -> float:

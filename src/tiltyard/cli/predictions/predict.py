@@ -30,9 +30,8 @@ from tiltyard.scoring import (
     split_abstention,
 )
 from tiltyard.scoring.text.text_inputs import TextColumns
-from tiltyard.tasks import check_confidence_level, reads_text, require_sets
+from tiltyard.tasks import PREDICTION_SET, check_confidence_level, reads_text, require_sets
 
-PREDICTION_SET = "prediction_set"
 INPUT_WIDTH = 200  # characters of an input
 
 

@@ -14,7 +14,7 @@ from tiltyard.batch.from_python import ScoreOptions
 from tiltyard.batch.plan import Record
 from tiltyard.batch.run import score_table
 from tiltyard.cli.main import EXIT_NO
-from tiltyard.cli.options import Words, json_option, model_option, project_option
+from tiltyard.cli.options import Number, Words, json_option, model_option, project_option
 from tiltyard.cli.output import print_json
 from tiltyard.cli.predictions.score_output import render_result, show_score_progress
 from tiltyard.cli.predictions.score_tables import list_tables, score_by_name
@@ -36,6 +36,13 @@ from tiltyard.errors import UsageError
     "--record", type=click.Choice(["all", "sample", "none"]), default=None, help="Predictions to keep in the ledger."
 )
 @click.option("--probabilities", is_flag=True, default=None, help="Add the probability of each class.")
+@click.option(
+    "--confidence-level",
+    "level",
+    type=Number(),
+    default=None,
+    help="Add prediction sets: labels among which the true one is with this confidence, such as 0.9.",
+)
 @click.option("--strict", is_flag=True, help="Stop at a row that cannot be scored, instead of setting it aside.")
 @click.option("--query", default=None, help="SQL query for the rows, where the source is a database.")
 @click.option("--table", default=None, help="Table of the rows, where the source is a database.")
@@ -58,6 +65,7 @@ def score_command(
     key: str | None,
     record: str | None,
     probabilities: bool | None,
+    level: float | None,
     strict: bool,
     query: str | None,
     table: str | None,
@@ -88,6 +96,7 @@ def score_command(
         "key": key,
         "record": cast("Record | None", record),
         "probabilities": probabilities,
+        "confidence_level": level,
         "query": query,
         "table": table,
         "to_table": to_table,

@@ -23,6 +23,7 @@ from tiltyard.serving.predict.bodies.json_values import ValueLimit, refuse_surpl
 from tiltyard.serving.predict.inputs import PredictionRequest, name_rows
 from tiltyard.serving.predict.upload_rows import DIVIDE, Row, read_upload_rows, refuse_file, too_many_rows
 from tiltyard.serving.problem_details import RequestError
+from tiltyard.tasks import PREDICTION_SET, write_set
 
 MOST_ROWS = 10_000
 MOST_UNPACKED = 64 * 1024 * 1024
@@ -67,27 +68,35 @@ def read_upload(
     return rows, name_rows(rows, columns, _name_field)
 
 
-def write_scored(rows: Sequence[Row], predictions: Sequence[Prediction], warnings: Warnings | None, field: str) -> str:
-    """The n rows as CSV, each with its prediction, confidence, probabilities, version, id and warnings.
+def write_scored(
+    rows: Sequence[Row],
+    predictions: Sequence[Prediction],
+    warnings: Warnings | None,
+    field: str,
+    sets: Sequence[Sequence[str]] | None = None,
+) -> str:
+    """The n rows as CSV, each with its prediction, confidence, probabilities, set, version, id and warnings.
 
     Args:
         rows: the rows as they were uploaded.
         predictions: their predictions.
         warnings: what training did not know of each; None for none.
         field: name of the column of the predicted label.
+        sets: the labels of the prediction set of each; None for no sets.
     """
     own = list(dict.fromkeys(name for row in rows for name in row))
     classes = list(predictions[0].probabilities)
     numbers = predictions[0].confidence is None
     certainty = ["interval_low", "interval_high"] if numbers else ["confidence", *map("probability_{}".format, classes)]
-    added = [field, *certainty, "model_version", "prediction_id"]
+    added = [field, *certainty, *([] if sets is None else [PREDICTION_SET]), "model_version", "prediction_id"]
     added += ["warnings"] if warnings is not None else []
     table: list[list[object]] = []
     for place, (row, item) in enumerate(zip(rows, predictions, strict=True)):
         shares = [item.probabilities.get(name, "") for name in classes]
         sure: Sequence[object] = (item.interval or (None, None)) if numbers else (item.confidence, *shares)
         cells: list[object] = [row.get(name) for name in own]
-        cells += [item.label, *sure, item.version, item.id]
+        held = [] if sets is None else [write_set(sets[place])]
+        cells += [item.label, *sure, *held, item.version, item.id]
         if warnings is not None:
             cells.append("; ".join(f"'{found.field}' {found.message}" for found in warnings[place]))
         table.append(cells)

@@ -69,14 +69,19 @@ def file_routes(components: ServerComponents) -> APIRouter:
             str, Query(max_length=255, description="The file's name; its ending says its format.")
         ] = "rows.csv",
         output: Annotated[Literal["csv", "json"], Query(description="The scored file, or a summary with it.")] = "csv",
+        confidence_level: Annotated[
+            float | None,
+            Query(gt=0, lt=1, description="Adds the prediction set of each row, which holds the true label so often."),
+        ] = None,
     ) -> Response:
         """Predict the rows of a file of up to 8 MiB and 10,000 rows, all or none.
 
         CSV, TSV, JSON, JSON Lines, Parquet and Excel, also compressed (`.gz`, `.zip`, …; at most 64 MiB unpacked).
 
         The body is the file: `curl --data-binary @rows.csv 'localhost:8000/predict/file?name=rows.csv'`. The response
-        is its rows with their predictions as CSV. Columns that the model does not know are passed over. The headers
-        `X-Prediction-Key` and `Idempotency-Key` are not read: each row gets the id of its prediction.
+        is its rows with their predictions as CSV; with `confidence_level=0.9` the column `prediction_set` holds the
+        labels of each row's set as JSON, the likeliest first. Columns that the model does not know are passed over. The
+        headers `X-Prediction-Key` and `Idempotency-Key` are not read: each row gets the id of its prediction.
         """
         current = components.models.require()
         head = RequestHead.from_headers(request.scope["headers"])
@@ -93,9 +98,10 @@ def file_routes(components: ServerComponents) -> APIRouter:
                 lambda content: uploads.read_upload(content, name, columns, held.reserve),
                 in_thread=True,
             )
-            predictions, warnings = await _predict_chunks(components, request, head, inputs)
+            inputs = replace(inputs, confidence_level=confidence_level)
+            predictions, warnings, sets = await _predict_chunks(components, request, head, inputs)
             scored = await asyncio.to_thread(
-                uploads.write_scored, rows, predictions, warnings, components.options.answer
+                uploads.write_scored, rows, predictions, warnings, components.options.answer, sets
             )
         file_name = f"{PurePosixPath(name).stem or 'rows'}-predictions.csv"
         if output == "csv":
@@ -109,8 +115,8 @@ def file_routes(components: ServerComponents) -> APIRouter:
 
 async def _predict_chunks(
     components: ServerComponents, request: Request, head: RequestHead, inputs: PredictionRequest
-) -> tuple[list[Prediction], Warnings | None]:
-    """Predict and record inputs of any number, as many at a time as a request may hold."""
+) -> tuple[list[Prediction], Warnings | None, list[Sequence[str]] | None]:
+    """Predict and record inputs of any number, as many at a time as a request may hold; with sets where requested."""
     service = components.predictions
     size = service.shape(many=True).max_inputs
     # One key names one prediction, and one repeated request: a file has neither.
@@ -119,12 +125,14 @@ async def _predict_chunks(
         await service.check_scorable(inputs)
     predictions: list[Prediction] = []
     warnings: list[Any] = []
+    sets: list[Sequence[str]] = []
     for start in range(0, max(1, len(inputs.inputs)), size):
         part = _take_part(inputs, start, size)
         result = await service.predict(request.scope, request.receive, head, part)
         predictions += result.predictions
         warnings += result.warnings or [()] * len(part.inputs)
-    return predictions, warnings if any(warnings) else None
+        sets += result.sets or ()
+    return predictions, warnings if any(warnings) else None, sets if inputs.confidence_level is not None else None
 
 
 def _take_part(inputs: PredictionRequest, start: int, size: int) -> PredictionRequest:

@@ -17,6 +17,7 @@ from tiltyard.ledger.records import new_id
 from tiltyard.ledger.storable import encode_json
 from tiltyard.scoring import InputWarning, Scores, Warnings, split_abstention
 from tiltyard.serving.model.served_version import ServedVersion
+from tiltyard.tasks import PREDICTION_SET
 
 RowsOrError = list[PredictionRow] | InputError
 LabelSets = Sequence[Sequence[str]]
@@ -227,7 +228,7 @@ def _response_fields(
     else:
         content = {field: row.label, "confidence": row.confidence, "probabilities": msgspec.Raw(row.probabilities)}
     if labels is not None:
-        content["prediction_set"] = labels
+        content[PREDICTION_SET] = labels
     content |= {"model_version": row.version, "prediction_id": row.id}
     if warnings:
         abstained, unusual = split_abstention(warnings)

@@ -35,11 +35,9 @@ from tiltyard.serving.predict.protocols.tensors import (
     tensor_to_binary,
 )
 from tiltyard.serving.problem_details import FieldProblem, RequestError, invalid_fields
-from tiltyard.tasks import TARGETS
+from tiltyard.tasks import PREDICTION_SET, TARGETS
 
 BINARY_SIZE = "binary_data_size"
-PREDICTION_SET = "prediction_set"
-"""Name of the tensor of prediction sets, which is there on request."""
 _LONGEST_NAME = 80
 _DATATYPE: dict[InputKind, str] = {"number": "FP64", "boolean": "BOOL", "text": BYTES, "time": BYTES, "any": BYTES}
 
