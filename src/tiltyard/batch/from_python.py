@@ -74,7 +74,7 @@ class ScoreOptions:
         for first, second in (("version", "alias"), ("query", "table")):
             if getattr(self, first) is not None and getattr(self, second) is not None:
                 raise UsageError(f"Both {first} and {second} are given.", next_step="Give one of them.")
-        section = project.batch
+        section, level = project.batch, self.confidence_level
         request = ScoreRequest(
             source=without_passwords(source),
             target=without_passwords(target),
@@ -84,7 +84,7 @@ class ScoreOptions:
             record=self.record or section.record,
             sample=section.sample,
             probabilities=section.probabilities if self.probabilities is None else self.probabilities,
-            confidence_level=None if self.confidence_level is None else check_confidence_level(self.confidence_level),
+            confidence_level=section.confidence_level if level is None else check_confidence_level(level),
             fragment_rows=section.fragment_rows,
             strict=self.strict,
             version=self.version,
@@ -112,8 +112,8 @@ def make_table_job(project: Project, settings: Settings, table: BatchTable, sour
     Raises:
         UsageError: the target cannot be written to.
     """
-    names = ("version", "alias", "columns", "key", "record", "probabilities", "strict", "query", "table", "to_table")
-    options = ScoreOptions(**{name: getattr(table, name) for name in names})
+    names = ("version", "alias", "columns", "key", "record", "probabilities", "confidence_level", "strict")
+    options = ScoreOptions(**{name: getattr(table, name) for name in (*names, "query", "table", "to_table")})
     return options.make_job(project, settings, source, table.target, project.root)
 
 

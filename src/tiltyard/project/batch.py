@@ -46,6 +46,7 @@ class BatchTable(Section):
         default=None, description="As in `[batch]`, for this table."
     )
     probabilities: bool | None = Field(default=None, description="As in `[batch]`, for this table.")
+    confidence_level: float | None = Field(default=None, gt=0, lt=1, description="As in `[batch]`, for this table.")
     strict: bool = Field(
         default=False, description="Whether a row that cannot be scored stops the run, instead of being set aside."
     )
@@ -99,6 +100,12 @@ class BatchSection(Section):
         default=(), description='Columns of the source that the result carries along; "*" for all of them.'
     )
     probabilities: bool = Field(default=False, description="Whether the result has the probability of each class.")
+    confidence_level: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description="Confidence of the prediction sets that the result has, such as `0.9`; default: no sets.",
+    )
     fragment_rows: int = Field(
         default=250_000, ge=1000, description="Rows of a fragment, about: what is scored and recorded as one piece."
     )
