@@ -14,7 +14,11 @@ from tiltyard.tasks import TARGETS, TASKS, TaskPart
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "tiltyard"
-PORTS = sorted(".".join(file.relative_to(SOURCE.parent).with_suffix("").parts) for file in SOURCE.rglob("task_part.py"))
+PORTS = sorted(
+    ".".join(file.relative_to(SOURCE.parent).with_suffix("").parts)
+    for file in SOURCE.rglob("*.py")
+    if "(TaskPart):" in file.read_text(encoding="utf-8")
+)
 
 
 def list_layers() -> list[set[str]]:
