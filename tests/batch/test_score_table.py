@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -58,7 +59,11 @@ def test_a_result_holds_the_prediction_sets_that_are_requested(shop: Shop, name:
     source = shop.write("in.parquet", make_rows(2500, 5))
     two = RunOptions(workers=2)
     shop.score(source, name, probabilities=True, record="none", confidence_level=0.8, options=two)
-    read = {".parquet": pd.read_parquet, ".csv": pd.read_csv, ".jsonl": partial(pd.read_json, lines=True)}
+    read: dict[str, Callable[..., pd.DataFrame]] = {
+        ".parquet": pd.read_parquet,
+        ".csv": pd.read_csv,
+        ".jsonl": partial(pd.read_json, lines=True),
+    }
     found = read[Path(name).suffix](shop.folder / name)
     info = shop.env.workspace.registry.get_version("shop-classifier", alias="champion")
     sets = shop.env.workspace.load(info).prediction_sets
