@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -59,7 +59,7 @@ def test_a_result_holds_the_prediction_sets_that_are_requested(shop: Shop, name:
     source = shop.write("in.parquet", make_rows(2500, 5))
     two = RunOptions(workers=2)
     shop.score(source, name, probabilities=True, record="none", confidence_level=0.8, options=two)
-    read: dict[str, Callable[..., pd.DataFrame]] = {
+    read: dict[str, Any] = {
         ".parquet": pd.read_parquet,
         ".csv": pd.read_csv,
         ".jsonl": partial(pd.read_json, lines=True),
@@ -68,7 +68,8 @@ def test_a_result_holds_the_prediction_sets_that_are_requested(shop: Shop, name:
     info = shop.env.workspace.registry.get_version("shop-classifier", alias="champion")
     sets = shop.env.workspace.load(info).prediction_sets
     assert sets is not None
-    rows = [{"no": row.probability_no, "yes": row.probability_yes} for row in found.itertuples()]
+    shares = found[["probability_no", "probability_yes"]].to_numpy(dtype=float).tolist()
+    rows = [dict(zip(("no", "yes"), row, strict=True)) for row in shares]
     assert [json.loads(cell) for cell in found["prediction_set"]] == sets.list_labels(rows, 0.8)
     assert {len(json.loads(cell)) for cell in found["prediction_set"]} == {1, 2}
     shop.score(source, f"without-{name}", record="none")
