@@ -244,7 +244,10 @@ def test_rows_without_a_label_are_set_aside(rents: ProjectEnv, tmp_path: Path) -
     ("line", "says"),
     [
         ('[data]\npositive = "x"', "data.positive: is for classes"),
-        ("[promotion]\nfairness = { demographic_parity_difference = 0.1 }", "promotion.fairness: is for classes"),
+        (
+            "[promotion]\nfairness = { demographic_parity_difference = 0.1 }",
+            "promotion.fairness: demographic_parity_difference is for classes",
+        ),
         ('[promotion]\ncalibration = "not-worse"', "promotion.calibration: is for classes"),
     ],
 )
@@ -330,3 +333,24 @@ def test_the_error_of_sensitive_groups_is_a_slice(rents: ProjectEnv) -> None:
     package = rents.workspace.load(made.version)
     assert package.intervals is not None
     assert {part.title for part in package.intervals.measured} == {"all rows", "town = York", "town = Hull"}
+
+
+def test_limits_on_the_errors_of_groups_hold_a_regressor_back(rents: ProjectEnv) -> None:
+    """A version whose groups are missed alike becomes champion; one that no group may differ in does not, and the
+    verdict names the column, the measure and both groups."""
+    project = rents.project
+    data = project.data.model_copy(update={"sensitive": ("town",)})
+    for limits, promoted in (
+        ({"mae_ratio": 0.5, "coverage_difference": 0.5}, True),
+        ({"mae_ratio": 1.0}, False),
+        ({"coverage_difference": 0.0}, False),
+    ):
+        promotion = project.promotion.model_copy(update={"fairness": limits})
+        made = rents.train(project.model_copy(update={"data": data, "promotion": promotion}), promote=True).promotion
+        assert made is not None
+        found = [gate for gate in made.verdict.gates if gate.code == "gate.fairness"]
+        assert [gate.passed for gate in found] == [promoted] * len(limits)
+        for gate in found:
+            assert gate.evidence["column"] == "town"
+            assert "York" in gate.message
+            assert "Hull" in gate.message

@@ -15,7 +15,10 @@ FairnessMeasure = Literal[
     "demographic_parity_ratio",
     "equal_opportunity_difference",
     "equalized_odds_difference",
+    "mae_ratio",
+    "coverage_difference",
 ]
+NUMBER_FAIRNESS = ("mae_ratio", "coverage_difference")
 
 
 class PromotionSection(Section):
@@ -54,7 +57,9 @@ class PromotionSection(Section):
     )
     fairness: Mapping[FairnessMeasure, Portion] = Field(
         default_factory=dict,
-        description="Largest difference (least ratio) between the groups of data.sensitive, by fairlearn's measure.",
+        description="Largest difference (least ratio) between the groups of data.sensitive, by fairlearn's measure; of "
+        "numbers `mae_ratio` (the least mean absolute error as a share of the largest) and `coverage_difference` (of "
+        "intervals).",
     )
     live: Literal["off", "not-worse", "wins"] = Field(
         default="not-worse",

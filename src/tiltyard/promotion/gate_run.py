@@ -20,7 +20,6 @@ from tiltyard.evaluation import (
     compare,
     compare_bootstrap,
     compare_slices,
-    evaluate_fairness,
     evaluate_rows,
     get_metric,
     get_task_metric,
@@ -49,6 +48,7 @@ from tiltyard.promotion.gates import (
     run_gates,
     standalone_gates,
 )
+from tiltyard.promotion.gates.task_part import TaskPromotion
 from tiltyard.promotion.model_analysis import sensitive_groups, slice_groups
 from tiltyard.promotion.offline_predictions import (
     Predicted,
@@ -99,7 +99,7 @@ def evaluate_gates(
             metric=project.training.metric,
             inspection=replace(
                 inspection,
-                fairness=_fairness(project, facts, test),
+                fairness=_measure_fairness(workspace, project, info, facts, test),
                 guess=guess_gate(
                     project.promotion, project.training.metric, facts, project.training.random_state, inspection
                 ),
@@ -127,7 +127,8 @@ def _evaluate_against_champion(
         if error.code == "promotion.training-rows-unknown":
             raise
         facts = compare_with_labels(predictions, test, project)
-        return _refuse_comparison(project, champion, facts, test, inspection, error)
+        inspection = replace(inspection, fairness=_measure_fairness(workspace, project, challenger, facts, test))
+        return _refuse_comparison(project, champion, facts, inspection, error)
     if not common.any():
         raise DataError(
             f"The champion, version {champion.version}, was trained on every one of the {len(test):,} test rows.",
@@ -137,11 +138,11 @@ def _evaluate_against_champion(
     rows = test.take(common)
     mine = predictions.take(common)
     facts = compare_with_labels(mine, rows, project)
+    inspection = replace(inspection, fairness=_measure_fairness(workspace, project, challenger, facts, rows))
     try:
         theirs = predict_with_version(package, champion, rows)
     except DataError as error:
-        return _refuse_comparison(project, champion, facts, rows, inspection, error)
-    inspection = replace(inspection, fairness=_fairness(project, facts, rows))
+        return _refuse_comparison(project, champion, facts, inspection, error)
     inspection = _allow(workspace, project, (champion.version, challenger.version, rows.fingerprint), inspection)
     if isinstance(theirs, PredictedNumbers) or isinstance(mine, PredictedNumbers):
         first, second = _pair_numbers(theirs, mine, rows, project)
@@ -248,14 +249,8 @@ def _count_differing(metric: Metric, first: EvaluatedRows, second: EvaluatedRows
 
 
 def _refuse_comparison(
-    project: Project,
-    champion: VersionInfo,
-    facts: EvaluatedRows,
-    rows: Dataset,
-    inspection: GateInputs,
-    error: DataError,
+    project: Project, champion: VersionInfo, facts: EvaluatedRows, inspection: GateInputs, error: DataError
 ) -> Verdict:
-    inspection = replace(inspection, fairness=_fairness(project, facts, rows))
     gates = standalone_gates(project.promotion, evaluate_rows(facts), inspection)
     return make_verdict([*gates, incomparable_gate(champion.version, error.message.rstrip("."))])
 
@@ -294,12 +289,13 @@ def _calibration(project: Project, champion: LabelledPredictions, challenger: La
         return None
 
 
-def _fairness(project: Project, facts: EvaluatedRows, rows: Dataset) -> FairnessReport | None:
-    if not project.promotion.fairness or isinstance(
-        facts, NumberPredictions
-    ):  # the project file refuses the two together
+def _measure_fairness(
+    workspace: Workspace, project: Project, info: VersionInfo, facts: EvaluatedRows, rows: Dataset
+) -> FairnessReport | None:
+    if not project.promotion.fairness:
         return None
-    return evaluate_fairness(facts, sensitive_groups(rows, project))
+    groups = sensitive_groups(rows, project)
+    return TaskPromotion.find_for(project.task).measure_fairness(facts, groups, lambda: workspace.load(info).intervals)
 
 
 def _cost(workspace: Workspace, project: Project, info: VersionInfo) -> Cost | None:

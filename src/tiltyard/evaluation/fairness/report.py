@@ -24,6 +24,8 @@ MEASURES = (
     "demographic_parity_ratio",
     "equal_opportunity_difference",
     "equalized_odds_difference",
+    "mae_ratio",
+    "coverage_difference",
 )
 
 
@@ -59,7 +61,8 @@ class GroupRates:
         key: the same for metrics.
         rows: its size.
         rates: ``selection_rate`` (of all, the share for which the label is predicted), ``true_positive_rate`` (of those
-            whose label it is), ``false_positive_rate`` (of the others) and ``accuracy``.
+            whose label it is), ``false_positive_rate`` (of the others) and ``accuracy``; of numbers ``mae``, and
+            ``coverage`` of their intervals.
     """
 
     title: str
@@ -91,7 +94,7 @@ class LabelFairness:
     """How groups are treated in respect of one label.
 
     Attributes:
-        label: the label that is predicted or not.
+        label: the label that is predicted or not; empty for numbers.
         groups: the groups with their rates.
         measures: disparity by measure, over the groups whose rates stand on 30 rows.
         not_judged: why the other measures could not be evaluated.
@@ -234,7 +237,9 @@ def _groups(
             key=group.key,
             rows=int(sizes[position]),
             rates={
-                name: _rate(float(values[position]), of[name][1], of[name][0] & (grouping.codes == position), clusters)
+                name: compute_rate(
+                    float(values[position]), of[name][1], of[name][0] & (grouping.codes == position), clusters
+                )
                 for name, values in rates.items()
             },
         )
@@ -271,7 +276,7 @@ def _fairlearn_rates(
     return {name: by_group[name].to_numpy(dtype=np.float64) for name in functions}
 
 
-def _rate(value: float, hits: NDArray[np.bool_], inside: NDArray[np.bool_], clusters: Codes | None) -> Rate:
+def compute_rate(value: float, hits: NDArray[np.bool_], inside: NDArray[np.bool_], clusters: Codes | None) -> Rate:
     """The rate of ``hits`` among the rows ``inside``."""
     rows = int(np.count_nonzero(inside))
     if not rows:
@@ -285,9 +290,9 @@ def _rate(value: float, hits: NDArray[np.bool_], inside: NDArray[np.bool_], clus
 
 def _measures(groups: Sequence[GroupRates], labels: int) -> dict[str, Disparity | str]:
     """Every measure, or the reason why it could not be evaluated."""
-    selected = _difference(groups, "selection_rate", labels)
-    found = _difference(groups, "true_positive_rate", labels)
-    blamed = _difference(groups, "false_positive_rate", labels)
+    selected = compute_difference(groups, "selection_rate", labels)
+    found = compute_difference(groups, "true_positive_rate", labels)
+    blamed = compute_difference(groups, "false_positive_rate", labels)
     both = [found, blamed]
     reasons = [measure for measure in both if isinstance(measure, str)]
     odds = [measure for measure in both if isinstance(measure, Disparity)]
@@ -299,7 +304,14 @@ def _measures(groups: Sequence[GroupRates], labels: int) -> dict[str, Disparity 
     }
 
 
-def _difference(groups: Sequence[GroupRates], rate: str, labels: int) -> Disparity | str:
+def compute_difference(groups: Sequence[GroupRates], rate: str, labels: int) -> Disparity | str:
+    """How far the groups are apart in a rate, or why that could not be evaluated.
+
+    Args:
+        groups: the groups with their rates.
+        rate: the name of the rate.
+        labels: how many labels are looked at together.
+    """
     known = [(group, group.rates[rate]) for group in groups if group.rates[rate].could_judge]
     if len(known) < 2:
         return f"fewer than two groups have the {FEWEST_ROWS} rows that a {rate.replace('_', ' ')} needs"

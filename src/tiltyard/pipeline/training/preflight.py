@@ -170,7 +170,7 @@ def _check_fairness_groups(split: Split, project: Project) -> Iterator[Finding]:
 def _count_rows_of_rate(grouping: Grouping, labels: np.ndarray, measure: str, project: Project) -> Rows:
     """Rows of each group that the scarcest rate of a measure is a share of; of the label where these are most."""
     sizes = np.bincount(grouping.codes, minlength=len(grouping.groups))
-    if measure.startswith("demographic"):
+    if measure in _OF_ALL_ROWS:
         return sizes
     classes = LabelCodec.from_classes(labels.tolist())
     names = classes.classes
@@ -183,9 +183,9 @@ def _count_rows_of_rate(grouping: Grouping, labels: np.ndarray, measure: str, pr
     return max(found, key=lambda counts: int(np.sort(counts)[-2]) if len(counts) > 1 else 0)
 
 
+_OF_ALL_ROWS = ("demographic_parity_difference", "demographic_parity_ratio", "mae_ratio", "coverage_difference")
 _RATES = {
-    "demographic_parity_difference": "",
-    "demographic_parity_ratio": "",
+    **dict.fromkeys(_OF_ALL_ROWS, ""),
     "equal_opportunity_difference": " of the label",
     "equalized_odds_difference": " of the label and as many of others",
 }

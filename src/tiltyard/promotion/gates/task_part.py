@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from tiltyard.data import Dataset
+from tiltyard.evaluation import EvaluatedRows, FairnessReport, Grouping, IntervalCalibration
 from tiltyard.evaluation.sequential_test import LiveVerdict
 from tiltyard.ledger import Ledger
 from tiltyard.project import Project
@@ -50,6 +52,21 @@ class TaskPromotion(TaskPart):
     @abstractmethod
     def predict_rows(self, pipeline: Any, rows: Dataset, rule: DecisionRule | None) -> Any:
         """What a fitted pipeline predicts for rows, by the version's rule; see ``Predicted``."""
+
+    @abstractmethod
+    def measure_fairness(
+        self,
+        facts: EvaluatedRows,
+        groupings: Sequence[Grouping],
+        load_intervals: Callable[[], IntervalCalibration | None],
+    ) -> FairnessReport:
+        """How groups of people are treated, for the limits of ``promotion.fairness``.
+
+        Args:
+            facts: n labelled predictions.
+            groupings: sensitive ways to divide these rows.
+            load_intervals: gives what makes the intervals of the version's numbers.
+        """
 
     @abstractmethod
     def weigh_labels(self, test: LiveTest) -> LiveVerdict:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from tiltyard.data import Dataset
+from tiltyard.evaluation import (
+    EvaluatedRows,
+    FairnessReport,
+    Grouping,
+    IntervalCalibration,
+    LabelledPredictions,
+    evaluate_fairness,
+)
 from tiltyard.evaluation.sequential_test import (
     LiveVerdict,
     PairedRows,
@@ -28,6 +37,15 @@ class _ClassPromotion(TaskPromotion):
 
     def predict_rows(self, pipeline: Any, rows: Dataset, rule: DecisionRule | None) -> Any:
         return predict_dataset(pipeline, rows.inputs, rule)
+
+    def measure_fairness(
+        self,
+        facts: EvaluatedRows,
+        groupings: Sequence[Grouping],
+        load_intervals: Callable[[], IntervalCalibration | None],
+    ) -> FairnessReport:
+        assert isinstance(facts, LabelledPredictions)  # noqa: S101 - for the type checker
+        return evaluate_fairness(facts, groupings)
 
     def weigh_labels(self, test: LiveTest) -> LiveVerdict:
         name, alpha, outcomes = test.project.model_name, test.project.promotion.alpha, test.ledger.outcomes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tiltyard.project import Project
 from tiltyard.project.base import TaskProject
+from tiltyard.project.promotion import NUMBER_FAIRNESS
 
 
 class _NumberProject(TaskProject):
@@ -12,11 +13,15 @@ class _NumberProject(TaskProject):
         requested = {
             "data.positive": project.data.positive is not None,
             "training.mitigation": project.training.mitigation != "none",
-            "promotion.fairness": bool(limits.fairness),
             "promotion.calibration_error": limits.calibration_error is not None,
             "promotion.calibration": limits.calibration == "not-worse",
             "decision": not project.decision.is_usual,
         }
+        for measure in sorted(set(limits.fairness) - set(NUMBER_FAIRNESS)):
+            known = ", ".join(NUMBER_FAIRNESS)
+            raise ValueError(
+                f"promotion.fairness: {measure} is for classes, and {project.task} predicts numbers: {known}"
+            )
         for key, is_requested in requested.items():
             if is_requested:
                 raise ValueError(f"{key}: is for classes so far, and {project.task} predicts numbers; remove it")

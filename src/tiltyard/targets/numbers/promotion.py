@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from tiltyard.data import Dataset
 from tiltyard.errors import UsageError
+from tiltyard.evaluation import EvaluatedRows, FairnessReport, Grouping, IntervalCalibration, NumberPredictions
+from tiltyard.evaluation.fairness import evaluate_error_fairness
 from tiltyard.evaluation.sequential_test import (
     CAP_ERRORS,
     ErrorPairs,
@@ -28,6 +31,15 @@ class _NumberPromotion(TaskPromotion):
 
     def predict_rows(self, pipeline: Any, rows: Dataset, rule: DecisionRule | None) -> Any:
         return PredictedNumbers(np.asarray(pipeline.predict(rows.inputs), dtype=np.float64).ravel())
+
+    def measure_fairness(
+        self,
+        facts: EvaluatedRows,
+        groupings: Sequence[Grouping],
+        load_intervals: Callable[[], IntervalCalibration | None],
+    ) -> FairnessReport:
+        assert isinstance(facts, NumberPredictions)  # noqa: S101 - for the type checker
+        return evaluate_error_fairness(facts, groupings, load_intervals())
 
     def weigh_labels(self, test: LiveTest) -> LiveVerdict:
         name, alpha, outcomes = test.project.model_name, test.project.promotion.alpha, test.ledger.outcomes
