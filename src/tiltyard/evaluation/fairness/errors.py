@@ -77,8 +77,8 @@ def _describe_group(
 
 def _compare_errors(groups: Sequence[GroupRates]) -> Disparity | str:
     known = [(group.title, group.rates[MAE]) for group in groups if MAE in group.rates]
-    judged = [(rate.value or 0.0, title) for title, rate in known if rate.could_judge]
-    if len(judged) < 2:
+    compared = [(rate.value or 0.0, title) for title, rate in known if rate.could_judge]
+    if len(compared) < 2:
         return f"fewer than two groups have the {FEWEST_ROWS} rows that a mean error needs"
-    (least, best), (most, worst) = min(judged), max(judged)
+    (least, best), (most, worst) = min(compared), max(compared)
     return Disparity(least / most if most else 1.0, worst, best, None)
