@@ -5,8 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tiltyard.data import Dataset
 from tiltyard.evaluation import EvaluatedRows, FairnessReport, Grouping, IntervalCalibration
@@ -16,6 +15,9 @@ from tiltyard.project import Project
 from tiltyard.project.serving import ChallengerOptions
 from tiltyard.registry import VersionInfo
 from tiltyard.tasks import DecisionRule, TaskPart
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
 @dataclass(frozen=True)
