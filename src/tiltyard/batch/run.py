@@ -30,7 +30,7 @@ from tiltyard.batch.results import ScoreResult
 from tiltyard.batch.run_evaluation import EVALUATED_ROWS, evaluate_run
 from tiltyard.batch.score_fragment import FragmentWork
 from tiltyard.batch.targets import Target
-from tiltyard.batch.version_in_use import VersionInUse
+from tiltyard.batch.version_in_use import VersionInUse, use_version
 from tiltyard.data.input_rows import as_table
 from tiltyard.data.loading import find_section
 from tiltyard.data.sources.databases import read_database_parts
@@ -222,12 +222,7 @@ class _Run:
         registry = wiring.open_registry(self.job.settings)
         info = registry.get_version(self.plan.model_name, version=self.plan.version)
         copy = registry.fetch(info, self.job.settings.cache)
-        request = self.plan.request
-        version = VersionInUse(
-            self.job.project, self.job.settings, info, copy, request.probabilities, level=request.confidence_level
-        )
-        version.require_prediction_sets()
-        return version
+        return use_version(self.job.project, self.job.settings, info, copy, self.plan.request)
 
     def _choose_engine(self, total: int | None) -> Engine:
         batch = self.job.project.batch

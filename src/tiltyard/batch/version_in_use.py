@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from tiltyard import wiring
+from tiltyard.batch.plan import ScoreRequest
 from tiltyard.batch.result_tables import ResultColumns
 from tiltyard.drift.profiles import FILE as PROFILE
 from tiltyard.drift.profiles import Layout, Reference
@@ -186,3 +187,16 @@ class VersionInUse:
         further = (*data.slices, *data.sensitive, group)
         found = {name: row[own] for name, own in names.items() if own in row}
         return found | {name: row[name] for name in further if name is not None and name in row}
+
+
+def use_version(
+    project: Project, settings: Settings, info: VersionInfo, copy: Path, request: ScoreRequest
+) -> VersionInUse:
+    """A version for what is requested.
+
+    Raises:
+        InputError: it makes no prediction sets of the confidence that is requested.
+    """
+    found = VersionInUse(project, settings, info, copy, request.probabilities, level=request.confidence_level)
+    found.require_prediction_sets()
+    return found
