@@ -1,6 +1,6 @@
-"""A table from Parquet to Parquet: ``tiltyard score``, the loop that people write, and MLflow's pyfunc in chunks.
+"""A table from Parquet to Parquet: ``tiltyard score``, here and on Ray, the loop that people write, and MLflow's pyfunc.
 
-The three run one after the other on the same cores, each in its own processes, with the same version: a boosting and a
+They run one after the other on the same cores, each in its own processes, with the same version: a boosting and a
 linear model over 20 columns, and a model of texts. Rows a second count from the start of the program, imports
 included, to the last byte of its result. Peak memory is the largest sum over all processes of a program.
 
@@ -17,6 +17,8 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +36,8 @@ HERE = Path(__file__).resolve().parent
 GROUP = 250_000
 TRAINED = 20_000
 NUMBERS, WORDS, SWITCHES = 14, 4, 2
-SYSTEMS = ("tiltyard", "loop", "pyfunc")
+SYSTEMS = ("tiltyard", "ray", "loop", "pyfunc")
+_PORT = 6390  # of the Ray cluster
 _TOWNS = np.array([f"town {number}" for number in range(40)])
 _TABLE = """
 [project]
@@ -119,13 +122,17 @@ def measure(folder: Path, system: str, source: Path, cores: int) -> tuple[float,
     """Seconds and the peak of memory in MB of one program over a source."""
     target = folder / f"out-{system}.parquet"
     target.unlink(missing_ok=True)
-    if system == "tiltyard":
+    if system in ("tiltyard", "ray"):
         words = ["score", str(source), "--to", str(target), "--workers", str(cores), "--restart"]
+        words += ["--engine", "ray"] if system == "ray" else []
         command = [sys.executable, "-m", "tiltyard", *words]
     else:
         command = [sys.executable, str(Path(__file__)), "--peer", system, str(source), str(target)]
+    environment = {**os.environ, "RAY_ADDRESS": f"127.0.0.1:{_PORT}"}
     began = time.perf_counter()
-    process = psutil.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = psutil.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     peak = [0.0]
     watcher = threading.Thread(target=_watch, args=(process, peak), daemon=True)
     watcher.start()
@@ -155,6 +162,19 @@ def _memory(process: psutil.Process) -> float:
         return float(getattr(full, "pss", full.rss))
     except psutil.Error:
         return 0.0
+
+
+@contextmanager
+def ray_cluster(cores: int) -> Iterator[None]:
+    """A cluster of one node with so many processors; it is not counted in the time, nor in the memory."""
+    program = str(Path(sys.executable).with_name("ray"))
+    environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0"}
+    words = ["start", "--head", "--num-cpus", str(cores), "--port", str(_PORT), "--include-dashboard=false"]
+    subprocess.run([program, *words], env=environment, check=True, capture_output=True)
+    try:
+        yield
+    finally:
+        subprocess.run([program, "stop", "--force"], check=False, capture_output=True)
 
 
 def run_peer(system: str, source: Path, target: Path) -> None:
@@ -195,6 +215,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--texts", type=int, default=1_000_000)
     parser.add_argument("--models", nargs="*", choices=MODELS, default=list(MODELS))
+    parser.add_argument("--systems", nargs="*", choices=SYSTEMS, default=list(SYSTEMS))
     parser.add_argument("--json", type=Path)
     parser.add_argument("--peer", nargs=3, metavar=("SYSTEM", "SOURCE", "TARGET"), help=argparse.SUPPRESS)
     chosen = parser.parse_args()
@@ -202,8 +223,8 @@ def main() -> None:
         run_peer(chosen.peer[0], Path(chosen.peer[1]), Path(chosen.peer[2]))
         return
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    rates: dict[str, dict[str, float]] = {system: {} for system in SYSTEMS}
-    peaks: dict[str, dict[str, float]] = {system: {} for system in SYSTEMS}
+    rates: dict[str, dict[str, float]] = {system: {} for system in chosen.systems}
+    peaks: dict[str, dict[str, float]] = {system: {} for system in chosen.systems}
     for model in chosen.models:
         rows = chosen.texts if model == "texts" else chosen.rows
         with tempfile.TemporaryDirectory(prefix="tiltyard-batch-") as made:
@@ -211,8 +232,9 @@ def main() -> None:
             prepare(folder, model)
             source = folder / "rows.parquet"
             write_source(source, model, rows)
-            for system in SYSTEMS:
-                seconds, peak = measure(folder, system, source, cores)
+            for system in chosen.systems:
+                with ray_cluster(cores) if system == "ray" else nullcontext():
+                    seconds, peak = measure(folder, system, source, cores)
                 rates[system][model], peaks[system][model] = rows / seconds, peak
                 print(f"{model:<9} {system:<9} {rows / seconds:>12,.0f} rows a second {peak:>8,.0f} MB", flush=True)
     report = {
@@ -221,11 +243,18 @@ def main() -> None:
         "rows": {model: chosen.texts if model == "texts" else chosen.rows for model in chosen.models},
         "rows_per_second": rates,
         "peak_mb": peaks,
-        "ratio_to_loop": {model: rates["tiltyard"][model] / rates["loop"][model] for model in chosen.models},
+        "ratio_to_loop": _divide(rates, "tiltyard", "loop"),
+        "ray_to_local": _divide(rates, "ray", "tiltyard"),
     }
-    print(json.dumps(report["ratio_to_loop"], indent=2))
+    print(json.dumps({name: report[name] for name in ("ratio_to_loop", "ray_to_local")}, indent=2))
     if chosen.json:
         chosen.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+
+def _divide(rates: dict[str, dict[str, float]], first: str, second: str) -> dict[str, float]:
+    """The ratio of two systems by model, where both ran."""
+    both = rates.get(first, {}), rates.get(second, {})
+    return {model: rate / both[1][model] for model, rate in both[0].items() if model in both[1]}
 
 
 if __name__ == "__main__":
