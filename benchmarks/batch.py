@@ -1,4 +1,4 @@
-"""A table from Parquet to Parquet: ``tiltyard score``, here and on Ray, the loop that people write, and MLflow's pyfunc.
+"""A table from Parquet to Parquet: ``tiltyard score``, here and on Ray, the loop that people write, and MLflow pyfunc.
 
 They run one after the other on the same cores, each in its own processes, with the same version: a boosting and a
 linear model over 20 columns, and a model of texts. Rows a second count from the start of the program, imports
