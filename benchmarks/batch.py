@@ -84,7 +84,7 @@ def make_texts(rows: int, seed: int) -> pd.DataFrame:
     words = np.array([first + second for first in parts for second in parts])[:4900]
     picked = (random.pareto(1.1, (rows, 40)) * 20).astype(int) % len(words)
     texts = [" ".join(row) for row in words[picked]]
-    return pd.DataFrame({"text": texts, "label": np.where((picked < 40).sum(axis=1) > 19, "yes", "no")})
+    return pd.DataFrame({"text": texts, "label": np.where((picked < 40).sum(axis=1) > 27, "yes", "no")})
 
 
 def write_source(path: Path, model: str, rows: int) -> None:
