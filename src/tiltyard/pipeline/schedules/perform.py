@@ -175,8 +175,8 @@ class Performer:
         if not results:
             return Performed(work.title, "nothing", summary="There is no new file.")
         rows = sum(result.scored for result in results)
-        named = f"{format_count(len(results), 'file')} {choose_form(len(results), 'was', 'were')}"
-        summary = f"{named} scored ({format_count(rows, 'row')})"
+        scored = f"{format_count(len(results), 'file')} {choose_form(len(results), 'was', 'were')}"
+        summary = f"{scored} scored ({format_count(rows, 'row')})"
         return Performed(work.title, "done", tuple(results), summary)
 
     def _score(self, work: ScheduledWork, table: BatchTable, source: str) -> ScoreResult:
