@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from contextlib import closing
+from pathlib import Path
 
 import pandas as pd
 import pyarrow.dataset as ds
 import pytest
 
 from tests.batch.conftest import Shop, make_rows
+from tests.small_disk import mount_disk
 from tiltyard.batch.plan import WorkFolder
 from tiltyard.batch.run import ProgressSoFar, RunOptions
-from tiltyard.errors import UsageError
+from tiltyard.errors import DataError, UsageError
 from tiltyard.sqlite import open_sqlite
 
 SAME = ["customer", "prediction", "confidence", "model_version"]
@@ -144,3 +146,21 @@ def test_a_folder_that_was_moved_half_way_is_finished(shop: Shop) -> None:
     assert result.resumed == 2
     assert shop.score(source, "parts/").already
     assert ds.dataset(shop.folder / "parts").count_rows() == 2000
+
+
+def test_a_full_disk_ends_a_run_which_continues_when_there_is_room(shop: Shop, tmp_path: Path) -> None:
+    """The error names the folder and what to do; nothing half written is at the target, and the next run ends it."""
+    rows = make_rows(60_000, 47)
+    source = shop.write("in.parquet", rows)
+    with mount_disk(tmp_path / "disk", 24) as disk:
+        filler = disk / "filler"
+        filler.write_bytes(bytes(23 << 20))
+        target = disk / "out.parquet"
+        with pytest.raises(DataError, match="No space left on device") as full:
+            shop.score(source, target, columns=("*",), record="none")
+        assert "it continues" in full.value.next_step
+        assert not target.exists()
+        filler.unlink()
+        result = shop.score(source, target, columns=("*",), record="none")
+        assert (result.scored, len(pd.read_parquet(target))) == (60_000, 60_000)
+        assert result.resumed > 0

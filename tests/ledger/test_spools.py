@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.postgres import PostgresServer
+from tests.small_disk import mount_disk
 from tiltyard.errors import InputError, UnavailableError
 from tiltyard.ledger import Event, Label, Ledger, SqlLedger
 from tiltyard.ledger.spools.spool import SpooledLedger, measure_lag
@@ -48,17 +47,8 @@ def spool(tmp_path: Path, switch: Switch) -> SpooledLedger:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 64 MB; tests that want it are skipped where this user may not mount one."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = shutil.which("mount")
-    if (
-        mount is None
-        or subprocess.run([mount, "-t", "tmpfs", "-o", "size=64m", "tmpfs", folder], check=False).returncode
-    ):
-        pytest.skip("This user cannot mount a disk of 64 MB.")
-    yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)
+    with mount_disk(tmp_path / "disk", 64) as folder:
+        yield folder
 
 
 def event(reason: str = "") -> Event:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -166,6 +169,7 @@ class FragmentDone:
         )
 
 
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 _COUNTS = ("rows", "refused", "unusual", "abstained", "recorded")
 
 
@@ -236,3 +240,22 @@ class WorkFolder:
     def list_refused(self) -> list[Path]:
         """The files of rows that cannot be scored, in the order of their fragments."""
         return sorted((self.path / "refused").glob("*.jsonl"))
+
+
+@contextmanager
+def explain_unwritable(folder: WorkFolder) -> Iterator[None]:
+    """Say of a disk that takes nothing more where it is, and what to do.
+
+    Raises:
+        DataError: a file could not be written (``batch.unwritable``).
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        raise DataError(
+            f"The results cannot be written to {folder.path.parent}: {os.strerror(error.errno)}.",
+            next_step="Make room, or choose another target; then run it again: it continues where it is.",
+            code="batch.unwritable",
+        ) from None

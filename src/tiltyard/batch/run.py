@@ -21,6 +21,7 @@ from tiltyard.batch.plan import (
     Plan,
     ScoreRequest,
     WorkFolder,
+    explain_unwritable,
     make_run_id,
     read_plan,
     require_same_source,
@@ -119,7 +120,7 @@ def score_table(job: ScoreJob, options: RunOptions = RunOptions()) -> ScoreResul
     job.target.check(overwrite=options.overwrite)
     folder = WorkFolder(job.target.work)
     make_folder(folder.path)
-    with wiring.open_ledger(job.settings) as ledger, _hold_target(folder):
+    with wiring.open_ledger(job.settings) as ledger, _hold_target(folder), explain_unwritable(folder):
         if options.restart:
             _clear(folder)
         finished = _find_finished(job, folder)
@@ -341,8 +342,7 @@ def _find_finished(job: ScoreJob, folder: WorkFolder) -> ScoreResult | None:
     result = ScoreResult.from_dict(described["result"])
     if job.request.version is None:
         registry = wiring.open_registry(job.settings)
-        info = registry.get_version(job.project.model_name, alias=job.request.alias)
-        if info.version != result.version:
+        if registry.get_version(job.project.model_name, alias=job.request.alias).version != result.version:
             return None
     return replace(result, already=True)
 

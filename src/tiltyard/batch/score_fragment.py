@@ -321,12 +321,6 @@ def _write_part(path: Path) -> Iterator[_Part]:
         sync(temporary)
         temporary.replace(path)
         sync(path.parent)
-    except OSError as error:
-        raise DataError(
-            f"The results cannot be written to {path.parent}: {error.strerror or error}.",
-            next_step="Make room, or choose another target; then run it again: it continues where it is.",
-            code="batch.unwritable",
-        ) from None
     finally:
         part.close()
         temporary.unlink(missing_ok=True)
