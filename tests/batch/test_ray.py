@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from tests.batch.conftest import Shop, make_rows
-from tests.engines.square import Square
+from tests.engines.square import Spans, Square
 from tests.ray_cluster import Nodes, start_cluster
 from tiltyard.batch.fragments import FileSource
 from tiltyard.batch.plan import Plan, WorkFolder
@@ -47,6 +48,14 @@ def test_each_fragment_has_one_result_whatever_is_lost(cluster: Nodes, tmp_path:
     assert sorted(listed) == list(range(60))
     summed: list[int] = engine.fold(Square(tmp_path), ((k, k) for k in range(9)), [], lambda total, one: [*total, one])
     assert summed == [number * number for number in range(9)]
+
+
+@pytest.mark.journey
+def test_no_more_processes_work_than_are_wanted(cluster: Nodes, tmp_path: Path) -> None:
+    """With one worker, no two fragments are worked on at the same time, though the cluster has more processors."""
+    work = Spans(tmp_path)
+    spans = sorted(span for _, span in RayCluster(cluster.address, workers=1).map(work, [(k, k) for k in range(6)]))
+    assert all(first[1] <= second[0] for first, second in pairwise(spans))
 
 
 @pytest.mark.journey

@@ -37,3 +37,15 @@ class Square:
             if len((self.folder / str(number)).read_text()) <= self.deaths:
                 os.kill(os.getpid(), signal.SIGKILL)
         return number * number
+
+
+@dataclass
+class Spans:
+    """When a fragment was worked on: begin and end, by the clock that all processes of this machine share."""
+
+    folder: Path
+
+    def __call__(self, number: int) -> tuple[float, float]:
+        began = time.monotonic()
+        time.sleep(0.05)
+        return began, time.monotonic()

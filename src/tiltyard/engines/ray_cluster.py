@@ -56,7 +56,7 @@ class RayCluster(Engine):
             running: dict[Any, int] = {}
             try:
                 while True:
-                    while len(running) < _IN_HAND * self._count_workers(ray):
+                    while len(running) < self._count_in_hand(ray):
                         entry = next(waiting, None)
                         if entry is None:
                             break
@@ -72,9 +72,12 @@ class RayCluster(Engine):
                 for reference in running:
                     ray.cancel(reference, force=True)
 
-    def _count_workers(self, ray: Any) -> int:
+    def _count_in_hand(self, ray: Any) -> int:
+        """How many fragments are given away at a time: no processor waits, and no more of them work than may."""
         there = max(1, int(ray.cluster_resources().get("CPU", 1)))
-        return there if self._workers is None else min(self._workers, there)
+        if self._workers is not None and self._workers < there:
+            return self._workers
+        return _IN_HAND * there
 
 
 @functools.lru_cache(maxsize=1)
