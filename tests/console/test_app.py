@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
 from tests.console.conftest import Serve
+from tiltyard.findings import Finding
 from tiltyard.ledger import Event, PredictionStats
+from tiltyard.ledger.batch_runs import BatchRun
 from tiltyard.registry import VersionInfo
 from tiltyard.testing import MemoryLedger, make_event, make_prediction
 from tiltyard.testing.registry import MemoryRegistry
@@ -26,6 +29,7 @@ PAGES = {
     "evaluation": "/evaluation",
     "monitoring": "/monitoring",
     "predictions": "/predictions",
+    "batches": "/batches",
     "experiments": "/experiments",
     "decisions": "/decisions",
 }
@@ -138,6 +142,25 @@ def test_decisions_are_shown_with_who_why_and_evidence(
     ledger.append(make_event(reason="0.1 better on 300 rows", evidence={"p_value": 0.0125}))
     shown = json.dumps(serve(registry, ledger).render("decisions")["decisions-list"])
     for words in ("Chain whole", "Version 2 became champion", "ada", "0.1 better on 300 rows", "0.0125"):
+        assert words in shown
+
+
+def test_batch_runs_are_shown_with_what_was_found(serve: Serve, registry: MemoryRegistry, ledger: MemoryLedger) -> None:
+    """A run is shown with its rows, labels and findings; one that is not finished says how it continues."""
+    began = datetime(2026, 11, 30, 2, tzinfo=UTC)
+    drift = Finding("drift.verdict", "error", "rows", message="The rows drifted: 3 of 5 columns.")
+    evidence = {"labels": {"yes": 900, "no": 1_090}, "findings": [drift.to_dict(), {"other": "release"}, 7]}
+    done = BatchRun("a" * 32, "films", "2", "in.parquet", "out.parquet", began, began + timedelta(seconds=12))
+    ledger.batch_runs.save(replace(done, rows=2_000, refused=10, recorded=500, evidence=evidence))
+    ledger.batch_runs.save(BatchRun("b" * 32, "films", "2", "half.parquet", "to.parquet", began, rows=1_000))
+    clean = {"findings": [Finding("drift.verdict", "info", "rows", message="No drift.", status="clear").to_dict()]}
+    ledger.batch_runs.save(replace(done, id="c" * 32, evidence=clean))
+    shown = json.dumps(serve(registry, ledger).render("batches")["batches-list"], ensure_ascii=False)
+    for words in (
+        *("in.parquet → out.parquet", "needs attention", "2,000 rows, 10 refused, 500 recorded", "no 1,090, yes 900"),
+        *("12 seconds", "The rows drifted: 3 of 5 columns.", "not finished", "start it again, and it continues"),
+        *("finished", "No drift."),
+    ):
         assert words in shown
 
 

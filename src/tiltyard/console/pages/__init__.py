@@ -1,5 +1,6 @@
 """The pages, in the order of the menu."""
 
+from tiltyard.console.pages.batches import batches_page
 from tiltyard.console.pages.decisions import decisions_page
 from tiltyard.console.pages.evaluation import evaluation_page
 from tiltyard.console.pages.experiments import experiments_page
@@ -19,6 +20,7 @@ def all_pages(data: PageData) -> tuple[Page, ...]:
         evaluation_page(data),
         monitoring_page(data),
         predictions_page(data),
+        batches_page(data),
         experiments_page(data),
         decisions_page(data),
         trial_page(data),
