@@ -14,12 +14,14 @@ from random import Random
 
 from benchmarks.power.checking import check_apart, import_late, write_state
 from benchmarks.power.cutting import make_replay, record_story, scratch_place
+from benchmarks.power.injecting import Injection, build_injection
 from benchmarks.power.starter import Run, Starter
 from benchmarks.power.story import Verdict
 from benchmarks.power.syscalls import LENGTHS, NAMES, OPENS, SYNCS, WRITES
 from benchmarks.power.tally import Tally
 
-FAULTS = {"EIO": "error=EIO", "ENOSPC": "error=ENOSPC", "killed": "signal=SIGKILL"}
+FAULTS = {"EIO": "EIO", "ENOSPC": "ENOSPC", "killed": ""}
+"""The error of each kind; with none the process is killed before the call."""
 THEN_CUT = "EIO at a sync, then a power cut"
 COLUMNS = (*FAULTS, THEN_CUT)
 # What may need room on the disk.
@@ -43,14 +45,30 @@ class Fault:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What is wrong after a fault: of which column, and where it was."""
+    """What is wrong after a fault: of which column, where it was, and whether the story came to it."""
 
     column: str
     where: str
     verdict: Verdict
+    reached: bool
 
 
-def fault_story(story: str, most: int, seed: str, workers: int) -> dict[str, Tally]:
+@dataclass(frozen=True)
+class Place:
+    """Where a story's faults are run.
+
+    Attributes:
+        story: its name.
+        recorded: a folder with ``before``, what is there before the story.
+        library: what makes a call fail without strace; None where strace must do it.
+    """
+
+    story: str
+    recorded: Path
+    library: Path | None
+
+
+def fault_story(story: str, most: int, seed: str, workers: int, *, traced: bool = False) -> dict[str, Tally]:
     """Run a story once for each fault, at most so many, drawn from all.
 
     Args:
@@ -58,6 +76,8 @@ def fault_story(story: str, most: int, seed: str, workers: int) -> dict[str, Tal
         most: how many runs.
         seed: of the draw.
         workers: how many processes run and check.
+        traced: whether strace makes each call fail, which takes several times as long. It always does so where this
+            system has no compiler, and at the failed syncs that a power cut follows: a replay needs their record.
 
     Returns:
         By kind of fault.
@@ -65,26 +85,27 @@ def fault_story(story: str, most: int, seed: str, workers: int) -> dict[str, Tal
     with tempfile.TemporaryDirectory(prefix="power-", dir=scratch_place()) as folder:
         tallies = {column: Tally() for column in COLUMNS}
         with Starter(story) as starter:
-            faults = _list_faults(starter, story, Path(folder))
+            faults = list_faults(starter, story, Path(folder))
+            place = Place(story, Path(folder), None if traced else build_injection(Path(folder)))
             if len(faults) > most:
                 faults = Random(f"{seed}/{story}").sample(faults, most)
             import_late(story)
             if workers == 1:
                 logging.disable(logging.CRITICAL)
-                for outcome in _run_faults(starter, story, Path(folder), faults):
-                    tallies[outcome.column].count(outcome.verdict, outcome.where)
+                for outcome in run_faults(starter, place, faults):
+                    tallies[outcome.column].count(outcome.verdict, outcome.where, reached=outcome.reached)
                 logging.disable(logging.NOTSET)
                 return tallies
         context = multiprocessing.get_context("fork")
-        shares = [(story, Path(folder), faults[number::workers]) for number in range(workers)]
+        shares = [(place, faults[number::workers]) for number in range(workers)]
         with context.Pool(workers) as pool:
-            for outcomes in pool.imap_unordered(_run_share, [share for share in shares if share[2]]):
+            for outcomes in pool.imap_unordered(_run_share, [share for share in shares if share[1]]):
                 for outcome in outcomes:
-                    tallies[outcome.column].count(outcome.verdict, outcome.where)
+                    tallies[outcome.column].count(outcome.verdict, outcome.where, reached=outcome.reached)
         return tallies
 
 
-def _list_faults(starter: Starter, story: str, scratch: Path) -> list[Fault]:
+def list_faults(starter: Starter, story: str, scratch: Path) -> list[Fault]:
     """All faults at the calls that mean a file of the story, made by the thread that runs it."""
     run = record_story(starter, story, scratch)
     replay = run.replay()
@@ -97,37 +118,58 @@ def _list_faults(starter: Starter, story: str, scratch: Path) -> list[Fault]:
     ]
 
 
-def _run_share(share: tuple[str, Path, Sequence[Fault]]) -> list[Outcome]:
-    story, recorded, faults = share
-    logging.disable(logging.CRITICAL)
-    with Starter(story) as starter:
-        return list(_run_faults(starter, story, recorded, faults))
-
-
-def _run_faults(starter: Starter, story: str, recorded: Path, faults: Sequence[Fault]) -> Iterator[Outcome]:
+def run_faults(starter: Starter, place: Place, faults: Sequence[Fault]) -> Iterator[Outcome]:
+    """Run the story once for each fault, and check what is left."""
     for fault in faults:
-        with tempfile.TemporaryDirectory(dir=recorded, ignore_cleanup_errors=True) as folder:
-            yield from _run_fault(starter, story, recorded, Path(folder), fault)
+        with tempfile.TemporaryDirectory(dir=place.recorded, ignore_cleanup_errors=True) as folder:
+            yield from _run_fault(starter, place, Path(folder), fault)
 
 
-def _run_fault(starter: Starter, story: str, recorded: Path, scratch: Path, fault: Fault) -> Iterator[Outcome]:
-    for name in ("root", "before"):
-        shutil.copytree(recorded / "before", scratch / name)
-    option = f"inject={fault.name}:{FAULTS[fault.kind]}:when={fault.number}"
-    run = starter.run(scratch / "root", scratch, ["-e", option])
+def _run_share(share: tuple[Place, Sequence[Fault]]) -> list[Outcome]:
+    place, faults = share
+    logging.disable(logging.CRITICAL)
+    with Starter(place.story) as starter:
+        return list(run_faults(starter, place, faults))
+
+
+def _run_fault(starter: Starter, place: Place, scratch: Path, fault: Fault) -> Iterator[Outcome]:
+    root = scratch / "root"
+    shutil.copytree(place.recorded / "before", root)
     where = f"{fault.kind} at {fault.name} {fault.number}"
+    then_cut = fault.kind == "EIO" and fault.name in SYNCS
     state = None
-    if fault.kind == "EIO" and fault.name in SYNCS:
+    if place.library is not None and not then_cut:
+        injection = Injection(fault.name, fault.number, FAULTS[fault.kind])
+        run = starter.run_injected(root, scratch, place.library, injection)
+        reached = f"{run.met}/".startswith(f"{root}/")
+    else:
+        run = _run_traced(starter, root, scratch, fault)
+        reached = _was_injected(run, fault)
+    if then_cut:
+        shutil.copytree(place.recorded / "before", scratch / "before")
         replay = make_replay(run, scratch, forgets_after_error=True)
         for _ in replay.run():
             pass
         state = replay.disk.cut("nothing", "strict", Random(0))
-    verdict = check_apart(story, scratch / "root", run.marks)
+    verdict = check_apart(place.story, root, run.marks)
     verdict.unexplained += _list_unexplained(run)
-    yield Outcome(fault.kind, where, verdict)
+    yield Outcome(fault.kind, where, verdict, reached)
     if state is not None:
-        write_state(state, scratch / "root")
-        yield Outcome(THEN_CUT, where, check_apart(story, scratch / "root", run.marks))
+        write_state(state, root)
+        yield Outcome(THEN_CUT, where, check_apart(place.story, root, run.marks), reached)
+
+
+def _run_traced(starter: Starter, root: Path, scratch: Path, fault: Fault) -> Run:
+    error = FAULTS[fault.kind]
+    what = f"error={error}" if error else "signal=SIGKILL"
+    return starter.run(root, scratch, ["-e", f"inject={fault.name}:{what}:when={fault.number}"])
+
+
+def _was_injected(run: Run, fault: Fault) -> bool:
+    """Whether strace came to the call."""
+    if fault.kind == "killed":
+        return run.status == -signal.SIGKILL
+    return b"(INJECTED)\n" in run.record.read_bytes()
 
 
 def _list_unexplained(run: Run) -> list[str]:

@@ -1,4 +1,4 @@
-"""Starts stories under strace, each in a fresh copy of one process that has imported what they need.
+"""Starts stories, each in a fresh copy of one process that has imported what they need, under strace or injected.
 
 ``python -m benchmarks.power.starter STORY`` reads requests as JSON lines from its input and writes a line about each.
 """
@@ -17,12 +17,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from benchmarks.power.injecting import Injection, arm_injection
 from benchmarks.power.replay import MARKS
 from benchmarks.power.stories import STORIES
 from benchmarks.power.story import Log
@@ -41,15 +42,17 @@ class Run:
 
     Attributes:
         status: how its process ended, as ``os.waitstatus_to_exitcode`` has it; negative for a signal.
-        record: the file of its system calls.
+        record: the file of its system calls, where strace ran.
         marks: its marks.
         output: what it printed; a traceback shows here too.
+        met: path of the file that the injected call meant; empty where that call never came, or strace ran.
     """
 
     status: int
     record: Path
     marks: list[dict[str, Any]]
     output: str
+    met: str = ""
 
 
 class Starter:
@@ -79,7 +82,24 @@ class Starter:
         Raises:
             RuntimeError: the process of the starter has ended.
         """
-        request = {"root": str(root), "scratch": str(scratch), "options": list(options)}
+        return self._ask(root, scratch, {"options": list(options)})
+
+    def run_injected(self, root: Path, scratch: Path, library: Path, injection: Injection) -> Run:
+        """Run the story without strace; one of its system calls fails, or kills it.
+
+        Args:
+            root: the folder that it writes to, prepared.
+            scratch: a folder for the marks and the output.
+            library: from ``build_injection``.
+            injection: which call, and how.
+
+        Raises:
+            RuntimeError: the process of the starter has ended.
+        """
+        return self._ask(root, scratch, {"library": str(library), "injection": asdict(injection)})
+
+    def _ask(self, root: Path, scratch: Path, how: Mapping[str, Any]) -> Run:
+        request = {"root": str(root), "scratch": str(scratch), **how}
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(request) + "\n")
@@ -89,7 +109,9 @@ class Starter:
             raise RuntimeError("The process that starts stories has ended.")
         marks = [json.loads(line) for line in (scratch / "marks").read_text(encoding="utf-8").splitlines()]
         output = (scratch / "output").read_text(encoding="utf-8", errors="replace")
-        return Run(json.loads(status)["status"], scratch / "record", marks, output)
+        report = scratch / "met"
+        met = os.fsdecode(report.read_bytes()) if report.exists() else ""
+        return Run(json.loads(status)["status"], scratch / "record", marks, output, met)
 
     def close(self) -> None:
         """End its process."""
@@ -112,7 +134,12 @@ def _serve(name: str) -> None:
     _import_what_it_needs(name)
     for line in sys.stdin:
         request = json.loads(line)
-        status = _start_traced(name, Path(request["root"]), Path(request["scratch"]), request["options"])
+        root, scratch = Path(request["root"]), Path(request["scratch"])
+        (scratch / "marks").write_bytes(b"")
+        if "injection" in request:
+            status = _start_injected(name, root, scratch, Path(request["library"]), Injection(**request["injection"]))
+        else:
+            status = _start_traced(name, root, scratch, request["options"])
         print(json.dumps({"status": status}), flush=True)
 
 
@@ -139,10 +166,9 @@ def _import_what_it_needs(name: str) -> None:
 
 def _start_traced(name: str, root: Path, scratch: Path, options: Sequence[str]) -> int:
     wait, go = os.pipe()
-    (scratch / "marks").write_bytes(b"")
     pid = os.fork()
     if pid == 0:
-        _run_story(name, root, scratch, wait)
+        _run_story(name, root, scratch, lambda: select.select([wait], [], []))
     os.close(wait)
     command = ["strace", "-f", "-q", "-xx", "-s", str(LONGEST_TEXT), "-o", str(scratch / "record")]
     command += ["-e", f"trace={','.join(TRACED)}", *options, "-p", str(pid)]
@@ -159,13 +185,20 @@ def _start_traced(name: str, root: Path, scratch: Path, options: Sequence[str]) 
     return os.waitstatus_to_exitcode(status)
 
 
+def _start_injected(name: str, root: Path, scratch: Path, library: Path, injection: Injection) -> int:
+    pid = os.fork()
+    if pid == 0:
+        _run_story(name, root, scratch, lambda: arm_injection(library, injection, scratch / "met"))
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
 def _is_traced(pid: int) -> bool:
     status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
     return "TracerPid:\t0\n" not in status
 
 
-def _run_story(name: str, root: Path, scratch: Path, wait: int) -> None:
-    """The story's own process; it does not return."""
+def _run_story(name: str, root: Path, scratch: Path, get_ready: Callable[[], object]) -> None:
+    """The story's own process; it does not return. ``get_ready`` ends when the calls of the story are watched."""
     status = 1
     try:
         output = os.open(scratch / "output", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -176,7 +209,7 @@ def _run_story(name: str, root: Path, scratch: Path, wait: int) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PTRACER, ctypes.c_ulong(-1), 0, 0, 0)
         logging.disable(logging.CRITICAL)
         signal.alarm(LONGEST_SECONDS)
-        select.select([wait], [], [])
+        get_ready()
         STORIES[name].run(root, Log(MARKS))
         status = 0
     finally:

@@ -20,6 +20,7 @@ class Tally:
         corrupt: in how many something could not be opened, was not what was written, or did not work any more.
         unexplained: after how many a user would see a traceback, or nothing for minutes.
         wrong: in how many there was one of these.
+        not_reached: how many of the faults never took place, as the story did not come to their call.
         examples: a few sentences of what was wrong.
     """
 
@@ -28,11 +29,13 @@ class Tally:
     corrupt: int = 0
     unexplained: int = 0
     wrong: int = 0
+    not_reached: int = 0
     examples: list[str] = field(default_factory=list)
 
-    def count(self, verdict: Verdict, where: str) -> None:
+    def count(self, verdict: Verdict, where: str, *, reached: bool = True) -> None:
         """Count one more."""
         self.cuts += 1
+        self.not_reached += not reached
         self.lost += bool(verdict.lost)
         self.corrupt += bool(verdict.corrupt)
         self.unexplained += bool(verdict.unexplained)
@@ -48,9 +51,12 @@ class Tally:
         self.corrupt += other.corrupt
         self.unexplained += other.unexplained
         self.wrong += other.wrong
+        self.not_reached += other.not_reached
         self.examples += other.examples
 
     def to_dict(self) -> dict[str, Any]:
         """Its figures by name, and the examples where there are any."""
         figures = {"cuts": self.cuts, "lost": self.lost, "corrupt": self.corrupt, "unexplained": self.unexplained}
+        if self.not_reached:
+            figures["not_reached"] = self.not_reached
         return figures | ({"examples": self.examples} if self.examples else {})

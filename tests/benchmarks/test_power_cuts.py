@@ -11,8 +11,10 @@ import pytest
 from benchmarks.power.checking import check_folder, write_state
 from benchmarks.power.cutting import cut_story
 from benchmarks.power.disk import NAME_RULES, Disk, NameRule, Node, State
-from benchmarks.power.faults import fault_story
+from benchmarks.power.faults import Fault, Place, fault_story, list_faults, run_faults
+from benchmarks.power.injecting import Injection, build_injection
 from benchmarks.power.matrix import sum_up
+from benchmarks.power.starter import Run, Starter
 from benchmarks.power.stories import STORIES
 
 needs_strace = pytest.mark.skipif(
@@ -115,6 +117,52 @@ def test_nothing_is_lost_where_a_system_call_fails(story: str) -> None:
     total = sum_up({story: fault_story(story, 12, "ci", workers=1)})
     assert total.cuts >= 12
     assert total.wrong == 0, total.examples
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Path:
+    folder = tmp_path / "built"
+    folder.mkdir()
+    built = build_injection(folder)
+    if built is None:
+        pytest.skip("needs a C compiler, on Linux on x86-64, where processes may filter their system calls")
+    return built
+
+
+@needs_strace
+def test_a_call_fails_without_strace_as_it_does_under_it(tmp_path: Path, library: Path) -> None:
+    """The n-th call of a name is the same one for both: the story ends in the same way, with the same marks."""
+
+    def summarise(run: Run) -> tuple[int, list[tuple[str, str]]]:
+        return run.status, [(mark["kind"], mark["what"]) for mark in run.marks]
+
+    def prepare(name: str) -> tuple[Path, Path]:
+        shutil.copytree(tmp_path / "before", tmp_path / name / "root")
+        return tmp_path / name / "root", tmp_path / name
+
+    options = {"EIO": "error=EIO", "ENOSPC": "error=ENOSPC", "killed": "signal=SIGKILL"}
+    with Starter("API keys") as starter:
+        faults = list_faults(starter, "API keys", tmp_path)
+        assert {fault.kind for fault in faults} == set(options)
+        for number, fault in enumerate(Random(1).sample(faults, 12)):
+            option = f"inject={fault.name}:{options[fault.kind]}:when={fault.number}"
+            traced = starter.run(*prepare(f"traced-{number}"), ["-e", option])
+            injection = Injection(fault.name, fault.number, "" if fault.kind == "killed" else fault.kind)
+            root, scratch = prepare(f"injected-{number}")
+            injected = starter.run_injected(root, scratch, library, injection)
+            assert summarise(injected) == summarise(traced), fault
+            assert injected.met.startswith(str(root)), fault
+
+
+@needs_strace
+@pytest.mark.parametrize("injects", [True, False])
+def test_a_fault_that_did_not_take_place_is_reported(tmp_path: Path, library: Path, *, injects: bool) -> None:
+    """A run whose story never comes to the call of its fault counts as one that the fault did not reach."""
+    with Starter("API keys") as starter:
+        list_faults(starter, "API keys", tmp_path)
+        place = Place("API keys", tmp_path, library if injects else None)
+        faults = [Fault(kind, "rename", number) for kind in ("EIO", "killed") for number in (1, 10_000)]
+        assert [outcome.reached for outcome in run_faults(starter, place, faults)] == [True, False, True, False]
 
 
 @needs_strace
