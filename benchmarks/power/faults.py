@@ -59,7 +59,8 @@ class Place:
 
     Attributes:
         story: its name.
-        recorded: a folder with ``before``, what is there before the story.
+        recorded: a folder with ``before``, what is there before the story. The runs get folders next to it: as some of
+            our code syncs the folders above, a root further down would make further calls, and their numbers differ.
         library: what makes a call fail without strace; None where strace must do it.
     """
 
@@ -85,8 +86,10 @@ def fault_story(story: str, most: int, seed: str, workers: int, *, traced: bool 
     with tempfile.TemporaryDirectory(prefix="power-", dir=scratch_place()) as folder:
         tallies = {column: Tally() for column in COLUMNS}
         with Starter(story) as starter:
-            faults = list_faults(starter, story, Path(folder))
-            place = Place(story, Path(folder), None if traced else build_injection(Path(folder)))
+            recorded = Path(folder) / "recorded"
+            recorded.mkdir()
+            faults = list_faults(starter, story, recorded)
+            place = Place(story, recorded, None if traced else build_injection(Path(folder)))
             if len(faults) > most:
                 faults = Random(f"{seed}/{story}").sample(faults, most)
             import_late(story)
@@ -121,7 +124,7 @@ def list_faults(starter: Starter, story: str, scratch: Path) -> list[Fault]:
 def run_faults(starter: Starter, place: Place, faults: Sequence[Fault]) -> Iterator[Outcome]:
     """Run the story once for each fault, and check what is left."""
     for fault in faults:
-        with tempfile.TemporaryDirectory(dir=place.recorded, ignore_cleanup_errors=True) as folder:
+        with tempfile.TemporaryDirectory(dir=place.recorded.parent, ignore_cleanup_errors=True) as folder:
             yield from _run_fault(starter, place, Path(folder), fault)
 
 

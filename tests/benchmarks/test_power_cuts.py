@@ -159,8 +159,10 @@ def test_a_call_fails_without_strace_as_it_does_under_it(tmp_path: Path, library
 def test_a_fault_that_did_not_take_place_is_reported(tmp_path: Path, library: Path, *, injects: bool) -> None:
     """A run whose story never comes to the call of its fault counts as one that the fault did not reach."""
     with Starter("API keys") as starter:
-        list_faults(starter, "API keys", tmp_path)
-        place = Place("API keys", tmp_path, library if injects else None)
+        recorded = tmp_path / "recorded"
+        recorded.mkdir()
+        list_faults(starter, "API keys", recorded)
+        place = Place("API keys", recorded, library if injects else None)
         faults = [Fault(kind, "rename", number) for kind in ("EIO", "killed") for number in (1, 10_000)]
         assert [outcome.reached for outcome in run_faults(starter, place, faults)] == [True, False, True, False]
 
