@@ -324,11 +324,12 @@ def _serve(requests: socket.socket) -> tuple[dict[str, Any], list[int]]:
 
 def _become(request: dict[str, Any], files: Sequence[int]) -> None:
     """Make this child the process that was requested, all but its program."""
-    high = [fcntl.fcntl(file, fcntl.F_DUPFD, 500) for file in files]
-    os.closerange(3, 500)
+    above = max([499, *request["targets"]]) + 1  # a process that has many files open may want a high number
+    high = [fcntl.fcntl(file, fcntl.F_DUPFD, above) for file in files]
+    os.closerange(3, above)
     for file, target in zip(high, request["targets"], strict=True):
         os.dup2(file, target)
-    os.closerange(500, 1000)
+    os.closerange(above, above + 500)
     os.environ.clear()
     os.environ.update(request["env"])
     tempfile.tempdir = None  # TMPDIR may be another one

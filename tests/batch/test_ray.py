@@ -32,6 +32,7 @@ def cluster() -> Iterator[Nodes]:
 
 
 @pytest.mark.journey
+@pytest.mark.requirement("R-MORE-07")
 def test_each_fragment_has_one_result_whatever_is_lost(cluster: Nodes, tmp_path: Path) -> None:
     """Processes that die, and a machine that is lost in the middle, cost time alone."""
     engine = RayCluster(cluster.address)
@@ -73,6 +74,7 @@ def test_what_goes_wrong_is_said_as_on_this_machine(cluster: Nodes, tmp_path: Pa
 
 
 @pytest.mark.journey
+@pytest.mark.requirement("R-MORE-07")
 def test_a_table_is_scored_on_a_cluster_as_here(cluster: Nodes, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """Results, counts, findings, profiles and records are the same to the bit; a machine is lost in the middle."""
     monkeypatch.setenv("RAY_ADDRESS", cluster.address)
@@ -102,6 +104,7 @@ def test_a_table_is_scored_on_a_cluster_as_here(cluster: Nodes, shop: Shop, monk
     assert profiles[0] == profiles[1]
 
 
+@pytest.mark.requirement("R-MORE-07")
 def test_a_machine_without_the_files_is_refused_before_the_work(shop: Shop) -> None:
     """A folder that is not shared, and a ledger in a SQLite file of another machine, are errors with a next step."""
     source = shop.write("in.parquet", make_rows(1500, 62))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tiltyard.batch.targets import Target, find_file_target
-from tiltyard.data.sources.storage import SCHEMES
+from tiltyard.data.sources.location import SCHEMES
 from tiltyard.errors import UsageError
 from tiltyard.settings import Settings
 

@@ -35,8 +35,7 @@ from tiltyard.batch.version_in_use import VersionInUse, use_version
 from tiltyard.data.input_rows import as_table
 from tiltyard.data.loading import find_section
 from tiltyard.data.sources.databases import read_database_parts
-from tiltyard.data.sources.location import resolve_location
-from tiltyard.data.sources.storage import SCHEMES
+from tiltyard.data.sources.location import SCHEMES, resolve_location
 from tiltyard.drift.profiles import Profile
 from tiltyard.engines import Engine, EngineName, LocalProcesses, SameProcess, choose_engine
 from tiltyard.errors import DataError, UsageError

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote
 
-from tiltyard.data.sources.storage import SCHEMES
+from tiltyard.data.sources.location import SCHEMES
 from tiltyard.errors import NotFoundError, UnavailableError
 from tiltyard.jsonable import from_jsonable, to_json_object
 from tiltyard.ledger.ports import Ledger

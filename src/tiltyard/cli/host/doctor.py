@@ -48,8 +48,10 @@ EXTRAS = {
     "otel": "opentelemetry-sdk",
     "postgres": "psycopg",
     "prefect": "prefect",
+    "ray": "ray",
     "s3": "boto3",
     "search": "optuna",
+    "streams": "aio-pika",
 }
 LOW_DISK = 500 * 1024 * 1024
 

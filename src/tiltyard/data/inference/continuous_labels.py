@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from tiltyard.errors import DataError
 from tiltyard.formatting import choose_form, format_count, join_names
 from tiltyard.tasks import find_task
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _FRACTIONS = 20
 _WHOLE = 50
@@ -34,6 +37,8 @@ def are_continuous_labels(labels: pd.Series) -> bool:
     counts = labels.value_counts()
     if len(counts) <= _FRACTIONS:
         return False
+    import pandas as pd  # noqa: PLC0415 - servers import this module, and have no pandas
+
     numbers = pd.to_numeric(pd.Series(counts.index.astype(str), dtype=object), errors="coerce").to_numpy(
         dtype=np.float64
     )

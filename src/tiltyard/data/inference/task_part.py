@@ -7,11 +7,12 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tiltyard.data.columns import LabelRole
 from tiltyard.tasks import Task, TaskPart
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # servers read reported labels without pandas
     import pandas as pd
+
+    from tiltyard.data.columns import LabelRole
 
 
 @dataclass(frozen=True)

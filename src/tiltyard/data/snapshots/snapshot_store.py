@@ -17,8 +17,8 @@ from uuid import uuid4
 from pyarrow import parquet
 from pyarrow.lib import ArrowException
 
-from tiltyard.data.sources.location import Location
-from tiltyard.data.sources.storage import SCHEMES, open_storage, storage_error
+from tiltyard.data.sources.location import SCHEMES, Location
+from tiltyard.data.sources.storage import open_storage, storage_error
 from tiltyard.errors import DataError
 from tiltyard.files import make_folder, sync
 from tiltyard.redact import without_password

@@ -13,6 +13,14 @@ from dotenv import dotenv_values
 
 from tiltyard.errors import DataError
 
+SCHEMES = frozenset(
+    {
+        "s3", "s3a", "http", "https", "memory", "gs", "gcs", "az", "abfs", "abfss", "adl", "oci", "hdfs", "webhdfs",
+        "ftp", "sftp", "ssh", "smb", "hf",
+    }
+)  # fmt: skip
+"""What stands before ``://`` in the URL of a file; any other URL is a database's."""
+
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _PASSWORD = re.compile(
     r"://[^/@]*?:([^/]+)@|[?&](?:password|passwd|pwd|secret|token|sslpassword)=([^&]+)", re.IGNORECASE

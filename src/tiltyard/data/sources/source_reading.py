@@ -16,10 +16,10 @@ from tiltyard.data.sources.delimited import NUMBER_GAPS, Verbatim
 from tiltyard.data.sources.files import SourceFile, local_files
 from tiltyard.data.sources.folders import read_folder
 from tiltyard.data.sources.formats import find_format, parse_problem, read_file
-from tiltyard.data.sources.location import Location, resolve_location
+from tiltyard.data.sources.location import SCHEMES, Location, resolve_location
 from tiltyard.data.sources.memory import MemoryBudget, free_memory, memory_error
 from tiltyard.data.sources.size import require_room_for
-from tiltyard.data.sources.storage import SCHEMES, remote_files, storage_error
+from tiltyard.data.sources.storage import remote_files, storage_error
 from tiltyard.errors import DataError
 from tiltyard.findings import Finding
 from tiltyard.project import DataSection

@@ -11,14 +11,6 @@ from tiltyard.data.sources.files import SourceFile
 from tiltyard.data.sources.location import Location
 from tiltyard.errors import DataError, MissingExtraError, TiltyardError
 
-SCHEMES = frozenset(
-    {
-        "s3", "s3a", "http", "https", "memory", "gs", "gcs", "az", "abfs", "abfss", "adl", "oci", "hdfs", "webhdfs",
-        "ftp", "sftp", "ssh", "smb", "hf",
-    }
-)  # fmt: skip
-"""What stands before ``://`` in the URL of a file; any other URL is a database's."""
-
 CONNECT_SECONDS = 10
 _NAMES = {"s3": "S3", "s3a": "S3", "http": "HTTP", "https": "HTTPS", "memory": "memory"}
 

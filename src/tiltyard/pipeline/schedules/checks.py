@@ -9,8 +9,7 @@ from datetime import datetime
 from tiltyard.batch.fragments import FileSource
 from tiltyard.data.loading import find_section
 from tiltyard.data.sources.databases import count_database_rows
-from tiltyard.data.sources.location import resolve_location
-from tiltyard.data.sources.storage import SCHEMES
+from tiltyard.data.sources.location import SCHEMES, resolve_location
 from tiltyard.errors import DataError
 from tiltyard.formatting import format_count
 from tiltyard.ledger import Ledger
