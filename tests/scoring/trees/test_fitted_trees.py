@@ -95,6 +95,29 @@ def test_compiled_trees_predict_as_scikit_learn_does(name: str) -> None:
     assert np.array_equal(found, alone)
 
 
+def test_a_category_that_the_trees_do_not_know_goes_where_a_gap_goes() -> None:
+    """Any number in a column of categories leads to the leaf to which scikit-learn's own trees lead it."""
+    rows = make_rows(900, 7)
+    rows[400:700, CATEGORY] = np.nan  # gaps that say something, so that some nodes send them to the left
+    truth = np.where(np.isnan(rows[:, CATEGORY]), 1, np.isin(rows[:, CATEGORY], (1, 9)).astype(int))
+    estimator = HistGradientBoostingClassifier(
+        max_iter=9, min_samples_leaf=3, categorical_features=[CATEGORY], random_state=0
+    ).fit(rows, truth)
+    trees = [one for turn in estimator._predictors for one in turn]
+    nodes = np.concatenate([tree.nodes for tree in trees])
+    assert nodes["missing_go_to_left"][nodes["is_categorical"] != 0].any()
+    ensemble = read_fitted_trees(estimator)
+    assert ensemble is not None
+    features = prepare(estimator, rows)
+    features[:, 0] = np.resize([*range(256), -1.0, -0.5, 2.9, 256.0, 300.0, 511.0, np.nan], len(features))
+    known, places = estimator._bin_mapper.make_known_categories_bitsets()
+    total = np.full(len(features), estimator._baseline_prediction.item())
+    for tree in trees:
+        total += tree.predict(features, known, places, 1)
+    added, start = build_tree_head(ensemble, 2).follow(features, np.arange(COLUMNS), COLUMNS)
+    np.testing.assert_allclose(added.sum(axis=1)[:, 0] + start[0], total, atol=1e-12)
+
+
 def list_odd_numbers(estimator: Any, head: TreeHead) -> st.SearchStrategy[float]:
     """Thresholds and their neighbours, gaps, zeros, and categories that training did not see."""
     thresholds = head.layout.nodes[:, 0]

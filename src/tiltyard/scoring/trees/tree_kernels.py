@@ -37,9 +37,9 @@ def _read_category(value: Any, rule: Any, other: Any) -> Any:
     if np.isnan(value):
         return np.float64(other + 1)
     if rule == BYTE_CATEGORY:
-        # scikit-learn cuts a category to a whole number and keeps its last byte.
+        # scikit-learn takes what is below zero for a gap, else cuts it to a whole number and keeps its last byte.
         category = np.int64(value)
-        return np.float64(other + 1) if category < 0 else np.float64(category & 255)
+        return np.float64(other + 1) if value < 0.0 or category < 0 else np.float64(category & 255)
     known = value < other and (value >= 0.0 or (rule == CUT_CATEGORY and value > -1.0))
     return np.float64(np.int64(value)) if known else np.float64(other)
 
