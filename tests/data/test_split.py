@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tiltyard.data import Dataset, split_dataset
-from tiltyard.data.content_hash import row_digests
+from tiltyard.data.content_hash import content_keys, row_digests
 from tiltyard.errors import DataError
 from tiltyard.project import SplitSection
 
@@ -39,6 +41,21 @@ def test_copies_never_straddle() -> None:
     """Copies of a text, exact or in another case, are on one side together."""
     split = split_dataset(dataset(MANY + [text.upper() for text in MANY] + MANY), SplitSection())
     assert not {str(text).lower() for text in split.train.inputs} & {str(text).lower() for text in split.test.inputs}
+
+
+@pytest.mark.parametrize("table", [False, True])
+def test_taken_rows_have_the_keys_of_their_inputs(*, table: bool) -> None:
+    """The keys of a side are those of its inputs, whether those of all rows were known before or not."""
+    data = dataset(MANY, number=[*range(200), *[None] * 200])
+    if table:
+        data = replace(data, task="tabular-classification", inputs=data.frame[["text", "number"]])
+    chosen = np.arange(len(data)) % 3 == 0
+    expected = content_keys(data.inputs[chosen].reset_index(drop=True))
+    for _ in range(2):
+        assert np.array_equal(data.take(chosen).input_keys, expected)
+        assert np.array_equal(data.input_keys[chosen], expected)
+    with pytest.raises(ValueError, match="read-only"):
+        data.take(chosen).input_keys[:] = 0
 
 
 @pytest.mark.requirement("R-TRAIN-07")

@@ -183,6 +183,19 @@ def test_a_version_requires_tiltyard_where_mlflow_needs_it(tmp_path: Path) -> No
     assert f"tiltyard=={version('tiltyard')}" in (tmp_path / "ours" / "requirements.txt").read_text()
 
 
+def test_a_package_is_written_without_a_list_of_all_that_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow does not list the files of every installed package to write one; when somebody needs it, it does."""
+    from mlflow.utils import requirements_utils
+
+    monkeypatch.setattr(requirements_utils, "_MODULES_TO_PACKAGES", None)
+    package(tmp_path / "model", fitted("naive Bayes").model)
+    assert requirements_utils._MODULES_TO_PACKAGES is None
+    requirements_utils._init_packages_to_modules_map()
+    assert requirements_utils._PACKAGES_TO_MODULES["scikit-learn"] == "sklearn"
+
+
 def test_a_resealed_package_is_read(folder: Path) -> None:
     """A package whose manifest fits its files again is read: the tests that reseal prove what they say."""
     (folder / "requirements.txt").write_text("numpy")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -72,6 +73,13 @@ class Dataset:
         """Digest of all rows (32 hexadecimal digits), the same whatever their order."""
         return fingerprint(self.row_digests)
 
+    @cached_property
+    def input_keys(self) -> Hashes:
+        """The n keys of the inputs as they are; equal inputs have equal keys. Computed once; read-only."""
+        keys = content_keys(self.inputs)
+        keys.flags.writeable = False
+        return keys
+
     @property
     def content_keys(self) -> Hashes:
         """The n keys by which the content of a row decides its side; equal rows have equal keys.
@@ -80,15 +88,23 @@ class Dataset:
         cell that is nothing of the kind that decides counts as missing: no earlier version has read such a row.
         """
         if self.split_schema is None or isinstance(self.inputs, pd.Series):
-            return content_keys(self.inputs)
+            return self.input_keys
         return content_keys(conform_frame(self.frame, self.split_schema, strict=False))
 
     def take(self, chosen: NDArray[np.bool_]) -> Dataset:
         """The rows where ``chosen`` (n booleans) is true, numbered anew from 0."""
-        return replace(
+        taken = replace(
             self,
             inputs=self.inputs[chosen].reset_index(drop=True),
             labels=self.labels[chosen].reset_index(drop=True),
             frame=self.frame[chosen].reset_index(drop=True),
             row_digests=self.row_digests[chosen],
         )
+        known = vars(self).get("input_keys")
+        if known is not None and isinstance(self.inputs, pd.Series):
+            # Hashing texts takes a tenth of a training. How the cells of a table's column are read may follow from all
+            # of its rows.
+            keys = known[chosen]
+            keys.flags.writeable = False
+            vars(taken)["input_keys"] = keys
+        return taken

@@ -41,3 +41,22 @@ def quiet_mlflow() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"mlflow\.")
         yield
+
+
+@contextmanager
+def installed_packages_unread() -> Iterator[None]:
+    """Keep MLflow from listing all files of all installed packages, to warn of requirements that are not installed.
+
+    Those of a version are pinned to what is installed. The list takes MLflow most of the time of writing a model.
+    """
+    from mlflow.utils import requirements_utils  # noqa: PLC0415 - takes seconds
+
+    unread = getattr(requirements_utils, "_MODULES_TO_PACKAGES", {}) is None
+    if unread:
+        setattr(requirements_utils, "_MODULES_TO_PACKAGES", {})  # noqa: B010 - MLflow has no public name for it
+    try:
+        yield
+    finally:
+        if unread:
+            for name in ("_MODULES_TO_PACKAGES", "_PACKAGES_TO_MODULES"):
+                setattr(requirements_utils, name, None)

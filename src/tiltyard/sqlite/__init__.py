@@ -11,7 +11,13 @@ from tiltyard.sqlite.connections import (
     open_read_only,
     open_sqlite,
 )
-from tiltyard.sqlite.engines import empty_engine_log, file_of_engine_url, make_sqlite_engine, open_outside_pool
+from tiltyard.sqlite.engines import (
+    empty_engine_log,
+    file_of_engine_url,
+    fill_in_memory,
+    make_sqlite_engine,
+    open_outside_pool,
+)
 from tiltyard.sqlite.libraries import (
     BROKEN_CHECK,
     BROKEN_NOT_NULL,
@@ -65,6 +71,7 @@ __all__ = [
     "empty_log",
     "file_of_engine_url",
     "file_of_url",
+    "fill_in_memory",
     "is_locked_error",
     "is_open",
     "library_of",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tiltyard.errors import UsageError
 from tiltyard.sqlite.connections import connect_by_name, empty_log, file_of_name, set_up
-from tiltyard.sqlite.libraries import SqliteConnection, SqliteLibrary, default_library
+from tiltyard.sqlite.libraries import SqliteConnection, SqliteLibrary, default_library, python_library
 from tiltyard.sqlite.openings import is_claimed, library_of
 
 if TYPE_CHECKING:
@@ -44,6 +45,31 @@ def make_sqlite_engine(url: URL, *, own: bool, **options: Any) -> Engine:
     if own:
         event.listen(engine, "connect", make_durable)
     return engine
+
+
+def fill_in_memory(fill: Callable[[Engine], None]) -> bytes | None:
+    """The bytes of the file that a database has which a function fills in memory, with Python's SQLite.
+
+    Args:
+        fill: fills the empty database of an engine, all of whose connections are one.
+
+    Returns:
+        None, and nothing was called, where Python's SQLite cannot give them.
+    """
+    from sqlalchemy import create_engine  # noqa: PLC0415 - takes long, and not all who open files need it
+    from sqlalchemy.pool import StaticPool  # noqa: PLC0415 - likewise
+
+    library = python_library()
+    if not hasattr(library.module.Connection, "serialize"):
+        return None
+    engine = create_engine("sqlite://", module=library.module, poolclass=StaticPool)
+    try:
+        fill(engine)
+        with engine.connect() as connection:
+            raw: Any = connection.connection.driver_connection
+            return bytes(raw.serialize())
+    finally:
+        engine.dispose()
 
 
 def empty_engine_log(engine: Engine, timeout: float) -> bool:

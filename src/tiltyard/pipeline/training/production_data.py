@@ -168,7 +168,7 @@ def _as_texts(base: Dataset, inputs: pd.Series, pairs: Sequence[tuple[Prediction
     newest: dict[int, int] = {}
     for place in sorted(range(len(readable)), key=lambda place: readable[place][1].at):
         newest[int(keys[place])] = place
-    base_keys = content_keys(inputs)
+    base_keys = base.input_keys
     of_label = TaskData.find_for(base.task).label_type
     labels = {int(key): of_label(readable[place][1].label) for key, place in newest.items()}
     said = np.asarray([labels.get(int(key)) for key in base_keys], dtype=object)
@@ -290,7 +290,7 @@ def _find_groups(base: Dataset, taken: _Taken, column: str) -> list[Any]:
     """The group that each new row was sent with; else that of the base text that it repeats; else none."""
     known: dict[int, Any] = {}
     if isinstance(base.inputs, pd.Series):
-        known = dict(zip(content_keys(base.inputs).tolist(), base.frame[column].tolist(), strict=True))
+        known = dict(zip(base.input_keys.tolist(), base.frame[column].tolist(), strict=True))
     keys = content_keys(taken.inputs).tolist()
     place = TEXT_GROUP if isinstance(base.inputs, pd.Series) else column
     sent = (row.input.get(place) for row, _ in taken.pairs)

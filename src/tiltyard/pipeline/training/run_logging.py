@@ -15,7 +15,6 @@ from tiltyard.data import Dataset, Split
 from tiltyard.data.conform.frames import narrow_schema
 from tiltyard.data.conform.labels import LabelCodec
 from tiltyard.data.conform.schema import TableSchema
-from tiltyard.data.content_hash import content_keys
 from tiltyard.drift.profiles import FILE as PROFILE
 from tiltyard.evaluation import (
     AnyEvaluation,
@@ -118,7 +117,7 @@ def log_run(  # noqa: PLR0913  one argument for each thing that is logged
                 package,
                 model.pipeline,
                 card,
-                training_keys=content_keys(split.train.inputs),
+                training_keys=split.train.input_keys,
                 attachments={
                     **describe_held_out(trial, project, tracker),
                     EVALUATION: trial.to_stored().to_bytes(),

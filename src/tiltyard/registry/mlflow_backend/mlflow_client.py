@@ -14,6 +14,7 @@ from tiltyard.redact import without_password, without_passwords
 from tiltyard.registry.mlflow_backend.artifact_store_errors import store_error
 from tiltyard.registry.mlflow_backend.local_trouble import find_local_trouble
 from tiltyard.registry.mlflow_backend.mlflow_auth import auth_error
+from tiltyard.registry.mlflow_backend.new_tables import make_new_tables
 from tiltyard.registry.mlflow_backend.relocation import relocate_artifacts
 from tiltyard.registry.mlflow_env import configure_mlflow
 from tiltyard.sqlite import SQLITE_ERRORS, claim_for_python, file_of_url
@@ -38,6 +39,7 @@ def open_client(tracking_uri: str, registry_uri: str | None = None) -> Any:
         with _lock_first_use(file):
             if file is not None:
                 relocate_artifacts(file)
+                make_new_tables(file)
             client = MlflowClient(tracking_uri=tracking_uri, registry_uri=registry_uri or tracking_uri)
             if file is not None:
                 client.search_experiments(max_results=1)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from tiltyard.errors import ArtifactError, UsageError
 from tiltyard.libraries import installed_version, runtime_versions
-from tiltyard.registry.mlflow_env import quiet_mlflow
+from tiltyard.registry.mlflow_env import installed_packages_unread, quiet_mlflow
 from tiltyard.registry.package.holdout_predictions import (
     HOLDOUT,
     HOLDOUT_NUMBERS,
@@ -276,7 +276,7 @@ def _save_mlflow_model(folder: Path, pipeline: Pipeline, card: VersionCard, trus
     for minutes, and read it back.
     """
     model_file = folder / MODEL_FILE
-    with tempfile.TemporaryDirectory(prefix="tiltyard-") as elsewhere, quiet_mlflow():
+    with tempfile.TemporaryDirectory(prefix="tiltyard-") as elsewhere, quiet_mlflow(), installed_packages_unread():
         import mlflow.sklearn  # noqa: PLC0415
         from mlflow.models import Model  # noqa: PLC0415
 
