@@ -4,7 +4,7 @@ Each system runs in its own environment (made in ``--environments`` where it is 
 models and rows; a round runs all of them in turn, and the fastest round of each counts, in processor time. The library
 fits the model and says what is right; every other system reports its largest difference from that.
 
-``python benchmarks/trees.py --json trees.json``
+``python benchmarks/trees.py --json trees.json``; ``--model lightgbm --rounds 1`` for a first look.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from benchmarks.tree_peers.stopwatch import read_rows, time_batch, time_single
 
 from tiltyard.models.boosters.read_ensemble import read_ensemble
 from tiltyard.scoring.table.columns import InputColumns
-from tiltyard.scoring.table.preparation import NUMBER, Preparation
+from tiltyard.scoring.table.preprocessing_arrays import compile_coded_columns
 from tiltyard.scoring.table.table_scorer import TableScorer
 from tiltyard.scoring.trees.tree_head import build_tree_head
 from tiltyard.scoring.trees.tree_model import TreeModel
@@ -96,18 +97,7 @@ def measure_ours(folder: Path, library: str) -> dict[str, float]:
     labels = [str(label) for label in np.load(folder / "classes.npy")]
     columns = InputColumns(dict.fromkeys(names, "float64"))
     head = build_tree_head(read_ensemble(library, document), len(labels))  # type: ignore[arg-type]
-    count = len(names)
-    prepared = Preparation(
-        source=np.arange(count),
-        kind=np.full(count, NUMBER),
-        fill=np.full(count, np.nan),
-        mean=np.zeros(count),
-        scale=np.ones(count),
-        offset=np.zeros(count, np.int64),
-        values=np.zeros(0),
-        codes={},
-        sparse=False,
-    )
+    prepared = compile_coded_columns(names, {}, columns)
     scorer = TableScorer(columns, prepared, TreeModel(head), labels)
     expected = np.load(folder / "expected.npy")
     cells = [dict(zip(names, row, strict=True)) for row in rows.tolist()]
@@ -128,16 +118,18 @@ def merge_rounds(kept: dict[str, float], found: dict[str, float]) -> dict[str, f
     return {name: (max if name == "parity" else min)(value, kept.get(name, value)) for name, value in found.items()}
 
 
-def measure(rounds: int, environments: Path) -> tuple[dict[str, dict[str, dict[str, float]]], dict[str, str]]:
+def measure(
+    models: Sequence[str], rounds: int, environments: Path
+) -> tuple[dict[str, dict[str, dict[str, float]]], dict[str, str]]:
     """By model and system what was measured, and what could not run."""
     results: dict[str, dict[str, dict[str, float]]] = {}
     failed: dict[str, str] = {}
     with tempfile.TemporaryDirectory(prefix="tiltyard-trees-") as place:
-        for model, classes in MODELS.items():
+        for model in models:
             library = model.split("-")[0]
             folder = Path(place) / model
             folder.mkdir()
-            make_model_data(folder, classes)
+            make_model_data(folder, MODELS[model])
             held = results.setdefault(model, {})
             for _ in range(rounds):
                 for system, (_, _, libraries) in SYSTEMS.items():
@@ -162,12 +154,13 @@ def main() -> None:
     """Measure all, print the tables, and write them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, help="write the figures here")
+    parser.add_argument("--model", action="append", choices=MODELS, help="only this one (repeatable; default: all)")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--environments", type=Path, default=Path(tempfile.gettempdir()) / "tiltyard-tree-peers")
     given = parser.parse_args()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    results, failed = measure(given.rounds, given.environments)
+    results, failed = measure(given.model or list(MODELS), given.rounds, given.environments)
     report: dict[str, Any] = {key: lay_out(results, key) for key in ("single", "batch", "dictionaries", "parity")}
     report |= {
         "machine": machine("numba", "numpy"),

@@ -45,7 +45,7 @@ def _keys(model: type[BaseModel] | None, prefix: str) -> list[str]:
         if nested is not None:
             inner += ["", f"### [{prefix}.{name}]", "", *_about(nested, field), *_keys(nested, f"{prefix}.{name}")]
             continue
-        rows.append(f"| `{name}` | {describe_kind(field.annotation)} | {_default(field)} | {field.description} |")
+        rows.append(f"| `{name}` | {_describe_values(field)} | {_default(field)} | {field.description} |")
     named = (
         _section(get_type_hints(model).get("__pydantic_extra__")) if model.model_config["extra"] == "allow" else None
     )
@@ -59,6 +59,14 @@ def _section(annotation: Any) -> type[BaseModel] | None:
         part for part in (annotation, *get_args(annotation)) if isinstance(part, type) and issubclass(part, BaseModel)
     ]
     return found[0] if found else None
+
+
+def _describe_values(field: Any) -> str:
+    """The values of a key: those that its schema lists, where they are known only when the program runs."""
+    schema: dict[str, Any] = {}
+    if callable(field.json_schema_extra):
+        field.json_schema_extra(schema)
+    return ", ".join(f'`"{value}"`' for value in schema.get("enum", ())) or describe_kind(field.annotation)
 
 
 def describe_kind(annotation: Any) -> str:

@@ -14,7 +14,6 @@ from prometheus_client import CollectorRegistry
 from sklearn.naive_bayes import ComplementNB
 
 from tests.pages.conftest import Stand
-from tiltyard.models.candidates import Candidate
 from tiltyard.models.recipes import text
 from tiltyard.registry import MlflowRegistry
 
@@ -69,9 +68,8 @@ def _check_candidate(names: Names) -> None:
 
 
 def _inside_text(_: Stand) -> Names:
-    """The step's first block stands in ``models/recipes/text.py``, its second in ``models/candidates.py``."""
-    names = {**vars(text), "ComplementNB": ComplementNB, "Candidate": Candidate}
-    return {**names, "text": SimpleNamespace(tfidf_complement=text.tfidf_naive_bayes)}
+    """The step's blocks stand in ``models/recipes/text.py``."""
+    return {**vars(text), "ComplementNB": ComplementNB}
 
 
 def _check_recipe(names: Names) -> None:

@@ -45,7 +45,7 @@ def find_ports(module: str) -> list[type[TaskPart]]:
 def test_each_target_has_each_part(module: str, target: str) -> None:
     """Each package states one port, and the folder of each target implements it, with every attribute."""
     [port] = find_ports(module)
-    part = port.find_for_target(target)  # type: ignore[arg-type]
+    part = port.find_for_target(target)
     assert isinstance(part, port)
     for name in inspect.get_annotations(port):
         assert hasattr(part, name), name
@@ -54,7 +54,7 @@ def test_each_target_has_each_part(module: str, target: str) -> None:
 @pytest.mark.parametrize("target", TARGETS)
 def test_a_folder_has_nothing_but_parts(target: str) -> None:
     """The folder of a target has a module for each package with a port, and no other."""
-    folder = SOURCE.parent / Path(*TARGETS[target].split("."))  # type: ignore[index]
+    folder = SOURCE.parent / Path(*TARGETS[target].folder.split("."))
     modules = {file.stem for file in folder.glob("*.py")} - {"__init__"}
     assert modules == {module.split(".")[1] for module in PORTS}
 
@@ -64,7 +64,7 @@ def test_a_part_imports_nothing_above_its_package(target: str) -> None:
     """What a package loads by name imports only what the package itself may import."""
     layers = list_layers()
     height = {name: place for place, layer in enumerate(layers) for name in layer}
-    folder = SOURCE.parent / Path(*TARGETS[target].split("."))  # type: ignore[index]
+    folder = SOURCE.parent / Path(*TARGETS[target].folder.split("."))
     for file in sorted(folder.glob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("tiltyard."):

@@ -45,7 +45,9 @@ def evaluate_run(
     findings = [*drift]
     moved = measure_extrapolation(test.to_dict() for test in drift.tests)
     positive = version.monitored.positive or version.project.data.positive
-    window = PredictionWindow(version.info.name, None, None, tuple(sampled), {}, rule=version.manifest.decision)
+    target = version.monitored.target
+    rule = version.manifest.decision
+    window = PredictionWindow(version.info.name, None, None, tuple(sampled), {}, rule=rule, target=target)
     metric = version.project.training.metric
     estimate = estimate_window(window, make_basis(version.monitored, positive, limits.min_rows, moved), metric)
     findings += findings_from_run.estimate_findings(estimate, version.monitored, metric, limits)

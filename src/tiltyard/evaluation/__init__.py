@@ -1,6 +1,6 @@
 """Evaluation of versions: metrics with a direction, slices, fairness, calibration, importance, comparison."""
 
-from tiltyard.evaluation.baseline import GUESSES, GUESSES_OF, GuessBaseline, guess_baseline, guessing_p_value
+from tiltyard.evaluation.baseline import GUESSES, GuessBaseline, guess_baseline, guessing_p_value
 from tiltyard.evaluation.calibration import CalibrationReport, Reliability, evaluate_calibration
 from tiltyard.evaluation.compare import compare, compare_bootstrap, compare_paired
 from tiltyard.evaluation.conformal import Coverage, IntervalCalibration, calibrate_intervals, calibrate_sets
@@ -57,7 +57,6 @@ from tiltyard.evaluation.slices import Slice, SliceReport, evaluate_slices
 
 __all__ = [
     "GUESSES",
-    "GUESSES_OF",
     "METRICS",
     "NUMBER_METRICS",
     "AnyEvaluation",

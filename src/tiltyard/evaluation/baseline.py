@@ -16,7 +16,7 @@ from tiltyard.evaluation.metrics import Metric
 from tiltyard.evaluation.resampling.excess import excess_p_value
 from tiltyard.evaluation.resampling.permutation_test import FEW_HITS, SIGNS_BOUND, normal_tail
 from tiltyard.jsonable import json_form
-from tiltyard.tasks import DecisionRule, TaskTarget
+from tiltyard.tasks import DecisionRule
 
 Guess = Literal["majority", "stratified", "cheapest", "mean", "median"]
 _DRAWS = 15  # an odd number
@@ -28,13 +28,10 @@ GUESSES: Mapping[Guess, str] = {
     "mean": "always the mean",
     "median": "always the median",
 }
-"""Kinds of guessing, as scikit-learn's DummyClassifier and DummyRegressor name and define them."""
+"""Kinds of guessing, as scikit-learn's DummyClassifier and DummyRegressor name and define them.
 
-GUESSES_OF: Mapping[TaskTarget, tuple[Guess, ...]] = {
-    "class": ("majority", "stratified"),
-    "number": ("mean", "median"),
-}
-"""The kinds for each target; ``cheapest`` besides where somebody states costs."""
+``cheapest`` comes in where somebody states costs.
+"""
 
 LEAST_DEALS, MOST_DEALS = 500, 5000
 _ROUNDING = 1e-12  # sums of the same numbers in another order

@@ -287,6 +287,7 @@ def _align_classes(champion: Evaluated, challenger: Evaluated) -> tuple[Evaluate
             clusters=champion.clusters,
             rule=one.rule,
             prices=one.prices,
+            target=one.target,
         )
         for one in (champion, challenger)
     )

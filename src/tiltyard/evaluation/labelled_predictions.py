@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +38,6 @@ class LabelledPredictions:
         target: what is predicted.
     """
 
-    target: ClassVar[TaskTarget] = "class"
     labels: Labels
     predicted: Labels
     probabilities: Probabilities | None
@@ -48,6 +47,7 @@ class LabelledPredictions:
     clusters: Codes | None = None
     rule: DecisionRule | None = None
     prices: DecisionRule | None = None
+    target: TaskTarget = "class"
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -127,6 +127,7 @@ class LabelledPredictions:
             None if self.clusters is None else number_clusters(self.clusters[rows]),
             self.rule,
             self.prices,
+            self.target,
         )
 
     def decide(self, probabilities: Probabilities) -> Labels:
@@ -148,10 +149,10 @@ class NumberPredictions:
         target: what is predicted.
     """
 
-    target: ClassVar[TaskTarget] = "number"
     truth: NDArray[np.float64]
     predicted: NDArray[np.float64]
     clusters: Codes | None = None
+    target: TaskTarget = "number"
 
     def __len__(self) -> int:
         return len(self.truth)
@@ -169,7 +170,7 @@ class NumberPredictions:
     def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> NumberPredictions:
         """The rows chosen by position or by mask."""
         clusters = None if self.clusters is None else number_clusters(self.clusters[rows])
-        return NumberPredictions(self.truth[rows], self.predicted[rows], clusters)
+        return NumberPredictions(self.truth[rows], self.predicted[rows], clusters, self.target)
 
 
 EvaluatedRows = LabelledPredictions | NumberPredictions
@@ -184,6 +185,7 @@ def pair_numbers(
     predicted: Sequence[float] | NDArray[np.float64],
     *,
     clusters: Sequence[int] | NDArray[Any] | None = None,
+    target: TaskTarget = "number",
 ) -> NumberPredictions:
     """Join predicted numbers with the true ones.
 
@@ -191,6 +193,7 @@ def pair_numbers(
         truth: n true numbers.
         predicted: n predicted numbers.
         clusters: as of ``label_predictions``.
+        target: what is predicted.
 
     Raises:
         DataError: there are no rows, the sides differ in number, or a number is not finite.
@@ -206,7 +209,7 @@ def pair_numbers(
                 else "Leave these rows out.",
                 code="evaluation.not-finite",
             )
-    return NumberPredictions(true, said, _find_clusters(clusters, len(true)))
+    return NumberPredictions(true, said, _find_clusters(clusters, len(true)), target)
 
 
 def label_predictions(  # noqa: PLR0913  what is known of predictions, of which most callers know a part
@@ -219,6 +222,7 @@ def label_predictions(  # noqa: PLR0913  what is known of predictions, of which 
     clusters: Sequence[int] | NDArray[Any] | None = None,
     rule: DecisionRule | None = None,
     prices: DecisionRule | None = None,
+    target: TaskTarget = "class",
 ) -> LabelledPredictions:
     """Join predictions with their true labels, with every label known and the columns of the probabilities in order.
 
@@ -234,6 +238,7 @@ def label_predictions(  # noqa: PLR0913  what is known of predictions, of which 
             take whole groups for what is drawn by chance. Default: each row is by itself.
         rule: by which the labels followed from the probabilities; default: the likeliest.
         prices: a rule whose costs say what decisions cost; default: nobody states any.
+        target: what is predicted.
 
     Raises:
         DataError: there are no rows, or the shapes do not fit, or ``positive`` is not a label.
@@ -254,7 +259,7 @@ def label_predictions(  # noqa: PLR0913  what is known of predictions, of which 
         probabilities = widened
     unknown = tuple(label for label in known if label not in set(classes))
     codes = _find_clusters(clusters, len(labels))
-    return LabelledPredictions(labels, predicted, probabilities, known, chosen, unknown, codes, rule, prices)
+    return LabelledPredictions(labels, predicted, probabilities, known, chosen, unknown, codes, rule, prices, target)
 
 
 def number_clusters(keys: NDArray[Any]) -> Codes | None:

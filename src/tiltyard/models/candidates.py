@@ -13,12 +13,10 @@ from threadpoolctl import threadpool_limits
 from tiltyard.errors import UsageError
 from tiltyard.models.boosters.libraries.boosting_library import import_library
 from tiltyard.models.custom_candidates import custom_builder, custom_space, is_custom
-from tiltyard.models.recipes.boosting import BOOSTER_REGRESSORS, BOOSTERS
-from tiltyard.models.recipes.tabular import REGRESSOR, TABLE_REGRESSORS, TABULAR
-from tiltyard.models.recipes.text import TEXT, TEXT_REGRESSORS
-from tiltyard.models.search_space import Choice, FloatRange, IntegerRange, Space
+from tiltyard.models.recipes.task_part import TaskModels
+from tiltyard.models.search_space import Space
 from tiltyard.suggest import nearest
-from tiltyard.tasks import Task, find_task, reads_text
+from tiltyard.tasks import TARGETS, TASKS, Registered, Task, reads_text
 
 
 @dataclass(frozen=True)
@@ -57,55 +55,24 @@ class Candidate:
         )
 
 
-_TABULAR_SPACES: dict[str, Space] = {
-    "logreg": {"classifier__C": FloatRange(0.001, 100.0, log=True)},
-    "random-forest": {
-        "classifier__n_estimators": IntegerRange(50, 300, log=True),
-        "classifier__min_samples_leaf": IntegerRange(1, 30, log=True),
-        "classifier__max_features": Choice(("sqrt", "log2", 0.5)),
-    },
-    "gradient-boosting": {
-        "classifier__learning_rate": FloatRange(0.01, 0.3, log=True),
-        "classifier__max_iter": IntegerRange(50, 500, log=True),
-        "classifier__max_leaf_nodes": IntegerRange(4, 48, log=True),
-        "classifier__min_samples_leaf": IntegerRange(5, 100, log=True),
-        "classifier__l2_regularization": FloatRange(0.001, 30.0, log=True),
-    },
-}
+def _list_all() -> dict[str, Candidate]:
+    return {
+        name: Candidate(name, title, task, build, space, library="".join(library))
+        for target, traits in TARGETS.items()
+        for read, recipes in TaskModels.find_for_target(target).load_recipes().items()
+        for task in (traits.tasks[read],)
+        for name, (title, build, space, *library) in recipes.items()
+    }
 
-CANDIDATES: dict[str, Candidate] = {
-    **{
-        name: Candidate(name, title, find_task("text", "class"), build, space)
-        for name, (title, build, space) in TEXT.items()
-    },
-    **{
-        name: Candidate(name, title, find_task("table", "class"), build, _TABULAR_SPACES.get(name, {}))
-        for name, (title, build) in TABULAR.items()
-    },
-    **{
-        name: Candidate(name, title, find_task("table", "number"), build, space)
-        for name, (title, build, space) in TABLE_REGRESSORS.items()
-    },
-    **{
-        name: Candidate(name, title, find_task("table", "class"), build, space, library=library)
-        for name, (library, title, build, space) in BOOSTERS.items()
-    },
-    **{
-        name: Candidate(name, title, find_task("table", "number"), build, space, library=library)
-        for name, (library, title, build, space) in BOOSTER_REGRESSORS.items()
-    },
-    **{
-        name: Candidate(name, title, find_task("text", "number"), build, space)
-        for name, (title, build, space) in TEXT_REGRESSORS.items()
-    },
-}
 
-DEFAULTS: dict[Task, str] = {
-    find_task("text", "class"): "tfidf-logreg",
-    find_task("table", "class"): "gradient-boosting",
-    find_task("table", "number"): "gradient-boosting-regressor",
-    find_task("text", "number"): "tfidf-ridge",
-}
+def _list_defaults() -> dict[str, str]:
+    return {task: TaskModels.find_for(task).defaults[traits.input] for task, traits in TASKS.items()}
+
+
+CANDIDATES: Mapping[str, Candidate] = Registered(_list_all)
+"""The candidates of all tasks by name: what the targets offer."""
+DEFAULTS: Mapping[str, str] = Registered(_list_defaults)
+"""The candidate of each task where a project names none."""
 
 FEW_ROWS = 20_000
 """Below so many rows several OpenMP threads mostly wait for each other."""
@@ -145,10 +112,10 @@ def get_candidate(name: str, task: Task, root: Path | None = None) -> Candidate:
 
 
 def _find_sibling(name: str, task: Task) -> Candidate | None:
-    """The candidate of that name; where it predicts labels and numbers are wanted, the same recipe of numbers."""
+    """The candidate of that name; where it is for another task, the recipe of that name for this one."""
     found = CANDIDATES.get(name)
     if found is not None and found.task != task:
-        sibling = CANDIDATES.get(f"{name}-{REGRESSOR}")
+        sibling = CANDIDATES.get(f"{name}-{TaskModels.find_for(task).noun}")
         return sibling if sibling is not None and sibling.task == task else found
     return found
 

@@ -345,7 +345,8 @@ class ModelMonitor(LedgerClient):
     def _read_window(self, hours: float) -> PredictionWindow:
         since, until = _window_until_now(hours)
         window = read_prediction_window(self.ledger, self.model_name, since=since, until=until)
-        return replace(window, group_key=find_group_key(self._project) if self._project else None)
+        target = self.champion.target if self.champion else None
+        return replace(window, group_key=find_group_key(self._project) if self._project else None, target=target)
 
     def _summarise(self, hours: float) -> Summary:
         since, until = _window_until_now(hours)

@@ -19,7 +19,7 @@ from tiltyard.ledger.label_intake import RecordedLabels, read_recorded_labels
 from tiltyard.ledger.model_events import read_decision_rule
 from tiltyard.ledger.records import REQUEST, TEXT_GROUP
 from tiltyard.project import Project
-from tiltyard.tasks import DecisionRule, reads_text
+from tiltyard.tasks import USUAL_TARGET, DecisionRule, TaskTarget, is_kind_of, reads_text
 
 MOST_ROWS = 100_000
 """Predictions of a window that are read one by one: the newest. Counts cover all of them."""
@@ -48,6 +48,7 @@ class PredictionWindow:
             They do not represent the predictions: no rate is measured on them.
         group_key: under which key of an input its group stands; default: that of texts.
         rule: by which the newest version in it decides; None where it predicts the likeliest label.
+        target: what the version in service predicts; None where only the shape of the predictions tells.
     """
 
     model_name: str
@@ -60,6 +61,7 @@ class PredictionWindow:
     chosen: Mapping[str, Label] = field(default_factory=dict)
     group_key: str | None = None
     rule: DecisionRule | None = None
+    target: TaskTarget | None = None
 
     def __len__(self) -> int:
         return len(self.predictions)
@@ -162,14 +164,26 @@ class PredictionWindow:
             numbers = [position for position, row in enumerate(rows) if row.confidence is None]
             truth, predicted = (np.asarray(part[numbers], np.float64) for part in (labels, self.predicted[known]))
             clusters = self._name_clusters([rows[position] for position in numbers], np.abs(truth - predicted))
-            return pair_numbers(truth, predicted, clusters=clusters)
+            return pair_numbers(truth, predicted, clusters=clusters, target=self._name_target("number"))
         probabilities = self.probabilities[known] if self.has_probabilities else None
         used = LabelCodec.from_classes({*self.classes, *labels.tolist()}).find_class(positive)
         clusters = self._name_clusters(rows, labels != self.predicted[known])
         rule = None if self.rule is None or set(self.rule.classes) - set(self.classes) else self.rule
         return label_predictions(
-            labels, self.predicted[known], probabilities, self.classes, used, clusters=clusters, rule=rule, prices=rule
+            labels,
+            self.predicted[known],
+            probabilities,
+            self.classes,
+            used,
+            clusters=clusters,
+            rule=rule,
+            prices=rule,
+            target=self._name_target(USUAL_TARGET),
         )
+
+    def _name_target(self, shape: TaskTarget) -> TaskTarget:
+        """What is predicted: the target of the version in service, where these predictions have its shape."""
+        return self.target if self.target is not None and is_kind_of(self.target, shape) else shape
 
     def _name_clusters(
         self, rows: Sequence[Prediction], errors: NDArray[np.bool_] | NDArray[np.float64]

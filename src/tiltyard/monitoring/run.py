@@ -205,7 +205,7 @@ def _evaluate_champion(
     findings = [*drift]
     pairs = read_labelled_predictions(ledger, monitored.model_name, monitored.version, period[1])
     labelled = read_labelled_window(ledger, monitored.model_name, monitored.version, pairs, period, limits.min_rows)
-    labelled = replace(labelled, group_key=find_group_key(project))
+    labelled = replace(labelled, group_key=find_group_key(project), target=monitored.target)
     performance = measure_performance(labelled, metric, positive)
     degradations = _evaluate_degradation(labelled, monitored, project, positive)
     moved = measure_extrapolation(test.to_dict() for test in drift.tests)

@@ -193,7 +193,8 @@ def build_summary(
     """
     model_name, metric, positive = query.model_name, query.metric, query.positive
     window = read_prediction_window(ledger, model_name, since=since, until=until)
-    window = replace(window, group_key=query.group_key)
+    target = None if monitored is None else monitored.target
+    window = replace(window, group_key=query.group_key, target=target)
     step = next((step for step in _STEPS if (until - since) / step <= MOST_BUCKETS), _STEPS[-1])
     estimate, bucket_basis = None, None
     if monitored is not None:

@@ -62,6 +62,7 @@ from tiltyard.promotion.offline_predictions import (
 from tiltyard.promotion.serving_cost import measure_cost
 from tiltyard.registry import VersionInfo
 from tiltyard.registry.ports import FINDINGS_TAG
+from tiltyard.tasks import TASKS
 
 
 def evaluate_gates(
@@ -272,6 +273,7 @@ def _pair_predictions(
             clusters=clusters,
             rule=predictions.rule,
             prices=prices,
+            target=TASKS[project.task].target,
         )
         for predictions in (theirs, mine)
     )

@@ -240,10 +240,16 @@ def _retrained_importance(
 def _pair_again(facts: EvaluatedRows, chosen: NDArray[np.intp], found: NDArray[np.float64]) -> EvaluatedRows:
     """Other predictions for some of the rows, with their truth."""
     if isinstance(facts, NumberPredictions):
-        return pair_numbers(facts.truth[chosen], found)
-    predicted = facts.decide(found)
+        return pair_numbers(facts.truth[chosen], found, target=facts.target)
     return label_predictions(
-        facts.labels[chosen], predicted, found, facts.classes, facts.positive, rule=facts.rule, prices=facts.prices
+        facts.labels[chosen],
+        facts.decide(found),
+        found,
+        facts.classes,
+        facts.positive,
+        rule=facts.rule,
+        prices=facts.prices,
+        target=facts.target,
     )
 
 

@@ -23,7 +23,7 @@ from tiltyard.project import Project
 from tiltyard.promotion.gates.task_part import TaskPromotion
 from tiltyard.registry import Manifest, Package, VersionInfo
 from tiltyard.suggest import nearest
-from tiltyard.tasks import DecisionRule
+from tiltyard.tasks import TASKS, DecisionRule
 
 
 @dataclass(frozen=True)
@@ -98,8 +98,9 @@ def predict_dataset(pipeline: Any, inputs: pd.Series | pd.DataFrame, rule: Decis
 
 def compare_with_labels(predictions: Predicted, test: Dataset, project: Project) -> EvaluatedRows:
     """Pair the predictions for the test side with its labels, and with the groups that its rows belong to."""
+    clusters, target = find_clusters(test, project), TASKS[project.task].target
     if isinstance(predictions, PredictedNumbers):
-        return pair_numbers(test.labels.to_numpy(), predictions.values, clusters=find_clusters(test, project))
+        return pair_numbers(test.labels.to_numpy(), predictions.values, clusters=clusters, target=target)
     truth = test.labels.to_numpy(dtype=str)
     return label_predictions(
         truth,
@@ -107,9 +108,10 @@ def compare_with_labels(predictions: Predicted, test: Dataset, project: Project)
         predictions.probabilities,
         predictions.classes,
         project.data.positive,
-        clusters=find_clusters(test, project),
+        clusters=clusters,
         rule=predictions.rule,
         prices=find_prices(project.decision, predictions.classes),
+        target=target,
     )
 
 

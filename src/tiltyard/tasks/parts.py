@@ -2,8 +2,9 @@
 
 A part states what it needs of a task as a subclass of ``TaskPart`` with abstract methods, in its own ``task_part``
 module. The folder of a target (``tiltyard.targets.NAME``) has one module for each such part, named like it, in which
-``PART`` is the implementation. It is loaded by name on first use: a part of Tiltyard asks for its own implementation,
-which imports no part above it, and nothing but the folder knows what a target needs.
+``PART`` is the implementation; of a target that extends another, what its folder lacks is that of the other. It is
+loaded by name on first use: a part of Tiltyard asks for its own implementation, which imports no part above it, and
+nothing but the folder knows what a target needs.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from abc import ABC
 from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, Self
 
 from tiltyard.tasks.traits import TARGETS, TASKS, Task, TaskTarget
@@ -34,7 +36,11 @@ class TaskPart(ABC):  # noqa: B024 - what is abstract stands in the part of each
 @cache
 def _load_part(port: type[TaskPart], target: TaskTarget) -> Any:
     """The ``PART`` of the target's module that is named like the part in which the port stands."""
-    part = import_module(f"{TARGETS[target]}.{port.__module__.split('.')[1]}").PART
+    traits = TARGETS[target]
+    module = f"{traits.folder}.{port.__module__.split('.')[1]}"
+    if traits.extends is not None and find_spec(module) is None:
+        return _load_part(port, traits.extends)
+    part = import_module(module).PART
     if not isinstance(part, port):
-        raise TypeError(f"{TARGETS[target]} has no {port.__name__}")
+        raise TypeError(f"{traits.folder} has no {port.__name__}")
     return part

@@ -25,7 +25,7 @@ from tests.scoring.trees.test_tree_head import (
 from tiltyard.models.boosters.read_ensemble import read_ensemble
 from tiltyard.models.boosters.tree_ensemble import Library
 from tiltyard.scoring.table.columns import InputColumns
-from tiltyard.scoring.table.preparation import NUMBER, Preparation
+from tiltyard.scoring.table.preprocessing_arrays import compile_coded_columns
 from tiltyard.scoring.table.row_encoding import Codes, QuickReader
 from tiltyard.scoring.table.table_models import OneRow
 from tiltyard.scoring.table.table_scorer import TableNumberScorer, TableScorer
@@ -36,19 +36,9 @@ from tiltyard.scoring.trees.tree_model import TreeModel
 
 def make_scorer(head: TreeHead) -> TableScorer:
     """The scorer of a booster of numbers that nothing prepares."""
-    count = head.features
-    prepared = Preparation(
-        source=np.arange(count),
-        kind=np.full(count, NUMBER),
-        fill=np.full(count, np.nan),
-        mean=np.zeros(count),
-        scale=np.ones(count),
-        offset=np.zeros(count, np.int64),
-        values=np.zeros(0),
-        codes={},
-        sparse=False,
-    )
-    columns = InputColumns({f"f{place}": "float64" for place in range(count)})
+    names = [f"f{place}" for place in range(head.features)]
+    columns = InputColumns(dict.fromkeys(names, "float64"))
+    prepared = compile_coded_columns(names, {}, columns)
     model = TreeModel(head)
     if head.classes:
         return TableScorer(columns, prepared, model, [f"class {place}" for place in range(head.classes)])

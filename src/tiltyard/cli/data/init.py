@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import click
 
@@ -29,7 +29,7 @@ from tiltyard.pipeline.project_draft.draft import (
 )
 from tiltyard.pipeline.project_draft.request import DraftRequest, FirstRead, ProjectDraft, read_data_file
 from tiltyard.project import PROJECT_FILE, is_date_order
-from tiltyard.tasks import Task
+from tiltyard.tasks import TASKS
 
 _FIRST_ROWS = 5
 _OPTIONS = (
@@ -39,7 +39,7 @@ _OPTIONS = (
     ),
     click.option("--label", default=None, help="Column of the label.  [default: guessed]"),
     click.option("--text", default=None, help="Column of the text.  [default: guessed]"),
-    click.option("--task", type=click.Choice(get_args(Task)), default=None, help="Task.  [default: guessed]"),
+    click.option("--task", type=click.Choice(tuple(TASKS)), default=None, help="Task.  [default: guessed]"),
     click.option("--positive", default=None, help="Positive class, of two.  [default: guessed]"),
     click.option("--metric", default=None, help="Metric.  [default: by the shares of the classes]"),
     click.option("--ignore", multiple=True, metavar="COLUMN", help="Column that is never a feature; repeatable."),

@@ -14,12 +14,10 @@ from tiltyard.project import Project, find_project_file, load_project
 from tiltyard.project.project_file import NO_ROWS
 from tiltyard.settings import Settings
 from tiltyard.suggest import nearest
-from tiltyard.tasks import find_task, reads_text
+from tiltyard.tasks import USUAL_TARGET, find_task, reads_text
 
 if TYPE_CHECKING:
     from tiltyard.registry import Manifest, MlflowRegistry, VersionInfo
-
-TABLE = find_task("table", "class")
 
 
 def find_project(path: Path | None, model_name: str | None = None, *, quiet: bool = False) -> Project:
@@ -148,7 +146,11 @@ def _unknown_among(known: list[str], name: str, settings: Settings) -> NotFoundE
 
 def _make_project(root: Path, name: str, manifest: Manifest | None) -> Project:
     """A project of defaults; the names are set without a check, since a registered model may be called anything."""
-    content: dict[str, Any] = {"project": {"name": "model", "task": TABLE}, "data": {"source": NO_ROWS}, "root": root}
+    content: dict[str, Any] = {
+        "project": {"name": "model", "task": find_task("table", USUAL_TARGET)},
+        "data": {"source": NO_ROWS},
+        "root": root,
+    }
     if manifest is not None:
         content["project"]["task"] = manifest.task
         content["data"] |= {"positive": manifest.positive, "separator": manifest.separator}

@@ -104,4 +104,5 @@ def _relabel(labelled: EvaluatedRows, probabilities: NDArray[np.float64]) -> Eva
         labelled.positive,
         rule=labelled.rule,
         prices=labelled.prices,
+        target=labelled.target,
     )

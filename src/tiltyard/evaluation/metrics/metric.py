@@ -6,8 +6,9 @@ the bootstrap needs. Values agree with scikit-learn's functions of the same name
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,14 @@ from numpy.typing import NDArray
 from tiltyard.errors import UsageError
 from tiltyard.evaluation.labelled_predictions import (
     EvaluatedRows,
+    LabelledPredictions,
     NumberPredictions,
     Weights,
 )
 from tiltyard.evaluation.metrics import label_metrics, number_metrics, probability_metrics
 from tiltyard.evaluation.metrics.task_part import TaskEvaluation
 from tiltyard.suggest import nearest
-from tiltyard.tasks import TASKS, Task, TaskTarget
+from tiltyard.tasks import TARGETS, TASKS, Task, TaskTarget, is_kind_of
 
 Values = NDArray[np.float64]
 
@@ -37,7 +39,7 @@ class Metric:
         bigger_is_better: its direction: whether larger values are better.
         needs_probabilities: whether labels alone are not enough.
         weighted: from n labelled rows and (m, n) weights to m values, NaN where it is not defined.
-        target: what the predictions are that it is defined on.
+        target: what the predictions are that it is defined on; those of targets that extend it too.
         worst: its value where every row is as wrong as can be; None where it has no bound.
         needs_costs: whether somebody has to state what decisions cost.
     """
@@ -76,7 +78,7 @@ class Metric:
         return ""
 
     def _explain_other_target(self, labelled: EvaluatedRows) -> str:
-        if labelled.target == self.target:
+        if is_kind_of(labelled.target, self.target):
             return ""
         mine, given = (TaskEvaluation.find_for_target(target).predicted for target in (self.target, labelled.target))
         return f"it is for {mine}, and these are {given}"
@@ -99,9 +101,9 @@ class Metric:
 
 def list_metrics(labelled: EvaluatedRows) -> dict[str, Metric]:
     """The metrics of what was predicted, by name; those of costs where somebody states some."""
-    if isinstance(labelled, NumberPredictions):
-        return NUMBER_METRICS
-    return METRICS if labelled.costs is None else METRICS | COST_METRICS
+    priced = isinstance(labelled, LabelledPredictions) and labelled.costs is not None
+    known = TaskEvaluation.find_for_target(labelled.target).metrics
+    return {name: metric for name, metric in known.items() if priced or not metric.needs_costs}
 
 
 def get_metric(name: str) -> Metric:
@@ -113,8 +115,8 @@ def get_metric(name: str) -> Metric:
     found = find_metric(name)
     if found is None:
         raise UsageError(
-            f"There is no metric '{name}'.{nearest(name, _KNOWN)}",
-            next_step=f"Metrics: {', '.join(METRICS | COST_METRICS)}; of numbers: {', '.join(NUMBER_METRICS)}.",
+            f"There is no metric '{name}'.{nearest(name, _list_known())}",
+            next_step=f"Metrics: {'; '.join(map(_describe_target, TARGETS))}.",
             code="metric.unknown",
         )
     return found
@@ -122,7 +124,7 @@ def get_metric(name: str) -> Metric:
 
 def find_metric(name: str) -> Metric | None:
     """The metric of that name; None for another figure, such as a time."""
-    return _KNOWN.get(name)
+    return _list_known().get(name)
 
 
 def get_task_metric(name: str, task: Task) -> Metric:
@@ -133,8 +135,8 @@ def get_task_metric(name: str, task: Task) -> Metric:
     """
     metric = get_metric(name)
     target = TASKS[task].target
-    if metric.target != target:
-        fitting = [known.name for known in _KNOWN.values() if known.target == target]
+    if not is_kind_of(target, metric.target):
+        fitting = TaskEvaluation.find_for_target(target).metrics
         given = TaskEvaluation.find_for_target(metric.target).predicted
         raise UsageError(
             f"The metric '{name}' is for {given}, and this project is {task}.",
@@ -142,6 +144,20 @@ def get_task_metric(name: str, task: Task) -> Metric:
             code="metric.other-target",
         )
     return metric
+
+
+@cache
+def _list_known() -> Mapping[str, Metric]:
+    """The metrics of all targets, by name."""
+    return {name: one for target in TARGETS for name, one in TaskEvaluation.find_for_target(target).metrics.items()}
+
+
+def _describe_target(target: TaskTarget) -> str:
+    """The metrics that a target has of its own, in words."""
+    part, base = TaskEvaluation.find_for_target(target), TARGETS[target].extends
+    inherited = {} if base is None else TaskEvaluation.find_for_target(base).metrics
+    names = ", ".join(name for name in part.metrics if name not in inherited)
+    return f"of {part.predicted}: {names}"
 
 
 def _explain_undefined(labelled: EvaluatedRows) -> str:
@@ -218,5 +234,3 @@ NUMBER_METRICS: dict[str, Metric] = {
     )
 }
 """The metrics of predicted numbers, by name."""
-
-_KNOWN: dict[str, Metric] = METRICS | COST_METRICS | NUMBER_METRICS

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from tiltyard.tasks import TaskPart
+
+if TYPE_CHECKING:
+    from tiltyard.evaluation.metrics.metric import Metric
 
 
 class TaskEvaluation(TaskPart):
@@ -15,12 +20,16 @@ class TaskEvaluation(TaskPart):
         headline: the metric that every model of the task is shown by.
         shown: the metrics of an overview, with intervals.
         counts_rows: whether metrics without probabilities count rows, so that rows alike can be resampled at once.
+        guesses: the kinds of guessing that a model has to beat; see ``GUESSES``.
+        metrics: the metrics that are defined on what is predicted, by name.
     """
 
     predicted: str
     headline: str
     shown: tuple[str, ...]
     counts_rows: bool
+    guesses: tuple[str, ...]
+    metrics: Mapping[str, Metric]
 
     @abstractmethod
     def show_value(self, value: float) -> str:

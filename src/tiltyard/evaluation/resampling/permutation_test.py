@@ -106,10 +106,10 @@ def _differences(
 def _stack_predictions(metric: Metric, champion: Evaluated, challenger: Evaluated) -> EvaluatedRows:
     """The rows of the one above those of the other."""
     if isinstance(champion, NumberPredictions) or isinstance(challenger, NumberPredictions):
-        both = champion, challenger
-        return NumberPredictions(
-            *(np.concatenate([getattr(one, part) for one in both]) for part in ("truth", "predicted"))
+        truth, predicted = (
+            np.concatenate([getattr(one, part) for one in (champion, challenger)]) for part in ("truth", "predicted")
         )
+        return NumberPredictions(truth, predicted, target=champion.target)
     probabilities = None
     if champion.probabilities is not None and challenger.probabilities is not None:
         parts = champion.probabilities, challenger.probabilities
@@ -121,6 +121,7 @@ def _stack_predictions(metric: Metric, champion: Evaluated, challenger: Evaluate
         champion.classes,
         champion.positive,
         champion.unknown,
+        target=champion.target,
     )
 
 

@@ -91,14 +91,14 @@ def _builder(build: Callable[[str, int], Pipeline], library: str) -> Callable[[i
     return lambda random_state: build(library, random_state)
 
 
-BOOSTERS: dict[str, tuple[str, str, Callable[[int], Pipeline], Space]] = {
-    name: (name, f"Coded categories, {title}", _builder(boost_classes, name), _space(name, CLASSIFIER))
+BOOSTERS: dict[str, tuple[str, Callable[[int], Pipeline], Space, str]] = {
+    name: (f"Coded categories, {title}", _builder(boost_classes, name), _space(name, CLASSIFIER), name)
     for name, title in TITLES.items()
 }
-"""Name in the project file: library, title for people, what builds the pipeline from a seed, what a search may vary."""
+"""Name in the project file: title for people, what builds the pipeline from a seed, what a search may vary, library."""
 
-BOOSTER_REGRESSORS: dict[str, tuple[str, str, Callable[[int], Pipeline], Space]] = {
-    f"{name}-{REGRESSOR}": (name, f"Coded categories, {title}", _builder(boost_numbers, name), _space(name, REGRESSOR))
+BOOSTER_REGRESSORS: dict[str, tuple[str, Callable[[int], Pipeline], Space, str]] = {
+    f"{name}-{REGRESSOR}": (f"Coded categories, {title}", _builder(boost_numbers, name), _space(name, REGRESSOR), name)
     for name, title in TITLES.items()
 }
 """The same of numbers."""

@@ -20,7 +20,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import Pipeline
 
 from tiltyard.models.preprocessing import linear_preprocessor, tree_preprocessor
-from tiltyard.models.search_space import FloatRange, IntegerRange, Space
+from tiltyard.models.search_space import Choice, FloatRange, IntegerRange, Space
 
 REGRESSOR = "regressor"
 """Name of the last step of a recipe that predicts numbers."""
@@ -86,11 +86,33 @@ def table_mean(_random_state: int) -> Pipeline:
     return Pipeline([("columns", linear_preprocessor()), (REGRESSOR, DummyRegressor(strategy="mean"))])
 
 
-# Name in the project file: title for people, and what builds the pipeline from a random seed.
-TABULAR: dict[str, tuple[str, Callable[[int], Pipeline]]] = {
-    "logreg": ("Scaled numbers and one-hot categories, logistic regression", logistic_regression),
-    "random-forest": ("Coded categories, random forest", random_forest),
-    "gradient-boosting": ("Coded categories, histogram gradient boosting", hist_gradient_boosting),
+# Name in the project file: title for people, what builds the pipeline from a random seed, what a search may vary.
+TABULAR: dict[str, tuple[str, Callable[[int], Pipeline], Space]] = {
+    "logreg": (
+        "Scaled numbers and one-hot categories, logistic regression",
+        logistic_regression,
+        {"classifier__C": FloatRange(0.001, 100.0, log=True)},
+    ),
+    "random-forest": (
+        "Coded categories, random forest",
+        random_forest,
+        {
+            "classifier__n_estimators": IntegerRange(50, 300, log=True),
+            "classifier__min_samples_leaf": IntegerRange(1, 30, log=True),
+            "classifier__max_features": Choice(("sqrt", "log2", 0.5)),
+        },
+    ),
+    "gradient-boosting": (
+        "Coded categories, histogram gradient boosting",
+        hist_gradient_boosting,
+        {
+            "classifier__learning_rate": FloatRange(0.01, 0.3, log=True),
+            "classifier__max_iter": IntegerRange(50, 500, log=True),
+            "classifier__max_leaf_nodes": IntegerRange(4, 48, log=True),
+            "classifier__min_samples_leaf": IntegerRange(5, 100, log=True),
+            "classifier__l2_regularization": FloatRange(0.001, 30.0, log=True),
+        },
+    ),
 }
 
 PENALTY: Space = {f"{REGRESSOR}__alpha": FloatRange(0.001, 1000.0, log=True)}

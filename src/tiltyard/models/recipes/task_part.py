@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tiltyard.tasks import DecisionRule, TaskPart
+from tiltyard.tasks import DecisionRule, TaskInput, TaskPart
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -17,7 +18,12 @@ if TYPE_CHECKING:
     from tiltyard.data import Dataset
     from tiltyard.data.groups import RowGroups
     from tiltyard.evaluation import EvaluatedRows
+    from tiltyard.models.search_space import Space
 
+Recipe = tuple[str, Callable[[int], "Pipeline"], "Space"] | tuple[str, Callable[[int], "Pipeline"], "Space", str]
+"""Title for people, what builds the pipeline from a seed, what a search may vary, and the optional library of it."""
+Recipes = Mapping[str, Recipe]
+"""Recipes by their names in the project file."""
 Rows = NDArray[np.intp]
 Fold = tuple[Rows, Rows]
 
@@ -46,6 +52,7 @@ class TaskModels(TaskPart):
         method: the method of a fitted model that predicts.
         second_metric: decides between candidates that are even by the project's metric.
         safe_metrics: metrics that are defined on any fold, in words.
+        defaults: the candidate where a project names none, by what its models read.
     """
 
     noun: str
@@ -53,6 +60,11 @@ class TaskModels(TaskPart):
     method: str
     second_metric: str
     safe_metrics: str
+    defaults: Mapping[TaskInput, str]
+
+    @abstractmethod
+    def load_recipes(self) -> dict[TaskInput, Recipes]:
+        """What can be trained, by what the models read; a target that reads no texts leaves those out."""
 
     @abstractmethod
     def list_model_classes(self, model: Any) -> tuple[str, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
@@ -32,8 +31,10 @@ BLIND_SPOT = (
 )
 ESTIMATED = ("mae", "rmse")
 
+# With one degree of freedom an interval would reach thirteen standard errors, from nothing to any number.
+_FEWEST_DEGREES = 2.0
+
 Numbers = NDArray[np.float64]
-_Z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
 
 
 @json_form(also=("contradicts",), names={"error": "mean_absolute_error", "estimated": "estimated_error"})
@@ -100,7 +101,9 @@ def estimate_errors(window: PredictionWindow, basis: ErrorBasis, *, most: int = 
 
     The interval covers what the model of the error does not know, by how much its trees differ (each saw half of the
     rows: the delete-half jackknife, Shao and Tu, The Jackknife and Bootstrap, 1995), and that errors vary around what
-    is expected. It is symmetric on the scale of logarithms, as errors are positive and skewed. Where inputs moved away
+    is expected. Both variances are estimates: the quantile is that of Student's t with one degree of freedom less than
+    there are trees, or rows that tell the variance (``ErrorModel.effective``), whichever are fewer. The interval is
+    symmetric on the scale of logarithms, as errors are positive and skewed. Where inputs moved away
     from those of the training it is wider, and beyond them nothing is estimated.
 
     Args:
@@ -154,18 +157,26 @@ def estimate_mean_errors(
     figures = {}
     for name, power in zip(ESTIMATED, range(2), strict=True):
         value = float(expected[:, power].mean())
-        of_model = float(np.mean((moments[:, :, power].mean(axis=1) - value) ** 2))
+        of_model = float(np.var(moments[:, :, power].mean(axis=1), ddof=1)) if len(moments) > 1 else 0.0
         unknown = expected[~known]
         spread = np.maximum(unknown[:, power + 1] - unknown[:, power] ** 2, 0.0)
         of_rows = float(spread.sum()) / len(predicted) ** 2
-        figures[name] = _make_figure(value, (of_model + of_rows) ** 0.5, root=power == 1)
+        reach = _find_quantile(min(float(len(model.trees)), model.effective[power])) * (of_model + of_rows) ** 0.5
+        figures[name] = _make_figure(value, reach, root=power == 1)
     return figures
 
 
-def _make_figure(value: float, error: float, *, root: bool) -> Figure:
+def _find_quantile(pieces: float) -> float:
+    """How many standard errors the interval reaches to a side, if so many pieces told the standard error."""
+    from scipy.special import stdtrit  # noqa: PLC0415 - only who estimates errors needs it
+
+    return float(stdtrit(max(pieces - 1, _FEWEST_DEGREES), (1 + CONFIDENCE) / 2))
+
+
+def _make_figure(value: float, reach: float, *, root: bool) -> Figure:
     if value <= 0:
-        return Figure(0.0, Interval(0.0, 0.0) if error == 0 else None)
-    low, high = (value * float(np.exp(side * _Z * error / value)) for side in (-1, 1))
+        return Figure(0.0, Interval(0.0, 0.0) if reach == 0 else None)
+    low, high = (value * float(np.exp(side * reach / value)) for side in (-1, 1))
     if root:
         value, low, high = (float(np.sqrt(square)) for square in (value, low, high))
     return Figure(value, Interval(low, high))

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -79,6 +81,9 @@ class ErrorModel:
         trees: the trees; their spread is the standard error of their mean.
         rows: number of errors that they were learned from.
         guess: mean absolute error of always the median of the true numbers.
+        effective: as how many rows with equal errors these count for the variance of the absolute error, and for that
+            of the squared one: few far misses make up most of it where tails are heavy. Of versions that do not tell it
+            is infinite.
     """
 
     features: tuple[tuple[str, str], ...]
@@ -86,6 +91,7 @@ class ErrorModel:
     trees: tuple[ErrorTree, ...]
     rows: int
     guess: float
+    effective: tuple[float, float] = (math.inf, math.inf)
 
     def expect_moments(self, inputs: Inputs, predicted: Numbers) -> Numbers:
         """Expected powers of the error of n predictions, (trees, n, 3): absolute, squared and of the fourth power.
@@ -109,7 +115,14 @@ class ErrorModel:
 
     def to_bytes(self) -> bytes:
         """The model as the file of a version."""
-        about = {"features": self.features, "categories": self.categories, "rows": self.rows, "guess": self.guess}
+        about: dict[str, Any] = {
+            "features": self.features,
+            "categories": self.categories,
+            "rows": self.rows,
+            "guess": self.guess,
+        }
+        if all(map(math.isfinite, self.effective)):
+            about["effective"] = self.effective
         file = io.BytesIO()
         np.savez_compressed(
             file,
@@ -138,7 +151,8 @@ class ErrorModel:
             trees = tuple(ErrorTree(*arrays) for arrays in zip(*parts, strict=True))
             features = tuple((str(name), str(kind)) for name, kind in about["features"])
             categories = {str(name): tuple(map(str, known)) for name, known in about["categories"].items()}
-            found = cls(features, categories, trees, int(about["rows"]), float(about["guess"]))
+            first, second = map(float, about.get("effective", (math.inf, math.inf)))
+            found = cls(features, categories, trees, int(about["rows"]), float(about["guess"]), (first, second))
             found._check()
         except (*UNREADABLE, IndexError, AttributeError) as error:
             raise unreadable(ERROR_MODEL, error) from None
@@ -188,7 +202,17 @@ def fit_error_model(inputs: Inputs, held_out: NumberPredictions, seed: int = 0) 
     units = np.arange(len(errors)) if held_out.clusters is None else held_out.clusters
     powers = np.column_stack([errors, errors**2, errors**4])
     trees = tuple(_grow_tree(rows, powers, units, random) for _ in range(TREES))
-    return ErrorModel(features, categories, trees, len(errors), guess)
+    effective = _count_effective(errors**2), _count_effective(errors**4)
+    return ErrorModel(features, categories, trees, len(errors), guess, effective)
+
+
+def _count_effective(parts: Numbers) -> float:
+    """As how many equal ones n parts of a sum count (Kish, Survey Sampling, 1965); n where all are 0."""
+    largest = float(parts.max())
+    if largest <= 0:
+        return float(len(parts))
+    shares = parts / largest  # fourth powers may be beyond the largest number
+    return float(shares.sum() ** 2 / (shares**2).sum())
 
 
 def _grow_tree(

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from tiltyard.evaluation import (
     GUESSES,
-    GUESSES_OF,
     FairnessReport,
     Importance,
     ImportanceChange,
     find_metric,
 )
+from tiltyard.evaluation.metrics.task_part import TaskEvaluation
 from tiltyard.formatting import choose_form, format_count, format_number, join_names, number_repeats, shorten_name
 from tiltyard.registry.package.stored_evaluation import StoredEvaluation
 
@@ -63,10 +63,11 @@ def evaluation_tables(stored: StoredEvaluation) -> list[EvaluationTable]:
 def tabulate_guesses(stored: StoredEvaluation) -> EvaluationTable:
     """The version's metric next to that of guessing."""
     rows = [("this version", "not defined" if stored.value is None else f"{stored.value:.4f}")]
-    for kind in dict.fromkeys((*GUESSES_OF["class" if stored.classes else "number"], *stored.guesses)):
+    metric = find_metric(stored.metric)
+    usual = () if metric is None else TaskEvaluation.find_for_target(metric.target).guesses
+    for kind in dict.fromkeys((*usual, *stored.guesses)):
         value = stored.guesses.get(kind)
         rows.append((f"guessing: {_GUESSES.get(kind, kind)}", "not defined" if value is None else f"{value:.4f}"))
-    metric = find_metric(stored.metric)
     title = stored.metric if metric is None else metric.title
     note = f"{title} on {format_count(stored.rows, 'test row')}: a model is of use where it beats both guesses."
     return EvaluationTable("baseline", "Against guessing", note, ("Predictions", title), tuple(rows))

@@ -22,7 +22,7 @@ from tiltyard.registry import ExperimentTracker
 from tiltyard.registry.foreign.estimators import FittedModel, check_given_model
 from tiltyard.registry.foreign.unpickling import PickleLimits
 from tiltyard.settings import Settings
-from tiltyard.tasks import find_task
+from tiltyard.tasks import USUAL_TARGET, find_task
 from tiltyard.wiring import open_ledger
 
 
@@ -160,7 +160,7 @@ def _make_plain_project(label: str | None) -> Project:
     """A project of defaults, by which a file is read whose columns are not named yet."""
     return Project.model_validate(
         {
-            "project": {"name": "adopted", "task": find_task("table", "class")},
+            "project": {"name": "adopted", "task": find_task("table", USUAL_TARGET)},
             "data": {"source": NO_ROWS, "label": label or "label"},
         }
     )

@@ -29,7 +29,7 @@ from tiltyard.models.recipes.task_part import TaskModels
 from tiltyard.models.recipes.text import default_vectoriser
 from tiltyard.pipeline.training.steps import TrainedModel
 from tiltyard.suggest import nearest
-from tiltyard.tasks import TARGETS, TASKS, USUAL_TARGET, Task, TaskTarget
+from tiltyard.tasks import TARGETS, TASKS, USUAL_TARGET, Task, TaskTarget, is_kind_of
 
 logger = logging.getLogger(__name__)
 
@@ -168,7 +168,7 @@ def _require_estimator(model: Any, task: Task) -> None:
             code="model.no-probabilities",
         )
     given, wanted = find_model_target(model), TASKS[task].target
-    if given != wanted:
+    if not is_kind_of(wanted, given):
         mine, theirs = (TaskModels.find_for_target(target).predicted for target in (given, wanted))
         raise UsageError(
             f"The model ({kind}) predicts {mine}, and the project's task is {task}.",

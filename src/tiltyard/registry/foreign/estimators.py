@@ -11,7 +11,7 @@ from tiltyard.models.recipes.task_part import TaskModels
 from tiltyard.registry.foreign.fitted_boosters import store_boosters
 from tiltyard.registry.package.object_graph import walk_objects
 from tiltyard.registry.package.task_part import TaskRegistry
-from tiltyard.tasks import Task, TaskTarget, find_task, reads_text
+from tiltyard.tasks import TASKS, Task, TaskTarget, find_task, is_kind_of, reads_text
 
 _GIVE = "Give a fitted classifier or regressor, or a pipeline that ends in one."
 # Classes whose input is a column of texts, by name: a model may come with its own vectoriser.
@@ -120,7 +120,8 @@ def require_task(found: FittedModel, task: Task) -> None:
     Raises:
         UsageError: it is for another one (``model.other-task``).
     """
-    if found.task != task:
+    given, wanted = TASKS[found.task], TASKS[task]
+    if given.input != wanted.input or not is_kind_of(wanted.target, given.target):
         raise UsageError(
             f"The model ({found.kind}) is for {found.task}, and the project's task is {task}.",
             next_step="Adopt it outside the project, with --model-name, or change project.task.",

@@ -18,7 +18,9 @@ from tiltyard.formatting import format_count
 from tiltyard.ledger import Prediction, PredictionStats
 
 
-class _ClassConsole(TaskConsole):
+class ClassConsole(TaskConsole):
+    """The ``TaskConsole`` of classes."""
+
     words = PageWords("Labels", "Confidence", "Label", "Confidence")
     has_sets = True
 
@@ -76,4 +78,4 @@ class _ClassConsole(TaskConsole):
         return figures.probabilities_figure(mean), words
 
 
-PART = _ClassConsole()
+PART = ClassConsole()

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 _SHOWN_CLASSES = 5
 
 
-class _ClassData(TaskData):
+class ClassData(TaskData):
+    """The ``TaskData`` of classes."""
+
     label_type = str
     column_role = "label"
     cell_type = object
@@ -70,4 +72,4 @@ class _ClassData(TaskData):
         return choose_metric(classes)
 
 
-PART = _ClassData()
+PART = ClassData()

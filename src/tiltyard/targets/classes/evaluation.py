@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from tiltyard.evaluation.metrics.metric import COST_METRICS, METRICS
 from tiltyard.evaluation.metrics.task_part import TaskEvaluation
 
 
-class _ClassEvaluation(TaskEvaluation):
+class ClassFigures(TaskEvaluation):
+    """The ``TaskEvaluation`` of classes."""
+
     predicted = "classes"
     headline = "accuracy"
     shown = ("accuracy", "precision", "recall", "f1", "f1_macro", "roc_auc", "log_loss")
     counts_rows = True
+    guesses = ("majority", "stratified")
+    metrics = METRICS | COST_METRICS
 
     def show_value(self, value: float) -> str:
         return f"{value:.1%}"
@@ -18,4 +23,4 @@ class _ClassEvaluation(TaskEvaluation):
         return 1.0
 
 
-PART = _ClassEvaluation()
+PART = ClassFigures()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,19 +18,29 @@ from tiltyard.errors import DataError
 from tiltyard.evaluation import EvaluatedRows, label_predictions
 from tiltyard.formatting import format_count
 from tiltyard.models.calibration import ensure_probabilities
-from tiltyard.models.recipes.task_part import Fold, FoldPlan, TaskModels
-from tiltyard.tasks import DecisionRule
+from tiltyard.models.recipes.task_part import Fold, FoldPlan, Recipes, TaskModels
+from tiltyard.tasks import DecisionRule, TaskInput
 
 # So many groups are shared out evenly by chance; stratifying them costs a step in Python for each.
 MANY_GROUPS = 20_000
 
 
-class _ClassModels(TaskModels):
+class ClassModels(TaskModels):
+    """The ``TaskModels`` of classes."""
+
     noun = "classifier"
     predicted = "classes"
     method = "predict_proba"
     second_metric = "log_loss"
     safe_metrics = "log_loss or accuracy"
+    defaults = MappingProxyType({"text": "tfidf-logreg", "table": "gradient-boosting"})
+
+    def load_recipes(self) -> dict[TaskInput, Recipes]:
+        from tiltyard.models.recipes.boosting import BOOSTERS  # noqa: PLC0415 - recipes take a second
+        from tiltyard.models.recipes.tabular import TABULAR  # noqa: PLC0415 - likewise
+        from tiltyard.models.recipes.text import TEXT  # noqa: PLC0415 - likewise
+
+        return {"text": TEXT, "table": TABULAR | BOOSTERS}
 
     def list_model_classes(self, model: Any) -> tuple[str, ...]:
         return order_classes(str(label) for label in model.classes_)
@@ -115,4 +126,4 @@ def _require_known_labels(found: Sequence[Fold], labels: NDArray[np.object_], gr
             )
 
 
-PART = _ClassModels()
+PART = ClassModels()

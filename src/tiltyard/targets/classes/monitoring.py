@@ -18,7 +18,9 @@ from tiltyard.monitoring.prediction_window import PredictionWindow
 from tiltyard.project import MonitoringSection
 
 
-class _ClassMonitoring(TaskMonitoring):
+class ClassMonitoring(TaskMonitoring):
+    """The ``TaskMonitoring`` of classes."""
+
     words = ErrorWords("accuracy", "The error rate", "accuracy")
 
     def make_basis(
@@ -68,4 +70,4 @@ class _ClassMonitoring(TaskMonitoring):
         return read_logged_label(actual, classes, "actual")
 
 
-PART = _ClassMonitoring()
+PART = ClassMonitoring()

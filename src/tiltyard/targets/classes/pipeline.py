@@ -25,7 +25,9 @@ _LOSS = 0.05
 """The loss of accuracy for which a finding names how much it takes to show it."""
 
 
-class _ClassPipeline(TaskPipeline):
+class ClassPipeline(TaskPipeline):
+    """The ``TaskPipeline`` of classes."""
+
     measured = "accuracy"
 
     def suggest_floor(self, metric: str) -> str:
@@ -91,4 +93,4 @@ def _count_needed(leads: Sequence[int], units: Sequence[str | None], alpha: floa
     return count_paired_units_needed(np.array(leads, dtype=np.int64), rows, _LOSS, alpha=alpha)
 
 
-PART = _ClassPipeline()
+PART = ClassPipeline()

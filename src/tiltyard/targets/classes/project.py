@@ -7,7 +7,9 @@ from tiltyard.project.base import TaskProject
 from tiltyard.project.promotion import NUMBER_FAIRNESS
 
 
-class _ClassProject(TaskProject):
+class ClassProject(TaskProject):
+    """The ``TaskProject`` of classes."""
+
     def check_keys(self, project: Project) -> None:
         for measure in sorted(set(project.promotion.fairness) & set(NUMBER_FAIRNESS)):
             raise ValueError(f"promotion.fairness: {measure} is for numbers, and {project.task} predicts classes")
@@ -16,4 +18,4 @@ class _ClassProject(TaskProject):
             raise ValueError(f"promotion.margin: {margin:g} is not below 1, the most that a metric can lose")
 
 
-PART = _ClassProject()
+PART = ClassProject()

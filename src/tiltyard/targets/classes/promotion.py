@@ -32,7 +32,9 @@ from tiltyard.promotion.offline_predictions import predict_dataset
 from tiltyard.tasks import DecisionRule
 
 
-class _ClassPromotion(TaskPromotion):
+class ClassPromotion(TaskPromotion):
+    """The ``TaskPromotion`` of classes."""
+
     compares_rates = True
 
     def predict_rows(self, pipeline: Any, rows: Dataset, rule: DecisionRule | None) -> Any:
@@ -71,4 +73,4 @@ class _ClassPromotion(TaskPromotion):
         )
 
 
-PART = _ClassPromotion()
+PART = ClassPromotion()

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class _ClassRegistry(TaskRegistry):
+class ClassRegistry(TaskRegistry):
+    """The ``TaskRegistry`` of classes."""
+
     sample_field = "probabilities"
     output_type = "string"
 
@@ -31,4 +33,4 @@ class _ClassRegistry(TaskRegistry):
         return DummyClassifier()
 
 
-PART = _ClassRegistry()
+PART = ClassRegistry()

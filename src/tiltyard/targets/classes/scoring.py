@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from tiltyard.registry.package.packaging import Package
 
 
-class _ClassScoring(TaskScoring):
+class ClassScoring(TaskScoring):
+    """The ``TaskScoring`` of classes."""
+
     def compile_texts(self, pipeline: Pipeline) -> Scorer:
         from tiltyard.scoring.text.compile_text import (  # noqa: PLC0415 - scikit-learn takes seconds
             compile_ensemble_scorer,
@@ -47,4 +49,4 @@ class _ClassScoring(TaskScoring):
         return "good", "bad"
 
 
-PART = _ClassScoring()
+PART = ClassScoring()

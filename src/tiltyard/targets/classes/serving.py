@@ -13,7 +13,9 @@ _SET = "The labels of the prediction set, the likeliest first; there where the r
 _ABSTAINED = "true where the model leaves the decision to a person, by the project's [decision]; else absent."
 
 
-class _ClassServing(TaskServing):
+class ClassServing(TaskServing):
+    """The ``TaskServing`` of classes."""
+
     tensors = ("label", "probabilities", "prediction_id")
 
     def answer_fields(self, label_field: str) -> dict[str, Any]:
@@ -40,4 +42,4 @@ class _ClassServing(TaskServing):
         ]
 
 
-PART = _ClassServing()
+PART = ClassServing()

@@ -24,7 +24,9 @@ _QUANTILES = {0.0: "lowest", 0.25: "a quarter is at most", 0.5: "half is at most
               1.0: "highest"}  # fmt: skip
 
 
-class _NumberConsole(TaskConsole):
+class NumberConsole(TaskConsole):
+    """The ``TaskConsole`` of numbers."""
+
     words = PageWords("Predicted numbers", "Distribution", "Number", "Interval")
     has_sets = False
 
@@ -67,4 +69,4 @@ class _NumberConsole(TaskConsole):
         return None
 
 
-PART = _NumberConsole()
+PART = NumberConsole()

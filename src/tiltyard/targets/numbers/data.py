@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 _MAE_REASON = "mean distance from the true number, in its unit; few large errors do not decide"
 
 
-class _NumberData(TaskData):
+class NumberData(TaskData):
+    """The ``TaskData`` of numbers."""
+
     label_type = float
     column_role = "target"
     cell_type = float
@@ -56,4 +58,4 @@ class _NumberData(TaskData):
         return TASKS[task].metric, _MAE_REASON
 
 
-PART = _NumberData()
+PART = NumberData()

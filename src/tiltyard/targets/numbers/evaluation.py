@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from tiltyard.evaluation.metrics.metric import NUMBER_METRICS
 from tiltyard.evaluation.metrics.task_part import TaskEvaluation
 from tiltyard.formatting import format_number
 
 
-class _NumberEvaluation(TaskEvaluation):
+class NumberFigures(TaskEvaluation):
+    """The ``TaskEvaluation`` of numbers."""
+
     predicted = "numbers"
     headline = "mae"
     shown = ("mae", "rmse", "r2")
     counts_rows = False
+    guesses = ("mean", "median")
+    metrics = NUMBER_METRICS
 
     def show_value(self, value: float) -> str:
         return format_number(value)
@@ -19,4 +24,4 @@ class _NumberEvaluation(TaskEvaluation):
         return abs(value) or 1.0
 
 
-PART = _NumberEvaluation()
+PART = NumberFigures()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -14,16 +15,26 @@ from tiltyard.data.groups import RowGroups
 from tiltyard.errors import DataError
 from tiltyard.evaluation import EvaluatedRows, pair_numbers
 from tiltyard.formatting import format_count
-from tiltyard.models.recipes.task_part import Fold, FoldPlan, TaskModels
-from tiltyard.tasks import DecisionRule
+from tiltyard.models.recipes.task_part import Fold, FoldPlan, Recipes, TaskModels
+from tiltyard.tasks import DecisionRule, TaskInput
 
 
-class _NumberModels(TaskModels):
+class NumberModels(TaskModels):
+    """The ``TaskModels`` of numbers."""
+
     noun = "regressor"
     predicted = "numbers"
     method = "predict"
     second_metric = "rmse"
     safe_metrics = "mae or rmse"
+    defaults = MappingProxyType({"text": "tfidf-ridge", "table": "gradient-boosting-regressor"})
+
+    def load_recipes(self) -> dict[TaskInput, Recipes]:
+        from tiltyard.models.recipes.boosting import BOOSTER_REGRESSORS  # noqa: PLC0415 - recipes take a second
+        from tiltyard.models.recipes.tabular import TABLE_REGRESSORS  # noqa: PLC0415 - likewise
+        from tiltyard.models.recipes.text import TEXT_REGRESSORS  # noqa: PLC0415 - likewise
+
+        return {"text": TEXT_REGRESSORS, "table": TABLE_REGRESSORS | BOOSTER_REGRESSORS}
 
     def list_model_classes(self, model: Any) -> tuple[str, ...]:
         return ()
@@ -78,4 +89,4 @@ class _NumberModels(TaskModels):
         return np.zeros(len(train), dtype=str)
 
 
-PART = _NumberModels()
+PART = NumberModels()

@@ -29,7 +29,9 @@ from tiltyard.project import MonitoringSection
 from tiltyard.registry.package.holdout_predictions import HOLDOUT_NUMBERS
 
 
-class _NumberMonitoring(TaskMonitoring):
+class NumberMonitoring(TaskMonitoring):
+    """The ``TaskMonitoring`` of numbers."""
+
     words = ErrorWords("mae", "The error", "the mean error, each counted up to three times that of the training,")
 
     def make_basis(
@@ -76,4 +78,4 @@ class _NumberMonitoring(TaskMonitoring):
         return read_logged_number(actual, "actual")
 
 
-PART = _NumberMonitoring()
+PART = NumberMonitoring()

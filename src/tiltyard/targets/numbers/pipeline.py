@@ -24,7 +24,9 @@ WATCH_CAP_ERRORS = 10.0
 """An error counts up to so many times the previous champion's mean absolute error on its test rows."""
 
 
-class _NumberPipeline(TaskPipeline):
+class NumberPipeline(TaskPipeline):
+    """The ``TaskPipeline`` of numbers."""
+
     measured = "error"
 
     def suggest_floor(self, metric: str) -> str:
@@ -74,4 +76,4 @@ def _find_cap(project: Project, workspace: Workspace, version: str) -> float | N
     return WATCH_CAP_ERRORS * error if math.isfinite(error) and error > 0 else None
 
 
-PART = _NumberPipeline()
+PART = NumberPipeline()

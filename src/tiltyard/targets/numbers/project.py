@@ -7,7 +7,9 @@ from tiltyard.project.base import TaskProject
 from tiltyard.project.promotion import NUMBER_FAIRNESS
 
 
-class _NumberProject(TaskProject):
+class NumberProject(TaskProject):
+    """The ``TaskProject`` of numbers."""
+
     def check_keys(self, project: Project) -> None:
         limits = project.promotion
         requested = {
@@ -27,4 +29,4 @@ class _NumberProject(TaskProject):
                 raise ValueError(f"{key}: is for classes so far, and {project.task} predicts numbers; remove it")
 
 
-PART = _NumberProject()
+PART = NumberProject()

@@ -26,7 +26,9 @@ from tiltyard.registry import VersionInfo
 from tiltyard.tasks import DecisionRule
 
 
-class _NumberPromotion(TaskPromotion):
+class NumberPromotion(TaskPromotion):
+    """The ``TaskPromotion`` of numbers."""
+
     compares_rates = False
 
     def predict_rows(self, pipeline: Any, rows: Dataset, rule: DecisionRule | None) -> Any:
@@ -74,4 +76,4 @@ def _find_cap(champion: VersionInfo) -> float:
     return CAP_ERRORS * error
 
 
-PART = _NumberPromotion()
+PART = NumberPromotion()

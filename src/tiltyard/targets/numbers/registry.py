@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class _NumberRegistry(TaskRegistry):
+class NumberRegistry(TaskRegistry):
+    """The ``TaskRegistry`` of numbers."""
+
     sample_field = "numbers"
     output_type = "double"
 
@@ -33,4 +35,4 @@ class _NumberRegistry(TaskRegistry):
         return DummyRegressor()
 
 
-PART = _NumberRegistry()
+PART = NumberRegistry()

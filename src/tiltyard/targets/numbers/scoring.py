@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from tiltyard.registry.package.packaging import Package
 
 
-class _NumberScoring(TaskScoring):
+class NumberScoring(TaskScoring):
+    """The ``TaskScoring`` of numbers."""
+
     def compile_texts(self, pipeline: Pipeline) -> Scorer:
         raise NotCompilableError("regressors of texts are not compiled yet")
 
@@ -38,4 +40,4 @@ class _NumberScoring(TaskScoring):
         return 1.0, 2.0
 
 
-PART = _NumberScoring()
+PART = NumberScoring()

@@ -15,7 +15,9 @@ _INTERVAL = (
 )
 
 
-class _NumberServing(TaskServing):
+class NumberServing(TaskServing):
+    """The ``TaskServing`` of numbers."""
+
     tensors = ("prediction", "interval", "prediction_id")
 
     def answer_fields(self, label_field: str) -> dict[str, Any]:
@@ -35,4 +37,4 @@ class _NumberServing(TaskServing):
         ]
 
 
-PART = _NumberServing()
+PART = NumberServing()
