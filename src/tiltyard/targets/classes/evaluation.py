@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from tiltyard.evaluation.metrics.metric import COST_METRICS, METRICS
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from tiltyard.evaluation.metrics.metric import COST_METRICS, METRICS, Metric
 from tiltyard.evaluation.metrics.task_part import TaskEvaluation
 
 
@@ -11,10 +14,10 @@ class ClassFigures(TaskEvaluation):
 
     predicted = "classes"
     headline = "accuracy"
-    shown = ("accuracy", "precision", "recall", "f1", "f1_macro", "roc_auc", "log_loss")
+    shown: tuple[str, ...] = ("accuracy", "precision", "recall", "f1", "f1_macro", "roc_auc", "log_loss")
     counts_rows = True
     guesses = ("majority", "stratified")
-    metrics = METRICS | COST_METRICS
+    metrics: Mapping[str, Metric] = MappingProxyType(METRICS | COST_METRICS)
 
     def show_value(self, value: float) -> str:
         return f"{value:.1%}"

@@ -40,7 +40,7 @@ class ClassModels(TaskModels):
         from tiltyard.models.recipes.tabular import TABULAR  # noqa: PLC0415 - likewise
         from tiltyard.models.recipes.text import TEXT  # noqa: PLC0415 - likewise
 
-        return {"text": TEXT, "table": TABULAR | BOOSTERS}
+        return {"text": TEXT, "table": {**TABULAR, **BOOSTERS}}
 
     def list_model_classes(self, model: Any) -> tuple[str, ...]:
         return order_classes(str(label) for label in model.classes_)

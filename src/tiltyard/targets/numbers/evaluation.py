@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tiltyard.evaluation.metrics.metric import NUMBER_METRICS
+from collections.abc import Mapping
+
+from tiltyard.evaluation.metrics.metric import NUMBER_METRICS, Metric
 from tiltyard.evaluation.metrics.task_part import TaskEvaluation
 from tiltyard.formatting import format_number
 
@@ -12,10 +14,10 @@ class NumberFigures(TaskEvaluation):
 
     predicted = "numbers"
     headline = "mae"
-    shown = ("mae", "rmse", "r2")
+    shown: tuple[str, ...] = ("mae", "rmse", "r2")
     counts_rows = False
     guesses = ("mean", "median")
-    metrics = NUMBER_METRICS
+    metrics: Mapping[str, Metric] = NUMBER_METRICS
 
     def show_value(self, value: float) -> str:
         return format_number(value)

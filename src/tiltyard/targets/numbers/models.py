@@ -34,7 +34,7 @@ class NumberModels(TaskModels):
         from tiltyard.models.recipes.tabular import TABLE_REGRESSORS  # noqa: PLC0415 - likewise
         from tiltyard.models.recipes.text import TEXT_REGRESSORS  # noqa: PLC0415 - likewise
 
-        return {"text": TEXT_REGRESSORS, "table": TABLE_REGRESSORS | BOOSTER_REGRESSORS}
+        return {"text": TEXT_REGRESSORS, "table": {**TABLE_REGRESSORS, **BOOSTER_REGRESSORS}}
 
     def list_model_classes(self, model: Any) -> tuple[str, ...]:
         return ()
