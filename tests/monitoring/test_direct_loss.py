@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -214,3 +215,28 @@ def test_groups_stay_whole() -> None:
         found = fit_error_model(frame, grouped)
         assert found is not None
         assert found.rows == 200
+
+
+def test_few_far_misses_widen_the_interval(model: ErrorModel) -> None:
+    """Where a few rows make up most of the squared errors, few rows tell how much these vary: the interval is wider."""
+    frame, rows = draw(np.random.default_rng(7), 800)
+    far = rows.truth.copy()
+    far[:2] += 60
+    learned = fit_error_model(frame, pair_numbers(far, rows.predicted))
+    assert learned is not None
+    assert learned.effective[1] < 2.5 < 20 < model.effective[1] < model.effective[0] < 800
+    read = ErrorModel.from_bytes(learned.to_bytes())
+    assert read.effective == pytest.approx(learned.effective)
+    known = replace(learned, effective=(np.inf, np.inf))
+    few, many = (estimate_errors(make_window(frame, rows), basis(one)).figures["rmse"] for one in (read, known))
+    assert few.value == pytest.approx(many.value)
+    assert few.interval is not None
+    assert many.interval is not None
+    assert few.interval.low < many.interval.low
+    assert many.interval.high < few.interval.high
+
+
+def test_a_model_from_before_knows_no_effective_rows(model: ErrorModel) -> None:
+    """A file of a version that does not tell how many rows its errors count for is read, and only trees count."""
+    before = replace(model, effective=(np.inf, np.inf))
+    assert ErrorModel.from_bytes(before.to_bytes()).effective == (np.inf, np.inf)

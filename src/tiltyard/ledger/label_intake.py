@@ -17,7 +17,7 @@ from tiltyard.formatting import format_count
 from tiltyard.ledger.model_events import RareClasses, read_rare_classes
 from tiltyard.ledger.ports import Ledger
 from tiltyard.ledger.records import Label, NamedPrediction, Prediction
-from tiltyard.tasks import USUAL_TARGET, TaskTarget
+from tiltyard.tasks import USUAL_TARGET, TaskTarget, narrow_target
 
 AHEAD = timedelta(minutes=1)
 """Clocks differ by this much; a label from further ahead would stand against every correction until then."""
@@ -87,7 +87,8 @@ def check_labels(
         model_name: name of the registered model.
         reported: the labels.
         codec: the classes of the version in service; default: those of the newest prediction.
-        target: what the version in service predicts: for labels whose prediction cannot be looked up.
+        target: what the version in service predicts: for labels whose prediction cannot be looked up, and for those
+            whose prediction has the shape of it.
         now: default: the present.
 
     Raises:
@@ -106,7 +107,8 @@ def check_labels(
         if isinstance(chosen, CheckedLabel):
             checked.append(chosen)
             continue
-        by_value = TaskData.find_for_target(target if chosen is None else chosen.target).read_reported(item.label)
+        meant = target if chosen is None else narrow_target(chosen.target, target)
+        by_value = TaskData.find_for_target(meant).read_reported(item.label)
         if by_value is not None:
             checked.append(_check_value(by_value, item, chosen, now))
             continue

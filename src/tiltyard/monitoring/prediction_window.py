@@ -19,7 +19,7 @@ from tiltyard.ledger.label_intake import RecordedLabels, read_recorded_labels
 from tiltyard.ledger.model_events import read_decision_rule
 from tiltyard.ledger.records import REQUEST, TEXT_GROUP
 from tiltyard.project import Project
-from tiltyard.tasks import USUAL_TARGET, DecisionRule, TaskTarget, is_kind_of, reads_text
+from tiltyard.tasks import USUAL_TARGET, DecisionRule, TaskTarget, narrow_target, reads_text
 
 MOST_ROWS = 100_000
 """Predictions of a window that are read one by one: the newest. Counts cover all of them."""
@@ -164,7 +164,7 @@ class PredictionWindow:
             numbers = [position for position, row in enumerate(rows) if row.confidence is None]
             truth, predicted = (np.asarray(part[numbers], np.float64) for part in (labels, self.predicted[known]))
             clusters = self._name_clusters([rows[position] for position in numbers], np.abs(truth - predicted))
-            return pair_numbers(truth, predicted, clusters=clusters, target=self._name_target("number"))
+            return pair_numbers(truth, predicted, clusters=clusters, target=narrow_target("number", self.target))
         probabilities = self.probabilities[known] if self.has_probabilities else None
         used = LabelCodec.from_classes({*self.classes, *labels.tolist()}).find_class(positive)
         clusters = self._name_clusters(rows, labels != self.predicted[known])
@@ -178,12 +178,8 @@ class PredictionWindow:
             clusters=clusters,
             rule=rule,
             prices=rule,
-            target=self._name_target(USUAL_TARGET),
+            target=narrow_target(USUAL_TARGET, self.target),
         )
-
-    def _name_target(self, shape: TaskTarget) -> TaskTarget:
-        """What is predicted: the target of the version in service, where these predictions have its shape."""
-        return self.target if self.target is not None and is_kind_of(self.target, shape) else shape
 
     def _name_clusters(
         self, rows: Sequence[Prediction], errors: NDArray[np.bool_] | NDArray[np.float64]

@@ -25,6 +25,7 @@ from tiltyard.tasks.traits import (
     TaskTraits,
     find_task,
     is_kind_of,
+    narrow_target,
     reads_text,
 )
 
@@ -50,6 +51,7 @@ __all__ = [
     "check_confidence_level",
     "find_task",
     "is_kind_of",
+    "narrow_target",
     "reads_text",
     "require_sets",
     "write_set",

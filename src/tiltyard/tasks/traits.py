@@ -195,6 +195,16 @@ def is_kind_of(target: TaskTarget, other: TaskTarget) -> bool:
     return other in _list_lineage(target)
 
 
+def narrow_target(shape: TaskTarget, target: TaskTarget | None) -> TaskTarget:
+    """What data are of that tell their shape alone: the target, where they can be of it, else that of the shape.
+
+    Args:
+        shape: the target whose shape they have and that extends none: classes or numbers.
+        target: what the version in service predicts; None where that is not known.
+    """
+    return target if target is not None and is_kind_of(target, shape) else shape
+
+
 @cache
 def _list_lineage(target: TaskTarget) -> tuple[TaskTarget, ...]:
     base = TARGETS[target].extends

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import Any
 
 from tiltyard.tasks import TaskPart
-
-if TYPE_CHECKING:
-    from tiltyard.evaluation.metrics.metric import Metric
 
 
 class TaskEvaluation(TaskPart):
@@ -21,7 +18,7 @@ class TaskEvaluation(TaskPart):
         shown: the metrics of an overview, with intervals.
         counts_rows: whether metrics without probabilities count rows, so that rows alike can be resampled at once.
         guesses: the kinds of guessing that a model has to beat; see ``GUESSES``.
-        metrics: the metrics that are defined on what is predicted, by name.
+        metrics: each ``Metric`` that is defined on what is predicted, by name.
     """
 
     predicted: str
@@ -29,7 +26,7 @@ class TaskEvaluation(TaskPart):
     shown: tuple[str, ...]
     counts_rows: bool
     guesses: tuple[str, ...]
-    metrics: Mapping[str, Metric]
+    metrics: Mapping[str, Any]
 
     @abstractmethod
     def show_value(self, value: float) -> str:
