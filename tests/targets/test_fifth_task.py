@@ -42,13 +42,13 @@ def test_its_candidates_compete_by_its_metric(facts: dict[str, Any]) -> None:
 
 
 def test_it_is_served_with_intervals(facts: dict[str, Any]) -> None:
-    """The server predicts it in a process of its own."""
+    """The server predicts it in a separate process."""
     assert len(facts["predicted"]) == 120
     assert all(value > 0 for value in facts["predicted"])
 
 
 def test_its_labels_are_read_by_its_rule(facts: dict[str, Any]) -> None:
-    """A reported label that is no count is refused with the folder's reason, and counts are accepted."""
+    """A reported label that is not a count is refused with the folder's reason, and counts are accepted."""
     assert "2.5 is not a count" in json.dumps(facts["refused"])
     assert facts["accepted"] == 120
 
@@ -59,7 +59,7 @@ def test_it_is_monitored_by_its_metric(facts: dict[str, Any]) -> None:
 
 
 def test_what_does_not_suit_it_is_refused_by_name(facts: dict[str, Any]) -> None:
-    """A candidate of another task and a label that is no count are errors that say so."""
+    """A candidate of another task and a label that is not a count are errors that say so."""
     assert "tabular-counting" in json.dumps(facts["other_candidate"])
     assert "not a count" in json.dumps(facts["negative"])
 

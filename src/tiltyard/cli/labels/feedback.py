@@ -25,6 +25,7 @@ from tiltyard.monitoring.labels.label_import import (
     import_labels,
     read_labels,
 )
+from tiltyard.tasks import TASKS
 
 _KINDS = {
     "stored": "stored",
@@ -92,7 +93,12 @@ def import_labels_command(
             project.model_name,
             frame,
             columns=columns,
-            options=ImportOptions(source or file.name, timedelta(hours=project.monitoring.window_hours), timezone),
+            options=ImportOptions(
+                source or file.name,
+                timedelta(hours=project.monitoring.window_hours),
+                timezone,
+                TASKS[project.task].target,
+            ),
             advance=lambda rows: progress.advance(task, rows),
         )
     if as_json:

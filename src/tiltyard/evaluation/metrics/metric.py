@@ -153,7 +153,7 @@ def _list_known() -> Mapping[str, Metric]:
 
 
 def _describe_target(target: TaskTarget) -> str:
-    """The metrics that a target has of its own, in words."""
+    """The metrics that a target adds to those of the one it extends, in words."""
     part, base = TaskEvaluation.find_for_target(target), TARGETS[target].extends
     inherited = {} if base is None else TaskEvaluation.find_for_target(base).metrics
     names = ", ".join(name for name in part.metrics if name not in inherited)

@@ -102,7 +102,7 @@ def estimate_errors(window: PredictionWindow, basis: ErrorBasis, *, most: int = 
     The interval covers what the model of the error does not know, by how much its trees differ (each saw half of the
     rows: the delete-half jackknife, Shao and Tu, The Jackknife and Bootstrap, 1995), and that errors vary around what
     is expected. Both variances are estimates: the quantile is that of Student's t with one degree of freedom less than
-    there are trees, or rows that tell the variance (``ErrorModel.effective``), whichever are fewer. The interval is
+    there are trees, or rows that show the variance (``ErrorModel.effective``), whichever are fewer. The interval is
     symmetric on the scale of logarithms, as errors are positive and skewed. Where inputs moved away
     from those of the training it is wider, and beyond them nothing is estimated.
 
@@ -167,7 +167,7 @@ def estimate_mean_errors(
 
 
 def _find_quantile(pieces: float) -> float:
-    """How many standard errors the interval reaches to a side, if so many pieces told the standard error."""
+    """How many standard errors the interval reaches to a side, if so many pieces show the standard error."""
     from scipy.special import stdtrit  # noqa: PLC0415 - only who estimates errors needs it
 
     return float(stdtrit(max(pieces - 1, _FEWEST_DEGREES), (1 + CONFIDENCE) / 2))

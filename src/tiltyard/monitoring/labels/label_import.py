@@ -28,6 +28,7 @@ from tiltyard.ledger.label_intake import (
 )
 from tiltyard.project import DataSection
 from tiltyard.suggest import nearest
+from tiltyard.tasks import USUAL_TARGET, TaskTarget
 
 ROWS_AT_ONCE = 1000
 MOST_EXAMPLES = 5
@@ -62,11 +63,13 @@ class ImportOptions:
         source: where the labels come from, for the record.
         late_after: a label that comes later than this after its prediction counts as late.
         timezone: the zone of times that name none; None: they are read as UTC, and counted.
+        target: what the project predicts.
     """
 
     source: str = "import"
     late_after: timedelta = timedelta(hours=24)
     timezone: tzinfo | None = None
+    target: TaskTarget = USUAL_TARGET
 
 
 @dataclass
@@ -207,7 +210,7 @@ def import_labels(
     rows = _read_rows(frame, columns, options, report)
     now = datetime.now(UTC)
     while some := list(islice(rows, ROWS_AT_ONCE)):
-        checked = check_labels(ledger, model_name, [row.reported for row in some], now=now)
+        checked = check_labels(ledger, model_name, [row.reported for row in some], target=options.target, now=now)
         labels = []
         for row, found in zip(some, checked, strict=True):
             label, prediction = found.label, found.prediction
