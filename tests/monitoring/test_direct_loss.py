@@ -225,7 +225,7 @@ def test_few_far_misses_widen_the_interval(model: ErrorModel) -> None:
     learned = fit_error_model(frame, pair_numbers(far, rows.predicted))
     assert learned is not None
     assert learned.effective[1] < 2.5
-    assert 20 < model.effective[1] < model.effective[0] < 800
+    assert 10 < model.effective[1] < model.effective[0] < 800
     read = ErrorModel.from_bytes(learned.to_bytes())
     assert read.effective == pytest.approx(learned.effective)
     known = replace(learned, effective=(np.inf, np.inf))

@@ -38,7 +38,7 @@ def test_its_candidates_compete_by_its_metric(facts: dict[str, Any]) -> None:
     trained = facts["trained"]
     assert trained["metrics"]["poisson_deviance"] > 0
     assert trained["candidate"] == "poisson"
-    assert facts["info"]["task"] == "tabular-counting"
+    assert facts["info"]["model_name"] == "visits-counter"
 
 
 def test_it_is_served_with_intervals(facts: dict[str, Any]) -> None:

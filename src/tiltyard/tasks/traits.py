@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, Field
 
-from tiltyard.errors import UsageError
+from tiltyard.errors import TiltyardError, UsageError
 
 TaskInput = Literal["text", "table"]
 TaskTarget = str
@@ -130,8 +130,8 @@ def _read_folder(folder: str) -> TargetTraits:
     return replace(target, folder=folder)
 
 
-def _refuse_folder(folder: str, why: str) -> UsageError:
-    return UsageError(
+def _refuse_folder(folder: str, why: str) -> TiltyardError:
+    return TiltyardError(
         f"The target in {folder} cannot be used: {why}.",
         next_step="Correct the package that it came with, or remove it.",
         code="task.unusable-target",

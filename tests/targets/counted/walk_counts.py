@@ -59,7 +59,7 @@ def walk(root: Path) -> dict[str, Any]:
             {"prediction_id": one["prediction_id"], "label": label}
             for one, label in zip(predicted, days["visits"].tolist(), strict=True)
         ]
-        facts["refused"] = example.post("/feedback", {"labels": [{**labels[0], "label": 2.5}]})
+        facts["refused"] = report_wrong(example, {**labels[0], "label": 2.5})
         facts["accepted"] = example.post("/feedback", {"labels": labels})["accepted"]
         facts["predicted"] = [one["prediction"] for one in predicted]
     facts["monitored"] = example.run("monitor")
@@ -69,6 +69,15 @@ def walk(root: Path) -> dict[str, Any]:
     make_days(600, 1).assign(visits=lambda days: days["visits"] - 1).to_csv(root / "train.csv", index=False)
     facts["negative"] = refuse_training(example)
     return facts
+
+
+def report_wrong(example: ExampleProject, label: dict[str, Any]) -> str:
+    """Why a label is refused; empty where it is not."""
+    try:
+        example.post("/feedback", {"labels": [label]})
+    except SystemExit as refused:
+        return str(refused)
+    return ""
 
 
 def refuse_training(example: ExampleProject) -> str:

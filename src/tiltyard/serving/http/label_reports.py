@@ -240,7 +240,7 @@ def refuse_fields(checked: Sequence[CheckedLabel]) -> None:
     for place, one in enumerate(checked):
         if one.status in fields:
             path = fields[one.status] if len(checked) == 1 else f"labels[{place}].{fields[one.status]}"
-            step = later if one.status == "ahead" else "Send the label as one of the model's classes."
+            step = later if one.status == "ahead" else "Send a label that the model could have predicted."
             problems.append(FieldProblem(path, f"is refused: {one.reason.rstrip('.')}", step))
     if problems:
         raise invalid_fields(problems)
