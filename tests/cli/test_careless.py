@@ -274,6 +274,9 @@ prefect deploy --train-every-hours nan
 outbox list --state lost
 outbox list --limit 0
 outbox retry nothing
+backup tiltyard.toml
+restore missing
+restore folder
 """
 CALLS = WRONG.strip().splitlines()
 # What may be any text, or only says where something else is recorded.

@@ -157,6 +157,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Deploy the project's flows to a Prefect server, on a schedule.",
     ),
     "outbox": ("tiltyard.cli.loop.outbox:outbox_group", "List, send or retry pending notifications."),
+    "backup": (
+        "tiltyard.cli.host.backup:backup_command",
+        "Copy ledger, registry, artifacts, keys and .env into a new folder, while the project serves.",
+    ),
+    "restore": (
+        "tiltyard.cli.host.backup:restore_command",
+        "Put a backup in place where nothing is yet, and check what is there then.",
+    ),
     "doctor": (
         "tiltyard.cli.host.doctor:doctor_command",
         "Check the installation, the stores and the champion, and name the fix for each problem.",

@@ -11,6 +11,7 @@ from tiltyard.sqlite.connections import (
     open_read_only,
     open_sqlite,
 )
+from tiltyard.sqlite.copies import copy_database, is_sqlite_file
 from tiltyard.sqlite.engines import (
     empty_engine_log,
     file_of_engine_url,
@@ -66,6 +67,7 @@ __all__ = [
     "SqliteConnection",
     "SqliteLibrary",
     "claim_for_python",
+    "copy_database",
     "default_library",
     "empty_engine_log",
     "empty_log",
@@ -74,6 +76,7 @@ __all__ = [
     "fill_in_memory",
     "is_locked_error",
     "is_open",
+    "is_sqlite_file",
     "library_of",
     "log_library",
     "make_sqlite_engine",
