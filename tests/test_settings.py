@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from tiltyard.errors import UsageError
-from tiltyard.settings import Settings
+from tiltyard.settings import DestinationSecrets, Settings
 
 
 @pytest.mark.parametrize("name", ["TILTYARD_TRUSTED_KEYS", "TILTYARD_TRUSTED_TYPES"])
@@ -47,3 +49,22 @@ def test_destinations_come_as_one_object_or_one_by_one(tmp_path: Path, monkeypat
     monkeypatch.setenv("TILTYARD_DESTINATIONS", "team")
     with pytest.raises(UsageError, match="TILTYARD_DESTINATIONS cannot be used: it is not a JSON object"):
         Settings.load(tmp_path)
+
+
+def test_settings_are_the_same_in_another_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ``to_values`` says is JSON, and makes equal settings, secrets and destinations included."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("TILTYARD_LEDGER=sqlite:///elsewhere.db\n", encoding="utf-8")
+    secrets = {"ops": {"url": "https://example.org", "secret": "s3"}}
+    given = Settings(
+        _env_file=None,
+        root=tmp_path,
+        home=tmp_path / "state",
+        signing_key=SecretStr("key"),
+        trusted_types=("a.B", "c.D"),
+        destinations={name: DestinationSecrets.model_validate(one) for name, one in secrets.items()},
+        mlflow_tracking_uri="sqlite:///mlflow.db",
+    )
+    values = json.loads(json.dumps(given.to_values()))
+    assert Settings.from_values(values) == given
+    assert values["signing_key"] == "key"

@@ -8,7 +8,7 @@ import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_core import PydanticCustomError
@@ -53,6 +53,18 @@ def _variable_error(name: str, why: str, example: str) -> UsageError:
     )
 
 
+def _reveal(value: Any) -> Any:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, DestinationSecrets):
+        return {name: _reveal(getattr(value, name)) for name in sorted(value.model_fields_set)}
+    if isinstance(value, Mapping):
+        return {name: _reveal(one) for name, one in value.items()}
+    if isinstance(value, tuple):
+        return list(value)
+    return str(value) if isinstance(value, Path) else value
+
+
 class DestinationSecrets(BaseModel):
     """Where a destination of notices is, and the secret that signs what is sent there."""
 
@@ -93,6 +105,11 @@ class Settings(BaseSettings):
         default=None,
         description="Folder, or URL of one (s3://…), where the rows that trainings saw are kept; default: snapshots in "
         "the state folder.",
+    )
+    search_storage: str | None = Field(
+        default=None,
+        description="SQLAlchemy URL of a database in which several machines share the search of one training, each "
+        "with `tiltyard train`, the others with `--join`; default: a search of one machine.",
     )
     mlflow_tracking_uri: str | None = Field(default=None, validation_alias="MLFLOW_TRACKING_URI")
     mlflow_registry_uri: str | None = Field(default=None, validation_alias="MLFLOW_REGISTRY_URI")
@@ -168,6 +185,15 @@ class Settings(BaseSettings):
                 f"The environment variable {name} cannot be used: {first['msg']}.",
                 next_step=f"Correct or unset {name}.",
             ) from None
+
+    def to_values(self) -> dict[str, Any]:
+        """What differs from the defaults, as JSON values, secrets in clear: for a process of ours, never for a file."""
+        return {name: _reveal(getattr(self, name)) for name in sorted(self.model_fields_set)}
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> Settings:
+        """The settings of another process of this host, as its ``to_values`` says."""
+        return cls(_env_file=None, **values)
 
     def destination(self, name: str) -> DestinationSecrets | None:
         """What this host knows of a destination that the project file names; None for nothing."""

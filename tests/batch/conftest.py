@@ -16,10 +16,10 @@ import pytest
 
 from tests.films import Films
 from tests.project_env import ProjectEnv
-from tiltyard.batch.choose_target import choose_target
 from tiltyard.batch.plan import ScoreRequest
 from tiltyard.batch.results import ScoreResult
 from tiltyard.batch.run import RunOptions, ScoreJob, score_table
+from tiltyard.batch.targets.choose_target import choose_target
 from tiltyard.ledger import SqlLedger
 from tiltyard.pipeline import Workspace
 from tiltyard.project import Project

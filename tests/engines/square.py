@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,3 +50,33 @@ class Spans:
         began = time.monotonic()
         time.sleep(0.05)
         return began, time.monotonic()
+
+
+@dataclass
+class Prepared:
+    """Tells which process prepared it, and which worked: with a thread more, that process is not forked."""
+
+    folder: Path
+    threads: int = 0
+    fails: bool = False
+    kills_source: int | None = None
+    prepared_by: int = 0
+
+    def prepare(self) -> None:
+        """Note who prepares."""
+        if self.fails:
+            raise DataError("It cannot be prepared.", next_step="Correct it.", code="data.wrong")
+        with (self.folder / "prepared").open("a") as stream:
+            stream.write("x")
+        self.prepared_by = os.getpid()
+        for _ in range(self.threads):
+            threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+
+    def __call__(self, number: int) -> tuple[int, int]:
+        time.sleep(0.02)
+        mark = self.folder / "killed"
+        if number == self.kills_source and not mark.exists():
+            mark.touch()
+            os.kill(self.prepared_by, signal.SIGKILL)
+            time.sleep(5)
+        return self.prepared_by, os.getpid()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.engines.square import Square
+from tests.engines.square import Prepared, Square
 from tiltyard.engines import Engine, LocalProcesses, SameProcess, WorkerLostError
 from tiltyard.errors import DataError
 
@@ -51,3 +52,56 @@ def test_a_fragment_that_always_kills_is_the_cause(tmp_path: Path) -> None:
     with pytest.raises(WorkerLostError, match="Fragment 3 ended 3 worker processes; the last with signal 9") as raised:
         list(LocalProcesses(2).map(Square(tmp_path, (3,), 99), [(number, number) for number in range(6)]))
     assert "it continues" in raised.value.next_step
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it is not known how many threads a process has")
+def test_workers_share_what_was_prepared_once(tmp_path: Path) -> None:
+    """The work is prepared in one process, and each worker is forked from it, also for a second list of fragments."""
+    with LocalProcesses(2).hold(Prepared(tmp_path)) as mapped:
+        found = [dict(mapped([(number, number) for number in range(8)])) for _ in range(2)]
+    prepared = {by for some in found for by, _ in some.values()}
+    assert len(prepared) == 1
+    assert prepared != {0}
+    assert len({worker for some in found for _, worker in some.values()}) == 2
+    assert (tmp_path / "prepared").read_text() == "x"
+
+
+def test_a_process_with_threads_is_not_forked(tmp_path: Path) -> None:
+    """Where preparing the work started threads, each worker is a fresh process, which has the work as it was sent."""
+    found = dict(LocalProcesses(2).map(Prepared(tmp_path, threads=1), [(number, number) for number in range(6)]))
+    assert {by for by, _ in found.values()} == {0}
+    assert len({worker for _, worker in found.values()}) == 2
+
+
+def test_what_cannot_be_prepared_is_raised_as_it_is(tmp_path: Path) -> None:
+    """With its code and its next step, before any fragment is begun."""
+    with pytest.raises(DataError, match="cannot be prepared") as raised:
+        list(LocalProcesses(2).map(Prepared(tmp_path, fails=True), [(1, 1)]))
+    assert raised.value.next_step == "Correct it."
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers end with their parent on Linux alone")
+def test_the_loss_of_what_workers_are_forked_from_costs_time_alone(tmp_path: Path) -> None:
+    """Its workers are lost with it; another one prepares the work, and each fragment has one result."""
+    work = Prepared(tmp_path, kills_source=3)
+    found = dict(LocalProcesses(2).map(work, [(number, number) for number in range(8)]))
+    assert sorted(found) == list(range(8))
+    assert (tmp_path / "prepared").read_text() == "xx"
+
+
+def test_what_was_begun_and_not_used_is_ended() -> None:
+    """Processes that import before there is work end with the engine; closing twice does nothing."""
+    engine = LocalProcesses(2)
+    engine.begin(["json"])
+    engine.close()
+    engine.close()
+    assert list(LocalProcesses(1).map(abs, [(number, -number) for number in range(3)])) == [(0, 0), (1, 1), (2, 2)]
+
+
+def test_a_list_that_is_left_in_the_middle_leaves_nothing_behind(tmp_path: Path) -> None:
+    """The next list of the same work has its own results alone."""
+    with LocalProcesses(2).hold(Square(tmp_path, pause=0.05)) as mapped:
+        first = mapped([(number, number) for number in range(20)])
+        next(first)
+        first.close()
+        assert sorted(mapped([(number, number) for number in range(30, 34)])) == [(k, k * k) for k in range(30, 34)]

@@ -11,10 +11,10 @@ from typing import Any, overload
 import pandas as pd
 import pyarrow.parquet as pq
 
-from tiltyard.batch.choose_target import choose_target
 from tiltyard.batch.plan import Record, ScoreRequest
 from tiltyard.batch.results import ScoreResult
 from tiltyard.batch.run import RunOptions, ScoreJob, score_table
+from tiltyard.batch.targets.choose_target import choose_target
 from tiltyard.data.conform.table_like import read_table_like
 from tiltyard.data.input_rows import as_table
 from tiltyard.engines import EngineName

@@ -6,10 +6,12 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from functools import reduce
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +21,9 @@ from tiltyard.errors import DataError, UsageError
 from tiltyard.files import write_atomically
 
 FORMAT = 1
+EVALUATED_ROWS = 20_000
+"""Rows of a run, about, from which its performance is estimated."""
+
 Record = Literal["all", "sample", "none"]
 
 
@@ -169,6 +174,11 @@ class FragmentDone:
         )
 
 
+def sum_fragments(done: Mapping[int, FragmentDone]) -> FragmentDone:
+    """All fragments together, in the order of their numbers."""
+    return reduce(lambda total, one: total + one, (done[number] for number in sorted(done)), FragmentDone(0))
+
+
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 _COUNTS = ("rows", "refused", "unusual", "abstained", "recorded")
 
@@ -240,6 +250,17 @@ class WorkFolder:
     def list_refused(self) -> list[Path]:
         """The files of rows that cannot be scored, in the order of their fragments."""
         return sorted((self.path / "refused").glob("*.jsonl"))
+
+
+def clear_work(folder: WorkFolder, *, finished: bool = True, source: bool = True) -> None:
+    """Forget the plan and what is done; also that a run is finished, and the rows of a database, unless these stay."""
+    names = ["parts", "done", "sampled", "refused", "result", "replaced", *(["source"] if source else [])]
+    if finished:
+        folder.finished.unlink(missing_ok=True)
+    folder.plan.unlink(missing_ok=True)
+    (folder.path / "scorer").unlink(missing_ok=True)
+    for name in names:
+        shutil.rmtree(folder.path / name, ignore_errors=True)
 
 
 @contextmanager

@@ -14,9 +14,10 @@ ROW_BITS = 24
 
 MOST_FRAGMENTS = 1 << 16
 
-_HEX = np.frombuffer(b"0123456789abcdef", np.uint8)
 _DIGITS = 10  # hexadecimal, of the 40 bits that count fragments and rows
 _LENGTH = 36
+_AT_ONCE = 3  # digits that are looked up together: half of those of a row
+_HEX = np.frombuffer("".join(f"{number:03x}" for number in range(1 << 12)).encode(), np.uint8).reshape(-1, _AT_ONCE)
 
 
 class PredictionIds:
@@ -39,12 +40,11 @@ class PredictionIds:
 
     def write(self, fragment: int, rows: NDArray[np.intp]) -> NDArray[np.uint8]:
         """The ids of rows of a fragment as characters, shape (n, 36)."""
-        numbers = (np.uint64(fragment) << np.uint64(ROW_BITS)) | rows.astype(np.uint64)
         out = np.empty((len(rows), _LENGTH), np.uint8)
-        out[:, : _LENGTH - _DIGITS] = np.frombuffer(self._start, np.uint8)
-        for place in range(_DIGITS):
-            shift = np.uint64(4 * (_DIGITS - 1 - place))
-            out[:, _LENGTH - _DIGITS + place] = _HEX[((numbers >> shift) & np.uint64(15)).astype(np.intp)]
+        start = self._start + f"{fragment:0{_DIGITS - 2 * _AT_ONCE}x}".encode()
+        out[:, : len(start)] = np.frombuffer(start, np.uint8)
+        out[:, len(start) : -_AT_ONCE] = _HEX[rows >> (4 * _AT_ONCE)]
+        out[:, -_AT_ONCE:] = _HEX[rows & (len(_HEX) - 1)]
         return out
 
 

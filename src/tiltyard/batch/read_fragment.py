@@ -104,7 +104,8 @@ def to_frame(table: pa.Table, words: Sequence[str] = ()) -> pd.DataFrame:
     kinds = {pa.bool_(): pd.BooleanDtype()}
     gappy = {field.type for field in table.schema if pa.types.is_integer(field.type) and table[field.name].null_count}
     kinds |= {kind: _INTEGERS[kind] for kind in gappy}
-    frame: pd.DataFrame = table.to_pandas(types_mapper=kinds.get, ignore_metadata=True)
+    # In one block, all numbers would be copied.
+    frame: pd.DataFrame = table.to_pandas(types_mapper=kinds.get, ignore_metadata=True, split_blocks=True)
     return frame
 
 

@@ -13,30 +13,28 @@ from numpy.typing import NDArray
 
 from tiltyard.batch.plan import Plan
 from tiltyard.batch.prediction_ids import ROW_BITS, to_text
+from tiltyard.data.input_rows import write_row
 from tiltyard.ledger import BATCH, Prediction
 from tiltyard.scoring import FrameScores
 from tiltyard.scoring.scorer import write_predicted
-from tiltyard.serving.predict.upload_rows import write_row
 
 _GOLDEN = 0x9E3779B97F4A7C15
 
 
-def choose_rows(run_id: str, fragment: int, rows: NDArray[np.intp], share: float) -> NDArray[np.bool_]:
-    """Which rows of a fragment belong to a sample: always the same of the same run.
+def choose_rows(run_id: str, fragment: int, rows: NDArray[np.intp], shares: Sequence[float]) -> list[NDArray[np.bool_]]:
+    """Which rows of a fragment belong to samples of these shares: always the same of the same run.
 
     The numbers of the rows are mixed by the finaliser of SplitMix64 (Steele, Lea and Flood, 2014); those below the
     share are taken.
     """
-    if share >= 1:
-        return np.ones(len(rows), np.bool_)
     with np.errstate(over="ignore"):
         mixed = (np.uint64(fragment) << np.uint64(ROW_BITS)) + rows.astype(np.uint64) + np.uint64(int(run_id[:16], 16))
         mixed = mixed * np.uint64(_GOLDEN)
         mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         mixed ^= mixed >> np.uint64(31)
-    chosen: NDArray[np.bool_] = mixed.astype(np.float64) < share * 2.0**64
-    return chosen
+    places = mixed.astype(np.float64)
+    return [np.ones(len(rows), np.bool_) if share >= 1 else places < share * 2.0**64 for share in shares]
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from tiltyard.batch.plan import Plan
 from tiltyard.batch.prediction_ids import to_arrow
+from tiltyard.data.input_rows import name_added
 from tiltyard.scoring import FrameScores
-from tiltyard.serving.predict.uploads import name_added
 from tiltyard.tasks import PREDICTION_SET, SetCalibration
 
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import reduce
 from pathlib import Path
 
 import msgspec
@@ -17,31 +16,31 @@ import pyarrow.parquet as pq
 from tiltyard import wiring
 from tiltyard.batch.fragments import FileSource
 from tiltyard.batch.plan import (
+    EVALUATED_ROWS,
     FragmentDone,
     Plan,
     ScoreRequest,
     WorkFolder,
+    clear_work,
     explain_unwritable,
     make_run_id,
     read_plan,
     require_same_source,
+    sum_fragments,
 )
-from tiltyard.batch.report_run import report_run
 from tiltyard.batch.results import ScoreResult
-from tiltyard.batch.run_evaluation import EVALUATED_ROWS, evaluate_run
-from tiltyard.batch.score_fragment import FragmentWork
-from tiltyard.batch.targets import Target
+from tiltyard.batch.score_fragment import WORKER_MODULES, FragmentWork
+from tiltyard.batch.targets.local_targets import Target
 from tiltyard.batch.version_in_use import VersionInUse, use_version
+from tiltyard.batch.version_lookup import VersionLookup
 from tiltyard.data.input_rows import as_table
 from tiltyard.data.loading import find_section
 from tiltyard.data.sources.databases import read_database_parts
 from tiltyard.data.sources.location import SCHEMES, resolve_location
-from tiltyard.drift.profiles import Profile
-from tiltyard.engines import Engine, EngineName, LocalProcesses, SameProcess, choose_engine
+from tiltyard.engines import Engine, EngineName, choose_engine
 from tiltyard.errors import DataError, UsageError
-from tiltyard.files import make_folder, sync, write_atomically
-from tiltyard.ledger import BatchRun, Ledger, Prediction
-from tiltyard.ledger.codec import PredictionRow, decode_prediction
+from tiltyard.files import make_folder, sync
+from tiltyard.ledger import BatchRun, Ledger
 from tiltyard.project import Project
 from tiltyard.scoring import match_columns
 from tiltyard.settings import Settings
@@ -119,15 +118,25 @@ def score_table(job: ScoreJob, options: RunOptions = RunOptions()) -> ScoreResul
     job.target.check(overwrite=options.overwrite)
     folder = WorkFolder(job.target.work)
     make_folder(folder.path)
-    with wiring.open_ledger(job.settings) as ledger, _hold_target(folder), explain_unwritable(folder):
+    with VersionLookup(job.settings) as versions, _hold_target(folder), explain_unwritable(folder):
         if options.restart:
-            _clear(folder)
-        finished = _find_finished(job, folder)
+            clear_work(folder)
+        finished = _find_finished(job, folder, versions)
         if finished is not None:
             return finished
         source = _find_source(job, folder)
-        plan = _find_plan(job, folder, source)
-        return _Run(job, folder, source, plan, ledger, options).carry_out()
+        total = source.count_rows()
+        with closing(_choose_engine(job, options, total)) as engine:
+            # Each of these takes a second or more: workers import, the registry is queried, the ledger is opened.
+            engine.begin(WORKER_MODULES)
+            kept = read_plan(folder.plan)
+            if kept is None or kept.request.digest != job.request.digest:
+                versions.begin(job.project.model_name, version=job.request.version, alias=job.request.alias)
+            else:
+                versions.begin(kept.model_name, version=kept.version)
+            with wiring.open_ledger(job.settings) as ledger:
+                plan = _find_plan(job, folder, source, versions)
+                return _Run(job, folder, source, plan, ledger, options, engine, versions).carry_out(total)
 
 
 @dataclass(frozen=True)
@@ -138,98 +147,45 @@ class _Run:
     plan: Plan
     ledger: Ledger
     options: RunOptions
+    engine: Engine
+    versions: VersionLookup
 
-    def carry_out(self) -> ScoreResult:
-        version = self._open_version()
-        known = self.source.list_columns()
-        columns = None if known is None else match_columns(version.inputs, known)
-        version = replace(version, columns=columns, known=known)
-        if known is not None:
-            self.plan.request.check_columns(known)
-        self.source.check_types(self.plan.request.columns)
-        total = self.source.count_rows()
+    def carry_out(self, total: int | None) -> ScoreResult:
+        version = self._prepare_version()
         sampled = 1.0 if not total else min(1.0, EVALUATED_ROWS / total)
-        engine = self._choose_engine(total)
-        if not isinstance(engine, SameProcess):
-            version = self._compile(version)
         work = FragmentWork(self.plan, self.source, self.folder, self.job.settings, version, sampled)
         done = self.folder.list_done()
-        so_far = _sum(done)
+        so_far = sum_fragments(done)
         before, resumed = so_far.rows, len(done)
         self.ledger.batch_runs.save(self._describe(version, so_far, total))
         self.options.on_progress(ProgressSoFar(before, before, total))
         fragments = self.source.cut(self.plan.request.fragment_rows)
         with closing(work):
-            for number, one in engine.resume(work, fragments, frozenset(done)):
+            for number, one in self.engine.resume(work, fragments, frozenset(done)):
                 done[number] = one
                 so_far = so_far + one
                 self.ledger.batch_runs.save(self._describe(version, so_far, total))
                 self.options.on_progress(ProgressSoFar(so_far.rows, before, total))
         require_same_source(self.plan, tuple(self.source.find_states()))
-        return self._finish(version, _sum(done), resumed)
+        from tiltyard.batch.ending.finish_run import RunToFinish, finish_run  # noqa: PLC0415 - imports what evaluates
 
-    def _finish(self, version: VersionInUse, done: FragmentDone, resumed: int) -> ScoreResult:
-        if not done.rows:
-            raise DataError(
-                f"{self.plan.request.source} holds no rows.", next_step="Check the source.", code="data.empty"
-            )
-        if done.rows == done.refused:
-            reason = _first_reason(self.folder)
-            raise DataError(
-                f"No row of {self.plan.request.source} can be scored ({done.rows:,} rows). The first: {reason}",
-                next_step="Correct the source; nothing was written.",
-                code="batch.nothing-scored",
-            )
-        profile = self._fold_profiles(version)
-        findings = evaluate_run(version, profile, done, self._read_sampled())
-        refused = self.job.target.refused if done.refused else None
-        result = ScoreResult(
-            run_id=self.plan.run_id,
-            model_name=self.plan.model_name,
-            version=self.plan.version,
-            source=self.plan.request.source,
-            target=self.plan.request.target,
-            started=self.plan.started,
-            finished=datetime.now(UTC),
-            rows=done.rows,
-            scored=done.rows - done.refused,
-            refused=done.refused,
-            refused_file=None if refused is None else str(refused),
-            unusual=done.unusual,
-            abstained=done.abstained,
-            recorded=done.recorded,
-            labels=done.labels,
-            findings=findings,
-            resumed=resumed,
-        )
-        self.job.target.publish(self.folder, result.to_dict())
-        run = replace(self._describe(version, done), finished=result.finished, evidence=result.to_dict())
-        report_run(self.job.project, self.ledger, run, result)
-        described = {"result": result.to_dict(), "request": self.plan.request.digest, "states": list(self.plan.states)}
-        state = self.job.target.find_state()
-        write_atomically(self.folder.finished, msgspec.json.encode({**described, "target": state}))
-        _clear(self.folder, finished=False)
-        return result
+        summed = sum_fragments(done)
+        ended = RunToFinish(self.job.project, self.job.target, self.folder, self.plan, version, summed, resumed)
+        return finish_run(ended, self.ledger, self._describe(version, summed))
 
-    def _compile(self, version: VersionInUse) -> VersionInUse:
-        """The version with its compiled form in a file: the libraries of models are then in one short-lived process."""
-        file = self.folder.path / "scorer"
-        file.unlink(missing_ok=True)
-        ((_, made),) = LocalProcesses(1).map(version.write_compiled, [(0, file)])
-        return replace(version, compiled=file if made else None)
-
-    def _open_version(self) -> VersionInUse:
-        registry = wiring.open_registry(self.job.settings)
-        info = registry.get_version(self.plan.model_name, version=self.plan.version)
-        copy = registry.fetch(info, self.job.settings.cache)
-        return use_version(self.job.project, self.job.settings, info, copy, self.plan.request)
-
-    def _choose_engine(self, total: int | None) -> Engine:
-        batch = self.job.project.batch
-        workers = self.options.workers or batch.workers
-        return choose_engine(
-            self.options.engine or batch.engine, workers, little=total is not None and total <= _FEW_ROWS
-        )
+    def _prepare_version(self) -> VersionInUse:
+        """The version, which fits the source, with its compiled form in a file."""
+        versions, request = self.versions, self.plan.request
+        info = versions.get_version(self.plan.model_name, version=self.plan.version)
+        version = use_version(self.job.project, self.job.settings, info, versions.fetch(info), request)
+        known = self.source.list_columns()
+        if known is not None:
+            request.check_columns(known)
+        self.source.check_types(request.columns)
+        version = replace(version, known=known, columns=None if known is None else match_columns(version.inputs, known))
+        compiled = versions.compile_version(info, version.folder, version.digest, self.folder.path / "scorer")
+        versions.end_process()
+        return replace(version, compiled=compiled)
 
     def _describe(self, version: VersionInUse, done: FragmentDone, total: int | None = None) -> BatchRun:
         return BatchRun(
@@ -245,24 +201,11 @@ class _Run:
             evidence={} if total is None else {"total": total},
         )
 
-    def _fold_profiles(self, version: VersionInUse) -> Profile | None:
-        layout = version.layout
-        if layout is None:
-            return None
-        fragments = self.ledger.batch_runs.fragments(self.plan.run_id)
-        bodies = (one.body for one in fragments if one.layout == layout.digest)
-        return reduce(lambda total, body: total + Profile.from_bytes(body), bodies, Profile.empty(layout))
 
-    def _read_sampled(self) -> list[Prediction]:
-        found: list[Prediction] = []
-        for file in sorted((self.folder.path / "sampled").glob("*.json")):
-            rows = msgspec.json.decode(file.read_bytes(), type=list[PredictionRow])
-            found += map(decode_prediction, rows)
-        return found
-
-
-def _sum(done: dict[int, FragmentDone]) -> FragmentDone:
-    return reduce(lambda total, one: total + one, (done[number] for number in sorted(done)), FragmentDone(0))
+def _choose_engine(job: ScoreJob, options: RunOptions, total: int | None) -> Engine:
+    batch = job.project.batch
+    little = total is not None and total <= _FEW_ROWS
+    return choose_engine(options.engine or batch.engine, options.workers or batch.workers, little=little)
 
 
 def _find_source(job: ScoreJob, folder: WorkFolder) -> FileSource:
@@ -293,7 +236,7 @@ def _find_source(job: ScoreJob, folder: WorkFolder) -> FileSource:
     return FileSource(own.model_copy(update={"query": None, "table": None}), root)
 
 
-def _find_plan(job: ScoreJob, folder: WorkFolder, source: FileSource) -> Plan:
+def _find_plan(job: ScoreJob, folder: WorkFolder, source: FileSource, versions: VersionLookup) -> Plan:
     """The plan of the run that is unfinished, or a new one."""
     states = tuple(source.find_states())
     plan = read_plan(folder.plan)
@@ -309,10 +252,9 @@ def _find_plan(job: ScoreJob, folder: WorkFolder, source: FileSource) -> Plan:
     if plan is not None:
         require_same_source(plan, states)
         return plan
-    _clear(folder, finished=False, source=False)
-    registry = wiring.open_registry(job.settings)
+    clear_work(folder, finished=False, source=False)
     model = job.project.model_name
-    info = registry.get_version(model, version=job.request.version, alias=job.request.alias)
+    info = versions.get_version(model, version=job.request.version, alias=job.request.alias)
     started = datetime.now(UTC)
     total = source.count_rows()
     share = {"all": 1.0, "none": 0.0}.get(job.request.record)
@@ -323,7 +265,7 @@ def _find_plan(job: ScoreJob, folder: WorkFolder, source: FileSource) -> Plan:
     return plan
 
 
-def _find_finished(job: ScoreJob, folder: WorkFolder) -> ScoreResult | None:
+def _find_finished(job: ScoreJob, folder: WorkFolder, versions: VersionLookup) -> ScoreResult | None:
     """The result of the same run, if it is finished, and neither its source nor its results changed since."""
     try:
         described = msgspec.json.decode(folder.finished.read_bytes())
@@ -340,29 +282,10 @@ def _find_finished(job: ScoreJob, folder: WorkFolder) -> ScoreResult | None:
         return None
     result = ScoreResult.from_dict(described["result"])
     if job.request.version is None:
-        registry = wiring.open_registry(job.settings)
-        if registry.get_version(job.project.model_name, alias=job.request.alias).version != result.version:
+        named = versions.get_version(job.project.model_name, alias=job.request.alias)
+        if named.version != result.version:
             return None
     return replace(result, already=True)
-
-
-def _clear(folder: WorkFolder, *, finished: bool = True, source: bool = True) -> None:
-    """Forget the plan and what is done; also that a run is finished, and the rows of a database, unless these stay."""
-    names = ["parts", "done", "sampled", "refused", "result", "replaced", *(["source"] if source else [])]
-    if finished:
-        folder.finished.unlink(missing_ok=True)
-    folder.plan.unlink(missing_ok=True)
-    (folder.path / "scorer").unlink(missing_ok=True)
-    for name in names:
-        shutil.rmtree(folder.path / name, ignore_errors=True)
-
-
-def _first_reason(folder: WorkFolder) -> str:
-    for file in folder.list_refused():
-        with file.open("rb") as stream:
-            described = msgspec.json.decode(stream.readline())
-        return f"row {described['row']} of {described['file']}: {described['reason']}"
-    return ""
 
 
 @contextmanager

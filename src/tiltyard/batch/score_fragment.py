@@ -41,6 +41,17 @@ from tiltyard.settings import Settings
 
 RECORDED_AT_ONCE = 10_000
 
+WORKER_MODULES = (
+    "tiltyard.batch.score_fragment",
+    "tiltyard.ledger.sql.store",
+    "tiltyard.scoring.stored_scorer",
+    "tiltyard.scoring.table.table_kernels",
+    "tiltyard.scoring.trees.tree_kernels",
+    "tiltyard.drift.profiles.number_kernels",
+    "tiltyard.drift.profiles.category_kernels",
+)
+"""What the work imports before it is done with its first fragment."""
+
 
 @dataclass
 class FragmentWork:
@@ -97,6 +108,10 @@ class FragmentWork:
                 code="batch.ledger-not-shared",
             )
 
+    def prepare(self) -> None:
+        """Make what processes that are forked from this one share; see ``engines.Work``."""
+        self.version.warm_up()
+
     @cached_property
     def _ledger(self) -> Ledger:
         return wiring.open_ledger(self.settings)
@@ -125,6 +140,7 @@ class FragmentWork:
         with _write_part(self.folder.part(fragment.number)) as part:
             for rows in read_fragment(self.source, fragment, needed, self.version.words, own):
                 self._score(fragment, rows, tally, part)
+            self._record_waiting(fragment, tally)
             part.finish()
         self._keep_refused(fragment, tally.refused)
         body = b"" if tally.profile is None else tally.profile.to_bytes()
@@ -185,7 +201,7 @@ class FragmentWork:
             return
         if scores.numbers is None:
             names = pd.Categorical.from_codes(scores.labels, categories=pd.Index(scores.classes, dtype=object))
-            seen = Rows(scores.inputs, np.asarray(names.astype(object)), scores.confidences)
+            seen = Rows(scores.inputs, names, scores.confidences)
         else:
             seen = Rows(scores.inputs, scores.numbers, None)
         tally.profile += profile_rows(self.version.layout, seen)
@@ -199,24 +215,33 @@ class FragmentWork:
         ids: NDArray[np.uint8],
         tally: _Tally,
     ) -> None:
-        recorded = choose_rows(self.plan.run_id, fragment.number, places, self.plan.share)
-        sampled = choose_rows(self.plan.run_id, fragment.number, places, self.sample_share)
+        shares = self.plan.share, self.sample_share
+        recorded, sampled = choose_rows(self.plan.run_id, fragment.number, places, shares)
         chosen = np.flatnonzero(recorded | sampled)
         for start in range(0, len(chosen), RECORDED_AT_ONCE):
             some = chosen[start : start + RECORDED_AT_ONCE]
             given = self._list_inputs(rows, scores.scored[some])
             made = make_predictions(self.plan, scores, some, ids[some], given)
-            kept = [one for one, keep in zip(made, recorded[some].tolist(), strict=True) if keep]
-            try:
-                self._ledger.record(kept)
-            except InputError as error:
-                where = describe_place(self.source, fragment, int(places[some[0]]))
-                raise InputError(
-                    f"A row of {where['file']}, at or after row {where['row']}, cannot be recorded: {error.message}",
-                    next_step='Correct the row, or set batch.record = "none".',
-                ) from None
-            tally.recorded += len(kept)
+            kept = zip(places[some].tolist(), made, recorded[some].tolist(), strict=True)
+            tally.waiting += [(place, one) for place, one, keep in kept if keep]
             tally.sampled += [one for one, keep in zip(made, sampled[some].tolist(), strict=True) if keep]
+            if len(tally.waiting) >= RECORDED_AT_ONCE:
+                self._record_waiting(fragment, tally)
+
+    def _record_waiting(self, fragment: Fragment, tally: _Tally) -> None:
+        """Record what waits, in one transaction: a disk takes as long for one row as for thousands."""
+        if not tally.waiting:
+            return
+        try:
+            self._ledger.record([one for _, one in tally.waiting])
+        except InputError as error:
+            where = describe_place(self.source, fragment, tally.waiting[0][0])
+            raise InputError(
+                f"A row of {where['file']}, at or after row {where['row']}, cannot be recorded: {error.message}",
+                next_step='Correct the row, or set batch.record = "none".',
+            ) from None
+        tally.recorded += len(tally.waiting)
+        tally.waiting.clear()
 
     def _list_inputs(self, rows: RowBatch, positions: NDArray[np.intp]) -> RecordedInputs:
         """Inputs and keys of some rows, as the ledger keeps them."""
@@ -264,6 +289,7 @@ class _Tally:
     labels: dict[str, int] = field(default_factory=dict)
     refused: list[tuple[int, RefusedRow, Mapping[str, Any] | None]] = field(default_factory=list)
     sampled: list[Prediction] = field(default_factory=list)
+    waiting: list[tuple[int, Prediction]] = field(default_factory=list)  # to be recorded, with their places
 
     def count(self, scores: FrameScores) -> None:
         self.unusual += scores.unusual
@@ -303,9 +329,12 @@ class _Part:
 
 
 def open_writer(path: Path | str, schema: pa.Schema) -> pq.ParquetWriter:
-    """A writer of results: ids, which differ at their ends alone, are kept as differences."""
+    """A writer of results: ids, which differ at their ends alone, are kept as differences, words by their numbers.
+
+    Of fractions nearly all are distinct: a list of them would be made for nothing.
+    """
     ids = [name for name in schema.names if name.startswith("prediction_id")]
-    words = [name for name in schema.names if name not in ids]
+    words = [field.name for field in schema if not pa.types.is_floating(field.type) and field.name not in ids]
     return pq.ParquetWriter(
         path, schema, compression="snappy", use_dictionary=words, column_encoding=dict.fromkeys(ids, "DELTA_BYTE_ARRAY")
     )

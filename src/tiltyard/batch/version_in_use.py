@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from tiltyard import wiring
 from tiltyard.batch.plan import ScoreRequest
 from tiltyard.batch.result_tables import ResultColumns
 from tiltyard.drift.profiles import FILE as PROFILE
@@ -20,19 +19,19 @@ from tiltyard.ledger.records import TEXT_GROUP
 from tiltyard.monitoring.monitored_version import MonitoredVersion, read_monitored_version
 from tiltyard.project import Project
 from tiltyard.registry import VersionInfo
-from tiltyard.registry.package.manifest import Manifest
+from tiltyard.registry.package.manifest import Manifest, verify
 from tiltyard.registry.package.packaging import Package, read_prediction_sets
+from tiltyard.registry.package.signing import host_keys
 from tiltyard.registry.package.version_loader import load_copy
 from tiltyard.scoring import (
     FrameScorer,
     FrameScores,
-    NotCompilableError,
     Scorer,
     UnknownPolicy,
     make_scorer,
     match_columns,
 )
-from tiltyard.scoring.factory import accept_scorer, compile_package, read_columns
+from tiltyard.scoring.factory import accept_scorer, read_columns
 from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.scoring.text.text_inputs import TextColumns
 from tiltyard.settings import Settings
@@ -75,7 +74,12 @@ class VersionInUse:
     @cached_property
     def monitored(self) -> MonitoredVersion:
         """Its figures and attachments."""
-        return read_monitored_version(self.info, self.folder, wiring.trusted_keys(self.settings))
+        return read_monitored_version(self.info, self.folder, host_keys(self.settings))
+
+    @cached_property
+    def digest(self) -> str:
+        """Of its verified manifest."""
+        return verify(self.folder, host_keys(self.settings)).digest
 
     @property
     def manifest(self) -> Manifest:
@@ -135,19 +139,12 @@ class VersionInUse:
             scorer = make_scorer(self._load_package())
         return FrameScorer(scorer, self.inputs, policy)
 
-    def write_compiled(self, file: Path) -> bool:
-        """Compile the version into a file, for other processes; whether it has a compiled form."""
-        from tiltyard.scoring.stored_scorer import write_scorer  # noqa: PLC0415 - imports numba
-
-        try:
-            write_scorer(file, compile_package(self._load_package()))
-        except (NotCompilableError, TypeError):
-            return False
-        return True
+    def warm_up(self) -> None:
+        """Load what every row needs, so that processes that are forked from this one share it."""
+        _ = self.scorer, self.layout, self.result
 
     def _load_package(self) -> Package:
-        keys = wiring.trusted_keys(self.settings)
-        return load_copy(self.info, self.folder, self.settings.trusted_types, keys)
+        return load_copy(self.info, self.folder, self.settings.trusted_types, host_keys(self.settings))
 
     @property
     def words(self) -> list[str]:

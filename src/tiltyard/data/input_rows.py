@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from tiltyard.project import DataSection, Project
 
 Row = Mapping[str, Any]
 OBJECTS = ("json", "jsonl")
+_JSON_TYPES = (str, bool, int, float)
 
 
 def read_input_rows(project: Project, path: Path, kind: str | None = None) -> list[Row]:
@@ -110,3 +112,26 @@ def as_table(frame: pd.DataFrame) -> pa.Table:
         except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
             columns[str(name)] = pa.array([None if cell is None else str(cell) for cell in frame[name]])
     return pa.table(columns)
+
+
+def name_added(added: Sequence[str], own: Collection[str]) -> list[str]:
+    """The names of the new columns; one that the file has already gets an ending."""
+    return [f"{name}_tiltyard" if name in own else name for name in added]
+
+
+def write_row(row: Row, features: Collection[str]) -> Row:
+    """A row as a request would hold it: what JSON has no word for is the text that means the same."""
+    if all(cell is None or type(cell) in _JSON_TYPES for cell in row.values()):
+        return row
+    return {name: _write_json(cell, name in features) for name, cell in row.items()}
+
+
+def _write_json(cell: Any, is_feature: bool) -> Any:
+    if cell is pd.NaT or cell is pd.NA or cell is None:
+        return None
+    if isinstance(cell, date):  # and times of day with it
+        return cell.isoformat()
+    if isinstance(cell, bytes) or type(cell) in (*_JSON_TYPES, list, dict):
+        # Of a feature, bytes are for the scorer to refuse by name.
+        return cell.hex() if isinstance(cell, bytes) and not is_feature else cell
+    return str(cell)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from tiltyard.engines.engine import Engine, Fragments, Work
+from tiltyard.engines.engine import Engine, Fragments, Mapped, Work
 from tiltyard.engines.local_processes import MOST_ATTEMPTS, WorkerLostError
 from tiltyard.errors import MissingExtraError, TiltyardError, UnavailableError
 
@@ -40,8 +40,9 @@ class RayCluster(Engine):
         self._address = address or os.environ.get(ADDRESS) or "auto"
         self._workers = workers
 
-    def map(self, work: Work, fragments: Fragments) -> Iterator[tuple[int, Any]]:
-        """See ``Engine.map``.
+    @contextmanager
+    def hold(self, work: Work) -> Iterator[Mapped]:
+        """See ``Engine.hold``.
 
         Raises:
             MissingExtraError: Ray is not installed.
@@ -52,25 +53,28 @@ class RayCluster(Engine):
             given = ray.put(work)
             token = uuid4().hex
             task = ray.remote(num_cpus=1, max_retries=MOST_ATTEMPTS - 1, scheduling_strategy="SPREAD")(_do)
-            waiting = iter(fragments)
-            running: dict[Any, int] = {}
-            try:
-                while True:
-                    while len(running) < self._count_in_hand(ray):
-                        entry = next(waiting, None)
-                        if entry is None:
-                            break
-                        number, fragment = entry
-                        running[task.remote(token, [given], fragment)] = number
-                    if not running:
-                        return
-                    ready, _ = ray.wait(list(running), num_returns=1, fetch_local=True)
-                    for reference in ready:
-                        number = running.pop(reference)
-                        yield number, _take(ray, reference, number)
-            finally:
-                for reference in running:
-                    ray.cancel(reference, force=True)
+            yield lambda fragments: self._map(ray, lambda fragment: task.remote(token, [given], fragment), fragments)
+
+    def _map(self, ray: Any, begin: Callable[[Any], Any], fragments: Fragments) -> Iterator[tuple[int, Any]]:
+        waiting = iter(fragments)
+        running: dict[Any, int] = {}
+        try:
+            while True:
+                while len(running) < self._count_in_hand(ray):
+                    entry = next(waiting, None)
+                    if entry is None:
+                        break
+                    number, fragment = entry
+                    running[begin(fragment)] = number
+                if not running:
+                    return
+                ready, _ = ray.wait(list(running), num_returns=1, fetch_local=True)
+                for reference in ready:
+                    number = running.pop(reference)
+                    yield number, _take(ray, reference, number)
+        finally:
+            for reference in running:
+                ray.cancel(reference, force=True)
 
     def _count_in_hand(self, ray: Any) -> int:
         """How many fragments are given away at a time: no processor waits, and no more of them work than may."""

@@ -47,7 +47,7 @@ def custom_builder(name: str, root: Path | None, task: Task) -> Callable[[int], 
     maker = _find_maker(name, folder)
 
     def build(random_state: int) -> Pipeline:
-        with _on_import_path(folder):
+        with on_import_path(folder):
             return _wrap_in_pipeline(name, _call_maker(name, maker, random_state), TaskModels.find_for(task))
 
     build(0)
@@ -118,7 +118,7 @@ def _find_maker(name: str, root: Path) -> Callable[..., Any]:
 def _import_module(name: str, module_name: str, root: Path) -> ModuleType:
     _forget_other_project(module_name, root)
     try:
-        with _on_import_path(root):
+        with on_import_path(root):
             module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name is not None and (module_name == error.name or module_name.startswith(error.name + ".")):
@@ -135,7 +135,8 @@ def _import_module(name: str, module_name: str, root: Path) -> ModuleType:
 
 
 @contextmanager
-def _on_import_path(root: Path) -> Iterator[None]:
+def on_import_path(root: Path) -> Iterator[None]:
+    """A context in which modules of the project's folder can be imported."""
     sys.path.insert(0, str(root))
     importlib.invalidate_caches()
     try:

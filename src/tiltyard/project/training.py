@@ -39,6 +39,17 @@ class TrainingSection(Section):
         default="none",
         description="Bias mitigation: reweighing makes the label independent of data.sensitive by weights.",
     )
+    workers: int | None = Field(
+        default=None,
+        ge=1,
+        le=256,
+        description="Processes that score the folds of a cross-validation or search; default: the training itself, one "
+        "fold after the other, or on Ray as many as the cluster has processors.",
+    )
+    engine: Literal["local", "ray"] = Field(
+        default="local",
+        description="Where these processes are: on this machine, or on the Ray cluster at `RAY_ADDRESS` (extra `ray`).",
+    )
     schedule: ScheduleText | None = Field(
         default=None,
         description="When `tiltyard up` trains a version, which becomes champion if it passes the gates: a cron "

@@ -14,7 +14,10 @@ from tiltyard.cli.output import Terminal, console, print_json
 from tiltyard.cli.progress import ConsoleRunner
 from tiltyard.cli.training.analysis_tables import print_evaluation
 from tiltyard.evaluation import GUESSES, GuessBaseline
+from tiltyard.formatting import format_count
+from tiltyard.models import SearchResult
 from tiltyard.pipeline import TrainingOutcome, TrainingRequest, train
+from tiltyard.pipeline.training.train import join_search
 from tiltyard.project import load_project
 from tiltyard.redact import without_password
 
@@ -34,6 +37,7 @@ HEADLINE = ("accuracy", "f1", "precision", "recall", "mae", "rmse", "r2")
     metavar="VERSION",
     help="Train a version (number or alias) again: the same candidate on exactly the same rows.",
 )
+@click.option("--join", is_flag=True, help="Help the search of another machine (TILTYARD_SEARCH_STORAGE), no more.")
 @json_option
 def train_command(
     project_path: Path | None,
@@ -41,9 +45,13 @@ def train_command(
     candidates: tuple[str, ...],
     accept_data: bool,
     from_version: str | None,
+    join: bool,
     as_json: bool,
 ) -> int:
     """Train a version and register it; with --champion, promote it if it wins.
+
+    With --join no version is trained: this machine tries what the search of another one, with the same rows and project
+    file, has not tried yet.
 
     Exit code 3 when --champion is given and the version is not promoted.
     """
@@ -55,13 +63,20 @@ def train_command(
         console.print(f"Starting training flow with data: {rows}")
     with wiring.open_ledger(settings) as ledger:
         request = TrainingRequest(
-            promote=champion, candidates=candidates, accept_data=accept_data, from_version=from_version
+            promote=champion,
+            candidates=candidates,
+            accept_data=accept_data,
+            from_version=from_version,
+            storage=settings.search_storage,
         )
         flows = app_wiring.build_flow_runner(project, settings, ConsoleRunner(progress))
         tracker, workspace = (
             wiring.open_tracker(project, settings),
             app_wiring.open_workspace(settings, ledger, project),
         )
+        if join:
+            _join(join_search(project, tracker, workspace, flows.runner, request), as_json=as_json)
+            return 0
         outcome = flows.run(
             "training",
             lambda: train(project, tracker, workspace, flows.runner, request),
@@ -73,6 +88,14 @@ def train_command(
         _render(outcome)
     sys.stdout.flush()
     return EXIT_NO if outcome.promotion and not outcome.promotion.promoted else 0
+
+
+def _join(found: SearchResult, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"trials": [{"number": one.number, "candidate": one.candidate.name} for one in found.trials]})
+    else:
+        console.print(f"Tried {format_count(len(found.trials), 'trial')}; nothing is left to try.")
+        console.print("Next: the machine whose search this is trains and registers the version.")
 
 
 def _render(outcome: TrainingOutcome) -> None:

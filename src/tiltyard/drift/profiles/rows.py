@@ -49,15 +49,15 @@ class Rows:
     Attributes:
         inputs: a frame of n rows, or a series of n texts, which then are its column ``text``; names of columns become
             text.
-        predictions: n predicted labels, if they are known; of a model of numbers these, in a layout of numbers also as
-            text.
+        predictions: n predicted labels, if they are known, also as categories; of a model of numbers these, in a layout
+            of numbers also as text.
         confidences: n probabilities of the predicted labels, if they are known.
         labels: true labels of some of the rows, if any are known; of a model of numbers these.
         order: the groups and times of the n rows.
     """
 
     inputs: Inputs
-    predictions: NDArray[Any] | None = None
+    predictions: NDArray[Any] | pd.Categorical | None = None
     confidences: NDArray[np.float64] | None = None
     labels: NDArray[Any] | None = None
     order: RowOrder = RowOrder()
@@ -115,12 +115,12 @@ def profile_rows(layout: Layout, rows: Rows | Inputs) -> Profile:
     return Profile(layout.digest, len(rows_and_labels), numbers, categories, terms)
 
 
-def has_numbers(targets: NDArray[Any] | None) -> bool:
+def has_numbers(targets: NDArray[Any] | pd.Categorical | None) -> bool:
     """Whether predictions or labels are numbers, not classes."""
     return targets is not None and np.asarray(targets).dtype.kind == "f"
 
 
-def as_numbers(targets: NDArray[Any]) -> NDArray[np.float64]:
+def as_numbers(targets: NDArray[Any] | pd.Categorical) -> NDArray[np.float64]:
     """Predicted or true numbers, however they are written; what is none becomes NaN."""
     return read_floats(pd.Series(np.asarray(targets)))[0]
 
@@ -191,7 +191,10 @@ def _count_category(layout: CategoryLayout, columns: Mapping[str, pd.Series], ro
     column = columns.get(name)
     if column is None:
         labels = rows.predictions if name == PREDICTION else rows.labels
-        column = pd.Series(() if labels is None else np.asarray(labels, object), dtype=object)
+        if isinstance(labels, pd.Categorical):
+            column = pd.Series(labels)
+        else:
+            column = pd.Series(() if labels is None else np.asarray(labels, object), dtype=object)
     total = CategoryCounts.empty(layout)
     for part in _slice_rows(len(column), CATEGORIES_AT_ONCE):
         total += CategoryCounts.from_values(layout, column.iloc[part])

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from tiltyard.data import Dataset
+from tiltyard.engines import Engine
 from tiltyard.models.candidates import Candidate
 from tiltyard.models.selection.cross_validation import CrossValidation, FoldScores, SelectionPlan
 from tiltyard.tasks import DecisionRule
@@ -55,6 +57,8 @@ def rank_candidates(  # noqa: PLR0913  the names of the project file's section
     group: str | None = None,
     prices: DecisionRule | None = None,
     on_scored: Callable[[CandidateScore], None] = lambda _score: None,
+    engine: Engine | None = None,
+    root: Path | None = None,
 ) -> list[CandidateScore]:
     """Cross-validate candidates on the same stratified folds of the train side; the best first.
 
@@ -77,20 +81,22 @@ def rank_candidates(  # noqa: PLR0913  the names of the project file's section
         group: column of the rows that belong together, which are then held out together.
         prices: what decisions cost; see ``SelectionPlan``.
         on_scored: called for each candidate when its scores are known, for progress.
+        engine: where folds are scored; default: in this process, one after the other.
+        root: the project's folder; see ``SelectionPlan``.
 
     Raises:
         DataError: a label has fewer rows than there are folds, or groups are too few or too uneven for folds.
         UsageError: there is no such metric.
     """
-    plan = SelectionPlan(metric, folds, random_state, positive, in_order, group, prices)
-    validation = CrossValidation(train, plan)
+    plan = SelectionPlan(metric, folds, random_state, positive, in_order, group, prices, root)
     ranking: dict[int, CandidateScore] = {}
 
     def add_score(position: int, scores: FoldScores) -> None:
         ranking[position] = CandidateScore(candidates[position], scores.metric, -float(np.mean(scores.second)))
         on_scored(ranking[position])
 
-    validation.scores([candidate.build(random_state) for candidate in candidates], add_score)
+    with CrossValidation.open(train, plan, engine) as validation:
+        validation.scores([candidate.build(random_state) for candidate in candidates], add_score)
     return best_within_noise([ranking[position] for position in range(len(candidates))])
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tiltyard.data import Dataset
+from tiltyard.engines import Engine
 from tiltyard.errors import MissingExtraError, TiltyardError, UsageError
 from tiltyard.models.candidates import Candidate
 from tiltyard.models.search_space import Choice, FloatRange, IntegerRange, Space
@@ -87,6 +88,7 @@ def search(
     plan: SelectionPlan,
     budget: SearchBudget,
     on_trial: Callable[[SearchTrial], None] = lambda _trial: None,
+    engine: Engine | None = None,
 ) -> SearchResult:
     """Try candidates with the parameters of their spaces, all on the same folds of the train side.
 
@@ -99,39 +101,42 @@ def search(
         plan: how candidates are evaluated; its seed is also that of the search.
         budget: when to stop; at least one limit.
         on_trial: called after each trial, for progress and recording.
+        engine: where the folds of a trial are scored; default: in this process, one after the other.
 
     Raises:
         MissingExtraError: Optuna is not installed.
         UsageError: the budget has no limit, or there is no such metric.
         DataError: a label has fewer rows than there are folds.
     """
-    optuna = _import_optuna()
+    optuna = import_optuna()
     if budget.trials is None and budget.seconds is None:
         raise UsageError(
             "A search without a limit would never end.",
             next_step="Set training.search.trials or training.search.seconds.",
             code="search.no-limit",
         )
-    until = _Limit(budget)
-    validation = CrossValidation(train, plan, keep=True)
+    until = SearchLimit(budget)
     trials: list[SearchTrial] = []
-    with _silence(optuna):
+    with silence_optuna(optuna), CrossValidation.open(train, plan, engine, keep=True) as validation:
         proposals = _Proposals(optuna, candidates, plan.random_state)
         for proposal in proposals.all():
             if len(trials) >= len(candidates) and until.is_reached(len(trials)):
                 break
-            trials.append(_run_trial(validation, plan, len(trials), proposal.candidate))
+            trials.append(run_trial(validation, plan, len(trials), proposal.candidate))
             proposal.report(trials[-1])
             on_trial(trials[-1])
     return SearchResult(tuple(trials))
 
 
-class _Limit:
+class SearchLimit:
+    """When a search ends; see ``SearchBudget``."""
+
     def __init__(self, budget: SearchBudget) -> None:
         self._budget = budget
         self._begun = time.perf_counter()
 
     def is_reached(self, trials: int) -> bool:
+        """Whether no further trial begins after so many."""
         most, seconds = self._budget.trials, self._budget.seconds
         over = seconds is not None and time.perf_counter() - self._begun >= seconds
         return over or (most is not None and trials >= most)
@@ -143,26 +148,71 @@ class _Proposal:
     report: Callable[[SearchTrial], None]
 
 
+class StudySpace:
+    """Candidates and their parameters in a study's terms: one choice of the candidate, and for each its own ranges.
+
+    Args:
+        candidates: the candidates.
+        seed: with which they are built.
+
+    Attributes:
+        candidates: see above.
+        searched: the places of those that have a space.
+    """
+
+    def __init__(self, candidates: Sequence[Candidate], seed: int) -> None:
+        self.candidates = candidates
+        self.searched = [position for position, candidate in enumerate(candidates) if candidate.space]
+        self._seed = seed
+
+    def propose(self, trial: Any) -> Candidate:
+        """The candidate and parameters that a trial of the study proposes."""
+        position = trial.suggest_categorical(_WHICH, self.searched)
+        space = self.candidates[position].space
+        params = {name: _suggest(trial, f"{position}.{name}", allowed) for name, allowed in space.items()}
+        return self.candidates[position].with_params(params)
+
+    def read(self, params: Mapping[str, Any]) -> Candidate:
+        """The candidate of a trial that is known, by its parameters."""
+        position = params[_WHICH]
+        space = self.candidates[position].space
+        found = {}
+        for name, allowed in space.items():
+            value = params[f"{position}.{name}"]
+            found[name] = allowed.values[value] if isinstance(allowed, Choice) else value
+        return self.candidates[position].with_params(found)
+
+    def find_own(self, position: int) -> dict[str, Any] | None:
+        """A candidate as it stands, as parameters of a trial; None where that lies outside of its space."""
+        space = self.candidates[position].space
+        own = _default_params(self.candidates[position].build(self._seed).get_params(), space)
+        if not space or own is None:
+            return None
+        return {_WHICH: position, **{f"{position}.{name}": value for name, value in own.items()}}
+
+    def note_own(self, trial: Any, position: int) -> None:
+        """Let the study know the parameters of a candidate as it stands, if they lie in its space."""
+        if self.find_own(position) is not None:
+            trial.suggest_categorical(_WHICH, self.searched)
+            for name, allowed in self.candidates[position].space.items():
+                _suggest(trial, f"{position}.{name}", allowed)
+
+
 class _Proposals:
     """One study over candidates and, for each of them, its own parameters."""
 
     def __init__(self, optuna: ModuleType, candidates: Sequence[Candidate], seed: int) -> None:
         self._optuna = optuna
-        self._candidates = candidates
-        self._searched = [position for position, candidate in enumerate(candidates) if candidate.space]
+        self._space = StudySpace(candidates, seed)
         self._study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
-        self._seed = seed
 
     def all(self) -> Iterator[_Proposal]:
         """Each candidate as it stands, then what the study proposes, without end if there is anything to vary."""
-        for position, candidate in enumerate(self._candidates):
+        for position, candidate in enumerate(self._space.candidates):
             yield _Proposal(candidate, self._report_default(position))
-        while self._searched:
+        while self._space.searched:
             trial = self._study.ask()
-            position = trial.suggest_categorical(_WHICH, self._searched)
-            candidate = self._candidates[position]
-            params = {name: _suggest(trial, f"{position}.{name}", allowed) for name, allowed in candidate.space.items()}
-            yield _Proposal(candidate.with_params(params), self._report_proposed(trial))
+            yield _Proposal(self._space.propose(trial), self._report_proposed(trial))
 
     def _report_proposed(self, trial: Any) -> Callable[[SearchTrial], None]:
         failed = self._optuna.trial.TrialState.FAIL
@@ -179,17 +229,11 @@ class _Proposals:
         """Let the study know how a candidate does as it stands, if that lies in its space."""
 
         def report(done: SearchTrial) -> None:
-            if done.problem is not None:
-                return
-            space = self._candidates[position].space
-            own = _default_params(self._candidates[position].build(self._seed).get_params(), space)
-            if space and own is not None:
-                known = {_WHICH: position, **{f"{position}.{name}": value for name, value in own.items()}}
+            known = None if done.problem is not None else self._space.find_own(position)
+            if known is not None:
                 self._study.enqueue_trial(known)
                 trial = self._study.ask()
-                trial.suggest_categorical(_WHICH, self._searched)
-                for name, allowed in space.items():
-                    _suggest(trial, f"{position}.{name}", allowed)
+                self._space.note_own(trial, position)
                 self._study.tell(trial, done.mean)
 
         return report
@@ -220,7 +264,8 @@ def _default_params(params: Mapping[str, Any], space: Space) -> dict[str, Any] |
     return own
 
 
-def _run_trial(validation: CrossValidation, plan: SelectionPlan, number: int, candidate: Candidate) -> SearchTrial:
+def run_trial(validation: CrossValidation, plan: SelectionPlan, number: int, candidate: Candidate) -> SearchTrial:
+    """Cross-validate a candidate; one with parameters that do not fit the data is a trial that failed."""
     begun = time.perf_counter()
     scores: tuple[float, ...] = ()
     problem = None
@@ -237,7 +282,12 @@ def _run_trial(validation: CrossValidation, plan: SelectionPlan, number: int, ca
     return SearchTrial(number, candidate, scores, time.perf_counter() - begun, problem)
 
 
-def _import_optuna() -> ModuleType:
+def import_optuna() -> ModuleType:
+    """Optuna.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
     try:
         import optuna  # noqa: PLC0415
     except ImportError as error:
@@ -246,7 +296,8 @@ def _import_optuna() -> ModuleType:
 
 
 @contextmanager
-def _silence(optuna: ModuleType) -> Iterator[None]:
+def silence_optuna(optuna: ModuleType) -> Iterator[None]:
+    """A context in which Optuna logs errors alone."""
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:

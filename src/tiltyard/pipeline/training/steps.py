@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from tiltyard.data import Dataset, Split
+from tiltyard.engines import Engine, choose_engine
 from tiltyard.evaluation import (
     AnyEvaluation,
     EvaluatedRows,
@@ -26,6 +28,7 @@ from tiltyard.models import (
     Candidate,
     CandidateScore,
     SearchBudget,
+    SearchResult,
     SearchTrial,
     SelectionPlan,
     limit_fitting_threads,
@@ -35,6 +38,7 @@ from tiltyard.models import (
 from tiltyard.models.preprocessing import drop_unused_dates
 from tiltyard.models.recipes.task_part import TaskModels
 from tiltyard.models.selection.decision import check_decision, find_prices, tune_decision_rule
+from tiltyard.models.selection.shared_search import SharedSearch, search_together
 from tiltyard.pipeline.training.bias_mitigation import fit_params
 from tiltyard.pipeline.training.retrainings import plan_retrainings
 from tiltyard.project import Project
@@ -141,18 +145,44 @@ def train_model(
     train: Dataset,
     project: Project,
     say: Callable[[str], None],
+    shared: SharedSearch | None = None,
 ) -> TrainedModel:
-    """Choose a candidate by cross-validation on the train side, where there are several, and fit it there."""
+    """Choose a candidate by cross-validation on the train side, where there are several, and fit it there.
+
+    Args:
+        candidates: at least one.
+        train: the train side.
+        project: says how one is chosen.
+        say: shows progress.
+        shared: where a search is shared with other machines; None for a search of this one.
+    """
     with limit_fitting_threads(candidates, len(train)):
-        return _train(candidates, train, project, say)
+        return _train(candidates, train, project, say, shared)
+
+
+def help_search(
+    candidates: Sequence[Candidate],
+    train: Dataset,
+    project: Project,
+    say: Callable[[str], None],
+    shared: SharedSearch,
+) -> SearchResult:
+    """Try what a search of another machine has not tried yet; see ``search_together``."""
+    with limit_fitting_threads(candidates, len(train)):
+        check_decision(project.decision, train)
+        return _search(candidates, train, project, say, shared)
 
 
 def _train(
-    candidates: Sequence[Candidate], train: Dataset, project: Project, say: Callable[[str], None]
+    candidates: Sequence[Candidate],
+    train: Dataset,
+    project: Project,
+    say: Callable[[str], None],
+    shared: SharedSearch | None,
 ) -> TrainedModel:
     started = time.perf_counter()
     check_decision(project.decision, train)
-    chosen, ranking, tried = _choose(candidates, train, project, say)
+    chosen, ranking, tried = _choose(candidates, train, project, say, shared)
 
     def fit(rows: Dataset) -> Pipeline:
         pipeline = chosen.build(project.training.random_state)
@@ -167,29 +197,54 @@ def _train(
 
 
 def _choose(
-    candidates: Sequence[Candidate], train: Dataset, project: Project, say: Callable[[str], None]
+    candidates: Sequence[Candidate],
+    train: Dataset,
+    project: Project,
+    say: Callable[[str], None],
+    shared: SharedSearch | None,
 ) -> tuple[Candidate, tuple[CandidateScore, ...], tuple[SearchTrial, ...]]:
     """The candidate to train: found by search, by cross-validation, or the only one."""
     options, plan = project.training, _plan_selection(project, train)
-    budget = SearchBudget(options.search.trials, options.search.seconds)
-    if budget.trials is not None or budget.seconds is not None:
-        found = search(candidates, train, plan, budget, lambda trial: say(_describe(trial, options.metric)))
+    if options.search.trials is not None or options.search.seconds is not None:
+        found = _search(candidates, train, project, say, shared)
         return found.best.candidate, (), found.trials
     if len(candidates) == 1:
         return candidates[0], (), ()
     sign = 1.0 if get_metric(options.metric).bigger_is_better else -1.0
-    ranking = rank_candidates(
-        candidates,
-        train,
-        metric=plan.metric,
-        folds=plan.folds,
-        random_state=plan.random_state,
-        positive=plan.positive,
-        group=plan.group,
-        prices=plan.prices,
-        on_scored=lambda score: say(f"{score.candidate.name}: {options.metric} {sign * score.mean:.4f}"),
-    )
+    with closing(_choose_engine(project)) as engine:
+        ranking = rank_candidates(
+            candidates,
+            train,
+            metric=plan.metric,
+            folds=plan.folds,
+            random_state=plan.random_state,
+            positive=plan.positive,
+            group=plan.group,
+            prices=plan.prices,
+            on_scored=lambda score: say(f"{score.candidate.name}: {options.metric} {sign * score.mean:.4f}"),
+            engine=engine,
+            root=plan.root,
+        )
     return ranking[0].candidate, tuple(ranking), ()
+
+
+def _search(
+    candidates: Sequence[Candidate],
+    train: Dataset,
+    project: Project,
+    say: Callable[[str], None],
+    shared: SharedSearch | None,
+) -> SearchResult:
+    options, plan = project.training, _plan_selection(project, train)
+    budget = SearchBudget(options.search.trials, options.search.seconds)
+
+    def show(trial: SearchTrial) -> None:
+        say(_describe(trial, options.metric))
+
+    with closing(_choose_engine(project)) as engine:
+        if shared is None:
+            return search(candidates, train, plan, budget, show, engine)
+        return search_together(candidates, train, plan, budget, shared, on_trial=show, engine=engine)
 
 
 def _plan_selection(project: Project, train: Dataset) -> SelectionPlan:
@@ -201,7 +256,14 @@ def _plan_selection(project: Project, train: Dataset) -> SelectionPlan:
         project.data.positive,
         group=project.split.group,
         prices=find_prices(project.decision, train.classes) if project.decision.costs else None,
+        root=project.root,
     )
+
+
+def _choose_engine(project: Project) -> Engine:
+    """Where folds are scored: in this process, unless the project names others."""
+    options = project.training
+    return choose_engine(options.engine, options.workers or (1 if options.engine == "local" else None))
 
 
 def _describe(trial: SearchTrial, metric: str) -> str:

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tiltyard.data import Dataset, Split, load_dataset, split_dataset
+from tiltyard.errors import UsageError
 from tiltyard.evaluation import get_metric, get_task_metric
 from tiltyard.formatting import format_count
 from tiltyard.jsonable import to_json_object
-from tiltyard.models import Candidate, select_candidates
+from tiltyard.models import Candidate, SearchResult, select_candidates
+from tiltyard.models.selection.shared_search import SharedSearch
 from tiltyard.pipeline.orchestration.runner import Runner
 from tiltyard.pipeline.training.bias_mitigation import check_mitigation
 from tiltyard.pipeline.training.data_checks import DataCheck, validate_data
@@ -20,7 +22,7 @@ from tiltyard.pipeline.training.preflight import check_host
 from tiltyard.pipeline.training.registration import register_version
 from tiltyard.pipeline.training.reproduce import LoadedRecipe, load_recipe
 from tiltyard.pipeline.training.run_logging import log_run
-from tiltyard.pipeline.training.steps import EvaluatedModel, evaluate_model, train_model
+from tiltyard.pipeline.training.steps import EvaluatedModel, evaluate_model, help_search, train_model
 from tiltyard.project import Project
 from tiltyard.promotion.challenge import PromotionResult, challenge_champion
 from tiltyard.promotion.context import Workspace
@@ -99,6 +101,7 @@ class TrainingRequest:
         from_version: number or alias of a version to train again, from the rows that it saw and as it was trained.
         load: reads the rows; default: the project's source.
         tags: of the version, in addition to those that every version has.
+        storage: URL of a database in which the search is shared with other machines; None to search alone.
     """
 
     promote: bool = False
@@ -108,6 +111,7 @@ class TrainingRequest:
     from_version: str | None = None
     load: Callable[[], Dataset] | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    storage: str | None = None
 
 
 def train(
@@ -136,7 +140,7 @@ def train(
     kept = runner.run(
         "keep-rows", lambda: keep_rows(data.dataset, project.data, workspace.snapshots), lambda kept: kept.summary
     )
-    trial = _fit_and_evaluate(plan, data.split, tracker, workspace, runner)
+    trial = _fit_and_evaluate(plan, data.split, tracker, workspace, runner, request)
     recorded = runner.run(
         "log-mlflow",
         lambda: log_run(
@@ -164,6 +168,45 @@ def train(
             _describe_promotion,
         )
     return TrainingOutcome(recorded.run_id, info, trial, promotion, kept)
+
+
+def join_search(
+    project: Project, tracker: ExperimentTracker, workspace: Workspace, runner: Runner, request: TrainingRequest
+) -> SearchResult:
+    """Help the search of a training that another machine carries out, until nothing is left to try.
+
+    Args:
+        project, tracker, workspace, runner: as of ``train``; the rows have to be the same as there.
+        request: how the training is meant; ``storage`` says where the search is.
+
+    Returns:
+        The trials of this process.
+
+    Raises:
+        UsageError: no database is named, or the project has no search.
+        TiltyardError: the data, the project or a service stands in the way.
+    """
+    if request.storage is None:
+        raise UsageError(
+            "--join needs the database of the search.",
+            next_step="Set TILTYARD_SEARCH_STORAGE to the URL that the other machine has, such as "
+            "postgresql://user@host/database.",
+            code="search.no-storage",
+        )
+    if project.training.search.trials is None:
+        raise UsageError(
+            "The project has no search that can be joined.",
+            next_step="Set training.search.trials in the project file, on all machines alike.",
+            code="search.no-limit",
+        )
+    plan = _make_plan(project, tracker, workspace, request)
+    data = _read_data(plan, workspace, runner, request)
+    shared = SharedSearch(request.storage, project.name, helps=True)
+    return runner.run(
+        "join-search",
+        lambda: help_search(plan.recipes, data.split.train, plan.project, runner.say, shared),
+        lambda found: f"{format_count(len(found.trials), 'trial')} of this machine",
+    )
 
 
 @dataclass(frozen=True)
@@ -232,13 +275,19 @@ def _read_data(plan: _Plan, workspace: Workspace, runner: Runner, request: Train
 
 
 def _fit_and_evaluate(
-    plan: _Plan, split: Split, tracker: ExperimentTracker, workspace: Workspace, runner: Runner
+    plan: _Plan,
+    split: Split,
+    tracker: ExperimentTracker,
+    workspace: Workspace,
+    runner: Runner,
+    request: TrainingRequest,
 ) -> EvaluatedModel:
     project = plan.project
     metric = get_metric(project.training.metric)
+    shared = None if request.storage is None else SharedSearch(request.storage, project.name)
     model = runner.run(
         "train-model",
-        lambda: train_model(plan.recipes, split.train, project, runner.say),
+        lambda: train_model(plan.recipes, split.train, project, runner.say, shared),
         lambda model: model.candidate.title,
     )
     return runner.run(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,7 @@ class FrameScores:
     refused: tuple[RefusedRow, ...]
     inputs: pd.DataFrame | pd.Series
 
-    @property
+    @cached_property
     def confidences(self) -> NDArray[np.float64]:
         """The probability of each predicted label, (m,); NaN of numbers."""
         if self.numbers is not None:
@@ -161,7 +162,10 @@ class FrameScorer:
         from tiltyard.scoring.table import table_kernels  # noqa: PLC0415 - imports numba
 
         found, state = table.score_encoded(encode_features(read, table.columns, table.prepared.codes))
+        seen = int(np.bitwise_or.reduce(state))
         for code in (table_kernels.NOT_A_NUMBER, table_kernels.TOO_LARGE):
+            if not seen & code:
+                continue
             bad = ((state & (table_kernels.NOT_A_NUMBER | table_kernels.TOO_LARGE)) == code) & ~refused
             if bad.any():
                 reason = f"It {table.explain_refusal(code)}."
@@ -173,8 +177,9 @@ class FrameScorer:
             problems += more
             refused = refused.copy()
             refused[[one.position for one in more]] = True
-        endless = ~refused & ~np.isfinite(found).all(axis=1)
-        if endless.any():
+        finite = np.isfinite(found)
+        if not finite.all():
+            endless = ~refused & ~finite.all(axis=1)
             problems += [
                 RefusedRow(place, "The model gave no finite value for it.")
                 for place in np.flatnonzero(endless).tolist()
@@ -182,8 +187,7 @@ class FrameScorer:
             refused = refused | endless
         scored = np.flatnonzero(~refused)
         found = found if len(scored) == len(found) else found[scored]
-        inputs = pd.DataFrame({name: _for_profile(one, scored, len(frame)) for name, one in read.items()})
-        inputs = inputs.reset_index(drop=True)
+        inputs = _list_inputs(read, scored, len(frame))
         made = _make_scores(self._scorer, table, found)
         ordered = tuple(sorted(problems, key=_position))
         return replace(made, scored=scored, unusual=count, refused=ordered, inputs=inputs)
@@ -225,8 +229,7 @@ class FrameScorer:
         places = np.arange(len(frame), dtype=np.intp)
         rows = _list_rows(frame, places, [column.name for column in self._columns])
         found = self._score_inputs(rows, places, [])
-        inputs = pd.DataFrame({name: _for_profile(one, found.scored, len(frame)) for name, one in read.items()})
-        return replace(found, inputs=inputs.reset_index(drop=True))
+        return replace(found, inputs=_list_inputs(read, found.scored, len(frame)))
 
     def _score_inputs(
         self, rows: Sequence[Mapping[str, Any]], places: NDArray[np.intp], refused: list[RefusedRow]
@@ -281,7 +284,7 @@ def _make_scores(scorer: Scorer, table: TableScorer, found: NDArray[np.float64])
         none = np.zeros((len(numbers), 0))
         return FrameScores(every, (), np.zeros(0, np.intp), none, numbers, ends, None, 0, (), pd.DataFrame())
     classes = table.classes
-    labels = found.argmax(axis=1)
+    labels = _find_largest(found)
     layers: list[DecidingScorer | OrderedScorer] = []
     inner: Any = scorer
     while isinstance(inner, DecidingScorer | OrderedScorer):
@@ -296,8 +299,15 @@ def _make_scores(scorer: Scorer, table: TableScorer, found: NDArray[np.float64])
         else:
             labels, abstained = _decide(layer.rule, found)
     return FrameScores(
-        every, tuple(classes), labels.astype(np.intp), found, None, None, abstained, 0, (), pd.DataFrame()
+        every, tuple(classes), labels.astype(np.intp, copy=False), found, None, None, abstained, 0, (), pd.DataFrame()
     )
+
+
+def _find_largest(found: NDArray[np.float64]) -> NDArray[np.intp]:
+    """The column of the first largest value of each row, none of them NaN; numpy goes through short rows slowly."""
+    if found.shape[1] != 2:
+        return found.argmax(axis=1)
+    return (found[:, 1] > found[:, 0]).astype(np.intp)
 
 
 def _decide(rule: DecisionRule, found: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.bool_] | None]:
@@ -311,6 +321,12 @@ def _join_refusals(read: Mapping[str, ReadColumn], rows: int) -> NDArray[np.bool
         if one.refused is not None:
             refused |= one.refused
     return refused
+
+
+def _list_inputs(read: Mapping[str, ReadColumn], scored: NDArray[np.intp], rows: int) -> pd.DataFrame:
+    """What was read of the rows that were scored, as a frame numbered from 0; it shares their memory."""
+    columns = {name: _for_profile(one, scored, rows) for name, one in read.items()}
+    return pd.DataFrame(columns, copy=False).reset_index(drop=True)
 
 
 def _for_profile(one: ReadColumn, scored: NDArray[np.intp], rows: int) -> Any:

@@ -47,7 +47,7 @@ def read_feature(cells: pd.Series, column: InputColumn, columns: InputColumns) -
     if column.kind == "time" and _holds_moments(cells) and columns.schema is not None:
         moments, _ = read_moments(cells, columns.schema.rules)
         return ReadColumn(np.where(np.isnat(moments), np.nan, moments.astype(np.int64).astype(np.float64)))
-    places, distinct = factorise_cells(cells)
+    places, distinct = _find_distinct(cells)
     read = columns.reader_of(column.name)
     found: list[Any] = []
     wrong = np.zeros(len(distinct) + 1, np.bool_)
@@ -99,8 +99,16 @@ def _holds_moments(cells: pd.Series) -> bool:
     return pd.api.types.is_datetime64_any_dtype(cells.dtype) and not isinstance(cells.dtype, pd.ArrowDtype)
 
 
+def _find_distinct(cells: pd.Series) -> tuple[NDArray[Any], list[Any]]:
+    """n places in a list of the distinct cells, -1 for a gap; categories may be in it that no cell has."""
+    if isinstance(cells.dtype, pd.CategoricalDtype):
+        return cells.cat.codes.to_numpy(), list(cells.cat.categories)
+    return factorise_cells(cells)
+
+
 def _read_floats(cells: pd.Series) -> ReadColumn:
-    numbers = np.ascontiguousarray(cells.to_numpy(dtype=np.float64, na_value=np.nan))
+    plain = cells.dtype == np.float64
+    numbers = np.ascontiguousarray(cells.to_numpy() if plain else cells.to_numpy(dtype=np.float64, na_value=np.nan))
     endless = np.isinf(numbers)
     return ReadColumn(numbers, endless if endless.any() else None)
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from datetime import date
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pyarrow.parquet as pq
 from pyarrow import ArrowException
 
-from tiltyard.data.input_rows import detect_input_rows
+from tiltyard.data.input_rows import detect_input_rows, write_row
 from tiltyard.data.sources.delimited.dialect import TooManyCellsError
 from tiltyard.errors import DataError, MissingExtraError
 from tiltyard.formatting import format_count
@@ -19,7 +17,6 @@ from tiltyard.serving.predict.bodies.json_values import ValueLimit, replace_nan
 from tiltyard.serving.problem_details import RequestError
 
 DIVIDE = "Divide the file, or use: tiltyard predict --file FILE"
-_JSON_TYPES = (str, bool, int, float)
 
 Row = Mapping[str, Any]
 
@@ -70,21 +67,3 @@ def too_many_rows(count: int, most: int) -> RequestError:
         code="request.too-many",
         next_step=DIVIDE,
     )
-
-
-def write_row(row: Row, features: Collection[str]) -> Row:
-    """A row as a request would hold it: what JSON has no word for is the text that means the same."""
-    if all(cell is None or type(cell) in _JSON_TYPES for cell in row.values()):
-        return row
-    return {name: _write_json(cell, name in features) for name, cell in row.items()}
-
-
-def _write_json(cell: Any, is_feature: bool) -> Any:
-    if cell is pd.NaT or cell is pd.NA or cell is None:
-        return None
-    if isinstance(cell, date):  # and times of day with it
-        return cell.isoformat()
-    if isinstance(cell, bytes) or type(cell) in (*_JSON_TYPES, list, dict):
-        # Of a feature, bytes are for the scorer to refuse by name.
-        return cell.hex() if isinstance(cell, bytes) and not is_feature else cell
-    return str(cell)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 import tempfile
 import zipfile
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO
 
 from tiltyard.csv_export import write_csv
-from tiltyard.data.input_rows import OBJECTS
+from tiltyard.data.input_rows import OBJECTS, name_added
 from tiltyard.data.sources.files import COMPRESSED, SourceFile, local_file
 from tiltyard.data.sources.formats import FORMATS, UNREADABLE, detect_format
 from tiltyard.errors import DataError
@@ -101,11 +101,6 @@ def write_scored(
             cells.append("; ".join(f"'{found.field}' {found.message}" for found in warnings[place]))
         table.append(cells)
     return write_csv([*own, *name_added(added, own)], table)
-
-
-def name_added(added: Sequence[str], own: Collection[str]) -> list[str]:
-    """The names of the new columns; one that the file has already gets an ending."""
-    return [f"{name}_tiltyard" if name in own else name for name in added]
 
 
 def _unpack(content: bytes | bytearray, name: str, reserve: Callable[[int], object]) -> tuple[bytes | bytearray, str]:

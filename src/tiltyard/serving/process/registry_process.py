@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from tiltyard.processes.ipc import Handler, IpcChannel, read_first_line
 from tiltyard.serving.telemetry.logs import LogKind, set_up_logs
@@ -29,12 +29,14 @@ class RegistryProcessConfig(BaseModel):
     Attributes:
         root: folder of the project file, where settings are read.
         log: what is logged to standard error.
+        settings: the caller's own, as ``Settings.to_values``; None to read them.
     """
 
     model_config = ConfigDict(frozen=True)
 
     root: Path
     log: LogKind
+    settings: dict[str, Any] | None = Field(default=None, repr=False)
 
 
 class RegistryCalls:
@@ -119,7 +121,8 @@ def run_registry_process(descriptor: int) -> None:
         return
     config = RegistryProcessConfig.model_validate_json(first)
     set_up_logs(config.log)
-    calls = RegistryCalls(Settings.load(config.root))
+    given = config.settings
+    calls = RegistryCalls(Settings.load(config.root) if given is None else Settings.from_values(given))
     handlers: dict[str, Handler] = {
         "get_version": calls.get_version,
         "fetch": calls.fetch,

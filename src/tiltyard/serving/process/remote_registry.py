@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, Protocol
 
 from pydantic import TypeAdapter, ValidationError
 
-from tiltyard.processes.ipc import IpcChannel
 from tiltyard.registry.package.signing import NO_KEYS, KeyRing
 from tiltyard.registry.ports import VersionInfo
 from tiltyard.registry.version_cache import find_copy
@@ -26,6 +26,13 @@ FETCH_SECONDS = 600.0
 COMPILE_SECONDS = 600.0
 
 
+class Calls(Protocol):
+    """What leads to the supervisor: a channel, or in its own process its functions."""
+
+    def call(self, name: str, /, *, seconds: float, **arguments: Any) -> Any:
+        """Call a function; see ``IpcChannel.call``."""
+
+
 class RemoteRegistry:
     """The part of a registry that serving needs, over a channel.
 
@@ -35,7 +42,7 @@ class RemoteRegistry:
         keys: the keys by which this host verifies signatures of versions.
     """
 
-    def __init__(self, channel: IpcChannel, first_seconds: float = LOOKUP_SECONDS, keys: KeyRing = NO_KEYS) -> None:
+    def __init__(self, channel: Calls, first_seconds: float = LOOKUP_SECONDS, keys: KeyRing = NO_KEYS) -> None:
         self._channel = channel
         self._seconds = first_seconds
         self._keys = keys

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from tiltyard.batch.plan import WorkFolder
 from tiltyard.batch.score_fragment import open_writer
+from tiltyard.batch.targets.joined_parquet import join_parquet
 from tiltyard.csv_export import guard_cell
 from tiltyard.data.sources.files import SourceFile
 from tiltyard.errors import UsageError
@@ -202,11 +203,12 @@ def read_results(folder: WorkFolder) -> Iterator[pa.Table]:
 
 
 def _write_parquet(folder: WorkFolder, path: Path) -> None:
+    parts = [part for part in folder.list_parts() if part.stat().st_size]
+    if parts and join_parquet(parts, path):
+        return
     writer: pq.ParquetWriter | None = None
     try:
-        for part in folder.list_parts():
-            if not part.stat().st_size:
-                continue
+        for part in parts:
             table = pq.read_table(part)
             writer = writer or open_writer(path, table.schema)
             writer.write_table(table.cast(writer.schema))

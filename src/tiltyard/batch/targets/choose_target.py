@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tiltyard.batch.targets import Target, find_file_target
+from tiltyard.batch.targets.local_targets import Target, find_file_target
 from tiltyard.data.sources.location import SCHEMES
 from tiltyard.errors import UsageError
 from tiltyard.settings import Settings
@@ -34,6 +34,6 @@ def choose_target(written: str, table: str | None, root: Path, settings: Setting
         )
     if table is None:
         raise UsageError("The target is a database, and no table is named.", next_step="Name it: --to-table scores")
-    from tiltyard.batch.database_target import DatabaseTarget  # noqa: PLC0415 - SQLAlchemy takes a second
+    from tiltyard.batch.targets.database_target import DatabaseTarget  # noqa: PLC0415 - SQLAlchemy takes a second
 
     return DatabaseTarget(written, table, root, settings.state)

@@ -19,8 +19,6 @@ from tiltyard.monitoring.prediction_window import PredictionWindow
 
 REFUSED = "batch.refused"
 UNUSUAL = "batch.unusual"
-EVALUATED_ROWS = 20_000
-"""Rows of a run, about, from which its performance is estimated."""
 
 _MOST_REFUSED = 0.01  # a larger share is a fault of the table, and no few odd rows
 

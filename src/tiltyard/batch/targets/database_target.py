@@ -27,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import SQLAlchemyError
 
 from tiltyard.batch.plan import WorkFolder
-from tiltyard.batch.targets import Target, publish_refused, read_results
+from tiltyard.batch.targets.local_targets import Target, publish_refused, read_results
 from tiltyard.data.sources.databases import open_engine
 from tiltyard.data.sources.location import Location, resolve_location
 from tiltyard.errors import UnavailableError, UsageError
