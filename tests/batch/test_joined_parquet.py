@@ -84,5 +84,5 @@ def test_what_cannot_be_joined_is_left_to_be_written_anew(tmp_path: Path) -> Non
     pq.write_table(make_table(10), other, write_page_index=True)
     assert not join_parquet([other], tmp_path / "joined.parquet")
     other.write_bytes(b"no Parquet at all")
-    with pytest.raises(ValueError, match="no Parquet file"):
+    with pytest.raises(ValueError, match="not a Parquet file"):
         join_parquet([other], tmp_path / "joined.parquet")

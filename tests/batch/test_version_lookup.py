@@ -58,7 +58,7 @@ def test_what_did_not_change_starts_no_process(shop: Shop, tmp_path: Path) -> No
             assert versions.get_version(MODEL, version=info.version) == info
             copy = versions.fetch(info)
             version = use_version(shop.project, shop.settings, info, copy, shop.make_job("a", "b.csv").request)
-            assert versions.compile_version(info, copy, version.digest, file) == file
+            assert versions.compile_version(info, copy, version.verified.digest, file) == file
             assert versions.has_process == (turn == 0)
         assert file.is_file()
     registry = shop.env.workspace.registry

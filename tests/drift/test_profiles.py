@@ -388,3 +388,14 @@ def test_a_profile_takes_kilobytes_for_any_number_of_rows() -> None:
     """A profile takes kilobytes, whatever the number of rows."""
     few, many = (len(profile_rows(REFERENCE.layout, _frame(rows, 9)).to_bytes()) for rows in (100, 20_000))
     assert many < 2 * few + 4000 < 30_000
+
+
+def test_predictions_may_come_as_categories() -> None:
+    """Predicted labels as categories have the profile of the same labels as text, one that no row has left out."""
+    random = np.random.default_rng(3)
+    frame = pd.DataFrame({"amount": random.normal(size=500)})
+    named = np.array(["no", "yes", "perhaps"], object)[random.integers(0, 2, 500)]
+    sure = random.random(500)
+    layout = build_reference(Rows(frame, named, sure)).layout
+    grouped = pd.Categorical(named, categories=["perhaps", "yes", "no", "other"])
+    assert profile_rows(layout, Rows(frame, grouped, sure)) == profile_rows(layout, Rows(frame, named, sure))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -101,7 +102,7 @@ def test_what_was_begun_and_not_used_is_ended() -> None:
 def test_a_list_that_is_left_in_the_middle_leaves_nothing_behind(tmp_path: Path) -> None:
     """The next list of the same work has its own results alone."""
     with LocalProcesses(2).hold(Square(tmp_path, pause=0.05)) as mapped:
-        first = mapped([(number, number) for number in range(20)])
+        first: Any = mapped([(number, number) for number in range(20)])
         next(first)
         first.close()
         assert sorted(mapped([(number, number) for number in range(30, 34)])) == [(k, k * k) for k in range(30, 34)]

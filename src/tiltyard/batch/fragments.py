@@ -158,12 +158,17 @@ class FileSource:
                     number += 1
 
 
-def open_parquet(file: SourceFile) -> pq.ParquetFile:
-    """A Parquet file, whose pages are checked as they are read; the caller need not close it."""
+def open_parquet(file: SourceFile, words: Sequence[str] = ()) -> pq.ParquetFile:
+    """A Parquet file, whose pages are checked as they are read; the caller need not close it.
+
+    Args:
+        file: the file.
+        words: columns of text that are read as the numbers of their distinct values, which are few.
+    """
     given = file.path if file.path is not None else file.opener()
     # A local file is read by and by: else all columns of a row group would be in memory at once.
     local = {"pre_buffer": False, "buffer_size": _READ_AHEAD} if file.path is not None else {"pre_buffer": True}
-    return pq.ParquetFile(given, page_checksum_verification=True, **local)
+    return pq.ParquetFile(given, page_checksum_verification=True, read_dictionary=list(words), **local)
 
 
 def _cut_file(place: int, file: SourceFile, kind: str, section: DataSection, rows: int) -> Iterator[Fragment]:

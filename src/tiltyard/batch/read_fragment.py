@@ -27,6 +27,8 @@ from tiltyard.project import DataSection
 BATCH_ROWS = 1 << 16
 """Rows that are worked on at once, so that memory does not grow with a fragment."""
 
+_FEW_WORDS = 1 << 10
+
 
 @dataclass(frozen=True)
 class RowBatch:
@@ -88,7 +90,8 @@ def _read_parquet(
 ) -> Iterator[RowBatch]:
     with open_parquet(file) as opened:
         schema = opened.schema_arrow
-        texts = [name for name in words if pa.types.is_string(schema.field(name).type)]
+        texts = [name for name in words if _holds_text(schema.field(name).type)]
+    with open_parquet(file, texts) as opened:
         offset = 0
         for batch in opened.iter_batches(BATCH_ROWS, row_groups=list(fragment.groups), columns=columns):
             table = pa.Table.from_batches([batch])
@@ -100,13 +103,28 @@ def to_frame(table: pa.Table, words: Sequence[str] = ()) -> pd.DataFrame:
     """A table of Arrow as a frame whose gaps do not change the type of a column."""
     for name in words:
         place = table.schema.get_field_index(name)
-        table = table.set_column(place, name, table.column(place).dictionary_encode())
+        table = table.set_column(place, name, _number_words(table.column(place)))
     kinds = {pa.bool_(): pd.BooleanDtype()}
     gappy = {field.type for field in table.schema if pa.types.is_integer(field.type) and table[field.name].null_count}
     kinds |= {kind: _INTEGERS[kind] for kind in gappy}
     # In one block, all numbers would be copied.
     frame: pd.DataFrame = table.to_pandas(types_mapper=kinds.get, ignore_metadata=True, split_blocks=True)
     return frame
+
+
+def _holds_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))  # pandas writes the latter
+
+
+def _number_words(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column of words as numbers of its distinct words, which are not many more than those that it has."""
+    if pa.types.is_dictionary(column.type):
+        listed = column.chunk(0).dictionary if column.num_chunks == 1 else None
+        if listed is not None and len(listed) <= _FEW_WORDS and len(listed.unique()) == len(listed):
+            return column
+        # A list of a whole row group, or one that another program wrote with a word in it twice.
+        column = column.cast(column.type.value_type)
+    return column.dictionary_encode()
 
 
 _INTEGERS = {

@@ -183,7 +183,7 @@ class _Run:
             request.check_columns(known)
         self.source.check_types(request.columns)
         version = replace(version, known=known, columns=None if known is None else match_columns(version.inputs, known))
-        compiled = versions.compile_version(info, version.folder, version.digest, self.folder.path / "scorer")
+        compiled = versions.compile_version(info, version.folder, version.verified.digest, self.folder.path / "scorer")
         versions.end_process()
         return replace(version, compiled=compiled)
 

@@ -16,13 +16,13 @@ from tiltyard.drift.profiles import FILE as PROFILE
 from tiltyard.drift.profiles import Layout, Reference
 from tiltyard.errors import ArtifactError
 from tiltyard.ledger.records import TEXT_GROUP
-from tiltyard.monitoring.monitored_version import MonitoredVersion, read_monitored_version
 from tiltyard.project import Project
 from tiltyard.registry import VersionInfo
-from tiltyard.registry.package.manifest import Manifest, verify
+from tiltyard.registry.package.manifest import FOLDER, Manifest, Verified, read_verified, verify
 from tiltyard.registry.package.packaging import Package, read_prediction_sets
 from tiltyard.registry.package.signing import host_keys
 from tiltyard.registry.package.version_loader import load_copy
+from tiltyard.registry.package.version_seal import check_identity
 from tiltyard.scoring import (
     FrameScorer,
     FrameScores,
@@ -72,27 +72,31 @@ class VersionInUse:
         return {name: getattr(self, name) for name in names}
 
     @cached_property
-    def monitored(self) -> MonitoredVersion:
-        """Its figures and attachments."""
-        return read_monitored_version(self.info, self.folder, host_keys(self.settings))
+    def verified(self) -> Verified:
+        """Its manifest, by which its files were verified.
 
-    @cached_property
-    def digest(self) -> str:
-        """Of its verified manifest."""
-        return verify(self.folder, host_keys(self.settings)).digest
+        Raises:
+            ArtifactError: the files are not what was packaged as this version.
+        """
+        keys = host_keys(self.settings)
+        verified = verify(self.folder, keys)
+        check_identity(verified, self.info, keys)
+        return verified
 
     @property
     def manifest(self) -> Manifest:
         """What is known of it, verified."""
-        assert self.monitored.manifest is not None  # noqa: S101 - for the type checker: it was read from files
-        return self.monitored.manifest
+        return self.verified.manifest
 
     @cached_property
     def reference(self) -> Reference | None:
         """What its training rows look like; None where that was not kept, or cannot be read."""
-        content = self.monitored.attachment(PROFILE)
+        name = f"{FOLDER}/{PROFILE}"
+        if name not in self.manifest.files:
+            return None
+        content = read_verified(self.folder, self.manifest, name)
         try:
-            return None if content is None else Reference.from_bytes(content)
+            return Reference.from_bytes(content)
         except ArtifactError:
             return None
 

@@ -45,7 +45,7 @@ class VersionLookup:
         self._registry = RemoteRegistry(_SameProcessCalls(self._service), FIRST_LOOKUP_SECONDS, host_keys(settings))
         self._cache = settings.cache
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="tiltyard-lookup")
-        self._asked: dict[_Question, Future[VersionInfo]] = {}
+        self._requested: dict[_Question, Future[VersionInfo]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -67,8 +67,8 @@ class VersionLookup:
 
     def get_version(self, name: str, *, version: str | None = None, alias: str | None = None) -> VersionInfo:
         """The version of that number or alias; see ``Registry.get_version``."""
-        for (asked, _, _), found in self._asked.items():
-            if version is not None and asked == name and found.done() and found.exception() is None:
+        for (model, _, _), found in self._requested.items():
+            if version is not None and model == name and found.done() and found.exception() is None:
                 info = found.result()
                 if info.version == version:
                     return info
@@ -108,10 +108,12 @@ class VersionLookup:
         self._thread.submit(self._service.close)
 
     def _ask(self, question: _Question) -> Future[VersionInfo]:
-        if question not in self._asked:
+        if question not in self._requested:
             name, version, alias = question
-            self._asked[question] = self._thread.submit(self._registry.get_version, name, version=version, alias=alias)
-        return self._asked[question]
+            self._requested[question] = self._thread.submit(
+                self._registry.get_version, name, version=version, alias=alias
+            )
+        return self._requested[question]
 
 
 class _SameProcessCalls:

@@ -27,7 +27,7 @@ from tiltyard.engines.local_processes import LEAVE_SECONDS
 ALONE = "--alone"
 _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux's prctl
 _TASKS = Path("/proc/self/task")
-_LOOK_SECONDS = 0.005
+_POLL_SECONDS = 0.005
 
 
 class WorkFailedError(Exception):
@@ -77,13 +77,13 @@ def _fork_workers(connection: Connection, modules: Sequence[str]) -> None:
     work, failed = _receive_work(connection)
     connection.send(failed)
     while True:
-        asked = connection.recv()
-        if asked is None:
+        requested = connection.recv()
+        if requested is None:
             handle = recv_handle(connection)
             connection.send(_fork_worker(connection, handle, work))
             os.close(handle)
         else:
-            connection.send(_await_end(asked))
+            connection.send(_await_end(requested))
 
 
 def _receive_work(connection: Connection) -> tuple[Any, Exception | None]:
@@ -137,7 +137,7 @@ def _await_end(pid: int) -> int:
             return os.waitstatus_to_exitcode(status)
         if time.monotonic() > end:
             os.kill(pid, signal.SIGKILL)
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(_POLL_SECONDS)
 
 
 def _end_with_parent() -> None:

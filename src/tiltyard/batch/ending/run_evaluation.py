@@ -15,7 +15,9 @@ from tiltyard.formatting import format_count, format_percent
 from tiltyard.ledger import Prediction
 from tiltyard.monitoring import findings_from_run
 from tiltyard.monitoring.estimates.by_target import estimate_window, make_basis
+from tiltyard.monitoring.monitored_version import MonitoredVersion, read_monitored_version
 from tiltyard.monitoring.prediction_window import PredictionWindow
+from tiltyard.registry.package.signing import host_keys
 
 REFUSED = "batch.refused"
 UNUSUAL = "batch.unusual"
@@ -34,7 +36,7 @@ def evaluate_run(
         done: the sums over all fragments.
         sampled: predictions of a sample of the rows.
     """
-    limits = version.project.monitoring
+    limits, monitored = version.project.monitoring, _read_monitored(version)
     reference = version.reference
     if reference is None or profile is None:
         drift = evaluate_without_reference(version.info.version)
@@ -42,13 +44,12 @@ def evaluate_run(
         drift = evaluate_drift(reference, profile, DriftOptions.from_section(limits))
     findings = [*drift]
     moved = measure_extrapolation(test.to_dict() for test in drift.tests)
-    positive = version.monitored.positive or version.project.data.positive
-    target = version.monitored.target
-    rule = version.manifest.decision
+    positive = monitored.positive or version.project.data.positive
+    rule, target = version.manifest.decision, monitored.target
     window = PredictionWindow(version.info.name, None, None, tuple(sampled), {}, rule=rule, target=target)
     metric = version.project.training.metric
-    estimate = estimate_window(window, make_basis(version.monitored, positive, limits.min_rows, moved), metric)
-    findings += findings_from_run.estimate_findings(estimate, version.monitored, metric, limits)
+    estimate = estimate_window(window, make_basis(monitored, positive, limits.min_rows, moved), metric)
+    findings += findings_from_run.estimate_findings(estimate, monitored, metric, limits)
     findings += _describe_refused(done)
     return tuple(
         sorted(
@@ -56,6 +57,10 @@ def evaluate_run(
             key=lambda found: (not found.is_found, -SEVERITIES.index(found.severity), found.status == "clear"),
         )
     )
+
+
+def _read_monitored(version: VersionInUse) -> MonitoredVersion:
+    return read_monitored_version(version.info, version.folder, host_keys(version.settings))
 
 
 def _describe_refused(done: FragmentDone) -> list[Finding]:

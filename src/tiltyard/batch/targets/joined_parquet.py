@@ -94,7 +94,7 @@ def _read_footer(part: Path) -> tuple[Struct, int]:
         stream.seek(-8, os.SEEK_END)
         tail = stream.read(8)
         if tail[4:] != _MAGIC:
-            raise ValueError(f"{part} is no Parquet file")
+            raise ValueError(f"{part} is not a Parquet file")
         (size,) = struct.unpack("<I", tail[:4])
         begin = stream.seek(-8 - size, os.SEEK_END)
         return _Reader(stream.read(size)).read_struct(), begin

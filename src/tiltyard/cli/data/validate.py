@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from tiltyard import wiring
+from tiltyard.batch.source_check import SourceCheck, check_source
 from tiltyard.cli.main import EXIT_NO
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json, print_line, print_table
@@ -19,6 +20,7 @@ from tiltyard.data import Dataset
 from tiltyard.data.conform.gaps import list_gap_decisions
 from tiltyard.data.loading import read_rows
 from tiltyard.data.snapshots.snapshot import find_snapshot
+from tiltyard.engines import EngineName, choose_engine
 from tiltyard.errors import UsageError
 from tiltyard.formatting import format_count
 from tiltyard.pipeline import DataCheck, drift_from_previous, drift_over_time, validate_data
@@ -42,6 +44,13 @@ _FINGERPRINT = re.compile(r"[0-9a-f]{32}")
 @click.option(
     "--periods", type=int, default=None, help="Split the data by data.time; compare each period to the first."
 )
+@click.option(
+    "--source",
+    default=None,
+    help="A table of any size (file, glob, folder, URL), read in parts and compared with the champion's training rows.",
+)
+@click.option("--workers", type=click.IntRange(1, 256), default=None, help="Processes that read --source.")
+@click.option("--engine", type=click.Choice(["local", "ray"]), default="local", help="Where they are: here, or on Ray.")
 @json_option
 def validate_command(
     project_path: Path | None,
@@ -52,6 +61,9 @@ def validate_command(
     report: Path | None,
     against: str | None,
     periods: int | None,
+    source: str | None,
+    workers: int | None,
+    engine: EngineName,
     as_json: bool,
 ) -> int:
     """Check the data against the project's limits, and write a report.
@@ -60,11 +72,19 @@ def validate_command(
     .tiltyard/reports/validation.html unless --report names another file. Exit code 3 when the data breaks a limit of
     [validation].
 
+    With --source a table that may be larger than memory is compared with the rows that the champion was trained on:
+    cells that cannot be read, and drift. Exit code 3 when something needs attention.
+
     Without a project file the data is --data, or what the training of the champion (or the newest version) kept, and
     the limits are the defaults.
     """
     project = find_project(project_path, model_name)
     settings = wiring.load_settings(project)
+    if source is not None:
+        _refuse_more({"--data": rows, "--label": label, "--text": text, "--report": report, "--against": against})
+        return _check_source(
+            check_source(project, settings, source, choose_engine(engine, workers), Path.cwd()), as_json
+        )
     known = read_data(project, settings, NamedRows(rows, label, text))
     project, dataset = known.project, known.dataset
     validation = replace(
@@ -80,6 +100,28 @@ def validate_command(
     else:
         _render(validation, f"{project.data.source}: {format_count(len(dataset), 'row')}", page)
     return 0 if validation.passed else EXIT_NO
+
+
+def _refuse_more(given: dict[str, object]) -> None:
+    """Refuse what --source leaves no room for.
+
+    Raises:
+        UsageError: it is given.
+    """
+    for option, value in given.items():
+        if value is not None:
+            raise UsageError(f"{option} cannot be given with --source.", next_step=f"Leave {option} out, or --source.")
+
+
+def _check_source(found: SourceCheck, as_json: bool) -> int:
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        shown = [one for one in found.findings if one.is_found or one.code == "drift.verdict"]
+        cells = ((one.severity if one.is_found else one.status, one.code, one.subject, one.message) for one in shown)
+        title = f"{found.source}: {format_count(found.rows, 'row')} compared with version {found.version}"
+        print_table(title, ("Severity", "Code", "Subject", "Found"), cells)
+    return 0 if found.passed else EXIT_NO
 
 
 def _measure_drift(dataset: Dataset, project: Project, against: str | None, periods: int | None) -> DriftReport | None:

@@ -17,7 +17,6 @@ from tiltyard.cli.main import EXIT_NO
 from tiltyard.cli.options import Number, Words, json_option, model_option, project_option
 from tiltyard.cli.output import print_json
 from tiltyard.cli.predictions.score_output import render_result, show_score_progress
-from tiltyard.cli.predictions.score_tables import list_tables, score_by_name
 from tiltyard.cli.versions.find_project import find_project
 from tiltyard.engines import EngineName
 from tiltyard.errors import UsageError
@@ -103,6 +102,8 @@ def score_command(
     }
     how: dict[str, Any] = {"workers": workers, "engine": engine, "restart": restart, "overwrite": overwrite}
     if target is None or if_due or list_all:
+        from tiltyard.cli.predictions.score_tables import list_tables, score_by_name  # noqa: PLC0415 - imports pipeline
+
         _refuse_options({**given, "to": target, "strict": strict or None}, list_all=list_all)
         if list_all:
             list_tables(project, settings, as_json=as_json)

@@ -188,7 +188,9 @@ def _fit_joint(
     return joint, {RESIDUAL: NumberLayout.fit(measured[0]), SPREAD: NumberLayout.fit(measured[1])}
 
 
-def _fit_labels(predictions: NDArray[Any] | None, labels: NDArray[Any] | None) -> dict[str, CategoryLayout]:
+def _fit_labels(
+    predictions: NDArray[Any] | pd.Categorical | None, labels: NDArray[Any] | None
+) -> dict[str, CategoryLayout]:
     known = [np.asarray(part, object) for part in (predictions, labels) if part is not None]
     named = {PREDICTION: predictions, LABEL: labels}
     both = CategoryLayout.fit(np.concatenate(known), whole=True) if known else None

@@ -167,14 +167,14 @@ class StudySpace:
 
     def propose(self, trial: Any) -> Candidate:
         """The candidate and parameters that a trial of the study proposes."""
-        position = trial.suggest_categorical(_WHICH, self.searched)
+        position: int = trial.suggest_categorical(_WHICH, self.searched)
         space = self.candidates[position].space
         params = {name: _suggest(trial, f"{position}.{name}", allowed) for name, allowed in space.items()}
         return self.candidates[position].with_params(params)
 
     def read(self, params: Mapping[str, Any]) -> Candidate:
         """The candidate of a trial that is known, by its parameters."""
-        position = params[_WHICH]
+        position: int = params[_WHICH]
         space = self.candidates[position].space
         found = {}
         for name, allowed in space.items():

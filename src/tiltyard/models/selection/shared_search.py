@@ -39,7 +39,7 @@ BEAT_SECONDS = 5.0
 LOST_SECONDS = 60.0
 """A trial whose machine has said nothing for so long is lost."""
 
-_LOOK_SECONDS = 0.5
+_POLL_SECONDS = 0.5
 _BUSY_SECONDS = 60.0
 _STANDS, _BEAT, _SCORES, _SECONDS, _PROBLEM = "as_it_stands", "beat", "scores", "seconds", "problem"
 
@@ -93,11 +93,13 @@ def search_together(  # noqa: PLR0913 - as of search, and where it is shared
             next_step="Set training.search.trials.",
             code="search.no-limit",
         )
-    with silence_optuna(optuna), _explain_database(shared.url):
-        study = _open_study(optuna, shared, candidates, train, plan)
-        searcher = _Searcher(
-            optuna, study, StudySpace(candidates, plan.random_state), plan, max(budget.trials, len(candidates))
-        )
+    with silence_optuna(optuna), _explain_database(shared.url), _open_storage(optuna, shared.url) as storage:
+        name = f"{shared.project}-{_describe_search(candidates, train, plan)}"
+        study, is_new = _open_study(optuna, storage, name)
+        space = StudySpace(candidates, plan.random_state)
+        for position in range(len(candidates) if is_new else 0):  # who makes it has each candidate tried as it stands
+            study.enqueue_trial(space.find_own(position) or {}, user_attrs={_STANDS: position})
+        searcher = _Searcher(optuna, study, space, plan, max(budget.trials, len(candidates)))
         own: list[SearchTrial] = []
         with CrossValidation.open(train, plan, engine, keep=True) as validation:
             limit = SearchLimit(SearchBudget(None, budget.seconds))
@@ -110,7 +112,7 @@ def search_together(  # noqa: PLR0913 - as of search, and where it is shared
                 elif shared.helps or not waiting.is_needed():
                     break
                 else:
-                    time.sleep(_LOOK_SECONDS)
+                    time.sleep(_POLL_SECONDS)
         return SearchResult(tuple(own if shared.helps else searcher.list_trials()))
 
 
@@ -207,6 +209,7 @@ def _beat(trial: Any) -> Iterator[None]:
                 trial.set_user_attr(_BEAT, count)
             except Exception:  # noqa: BLE001, S112 - the database may be away for a moment; the trial itself will say so
                 continue
+        trial.storage.remove_session()  # each thread has its own
 
     thread = threading.Thread(target=beat, name="tiltyard-search", daemon=True)
     thread.start()
@@ -217,22 +220,15 @@ def _beat(trial: Any) -> Iterator[None]:
         thread.join()
 
 
-def _open_study(
-    optuna: ModuleType, shared: SharedSearch, candidates: Sequence[Candidate], train: Dataset, plan: SelectionPlan
-) -> Any:
-    """The study of these rows and candidates; who makes it has each candidate tried as it stands first."""
-    storage = _open_storage(optuna, shared.url)
-    name = f"{shared.project}-{_describe_search(candidates, train, plan)}"
+def _open_study(optuna: ModuleType, storage: Any, name: str) -> tuple[Any, bool]:
+    """The study of that name, and whether this process made it."""
     # Every process proposes by its own chance: with one seed all would propose the same.
     sampler = optuna.samplers.TPESampler()
     try:
-        study = optuna.create_study(direction="maximize", study_name=name, storage=storage, sampler=sampler)
+        made = optuna.create_study(direction="maximize", study_name=name, storage=storage, sampler=sampler)
     except optuna.exceptions.DuplicatedStudyError:
-        return optuna.load_study(study_name=name, storage=storage, sampler=sampler)
-    space = StudySpace(candidates, plan.random_state)
-    for position in range(len(candidates)):
-        study.enqueue_trial(space.find_own(position) or {}, user_attrs={_STANDS: position})
-    return study
+        return optuna.load_study(study_name=name, storage=storage, sampler=sampler), False
+    return made, True
 
 
 def _describe_search(candidates: Sequence[Candidate], train: Dataset, plan: SelectionPlan) -> str:
@@ -244,7 +240,8 @@ def _describe_search(candidates: Sequence[Candidate], train: Dataset, plan: Sele
     return hashlib.sha256(described.encode()).hexdigest()[:16]
 
 
-def _open_storage(optuna: ModuleType, url: str) -> Any:
+@contextmanager
+def _open_storage(optuna: ModuleType, url: str) -> Iterator[Any]:
     from sqlalchemy import make_url  # noqa: PLC0415 - takes a second
     from sqlalchemy.exc import ArgumentError  # noqa: PLC0415 - likewise
 
@@ -252,7 +249,7 @@ def _open_storage(optuna: ModuleType, url: str) -> Any:
         parsed = make_url(url)
     except ArgumentError:
         raise UsageError(
-            "TILTYARD_SEARCH_STORAGE is no URL of a database.",
+            "TILTYARD_SEARCH_STORAGE is not the URL of a database.",
             next_step="Write it as postgresql://user@host/database, or sqlite:////path/to/search.db.",
         ) from None
     arguments: dict[str, Any] = {}
@@ -262,9 +259,14 @@ def _open_storage(optuna: ModuleType, url: str) -> Any:
         parsed = parsed.set(drivername="postgresql+psycopg")
         arguments = {"pool_pre_ping": True}
     try:
-        return optuna.storages.RDBStorage(parsed.render_as_string(hide_password=False), engine_kwargs=arguments)
+        storage = optuna.storages.RDBStorage(parsed.render_as_string(hide_password=False), engine_kwargs=arguments)
     except ImportError:
         raise MissingExtraError("A search in PostgreSQL", "postgres") from None
+    try:
+        yield storage
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from tiltyard.scoring.input_errors import InputProblem, list_problems
 from tiltyard.scoring.input_warnings import ABSTAINED, UnknownPolicy
 from tiltyard.scoring.scorer import Scorer, Scores
 from tiltyard.scoring.table.columns import InputColumns
-from tiltyard.scoring.table.frame_encoding import ReadColumn, encode_features, read_feature
+from tiltyard.scoring.table.frame_encoding import ReadColumn, encode_cells, read_feature
 from tiltyard.scoring.table.table_scorer import TableNumberScorer, TableScorer
 from tiltyard.scoring.text.text_inputs import TextColumns
 from tiltyard.suggest import nearest
@@ -161,7 +161,7 @@ class FrameScorer:
     ) -> FrameScores:
         from tiltyard.scoring.table import table_kernels  # noqa: PLC0415 - imports numba
 
-        found, state = table.score_encoded(encode_features(read, table.columns, table.prepared.codes))
+        found, state = table.score_encoded(encode_cells(read, table.columns, table.prepared.codes))
         seen = int(np.bitwise_or.reduce(state))
         for code in (table_kernels.NOT_A_NUMBER, table_kernels.TOO_LARGE):
             if not seen & code:
@@ -306,7 +306,7 @@ def _make_scores(scorer: Scorer, table: TableScorer, found: NDArray[np.float64])
 def _find_largest(found: NDArray[np.float64]) -> NDArray[np.intp]:
     """The column of the first largest value of each row, none of them NaN; numpy goes through short rows slowly."""
     if found.shape[1] != 2:
-        return found.argmax(axis=1)
+        return np.asarray(found.argmax(axis=1), np.intp)
     return (found[:, 1] > found[:, 0]).astype(np.intp)
 
 

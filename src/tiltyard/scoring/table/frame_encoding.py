@@ -64,8 +64,29 @@ def read_feature(cells: pd.Series, column: InputColumn, columns: InputColumns) -
     return ReadColumn(_make_categories(found, places, cells.index), refused)
 
 
-def encode_features(read: Mapping[str, ReadColumn], columns: InputColumns, codes: Mapping[str, Codes]) -> Floats:
-    """The cells as an array of shape (n, features), as ``Encoding.encode`` makes it.
+@dataclass(frozen=True)
+class EncodedColumns:
+    """The cells of n rows, from which blocks of encoded rows are made.
+
+    Attributes:
+        rows: n.
+        columns: of each feature its n numbers, and None; or the numbers that stand for its values, the last for a gap,
+            and the place of each of the n cells among them, -1 for a gap.
+    """
+
+    rows: int
+    columns: tuple[tuple[Floats, NDArray[Any] | None], ...]
+
+    def take(self, start: int, stop: int) -> Floats:
+        """Rows from ``start`` to before ``stop`` as an array (rows, features), as ``Encoding.encode`` makes it."""
+        raw = np.empty((stop - start, len(self.columns)), np.float64)
+        for place, (values, codes) in enumerate(self.columns):
+            raw[:, place] = values[start:stop] if codes is None else values[codes[start:stop]]
+        return raw
+
+
+def encode_cells(read: Mapping[str, ReadColumn], columns: InputColumns, codes: Mapping[str, Codes]) -> EncodedColumns:
+    """The cells of columns as numbers.
 
     Args:
         read: the columns, by name.
@@ -73,21 +94,21 @@ def encode_features(read: Mapping[str, ReadColumn], columns: InputColumns, codes
         codes: of each column of words or booleans; a column that is not named holds numbers.
     """
     rows = max((len(one.values) for one in read.values()), default=0)
-    raw = np.empty((rows, len(read)), np.float64)
-    for place, column in enumerate(columns):
+    encoded: list[tuple[Floats, NDArray[Any] | None]] = []
+    for column in columns:
         values = read[column.name].values
         if not isinstance(values, pd.Series):
             # A column that the model does not read at all is a gap in every row.
             unread = column.kind == "number" and columns.reader_of(column.name)(0.0) is None
-            raw[:, place] = np.nan if unread else values
+            encoded.append((np.broadcast_to(np.nan, rows) if unread else values, None))
             continue
         known = codes.get(column.name)
         if known is None:
             coded = [*map(float, values.cat.categories), math.nan]
         else:
             coded = [*(known.known.get(value, known.unknown) for value in values.cat.categories), known.missing]
-        raw[:, place] = np.array(coded, np.float64)[values.cat.codes.to_numpy()]
-    return raw
+        encoded.append((np.array(coded, np.float64), values.cat.codes.to_numpy()))
+    return EncodedColumns(rows, tuple(encoded))
 
 
 def _holds_numbers(cells: pd.Series) -> bool:

@@ -21,6 +21,9 @@ from tiltyard.scoring.table.table_models import Floats, OneRow, TableModel
 
 if TYPE_CHECKING:
     from tiltyard.evaluation import IntervalCalibration
+    from tiltyard.scoring.table.frame_encoding import EncodedColumns
+
+_AT_ONCE = 2048  # rows whose cells and features lie in the cache together
 
 
 class TableScorer:
@@ -127,15 +130,20 @@ class TableScorer:
             warnings[position] = found
         return warnings
 
-    def score_encoded(self, raw: Floats) -> tuple[Floats, NDArray[np.int64]]:
+    def score_encoded(self, rows: EncodedColumns) -> tuple[Floats, NDArray[np.int64]]:
         """What the model says of n encoded rows, (n, k), and the state of each: see ``prepare_features``.
 
         Of a row that the model does not take, or that holds an infinite number, the former has no meaning.
         """
-        features = np.empty((len(raw), self._width))
-        state = np.empty(len(raw), np.int64)
-        self._prepare(raw, self._arrays, self._limits, self._bounds, features, state)
-        return self.model.probabilities(features), state
+        state = np.empty(rows.rows, np.int64)
+        features = np.empty((min(rows.rows, _AT_ONCE), self._width))
+        found = []
+        for start in range(0, rows.rows, _AT_ONCE):
+            stop = min(start + _AT_ONCE, rows.rows)
+            some = features[: stop - start]
+            self._prepare(rows.take(start, stop), self._arrays, self._limits, self._bounds, some, state[start:stop])
+            found.append(self.model.probabilities(some))
+        return np.concatenate(found), state
 
     def explain_refusal(self, state: int) -> str:
         """Why the model does not take a row of this state; empty where it does."""
