@@ -62,10 +62,15 @@ validate --report folder
 validate --against missing.csv
 validate --against folder
 validate --against empty.csv
+validate --source missing.csv
+validate --source reviews.csv --workers 0
+validate --source reviews.csv --engine spark
+validate --source reviews.csv --against reviews.csv
 validate --periods x
 validate --periods -3
 train --candidate tfidf-logrek
 train --from-version 99
+train --join
 train --from-version champoin
 adopt missing.joblib
 adopt folder

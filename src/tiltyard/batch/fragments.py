@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -207,3 +208,18 @@ def _cut_groups(place: int, counts: list[int], rows: int) -> Iterator[Fragment]:
 def describe_place(source: FileSource, fragment: Fragment, offset: int) -> Mapping[str, object]:
     """Where a row of a fragment stands: its file and its number in it, from 1."""
     return {"file": source.files[fragment.file].name, "row": fragment.first + offset}
+
+
+@contextmanager
+def name_missing_source(root: Path) -> Iterator[None]:
+    """What reads sources speaks of the project file; a table that is scored is named elsewhere."""
+    try:
+        yield
+    except DataError as error:
+        if error.code != "data.missing":
+            raise
+        raise DataError(
+            error.message.replace("data.source = ", ""),
+            next_step=f"Check its name; a relative one starts from {root}.",
+            code=error.code,
+        ) from None

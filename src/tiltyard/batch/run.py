@@ -14,7 +14,7 @@ import msgspec
 import pyarrow.parquet as pq
 
 from tiltyard import wiring
-from tiltyard.batch.fragments import FileSource
+from tiltyard.batch.fragments import FileSource, name_missing_source
 from tiltyard.batch.plan import (
     EVALUATED_ROWS,
     FragmentDone,
@@ -217,7 +217,7 @@ def _find_source(job: ScoreJob, folder: WorkFolder) -> FileSource:
             raise UsageError(
                 f"--query and --table are for databases, and {location.written} is none.", next_step="Leave them out."
             )
-        with _name_next_step(root):
+        with name_missing_source(root):
             source = FileSource(find_section(job.project, job.location, root), root)
             files = source.files
         job.target.refuse_source(files)
@@ -286,21 +286,6 @@ def _find_finished(job: ScoreJob, folder: WorkFolder, versions: VersionLookup) -
         if named.version != result.version:
             return None
     return replace(result, already=True)
-
-
-@contextmanager
-def _name_next_step(root: Path) -> Iterator[None]:
-    """What reads sources speaks of the project file; a table that is scored is named elsewhere."""
-    try:
-        yield
-    except DataError as error:
-        if error.code != "data.missing":
-            raise
-        raise DataError(
-            error.message.replace("data.source = ", ""),
-            next_step=f"Check its name; a relative one starts from {root}.",
-            code=error.code,
-        ) from None
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tiltyard.batch.fragments import FileSource, Fragment
+from tiltyard.batch.fragments import FileSource, Fragment, name_missing_source
 from tiltyard.batch.plan import ScoreRequest
 from tiltyard.batch.read_fragment import RowBatch, read_fragment
 from tiltyard.batch.version_in_use import VersionInUse, use_version
@@ -188,11 +188,12 @@ def check_source(
             f"{location.written} is a database, whose rows cannot be read in parts.",
             next_step="Write the rows to a Parquet file, and name that.",
         )
-    files = FileSource(find_section(project, source, root), root)
+    with name_missing_source(root):
+        files = FileSource(find_section(project, source, root), root)
+        known = files.list_columns()
     with VersionLookup(settings) as versions:
         info = versions.get_version(project.model_name, alias=alias)
         version = use_version(project, settings, info, versions.fetch(info), ScoreRequest(source, ""))
-    known = files.list_columns()
     version = replace(version, known=known, columns=None if known is None else match_columns(version.inputs, known))
     with closing(engine):
         total = _fold(engine, PartWork(files, version), files.cut(_ROWS_OF_A_PART), version)

@@ -15,6 +15,7 @@ from tiltyard.data.conform.cells import normalise_text
 from tiltyard.drift.profiles.rows import rows_frame
 from tiltyard.errors import DataError, InputError
 from tiltyard.scoring.batches.isolation import score_groups
+from tiltyard.scoring.batches.some_scores import join_scores, take_scores
 from tiltyard.scoring.class_order import DecidingScorer, OrderedScorer
 from tiltyard.scoring.input_errors import InputProblem, list_problems
 from tiltyard.scoring.input_warnings import ABSTAINED, UnknownPolicy
@@ -247,7 +248,12 @@ class FrameScorer:
             if own:
                 refused += own
                 stays = ~np.isin(kept, [one.position for one in own])
-                scores, kept, abstained, unusual = _take(scores, stays), kept[stays], abstained[stays], unusual[stays]
+                scores, kept, abstained, unusual = (
+                    take_scores(scores, stays),
+                    kept[stays],
+                    abstained[stays],
+                    unusual[stays],
+                )
             count = int(unusual.sum())
         k = len(self._scorer.classes)
         of_numbers = not self._scorer.classes
@@ -372,31 +378,7 @@ def _score_apart(
     half = len(rows) // 2
     parts = [_score_apart(scorer, rows[part], places[part], refused) for part in (slice(None, half), slice(half, None))]
     scored = [scores for _, scores in parts if scores is not None]
-    return np.concatenate([kept for kept, _ in parts]), _join_scores(scored) if scored else None
-
-
-def _join_scores(parts: Sequence[Scores]) -> Scores:
-    numbers = [one.numbers for one in parts if one.numbers is not None]
-    ends = [one.intervals for one in parts if one.intervals is not None]
-    warned = any(one.warnings is not None for one in parts)
-    return Scores(
-        [label for one in parts for label in one.labels],
-        np.concatenate([one.probabilities for one in parts]),
-        [some for one in parts for some in (one.warnings or [()] * len(one.labels))] if warned else None,
-        np.concatenate(numbers) if numbers else None,
-        np.concatenate(ends) if ends else None,
-    )
-
-
-def _take(scores: Scores, stays: NDArray[np.bool_]) -> Scores:
-    places = np.flatnonzero(stays).tolist()
-    return Scores(
-        [scores.labels[place] for place in places],
-        scores.probabilities[stays],
-        None,
-        None if scores.numbers is None else scores.numbers[stays],
-        None if scores.intervals is None else scores.intervals[stays],
-    )
+    return np.concatenate([kept for kept, _ in parts]), join_scores(scored) if scored else None
 
 
 def _position(one: RefusedRow) -> int:
