@@ -7,9 +7,9 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.14 python3 p
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-PYTEST_ARGS ?= -n auto --dist worksteal -q
-# What auto means: many tests wait for servers and disks that they started, and three workers keep two cores busy.
-export PYTEST_XDIST_AUTO_NUM_WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) * 3 / 2)))
+PYTEST_ARGS ?= -n auto --dist loadfile -q
+# What auto means: many tests wait for servers, brokers and disks, and four workers keep two cores busy.
+export PYTEST_XDIST_AUTO_NUM_WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) * 2)))
 
 .PHONY: help env setup dvc demo story number-story batch-story test coverage proof check format lint types layers words docs tutorial lock clean
 

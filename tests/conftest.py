@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests import fork_server
+from tests import fork_server, whole_files
 from tests.pgbouncer import pgbouncer
 from tests.postgres import postgres
 from tests.prefect_server import prefect_server
@@ -95,8 +95,14 @@ def pytest_collection() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Journeys come first: they are the longest, and one that came last would keep one worker busy alone."""
-    items.sort(key=lambda item: item.get_closest_marker("journey") is None)
+    """The longest come first: one that came last would keep one worker busy alone."""
+    whole_files.put_longest_first(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With ``--dist loadfile`` a worker has a file at a time, in the order of the tests."""
+    return whole_files.make_scheduler(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")

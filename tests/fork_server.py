@@ -80,6 +80,12 @@ PRELOAD = (
     "uvicorn.protocols.http.httptools_impl",
 )
 
+# Commands that start others: supervisors, what runs at its time, and what works in several processes.
+STARTING = (
+    *(("mlflow", "server"), ("mlflow", "ui")),
+    *(("tiltyard", "loop"), ("tiltyard", "score"), ("tiltyard", "serve"), ("tiltyard", "up")),
+)
+
 # Of the workers of pytest: its plugins, and what many modules of tests import.
 OF_TESTS = (
     "hypothesis.strategies",
@@ -174,20 +180,20 @@ def write_command(folder: Path) -> Path:
 
 
 def _is_ours(command: Sequence[str]) -> bool:
-    program = command[1:3]
-    return (
-        len(program) == 2
-        and command[0] == sys.executable
-        and (program[0].endswith(".py") or program[0] == "-c" or (program[0] == "-m" and program[1] in MODULES))
-    )
+    """Whether a command is a program of Python that can be forked: a file, code, or one of our modules."""
+    if len(command) < 2 or command[0] != sys.executable:
+        return False
+    program, *rest = command[1:]
+    if program == "-m":
+        return bool(rest) and rest[0] in MODULES
+    return program.endswith(".py") or (program == "-c" and bool(rest))
 
 
 def _starts_others(command: Sequence[str]) -> bool:
-    """Whether a command starts commands: a supervisor, a run in several processes, and scripts of this project."""
+    """Whether a command starts commands, as scripts of this project do too."""
     script = Path(command[1])
-    of_project = script.suffix == ".py" and script.parent.name in ("deploy", "examples", "scripts")
-    supervisor = command[2:4] in (["mlflow", "server"], ["mlflow", "ui"], ["tiltyard", "serve"], ["tiltyard", "up"])
-    return of_project or supervisor or (command[2:4] == ["tiltyard", "score"] and "--workers" in command)
+    of_project = script.suffix == ".py" and script.parent.name in ("benchmarks", "deploy", "examples", "scripts")
+    return of_project or tuple(command[2:4]) in STARTING
 
 
 def _at_import(environment: Mapping[str, str]) -> dict[str, str]:

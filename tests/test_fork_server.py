@@ -58,6 +58,18 @@ def test_a_program_in_the_command_line_sees_what_a_fresh_one_sees(tmp_path: Path
 
 
 @linux
+@pytest.mark.parametrize("more", [[], ["--option"]])
+def test_a_program_is_forked_with_and_without_options(tmp_path: Path, more: list[str]) -> None:
+    """A file, code and a module of ours are forked, also as the last word; another module and another program not."""
+    file, code, module = write(tmp_path, "")[:2], [sys.executable, "-c", ""], [sys.executable, "-m", "tiltyard"]
+    for command, forks in ((file, True), (code, True), (module, True), ([sys.executable, "-m", "json"], False)):
+        with popen([*command, *more], env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as made:
+            assert isinstance(made, ForkedPopen) is forks, command
+    with popen(["true", *more], env=environment()) as made:
+        assert not isinstance(made, ForkedPopen)
+
+
+@linux
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
 def test_a_signal_ends_a_forked_command_as_any_other(tmp_path: Path, ending: signal.Signals) -> None:
     """A signal reaches the process itself, and its exit status is the one that Popen gives."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests import fork_server
+from tests.films import environment
 
 ROOT = Path(__file__).parents[2]
 
@@ -17,7 +19,7 @@ def test_a_run_that_is_killed_at_random_leaves_what_an_undisturbed_one_leaves(tm
     """Rows, ids, recorded rows and every bit of the results; the proof itself says so."""
     script, out = ROOT / "benchmarks" / "batch_kills.py", tmp_path / "kills.json"
     words = ["--rows", "30000", "--kills", "3", "--record", "all", "--json", str(out)]
-    done = subprocess.run([sys.executable, str(script), *words], capture_output=True, text=True, check=False)
+    done = fork_server.run([sys.executable, str(script), *words], env=environment(), timeout=280)
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads(out.read_text(encoding="utf-8"))
     assert report["good"] is True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import subprocess
 import sys
@@ -67,14 +68,20 @@ def make_calibration() -> IntervalCalibration:
     return calibrate_intervals(pair_numbers(predicted + random.normal(0, 9, 600), predicted), 0.9, "cross-conformal")
 
 
-@pytest.fixture(scope="module", params=SCIKIT_LEARN)
-def scorers(request: pytest.FixtureRequest) -> tuple[TableNumberScorer, SklearnNumberScorer]:
+@functools.cache
+def make_scorers(name: str) -> tuple[TableNumberScorer, SklearnNumberScorer]:
     """A recipe compiled, and scored by scikit-learn."""
-    pipeline = fit(request.param)
+    pipeline = fit(name)
     compiled = compile_scorer(pipeline, TASK, columns())
     assert isinstance(compiled, TableNumberScorer)
     made = TableNumberScorer(compiled.columns, compiled.prepared, compiled.model, make_calibration())
     return made, SklearnNumberScorer(pipeline, TASK, columns(), make_calibration())
+
+
+@pytest.fixture(scope="module", params=SCIKIT_LEARN)
+def scorers(request: pytest.FixtureRequest) -> tuple[TableNumberScorer, SklearnNumberScorer]:
+    """Each recipe, compiled and not."""
+    return make_scorers(request.param)
 
 
 def plain_rows() -> list[dict[str, Any]]:
@@ -147,34 +154,47 @@ def test_an_explanation_of_a_number_adds_up(scorers: tuple[TableNumberScorer, Sk
         explain(compiled, [row], label="good")
 
 
+READ = """
+import json, sys
+from pathlib import Path
+from tiltyard.scoring.stored_scorer import read_scorer
+from tiltyard.scoring.table.columns import InputColumns
+
+folder, kinds, rows = Path(sys.argv[1]), json.loads(sys.argv[2]), json.loads(sys.argv[3])
+found = {file.name: read_scorer(file, InputColumns(kinds)).score(rows) for file in folder.iterdir()}
+numbers = {name: [one.numbers.tolist(), one.intervals.tolist()] for name, one in found.items()}
+print(json.dumps([numbers, "sklearn" in sys.modules]))
+"""
+
+
+@pytest.fixture(scope="module")
+def read_elsewhere(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What one process, which imports no scikit-learn, predicts by the stored scorers of all recipes."""
+    folder = tmp_path_factory.mktemp("stored")
+    for name in SCIKIT_LEARN:
+        write_scorer(folder / name, make_scorers(name)[0])
+    kinds = json.dumps(name_kinds(table()[0]))
+    command = [sys.executable, "-c", READ, str(folder), kinds, json.dumps(plain_rows()[:5])]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    predicted, imported = json.loads(done.stdout)
+    assert imported is False
+    return dict(predicted)
+
+
+@pytest.mark.parametrize("name", SCIKIT_LEARN)
 def test_a_stored_scorer_predicts_the_same_without_scikit_learn(
-    scorers: tuple[TableNumberScorer, SklearnNumberScorer], tmp_path: Path
+    name: str, read_elsewhere: dict[str, Any], tmp_path: Path
 ) -> None:
     """A process that maps the file predicts the same numbers and intervals, and imports no scikit-learn."""
-    compiled, _ = scorers
+    compiled, _ = make_scorers(name)
     write_scorer(tmp_path / "scorer", compiled)
     again = read_scorer(tmp_path / "scorer", columns())
     assert isinstance(again, TableNumberScorer)
     assert again.intervals == compiled.intervals
-    frame, _ = table()
-    script = (
-        "import json, sys; from pathlib import Path; from tiltyard.scoring.stored_scorer import read_scorer; "
-        "from tiltyard.scoring.table.columns import InputColumns; "
-        "found = read_scorer(Path(sys.argv[1]), InputColumns(json.loads(sys.argv[2]))).score(json.loads(sys.argv[3])); "
-        "print(json.dumps([found.numbers.tolist(), found.intervals.tolist(), 'sklearn' in sys.modules]))"
-    )
-    kinds = json.dumps(name_kinds(frame))
-    sent = plain_rows()[:5]
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path / "scorer"), kinds, json.dumps(sent)],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    expected = compiled.score(sent)
+    expected = compiled.score(plain_rows()[:5])
     assert expected.numbers is not None
     assert expected.intervals is not None
-    assert json.loads(done.stdout) == [expected.numbers.tolist(), expected.intervals.tolist(), False]
+    assert read_elsewhere[name] == [expected.numbers.tolist(), expected.intervals.tolist()]
 
 
 def frame_of_numbers() -> tuple[Any, np.ndarray[Any, Any]]:
