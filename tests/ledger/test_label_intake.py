@@ -115,6 +115,40 @@ def test_a_label_from_the_future_is_refused() -> None:
     assert [one.status for one in found] == ["good", "ahead"]
 
 
+def test_a_correction_replaces_what_was_reported_before_the_clock_was_set_back() -> None:
+    """A label without a time counts, also where the clock shows an earlier time than that of the one it corrects."""
+    row, ledger = make("a|b"), MemoryLedger()
+    ledger.record([row])
+    for back, truth in enumerate(("a", "b", "a")):
+        now = NOON + 100 * HOUR - back * timedelta(days=400)
+        [found] = check_labels(ledger, "films", [ReportedLabel(truth, "test", row.id)], now=now)
+        assert found.label
+        ledger.record_labels([found.label])
+        assert [label.label for label in ledger.labels()] == [truth]
+
+
+def test_a_time_that_a_label_came_with_decides_unless_the_other_one_is_ahead_of_now() -> None:
+    """An older truth does not replace a newer one; one from a clock that was far ahead stands against nothing."""
+    row, ledger, now = make("a|b"), MemoryLedger(), NOON + 100 * HOUR
+    ledger.record([row])
+    ledger.record_labels([Label(row.id, "a", now + timedelta(seconds=30), "test")])
+    older = ReportedLabel("b", "test", row.id, at=now)
+    assert [one.label and one.label.at for one in check_labels(ledger, "films", [older], now=now)] == [now]
+    ledger.record_labels([Label(row.id, "a", now + 9000 * HOUR, "test")])
+    [found] = check_labels(ledger, "films", [older], now=now)
+    assert found.label == Label(row.id, "b", now + 9000 * HOUR + timedelta(microseconds=1), "test")
+
+
+def test_of_one_report_the_last_label_without_a_time_counts() -> None:
+    """Labels of one report rank as they stand in it, also behind one whose clock is a little ahead."""
+    row, ledger, now = make("a|b"), MemoryLedger(), NOON + 100 * HOUR
+    ledger.record([row])
+    ahead = ReportedLabel("a", "test", row.id, at=now + timedelta(seconds=30))
+    found = check_labels(ledger, "films", [ahead, ReportedLabel("b", "test", row.id)], now=now)
+    ledger.record_labels([one.label for one in found if one.label])
+    assert [label.label for label in ledger.labels()] == ["b"]
+
+
 def test_labels_by_id_need_no_ledger_that_responds() -> None:
     """While predictions cannot be looked up, a label by id is checked against the version in service."""
 

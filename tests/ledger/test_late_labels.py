@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from tiltyard.data.conform.labels import LabelCodec
 from tiltyard.errors import UnavailableError
 from tiltyard.ledger import Label, Ledger
+from tiltyard.ledger.label_intake import ReportedLabel, check_labels
 from tiltyard.ledger.spools.spool import SpooledLedger
 from tiltyard.ledger.spools.spool_shipper import ship_folder
 from tiltyard.testing import MemoryLedger, make_prediction
@@ -35,6 +37,23 @@ def test_an_old_truth_waits_for_a_prediction_that_waits_too(tmp_path: Path) -> N
     file.write_bytes(whole)
     ship_folder(folder, central)
     assert [label.prediction_id for label in central.labels()] == [made.id]
+
+
+def test_a_correction_ranks_after_a_label_that_waits_in_another_spool(tmp_path: Path) -> None:
+    """While the central ledger is away, a correction by a clock that was set back still counts in the end."""
+    central, folder = MemoryLedger(), tmp_path / "spool"
+    made = make_prediction()
+    with SpooledLedger.open(folder, "0", away) as corrects, SpooledLedger.open(folder, "1", away) as first:
+        first.record([made])
+        for spool, truth, now in ((first, "positive", LONG_AGO), (corrects, "negative", LONG_AGO - timedelta(days=9))):
+            codec = LabelCodec(("negative", "positive"))
+            reported = [ReportedLabel(truth, "test", made.id)]
+            [found] = check_labels(spool, "films", reported, codec=codec, now=now)
+            assert found.label
+            spool.record_labels([found.label])
+    ship_folder(folder, central)
+    ship_folder(folder, central)
+    assert [label.label for label in central.labels()] == ["negative"]
 
 
 def test_an_old_label_without_a_prediction_is_set_aside(tmp_path: Path) -> None:

@@ -43,6 +43,12 @@ def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
         yield opened
 
 
+def set_clock(ledger: Ledger, now: datetime) -> None:
+    """Let the ledger's clock show this time, whatever the clock of the host shows."""
+    assert isinstance(ledger, SqlLedger | MemoryLedger)
+    ledger.leases.clock = ledger.retention.clock = lambda: now
+
+
 def receive(ledger: Ledger, *rows: Prediction) -> None:
     """Let predictions come from a spool of another host."""
     ledger.arrivals.receive(encode_predictions(rows), "b:0")
@@ -93,6 +99,21 @@ def test_old_predictions_are_pruned(ledger: Ledger) -> None:
     assert {row.id for row in ledger.predictions()} == {other.id, *(row.id for row in rows[:3])}
     assert prune(ledger, "films", keep=keep, actor="ada", now=NOON) == 0
     assert [event.kind for event in ledger.events()] == ["pruned"]
+
+
+@pytest.mark.requirement("R-PRED-08")
+def test_the_ledger_says_how_old_predictions_are(ledger: Ledger) -> None:
+    """What is pruned is old by the ledger's clock, what is erased was made until its now: no host's clock counts."""
+    row = make_prediction(at=NOON - timedelta(days=5), key="seven")
+    ledger.record([row])
+    for days, left in ((-365, 1), (1, 1), (6, 0)):
+        set_clock(ledger, NOON + timedelta(days=days - 5))
+        prune(ledger, "films", keep=timedelta(days=5), actor="ada")
+        assert len(list(ledger.predictions())) == left, days
+    set_clock(ledger, NOON)
+    remove_predictions(ledger, "films", Subject(key="eight"), ERASE)
+    receive(ledger, *(make_prediction(key="eight", at=NOON + timedelta(hours=hours)) for hours in (-1, 1)))
+    assert [row.at for row in ledger.predictions()] == [NOON + timedelta(hours=1)]
 
 
 @pytest.mark.requirement("R-SEC-03")

@@ -82,6 +82,8 @@ def check_labels(
 
     While the ledger cannot look predictions up, labels by id are checked against the version in service alone.
 
+    A label without a time replaces those that came before it, also where the clock was set back in between.
+
     Args:
         ledger: where the predictions are.
         model_name: name of the registered model.
@@ -119,7 +121,7 @@ def check_labels(
                 codecs[classes] = _read_codec(chosen.probabilities)
             own = codecs[classes]
         checked.append(_check_class(item, chosen, [one for one in (own, newest()) if one is not None], rare, now))
-    return checked
+    return _rank_after_earlier(ledger, reported, checked, now)
 
 
 @dataclass(frozen=True)
@@ -204,6 +206,32 @@ def _find_predictions(ledger: Ledger, model_name: str, reported: Sequence[Report
         if row.key is not None:
             by_key.setdefault(normalise_text(row.key), []).append(row)
     return _Found({row.id: row for row in rows}, by_key)
+
+
+def _rank_after_earlier(
+    ledger: Ledger, reported: Sequence[ReportedLabel], checked: Sequence[CheckedLabel], now: datetime
+) -> list[CheckedLabel]:
+    """Let a label that came without a time replace those that came before it, whatever this host's clock says.
+
+    A clock that was set back, or is behind another host's, gives a correction an earlier time than what it corrects. So
+    it gets the next time after that. One that came with its time keeps it, unless the earlier label's time is ahead of
+    now by more than clocks differ: that one would stand against every correction until then.
+    """
+    named = [one.label.prediction_id for one in checked if one.label is not None]
+    try:
+        newest = ledger.newest_label_times(named) if named else {}
+    except UnavailableError:
+        newest = {}
+    ranked = []
+    for item, one in zip(reported, checked, strict=True):
+        label = one.label
+        if label is not None:
+            before = newest.get(label.prediction_id, label.at)
+            if before > label.at and (item.at is None or before > now + AHEAD):
+                label = replace(label, at=before + timedelta(microseconds=1))
+            newest[label.prediction_id] = max(before, label.at)
+        ranked.append(one if label is one.label else replace(one, label=label))
+    return ranked
 
 
 def _check_by_itself(item: ReportedLabel, now: datetime) -> CheckedLabel | None:

@@ -239,14 +239,14 @@ class LiveOutcomes(Protocol):
 class Ledger(Protocol):
     """The durable record of predictions, labels and decisions.
 
-    Must be safe to use from several threads and, where it is shared, from several processes. Times are
-    instants: they must carry a time zone when they go in, and come out in UTC with their microseconds.
+    Must be safe to use from several threads and, where it is shared, from several processes. Times are instants: they
+    must carry a time zone when they go in, and come out in UTC with their microseconds.
 
-    Text is Unicode without lone surrogates (they cannot be written as UTF-8), and outside of inputs and
-    evidence without NUL; anything else, to store or to look for, is refused with an ``InputError`` that names
-    the field, and nothing of that call is stored. Inputs and evidence are JSON values: numbers come back
-    exact, NaN and infinities included; tuples come back as lists, times as text. Every method may raise
-    ``UnavailableError`` while the ledger cannot be reached.
+    Text is Unicode without lone surrogates (they cannot be written as UTF-8), and outside of inputs and evidence
+    without NUL; anything else, to store or to look for, is refused with an ``InputError`` that names the field, and
+    nothing of that call is stored. Inputs and evidence are JSON values: numbers come back exact, NaN and infinities
+    included; tuples come back as lists, times as text. Every method may raise ``UnavailableError`` while the ledger
+    cannot be reached.
     """
 
     @property
@@ -324,16 +324,14 @@ class Ledger(Protocol):
 
         Args:
             ids: ids of predictions; those that the ledger does not hold are passed over.
-            keys: the callers' own keys; a key may lead to several predictions. What a challenger predicted in the
-                shadow has no caller's key.
+            keys: the callers' own; one may lead to several predictions. What was predicted in the shadow has none.
             model_name: only predictions of this registered model.
         """
 
     def record_labels(self, labels: Sequence[Label]) -> LabelReceipt:
         """Store what was reported, in one transaction. The same report twice is stored once.
 
-        Several reports about one prediction are all kept. The one with the newest ``at`` counts; of those
-        with the same ``at``, the one that was reported last.
+        All reports about a prediction are kept. That of the newest ``at`` counts; of the same, that reported last.
 
         Raises:
             InputError: a label cannot be stored; the message says which and why.
@@ -347,8 +345,10 @@ class Ledger(Protocol):
         until: datetime | None = None,
         superseded: bool = False,
     ) -> Iterator[Label]:
-        """Labels reported from ``since`` until before ``until``, by time; with ``superseded``, also those
-        that no longer count."""
+        """Labels reported from ``since`` until before ``until``, by time; ``superseded``: also those replaced since."""
+
+    def newest_label_times(self, ids: Sequence[str]) -> dict[str, datetime]:
+        """The times of the labels that count, by the ids of those of these predictions that have one."""
 
     @property
     def outbox(self) -> Outbox:

@@ -38,7 +38,7 @@ from tiltyard.ledger.codec import (
 from tiltyard.ledger.prediction_stats import StatsTally, combine_tallies
 from tiltyard.ledger.records import SHADOW
 from tiltyard.ledger.sql.filters import check_filters
-from tiltyard.ledger.storable import check_text, to_micros
+from tiltyard.ledger.storable import check_text, from_micros, to_micros
 from tiltyard.testing.findings import MemoryBatchRuns, MemoryFindings, MemoryProfiles
 from tiltyard.testing.leases import MemoryLeases, MemoryNotes
 from tiltyard.testing.outbox import MemoryOutbox
@@ -185,6 +185,10 @@ class MemoryLedger(ClosedByWith):
         window = _window(since, until)
         rows = self._all_labels() if superseded else self._counting()
         return (self._decode(row) for row in rows if row[0] in of_project and row[1] in window)
+
+    def newest_label_times(self, ids: Sequence[str]) -> dict[str, datetime]:
+        """The times of the labels that count; see ``Ledger.newest_label_times``."""
+        return {row[0]: from_micros(row[1]) for row in self._counting() if row[0] in {*ids}}
 
     def append(self, event: Event, notices: Sequence[Notice] = (), *, lease: Lease | None = None) -> Event:
         """Add a decision to the end of the chain; see ``Ledger.append``."""

@@ -320,6 +320,7 @@ class LabelContract:
         ledger.record_labels([correction])
         assert list(ledger.labels()) == [correction]
         assert list(ledger.labelled_predictions()) == [(known, correction)]
+        assert ledger.newest_label_times([known.id, "nobody"]) == {known.id: late.at}
         assert [label.label for label in ledger.labels(superseded=True)] == ["wrong", "right", "corrected"]
 
     def test_a_repeated_report_counts_once(self, ledger: Ledger) -> None:

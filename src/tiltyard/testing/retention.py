@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
-from datetime import datetime
+from datetime import UTC, datetime
 from operator import attrgetter
 from threading import RLock
 
@@ -30,7 +30,11 @@ from tiltyard.ledger.storable import check_text, decode_json, encode_json, from_
 
 
 class MemoryRetention:
-    """A ``Retention`` for tests, over the rows of a ``MemoryLedger``."""
+    """A ``Retention`` for tests, over the rows of a ``MemoryLedger``.
+
+    Attributes:
+        clock: what time it is; default: this host's.
+    """
 
     def __init__(
         self,
@@ -45,6 +49,7 @@ class MemoryRetention:
         self._labels = labels
         self._forget = forget
         self._arrivals = arrivals
+        self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def erase(self, ids: Sequence[str]) -> int:
         """Remove predictions and their labels; see ``Retention.erase``."""
@@ -65,7 +70,7 @@ class MemoryRetention:
         self, model_name: str, keys: Sequence[str], redaction: str | None = None, group_key: str | None = None
     ) -> int:
         """Keep out what was sent with a key; see ``Retention.bar``."""
-        meant = Erasure(time.time_ns() // 1000, redaction, group_key, model_name)
+        meant = Erasure(to_micros(self.clock()), redaction, group_key, model_name)
         with self._lock:
             for key in keys:
                 self._arrivals.note(digest_key(model_name, key), meant)
@@ -107,7 +112,7 @@ class MemoryRetention:
         return len(gone)
 
     def _note(self, ids: Sequence[str], redaction: str | None = None, group_key: str | None = None) -> None:
-        now = time.time_ns() // 1000
+        now = to_micros(self.clock())
         for id_ in ids:
             row = self._predictions.get(check_text("id", id_))
             until, project = (now, "") if row is None else (max(row.at_us, now), row.project)

@@ -25,6 +25,11 @@ def offering(request: bytes, offer: bytes = UPGRADE) -> bytes:
     return line + b"\r\n" + offer + rest
 
 
+def coded(codings: bytes) -> bytes:
+    """A request with these transfer codings, whose body has chunks."""
+    return b"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: " + codings + b"\r\n\r\n1\r\na\r\n0\r\n\r\n"
+
+
 STREAMS: dict[str, tuple[bytes, list[int]]] = {
     "one of each": (GET + POST + CHUNKED + GET, [200, 200, 200, 200]),
     "offers of HTTP/2": (offering(POST) + offering(GET) + offering(CHUNKED) + GET, [200, 200, 200, 200]),
@@ -43,6 +48,11 @@ STREAMS: dict[str, tuple[bytes, list[int]]] = {
         b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         [400],
     ),
+    "a coding inside the chunks": (GET + coded(b"gzip, chunked") + GET, [200, 501]),
+    "codings in two lines": (coded(b"gzip\r\nTransfer-Encoding: chunked") + GET, [501]),
+    "empty codings": (coded(b", chunked") + GET, [200, 200]),
+    "chunks that are not last": (coded(b"chunked, gzip") + GET, [400]),
+    "no chunks": (coded(b"gzip") + GET, [400]),
     "no host": (POST + b"GET / HTTP/1.1\r\n\r\n" + GET, [200, 400]),
     "two hosts": (b"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n" + GET, [400]),
     "an empty host": (b"GET / HTTP/1.1\r\nHost:\r\n\r\n" + GET, [400]),

@@ -276,6 +276,18 @@ class SpooledLedger(ClosedByWith):
         """Labels that were shipped; see ``Ledger.labels``."""
         return self._central.get().labels(model_name=model_name, since=since, until=until, superseded=superseded)
 
+    def newest_label_times(self, ids: Sequence[str]) -> dict[str, datetime]:
+        """The times of the labels that count, wherever they are; while the central ledger is away, those here."""
+        try:
+            found = self._central.get().newest_label_times(ids)
+        except UnavailableError:
+            found = {}
+        query = "SELECT prediction_id, at_us FROM labels WHERE prediction_id IN (SELECT value FROM json_each(?))"
+        for rows in self._query_spools(query, (json.dumps(list(ids)),)):
+            for id_, at in rows:
+                found[id_] = max(from_micros(at), found.get(id_, from_micros(at)))
+        return found
+
     def append(self, event: Event, notices: Sequence[Notice] = (), *, lease: Lease | None = None) -> Event:
         """Add a decision to the central chain; while that is unreachable, keep it in the spool (sequence 0, no digest).
 

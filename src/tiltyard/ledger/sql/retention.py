@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
@@ -18,7 +17,7 @@ from tiltyard.ledger.arrivals import (
     rename_unit,
 )
 from tiltyard.ledger.sql.bulk_insert import later_of, upserting_insert
-from tiltyard.ledger.sql.database import Database
+from tiltyard.ledger.sql.database import DatabaseTime
 from tiltyard.ledger.sql.filters import key_condition
 from tiltyard.ledger.sql.profiles import HOUR_US
 from tiltyard.ledger.sql.schema import erasures, label_requests, labels, predictions, profiles, pruned, set_aside
@@ -33,11 +32,8 @@ _ERASED, _REDACTED = "erased", "redacted"
 _ADVISORY_LOCK = 0x74696C75
 
 
-class SqlRetention:
-    """A ``Retention`` in an SQL database."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
+class SqlRetention(DatabaseTime):
+    """A ``Retention`` in an SQL database, by its clock."""
 
     def erase(self, ids: Sequence[str]) -> int:
         """Remove predictions and their labels; see ``Retention.erase``."""
@@ -45,7 +41,7 @@ class SqlRetention:
         for batch in _split_into_batches(ids):
             with self._database.write() as connection:
                 begin_removal(connection)
-                note_erasures(connection, _erasures_of(connection, batch))
+                note_erasures(connection, self._erasures_of(connection, batch))
                 gone += self._remove(connection, batch)
         self._truncate_log()
         return gone
@@ -76,11 +72,11 @@ class SqlRetention:
         self, model_name: str, keys: Sequence[str], redaction: str | None = None, group_key: str | None = None
     ) -> int:
         """Keep out what was sent with a key; see ``Retention.bar``."""
-        project, now = check_text("project", model_name), time.time_ns() // 1000
+        project = check_text("project", model_name)
         named = [check_text("key", key) for key in keys]
-        meant = Erasure(now, redaction, group_key, project)
         with self._database.write() as connection:
             begin_removal(connection)
+            meant = Erasure(self._read_clock(connection), redaction, group_key, project)
             note_erasures(connection, {digest_key(project, key): meant for key in named})
             about = [key_condition(set_aside.c.key, key, items=True) for key in named]
             aside = delete(set_aside).where(set_aside.c.project == project, or_(False, *about))
@@ -95,7 +91,7 @@ class SqlRetention:
         for batch in _split_into_batches(ids):
             with self._database.write() as connection:
                 begin_removal(connection)
-                noted = _erasures_of(connection, batch, redaction=reason, group_key=group_key)
+                noted = self._erasures_of(connection, batch, redaction=reason, group_key=group_key)
                 note_erasures(connection, noted)
                 self._prepare_removal(connection, batch)
                 grouped = _list_grouped(connection, batch, groups)
@@ -128,6 +124,20 @@ class SqlRetention:
         aside = and_(set_aside.c.subject.in_(both), set_aside.c.kind.in_(("prediction", "label")))
         connection.execute(delete(set_aside).where(aside))
         return both
+
+    def _erasures_of(
+        self, connection: Connection, ids: Sequence[str], redaction: str | None = None, group_key: str | None = None
+    ) -> dict[str, Erasure]:
+        """What to remember of these predictions: until now, or until they were made by a clock that is ahead."""
+        now = self._read_clock(connection)
+        column = predictions.c
+        known = connection.execute(select(column.id, column.at_us, column.project).where(column.id.in_(ids))).all()
+        made = {id_: (at, project) for id_, at, project in known}
+        found = {}
+        for id_ in ids:
+            at, project = made.get(id_, (now, ""))
+            found[digest_id(id_)] = Erasure(max(at, now), redaction, group_key, project)
+        return found
 
     def _truncate_log(self) -> None:
         """Write SQLite's log into its file and empty it: erased rows would stay readable in the log."""
@@ -190,21 +200,6 @@ def find_erasures(connection: Connection, digests: Collection[str]) -> dict[str,
         ):
             redaction = None if act == _ERASED else str(reason)
             found.setdefault(digest, []).append(Erasure(until, redaction, group, project))
-    return found
-
-
-def _erasures_of(
-    connection: Connection, ids: Sequence[str], redaction: str | None = None, group_key: str | None = None
-) -> dict[str, Erasure]:
-    """What to remember of these predictions: until now, or until they were made by a clock that is ahead."""
-    now = time.time_ns() // 1000
-    column = predictions.c
-    known = connection.execute(select(column.id, column.at_us, column.project).where(column.id.in_(ids))).all()
-    made = {id_: (at, project) for id_, at, project in known}
-    found = {}
-    for id_ in ids:
-        at, project = made.get(id_, (now, ""))
-        found[digest_id(id_)] = Erasure(max(at, now), redaction, group_key, project)
     return found
 
 

@@ -51,7 +51,7 @@ from tiltyard.ledger.sql.outcomes import SqlOutcomes
 from tiltyard.ledger.sql.profiles import SqlProfiles
 from tiltyard.ledger.sql.retention import SqlRetention, begin_arrival
 from tiltyard.ledger.sql.schema import chain, events, labels, predictions
-from tiltyard.ledger.storable import check_text
+from tiltyard.ledger.storable import check_text, from_micros
 
 _PREDICTION = tuple(predictions.columns)
 _LABEL = (labels.c.prediction_id, labels.c.at_us, labels.c.label, labels.c.source)
@@ -251,6 +251,14 @@ class SqlLedger(ClosedByWith):
             query = query.where(*prediction_conditions(check_filters(project=model_name)))
         rows = fetch_pages(self._fetch, query, (labels.c.at_us, labels.c.sequence))
         return (decode_label(row[:4], row.reason) for row in rows)
+
+    def newest_label_times(self, ids: Sequence[str]) -> dict[str, datetime]:
+        """The times of the labels that count; see ``Ledger.newest_label_times``."""
+        found: dict[str, datetime] = {}
+        for batch in _split_into_batches(list(dict.fromkeys(check_text("id", id_) for id_ in ids))):
+            about = select(labels.c.prediction_id, func.max(labels.c.at_us)).where(labels.c.prediction_id.in_(batch))
+            found.update((row[0], from_micros(row[1])) for row in self._fetch(about.group_by(labels.c.prediction_id)))
+        return found
 
     def append(self, event: Event, notices: Sequence[Notice] = (), *, lease: Lease | None = None) -> Event:
         """Add a decision to the end of the chain; see ``Ledger.append``."""

@@ -163,9 +163,10 @@ def _is_meant(record: SetAsideRecord, model: str, subject: Subject) -> bool:
 def prune(ledger: Ledger, model: str, *, keep: timedelta, actor: str, now: datetime | None = None) -> int:
     """Erase the predictions that are older than ``keep``, with their labels, and append the event if there were any.
 
+    Their age is by the database's clock: that of the host that prunes may be wrong, and what is deleted is gone.
     Findings, events and the profiles of past hours stay: they hold no inputs.
     """
-    before = (now or datetime.now(UTC)) - keep
+    before = (now or ledger.leases.read_clock()) - keep
     gone = ledger.retention.prune(model, before)
     if gone:
         reason = f"older than {keep.total_seconds() / 86400:g} days"

@@ -22,6 +22,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from tiltyard.serving.connections import refusals
+from tiltyard.serving.connections.codings import has_unknown_coding
 from tiltyard.serving.connections.flow import HeldFlow
 from tiltyard.serving.connections.limits import LARGEST_HEAD, LARGEST_TRAILERS, MOST_HEADERS, ConnectionLimits
 from tiltyard.serving.connections.open_connections import SWEEP_SECONDS, connections_of
@@ -48,24 +49,19 @@ class BoundedConnection(HttpToolsProtocol):
         # The parser stands between two requests; it is in a head; neither: it is in a body or its trailers.
         self._between = True
         self._in_head = False
-        self._head_bytes = 0
-        self._body_bytes = 0
-        self._trailer_bytes = 0
-        self._quiet_bytes = 0
-        self._hosts = 0
+        self._head_bytes = self._body_bytes = self._trailer_bytes = self._quiet_bytes = 0
+        # How many headers Host the head has, and whether one names transfer codings.
+        self._hosts, self._is_coded = 0, False
         # The last bytes that were parsed, where a blank line may have begun.
         self._tail = b""
         # The head offers another protocol; and: a head without that offer is being parsed.
-        self._offered = False
-        self._repeating = False
+        self._offered = self._repeating = False
         # What was read too early, and where in it the parser stopped.
-        self._unparsed = b""
-        self._unparsed_from = 0
+        self._unparsed, self._unparsed_from = b"", 0
         self._refusal = b""
         self._ended = False
         self._kept = 0
-        self._since = 0.0
-        self._stage = ""
+        self._since, self._stage = 0.0, ""
         self._write_paused_at = 0.0
 
     # What the process reads.
@@ -247,7 +243,7 @@ class BoundedConnection(HttpToolsProtocol):
         if self._repeating:
             return
         super().on_message_begin()
-        self._between = False
+        self._between = self._is_coded = False
         self._in_head = True
         self._hosts = self._body_bytes = self._trailer_bytes = self._quiet_bytes = 0
 
@@ -264,6 +260,8 @@ class BoundedConnection(HttpToolsProtocol):
             self._hosts += 1 if value else 2  # an empty one is refused, too
         elif name == b"expect":
             self.expect_100_continue = value.lower() == b"100-continue"
+        elif name == b"transfer-encoding":
+            self._is_coded = True
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
@@ -281,6 +279,8 @@ class BoundedConnection(HttpToolsProtocol):
                 raise self._stop_parser(refusals.WITHOUT_HOST)
             # A client of HTTP/1.0 does not know what 100 means.
             self.expect_100_continue = self.expect_100_continue and not is_old
+        if self._is_coded and has_unknown_coding(self.headers):
+            raise self._stop_parser(refusals.UNKNOWN_CODING)
         if len(self.headers) > MOST_HEADERS:
             raise self._stop_parser(refusals.TOO_MANY_HEADERS)
         if not self.url.startswith(ORIGIN_FORM):

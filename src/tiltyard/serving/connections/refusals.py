@@ -39,6 +39,12 @@ TUNNEL = write_refusal(
     "CONNECT is not allowed: this server is not a proxy.",
     "Send the request to the host.",
 )
+UNKNOWN_CODING = write_refusal(
+    501,
+    "request.transfer-coding",
+    "The body has a transfer coding other than chunked.",
+    "Send it with Transfer-Encoding: chunked alone; say by Content-Encoding: gzip that it is compressed.",
+)
 TOO_SLOW = write_refusal(
     408, "request.slow", "The request did not arrive in time.", "Send it at once, over a connection that is not idle."
 )

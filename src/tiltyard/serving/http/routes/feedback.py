@@ -37,7 +37,7 @@ def feedback_routes(components: ServerComponents) -> APIRouter:
     async def feedback(request: Request) -> Feedback:
         """Report the true label of one prediction, or `labels` of many; late, again, or corrected.
 
-        The label with the latest `at` counts; of those with the same, the one reported last. A label that is not a
+        The label with the latest `at` counts; one without `at` replaces those reported before. A label that is not a
         class of the model (or a number, where it predicts numbers), or lies in the future, refuses the request. A class
         that training set aside is accepted with a note. A key that was used for several predictions means the last one
         made until `at`. The results name unknown predictions and ambiguous keys one by one; a single unknown one is
