@@ -13,7 +13,7 @@ from tests.serving.interfaces import ServerUnderTest, run_server
 from tiltyard.cli.host.doctor_proxies import check_proxies
 from tiltyard.errors import UsageError
 from tiltyard.project import ServingSection
-from tiltyard.serving.auth import guard_for
+from tiltyard.serving.auth import KeyFile, NewKey, guard_for
 from tiltyard.serving.auth.forwarded import NOTE, TrustedProxies, note_untrusted_proxy
 from tiltyard.serving.headers import read_headers
 from tiltyard.serving.problem_details import RequestError
@@ -148,6 +148,23 @@ def test_pages_and_routes_work_under_a_prefix(proxied: ServerUnderTest, stripped
     done = proxied.client.post(f"{before}/predict", json={"text": "a warm film"}, headers=headers)
     assert done.status_code == 200, done.text
     assert "servers" not in proxied.client.get("/openapi.json").json()
+
+
+@pytest.mark.parametrize("prefix", ["/pages", "/v2/health", "/v2", "/batch", "/films"])
+def test_a_prefix_opens_no_route_without_its_scope(tmp_path: Path, text_package: Path, prefix: str) -> None:
+    """A prefix that a caller made up, and a proxy passed on, is taken away once: the path that is checked is served."""
+    keys = KeyFile(tmp_path / "keys.json")
+    keys.add(NewKey.generate(["read"]).key)
+    headers = {"X-Forwarded-Prefix": prefix}
+    with run_server(tmp_path, text_package, keys.path, trusted_proxies=["127.0.0.1"]) as films:
+        for before in ("", prefix, prefix * 2, prefix * 3):
+            done = films.client.post(f"{before}/predict", json={"text": "a warm film"}, headers=headers)
+            assert done.status_code in (401, 404, 405), (before, done.text)
+            for path in ("/metrics", "/predictions", "/model-info", "/openapi.json"):
+                assert films.client.get(f"{before}{path}", headers=headers).status_code in (401, 404), (before, path)
+            reloaded = films.client.post(f"{before}/admin/reload", headers=headers)
+            assert reloaded.status_code in (401, 404, 405), (before, reloaded.text)
+        assert not list(films.ledger.predictions())
 
 
 def test_no_script_of_the_pages_names_an_absolute_path(proxied: ServerUnderTest) -> None:

@@ -8,7 +8,7 @@ _CHUNKED = b"chunked"
 
 
 def has_unknown_coding(headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    """Whether a chunked body has another coding inside the chunks, which the application would take for the content.
+    """Whether a chunked body has another coding inside the chunks, which the application would read as the content.
 
     Where chunked is not the last coding, the end of the body is not known: the parser refuses that as malformed
     (RFC 9112, sections 6.1 and 6.3).
