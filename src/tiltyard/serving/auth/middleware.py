@@ -79,8 +79,10 @@ class _AuthMiddleware:
         if prefix:
             # Most proxies take the prefix away; where one does not, it is taken away here.
             path = scope["path"]
-            within = path == prefix or path.startswith(f"{prefix}/")
-            scope = {**scope, "root_path": prefix, "path": (path[len(prefix) :] or "/") if within else path}
+            if _is_within(path, prefix):
+                path = path[len(prefix) :] or "/"
+            # Routes take away a root path that the path begins with: they would serve another path than is checked.
+            scope = {**scope, "root_path": "" if _is_within(path, prefix) else prefix, "path": path}
         if scope["method"] == "HEAD":
             # uvicorn sends no body after the head.
             scope = {**scope, "method": "GET"}
@@ -88,6 +90,10 @@ class _AuthMiddleware:
             # OPTIONS of the whole server, the one request with this target (RFC 9110, section 9.3.7).
             scope = {**scope, "path": "/"}
         return scope
+
+
+def _is_within(path: str, prefix: str) -> bool:
+    return path == prefix or path.startswith(f"{prefix}/")
 
 
 def _to_options_response(message: Message, status: int) -> Message:
