@@ -207,6 +207,16 @@ def test_a_project_without_a_state_folder_has_nothing_to_back_up(other: Films, t
     assert not (tmp_path / "backup").exists()
 
 
+def test_a_project_without_a_ledger_is_backed_up(films: Films, tmp_path: Path) -> None:
+    """Where nothing was recorded or decided yet, the rest is backed up, and restored with an empty ledger."""
+    settings = Settings(root=films.root)
+    (settings.state / "ledger.db").unlink()
+    assert make_backup(settings, "films", tmp_path / "backup").rows["predictions"] == 0
+    assert not (settings.state / "ledger.db").exists()
+    settings.state.rename(tmp_path / "before")
+    assert restore_backup(tmp_path / "backup", settings).champions == {"films-classifier": "1"}
+
+
 def test_what_lies_elsewhere_is_named(films: Films, tmp_path: Path) -> None:
     """MLflow's server, its artifacts and rows in an object store are not part of a backup, and named."""
     settings = Settings(

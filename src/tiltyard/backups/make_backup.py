@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from tiltyard.backups.manifest import (
 from tiltyard.backups.stores import Stores, find_stores
 from tiltyard.errors import NotFoundError, UnavailableError, UsageError
 from tiltyard.files import make_folder, move_folder, sync_tree
+from tiltyard.ledger.sql.store import SqlLedger
 from tiltyard.settings import Settings
 from tiltyard.sqlite import SQLITE_ERRORS, copy_database, is_sqlite_file
 
@@ -76,6 +78,8 @@ def make_backup(
         try:
             ledger = LEDGER if stores.ledger_name is None else f"{STATE}/{stores.ledger_name}"
             _copy_all(stores, unfinished, progress)
+            # A project that was only trained has no ledger yet, and one of an earlier build lacks tables.
+            SqlLedger.open(f"sqlite:///{unfinished / ledger}").close()
             manifest = BackupManifest(
                 build=__version__,
                 at=begun,
@@ -139,9 +143,11 @@ def _copy_all(stores: Stores, folder: Path, progress: Progress) -> None:
 def _copy(source: Path, target: Path, progress: Progress) -> None:
     """Copy a file or folder; what is removed meanwhile is left out, as are sockets and the like."""
     if source.is_dir():
-        target.mkdir(mode=0o700)
-        for path in sorted(source.iterdir()):
-            _copy(path, target / path.name, progress)
+        with suppress(FileNotFoundError):
+            names = sorted(path.name for path in source.iterdir())
+            target.mkdir(mode=0o700)
+            for name in names:
+                _copy(source / name, target / name, progress)
         return
     if source.name.endswith(_BELONGINGS) or not source.is_file():
         return
