@@ -167,6 +167,14 @@ stream --from redis://localhost/reviews --to redis://localhost/scores --port 999
 stream --from redis://localhost/reviews --to redis://localhost/scores --host nowhere.invalid
 stream --from redis://localhost/reviews --to redis://localhost/scores --model-name nothing
 stream --from redis://localhost:1/reviews --to redis://localhost:1/scores
+stream
+stream nothing
+stream --from redis://localhost/reviews
+stream --to redis://localhost/scores
+stream --from redis://localhost/reviews --to redis://localhost/scores --labels redis://localhost/reviews
+stream --from redis://localhost/reviews --to redis://localhost/scores --dead-letters redis://localhost/scores
+stream --from 'rediss://localhost/reviews?ca=missing.pem' --to redis://localhost/scores
+stream --from 'kafka://localhost/reviews?sasl=md5' --to redis://localhost/scores
 score missing.csv --to out.csv
 score reviews.csv --to out.csv --confidence-level x
 score reviews.csv --to out.csv --confidence-level 2

@@ -85,8 +85,8 @@ def test_every_pod_keeps_the_strictest_rules(with_components: list[dict[str, Any
     """No root, no privileges, a root that is not written to, no token of the cluster's API, limits of memory."""
     found = pods(with_components)
     assert (
-        len(found) == 4
-    )  # the API, the console, scheduled tables, and the pass by the clock, which takes the loop's place
+        len(found) == 5
+    )  # the API, the console, scheduled tables, streams, and the pass by the clock, which takes the loop's place
     for pod in found:
         assert pod["securityContext"]["runAsNonRoot"] is True
         assert pod["securityContext"]["runAsUser"] == 10001
@@ -105,12 +105,21 @@ def test_every_pod_keeps_the_strictest_rules(with_components: list[dict[str, Any
     assert "TILTYARD_HOME=/var/lib/tiltyard" in dockerfile
 
 
-def test_probes_request_what_the_server_serves(manifests: list[dict[str, Any]]) -> None:
+@pytest.mark.parametrize(
+    ("kind", "name", "probes"),
+    [
+        ("StatefulSet", "tiltyard-api", ("startupProbe", "readinessProbe", "livenessProbe")),
+        ("Deployment", "tiltyard-stream", ("startupProbe", "livenessProbe")),
+    ],
+)
+def test_probes_request_what_is_served(
+    with_components: list[dict[str, Any]], kind: str, name: str, probes: tuple[str, ...]
+) -> None:
     """Each path exists and needs no key; the port is the one that it listens on."""
-    (container,) = named(manifests, "StatefulSet", "tiltyard-api")["spec"]["template"]["spec"]["containers"]
+    (container,) = named(with_components, kind, name)["spec"]["template"]["spec"]["containers"]
     (port,) = container["ports"]
     assert str(port["containerPort"]) == container["args"][container["args"].index("--port") + 1]
-    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+    for probe in probes:
         request = container[probe]["httpGet"]
         assert request["port"] == port["name"]
         assert request["path"] in routes()

@@ -303,6 +303,45 @@ def test_the_scheduler_makes_a_run_and_a_worker_does_it(
 
 
 @pytest.mark.proof
+@pytest.mark.requirement("R-MORE-06")
+def test_a_worker_scores_a_table_by_its_cron_expression(
+    prefect_server: PrefectServer, films: Films, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A table that is due every minute is scored by a real worker, in a run that the real scheduler made."""
+    file = films.root / "tiltyard.toml"
+    before = file.read_text()
+    run_with(prefect_server, films, "train", "--champion")
+    file.write_text(f'{before}\n[batch.often]\nsource = "reviews.csv"\ntarget = "often.csv"\nschedule = "* * * * *"\n')
+    try:
+        deploy(prefect_server, films, monkeypatch)
+        deployment = find_deployment(prefect_server, "perform_scheduled", "batch-often")
+        command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "tiltyard"]
+        worker = subprocess.Popen(
+            command, cwd=Path(films.root), env={**environment(), **prefect_server.environment}, start_new_session=True
+        )
+        try:
+            prefect_server.wait_for(
+                "flow_runs",
+                lambda one: (
+                    one["deployment_id"] == deployment["id"]
+                    and one["auto_scheduled"]
+                    and one["state_name"] == "Completed"
+                ),
+                240,
+            )
+        finally:
+            os.killpg(worker.pid, signal.SIGTERM)
+            worker.wait(60)
+    finally:
+        file.write_text(before)
+        deploy(prefect_server, films, monkeypatch)
+    scored = (films.root / "often.csv").read_text(encoding="utf-8").splitlines()
+    read = (films.root / "reviews.csv").read_text(encoding="utf-8").splitlines()
+    assert len(scored) == len(read)
+    assert "prediction_id" in scored[0]
+
+
+@pytest.mark.proof
 def test_a_worker_runs_the_deployments(prefect_server: PrefectServer, films: Films) -> None:
     """A Prefect worker of the pool trains, looks and retrains by the deployments alone."""
     run_with(prefect_server, films, "prefect", "deploy")

@@ -3,26 +3,54 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 import pytest
 
 from tiltyard.errors import TiltyardError
+from tiltyard.streams.address import KINDS as ADDRESS_KINDS
 from tiltyard.streams.address import StreamAddress, parse_address
 from tiltyard.streams.brokers.open_broker import make_source, make_target
 from tiltyard.streams.ports import Message, Outgoing
 
-START_SECONDS = 60
+if TYPE_CHECKING:
+    from aio_pika.abc import AbstractConnection
+    from nats.aio.client import Client as NatsClient
+
+START_SECONDS = 240
+MOST_BYTES = 200_000
+"""Of a message that RabbitMQ takes here."""
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """How a broker is guarded: by TLS, with a certificate of an authority of its own, and by a user's password.
+
+    Attributes:
+        authority: the file of the authority's certificate.
+        certificate: the file of the broker's certificate.
+        key: the file of its private key.
+    """
+
+    authority: Path
+    certificate: Path
+    key: Path
+    user: str = "tiltyard"
+    password: str = "pass/word@1:?"
 
 
 class Broker:
@@ -36,8 +64,8 @@ class Broker:
     kind = ""
     keeps = True
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, guarded: Guarded | None = None) -> None:
+        self.folder, self.guarded = folder, guarded
         self.port = free_port()
         self.environment: Mapping[str, str] = {}
         self._process: subprocess.Popen[bytes] | None = None
@@ -61,7 +89,15 @@ class Broker:
 
     def url(self, name: str) -> str:
         """The address of a stream, as it is written."""
-        return f"{self.kind}://127.0.0.1:{self.port}/{name}"
+        if self.guarded is None:
+            return f"{self.kind}://127.0.0.1:{self.port}/{name}"
+        scheme = next(one.scheme for one in ADDRESS_KINDS.values() if one.tls and one.broker == self._broker)
+        user = f"{self.guarded.user}:${{BROKER_PASSWORD}}"
+        return f"{scheme}://{user}@localhost:{self.port}/{name}?ca={self.guarded.authority}"
+
+    @property
+    def _broker(self) -> str:
+        return ADDRESS_KINDS[self.kind].broker
 
     def start(self) -> None:
         """Start it, and wait until it responds."""
@@ -128,17 +164,29 @@ class Nats(Broker):
         program = find_program("nats-server")
         config = self.folder / "nats.conf"
         store = self.folder / "store"
-        config.write_text(
-            f'listen: "127.0.0.1:{self.port}"\njetstream {{ store_dir: "{store}", sync_interval: always }}\n'
-        )
+        lines = [f'listen: "127.0.0.1:{self.port}"', f'jetstream {{ store_dir: "{store}", sync_interval: always }}']
+        if self.guarded is not None:
+            lines += [
+                f'tls {{ cert_file: "{self.guarded.certificate}", key_file: "{self.guarded.key}" }}',
+                f'authorization {{ user: "{self.guarded.user}", password: "{self.guarded.password}" }}',
+            ]
+        config.write_text("\n".join(lines))
         return [program, "-c", str(config)]
 
     async def make(self, name: str) -> None:
-        import nats
-
-        client = await nats.connect(f"nats://127.0.0.1:{self.port}")
+        client = await self.connect()
         await client.jetstream().add_stream(name=name.replace(".", "_"), subjects=[name])
         await client.close()
+
+    async def connect(self) -> NatsClient:
+        """A client of it."""
+        import nats
+
+        if self.guarded is None:
+            return await nats.connect(f"nats://127.0.0.1:{self.port}")
+        tls = ssl.create_default_context(cafile=self.guarded.authority)
+        user, password = self.guarded.user, self.guarded.password
+        return await nats.connect(f"tls://localhost:{self.port}", tls=tls, user=user, password=password)
 
 
 class Kafka(Broker):
@@ -190,7 +238,16 @@ class Redis(Broker):
     def command(self) -> Sequence[str]:
         program = find_program("redis-server")
         kept = ["--dir", str(self.folder), "--appendonly", "yes", "--appendfsync", "always", "--save", ""]
-        return [program, "--bind", "127.0.0.1", "--port", str(self.port), *kept]
+        if self.guarded is None:
+            return [program, "--bind", "127.0.0.1", "--port", str(self.port), *kept]
+        config = self.folder / "redis.conf"
+        password = hashlib.sha256(self.guarded.password.encode()).hexdigest()
+        config.write_text(
+            f"port 0\ntls-port {self.port}\ntls-auth-clients no\ntls-cert-file {self.guarded.certificate}\n"
+            f"tls-key-file {self.guarded.key}\ntls-ca-cert-file {self.guarded.authority}\n"
+            f"user default off\nuser {self.guarded.user} on #{password} ~* &* +@all\n"
+        )
+        return [program, str(config), "--bind", "127.0.0.1", *kept]
 
     async def make(self, name: str) -> None:
         """Redis makes a stream with its first message."""
@@ -204,7 +261,20 @@ class RabbitMq(Broker):
     def command(self) -> Sequence[str]:
         # The program on the PATH becomes another user, who cannot write here.
         program = find_program("rabbitmq-server", "/usr/lib/rabbitmq/bin")
-        (self.folder / "rabbitmq.conf").write_text(f"listeners.tcp.1 = 127.0.0.1:{self.port}\n")
+        lines = [f"listeners.tcp.1 = 127.0.0.1:{self.port}"]
+        if self.guarded is not None:
+            lines = [
+                "listeners.tcp = none",
+                f"listeners.ssl.1 = 127.0.0.1:{self.port}",
+                f"ssl_options.cacertfile = {self.guarded.authority}",
+                f"ssl_options.certfile = {self.guarded.certificate}",
+                f"ssl_options.keyfile = {self.guarded.key}",
+                "ssl_options.verify = verify_none",
+                f"default_user = {self.guarded.user}",
+                f"default_pass = {self.guarded.password}",
+            ]
+        lines.append(f"max_message_size = {MOST_BYTES}")
+        (self.folder / "rabbitmq.conf").write_text("\n".join(lines) + "\n")
         (self.folder / "enabled_plugins").write_text("[].\n")
         self.environment = {
             "RABBITMQ_NODENAME": f"tiltyard-{self.port}@localhost",
@@ -228,12 +298,25 @@ class RabbitMq(Broker):
                 process.kill()
 
     async def make(self, name: str) -> None:
-        import aio_pika
-
-        connection = await aio_pika.connect(f"amqp://guest:guest@127.0.0.1:{self.port}/")
+        connection = await self.connect()
         channel = await connection.channel()
         await channel.declare_queue(name, durable=True)
         await connection.close()
+
+    async def connect(self) -> AbstractConnection:
+        """A connection to it."""
+        import aio_pika
+
+        if self.guarded is None:
+            return await aio_pika.connect(f"amqp://guest:guest@127.0.0.1:{self.port}/")
+        return await aio_pika.connect(
+            host="localhost",
+            port=self.port,
+            login=self.guarded.user,
+            password=self.guarded.password,
+            ssl=True,
+            ssl_context=ssl.create_default_context(cafile=self.guarded.authority),
+        )
 
 
 KINDS: Mapping[str, type[Broker]] = {"nats": Nats, "kafka": Kafka, "redis": Redis, "rabbitmq": RabbitMq}

@@ -87,3 +87,17 @@ def test_an_old_label_of_an_unknown_prediction_is_a_dead_letter(line_of_memory: 
     [handled] = asyncio.run(story())
     assert handled.error is not None
     assert handled.error.code == "feedback.unknown"
+
+
+def test_a_label_from_the_future_does_not_wait_until_then(line_of_memory: Line) -> None:
+    """A label whose producer's clock is ahead waits for an unknown prediction as long as any other."""
+    body = json.dumps({"key": "nothing", "label": "neg", "at": datetime.now(UTC).isoformat()}).encode()
+    message = Message(body, datetime.now(UTC) + timedelta(days=1))
+
+    async def story() -> list[Handled]:
+        async with line_of_memory.components() as components, asyncio.timeout(60):
+            return await StreamLabels(components, "stream", timedelta(seconds=1)).handle([message])
+
+    [handled] = asyncio.run(story())
+    assert handled.error is not None
+    assert handled.error.code == "feedback.unknown"

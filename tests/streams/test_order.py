@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
+import pytest
+
 from tiltyard.errors import InputError, UnavailableError
 from tiltyard.streams.consumer import Consumer, Places
 from tiltyard.streams.figures import StreamFigures
@@ -16,17 +18,23 @@ MESSAGES = [Message(f"{number}".encode(), datetime.now(UTC), f"{number}") for nu
 
 
 class FakeSource:
-    """Gives the messages until they are confirmed; notes what is done with them."""
+    """Gives the messages until they are confirmed; breaks, and is away, as often as it should."""
 
-    def __init__(self, steps: list[str]) -> None:
-        self.steps = steps
+    def __init__(self, steps: list[str], breaks: int = 0, away: int = 0) -> None:
+        self.steps, self.breaks, self.away = steps, breaks, away
         self.confirmed: list[str] = []
         self.held = 0
 
     async def open(self) -> None:
+        if self.away:
+            self.away -= 1
+            raise UnavailableError("The broker is away.", code="stream.away")
         self.steps.append("open")
 
     async def take(self, most: int, seconds: float) -> Sequence[Message]:
+        if self.breaks:
+            self.breaks -= 1
+            raise IndexError
         left = [one for one in MESSAGES if one.position not in self.confirmed][:most]
         if not left:
             await asyncio.sleep(0.01)
@@ -40,6 +48,8 @@ class FakeSource:
         self.confirmed += [one.position for one in messages]
 
     async def lag(self) -> int | None:
+        if self.breaks:
+            raise KeyError
         return len(MESSAGES) - len(self.confirmed)
 
     async def close(self) -> None:
@@ -49,8 +59,10 @@ class FakeSource:
 class FakeTarget:
     """Keeps what is published; fails as often as it should, and refuses bodies."""
 
-    def __init__(self, steps: list[str], name: str, fails: int = 0, refused: bytes = b"") -> None:
-        self.steps, self.name, self.fails, self.refused = steps, name, fails, refused
+    def __init__(
+        self, steps: list[str], name: str, fails: int = 0, refused: bytes = b"", *, refuses_all: bool = False
+    ) -> None:
+        self.steps, self.name, self.fails, self.refused, self.refuses_all = steps, name, fails, refused, refuses_all
         self.published: list[Outgoing] = []
 
     async def open(self) -> None:
@@ -62,7 +74,9 @@ class FakeTarget:
             self.fails -= 1
             raise UnavailableError("The broker is away.", code="stream.away")
         refused = {
-            place: "it is too large" for place, one in enumerate(messages) if self.refused and one.body == self.refused
+            place: "it is too large"
+            for place, one in enumerate(messages)
+            if self.refuses_all or (self.refused and one.body == self.refused)
         }
         self.published += [one for place, one in enumerate(messages) if place not in refused]
         return refused
@@ -163,3 +177,56 @@ def test_a_message_that_breaks_the_handler_is_a_dead_letter_alone() -> None:
         (b"2", "internal"),
     ]
     assert figures.outcomes == {"predicted": 1, "dead_letter": 2}
+
+
+def test_what_the_dead_letters_refuse_is_not_confirmed() -> None:
+    """A message that neither the results nor the dead letters take is kept, and the reason is shown."""
+    steps: list[str] = []
+    source = FakeSource(steps)
+    dead = FakeTarget(steps, "dead letters", refuses_all=True)
+    figures = StreamFigures("predictions", "fake")
+    consumer = Consumer(Places(source, dead, FakeTarget(steps, "results")), EchoHandler(steps), figures)
+
+    async def story() -> None:
+        await consumer.open()
+        running = asyncio.create_task(consumer.run())
+        async with asyncio.timeout(30):
+            while "The dead letters take no message" not in figures.problem:
+                await asyncio.sleep(0.005)
+        consumer.stop()
+        await running
+
+    asyncio.run(story())
+    assert source.confirmed == []
+
+
+def test_an_unforeseen_error_of_a_library_is_waited_out() -> None:
+    """What a client raises that it never should, while it takes or counts, opens the stream anew and ends nothing."""
+    steps: list[str] = []
+    source = FakeSource(steps, breaks=2)
+    figures = run_consumer(source, FakeTarget(steps, "results"), FakeTarget(steps, "dead letters"), EchoHandler(steps))
+    assert steps[:4] == ["open", "close", "open", "close"]
+    assert figures.outcomes == {"predicted": 2, "dead_letter": 1}
+
+
+def test_a_broker_that_is_away_at_the_start_is_waited_for_if_that_is_wanted() -> None:
+    """With ``wait`` a consumer opens later what it cannot open now; without, that is an error."""
+    steps: list[str] = []
+    places = Places(FakeSource(steps, away=2), FakeTarget(steps, "dead letters"), FakeTarget(steps, "results"))
+    figures = StreamFigures("predictions", "fake")
+    consumer = Consumer(places, EchoHandler(steps), figures)
+
+    async def story() -> None:
+        with pytest.raises(UnavailableError):
+            await consumer.open()
+        await consumer.open(wait=True)
+        assert figures.problem == "The broker is away."
+        running = asyncio.create_task(consumer.run())
+        async with asyncio.timeout(30):
+            while figures.outcomes.total() < len(MESSAGES):
+                await asyncio.sleep(0.005)
+        consumer.stop()
+        await running
+
+    asyncio.run(story())
+    assert figures.problem == ""

@@ -18,6 +18,7 @@ from tiltyard.project.monitoring import MonitoringSection
 from tiltyard.project.promotion import PromotionSection
 from tiltyard.project.response import ResponseSection
 from tiltyard.project.serving import ServingSection
+from tiltyard.project.streams import StreamSection
 from tiltyard.project.training import TrainingSection
 from tiltyard.tasks import TASKS, Task, reads_text
 
@@ -53,6 +54,9 @@ class Project(Section):
     monitoring: MonitoringSection = MonitoringSection()
     labels: LabelsSection = LabelsSection()
     batch: BatchSection = BatchSection()
+    stream: Mapping[Name, StreamSection] = Field(
+        default_factory=dict, description="Streams of brokers that are predicted, by name."
+    )
     response: ResponseSection = ResponseSection()
     alerts: AlertsSection = AlertsSection()
     root: Path = Field(default=Path(), exclude=True, description="Folder of the project file; set on reading.")

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 from tiltyard.data.sources.location import resolve_location
 from tiltyard.errors import UsageError
 from tiltyard.redact import without_password
 from tiltyard.suggest import nearest
+
+SASL = {"plain": "PLAIN", "scram-sha-256": "SCRAM-SHA-256", "scram-sha-512": "SCRAM-SHA-512"}
+"""The ways in which a user signs in to Kafka, as addresses write them and as the protocol does."""
 
 DEAD_LETTERS = ".dead-letters"
 """Behind the name of a stream: where its messages go that cannot be predicted, unless another place is named."""
@@ -22,6 +26,7 @@ class BrokerKind:
     """A kind of broker, as an address names it.
 
     Attributes:
+        scheme: what stands before ``://`` in its addresses.
         broker: ``kafka``, ``nats``, ``redis`` or ``rabbitmq``.
         title: its name, as people write it.
         port: its usual port.
@@ -32,6 +37,7 @@ class BrokerKind:
         tls: whether connections are encrypted.
     """
 
+    scheme: str
     broker: str
     title: str
     port: int
@@ -44,6 +50,7 @@ class BrokerKind:
 
 _KAFKA = BrokerKind(
     "kafka",
+    "kafka",
     "Kafka",
     9092,
     "topic",
@@ -53,25 +60,44 @@ _KAFKA = BrokerKind(
 )
 _NATS = BrokerKind(
     "nats",
+    "nats",
     "NATS",
     4222,
     "subject",
     re.compile(r"[^\s.*>\x00]+(\.[^\s.*>\x00]+)*"),
     "of words with dots between them, without * and >",
 )
-_REDIS = BrokerKind("redis", "Redis", 6379, "stream", re.compile(r"[^\x00]{1,512}"), "of characters", {"db": "0"})
-_RABBITMQ = BrokerKind(
-    "rabbitmq", "RabbitMQ", 5672, "queue", re.compile(r"[^\x00]{1,200}"), "of at most 200 characters", {"vhost": "/"}
+_REDIS = BrokerKind(
+    "redis", "redis", "Redis", 6379, "stream", re.compile(r"[^\x00]{1,512}"), "of characters", {"db": "0"}
 )
+_RABBITMQ = BrokerKind(
+    "amqp",
+    "rabbitmq",
+    "RabbitMQ",
+    5672,
+    "queue",
+    re.compile(r"[^\x00]{1,200}"),
+    "of at most 200 characters",
+    {"vhost": "/"},
+)
+
+
+def _over_tls(kind: BrokerKind, scheme: str, port: int) -> BrokerKind:
+    return replace(kind, scheme=scheme, port=port, options={**kind.options, "ca": "ca.pem"}, tls=True)
+
+
 KINDS: Mapping[str, BrokerKind] = {
-    "kafka": _KAFKA,
-    "kafka+ssl": replace(_KAFKA, tls=True),
-    "nats": _NATS,
-    "nats+tls": replace(_NATS, tls=True),
-    "redis": _REDIS,
-    "rediss": replace(_REDIS, tls=True),
-    "amqp": _RABBITMQ,
-    "amqps": replace(_RABBITMQ, tls=True, port=5671),
+    kind.scheme: kind
+    for kind in (
+        _KAFKA,
+        _over_tls(_KAFKA, "kafka+ssl", _KAFKA.port),
+        _NATS,
+        _over_tls(_NATS, "nats+tls", _NATS.port),
+        _REDIS,
+        _over_tls(_REDIS, "rediss", _REDIS.port),
+        _RABBITMQ,
+        _over_tls(_RABBITMQ, "amqps", 5671),
+    )
 }
 """The kinds of brokers by the scheme of their addresses."""
 
@@ -108,25 +134,37 @@ class StreamAddress:
         """The stream as messages name it, such as ``the topic 'reviews'``."""
         return f"the {self.kind.stream} '{self.name}'"
 
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Its servers as ``host:port``."""
+        return tuple(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in self.servers)
+
     def same_place(self, name: str) -> StreamAddress:
         """Another stream of the same broker."""
-        return replace(self, name=name, shown=self.shown.replace(f"/{self.name}", f"/{name}"))
+        where, mark, query = self.shown.partition("?")
+        scheme, separator, rest = where.partition("://")
+        server = rest.partition("/")[0]
+        shown = f"{scheme}://{server}/{quote(name)}{mark}{query}" if separator else f"'{name}' next to {self.shown}"
+        return replace(self, name=name, shown=shown)
 
 
-def parse_address(text: str, option: str, root: Path) -> StreamAddress:
+_ON_A_COMMAND_LINE = "Everybody on this host can read it in the list of processes."
+
+
+def parse_address(text: str, option: str, root: Path, seen: str = _ON_A_COMMAND_LINE) -> StreamAddress:
     """The stream that an option names; ``${NAME}`` in it stands for a variable of the environment or of ``.env``.
 
     Args:
         text: ``SCHEME://[USER:${PASSWORD}@]HOST[:PORT]/NAME[?OPTION=VALUE]``.
         option: the option, for errors.
-        root: the folder of ``.env``.
+        root: the folder of ``.env``, and of files that the address names.
+        seen: why a password must not stand there, as a sentence.
 
     Raises:
         UsageError: it is not the address of a stream.
         DataError: it holds a password, or a variable that is not set.
     """
-    where = "Everybody on this host can read it in the list of processes."
-    meant = resolve_location(text, root, option, where).meant
+    meant = resolve_location(text, root, option, seen).meant
     shown = without_password(text)
     scheme, separator, _ = meant.partition("://")
     kind = KINDS.get(scheme.lower())
@@ -154,7 +192,7 @@ def parse_address(text: str, option: str, root: Path) -> StreamAddress:
         _read_name(parts, kind, scheme, option),
         unquote(parts.username or ""),
         unquote(parts.password or ""),
-        _read_options(parts, kind, option),
+        _read_options(parts, kind, option, root),
         shown,
     )
 
@@ -174,7 +212,7 @@ def _read_name(parts: SplitResult, kind: BrokerKind, scheme: str, option: str) -
     return name
 
 
-def _read_options(parts: SplitResult, kind: BrokerKind, option: str) -> Mapping[str, str]:
+def _read_options(parts: SplitResult, kind: BrokerKind, option: str, root: Path) -> Mapping[str, str]:
     found = dict(parse_qsl(parts.query, keep_blank_values=True))
     for name in found:
         if name not in kind.options:
@@ -190,7 +228,28 @@ def _read_options(parts: SplitResult, kind: BrokerKind, option: str) -> Mapping[
             next_step="Write ?db=0, or leave it out.",
             code="stream.address",
         )
+    if "sasl" in found and found["sasl"].lower() not in SASL:
+        raise UsageError(
+            f"{option} has sasl={found['sasl']!r:.80}.",
+            next_step=f"Write one of: {', '.join(SASL)}.",
+            code="stream.address",
+        )
+    if "ca" in found:
+        found["ca"] = str(_find_certificates(root / found["ca"], option))
     return found
+
+
+def _find_certificates(file: Path, option: str) -> Path:
+    """The file with the certificates of authorities, once it can be used."""
+    try:
+        ssl.create_default_context(cafile=file)
+    except OSError as error:  # an ``ssl.SSLError`` is one
+        raise UsageError(
+            f"{option} names the authorities in {file}, which cannot be used: {error.strerror or error}.",
+            next_step="Write ?ca=FILE, a file of certificates in PEM, relative to the project's folder.",
+            code="stream.address",
+        ) from None
+    return file
 
 
 def _read_server(text: str, kind: BrokerKind) -> tuple[str, int]:

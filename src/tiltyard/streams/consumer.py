@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from tiltyard.errors import TiltyardError, UnavailableError
 from tiltyard.streams.figures import StreamFigures
-from tiltyard.streams.handling import Handled, Handler, make_dead_letter
+from tiltyard.streams.handling import Handled, Handler, make_dead_letter, own_headers
 from tiltyard.streams.ports import Message, Outgoing, ResultTarget, Source
 
 MOST_AT_ONCE = 500
@@ -70,14 +70,17 @@ class Consumer:
         self._places, self._handler, self.figures = places, handler, figures
         self._most, self._hold_seconds = most, hold_seconds
         self._stop = asyncio.Event()
-        self._ready = asyncio.Event()
+        self._is_open = False
 
     def stop(self) -> None:
         """Finish what was taken, and take no more."""
         self._stop.set()
 
-    async def open(self) -> None:
+    async def open(self, *, wait: bool = False) -> None:
         """Connect for the first time.
+
+        Args:
+            wait: whether ``run`` waits for a broker that is away, instead of an error here.
 
         Raises:
             UsageError: a stream does not exist, or its settings would lose messages.
@@ -86,26 +89,34 @@ class Consumer:
         try:
             for place in self._places.all:
                 await place.open()
+            self._is_open = True
+        except UnavailableError as error:
+            await self.close()
+            if not wait:
+                raise
+            self._note(error)
         except BaseException:
             await self.close()
             raise
 
     async def run(self) -> None:
-        """Take messages until ``stop``; it must be open, and is closed at the end."""
-        measuring = asyncio.create_task(self._measure_lag())
+        """Take messages until ``stop``, after ``open``; it is closed at the end."""
         try:
-            while not self._stop.is_set():
-                try:
-                    messages = await self._places.source.take(self._most, POLL_SECONDS)
-                    if messages:
-                        await self._finish(messages)
-                except UnavailableError as error:
-                    self._note(error)
-                    await self._open_again()
+            async with _beside(self._measure_lag):
+                while not self._stop.is_set():
+                    if not self._is_open:
+                        await self._open_again()
+                        continue
+                    try:
+                        messages = await self._places.source.take(self._most, POLL_SECONDS)
+                        if messages:
+                            await self._finish(messages)
+                    except TiltyardError as error:
+                        self._lose(error)
+                    except Exception as error:
+                        log.exception("The stream of %s met an unforeseen error", self.figures.stream)
+                        self._lose(_unforeseen(error))
         finally:
-            measuring.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await measuring
             await self.close()
 
     async def _finish(self, messages: Sequence[Message]) -> None:
@@ -142,12 +153,7 @@ class Consumer:
             log.exception("%d messages of the stream of %s could not be handled", len(messages), self.figures.stream)
             if len(messages) > 1:
                 return [handled for one in messages for handled in await self._handle_all([one])]
-            unforeseen = TiltyardError(
-                f"An unforeseen error came up: {type(error).__name__}.",
-                next_step="Read the log of tiltyard stream, and report the error.",
-                code="internal",
-            )
-            return [Handled(messages[0], "dead_letter", error=unforeseen)]
+            return [Handled(messages[0], "dead_letter", error=_unforeseen(error))]
 
     async def _publish(self, handled: Sequence[Handled]) -> None:
         """Publish results and dead letters; what a broker will never take as a result is a dead letter."""
@@ -171,9 +177,15 @@ class Consumer:
             log.warning("The message %s goes to the dead letters: %s", one.message.position or letter.id, one.error)
         refused = await self._places.dead_letters.publish(letters)
         if refused:
-            # Its place in the source is in its headers.
-            cut = [Outgoing(b"", letters[place].id, b"", letters[place].headers) for place in refused]
-            await self._places.dead_letters.publish(cut)
+            # Where the message is in its source, and what it is recognised by, is enough to find it there.
+            cut = [Outgoing(b"", letters[place].id, b"", own_headers(letters[place])) for place in refused]
+            refused = await self._places.dead_letters.publish(cut)
+        if refused:
+            raise UnavailableError(
+                f"The dead letters take no message: {next(iter(refused.values()))}.",
+                next_step="Let the stream of the dead letters take larger messages.",
+                code="stream.full",
+            )
 
     @contextlib.asynccontextmanager
     async def _hold(self, messages: Sequence[Message]) -> AsyncIterator[None]:
@@ -182,16 +194,15 @@ class Consumer:
         async def hold() -> None:
             while True:
                 await asyncio.sleep(self._hold_seconds / 3)
-                with contextlib.suppress(UnavailableError):  # confirming them will fail too
+                with contextlib.suppress(TiltyardError):  # confirming them will fail too
                     await self._places.source.hold(messages)
 
-        holding = asyncio.create_task(hold())
-        try:
+        async with _beside(hold):
             yield
-        finally:
-            holding.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await holding
+
+    def _lose(self, error: TiltyardError) -> None:
+        self._is_open = False
+        self._note(error)
 
     async def _open_again(self) -> None:
         """Forget what was in hand, and connect again, however long that takes."""
@@ -207,6 +218,7 @@ class Consumer:
                 self._note(error)
                 pause = min(2 * pause, LONGEST_PAUSE)
             else:
+                self._is_open = True
                 self._note(None)
                 return
 
@@ -235,12 +247,40 @@ class Consumer:
     async def _measure_lag(self) -> None:
         while True:
             try:
-                self.figures.lag = await self._places.source.lag()
-            except UnavailableError as error:
-                self.figures.lag = None
+                lag = await self._places.source.lag() if self._is_open else None
+            except TiltyardError as error:
+                lag = None
                 if not self.figures.problem:  # some clients take nothing, and say nothing, while they reconnect
                     self._note(error)
             else:
-                if self.figures.problem_code == "stream.away":
+                if self._is_open and self.figures.problem_code == "stream.away":
                     self._note(None)
+            self.figures.lag = lag
             await asyncio.sleep(LAG_SECONDS)
+
+
+@contextlib.asynccontextmanager
+async def _beside(work: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    """Do some work beside the block; if it fails, that is in the log, and the block continues."""
+
+    async def run() -> None:
+        try:
+            await work()
+        except Exception:
+            log.exception("Work beside a stream ended by an unforeseen error")
+
+    task = asyncio.create_task(run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+def _unforeseen(error: Exception) -> TiltyardError:
+    return TiltyardError(
+        f"An unforeseen error came up: {type(error).__name__}.",
+        next_step="Read the log of tiltyard stream, and report the error.",
+        code="internal",
+    )

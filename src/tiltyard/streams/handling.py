@@ -26,6 +26,8 @@ ROUTE_KEY = "x-route-key"
 CONTENT_TYPE = "content-type"
 _OWN = (ID, CONTENT_TYPE, "content-length", "content-encoding")
 _PREFIX = "tiltyard-"
+LONGEST_HEADER = 2000
+"""Characters of a reason in a header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,11 @@ def make_dead_letter(handled: Handled, source: str) -> Outgoing:
     return Outgoing(message.body, f"dead-{named}", message.key, headers | {k: v for k, v in reason.items() if v})
 
 
+def own_headers(letter: Outgoing) -> dict[str, str]:
+    """Of a dead letter's headers those that are ours: what is wrong with which message."""
+    return {name: value for name, value in letter.headers.items() if name.lower().startswith(_PREFIX)}
+
+
 def one_line(text: str) -> str:
     """A text as a header can hold it."""
-    return " ".join(text.split())
+    return " ".join(text.split())[:LONGEST_HEADER]

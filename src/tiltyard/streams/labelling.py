@@ -34,10 +34,11 @@ class StreamLabels:
     Args:
         components: the parts of the server.
         source: where labels come from that do not say so.
+        patience: so long a new label waits for its prediction.
     """
 
-    def __init__(self, components: ServerComponents, source: str) -> None:
-        self._components, self._source = components, source
+    def __init__(self, components: ServerComponents, source: str, patience: timedelta = PATIENCE) -> None:
+        self._components, self._source, self._patience = components, source, patience
         self._stopped = False
 
     def stop(self) -> None:
@@ -46,6 +47,7 @@ class StreamLabels:
 
     async def handle(self, messages: Sequence[Message]) -> list[Handled]:
         """See ``Handler.handle``; a label that is new waits for its prediction."""
+        taken_at = datetime.now(UTC)
         found: dict[int, Handled] = {}
         reports: dict[int, _Report] = {}
         for place, message in enumerate(messages):
@@ -58,7 +60,7 @@ class StreamLabels:
             for (place, report), problem in zip(list(reports.items()), recorded, strict=True):
                 if problem is None:
                     found[place] = Handled(report.message, "recorded")
-                elif problem.code != "feedback.unknown" or _is_old(report.message):
+                elif problem.code != "feedback.unknown" or self._has_waited(report.message, taken_at):
                     found[place] = Handled(report.message, "dead_letter", error=problem)
                 else:
                     continue
@@ -68,6 +70,10 @@ class StreamLabels:
                     raise UnavailableError("Labels wait for their predictions.", code="stream.stopped")
                 await asyncio.sleep(PAUSE_SECONDS)
         return [found[place] for place in range(len(messages))]
+
+    def _has_waited(self, message: Message, taken_at: datetime) -> bool:
+        """Whether a label has waited long enough; the clock of its producer may be ahead."""
+        return datetime.now(UTC) - min(message.sent_at, taken_at) > self._patience
 
     def _record(self, reports: Sequence[_Report]) -> list[TiltyardError | None]:
         """Record the labels of n messages in one transaction; of each why one of its labels was not, or None."""
@@ -100,10 +106,6 @@ def _read(message: Message) -> _Report:
     labels = [given] if isinstance(given, OneLabel) else given.labels
     # When it was sent is the same at each delivery: a label that comes again is the same label.
     return _Report(message, [one if one.at else one.model_copy(update={"at": message.sent_at}) for one in labels])
-
-
-def _is_old(message: Message) -> bool:
-    return datetime.now(UTC) - message.sent_at > PATIENCE
 
 
 def _is_missing(checked: CheckedLabel, unknown: frozenset[str]) -> bool:

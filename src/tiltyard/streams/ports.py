@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 
@@ -46,6 +46,14 @@ class Outgoing:
     id: str
     key: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_time(milliseconds: float) -> datetime:
+    """A time in milliseconds since 1970, UTC; the present where a producer wrote no time, or one that cannot be."""
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds > 0 else datetime.now(UTC)
+    except (OverflowError, OSError, ValueError):
+        return datetime.now(UTC)
 
 
 class Source(Protocol):

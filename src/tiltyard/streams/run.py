@@ -20,6 +20,7 @@ from tiltyard.serving.auth import CALLER, Guard, auth_middleware, guard_for
 from tiltyard.serving.http.app import run_background_work
 from tiltyard.serving.http.routes.health import check_health, health_response
 from tiltyard.serving.http.routes.metrics import metric_routes
+from tiltyard.serving.http.routes.v2 import ServerState
 from tiltyard.serving.model.champion_check import champion_check
 from tiltyard.serving.model.manager import ModelManager, ServedAlias
 from tiltyard.serving.predict.components import ServerComponents
@@ -28,41 +29,13 @@ from tiltyard.serving.process.sockets import Address, bind
 from tiltyard.settings import Settings
 from tiltyard.streams.address import StreamAddress
 from tiltyard.streams.brokers.open_broker import make_source, make_target
-from tiltyard.streams.consumer import HOLD_SECONDS, MOST_AT_ONCE, Consumer, Places
+from tiltyard.streams.consumer import Consumer, Places
 from tiltyard.streams.figures import StreamCollector, StreamFigures
 from tiltyard.streams.labelling import StreamLabels
 from tiltyard.streams.predicting import StreamPredictor
+from tiltyard.streams.request import StreamRequest
 from tiltyard.wiring.ledger import open_ledger
 from tiltyard.wiring.registry import open_registry
-
-
-@dataclass(frozen=True, slots=True)
-class StreamRequest:
-    """What a stream process reads and writes.
-
-    Attributes:
-        source: where the messages come from.
-        target: where the results go.
-        dead_letters: where messages go that cannot be predicted.
-        group: the group of consumers.
-        labels: where labels come from; None for none.
-        label_dead_letters: where labels go that cannot be recorded.
-        batch: most messages that are taken, scored and recorded at once.
-        hold_seconds: after so long without word from a consumer, its messages go to another one.
-        host: where health and metrics are served.
-        port: on which port; 0 for any free one.
-    """
-
-    source: StreamAddress
-    target: StreamAddress
-    dead_letters: StreamAddress
-    group: str
-    labels: StreamAddress | None = None
-    label_dead_letters: StreamAddress | None = None
-    batch: int = MOST_AT_ONCE
-    hold_seconds: float = HOLD_SECONDS
-    host: str = "127.0.0.1"
-    port: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +122,7 @@ async def _run(
 
     async with contextlib.AsyncExitStack() as opened:
         for consumer in consumers:
-            await consumer.open()
+            await consumer.open(wait=request.wait)
             opened.push_async_callback(consumer.close)
         opened.enter_context(_stop_on_signals(stop))
         async with run_background_work(components), _serve(components, backends.guard, figures, listener):
@@ -172,7 +145,8 @@ def _make_predictor(components: ServerComponents, request: StreamRequest) -> Con
 def _make_labeller(
     labels: StreamLabels, request: StreamRequest, source: StreamAddress, dead_letters: StreamAddress
 ) -> Consumer:
-    places = Places(make_source(source, request.group, request.batch, request.hold_seconds), make_target(dead_letters))
+    read = make_source(source, request.label_group, request.batch, request.hold_seconds)
+    places = Places(read, make_target(dead_letters))
     figures = StreamFigures("labels", source.shown)
     return Consumer(places, labels, figures, most=request.batch, hold_seconds=request.hold_seconds)
 
@@ -196,6 +170,11 @@ async def _serve(
     """Serve health and metrics for the block."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     app.include_router(metric_routes(components.worker_metrics))
+
+    @app.get("/v2/health/live")
+    async def live() -> ServerState:
+        """Whether the process runs; what it waits for is no reason to start it again."""
+        return ServerState(name="tiltyard", ready=True)
 
     @app.get("/health")
     async def health(request: Request) -> Response:

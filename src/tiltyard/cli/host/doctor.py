@@ -23,6 +23,7 @@ from tiltyard.cli.host.doctor_prefect import check_prefect_schedules
 from tiltyard.cli.host.doctor_proxies import check_proxies
 from tiltyard.cli.host.doctor_sqlite import check_sqlite
 from tiltyard.cli.host.doctor_state import check_state_access
+from tiltyard.cli.host.doctor_streams import check_streams
 from tiltyard.cli.main import EXIT_FAILED
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json, print_line
@@ -122,6 +123,7 @@ def _check_project(path: Path | None, model_name: str | None, *, repair: bool) -
     yield from _run_check("api keys", lambda: describe_api_keys(settings))
     yield from _run_check("champion", lambda: _describe_champion(project, settings))
     yield from check_prefect_schedules(project, settings)
+    yield from check_streams(project)
     yield from check_proxies(project, settings)
     yield from check_state_access(settings)
 

@@ -1,4 +1,4 @@
-"""``tiltyard up``: server, console and the loop, in one command."""
+"""``tiltyard up``: server, console, the loop and the streams, in one command."""
 
 from __future__ import annotations
 
@@ -32,6 +32,8 @@ from tiltyard.processes.stop_signal import stop_on_signal
 from tiltyard.processes.supervisor import ManagedProcess, ProcessExit, Supervisor
 from tiltyard.project import Project
 from tiltyard.serving.auth import NewKey
+from tiltyard.streams.brokers.library import require_library
+from tiltyard.streams.request import read_stream
 
 DIED, HUNG = "part-died", "part-hung"
 # How long a process may take until its first health check passes: a server may fetch a large version before it listens.
@@ -66,11 +68,12 @@ def up_command(
     no_console: bool,
     as_json: bool,
 ) -> None:
-    """Run the server, the console and the control loop together.
+    """Run the server, the console, the control loop and the streams of the project file together.
 
-    A program that dies or hangs is restarted, and the restart is recorded. Ctrl-C stops all three.
+    A program that dies or hangs is restarted, and the restart is recorded. Ctrl-C stops all of them.
     """
     project = find_project(project_path, model_name)
+    _check_streams(project)
     settings = wiring.load_settings(project)
     host = host or project.serving.host
     port = _free_port(host, project.serving.port if port is None else port, "--port")
@@ -87,6 +90,11 @@ def up_command(
         if with_console:
             managed.append(programs.console(console_port, *project_options))
         managed.append(programs.loop(*project_options))
+        for name, stream in project.stream.items():
+            ports = [_free_port(stream.host, stream.port, f"stream.{name}.port") for _ in range(stream.processes)]
+            managed += [
+                programs.stream(name, number, stream.host, port, *project_options) for number, port in enumerate(ports)
+            ]
         supervisor = Supervisor(managed, lambda exit_: output.report_exit(exit_, ledger))
         output.begin(supervisor.pids)
         supervisor.run(stop_on_signal())
@@ -95,7 +103,7 @@ def up_command(
 
 @dataclass(frozen=True)
 class _Programs:
-    """Server, console and loop as managed processes.
+    """Server, console, loop and streams as managed processes.
 
     Attributes:
         project: the project.
@@ -127,6 +135,11 @@ class _Programs:
         environment = {**self._heartbeat_variable("loop"), "TILTYARD_SERVER_KEY": self.key.token}
         return self._manage("loop", ["loop", *options, "--server", self.url], environment, beats)
 
+    def stream(self, name: str, number: int, host: str, port: int, *options: str) -> ManagedProcess:
+        http = self._http(f"http://{_reachable_host(host)}:{port}/health")
+        part = f"stream {name}" + (f" {number + 1}" if number else "")
+        return self._manage(part, ["stream", name, "--wait", *options, "--port", str(port)], {}, http)
+
     def _heartbeat_variable(self, name: str) -> dict[str, str]:
         return {HEARTBEAT: str(self.folder / name)}
 
@@ -151,6 +164,18 @@ class _Programs:
             on_line=lambda line: self.on_line(name, line),
             leads_group=True,
         )
+
+
+def _check_streams(project: Project) -> None:
+    """Make sure that the streams of the project file can be run here.
+
+    Raises:
+        UsageError: an address cannot be used.
+        MissingExtraError: the library of a broker is not installed.
+    """
+    for name in project.stream:
+        for address in read_stream(project, name).addresses.values():
+            require_library(address)
 
 
 def _new_own_key() -> NewKey:

@@ -28,6 +28,7 @@ TICK_SECONDS = 1.0
 STOP_SECONDS = 20.0
 _HOLD = timedelta(minutes=2)
 _ENDED_WELL = (0, 3)
+_BUSY = "batch.busy"
 
 log = logging.getLogger(__name__)
 
@@ -132,6 +133,9 @@ class BatchRunner:
         said = _read_object(running.lines)
         if code in _ENDED_WELL and "error" not in said:
             jobs.finish(running.job, result=said)
+        elif isinstance(said.get("error"), dict) and said["error"].get("code") == _BUSY:
+            # The process of a server that was killed is still ending: it holds what it scores.
+            jobs.save(replace(running.job, state="waiting"))
         elif isinstance(said.get("error"), dict):
             jobs.finish(running.job, error=said["error"])
         else:

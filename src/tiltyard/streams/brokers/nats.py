@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ssl
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from tiltyard.errors import MissingExtraError, UnavailableError, UsageError
+from tiltyard.errors import TiltyardError, UsageError
 from tiltyard.streams.address import StreamAddress
+from tiltyard.streams.brokers.connection import BrokerConnection, Connected, Errors
 from tiltyard.streams.ports import Message, Outgoing
 
 if TYPE_CHECKING:
@@ -25,15 +26,22 @@ CONNECT_SECONDS = 5
 RESPONSE_SECONDS = 10.0
 CHECK_SECONDS = 0.25
 MESSAGE_ID = "Nats-Msg-Id"
+NOT_IN_A_NAME = re.compile(r"[\s.*>/\\]")
+REFUSAL = "authorization violation"
+HEADER_NAME = re.compile(r"(?!nats-)[!-9;-~]+", re.IGNORECASE)
+"""Names of headers that NATS takes, and does not give a meaning of its own."""
 
 
-class _Connection:
-    """A connection to NATS, which does not reconnect by itself: what was in hand has to be forgotten first."""
+class _Connection(BrokerConnection):
+    """A connection to NATS."""
+
+    check = "Check that it runs with JetStream (nats-server -js), and its address."
 
     def __init__(self, address: StreamAddress) -> None:
-        self._address = address
+        super().__init__(address)
         self._client: Client | None = None
         self._jetstream: JetStreamContext | None = None
+        self._noted: Exception | None = None
 
     @property
     def is_up(self) -> bool:
@@ -43,7 +51,7 @@ class _Connection:
     @property
     def client(self) -> Client:
         if self._client is None or not self._client.is_connected:
-            raise self.away("the connection is closed")
+            raise self.away()
         return self._client
 
     @property
@@ -52,51 +60,46 @@ class _Connection:
             self._jetstream = self.client.jetstream(timeout=RESPONSE_SECONDS)
         return self._jetstream
 
-    def away(self, why: object) -> UnavailableError:
-        return UnavailableError(
-            f"NATS at {self._address.shown} does not respond: {why}.",
-            next_step="Check that it runs with JetStream (nats-server -js), and its address.",
-            code="stream.away",
-        )
+    def refusals(self) -> Errors:
+        from nats.errors import AuthorizationError  # noqa: PLC0415 - part of an extra
 
-    @contextlib.contextmanager
-    def errors(self) -> Iterator[None]:
-        """Make errors of the library the ones that the port names."""
-        import nats.errors  # noqa: PLC0415 - part of an extra
+        return (AuthorizationError,)
 
-        try:
-            yield
-        except nats.errors.AuthorizationError:
-            raise UsageError(
-                f"NATS at {self._address.shown} refuses the user.",
-                next_step="Write nats://USER:${PASSWORD}@HOST/SUBJECT, and set PASSWORD in the environment.",
-                code="stream.refused",
-            ) from None
-        except (nats.errors.Error, OSError) as error:
-            raise self.away(str(error) or type(error).__name__) from None
+    def rejections(self) -> Errors:
+        from nats.js.errors import APIError  # noqa: PLC0415 - part of an extra
+
+        return (APIError,)
+
+    def failures(self) -> Errors:
+        from nats.errors import Error  # noqa: PLC0415 - part of an extra
+
+        return (Error,)
+
+    def explain(self, error: Exception) -> TiltyardError:
+        # A user who may not do something is told so, and the request then waits in vain.
+        noted, self._noted = self._noted, None
+        return super().explain(noted if noted is not None and isinstance(error, TimeoutError) else error)
 
     async def open(self) -> None:
-        try:
-            from nats.aio.client import Client  # noqa: PLC0415 - part of an extra
-            from nats.errors import NoServersError  # noqa: PLC0415 - likewise
-        except ModuleNotFoundError:
-            raise MissingExtraError("Reading and writing streams of NATS", "streams") from None
-        address = self._address
+        from nats.aio.client import Client  # noqa: PLC0415 - part of an extra
+        from nats.errors import Error, NoServersError  # noqa: PLC0415 - likewise
+
+        address = self.address
         scheme = "tls" if address.kind.tls else "nats"
-        refused: list[Exception] = []
+        self._noted = None
 
         async def note(error: Exception) -> None:
-            refused.append(error)
+            self._noted = error
 
         # It is kept before it is connected: a connection that broke off in its greeting is closed by ``close`` alone.
         self._client = Client()
         with self.errors():
             try:
                 await self._client.connect(
-                    [f"{scheme}://{host}:{port}" for host, port in address.servers],
+                    [f"{scheme}://{host}" for host in address.hosts],
                     user=address.user or None,
                     password=address.password or None,
-                    tls=ssl.create_default_context() if address.kind.tls else None,
+                    tls=self.make_tls(),
                     connect_timeout=CONNECT_SECONDS,
                     allow_reconnect=False,
                     max_reconnect_attempts=1,  # else the first connection is tried for two minutes, whatever is stopped
@@ -104,8 +107,9 @@ class _Connection:
                     name="tiltyard",
                     error_cb=note,
                 )
-            except NoServersError as error:
-                raise (refused[-1] if refused else error) from None
+            except Error as error:
+                told = self._noted if isinstance(error, NoServersError) else None
+                raise _name_refusal(told or error) from None
         with self.errors():
             await self._require_stream()
 
@@ -114,17 +118,17 @@ class _Connection:
         import nats.js.errors  # noqa: PLC0415 - part of an extra
 
         try:
-            await self.jetstream.find_stream_name_by_subject(self._address.name)
+            await self.jetstream.find_stream_name_by_subject(self.address.name)
         except nats.js.errors.ServiceUnavailableError:
             raise UsageError(
-                f"NATS at {self._address.shown} runs without JetStream, and keeps no messages.",
+                f"NATS at {self.address.shown} runs without JetStream, and keeps no messages.",
                 next_step="Start it with: nats-server -js",
                 code="stream.missing",
             ) from None
         except nats.js.errors.NotFoundError:
             raise UsageError(
-                f"No stream of NATS keeps the subject '{self._address.name}'.",
-                next_step=f"Make one: nats stream add NAME --subjects '{self._address.name}'",
+                f"No stream of NATS at {self.address.shown} keeps the subject '{self.address.name}'.",
+                next_step=f"Make one: nats stream add NAME --subjects '{self.address.name}'",
                 code="stream.missing",
             ) from None
 
@@ -135,7 +139,7 @@ class _Connection:
                 await asyncio.wait_for(client.close(), CONNECT_SECONDS)
 
 
-class NatsSource:
+class NatsSource(Connected[_Connection]):
     """A subject of NATS JetStream, read through a durable consumer that has the group's name.
 
     Args:
@@ -146,14 +150,15 @@ class NatsSource:
     """
 
     def __init__(self, address: StreamAddress, group: str, most: int, hold_seconds: float) -> None:
-        self._address, self._group, self._most, self._hold_seconds = address, group, most, hold_seconds
-        self._connection = _Connection(address)
+        super().__init__(_Connection(address))
+        self._address, self._most, self._hold_seconds = address, most, hold_seconds
+        self._group = NOT_IN_A_NAME.sub("_", group)
         self._subscription: JetStreamContext.PullSubscription | None = None
         self._stream = ""
 
     async def open(self) -> None:
         """See ``Source.open``."""
-        await self._connection.open()
+        await super().open()
         with self._connection.errors():
             jetstream = self._connection.jetstream
             self._stream = await jetstream.find_stream_name_by_subject(self._address.name)
@@ -246,10 +251,10 @@ class NatsSource:
     async def close(self) -> None:
         """See ``Source.close``."""
         self._subscription = None
-        await self._connection.close()
+        await super().close()
 
 
-class NatsTarget:
+class NatsTarget(Connected[_Connection]):
     """A subject of NATS JetStream that is written to.
 
     Args:
@@ -257,12 +262,7 @@ class NatsTarget:
     """
 
     def __init__(self, address: StreamAddress) -> None:
-        self._address = address
-        self._connection = _Connection(address)
-
-    async def open(self) -> None:
-        """See ``ResultTarget.open``."""
-        await self._connection.open()
+        super().__init__(_Connection(address))
 
     async def publish(self, messages: Sequence[Outgoing]) -> Mapping[int, str]:
         """See ``ResultTarget.publish``; a message whose id the stream had lately is kept once."""
@@ -271,12 +271,14 @@ class NatsTarget:
         with self._connection.errors():
             jetstream = self._connection.jetstream
             for place, message in enumerate(messages):
-                headers = {name: value.strip() for name, value in message.headers.items()} | {MESSAGE_ID: message.id}
+                headers = _fit_headers(message.headers) | {MESSAGE_ID: message.id}
                 size = len(message.body) + sum(len(f"{name}: {value}\r\n".encode()) for name, value in headers.items())
                 if size + 64 > client.max_payload:
                     refused[place] = f"it has {size:,} bytes, and NATS takes at most {client.max_payload:,}"
                     continue
-                waiting.append(await jetstream.publish_async(self._address.name, message.body, headers=headers))
+                waiting.append(
+                    await jetstream.publish_async(self._connection.address.name, message.body, headers=headers)
+                )
             await self._wait_for(waiting)
         return refused
 
@@ -287,11 +289,21 @@ class NatsTarget:
             done, pending = await asyncio.wait(pending, timeout=CHECK_SECONDS)
             for one in done:
                 one.result()
+            if done:  # a disk that syncs each message takes its time; it is silence that counts
+                ends = monotonic() + RESPONSE_SECONDS
             if pending and (not self._connection.is_up or monotonic() > ends):
                 for one in pending:
                     one.cancel()
                 raise self._connection.away("no confirmation came")
 
-    async def close(self) -> None:
-        """See ``ResultTarget.close``."""
-        await self._connection.close()
+
+def _name_refusal(error: Exception) -> Exception:
+    """The error of a user who is not let in, for which the library raises its most general one in the greeting."""
+    from nats.errors import AuthorizationError, Error  # noqa: PLC0415 - part of an extra
+
+    return AuthorizationError() if type(error) is Error and REFUSAL in str(error).lower() else error
+
+
+def _fit_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers as NATS can hold them: other brokers let names and values be any text."""
+    return {name: " ".join(value.split()) for name, value in headers.items() if HEADER_NAME.fullmatch(name)}

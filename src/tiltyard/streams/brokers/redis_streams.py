@@ -8,16 +8,16 @@ from __future__ import annotations
 import contextlib
 import logging
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tiltyard.errors import MissingExtraError, UnavailableError, UsageError
+from tiltyard.errors import UsageError
 from tiltyard.streams.address import StreamAddress
-from tiltyard.streams.ports import Message, Outgoing
+from tiltyard.streams.brokers.connection import BrokerConnection, Connected, Errors
+from tiltyard.streams.ports import Message, Outgoing, read_time
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -33,49 +33,39 @@ log = logging.getLogger(__name__)
 _Entry = tuple[bytes, Mapping[bytes, bytes] | None]
 
 
-class _Connection:
+class _Connection(BrokerConnection):
     """A connection to the Redis of a stream."""
 
     def __init__(self, address: StreamAddress) -> None:
-        self.address = address
+        super().__init__(address)
         self._client: Redis | None = None
 
     @property
     def client(self) -> Redis:
         if self._client is None:
-            raise self.away("the connection is closed")
+            raise self.away()
         return self._client
 
-    def away(self, why: object) -> UnavailableError:
-        return UnavailableError(
-            f"Redis at {self.address.shown} does not respond: {why}.",
-            next_step="Check that it runs, and its address.",
-            code="stream.away",
-        )
-
-    @contextlib.contextmanager
-    def errors(self) -> Iterator[None]:
-        """Make errors of the library the ones that the port names."""
+    def refusals(self) -> Errors:
         from redis import exceptions  # noqa: PLC0415 - part of an extra
 
-        try:
-            yield
-        except (exceptions.AuthenticationError, exceptions.NoPermissionError) as error:
-            raise UsageError(
-                f"Redis at {self.address.shown} refuses the user: {type(error).__name__}.",
-                next_step="Write redis://USER:${PASSWORD}@HOST:6379/STREAM, and set PASSWORD in the environment.",
-                code="stream.refused",
-            ) from None
-        except (exceptions.RedisError, OSError) as error:
-            raise self.away(str(error).strip().rstrip(".") or type(error).__name__) from None
+        return exceptions.AuthenticationError, exceptions.AuthorizationError, exceptions.NoPermissionError
+
+    def rejections(self) -> Errors:
+        from redis import exceptions  # noqa: PLC0415 - part of an extra
+
+        return (exceptions.ResponseError,)
+
+    def failures(self) -> Errors:
+        from redis import exceptions  # noqa: PLC0415 - part of an extra
+
+        return (exceptions.RedisError,)
 
     async def open(self) -> None:
-        try:
-            from redis.asyncio import Redis  # noqa: PLC0415 - part of an extra
-            from redis.asyncio.retry import Retry  # noqa: PLC0415 - likewise
-            from redis.backoff import NoBackoff  # noqa: PLC0415 - likewise
-        except ModuleNotFoundError:
-            raise MissingExtraError("Reading and writing streams of Redis", "streams") from None
+        from redis.asyncio import Redis  # noqa: PLC0415 - part of an extra
+        from redis.asyncio.retry import Retry  # noqa: PLC0415 - likewise
+        from redis.backoff import NoBackoff  # noqa: PLC0415 - likewise
+
         address = self.address
         [(host, port)] = address.servers
         self._client = Redis(
@@ -85,6 +75,7 @@ class _Connection:
             username=address.user or None,
             password=address.password or None,
             ssl=address.kind.tls,
+            ssl_ca_certs=address.options.get("ca"),
             socket_timeout=RESPONSE_SECONDS,
             socket_connect_timeout=RESPONSE_SECONDS,
             retry=Retry(NoBackoff(), 0),
@@ -106,7 +97,7 @@ class _Connection:
                 await client.aclose()
 
 
-class RedisSource:
+class RedisSource(Connected[_Connection]):
     """A stream of Redis, read as a consumer of a group.
 
     Args:
@@ -116,7 +107,8 @@ class RedisSource:
     """
 
     def __init__(self, address: StreamAddress, group: str, hold_seconds: float) -> None:
-        self._connection, self._group = _Connection(address), group
+        super().__init__(_Connection(address))
+        self._group = group
         self._name, self._consumer = address.name, f"tiltyard-{uuid.uuid4().hex[:12]}"
         self._hold_ms = int(hold_seconds * 1000)
         self._claimed_at = float("-inf")
@@ -124,7 +116,7 @@ class RedisSource:
 
     async def open(self) -> None:
         """See ``Source.open``."""
-        await self._connection.open()
+        await super().open()
         with self._connection.errors():
             if not await self._has_group():
                 await self._make_group()
@@ -203,7 +195,7 @@ class RedisSource:
         """See ``Source.lag``; None where Redis has lost count, after messages were deleted."""
         with self._connection.errors():
             groups = await self._connection.client.xinfo_groups(self._name)
-        of_group = next(one for one in groups if one["name"] == self._group.encode())
+        of_group = next((one for one in groups if one["name"] == self._group.encode()), {})
         behind = of_group.get("lag")
         return None if behind is None else int(behind) + int(of_group["pending"])
 
@@ -214,10 +206,10 @@ class RedisSource:
             held = await client.xpending_range(self._name, self._group, "-", "+", 1, consumername=self._consumer)
             if not held:
                 await client.xgroup_delconsumer(self._name, self._group, self._consumer)
-        await self._connection.close()
+        await super().close()
 
 
-class RedisTarget:
+class RedisTarget(Connected[_Connection]):
     """A stream of Redis that is written to; it is made with the first message.
 
     Args:
@@ -225,11 +217,7 @@ class RedisTarget:
     """
 
     def __init__(self, address: StreamAddress) -> None:
-        self._connection = _Connection(address)
-
-    async def open(self) -> None:
-        """See ``ResultTarget.open``."""
-        await self._connection.open()
+        super().__init__(_Connection(address))
 
     async def publish(self, messages: Sequence[Outgoing]) -> Mapping[int, str]:
         """See ``ResultTarget.publish``; all of them in one transaction."""
@@ -241,10 +229,6 @@ class RedisTarget:
                     pipeline.xadd(name, fields)
                 await pipeline.execute()
         return {}
-
-    async def close(self) -> None:
-        """See ``ResultTarget.close``."""
-        await self._connection.close()
 
 
 def _list_entries(found: Any) -> list[_Entry]:
@@ -270,7 +254,7 @@ def _read(place: bytes, fields: Mapping[bytes, bytes]) -> Message:
         texts = {}
     return Message(
         body,
-        datetime.fromtimestamp(int(place.partition(b"-")[0]) / 1000, UTC),
+        read_time(int(place.partition(b"-")[0])),
         place.decode(),
         headers={name: value.decode("utf-8", "replace") for name, value in texts.items()},
         receipt=place,

@@ -1,0 +1,36 @@
+"""What ``tiltyard doctor`` says of the streams of the project file: whether their brokers let us in and have them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+from tiltyard.cli.host.doctor_decisions import Check
+from tiltyard.errors import TiltyardError
+from tiltyard.project import Project
+from tiltyard.streams.brokers.open_broker import make_target
+from tiltyard.streams.request import StreamRequest, read_stream
+
+
+def check_streams(project: Project) -> Iterator[Check]:
+    """A check for each stream; nothing is taken and nothing is published."""
+    for name in project.stream:
+        title = f"stream {name}"
+        try:
+            request = read_stream(project, name)
+            asyncio.run(_reach_all(request))
+        except TiltyardError as error:
+            yield Check(title, "wrong", error.message, error.next_step)
+            continue
+        there = ", ".join(f"{key} {address.shown}" for key, address in request.addresses.items())
+        yield Check(title, "ok", f"its brokers let us in, and have its streams: {there}")
+
+
+async def _reach_all(request: StreamRequest) -> None:
+    """Connect to each stream as one that is written to: that joins no group, and takes nothing from a consumer."""
+    for address in request.addresses.values():
+        target = make_target(address)
+        try:
+            await target.open()
+        finally:
+            await target.close()
