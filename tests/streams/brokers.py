@@ -38,7 +38,7 @@ MOST_BYTES = 200_000
 
 @dataclass(frozen=True)
 class Guarded:
-    """How a broker is guarded: by TLS, with a certificate of an authority of its own, and by a user's password.
+    """How a broker is guarded: by TLS, with a certificate of a private authority, and by a user's password.
 
     Attributes:
         authority: the file of the authority's certificate.

@@ -1,4 +1,4 @@
-"""Brokers that require TLS and a user: who may come in does, and who may not is told why, without the password."""
+"""Brokers that require TLS and a user: who may come in does, and who may not learns why, without the password."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tiltyard.streams.ports import Message, Outgoing
 
 @pytest.fixture(scope="module", params=["nats", "redis", "rabbitmq"])
 def guarded_broker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    """A broker of each kind with TLS, a certificate of its own authority, and a user."""
+    """A broker of each kind with TLS, a certificate of a private authority, and a user."""
     folder = tmp_path_factory.mktemp("guarded")
     broker = KINDS[request.param](folder, make_certificates(folder))
     yield broker
@@ -42,7 +42,7 @@ def test_messages_pass_over_tls_with_a_user(guarded_broker: Broker) -> None:
     assert [one.body for one in asyncio.run(story())] == [b"0", b"1", b"2"]
 
 
-def test_a_user_who_is_refused_is_told_so_without_the_password(
+def test_a_user_who_is_refused_learns_it_without_the_password(
     guarded_broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A wrong password is an error that names the broker and what to write, and shows no password."""

@@ -64,7 +64,7 @@ def test_a_message_that_rabbitmq_never_takes_is_refused_alone(make_line: Callabl
 
 
 def test_a_message_whose_time_cannot_be_is_taken(make_line: Callable[[str], Line]) -> None:
-    """A time far beyond the calendar, as a producer with the wrong unit writes it, is taken for the present."""
+    """A time far beyond the calendar, as a producer with the wrong unit writes it, counts as the present."""
     line = make_line("redis")
 
     async def story() -> list[Message]:

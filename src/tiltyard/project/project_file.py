@@ -17,8 +17,7 @@ from tiltyard.project.labels import LabelsSection
 from tiltyard.project.monitoring import MonitoringSection
 from tiltyard.project.promotion import PromotionSection
 from tiltyard.project.response import ResponseSection
-from tiltyard.project.serving import ServingSection
-from tiltyard.project.streams import StreamSection
+from tiltyard.project.serving import ServingSection, StreamSection
 from tiltyard.project.training import TrainingSection
 from tiltyard.tasks import TASKS, Task, reads_text
 

@@ -148,10 +148,10 @@ class StreamAddress:
         return replace(self, name=name, shown=shown)
 
 
-_ON_A_COMMAND_LINE = "Everybody on this host can read it in the list of processes."
+ON_A_COMMAND_LINE = "Everybody on this host can read it in the list of processes."
 
 
-def parse_address(text: str, option: str, root: Path, seen: str = _ON_A_COMMAND_LINE) -> StreamAddress:
+def parse_address(text: str, option: str, root: Path, seen: str = ON_A_COMMAND_LINE) -> StreamAddress:
     """The stream that an option names; ``${NAME}`` in it stands for a variable of the environment or of ``.env``.
 
     Args:

@@ -102,7 +102,7 @@ class Consumer:
     async def run(self) -> None:
         """Take messages until ``stop``, after ``open``; it is closed at the end."""
         try:
-            async with _beside(self._measure_lag):
+            async with _run_next_to(self._measure_lag):
                 while not self._stop.is_set():
                     if not self._is_open:
                         await self._open_again()
@@ -197,7 +197,7 @@ class Consumer:
                 with contextlib.suppress(TiltyardError):  # confirming them will fail too
                     await self._places.source.hold(messages)
 
-        async with _beside(hold):
+        async with _run_next_to(hold):
             yield
 
     def _lose(self, error: TiltyardError) -> None:
@@ -260,14 +260,14 @@ class Consumer:
 
 
 @contextlib.asynccontextmanager
-async def _beside(work: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
-    """Do some work beside the block; if it fails, that is in the log, and the block continues."""
+async def _run_next_to(work: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    """Do some work next to the block; if it fails, that is in the log, and the block continues."""
 
     async def run() -> None:
         try:
             await work()
         except Exception:
-            log.exception("Work beside a stream ended by an unforeseen error")
+            log.exception("Work next to a stream ended by an unforeseen error")
 
     task = asyncio.create_task(run())
     try:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from tiltyard.errors import UsageError
 from tiltyard.project import Project
-from tiltyard.project.streams import StreamSection
-from tiltyard.streams.address import DEAD_LETTERS, StreamAddress, parse_address
+from tiltyard.project.serving import StreamSection
+from tiltyard.streams.address import DEAD_LETTERS, ON_A_COMMAND_LINE, StreamAddress, parse_address
 from tiltyard.suggest import nearest
 
 IN_A_PROJECT = "A project file is kept with the code, where everybody can read it."
@@ -67,7 +67,7 @@ def find_stream(project: Project, name: str | None) -> str:
     known = list(project.stream)
     if name is None and len(known) == 1:
         return known[0]
-    if name in project.stream:
+    if name is not None and name in project.stream:
         return name
     if name is None and not known:
         raise UsageError(
@@ -101,7 +101,11 @@ def read_stream(project: Project, name: str) -> StreamRequest:
 
 
 def make_request(
-    project: Project, section: StreamSection, title: Callable[[str], str], group_ending: str = "", seen: str = ""
+    project: Project,
+    section: StreamSection,
+    title: Callable[[str], str],
+    group_ending: str = "",
+    seen: str = ON_A_COMMAND_LINE,
 ) -> StreamRequest:
     """What a stream process reads and writes.
 
@@ -118,8 +122,7 @@ def make_request(
     """
 
     def read(key: str, text: str) -> StreamAddress:
-        told = {"seen": seen} if seen else {}
-        return parse_address(text, title(key), project.root, **told)
+        return parse_address(text, title(key), project.root, seen)
 
     source, target = read("source", section.source), read("target", section.target)
     dead = (

@@ -173,7 +173,7 @@ async def _serve(
 
     @app.get("/v2/health/live")
     async def live() -> ServerState:
-        """Whether the process runs; what it waits for is no reason to start it again."""
+        """Whether the process runs; what it waits for does not need a new start."""
         return ServerState(name="tiltyard", ready=True)
 
     @app.get("/health")

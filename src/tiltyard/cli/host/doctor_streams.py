@@ -1,4 +1,4 @@
-"""What ``tiltyard doctor`` says of the streams of the project file: whether their brokers let us in and have them."""
+"""What ``tiltyard doctor`` says of the streams of the project file: whether their brokers admit the user and have them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def check_streams(project: Project) -> Iterator[Check]:
             yield Check(title, "wrong", error.message, error.next_step)
             continue
         there = ", ".join(f"{key} {address.shown}" for key, address in request.addresses.items())
-        yield Check(title, "ok", f"its brokers let us in, and have its streams: {there}")
+        yield Check(title, "ok", f"its brokers admit the user, and have its streams: {there}")
 
 
 async def _reach_all(request: StreamRequest) -> None:

@@ -14,7 +14,7 @@ from tiltyard.cli.output import console, print_json, print_line, print_pairs
 from tiltyard.cli.versions.find_project import find_project
 from tiltyard.errors import UsageError
 from tiltyard.project import Project
-from tiltyard.project.streams import StreamSection
+from tiltyard.project.serving import StreamSection
 from tiltyard.serving.process.sockets import Address
 from tiltyard.serving.telemetry.logs import set_up_logs
 from tiltyard.streams.request import StreamRequest, find_stream, make_request, read_stream

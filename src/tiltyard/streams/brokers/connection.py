@@ -53,26 +53,27 @@ class BrokerConnection(ABC):
     @contextlib.contextmanager
     def errors(self) -> Iterator[None]:
         """Make errors of the library the ones that the port names."""
-        refusals, rejections, failures = self.refusals(), self.rejections(), self.failures()
+        refusals, rejections = self.refusals(), self.rejections()
+        failures: Errors = (*self.failures(), OSError, TimeoutError)
         try:
             yield
         except refusals as error:
-            raise self.refused(type(error).__name__) from None
+            raise self.make_refusal(type(error).__name__) from None
         except rejections as error:
-            raise self.rejected(_describe(error)) from None
-        except (*failures, OSError, TimeoutError) as error:
+            raise self.make_rejection(_describe(error)) from None
+        except failures as error:
             raise self.explain(error) from None
 
     def explain(self, error: Exception) -> TiltyardError:
         """What an error of the connection means: a certificate that is not trusted, or a broker that is away."""
         untrusted = _find_certificate_error(error)
-        return self.away(_describe(error)) if untrusted is None else self.untrusted(untrusted.verify_message)
+        return self.away(_describe(error)) if untrusted is None else self.distrust(untrusted.verify_message)
 
     def away(self, why: str = "the connection is closed") -> UnavailableError:
         """The broker cannot be reached."""
         return UnavailableError(f"{self._where} does not respond: {why}.", next_step=self.check, code="stream.away")
 
-    def rejected(self, why: str) -> UnavailableError:
+    def make_rejection(self, why: str) -> UnavailableError:
         """The broker responds, and takes nothing now."""
         return UnavailableError(
             f"{self._where} takes no messages: {why}.",
@@ -80,7 +81,7 @@ class BrokerConnection(ABC):
             code="stream.full",
         )
 
-    def refused(self, why: str) -> UsageError:
+    def make_refusal(self, why: str) -> UsageError:
         """The broker does not let the user in."""
         kind = self.address.kind
         example = f"{kind.scheme}://USER:${{PASSWORD}}@HOST:{kind.port}/{kind.stream.upper()}"
@@ -90,7 +91,7 @@ class BrokerConnection(ABC):
             code="stream.refused",
         )
 
-    def untrusted(self, why: str) -> UsageError:
+    def distrust(self, why: str) -> UsageError:
         """The certificate of the broker is not trusted."""
         return UsageError(
             f"The certificate of {self._where} is not trusted: {why}.",

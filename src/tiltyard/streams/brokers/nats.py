@@ -29,7 +29,7 @@ MESSAGE_ID = "Nats-Msg-Id"
 NOT_IN_A_NAME = re.compile(r"[\s.*>/\\]")
 REFUSAL = "authorization violation"
 HEADER_NAME = re.compile(r"(?!nats-)[!-9;-~]+", re.IGNORECASE)
-"""Names of headers that NATS takes, and does not give a meaning of its own."""
+"""Names of headers that NATS takes, and gives no meaning."""
 
 
 class _Connection(BrokerConnection):
@@ -76,7 +76,7 @@ class _Connection(BrokerConnection):
         return (Error,)
 
     def explain(self, error: Exception) -> TiltyardError:
-        # A user who may not do something is told so, and the request then waits in vain.
+        # What a user may not do is a separate message, and the request waits in vain.
         noted, self._noted = self._noted, None
         return super().explain(noted if noted is not None and isinstance(error, TimeoutError) else error)
 
@@ -108,8 +108,8 @@ class _Connection(BrokerConnection):
                     error_cb=note,
                 )
             except Error as error:
-                told = self._noted if isinstance(error, NoServersError) else None
-                raise _name_refusal(told or error) from None
+                noted = self._noted if isinstance(error, NoServersError) else None
+                raise _name_refusal(noted or error) from None
         with self.errors():
             await self._require_stream()
 
@@ -298,7 +298,7 @@ class NatsTarget(Connected[_Connection]):
 
 
 def _name_refusal(error: Exception) -> Exception:
-    """The error of a user who is not let in, for which the library raises its most general one in the greeting."""
+    """The error of a user who is refused, for which the library raises its most general one in the greeting."""
     from nats.errors import AuthorizationError, Error  # noqa: PLC0415 - part of an extra
 
     return AuthorizationError() if type(error) is Error and REFUSAL in str(error).lower() else error
