@@ -145,8 +145,8 @@ async def _delete(line: Line) -> None:
     else:
         from redis.asyncio import Redis
 
-        async with Redis(host="127.0.0.1", port=line.broker.port) as client:
-            await client.delete(line.name)
+        async with Redis(host="127.0.0.1", port=line.broker.port) as database:
+            await database.delete(line.name)
 
 
 def test_messages_and_labels_may_be_subjects_of_one_stream(make_line: Callable[[str], Line]) -> None:

@@ -1,4 +1,4 @@
-"""What ``tiltyard doctor`` says of the streams of the project file: whether their brokers admit the user and have them."""
+"""What ``tiltyard doctor`` says of the project's streams: whether their brokers admit the user and have them."""
 
 from __future__ import annotations
 

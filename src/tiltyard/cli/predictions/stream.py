@@ -72,7 +72,7 @@ def stream_command(
     settings = wiring.load_settings(project)
     set_up_logs(settings.log or project.serving.log)
     said = {"source": source, "target": target, "group": group, "dead_letters": dead_letters, "labels": labels}
-    how = {"batch": batch, "hold_seconds": hold, "host": host, "port": port}
+    how: dict[str, Any] = {"batch": batch, "hold_seconds": hold, "host": host, "port": port}
     request = _read_request(project, name, {key: value for key, value in said.items() if value is not None})
     request = replace(request, wait=wait, **{key: value for key, value in how.items() if value is not None})
     run_stream(project, settings, request, lambda address: _announce(project, request, address, as_json=as_json))
