@@ -10,7 +10,11 @@ held against scikit-learn's. Tiltyard runs with everything on: validation, a pre
 metrics. Each peer runs in its own environment, made with uv in a cache folder on the first run (some minutes, about
 2 GB). One worker each; the server has one core and the load another. Everything is bound to the loopback.
 
-A system that cannot be installed or started is reported as such. With all systems and concurrencies a run takes about
+The load comes from wrk (apt-get install wrk, brew install wrk); without it from a small client in Python, which is
+slower than the fast servers. Which one it was is printed and written.
+
+A system that cannot be installed or started is reported as such; one that starts and gives no good response under the
+load fails the run. With all systems and concurrencies a run takes about
 12 minutes, with --connections 32 about four, on two quiet cores. On a busy machine the figures mean little.
 """
 
@@ -34,7 +38,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.serving_bench import report
 from benchmarks.serving_bench.environments import Environment, NotInstalledError, default_cache, environment
-from benchmarks.serving_bench.load import client
+from benchmarks.serving_bench.load import NoResponseError, client, describe_client
 from benchmarks.serving_bench.measuring import Effort, NotServedError, Row, free_port, measure
 from benchmarks.serving_bench.subjects import REVIEWS, TABLE_MODELS, Subject, table_subject, text_subject
 from benchmarks.serving_bench.systems import SYSTEMS, Stand, System
@@ -47,8 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _parse_options(arguments)
     effort = Effort(tuple(options.connections or CONNECTIONS), options.seconds, choose_cores())
     chosen = [SYSTEMS[name] for name in options.systems]
+    console.print(describe_client(), highlight=False)
     installed, unavailable = _install_systems(chosen, options.cache)
     rows: list[Row] = []
+    silent: list[str] = []
     with tempfile.TemporaryDirectory(prefix="tiltyard-bench-") as scratch:
         subjects = _prepare_subjects(options, Path(scratch))
         for number, subject in enumerate(subjects):
@@ -56,7 +62,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 if system.requirements and system.name not in installed:
                     continue
                 place = Path(scratch) / f"{system.name}-{number}"
-                problem = _measure_systems(system, subject, installed.get(system.name), place, effort, rows)
+                try:
+                    problem = _measure_systems(system, subject, installed.get(system.name), place, effort, rows)
+                except NoResponseError as error:
+                    problem = str(error)
+                    silent.append(system.name)
                 if problem:
                     unavailable[system.name] = problem
         about = [subject.about for subject in subjects]
@@ -68,6 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.json:
         figures = _collect_figures(rows, unavailable, installed, about, options)
         options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    if silent:
+        sys.exit(f"No good response under load from {', '.join(silent)}: what is written of them means nothing.")
 
 
 def _parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -141,6 +153,9 @@ def _measure_systems(
     """Add a system's figures to the rows; what kept it from being measured, if anything did.
 
     A server that does not start is started once more: another program may have taken its port.
+
+    Raises:
+        NoResponseError: it started, and gave no good response under load.
     """
     problem = ""
     for attempt in range(2):
@@ -151,6 +166,8 @@ def _measure_systems(
             for row in measure(system, Stand(where, subject, folder, free_port()), effort):
                 rows.append(row)
                 _print_row(row)
+        except NoResponseError:
+            raise
         except (NotServedError, RuntimeError) as error:
             problem = str(error)
             console.print(f"{system.name}: {problem}", highlight=False)

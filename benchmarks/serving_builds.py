@@ -22,14 +22,12 @@ import json
 import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import psutil
 from rich.console import Console
 from rich.table import Table
 
@@ -39,7 +37,8 @@ from benchmarks.machine import machine
 from benchmarks.serving import choose_cores
 from benchmarks.serving_bench.builds import Build, Comparison, Served, identify_build, measure_round
 from benchmarks.serving_bench.environments import Environment
-from benchmarks.serving_bench.load import Load, client
+from benchmarks.serving_bench.footprints import wait_until_settled
+from benchmarks.serving_bench.load import Load, client, describe_client
 from benchmarks.serving_bench.measuring import (
     CHECKED,
     SAME,
@@ -61,7 +60,6 @@ from benchmarks.serving_bench.subjects import (
 from benchmarks.serving_bench.systems import HOST, SYSTEMS, Stand
 
 NAMES = ("before", "after")
-SETTLED_SECONDS = 12.0
 TILTYARD = replace(SYSTEMS["tiltyard"], requirements=("tiltyard",))  # an environment apart, nothing of ours in its path
 console = Console(stderr=True)
 
@@ -71,6 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory(prefix="tiltyard-builds-") as scratch:
         try:
             builds = [identify_build(python, Path(scratch)) for python in (options.before, options.after)]
+            console.print(describe_client(), highlight=False)
             console.print(f"before: {builds[0].title}; after: {builds[1].title}", highlight=False)
             found, memory = _compare(builds, options, Path(scratch))
         except (ValueError, NotServedError, RuntimeError) as error:
@@ -150,7 +149,7 @@ def _compare(
                 processes.append(running.enter_context(run_server(TILTYARD, stand, ours)))
             stands.append(stand)
         with console.status("Processes that only a start needs end"):
-            _wait_until_settled(processes)
+            wait_until_settled(processes)
         found = []
         for kind, inputs in kinds.items():
             bodies = [json.dumps({"text": text}).encode() for text in inputs]
@@ -161,17 +160,6 @@ def _compare(
             ]
             found.append(_measure_kind(kind, servers, options))
         return found, [resident_megabytes(process) for process in processes]
-
-
-def _wait_until_settled(servers: Sequence[psutil.Process]) -> None:
-    """Wait until the processes of all servers are the same ones for a while: the time of one that ends is lost."""
-    begun = since = time.monotonic()
-    before: set[int] = set()
-    while time.monotonic() - since < SETTLED_SECONDS and time.monotonic() - begun < 10 * SETTLED_SECONDS:
-        now = {process.pid for server in servers for process in server.children(recursive=True)}
-        if now != before:
-            before, since = now, time.monotonic()
-        time.sleep(0.5)
 
 
 def _prepare_stand(build: Build, project: Path, folder: Path) -> Stand:

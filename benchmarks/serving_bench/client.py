@@ -52,22 +52,31 @@ async def _send_requests(host: str, port: int, requests: cycle[bytes], until: fl
             while (started := perf_counter()) < until:
                 writer.write(next(requests))
                 head = await reader.readuntil(b"\r\n\r\n")
-                await reader.readexactly(_response_length(head))
+                await _read_body(reader, head)
                 if int(head.split(None, 2)[1]) < FINE:
                     figures.seconds.append(perf_counter() - started)
                 else:
                     figures.errors += 1
-        except (OSError, asyncio.IncompleteReadError, ValueError):
+        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
             figures.errors += 1
         finally:
             writer.close()
 
 
-def _response_length(head: bytes) -> int:
-    for line in head.lower().split(b"\r\n"):
-        if line.startswith(b"content-length:"):
-            return int(line.partition(b":")[2])
-    raise ValueError("The response does not name its length.")
+async def _read_body(reader: asyncio.StreamReader, head: bytes) -> None:
+    """Read to the end of a response's body, which states its length or comes in chunks."""
+    for line in head.lower().split(b"\r\n")[1:]:
+        name, _, value = line.partition(b":")
+        if name == b"content-length":
+            await reader.readexactly(int(value))
+            return
+        if name == b"transfer-encoding" and value.strip() == b"chunked":
+            while size := int((await reader.readuntil(b"\r\n")).partition(b";")[0], 16):
+                await reader.readexactly(size + 2)
+            while await reader.readuntil(b"\r\n") != b"\r\n":
+                pass  # a line after the last chunk
+            return
+    raise ValueError("The response neither names its length nor comes in chunks.")
 
 
 if __name__ == "__main__":

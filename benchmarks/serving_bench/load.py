@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+OWN_CLIENT = "the benchmark's own client"
+
 SCRIPT = """
 local bodies, at = {}, 0
 for line in io.lines(os.getenv("BENCH_BODIES")) do bodies[#bodies + 1] = line end
@@ -28,6 +30,10 @@ done = function(summary, latency, _)
     e.connect + e.read + e.write + e.status + e.timeout))
 end
 """
+
+
+class NoResponseError(RuntimeError):
+    """A server responded to nothing that was sent to it."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,10 @@ class Load:
         Returns:
             ``responses``, the number of good ones, ``rps`` of them, ``p50_ms``, ``p99_ms`` and ``errors`` (responses of
             400 and more, and failures to connect, read, write or respond in time).
+
+        Raises:
+            NoResponseError: there was not one good response.
+            RuntimeError: the client failed.
         """
         file = self.folder / "bodies.jsonl"
         file.write_bytes(b"\n".join(self.bodies) + b"\n")
@@ -78,6 +88,8 @@ class Load:
         if done.returncode:
             raise RuntimeError(f"{command[0]} failed: {done.stderr.strip() or done.stdout.strip()}")
         figures = json.loads(done.stdout.strip().splitlines()[-1])
+        if int(figures["requests"]) < 1:
+            raise NoResponseError(f"it gave no good response in {seconds:g} s: {int(figures['errors'])} errors")
         return {
             "responses": int(figures["requests"]),
             "rps": figures["requests"] / figures["microseconds"] * 1e6,
@@ -89,7 +101,17 @@ class Load:
 
 def client() -> str:
     """What sends the load."""
-    return "wrk" if shutil.which("wrk") else "the benchmark's own client"
+    return "wrk" if shutil.which("wrk") else OWN_CLIENT
+
+
+def describe_client() -> str:
+    """What sends the load, and what it cannot do, for people."""
+    if client() != OWN_CLIENT:
+        return f"The load comes from {client()}."
+    return (
+        f"The load comes from {OWN_CLIENT}, which sends a few thousand requests a second at most: fast servers wait "
+        "for it. Install wrk (apt-get install wrk, brew install wrk) for figures that mean something there."
+    )
 
 
 def pinned(core: int | None) -> Any:

@@ -11,7 +11,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -120,8 +120,15 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def run_server(system: System, stand: Stand, core: int | None) -> Iterator[psutil.Process]:
+def run_server(
+    system: System, stand: Stand, core: int | None, more: Mapping[str, str] | None = None
+) -> Iterator[psutil.Process]:
     """A server that responds, kept on a core, until the block ends; its messages are in ``server.log`` of its folder.
+
+    Args:
+        system, stand: what, and where.
+        core: the processor core; None for any.
+        more: variables of its environment.
 
     Raises:
         NotServedError: it does not start.
@@ -135,7 +142,7 @@ def run_server(system: System, stand: Stand, core: int | None) -> Iterator[psuti
         process = subprocess.Popen(
             command,
             cwd=stand.folder,
-            env=_server_environment(system, stand),
+            env={**_server_environment(system, stand), **(more or {})},
             stdout=out,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -178,7 +185,7 @@ def _wait_until_ready(system: System, stand: Stand, process: subprocess.Popen[by
             post_body(system, stand, body)
         except (OSError, urllib.error.URLError, ValueError) as error:
             last = str(error)
-            time.sleep(0.2)
+            time.sleep(0.05)
         else:
             return
     raise NotServedError(f"it did not respond within {START_SECONDS} s ({last}): {_last_lines(log.read_bytes())}")

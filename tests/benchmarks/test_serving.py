@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from benchmarks.serving_bench import report
-from benchmarks.serving_bench.load import Load
+from benchmarks.serving_bench.load import Load, NoResponseError, client, describe_client
 from benchmarks.serving_bench.measuring import Row
-from benchmarks.serving_bench.subjects import long_texts, short_texts
-from benchmarks.serving_bench.systems import SYSTEMS
+from benchmarks.serving_bench.subjects import Subject, long_texts, short_texts
+from benchmarks.serving_bench.systems import SYSTEMS, System
 from rich.console import Console
 
 from benchmarks import serving as script
 
+REFUSING = Path(__file__).with_name("refusing_server.py")
 BODIES = [b'{"text": "fine"}', b'{"text": "bad"}']
 
 
@@ -40,12 +43,38 @@ class Picky(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Picky) as server:
+class Chunked(BaseHTTPRequestHandler):
+    """Responds in two chunks, with a line after the last one."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def do_POST(self) -> None:
+        """Send the body back in chunks."""
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for part in (body[:3], body[3:]):
+            self.wfile.write(b"%x;note\r\n%s\r\n" % (len(part), part))
+        self.wfile.write(b"0\r\nX-After: 1\r\n\r\n")
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def running(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_address[1]}/predict"
         server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with running(Picky) as at:
+        yield at
 
 
 @pytest.mark.parametrize("with_wrk", [True, False], ids=["wrk", "own"])
@@ -60,6 +89,52 @@ def test_good_responses_and_refusals_are_counted_apart(
     assert figures["errors"] > 0
     assert figures["rps"] * 1.5 > figures["errors"] > figures["rps"] / 3
     assert 0 < figures["p50_ms"] <= figures["p99_ms"]
+
+
+@pytest.mark.parametrize("with_wrk", [True, False], ids=["wrk", "own"])
+def test_responses_in_chunks_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, with_wrk: bool) -> None:
+    """Either client reads responses that come in chunks, as those of the raw echo do, with lines after the last one."""
+    if not with_wrk:
+        monkeypatch.setenv("PATH", os.fspath(tmp_path))
+    with running(Chunked) as address:
+        figures = Load(address, BODIES[:1], None, tmp_path).run(2, 1)
+    assert (figures["responses"] > 0, figures["errors"]) == (True, 0)
+
+
+@pytest.mark.parametrize("with_wrk", [True, False], ids=["wrk", "own"])
+def test_a_server_that_only_refuses_has_no_figures(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, with_wrk: bool
+) -> None:
+    """Where not one response is good, there is an error that says so, and no figure."""
+    if not with_wrk:
+        monkeypatch.setenv("PATH", os.fspath(tmp_path))
+    with pytest.raises(NoResponseError, match="no good response"):
+        Load(address, BODIES[1:], None, tmp_path).run(2, 1)
+
+
+def test_a_run_fails_with_a_system_that_responds_to_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A system that starts and then refuses all of the load ends the run as failed, by name, after the figures."""
+    subject = Subject("text", tmp_path, tmp_path, {"short": ["fine", "bad", "bad"]}, {}, "none")
+    monkeypatch.setattr(script, "_prepare_subjects", lambda *_: [subject])
+    refusing = System(
+        "refusing", "refuses all but the first", (), lambda stand: [sys.executable, str(REFUSING), str(stand.port)],
+        "/predict", lambda _task, item: {"text": item}, None, "",
+    )  # fmt: skip
+    monkeypatch.setitem(SYSTEMS, "refusing", refusing)
+    out = tmp_path / "out.json"
+    with pytest.raises(SystemExit, match="No good response under load from refusing"):
+        script.main(["--systems", "refusing", "--connections", "1", "--seconds", "1", "--json", str(out)])
+    assert "no good response" in json.loads(out.read_text("utf-8"))["unavailable"]["refusing"]
+    assert describe_client() in " ".join(capsys.readouterr().err.split())
+
+
+def test_which_client_sends_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without wrk the load says that it comes from a slow client, and how wrk is installed."""
+    monkeypatch.setenv("PATH", os.fspath(tmp_path))
+    assert client() == "the benchmark's own client"
+    assert "apt-get install wrk" in describe_client()
 
 
 def test_texts_have_their_lengths() -> None:
