@@ -20,7 +20,8 @@ from rich.console import Console
 from tiltyard.cli.data.fetch import show_progress
 from tiltyard.cli.data.group import data_group as command
 from tiltyard.data import load_dataset, split_dataset
-from tiltyard.data.corpora import IMDB, Corpus, fetch_corpus
+from tiltyard.data.corpora import IMDB, Corpus
+from tiltyard.data.corpora.fetch_corpus import fetch_corpus
 from tiltyard.errors import DataError, UsageError
 from tiltyard.project import load_project
 

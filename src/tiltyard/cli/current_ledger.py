@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from tiltyard import wiring
 from tiltyard.cli.output import Terminal, print_line
-from tiltyard.ledger import SqlLedger
-from tiltyard.settings import Settings
+
+if TYPE_CHECKING:
+    from tiltyard.ledger import SqlLedger
+    from tiltyard.settings import Settings
 
 
 @contextlib.contextmanager
@@ -17,6 +19,8 @@ def open_current_ledger(settings: Settings) -> Iterator[SqlLedger]:
 
     Records that could not be shipped are reported on standard error, since the command does not see them.
     """
+    from tiltyard import wiring
+
     with wiring.open_ledger(settings) as ledger:
         report = wiring.ship_spools(settings, ledger)
         if report.waiting or report.problem:

@@ -1,10 +1,11 @@
 """One file describes a project: ``tiltyard.toml``, or ``[tool.tiltyard]`` in ``pyproject.toml``."""
 
+from tiltyard.choices import PROJECT_FILE
 from tiltyard.project.alerts import AlertsSection, DestinationKind, DestinationSection
 from tiltyard.project.base import Section
 from tiltyard.project.batch import BatchTable
 from tiltyard.project.data import ColumnSchema, ColumnType, DataSection, SplitSection, ValidationSection, is_date_order
-from tiltyard.project.load import PROJECT_FILE, find_project_file, find_project_of, load_project, parse_project
+from tiltyard.project.load import find_project_file, find_project_of, load_project, parse_project
 from tiltyard.project.monitoring import MonitoringSection
 from tiltyard.project.project_file import Project, ProjectSection
 from tiltyard.project.promotion import PromotionRule, PromotionSection

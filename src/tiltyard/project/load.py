@@ -8,11 +8,10 @@ from typing import Any, get_args, get_type_hints
 
 from pydantic import BaseModel, ValidationError
 
+from tiltyard.choices import PROJECT_FILE
 from tiltyard.errors import ProjectError
 from tiltyard.project.project_file import Project
 from tiltyard.suggest import nearest
-
-PROJECT_FILE = "tiltyard.toml"
 
 
 def find_project_file(start: Path | None = None) -> Path:

@@ -12,13 +12,12 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from tiltyard.choices import HOLD_SECONDS, MOST_AT_ONCE
 from tiltyard.errors import TiltyardError, UnavailableError
 from tiltyard.streams.figures import StreamFigures
 from tiltyard.streams.handling import Handled, Handler, make_dead_letter, own_headers
 from tiltyard.streams.ports import Message, Outgoing, ResultTarget, Source
 
-MOST_AT_ONCE = 500
-HOLD_SECONDS = 30.0
 POLL_SECONDS = 1.0
 """So long a consumer waits for messages before it looks whether it should stop."""
 LAG_SECONDS = 5.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -20,7 +21,10 @@ from rich.progress import (
 
 from tiltyard.cli.options import json_option
 from tiltyard.cli.output import Terminal, print_json, print_line
-from tiltyard.data.corpora import CORPORA, Watcher, fetch_corpus
+from tiltyard.data.corpora.catalog import CORPORA
+
+if TYPE_CHECKING:
+    from tiltyard.data.corpora import Watcher
 
 ACTIVITIES = {"download": "Downloading", "verify": "Verifying", "unpack": "Unpacking"}
 
@@ -36,6 +40,8 @@ def fetch_command(corpus: str, to: Path | None, url: str | None, as_json: bool) 
     imdb is the Large Movie Review Dataset (Maas et al., 2011) with its official halves. Run the command again to
     resume an interrupted download.
     """
+    from tiltyard.data.corpora.fetch_corpus import fetch_corpus
+
     wanted = CORPORA[corpus]
     with show_progress(Terminal(stderr=True)) as watch:
         fetched = fetch_corpus(wanted, to or Path(corpus), watch, url=url)

@@ -6,30 +6,23 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from tiltyard.choices import PROJECT_FILE
 from tiltyard.cli.data.init_dialogue import ask_about_columns, ask_about_leaks, list_findings, print_draft
 from tiltyard.cli.options import Words, json_option
 from tiltyard.cli.output import print_json, print_line
-from tiltyard.data.inference.infer_columns import InferredColumns, NamedColumns
 from tiltyard.errors import UsageError
 from tiltyard.files import write_atomically
-from tiltyard.findings import Finding
 from tiltyard.jsonable import to_jsonable
-from tiltyard.pipeline.project_draft.draft import (
-    LEAK,
-    check_draft,
-    draft_project,
-    find_leaks,
-    guess_columns,
-    leave_out,
-    refuse_draft,
-)
-from tiltyard.pipeline.project_draft.request import DraftRequest, FirstRead, ProjectDraft, read_data_file
-from tiltyard.project import PROJECT_FILE, is_date_order
 from tiltyard.tasks import TASKS
+
+if TYPE_CHECKING:
+    from tiltyard.data.inference.infer_columns import InferredColumns
+    from tiltyard.findings import Finding
+    from tiltyard.pipeline.project_draft.request import DraftRequest, FirstRead, ProjectDraft
 
 _FIRST_ROWS = 5
 _OPTIONS = (
@@ -101,6 +94,9 @@ def init_command(
     .txt files for each label. How the file is written (encoding, separators, header) is detected and written into
     tiltyard.toml. On a terminal, init shows what it takes each column for, and asks; with --yes it takes its guesses.
     """
+    from tiltyard.pipeline.project_draft.draft import guess_columns
+    from tiltyard.pipeline.project_draft.request import read_data_file
+
     if output.exists() and not force:
         raise UsageError(f"{output} exists.", next_step="Use --force to replace it, or --output for another file.")
     request = _build_request(data, output, stated, header=False if no_header else None)
@@ -125,6 +121,16 @@ def _settle_leaks(
     request: DraftRequest, read: FirstRead, guess: InferredColumns, *, ask: bool, check: bool
 ) -> tuple[ProjectDraft, tuple[Finding, ...]]:
     """The draft without the columns that give the label away, and what was found about these."""
+    from tiltyard.findings import Finding
+    from tiltyard.pipeline.project_draft.draft import (
+        LEAK,
+        check_draft,
+        draft_project,
+        find_leaks,
+        leave_out,
+        refuse_draft,
+    )
+
     draft, settled = draft_project(request, read, guess), tuple[Finding, ...]()
     if not check:
         return draft, settled
@@ -140,6 +146,10 @@ def _settle_leaks(
 
 
 def _build_request(data: Path, output: Path, stated: dict[str, Any], *, header: bool | None) -> DraftRequest:
+    from tiltyard.data.inference.infer_columns import NamedColumns
+    from tiltyard.pipeline.project_draft.request import DraftRequest
+    from tiltyard.project import is_date_order
+
     separator = stated["sep"]
     if separator is not None:
         separator = {"tab": "\t", "\\t": "\t"}.get(separator, separator)

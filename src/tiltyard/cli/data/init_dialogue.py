@@ -5,22 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-import pandas as pd
 
 from tiltyard.cli.output import console, print_line, print_table
-from tiltyard.data.inference.date_order import DAY_FIRST, MONTH_FIRST
-from tiltyard.data.inference.infer_columns import InferredColumns
-from tiltyard.data.inference.task_part import TaskData
 from tiltyard.errors import DataError
-from tiltyard.findings import Finding
 from tiltyard.formatting import format_count, join_names
-from tiltyard.pipeline.project_draft.draft import guess_columns
-from tiltyard.pipeline.project_draft.draft_findings import describe_dates, describe_guess
-from tiltyard.pipeline.project_draft.request import DraftRequest, FirstRead, ProjectDraft, read_dates
 from tiltyard.suggest import nearest
-from tiltyard.tasks import TASKS, find_task
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tiltyard.data.inference.infer_columns import InferredColumns
+    from tiltyard.findings import Finding
+    from tiltyard.pipeline.project_draft.request import DraftRequest, FirstRead, ProjectDraft
 
 _FIRST_ROWS = 5
 _MOST_COLUMNS = 8
@@ -35,6 +34,9 @@ def ask_about_columns(request: DraftRequest, read: FirstRead) -> tuple[DraftRequ
     Returns:
         What is known now, the rows (their dates in the order that was chosen), and the guess.
     """
+    from tiltyard.pipeline.project_draft.draft import guess_columns
+    from tiltyard.tasks import TASKS, find_task
+
     _print_first_rows(read.frame)
     for notice in read.layout.notices:
         print_line("{}", notice)
@@ -65,6 +67,9 @@ def ask_about_columns(request: DraftRequest, read: FirstRead) -> tuple[DraftRequ
 
 def _ask_for_date_order(read: FirstRead) -> FirstRead:
     """The rows with their dates in the order that the person names, where the cells do not show it."""
+    from tiltyard.data.inference.date_order import DAY_FIRST, MONTH_FIRST
+    from tiltyard.pipeline.project_draft.request import read_dates
+
     if not read.dates.ambiguous:
         return read
     cells = join_names([f"'{name}' ({cell})" for name, cell in read.dates.ambiguous.items()])
@@ -85,6 +90,8 @@ def ask_about_leaks(leaks: Sequence[Finding]) -> list[str]:
 
 def list_findings(read: FirstRead, draft: ProjectDraft, leaks: Sequence[Finding]) -> list[Finding]:
     """What reading renamed, what is left out and why, and what gives the label away."""
+    from tiltyard.pipeline.project_draft.draft_findings import describe_dates, describe_guess
+
     given_away = {leak.subject for leak in leaks}
     guessed = [found for found in describe_guess(draft.guess) if found.subject not in given_away]
     return [
@@ -97,6 +104,8 @@ def list_findings(read: FirstRead, draft: ProjectDraft, leaks: Sequence[Finding]
 
 def print_draft(output: Path, read: FirstRead, draft: ProjectDraft, leaks: Sequence[Finding]) -> None:
     """What was written, what was left out and why, and what comes next."""
+    from tiltyard.data.inference.task_part import TaskData
+
     guess = draft.guess
     for notice in read.layout.notices:
         print_line("{}", notice)
@@ -140,6 +149,8 @@ def _print_first_rows(frame: pd.DataFrame) -> None:
 
 
 def _print_guess(guess: InferredColumns) -> None:
+    from tiltyard.data.inference.task_part import TaskData
+
     rows = [(column.name, column.kind, column.role, column.reason) for column in guess.columns]
     print_table("\nColumns", ("Column", "Holds", "Taken as", "Why"), rows)
     for found in guess.runners_up:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from tiltyard import app_wiring, wiring
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json, print_line, print_table
 from tiltyard.cli.time_options import Duration
 from tiltyard.cli.versions.find_project import find_project
-from tiltyard.data import load_dataset
-from tiltyard.data.snapshots.snapshot import take_snapshot
 from tiltyard.formatting import format_count
 from tiltyard.jsonable import to_json_object
-from tiltyard.pipeline.jobs.snapshot_gc import SnapshotUse, prune_snapshots, snapshot_uses, unused_snapshots
-from tiltyard.project import Project, load_project
+
+if TYPE_CHECKING:
+    from tiltyard.pipeline.jobs.snapshot_gc import SnapshotUse
+    from tiltyard.project import Project
 
 _store_option = click.option(
     "--in",
@@ -42,6 +42,11 @@ def snapshot_command(project_path: Path | None, store: str | None, as_json: bool
     The run of a version names the fingerprint of its training data. Set data.source to the file that this command
     writes, and you train again on exactly these rows. Rows that are stored already are not written again.
     """
+    from tiltyard import wiring
+    from tiltyard.data import load_dataset
+    from tiltyard.data.snapshots.snapshot import take_snapshot
+    from tiltyard.project import load_project
+
     project = load_project(project_path)
     dataset = load_dataset(project)
     taken = take_snapshot(dataset, store or wiring.load_settings(project).snapshot_store)
@@ -60,6 +65,8 @@ def snapshot_command(project_path: Path | None, store: str | None, as_json: bool
 @json_option
 def snapshots_command(project_path: Path | None, model_name: str | None, store: str | None, as_json: bool) -> None:
     """List the snapshots, and the versions that were trained on them."""
+    from tiltyard import wiring
+
     project = find_project(project_path, model_name)
     place = store or wiring.load_settings(project).snapshot_store
     uses = _find_uses(project, place)
@@ -94,6 +101,9 @@ def prune_snapshots_command(
     The training data of every version of every model in this registry stays, whatever its age. Do not prune a store
     that several registries share: each registry knows only its own versions.
     """
+    from tiltyard import app_wiring, wiring
+    from tiltyard.pipeline.jobs.snapshot_gc import prune_snapshots, unused_snapshots
+
     project = find_project(project_path, model_name)
     settings = wiring.load_settings(project)
     place = store or settings.snapshot_store
@@ -116,6 +126,9 @@ def prune_snapshots_command(
 
 
 def _find_uses(project: Project, place: str) -> list[SnapshotUse]:
+    from tiltyard import app_wiring, wiring
+    from tiltyard.pipeline.jobs.snapshot_gc import snapshot_uses
+
     settings = wiring.load_settings(project)
     with wiring.open_ledger(settings) as ledger:
         workspace = app_wiring.open_workspace(settings, ledger, project)

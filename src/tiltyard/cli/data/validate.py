@@ -5,27 +5,25 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from tiltyard import wiring
-from tiltyard.batch.source_check import SourceCheck, check_source
 from tiltyard.cli.main import EXIT_NO
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json, print_line, print_table
 from tiltyard.cli.versions.find_project import find_project
 from tiltyard.cli.versions.labelled_rows import NamedRows, data_options, read_data
-from tiltyard.data import Dataset
-from tiltyard.data.conform.gaps import list_gap_decisions
-from tiltyard.data.loading import read_rows
-from tiltyard.data.snapshots.snapshot import find_snapshot
-from tiltyard.engines import EngineName, choose_engine
 from tiltyard.errors import UsageError
 from tiltyard.formatting import format_count
-from tiltyard.pipeline import DataCheck, drift_from_previous, drift_over_time, validate_data
-from tiltyard.project import Project
-from tiltyard.validation import DriftReport, rows_for_table
+
+if TYPE_CHECKING:
+    from tiltyard.batch.source_check import SourceCheck
+    from tiltyard.data import Dataset
+    from tiltyard.engines import EngineName
+    from tiltyard.pipeline import DataCheck
+    from tiltyard.project import Project
+    from tiltyard.validation import DriftReport
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{32}")
 
@@ -78,6 +76,11 @@ def validate_command(
     Without a project file the data is --data, or what the training of the champion (or the newest version) kept, and
     the limits are the defaults.
     """
+    from tiltyard import wiring
+    from tiltyard.batch.source_check import check_source
+    from tiltyard.engines import choose_engine
+    from tiltyard.pipeline import validate_data
+
     project = find_project(project_path, model_name)
     settings = wiring.load_settings(project)
     if source is not None:
@@ -125,6 +128,12 @@ def _check_source(found: SourceCheck, as_json: bool) -> int:
 
 
 def _measure_drift(dataset: Dataset, project: Project, against: str | None, periods: int | None) -> DriftReport | None:
+    from tiltyard import wiring
+    from tiltyard.data.conform.gaps import list_gap_decisions
+    from tiltyard.data.loading import read_rows
+    from tiltyard.data.snapshots.snapshot import find_snapshot
+    from tiltyard.pipeline import drift_from_previous, drift_over_time
+
     if against is not None and periods is not None:
         raise UsageError("--against and --periods name two references at once.", next_step="Leave one of the two out.")
     if periods is not None:
@@ -156,6 +165,8 @@ def _as_json(validation: DataCheck, page: Path) -> dict[str, Any]:
 
 
 def _render(validation: DataCheck, title: str, page: Path) -> None:
+    from tiltyard.validation import rows_for_table
+
     sides = (validation.data, validation.split, *((validation.drift,) if validation.drift else ()))
     rows = [row[:4] for side in sides for row in rows_for_table(side)]
     print_table(title, ("Severity", "Code", "Subject", "Found"), rows)

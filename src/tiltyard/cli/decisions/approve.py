@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from tiltyard import app_wiring, wiring
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json, print_table
 from tiltyard.cli.versions.find_project import find_project
 from tiltyard.errors import UsageError
-from tiltyard.pipeline import ApprovalRequest, Workspace, approve_version, decline_version, pending_approvals
-from tiltyard.project import Project
+
+if TYPE_CHECKING:
+    from tiltyard.pipeline import ApprovalRequest, Workspace
+    from tiltyard.project import Project
 
 
 @click.command()
@@ -29,6 +31,9 @@ def approve_command(
 
     TILTYARD_ACTOR names the person who approves; without it, the user of this process is recorded.
     """
+    from tiltyard import app_wiring, wiring
+    from tiltyard.pipeline import pending_approvals
+
     project = find_project(project_path, model_name, quiet=True)
     settings = wiring.load_settings(project)
     with wiring.open_ledger(settings) as ledger:
@@ -48,6 +53,8 @@ def approve_command(
 
 
 def _approve(workspace: Workspace, project: Project, version: str, reason: str) -> tuple[dict[str, object], str]:
+    from tiltyard.pipeline import approve_version
+
     outcome = approve_version(workspace, project, version, reason=reason)
     now, before = outcome.version.version, outcome.champion.version if outcome.champion else None
     was = f" (was {before}, which is now previous)" if before else ""
@@ -56,6 +63,8 @@ def _approve(workspace: Workspace, project: Project, version: str, reason: str) 
 
 
 def _decline(workspace: Workspace, project: Project, version: str, reason: str) -> tuple[dict[str, object], str]:
+    from tiltyard.pipeline import decline_version
+
     request = decline_version(workspace, project, version, reason=reason)
     result = {"version": request.version, "approved": False, "champion": request.champion}
     return result, f"Version {request.version} of {project.model_name} was declined; the champion stays."

@@ -6,13 +6,11 @@ from pathlib import Path
 
 import click
 
-from tiltyard import wiring
 from tiltyard.cli.current_ledger import open_current_ledger
 from tiltyard.cli.main import EXIT_NO
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json
 from tiltyard.cli.versions.find_project import find_project
-from tiltyard.promotion.ab_test import evaluate_ab_test
 
 
 @click.command()
@@ -25,6 +23,9 @@ def challenge_command(project_path: Path | None, model_name: str | None, as_json
     The test is sequential: it stays valid however often you run it. Exit code 3 means that the champion holds. The
     decision is recorded in the history; to act on it: tiltyard promote VERSION.
     """
+    from tiltyard import wiring
+    from tiltyard.promotion.ab_test import evaluate_ab_test
+
     project = find_project(project_path, model_name)
     settings = wiring.load_settings(project)
     with open_current_ledger(settings) as ledger:

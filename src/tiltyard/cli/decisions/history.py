@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from tiltyard import wiring
 from tiltyard.cli.current_ledger import open_current_ledger
 from tiltyard.cli.main import EXIT_NO
 from tiltyard.cli.options import json_option, model_option, project_option
@@ -17,12 +16,11 @@ from tiltyard.cli.time_options import parse_time
 from tiltyard.cli.versions.find_project import find_project
 from tiltyard.errors import NotFoundError, UnavailableError, UsageError
 from tiltyard.formatting import format_count
-from tiltyard.ledger import Event, Ledger
-from tiltyard.pipeline import champion_at
-from tiltyard.pipeline.remediation.history import STEPS
-from tiltyard.registry.chain_anchors import ChainCheck, check_chain, parse_anchor, read_anchors
-from tiltyard.registry.outside_changes import record_outside_changes
-from tiltyard.settings import Settings
+
+if TYPE_CHECKING:
+    from tiltyard.ledger import Event, Ledger
+    from tiltyard.registry.chain_anchors import ChainCheck
+    from tiltyard.settings import Settings
 
 
 @click.command()
@@ -53,6 +51,8 @@ def history_command(
 
     Exit code 3 when --verify or --anchor finds a broken chain.
     """
+    from tiltyard import wiring
+
     project = find_project(project_path, model_name, quiet=True)
     name = project.model_name
     settings = wiring.load_settings(project)
@@ -92,6 +92,8 @@ def _print_events(events: list[Event], name: str) -> None:
 
 def _is_step(event: Event) -> bool:
     """Whether it is a step of a response, whose decisions are events too."""
+    from tiltyard.pipeline.remediation.history import STEPS
+
     return event.kind.startswith(STEPS)
 
 
@@ -103,6 +105,9 @@ def _version_of(event: Event) -> str | None:
 
 def _record_outside_changes(settings: Settings, ledger: Ledger, name: str) -> None:
     """Record aliases that were moved outside Tiltyard; the decisions are listed even if the registry cannot be read."""
+    from tiltyard import wiring
+    from tiltyard.registry.outside_changes import record_outside_changes
+
     try:
         recorded = record_outside_changes(wiring.open_registry(settings), ledger, name, "history")
     except UnavailableError as error:
@@ -114,6 +119,9 @@ def _record_outside_changes(settings: Settings, ledger: Ledger, name: str) -> No
 
 def _verify_chain(settings: Settings, ledger: Ledger, name: str, anchor: str | None) -> ChainCheck:
     """Compare the chain with the anchors outside the ledger; the chain is checked even without the registry."""
+    from tiltyard import wiring
+    from tiltyard.registry.chain_anchors import check_chain, parse_anchor, read_anchors
+
     anchors = [parse_anchor("--anchor", anchor)] if anchor else []
     try:
         anchors += read_anchors(wiring.open_registry(settings).list_versions(name))
@@ -133,6 +141,8 @@ def _parse_past_time(text: str | None) -> datetime | None:
 
 
 def _print_champion_at(events: list[Event], name: str, moment: datetime, *, as_json: bool) -> None:
+    from tiltyard.pipeline import champion_at
+
     period = champion_at(events, name, moment)
     if period is None:
         raise NotFoundError(

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from tiltyard import app_wiring, wiring
 from tiltyard.aliases import CHAMPION
 from tiltyard.cli.main import EXIT_NO
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json, print_table
 from tiltyard.cli.versions.find_project import find_project
 from tiltyard.cli.versions.labelled_rows import NamedRows, data_options, read_test_data
-from tiltyard.data import Dataset
 from tiltyard.errors import DataError, ProjectError, UsageError
-from tiltyard.pipeline import Workspace, point_alias, promote_version
-from tiltyard.project import Project
-from tiltyard.promotion.gates import COLUMNS, verdict_markdown, verdict_rows
-from tiltyard.registry import VersionInfo
-from tiltyard.settings import Settings
+
+if TYPE_CHECKING:
+    from tiltyard.data import Dataset
+    from tiltyard.pipeline import Workspace
+    from tiltyard.project import Project
+    from tiltyard.registry import VersionInfo
+    from tiltyard.settings import Settings
 
 
 @click.command()
@@ -52,6 +53,10 @@ def promote_command(
     project file the rows are all of --data, or the test rows that the version's training kept; where there are none, no
     gate can be run: --force --reason promotes the version, and the record says so.
     """
+    from tiltyard import app_wiring, wiring
+    from tiltyard.pipeline import promote_version
+    from tiltyard.promotion.gates import COLUMNS, verdict_markdown, verdict_rows
+
     if force and not reason.strip():
         raise UsageError(
             "--force overrules the gates, and the decision gives no reason.",
@@ -93,6 +98,8 @@ def _find_rows(
 
 
 def _promote_without_gates(workspace: Workspace, info: VersionInfo, why: str, *, as_json: bool) -> int:
+    from tiltyard.pipeline import point_alias
+
     if not why:
         raise UsageError(
             f"There are no labelled rows for the gates: {info.name} has no project file, and version {info.version} "

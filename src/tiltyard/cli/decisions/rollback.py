@@ -6,11 +6,9 @@ from pathlib import Path
 
 import click
 
-from tiltyard import app_wiring, wiring
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json
 from tiltyard.cli.versions.find_project import find_project
-from tiltyard.pipeline import roll_back
 
 
 @click.command()
@@ -26,6 +24,9 @@ def rollback_command(
 
     Running servers load it without a restart, as they load any new champion.
     """
+    from tiltyard import app_wiring, wiring
+    from tiltyard.pipeline import roll_back
+
     project = find_project(project_path, model_name, quiet=True)
     settings = wiring.load_settings(project)
     with wiring.open_ledger(settings) as ledger:

@@ -6,22 +6,22 @@ import os
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from tiltyard import wiring
+from tiltyard.choices import SCOPES, ApiScope
 from tiltyard.cli.options import Number, Words, json_option, model_option, project_option
 from tiltyard.cli.output import console, format_time, print_json, print_table
 from tiltyard.cli.time_options import Duration
 from tiltyard.cli.versions.find_project import find_project
 from tiltyard.errors import UsageError
-from tiltyard.ledger import Event
-from tiltyard.project import Project
-from tiltyard.serving.auth.keyfile import KeyFile
-from tiltyard.serving.auth.keys import SCOPES, ApiKey, ApiScope, NewKey
-from tiltyard.serving.auth.keys_mark import KeysMark
-from tiltyard.settings import Settings
+
+if TYPE_CHECKING:
+    from tiltyard.ledger import Event
+    from tiltyard.project import Project
+    from tiltyard.serving.auth.keys import ApiKey
+    from tiltyard.settings import Settings
 
 _LOST = "API keys were made on this host, and there are none in {}: servers refuse requests."
 _LOST_NEXT = "Restore the file, or make keys anew: tiltyard keys api new (or go without: tiltyard keys api disable)"
@@ -77,6 +77,11 @@ def new_command(
     and metrics), admin (everything).
     To replace a key without downtime, create another one, distribute it, then revoke the first.
     """
+    from tiltyard import wiring
+    from tiltyard.serving.auth.keyfile import KeyFile
+    from tiltyard.serving.auth.keys import NewKey
+    from tiltyard.serving.auth.keys_mark import KeysMark
+
     project = find_project(project_path, model_name, quiet=True)
     settings = wiring.load_settings(project)
     expires_at = datetime.now(UTC) + lifetime if lifetime else None
@@ -128,6 +133,10 @@ def add_command(
     Use it on hosts that receive their secrets from outside, such as containers. A key that was imported before is not
     changed; a key that was revoked here is not imported again.
     """
+    from tiltyard import wiring
+    from tiltyard.serving.auth.keyfile import KeyFile
+    from tiltyard.serving.auth.keys_mark import KeysMark
+
     project = find_project(project_path, model_name, quiet=True)
     settings = wiring.load_settings(project)
     keys = [_from_environment(variable, scopes) for variable, scopes in named]
@@ -150,6 +159,9 @@ def add_command(
 @json_option
 def list_keys_command(project_path: Path | None, model_name: str | None, as_json: bool) -> None:
     """List all keys, revoked ones included, without the keys themselves."""
+    from tiltyard.serving.auth.keyfile import KeyFile
+    from tiltyard.serving.auth.keys_mark import KeysMark
+
     settings = _load_settings(project_path, model_name)
     keys = KeyFile(settings.api_key_file).read()
     if not keys and KeysMark(settings.api_keys_mark).is_set:
@@ -185,6 +197,9 @@ def list_keys_command(project_path: Path | None, model_name: str | None, as_json
 @json_option
 def revoke_command(key_id: str, project_path: Path | None, model_name: str | None, as_json: bool) -> None:
     """Revoke a key by its id; running servers refuse it within a second."""
+    from tiltyard import wiring
+    from tiltyard.serving.auth.keyfile import KeyFile
+
     project = find_project(project_path, model_name, quiet=True)
     settings = wiring.load_settings(project)
     with wiring.open_ledger(settings) as ledger:
@@ -207,6 +222,11 @@ def disable_command(*, yes: bool, project_path: Path | None, model_name: str | N
     Every key has to be revoked or expired before, or lost. Servers and consoles on loopback are then open to programs
     on this machine. Lost keys alone never do that: until this command, servers refuse requests.
     """
+    from tiltyard import wiring
+    from tiltyard.ledger import Event
+    from tiltyard.serving.auth.keyfile import KeyFile
+    from tiltyard.serving.auth.keys_mark import KeysMark
+
     project = find_project(project_path, model_name, quiet=True)
     settings = wiring.load_settings(project)
     file, mark = KeyFile(settings.api_key_file), KeysMark(settings.api_keys_mark)
@@ -229,6 +249,9 @@ def describe_api_keys(settings: Settings) -> str:
     Raises:
         UsageError: the key file cannot be read, or is gone.
     """
+    from tiltyard.serving.auth.keyfile import KeyFile
+    from tiltyard.serving.auth.keys_mark import KeysMark
+
     keys = KeyFile(settings.api_key_file).read()
     if not keys and KeysMark(settings.api_keys_mark).is_set:
         raise UsageError(_LOST.format(settings.api_key_file), next_step=_LOST_NEXT, code="api-key.lost")
@@ -240,6 +263,9 @@ def describe_api_keys(settings: Settings) -> str:
 
 
 def _from_environment(variable: str, scopes: tuple[ApiScope, ...]) -> ApiKey:
+    from tiltyard import wiring
+    from tiltyard.serving.auth.keys import NewKey
+
     token = os.environ.get(variable)
     if not token:
         raise UsageError(
@@ -251,6 +277,8 @@ def _from_environment(variable: str, scopes: tuple[ApiScope, ...]) -> ApiKey:
 
 
 def _load_settings(project_path: Path | None, model_name: str | None) -> Settings:
+    from tiltyard import wiring
+
     return wiring.load_settings(find_project(project_path, model_name, quiet=True))
 
 
@@ -260,6 +288,9 @@ def _describe_key(key: ApiKey) -> dict[str, Any]:
 
 
 def _key_event(kind: str, project: Project, key: ApiKey) -> Event:
+    from tiltyard import wiring
+    from tiltyard.ledger import Event
+
     return Event(
         kind=kind,
         subject=project.model_name,

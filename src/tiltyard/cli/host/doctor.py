@@ -9,10 +9,10 @@ import stat
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from tiltyard import wiring
 from tiltyard._version import __version__
 from tiltyard.cli.host.api_keys import describe_api_keys
 from tiltyard.cli.host.doctor_arrivals import check_arrivals
@@ -28,16 +28,14 @@ from tiltyard.cli.main import EXIT_FAILED
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json, print_line
 from tiltyard.cli.versions.find_project import find_project
-from tiltyard.data import load_dataset
 from tiltyard.errors import NotFoundError, TiltyardError
 from tiltyard.formatting import format_count
-from tiltyard.ledger.spools.spool import measure_lag
 from tiltyard.libraries import installed_version
-from tiltyard.project import Project
 from tiltyard.redact import without_password
-from tiltyard.registry.package.signing import SIGNING_KEY, TRUSTED_KEYS, key_file
-from tiltyard.settings import Settings
-from tiltyard.sqlite import default_library
+
+if TYPE_CHECKING:
+    from tiltyard.project import Project
+    from tiltyard.settings import Settings
 
 LIBRARIES = ("scikit-learn", "mlflow", "skops", "numpy", "pandas", "sqlalchemy", "fastapi", "uvicorn", "numba")
 EXTRAS = {
@@ -82,6 +80,8 @@ def doctor_command(project_path: Path | None, model_name: str | None, repair: bo
 
 
 def _check_installation() -> Iterator[Check]:
+    from tiltyard.sqlite import default_library
+
     yield Check("tiltyard", "ok", f"{__version__} on Python {platform.python_version()}, {platform.system()}")
     yield Check("libraries", "ok", ", ".join(f"{name} {installed_version(name)}" for name in LIBRARIES))
     yield check_sqlite(default_library())
@@ -98,6 +98,8 @@ def _check_installation() -> Iterator[Check]:
 
 
 def _check_project(path: Path | None, model_name: str | None, *, repair: bool) -> Iterator[Check]:
+    from tiltyard import wiring
+
     try:
         project = find_project(path, model_name, quiet=True)
     except TiltyardError as error:
@@ -138,12 +140,17 @@ def _run_check(name: str, describe: Callable[[], str]) -> Iterator[Check]:
 
 
 def _describe_data(project: Project) -> str:
+    from tiltyard.data import load_dataset
+
     dataset = load_dataset(project)
     counts = ", ".join(f"{label} {count:,}" for label, count in dataset.labels.value_counts().sort_index().items())
     return f"{project.data.source}: {format_count(len(dataset), 'row')} ({counts}), fingerprint {dataset.fingerprint}"
 
 
 def _describe_ledger(settings: Settings) -> str:
+    from tiltyard import wiring
+    from tiltyard.ledger.spools.spool import measure_lag
+
     with wiring.open_ledger(settings) as ledger:
         total = ledger.prediction_stats().total
         broken = ledger.verify_events()
@@ -159,6 +166,8 @@ def _describe_ledger(settings: Settings) -> str:
 
 
 def _describe_registry(project: Project, settings: Settings) -> str:
+    from tiltyard import wiring
+
     versions = wiring.open_registry(settings).list_versions(project.model_name)
     return (
         f"{without_password(settings.registry_uri)}: {format_count(len(versions), 'version')} of {project.model_name}"
@@ -166,6 +175,8 @@ def _describe_registry(project: Project, settings: Settings) -> str:
 
 
 def _describe_champion(project: Project, settings: Settings) -> str:
+    from tiltyard import wiring
+
     registry = wiring.open_registry(settings)
     info = registry.get_version(project.model_name, alias="champion")
     try:
@@ -182,6 +193,9 @@ def _describe_champion(project: Project, settings: Settings) -> str:
 
 
 def _describe_keys(settings: Settings) -> str:
+    from tiltyard import wiring
+    from tiltyard.registry.package.signing import TRUSTED_KEYS
+
     keys = wiring.trusted_keys(settings)
     trusted = [key.id for key in keys.trusted]
     if keys.own is not None and trusted and keys.own.id not in trusted:
@@ -197,6 +211,8 @@ def _describe_keys(settings: Settings) -> str:
 
 def _key_files(settings: Settings) -> Iterator[Check]:
     """Who else can read the private key, or write a key that is trusted."""
+    from tiltyard.registry.package.signing import SIGNING_KEY, TRUSTED_KEYS, key_file
+
     secret = settings.signing_key.get_secret_value() if settings.signing_key else ""
     yield from _key_file(SIGNING_KEY, key_file(secret, settings.root), 0o077)
     for given in settings.trusted_keys:

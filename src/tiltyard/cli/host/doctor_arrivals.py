@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from tiltyard import wiring
 from tiltyard.cli.host.doctor_decisions import Check
 from tiltyard.errors import TiltyardError
 from tiltyard.formatting import format_count
-from tiltyard.project import Project
-from tiltyard.settings import Settings
+
+if TYPE_CHECKING:
+    from tiltyard.project import Project
+    from tiltyard.settings import Settings
 
 _KEPT = {
     "differs": "with the id of another prediction, which the ledger holds",
@@ -19,6 +21,8 @@ _KEPT = {
 
 def check_arrivals(project: Project, settings: Settings) -> Iterator[Check]:
     """Say how many records were set aside, if there are any."""
+    from tiltyard import wiring
+
     try:
         with wiring.open_ledger(settings) as ledger:
             counts = ledger.arrivals.count(model_name=project.model_name)

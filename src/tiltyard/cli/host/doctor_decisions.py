@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from tiltyard import app_wiring, wiring
 from tiltyard.errors import TiltyardError
-from tiltyard.ledger import Ledger
-from tiltyard.pipeline import Workspace, recover_alias_changes
-from tiltyard.project import Project
-from tiltyard.registry.alias_history import unfinished_changes
-from tiltyard.registry.outside_changes import missing_champion, record_outside_changes, unexplained_champion
-from tiltyard.settings import Settings
+
+if TYPE_CHECKING:
+    from tiltyard.ledger import Ledger
+    from tiltyard.pipeline import Workspace
+    from tiltyard.project import Project
+    from tiltyard.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,8 @@ def check_decisions(project: Project, settings: Settings, *, repair: bool) -> It
         settings: the addresses of its ledger and registry.
         repair: whether to complete or withdraw interrupted alias changes.
     """
+    from tiltyard import app_wiring, wiring
+
     try:
         with wiring.open_ledger(settings) as ledger:
             workspace = app_wiring.open_workspace(settings, ledger, project)
@@ -50,6 +52,9 @@ def check_decisions(project: Project, settings: Settings, *, repair: bool) -> It
 
 
 def _check_interrupted_changes(workspace: Workspace, name: str, *, repair: bool) -> Iterator[Check]:
+    from tiltyard.pipeline import recover_alias_changes
+    from tiltyard.registry.alias_history import unfinished_changes
+
     recovered = recover_alias_changes(workspace, name) if repair else []
     for one in recovered:
         yield Check("decisions", "note", one.message)
@@ -68,6 +73,9 @@ def _check_interrupted_changes(workspace: Workspace, name: str, *, repair: bool)
 
 
 def _check_outside_changes(workspace: Workspace, ledger: Ledger, name: str) -> Iterator[Check]:
+    from tiltyard.registry.alias_history import unfinished_changes
+    from tiltyard.registry.outside_changes import missing_champion, record_outside_changes, unexplained_champion
+
     for event in record_outside_changes(workspace.registry, ledger, name, "doctor"):
         yield Check(
             "aliases",

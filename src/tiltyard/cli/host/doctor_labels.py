@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from tiltyard import wiring
 from tiltyard.cli.host.doctor_decisions import Check
 from tiltyard.errors import TiltyardError
-from tiltyard.ledger.label_intake import AHEAD
-from tiltyard.project import Project
-from tiltyard.settings import Settings
+
+if TYPE_CHECKING:
+    from tiltyard.project import Project
+    from tiltyard.settings import Settings
 
 
 def check_label_times(project: Project, settings: Settings) -> Iterator[Check]:
     """Say how many labels of the project have, or had, a time in the future."""
+    from tiltyard import wiring
+    from tiltyard.ledger.label_intake import AHEAD
+
     ahead = datetime.now(UTC) + AHEAD
     try:
         with wiring.open_ledger(settings) as ledger:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import shlex
+from typing import TYPE_CHECKING
 
 from tiltyard.cli.host.doctor_decisions import Check
 from tiltyard.redact import without_password
-from tiltyard.settings import Settings
+
+if TYPE_CHECKING:
+    from tiltyard.settings import Settings
 
 CLIENT, UI = "MLFLOW_TRACKING_URI", "MLFLOW_BACKEND_STORE_URI"
 """What ``mlflow.get_tracking_uri()`` and the clients read, and what ``mlflow ui`` reads."""

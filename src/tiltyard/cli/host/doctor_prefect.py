@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from tiltyard.cli.host.doctor_decisions import Check
 from tiltyard.errors import TiltyardError
 from tiltyard.formatting import format_count
-from tiltyard.pipeline.orchestration.prefect_schedules import OVERDUE_INTERVALS, ScheduleState, read_schedules
-from tiltyard.project import Project
-from tiltyard.settings import Settings
+
+if TYPE_CHECKING:
+    from tiltyard.pipeline.orchestration.prefect_schedules import ScheduleState
+    from tiltyard.project import Project
+    from tiltyard.settings import Settings
 
 
 def check_prefect_schedules(project: Project, settings: Settings) -> Iterator[Check]:
     """One check for each scheduled deployment; none where no Prefect server is named."""
+    from tiltyard.pipeline.orchestration.prefect_schedules import read_schedules
+
     if settings.prefect_api_url is None:
         return
     try:
@@ -31,6 +36,8 @@ def check_prefect_schedules(project: Project, settings: Settings) -> Iterator[Ch
 
 def describe_schedule(schedule: ScheduleState, now: datetime) -> Check:
     """What ``doctor`` says of one schedule."""
+    from tiltyard.pipeline.orchestration.prefect_schedules import OVERDUE_INTERVALS
+
     planned = f"{schedule.name} (every {schedule.every})"
     last = f"the last began at {schedule.last_run:%Y-%m-%d %H:%M:%S UTC}" if schedule.last_run else "none ever began"
     if not schedule.active:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from tiltyard.cli.host.doctor_decisions import Check
-from tiltyard.project import Project
-from tiltyard.serving.auth.forwarded import NOTE, TrustedProxies
-from tiltyard.settings import Settings
+
+if TYPE_CHECKING:
+    from tiltyard.project import Project
+    from tiltyard.settings import Settings
 
 
 def check_proxies(project: Project, settings: Settings) -> Iterator[Check]:
     """A check where a server of this host saw requests that a proxy forwarded and that it does not trust."""
+    from tiltyard.serving.auth.forwarded import NOTE, TrustedProxies
+
     file = settings.state / NOTE
     try:
         address = file.read_text(encoding="utf-8").strip()

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from tiltyard.cli.host.doctor_decisions import Check
-from tiltyard.settings import Settings
-from tiltyard.sqlite import file_of_url
+
+if TYPE_CHECKING:
+    from tiltyard.settings import Settings
 
 
 def check_state_access(settings: Settings) -> Iterator[Check]:
     """A check of the state folder, and of a ledger in another folder; nothing of what is not there."""
+    from tiltyard.sqlite import file_of_url
+
     shared = settings.state_access == "group"
     forbidden = stat.S_IRWXO if shared else stat.S_IRWXO | stat.S_IRWXG
     places = [(settings.state, forbidden, "the state folder")]

@@ -10,13 +10,11 @@ from pathlib import Path
 
 import click
 
-from tiltyard import wiring
 from tiltyard.cli.host.api_keys import api_group
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json
 from tiltyard.cli.versions.find_project import find_project
 from tiltyard.errors import UsageError
-from tiltyard.registry.package.signing import SIGNING_KEY, TRUSTED_KEYS, new_signer
 
 ONLY_OWNER = 0o600
 
@@ -45,6 +43,8 @@ def generate_command(file: Path | None, as_json: bool) -> None:
     TILTYARD_TRUSTED_KEYS where versions are served. --to writes the private key to a file that only its owner can read,
     and does not print it.
     """
+    from tiltyard.registry.package.signing import SIGNING_KEY, TRUSTED_KEYS, new_signer
+
     signer = new_signer()
     result = {"key_id": signer.public.id, "public_key": signer.public.text}
     if file is None:
@@ -72,6 +72,9 @@ def seal_version_command(version: str, project_path: Path | None, model_name: st
 
     Registration seals a version; use this command for versions that were registered elsewhere or earlier.
     """
+    from tiltyard import wiring
+    from tiltyard.registry.package.signing import SIGNING_KEY
+
     project = find_project(project_path, model_name, quiet=True)
     registry = wiring.open_registry(wiring.load_settings(project))
     info = registry.seal(registry.get_version(project.model_name, version=version))

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tiltyard import wiring
+from tiltyard.choices import LABEL_FILE_COLUMNS
 from tiltyard.cli.current_ledger import open_current_ledger
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_counts, print_json, print_line, print_table
@@ -17,15 +18,9 @@ from tiltyard.cli.time_options import parse_time, parse_timezone
 from tiltyard.cli.versions.find_project import find_project
 from tiltyard.errors import DataError
 from tiltyard.formatting import format_count
-from tiltyard.monitoring.labels.label_import import (
-    ImportOptions,
-    ImportReport,
-    LabelColumns,
-    count_labels,
-    import_labels,
-    read_labels,
-)
-from tiltyard.tasks import TASKS
+
+if TYPE_CHECKING:
+    from tiltyard.monitoring.labels.label_import import ImportReport
 
 _KINDS = {
     "stored": "stored",
@@ -54,10 +49,10 @@ def feedback_group() -> None:
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @project_option
 @model_option
-@click.option("--id-column", default=LabelColumns.id, show_default=True, help="Column of the prediction ids.")
-@click.option("--key-column", default=LabelColumns.key, show_default=True, help="Column of your keys.")
-@click.option("--label-column", default=LabelColumns.label, show_default=True, help="Column of the labels.")
-@click.option("--at-column", default=LabelColumns.at, show_default=True, help="Column of the labels' times.")
+@click.option("--id-column", default=LABEL_FILE_COLUMNS["id"], show_default=True, help="Column of the prediction ids.")
+@click.option("--key-column", default=LABEL_FILE_COLUMNS["key"], show_default=True, help="Column of your keys.")
+@click.option("--label-column", default=LABEL_FILE_COLUMNS["label"], show_default=True, help="Column of the labels.")
+@click.option("--at-column", default=LABEL_FILE_COLUMNS["at"], show_default=True, help="Column of the labels' times.")
 @click.option("--timezone", "zone", default=None, help="Zone of times that name none; default: data.timezone, or UTC.")
 @click.option("--source", default=None, help="Source of the labels, recorded with them.  [default: the file's name]")
 @json_option
@@ -79,11 +74,17 @@ def import_labels_command(
     skipped, known labels are not stored twice, and a later label corrects an earlier one. Labels that the version does
     not know, or that have a time in the future, are set aside. The command fails if no label was stored or known.
     """
+    from tiltyard import wiring
+    from tiltyard.monitoring.labels.label_import import ImportOptions, import_labels, read_labels
+    from tiltyard.tasks import TASKS
+
     project = find_project(project_path, model_name)
     zone = zone or project.data.timezone
     timezone = None if zone is None else parse_timezone("--timezone", zone)
     # A column that is named with the option is the only one that is meant.
-    instead = project.data.label if label_column == LabelColumns.label else None
+    instead = project.data.label if label_column == LABEL_FILE_COLUMNS["label"] else None
+    from tiltyard.monitoring.labels.label_import import LabelColumns
+
     columns = LabelColumns(id_column, key_column, label_column, at_column, instead)
     frame = read_labels(file, columns)
     with open_current_ledger(wiring.load_settings(project)) as ledger, _progress_bar(as_json) as progress:
@@ -121,6 +122,9 @@ def import_labels_command(
 @json_option
 def label_stats_command(project_path: Path | None, model_name: str | None, as_json: bool) -> None:
     """Count the labels, and the share of predictions that have one."""
+    from tiltyard import wiring
+    from tiltyard.monitoring.labels.label_import import count_labels
+
     project = find_project(project_path, model_name, quiet=True)
     with open_current_ledger(wiring.load_settings(project)) as ledger:
         counts = count_labels(ledger, project.model_name)
@@ -141,6 +145,8 @@ def list_labels_command(
     project_path: Path | None, model_name: str | None, since: str | None, limit: int, superseded: bool, as_json: bool
 ) -> None:
     """List labels in the order in which they were reported."""
+    from tiltyard import wiring
+
     project = find_project(project_path, model_name, quiet=True)
     with open_current_ledger(wiring.load_settings(project)) as ledger:
         found = ledger.labels(model_name=project.model_name, since=parse_time("--since", since), superseded=superseded)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-import pandas as pd
 
-from tiltyard import wiring
+from tiltyard.choices import DRIFTED_SHARE, UNCERTAIN_SHARE
 from tiltyard.cli.current_ledger import open_current_ledger
 from tiltyard.cli.labels.feedback import import_labels_command
 from tiltyard.cli.options import DAY_COUNT, Number, json_option, model_option, project_option
@@ -20,17 +19,12 @@ from tiltyard.cli.versions.labelled_rows import NamedRows, read_data
 from tiltyard.csv_export import write_csv
 from tiltyard.errors import DataError, ProjectError, UsageError
 from tiltyard.files import write_atomically
-from tiltyard.ledger import RANDOM
-from tiltyard.monitoring.labels.labeling_queue import (
-    DEFAULT_MIX,
-    DRIFTED,
-    UNCERTAIN,
-    LabelCandidate,
-    QueueOptions,
-    mix_reasons,
-    select_predictions_to_label,
-)
-from tiltyard.project import Project
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tiltyard.monitoring.labels.labeling_queue import LabelCandidate
+    from tiltyard.project import Project
 
 _INPUT_WIDTH = 60
 
@@ -48,14 +42,14 @@ def label_group() -> None:
 @click.option(
     "--uncertain",
     type=Number(min=0),
-    default=DEFAULT_MIX[UNCERTAIN],
+    default=UNCERTAIN_SHARE,
     show_default=True,
     help="Weight of uncertain predictions.",
 )
 @click.option(
     "--drifted",
     type=Number(min=0),
-    default=DEFAULT_MIX[DRIFTED],
+    default=DRIFTED_SHARE,
     show_default=True,
     help="Weight of unfamiliar inputs.",
 )
@@ -91,9 +85,15 @@ def queue_command(
     requests nothing. All labels are trained on; only random ones, and labels that were not requested, say how good a
     model is.
     """
+    from tiltyard import wiring
+    from tiltyard.ledger import RANDOM
+    from tiltyard.monitoring.labels.labeling_queue import QueueOptions, mix_reasons, select_predictions_to_label
+
     if target is not None and target.suffix not in (".csv", ".jsonl"):
         raise UsageError(f"{target} ends in {target.suffix!r}.", next_step="Name a .csv or a .jsonl file.")
     since = None if days is None else datetime.now(UTC) - timedelta(days=days)
+    from tiltyard.monitoring.labels.labeling_queue import DRIFTED
+
     project = find_project(project_path, model_name)
     mix = mix_reasons(project.labels.random_share if random_share is None else random_share, uncertain, drifted)
     reference, problem = _load_reference(project) if mix[DRIFTED] > 0 else (None, "")
@@ -132,6 +132,8 @@ label_group.add_command(import_labels_command)
 
 def _load_reference(project: Project) -> tuple[pd.Series | pd.DataFrame | None, str]:
     """The inputs of the training data, or why they cannot be loaded."""
+    from tiltyard import wiring
+
     try:
         return read_data(project, wiring.load_settings(project), NamedRows()).dataset.inputs, ""
     except (DataError, ProjectError) as error:

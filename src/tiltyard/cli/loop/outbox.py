@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import click
 
-from tiltyard import app_wiring, wiring
 from tiltyard.cli.main import EXIT_FAILED
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, format_time, print_json, print_table
 from tiltyard.cli.versions.find_project import find_project
 from tiltyard.errors import NotFoundError
-from tiltyard.ledger import DeliveryState, OutboxItem
+
+if TYPE_CHECKING:
+    from tiltyard.ledger import OutboxItem
 
 
 @click.group()
@@ -36,6 +37,9 @@ def list_notifications_command(
     project_path: Path | None, model_name: str | None, state: str | None, limit: int, as_json: bool
 ) -> None:
     """List notifications about alerts and decisions, newest first, with destination and state."""
+    from tiltyard import wiring
+    from tiltyard.ledger import DeliveryState
+
     project = find_project(project_path, model_name, quiet=True)
     with wiring.open_ledger(wiring.load_settings(project)) as ledger:
         found = ledger.outbox.items(cast(DeliveryState | None, state), limit=limit)
@@ -68,6 +72,8 @@ def send_command(project_path: Path | None, model_name: str | None, as_json: boo
 
     Exit code 1 when a notification could not be delivered.
     """
+    from tiltyard import app_wiring, wiring
+
     project = find_project(project_path, model_name, quiet=True)
     settings = wiring.load_settings(project)
     with wiring.open_ledger(settings) as ledger:
@@ -86,6 +92,8 @@ def send_command(project_path: Path | None, model_name: str | None, as_json: boo
 @json_option
 def retry_command(project_path: Path | None, model_name: str | None, ids: tuple[str, ...], as_json: bool) -> None:
     """Make pending and given-up notifications due now: the named ones, or all."""
+    from tiltyard import wiring
+
     project = find_project(project_path, model_name, quiet=True)
     with wiring.open_ledger(wiring.load_settings(project)) as ledger:
         count = ledger.outbox.retry(ids or None)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from tiltyard import wiring
+from tiltyard.choices import PREFECT_POOL
 from tiltyard.cli.options import Number, json_option, project_option
 from tiltyard.cli.output import console, print_json, print_table
 from tiltyard.errors import UsageError
 from tiltyard.jsonable import to_jsonable
-from tiltyard.pipeline.orchestration.prefect_deployments import POOL, PrefectDeployment, deploy
-from tiltyard.pipeline.orchestration.runner import FlowKind
-from tiltyard.project import load_project
+
+if TYPE_CHECKING:
+    from tiltyard.pipeline.orchestration.prefect_deployments import PrefectDeployment
+    from tiltyard.pipeline.orchestration.runner import FlowKind
 
 ENTRYPOINTS: dict[FlowKind, str] = {
     "training": "tiltyard.cli.loop.prefect_entry.training",
@@ -32,7 +34,7 @@ def prefect_group() -> None:
 @prefect_group.command()
 @project_option
 @click.option("--train-every-hours", type=Number(0, min_open=True), default=None, help="Train on a schedule.")
-@click.option("--pool", default=POOL, show_default=True, help="Work pool; created if it does not exist.")
+@click.option("--pool", default=PREFECT_POOL, show_default=True, help="Work pool; created if it does not exist.")
 @json_option
 def deploy_command(project_path: Path | None, train_every_hours: float | None, pool: str, as_json: bool) -> None:
     """Create the deployments PROJECT-training, PROJECT-monitoring and PROJECT-response.
@@ -41,6 +43,10 @@ def deploy_command(project_path: Path | None, train_every_hours: float | None, p
     [monitoring] every_minutes and acts on findings. Training runs when it is started, or on a
     schedule. Workers of the pool run the flows: prefect worker start --pool tiltyard
     """
+    from tiltyard import wiring
+    from tiltyard.pipeline.orchestration.prefect_deployments import deploy
+    from tiltyard.project import load_project
+
     project = load_project(project_path)
     settings = wiring.load_settings(project)
     if settings.prefect_api_url is None:

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from prefect import flow
-from prefect.client.schemas.objects import State
-from prefect.states import Completed
 
-from tiltyard import app_wiring, wiring
 from tiltyard.cli.current_ledger import open_current_ledger
 from tiltyard.cli.output import Terminal
 from tiltyard.cli.progress import ConsoleRunner
-from tiltyard.pipeline import TrainingRequest, train
-from tiltyard.pipeline.orchestration.prefect_missed import SKIPPED, cover_missed_runs
-from tiltyard.pipeline.schedules.checks import Watch
-from tiltyard.pipeline.schedules.perform import Performer
-from tiltyard.project import load_project
-from tiltyard.project.scheduled_work import list_work
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import State
 
 _terminal = Terminal()
 
@@ -25,6 +20,13 @@ _terminal = Terminal()
 @flow(name="training")  # type: ignore[untyped-decorator]
 def training(project: str) -> str | State[None]:
     """Train a version and promote it if it wins. Runs that were missed are one."""
+    from prefect.states import Completed
+
+    from tiltyard import app_wiring, wiring
+    from tiltyard.pipeline import TrainingRequest, train
+    from tiltyard.pipeline.orchestration.prefect_missed import SKIPPED, cover_missed_runs
+    from tiltyard.project import load_project
+
     if covered := cover_missed_runs():
         return Completed(name=SKIPPED, message=covered)
     described = load_project(Path(project))
@@ -44,6 +46,12 @@ def training(project: str) -> str | State[None]:
 @flow(name="monitoring")  # type: ignore[untyped-decorator]
 def monitoring(project: str) -> str | State[None]:
     """Run one iteration of the control loop, and send notifications. Runs that were missed are one."""
+    from prefect.states import Completed
+
+    from tiltyard import app_wiring, wiring
+    from tiltyard.pipeline.orchestration.prefect_missed import SKIPPED, cover_missed_runs
+    from tiltyard.project import load_project
+
     if covered := cover_missed_runs():
         return Completed(name=SKIPPED, message=covered)
     described = load_project(Path(project))
@@ -57,6 +65,9 @@ def monitoring(project: str) -> str | State[None]:
 @flow(name="response")  # type: ignore[untyped-decorator]
 def response(project: str, reason: str = "started in Prefect") -> str:
     """Retrain with the labels from production."""
+    from tiltyard import app_wiring, wiring
+    from tiltyard.project import load_project
+
     described = load_project(Path(project))
     settings = wiring.load_settings(described)
     flows = app_wiring.build_flow_runner(described, settings, ConsoleRunner(_terminal))
@@ -73,6 +84,15 @@ def response(project: str, reason: str = "started in Prefect") -> str:
 @flow(name="scheduled")  # type: ignore[untyped-decorator]
 def perform_scheduled(project: str, name: str, only_due: bool = False) -> str | State[None]:
     """Score a table of the project file, or train by its schedule. Runs that were missed are one."""
+    from prefect.states import Completed
+
+    from tiltyard import app_wiring, wiring
+    from tiltyard.pipeline.orchestration.prefect_missed import SKIPPED, cover_missed_runs
+    from tiltyard.pipeline.schedules.checks import Watch
+    from tiltyard.pipeline.schedules.perform import Performer
+    from tiltyard.project import load_project
+    from tiltyard.project.scheduled_work import list_work
+
     if covered := cover_missed_runs():
         return Completed(name=SKIPPED, message=covered)
     described = load_project(Path(project))

@@ -5,24 +5,20 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import click
 
-from tiltyard import app_wiring, wiring
 from tiltyard.cli.current_ledger import open_current_ledger
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import Terminal, console, format_time, print_json, print_line
 from tiltyard.cli.progress import ConsoleRunner
 from tiltyard.cli.versions.find_project import find_project
 from tiltyard.errors import TiltyardError, UsageError
-from tiltyard.pipeline.loop import LoopIteration
-from tiltyard.pipeline.schedules.checks import Watch
-from tiltyard.pipeline.schedules.perform import Performer
-from tiltyard.pipeline.schedules.scheduler import Scheduler
-from tiltyard.processes.heartbeat import Heartbeat
-from tiltyard.processes.stop_signal import stop_on_signal
+
+if TYPE_CHECKING:
+    from tiltyard.pipeline.loop import LoopIteration
 
 # Retraining may use every core; the server that predicts comes first.
 NICENESS = 10
@@ -42,6 +38,13 @@ def loop_command(
     `tiltyard up` runs this loop together with a server and the console. Several loops may run: only one at a time works
     on a model.
     """
+    from tiltyard import app_wiring, wiring
+    from tiltyard.pipeline.schedules.checks import Watch
+    from tiltyard.pipeline.schedules.perform import Performer
+    from tiltyard.pipeline.schedules.scheduler import Scheduler
+    from tiltyard.processes.heartbeat import Heartbeat
+    from tiltyard.processes.stop_signal import stop_on_signal
+
     if server is not None:
         _check_address(server)
     project = find_project(project_path, model_name)

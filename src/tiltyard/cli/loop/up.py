@@ -11,29 +11,24 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from tiltyard import wiring
 from tiltyard.cli.current_ledger import open_current_ledger
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console as terminal
 from tiltyard.cli.output import print_json, print_line
 from tiltyard.cli.versions.find_project import find_project
-from tiltyard.console.run import require_console
 from tiltyard.errors import MissingExtraError, UnavailableError
 from tiltyard.formatting import format_count
-from tiltyard.ledger import Event, Ledger
-from tiltyard.processes.health_checks import HealthCheck, heartbeat_check, http_check
-from tiltyard.processes.heartbeat import HEARTBEAT
-from tiltyard.processes.process_group import launch_group
-from tiltyard.processes.stop_signal import stop_on_signal
-from tiltyard.processes.supervisor import ManagedProcess, ProcessExit, Supervisor
-from tiltyard.project import Project
-from tiltyard.serving.auth import NewKey
-from tiltyard.streams.brokers.library import require_library
-from tiltyard.streams.request import read_stream
+
+if TYPE_CHECKING:
+    from tiltyard.ledger import Ledger
+    from tiltyard.processes.health_checks import HealthCheck
+    from tiltyard.processes.supervisor import ManagedProcess, ProcessExit
+    from tiltyard.project import Project
+    from tiltyard.serving.auth import NewKey
 
 DIED, HUNG = "part-died", "part-hung"
 # How long a process may take until its first health check passes: a server may fetch a large version before it listens.
@@ -72,6 +67,10 @@ def up_command(
 
     A program that dies or hangs is restarted, and the restart is recorded. Ctrl-C stops all of them.
     """
+    from tiltyard import wiring
+    from tiltyard.processes.stop_signal import stop_on_signal
+    from tiltyard.processes.supervisor import Supervisor
+
     project = find_project(project_path, model_name)
     _check_streams(project)
     settings = wiring.load_settings(project)
@@ -141,21 +140,30 @@ class _Programs:
         return self._manage(part, ["stream", name, "--wait", *options, "--port", str(port)], {}, http)
 
     def _heartbeat_variable(self, name: str) -> dict[str, str]:
+        from tiltyard.processes.heartbeat import HEARTBEAT
+
         return {HEARTBEAT: str(self.folder / name)}
 
     def _heartbeat(self, name: str, seconds: float) -> Callable[[], HealthCheck]:
+        from tiltyard.processes.health_checks import HealthCheck, heartbeat_check
+
         pause = max(SHORTEST_PAUSE, seconds / MISSES)
         return lambda: HealthCheck(
             "its heartbeat stopped", heartbeat_check(self.folder / name), pause, MISSES, START_SECONDS
         )
 
     def _http(self, url: str) -> Callable[[], HealthCheck]:
+        from tiltyard.processes.health_checks import HealthCheck, http_check
+
         timeout = max(HTTP_SECONDS, 2 * self.project.serving.hang_seconds) / MISSES
         return lambda: HealthCheck(f"{url} did not respond", http_check(url, timeout), timeout, MISSES, START_SECONDS)
 
     def _manage(
         self, name: str, arguments: Sequence[str], environment: Mapping[str, str], *checks: Callable[[], HealthCheck]
     ) -> ManagedProcess:
+        from tiltyard.processes.process_group import launch_group
+        from tiltyard.processes.supervisor import ManagedProcess
+
         command = [sys.executable, "-m", "tiltyard", *arguments, "--json"]
         return ManagedProcess(
             name,
@@ -173,6 +181,9 @@ def _check_streams(project: Project) -> None:
         UsageError: an address cannot be used.
         MissingExtraError: the library of a broker is not installed.
     """
+    from tiltyard.streams.brokers.library import require_library
+    from tiltyard.streams.request import read_stream
+
     for name in project.stream:
         for address in read_stream(project, name).addresses.values():
             require_library(address)
@@ -183,6 +194,9 @@ def _new_own_key() -> NewKey:
 
     It lives as long as these processes, in the loop's memory and environment alone: the server receives its digest.
     """
+    from tiltyard import wiring
+    from tiltyard.serving.auth import NewKey
+
     return NewKey.generate(["read"], name="the loop of tiltyard up", made_by=wiring.current_actor())
 
 
@@ -214,6 +228,9 @@ class _Output:
 
     def report_exit(self, exit_: ProcessExit, ledger: Ledger) -> None:
         """Record in the ledger that a process died or hung, and print it."""
+        from tiltyard import wiring
+        from tiltyard.ledger import Event
+
         cause = f"signal {-exit_.code}" if exit_.code < 0 else f"exit code {exit_.code}"
         what = f"hung ({exit_.hung}) and was ended" if exit_.hung else f"died ({cause})"
         reason = f"The {exit_.name} {what}; it is started again after {exit_.wait_seconds:g} seconds."
@@ -288,6 +305,8 @@ def _reachable_host(host: str) -> str:
 
 
 def _has_console(*, as_json: bool) -> bool:
+    from tiltyard.console.run import require_console
+
     try:
         require_console()
     except MissingExtraError as error:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from tiltyard import wiring
 from tiltyard.cli.main import EXIT_NO
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, format_time, print_json, print_line
 from tiltyard.cli.versions.find_project import find_project
-from tiltyard.notifications.alerts import Alert, read_alerts
+
+if TYPE_CHECKING:
+    from tiltyard.notifications.alerts import Alert
 
 _STYLES = {"error": "bold red", "warning": "bold yellow", "info": "bold"}
 
@@ -26,6 +28,9 @@ def alerts_command(project_path: Path | None, model_name: str | None, everything
 
     Exit code 3 when an alert is open.
     """
+    from tiltyard import wiring
+    from tiltyard.notifications.alerts import read_alerts
+
     project = find_project(project_path, model_name, quiet=True)
     with wiring.open_ledger(wiring.load_settings(project)) as ledger:
         known = read_alerts(ledger.events(subject=project.model_name))

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from tiltyard import wiring
 from tiltyard.cli.current_ledger import open_current_ledger
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json, print_line
 from tiltyard.cli.versions.find_project import find_project
-from tiltyard.console.run import require_console, run_console
-from tiltyard.console.sign_in import console_guard
-from tiltyard.console.sources import console_sources
-from tiltyard.serving.process.sockets import Address, bind
+
+if TYPE_CHECKING:
+    from tiltyard.serving.process.sockets import Address
 
 
 @click.command()
@@ -34,6 +33,12 @@ def console_command(
     The console only reads, and shows every recorded input. Once API keys have been created, a browser signs in with one
     that has the scope read. On an address other than loopback the console does not start without a key.
     """
+    from tiltyard import wiring
+    from tiltyard.console.run import require_console, run_console
+    from tiltyard.console.sign_in import console_guard
+    from tiltyard.console.sources import console_sources
+    from tiltyard.serving.process.sockets import bind
+
     project = find_project(project_path, model_name)
     require_console()
     settings = wiring.load_settings(project)

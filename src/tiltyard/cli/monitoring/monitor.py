@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.text import Text
 
-from tiltyard import app_wiring, wiring
 from tiltyard.cli.current_ledger import open_current_ledger
 from tiltyard.cli.main import EXIT_NO
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, format_time, print_json, print_line, print_pairs, print_table
 from tiltyard.cli.time_options import parse_time
 from tiltyard.cli.versions.find_project import find_project
-from tiltyard.findings import Finding
-from tiltyard.monitoring.performance import Figure
-from tiltyard.monitoring.run import MonitoringResult
-from tiltyard.pipeline.jobs.monitoring_run import run_monitoring
+
+if TYPE_CHECKING:
+    from tiltyard.findings import Finding
+    from tiltyard.monitoring.performance import Figure
+    from tiltyard.monitoring.run import MonitoringResult
 
 MAX_STEPS = 3
 _VERDICTS = {"clear": "clear", "could_not_judge": "could not check"}
@@ -38,6 +39,9 @@ def monitor_command(
     The run checks the predictions of the last hours ([monitoring] window_hours) and writes its findings to the ledger.
     Exit code 3 when a finding needs attention.
     """
+    from tiltyard import app_wiring, wiring
+    from tiltyard.pipeline.jobs.monitoring_run import run_monitoring
+
     project = find_project(project_path, model_name)
     settings = wiring.load_settings(project)
     with open_current_ledger(settings) as ledger:

@@ -6,15 +6,12 @@ from pathlib import Path
 
 import click
 
-from tiltyard import app_wiring, wiring
 from tiltyard.cli.current_ledger import open_current_ledger
 from tiltyard.cli.options import DAY_COUNT, json_option, model_option, project_option
 from tiltyard.cli.output import print_json, print_line
 from tiltyard.cli.time_options import parse_time
 from tiltyard.cli.versions.find_project import find_project
 from tiltyard.errors import UsageError
-from tiltyard.monitoring.report import write_report
-from tiltyard.pipeline.jobs.monitoring_run import summarise_period
 
 DAYS = 7.0
 
@@ -39,6 +36,10 @@ def report_command(
     The default is reports/monitoring.html in the project's folder. The plots of a Markdown report are in a folder next
     to it. --json also prints the figures.
     """
+    from tiltyard import app_wiring, wiring
+    from tiltyard.monitoring.report import write_report
+    from tiltyard.pipeline.jobs.monitoring_run import summarise_period
+
     if not days > 0:
         raise UsageError(f"--days {days:g} is not positive.", next_step="Give a positive number, such as 7.")
     project = find_project(project_path, model_name)

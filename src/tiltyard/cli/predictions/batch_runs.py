@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from tiltyard import wiring
 from tiltyard.cli.current_ledger import open_current_ledger
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import format_time, print_json, print_line, print_table
 from tiltyard.cli.versions.find_project import find_project
 from tiltyard.jsonable import to_json_object
-from tiltyard.ledger import BatchRun
+
+if TYPE_CHECKING:
+    from tiltyard.ledger import BatchRun
 
 
 @click.command("runs")
@@ -22,6 +24,8 @@ from tiltyard.ledger import BatchRun
 @json_option
 def batch_runs_command(project_path: Path | None, model_name: str | None, limit: int, as_json: bool) -> None:
     """List the batch runs: what was scored, where to, and what was found."""
+    from tiltyard import wiring
+
     project = find_project(project_path, model_name, quiet=True)
     with open_current_ledger(wiring.load_settings(project)) as ledger:
         runs = ledger.batch_runs.select(model_name=project.model_name, limit=limit)

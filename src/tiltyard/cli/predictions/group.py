@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from tiltyard import wiring
 from tiltyard.cli.current_ledger import open_current_ledger
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import print_counts, print_json, print_line
@@ -16,8 +16,9 @@ from tiltyard.cli.predictions.set_aside import set_aside_command
 from tiltyard.cli.time_options import parse_time
 from tiltyard.cli.versions.find_project import find_project
 from tiltyard.errors import NotFoundError, UsageError
-from tiltyard.ledger import ExportFormat, export_predictions
-from tiltyard.monitoring import PredictionCollector
+
+if TYPE_CHECKING:
+    from tiltyard.ledger import ExportFormat
 
 
 @click.group()
@@ -31,6 +32,9 @@ def predictions_group() -> None:
 @json_option
 def prediction_stats_command(project_path: Path | None, model_name: str | None, as_json: bool) -> None:
     """Count the predictions by label and version."""
+    from tiltyard import wiring
+    from tiltyard.monitoring import PredictionCollector
+
     project = find_project(project_path, model_name, quiet=True)
     with open_current_ledger(wiring.load_settings(project)) as ledger:
         counts = PredictionCollector(project.model_name, ledger).get_prediction_stats()
@@ -61,6 +65,9 @@ def export_predictions_command(
 
     The file's ending selects the format. The default is logs/predictions.jsonl in the project's folder.
     """
+    from tiltyard import wiring
+    from tiltyard.ledger import export_predictions
+
     project = find_project(project_path, model_name, quiet=True)
     target = destination or project.root / "logs" / "predictions.jsonl"
     formats: dict[str, ExportFormat] = {".jsonl": "jsonl", ".parquet": "parquet"}

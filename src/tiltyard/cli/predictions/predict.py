@@ -5,11 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from tiltyard import jsonable, wiring
 from tiltyard.cli.escape import escape_control
 from tiltyard.cli.options import Number, Words, choose_version, json_option, model_option, project_option
 from tiltyard.cli.output import print_json, print_line, print_table
@@ -17,20 +16,11 @@ from tiltyard.cli.predictions.predict_inputs import FILE_FORMATS, PredictInputs,
 from tiltyard.cli.versions.find_project import find_project
 from tiltyard.errors import UsageError
 from tiltyard.formatting import format_interval
-from tiltyard.project import Project
-from tiltyard.registry import Manifest
-from tiltyard.scoring import (
-    InputWarning,
-    UnknownPolicy,
-    Warnings,
-    describe_predictions,
-    join_warnings,
-    make_scorer,
-    score_inputs,
-    split_abstention,
-)
-from tiltyard.scoring.text.text_inputs import TextColumns
-from tiltyard.tasks import PREDICTION_SET, check_confidence_level, reads_text, require_sets
+
+if TYPE_CHECKING:
+    from tiltyard.project import Project
+    from tiltyard.registry import Manifest
+    from tiltyard.scoring import InputWarning, Warnings
 
 INPUT_WIDTH = 200  # characters of an input
 
@@ -78,6 +68,10 @@ def predict_command(
     INPUTS are texts, or rows as JSON objects for a tabular project. A file may have the columns of the training file,
     its label and ids among them. These predictions are not recorded.
     """
+    from tiltyard import wiring
+    from tiltyard.scoring import UnknownPolicy, describe_predictions, join_warnings, make_scorer, score_inputs
+    from tiltyard.tasks import PREDICTION_SET, check_confidence_level, require_sets
+
     project = find_project(project_path, model_name)
     if file is None and kind is not None:
         raise UsageError("--format is for a file.", next_step="Give --file FILE, or --file - for standard input.")
@@ -139,6 +133,9 @@ def predict_command(
 
 def _describe_warnings(found: Sequence[InputWarning]) -> dict[str, Any]:
     """What is said of an input, as by ``/predict``."""
+    from tiltyard import jsonable
+    from tiltyard.scoring import split_abstention
+
     abstained, unusual = split_abstention(found)
     warnings = [jsonable.to_json_object(warning) for warning in unusual]
     return {**({"abstained": True} if abstained else {}), **({"warnings": warnings} if warnings else {})}
@@ -159,6 +156,9 @@ def _pick_inputs(
     project: Project, given: Sequence[PredictInputs], manifest: Manifest
 ) -> tuple[list[Mapping[str, Any]], Warnings | None]:
     """The inputs as the model takes them, and the warnings of columns that it does not know."""
+    from tiltyard.scoring.text.text_inputs import TextColumns
+    from tiltyard.tasks import reads_text
+
     rows: list[Mapping[str, Any]] = []
     warnings: list[Sequence[InputWarning]] = []
     for one in given:

@@ -8,14 +8,12 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tiltyard.data.input_rows import read_input_rows
-from tiltyard.data.sources.files import local_file
-from tiltyard.data.sources.formats import FORMATS, detect_format
 from tiltyard.errors import UsageError
-from tiltyard.project import Project
-from tiltyard.tasks import reads_text
+
+if TYPE_CHECKING:
+    from tiltyard.project import Project
 
 LINES = "lines"
 FILE_FORMATS = (LINES, "csv", "tsv", "json", "jsonl", "parquet", "excel")
@@ -60,6 +58,8 @@ def read_file_inputs(project: Project, path: Path, kind: str | None) -> PredictI
         DataError: the file is missing, empty, or not of its format.
         UsageError: a line is not a JSON object, where the project's inputs are rows.
     """
+    from tiltyard.data.sources.formats import FORMATS
+
     if path != STANDARD_INPUT:
         return _read_file(project, path, kind)
     with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
@@ -73,6 +73,8 @@ def read_file_inputs(project: Project, path: Path, kind: str | None) -> PredictI
 
 
 def _read_file(project: Project, path: Path, kind: str | None) -> PredictInputs:
+    from tiltyard.data.input_rows import read_input_rows
+
     if path.is_file() and (kind or _detect_kind(project, path)) == LINES:
         lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
         return read_words(project, [line for line in lines if line.strip()])
@@ -82,6 +84,10 @@ def _read_file(project: Project, path: Path, kind: str | None) -> PredictInputs:
 
 def _detect_kind(project: Project, path: Path) -> str:
     """The format of a file: other content than JSON is one text a line to a text project."""
+    from tiltyard.data.sources.files import local_file
+    from tiltyard.data.sources.formats import FORMATS, detect_format
+    from tiltyard.tasks import reads_text
+
     ending = local_file(path, path.name).ending
     vague = ending not in FORMATS or ending == ".txt"
     found = detect_format(local_file(path, path.name))
@@ -91,6 +97,8 @@ def _detect_kind(project: Project, path: Path) -> str:
 
 
 def _parse_input(project: Project, line: str, position: int) -> dict[str, Any]:
+    from tiltyard.tasks import reads_text
+
     if reads_text(project.task):
         return {"text": line}
     try:

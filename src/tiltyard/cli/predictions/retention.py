@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from tiltyard import wiring
 from tiltyard.cli.current_ledger import open_current_ledger
 from tiltyard.cli.main import EXIT_DONE, EXIT_FAILED
 from tiltyard.cli.options import DAY_COUNT, json_option, model_option, project_option
@@ -16,16 +16,10 @@ from tiltyard.cli.output import console, print_json
 from tiltyard.cli.versions.find_project import find_project
 from tiltyard.errors import UnavailableError, UsageError
 from tiltyard.formatting import format_count
-from tiltyard.ledger import Prediction
-from tiltyard.monitoring.prediction_window import find_group_key
-from tiltyard.pipeline.jobs.prediction_retention import (
-    Removal,
-    RetentionRequest,
-    Subject,
-    find_predictions,
-    prune,
-    remove_predictions,
-)
+
+if TYPE_CHECKING:
+    from tiltyard.ledger import Prediction
+    from tiltyard.pipeline.jobs.prediction_retention import Removal, Subject
 
 
 @click.command("prune")
@@ -41,6 +35,9 @@ def prune_predictions_command(
     Those that a server of another host still brings stay deleted. Findings, decisions and the hourly profiles stay:
     they contain no inputs.
     """
+    from tiltyard import wiring
+    from tiltyard.pipeline.jobs.prediction_retention import prune
+
     project = find_project(project_path, model_name, quiet=True)
     keep = days if days is not None else project.monitoring.keep_days
     if keep is None or not keep > 0:
@@ -86,6 +83,15 @@ def erase_command(
     The ledger records the decision with its reason and the number of predictions, without the key or any content.
     Earlier exports, backups and training data are not changed.
     """
+    from tiltyard import wiring
+    from tiltyard.monitoring.prediction_window import find_group_key
+    from tiltyard.pipeline.jobs.prediction_retention import (
+        RetentionRequest,
+        Subject,
+        find_predictions,
+        remove_predictions,
+    )
+
     subject = Subject(key, prediction_id, containing)
     if as_json and not yes:
         raise UsageError("--json cannot ask for confirmation.", next_step="Add --yes.")
@@ -112,6 +118,8 @@ def erase_command(
 
 
 def _report(removal: Removal, subject: Subject, act: str) -> None:
+    from tiltyard.pipeline.jobs.prediction_retention import Removal
+
     if removal == Removal():
         console.print("No prediction matches; nothing changed in the ledger.")
     else:

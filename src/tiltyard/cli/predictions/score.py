@@ -5,21 +5,20 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from tiltyard import wiring
-from tiltyard.batch.from_python import ScoreOptions
-from tiltyard.batch.plan import Record
-from tiltyard.batch.run import score_table
 from tiltyard.cli.main import EXIT_NO
 from tiltyard.cli.options import Number, Words, json_option, model_option, project_option
 from tiltyard.cli.output import print_json
 from tiltyard.cli.predictions.score_output import render_result, show_score_progress
 from tiltyard.cli.versions.find_project import find_project
-from tiltyard.engines import EngineName
 from tiltyard.errors import UsageError
+
+if TYPE_CHECKING:
+    from tiltyard.batch.plan import Record
+    from tiltyard.engines import EngineName
 
 
 @click.command()
@@ -86,6 +85,10 @@ def score_command(
     recorded once, and a run that is finished is not done again. Rows that cannot be scored go to a file next to the
     result, with the reason. Exit code 3 when the run as a whole shows something: drift, or many such rows.
     """
+    from tiltyard import wiring
+    from tiltyard.batch.from_python import ScoreOptions
+    from tiltyard.batch.run import score_table
+
     project = find_project(project_path, model_name)
     settings = wiring.load_settings(project)
     given: dict[str, Any] = {
@@ -102,7 +105,7 @@ def score_command(
     }
     how: dict[str, Any] = {"workers": workers, "engine": engine, "restart": restart, "overwrite": overwrite}
     if target is None or if_due or list_all:
-        from tiltyard.cli.predictions.score_tables import list_tables, score_by_name  # noqa: PLC0415 - imports pipeline
+        from tiltyard.cli.predictions.score_tables import list_tables, score_by_name
 
         _refuse_options({**given, "to": target, "strict": strict or None}, list_all=list_all)
         if list_all:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-from tiltyard.batch.results import ScoreResult
-from tiltyard.batch.run import ProgressSoFar
 from tiltyard.cli.output import console, print_line, print_pairs, print_table
+
+if TYPE_CHECKING:
+    from tiltyard.batch.results import ScoreResult
+    from tiltyard.batch.run import ProgressSoFar
 
 _MOST_STEPS = 3
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from tiltyard.batch.run import RunOptions
 from tiltyard.cli.current_ledger import open_current_ledger
 from tiltyard.cli.output import format_time, print_json, print_line, print_table
 from tiltyard.cli.predictions.score_output import render_result, show_score_progress
 from tiltyard.errors import TiltyardError, UnavailableError, UsageError
 from tiltyard.jsonable import to_json_object
-from tiltyard.pipeline.schedules.checks import Watch
-from tiltyard.pipeline.schedules.overview import WorkOverview, list_overviews
-from tiltyard.pipeline.schedules.perform import Performed, Performer
-from tiltyard.processes.stop_signal import exit_on_signal
-from tiltyard.project import Project
-from tiltyard.project.scheduled_work import ScheduledWork, find_table, list_work
-from tiltyard.settings import Settings
+
+if TYPE_CHECKING:
+    from tiltyard.batch.run import RunOptions
+    from tiltyard.pipeline.schedules.overview import WorkOverview
+    from tiltyard.pipeline.schedules.perform import Performed
+    from tiltyard.project import Project
+    from tiltyard.project.scheduled_work import ScheduledWork
+    from tiltyard.settings import Settings
 
 
 def score_by_name(
@@ -29,6 +30,11 @@ def score_by_name(
         UnavailableError: another process scores it at this moment.
         TiltyardError: it failed; of several, the first that did, after the others were scored.
     """
+    from tiltyard.pipeline.schedules.checks import Watch
+    from tiltyard.pipeline.schedules.perform import Performer
+    from tiltyard.processes.stop_signal import exit_on_signal
+    from tiltyard.project.scheduled_work import find_table
+
     if name is None and not if_due:
         raise UsageError(
             "No SOURCE is given.",
@@ -60,6 +66,8 @@ def score_by_name(
 
 def list_tables(project: Project, settings: Settings, *, as_json: bool) -> None:
     """List the tables of the project file, and the training where it has a schedule."""
+    from tiltyard.pipeline.schedules.overview import list_overviews
+
     with open_current_ledger(settings) as ledger:
         found = list_overviews(project, ledger)
     if as_json:
@@ -76,6 +84,8 @@ def list_tables(project: Project, settings: Settings, *, as_json: bool) -> None:
 
 
 def _list_scheduled(project: Project) -> list[ScheduledWork]:
+    from tiltyard.project.scheduled_work import list_work
+
     return [work for work in list_work(project) if work.table is not None and work.trigger is not None]
 
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json, print_line
 from tiltyard.cli.versions.find_project import find_project
-from tiltyard.serving.process.sockets import Address
-from tiltyard.serving.process.supervisor import WorkerSupervisor
-from tiltyard.serving.telemetry.logs import set_up_logs
-from tiltyard.settings import Settings
+
+if TYPE_CHECKING:
+    from tiltyard.serving.process.sockets import Address
 
 
 @click.command()
@@ -38,6 +37,10 @@ def serve_command(
     Without a champion the server responds with 503 and the reason; it loads the champion as soon as there is one.
     On an address other than loopback it requires API keys (tiltyard keys api new) and does not start without one.
     """
+    from tiltyard.serving.process.supervisor import WorkerSupervisor
+    from tiltyard.serving.telemetry.logs import set_up_logs
+    from tiltyard.settings import Settings
+
     project = find_project(project_path, model_name)
     overrides: dict[str, Any] = {"host": host, "port": port, "workers": workers}
     options = project.serving.model_copy(update={name: value for name, value in overrides.items() if value is not None})

@@ -9,14 +9,12 @@ from pathlib import Path
 
 import click
 
-from tiltyard import wiring
 from tiltyard.cli.current_ledger import open_current_ledger
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json, print_line
 from tiltyard.cli.versions.find_project import find_project
 from tiltyard.errors import UsageError
 from tiltyard.formatting import format_count
-from tiltyard.ledger import Event
 
 SHOWN = 20
 DISCARDED = "discarded"
@@ -39,6 +37,9 @@ def set_aside_command(
     that came first. refused: the database can never store the record. Both are kept as they came. The counts say also
     how many predictions came and had been erased, redacted or pruned.
     """
+    from tiltyard import wiring
+    from tiltyard.ledger import Event
+
     if reason is not None and not discard:
         raise UsageError(f"--reason {reason!r} is of no use here.", next_step="Delete the records with --discard, too.")
     if discard and not reason:

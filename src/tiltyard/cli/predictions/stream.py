@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from tiltyard import wiring
 from tiltyard.cli.options import Number, Words, json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json, print_line, print_pairs
 from tiltyard.cli.versions.find_project import find_project
 from tiltyard.errors import UsageError
-from tiltyard.project import Project
-from tiltyard.project.serving import StreamSection
-from tiltyard.serving.process.sockets import Address
-from tiltyard.serving.telemetry.logs import set_up_logs
-from tiltyard.streams.request import StreamRequest, find_stream, make_request, read_stream
-from tiltyard.streams.run import run_stream
+
+if TYPE_CHECKING:
+    from tiltyard.project import Project
+    from tiltyard.serving.process.sockets import Address
+    from tiltyard.streams.request import StreamRequest
 
 _OPTIONS = {"source": "--from", "target": "--to", "dead_letters": "--dead-letters", "labels": "--labels"}
 
@@ -68,6 +66,10 @@ def stream_command(
     confirmed after both. One that comes again is recognised. One that cannot be predicted goes to the dead letters
     with the reason: by default to the stream of the same name with .dead-letters behind it.
     """
+    from tiltyard import wiring
+    from tiltyard.serving.telemetry.logs import set_up_logs
+    from tiltyard.streams.run import run_stream
+
     project = find_project(project_path, model_name)
     settings = wiring.load_settings(project)
     set_up_logs(settings.log or project.serving.log)
@@ -80,6 +82,9 @@ def stream_command(
 
 def _read_request(project: Project, name: str | None, said: dict[str, Any]) -> StreamRequest:
     """The streams that are named by options, or those of the project file."""
+    from tiltyard.project.serving import StreamSection
+    from tiltyard.streams.request import find_stream, make_request, read_stream
+
     if name is None and ("source" in said or "target" in said):
         for key in ("source", "target"):
             if key not in said:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from tiltyard import app_wiring, wiring
 from tiltyard.cli.options import Words, choose_version, json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json, print_table
 from tiltyard.cli.versions.find_project import find_project
 from tiltyard.cli.versions.labelled_rows import NamedRows, data_options, read_test_data
-from tiltyard.evaluation import FairnessReport, Interval, SliceReport, get_metric
 from tiltyard.formatting import format_count
-from tiltyard.pipeline import VersionEvaluation, evaluate_version
+
+if TYPE_CHECKING:
+    from tiltyard.evaluation import FairnessReport, Interval, SliceReport
+    from tiltyard.pipeline import VersionEvaluation
 
 
 @click.command()
@@ -38,6 +40,9 @@ def evaluate_command(
     Rows that the version was trained on are left out. Nothing is recorded. Without a project file the rows are all of
     --data, or the test rows that the version's training kept.
     """
+    from tiltyard import app_wiring, wiring
+    from tiltyard.pipeline import evaluate_version
+
     project = find_project(project_path, model_name)
     settings = wiring.load_settings(project)
     with wiring.open_ledger(settings) as ledger:
@@ -70,6 +75,8 @@ def _render(report: VersionEvaluation) -> None:
 
 
 def _render_slices(report: SliceReport) -> None:
+    from tiltyard.evaluation import get_metric
+
     console.print()
     print_table(
         "Slices",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from tiltyard import app_wiring, wiring
 from tiltyard.cli.current_ledger import open_current_ledger
 from tiltyard.cli.main import EXIT_FAILED, EXIT_NO
 from tiltyard.cli.options import json_option, model_option, project_option
@@ -14,11 +14,9 @@ from tiltyard.cli.output import Terminal, console, print_json
 from tiltyard.cli.progress import ConsoleRunner
 from tiltyard.cli.versions.find_project import find_project
 from tiltyard.errors import UnavailableError
-from tiltyard.pipeline.remediation import Remediation, find_basis
-from tiltyard.pipeline.schedules.checks import Watch
-from tiltyard.pipeline.schedules.perform import Performer
-from tiltyard.processes.stop_signal import exit_on_signal
-from tiltyard.project.scheduled_work import find_training
+
+if TYPE_CHECKING:
+    from tiltyard.pipeline.remediation import Remediation
 
 
 @click.command()
@@ -36,6 +34,13 @@ def retrain_command(project_path: Path | None, model_name: str | None, reason: s
     Without a project file the base data is what the champion's training kept, and an estimator that Python code brought
     is fitted again.
     """
+    from tiltyard import app_wiring, wiring
+    from tiltyard.pipeline.remediation import find_basis
+    from tiltyard.pipeline.schedules.checks import Watch
+    from tiltyard.pipeline.schedules.perform import Performer
+    from tiltyard.processes.stop_signal import exit_on_signal
+    from tiltyard.project.scheduled_work import find_training
+
     project = find_project(project_path, model_name)
     settings = wiring.load_settings(project)
     progress = Terminal(stderr=True) if as_json else console

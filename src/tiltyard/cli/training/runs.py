@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-import pandas as pd
 
-from tiltyard import wiring
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json, print_table
 from tiltyard.cli.versions.find_project import find_project
 from tiltyard.formatting import format_count
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 DEFAULT_METRICS = ("accuracy", "f1", "log_loss", "fit_seconds")
 
@@ -37,6 +38,8 @@ def runs_command(
 
     With RUN_IDS (the first characters are enough) the command compares these runs and shows what differs.
     """
+    from tiltyard import wiring
+
     project = find_project(project_path, model_name)
     tracker = wiring.open_tracker(project, wiring.load_settings(project))
     if run_ids:

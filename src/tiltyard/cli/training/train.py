@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from tiltyard import app_wiring, wiring
 from tiltyard.cli.main import EXIT_NO
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import Terminal, console, print_json
 from tiltyard.cli.progress import ConsoleRunner
 from tiltyard.cli.training.analysis_tables import print_evaluation
-from tiltyard.evaluation import GUESSES, GuessBaseline
 from tiltyard.formatting import format_count
-from tiltyard.models import SearchResult
-from tiltyard.pipeline import TrainingOutcome, TrainingRequest, train
-from tiltyard.pipeline.training.train import join_search
-from tiltyard.project import load_project
 from tiltyard.redact import without_password
+
+if TYPE_CHECKING:
+    from tiltyard.evaluation import GuessBaseline
+    from tiltyard.models import SearchResult
+    from tiltyard.pipeline import TrainingOutcome
 
 HEADLINE = ("accuracy", "f1", "precision", "recall", "mae", "rmse", "r2")
 
@@ -55,6 +55,11 @@ def train_command(
 
     Exit code 3 when --champion is given and the version is not promoted.
     """
+    from tiltyard import app_wiring, wiring
+    from tiltyard.pipeline import TrainingRequest, train
+    from tiltyard.pipeline.training.train import join_search
+    from tiltyard.project import load_project
+
     project = load_project(project_path)
     settings = wiring.load_settings(project)
     progress = Terminal(stderr=True) if as_json else console
@@ -120,5 +125,7 @@ def _render(outcome: TrainingOutcome) -> None:
 
 def _describe_guess(guess: GuessBaseline) -> str:
     """The project's metric of always guessing, to hold the model's against."""
+    from tiltyard.evaluation import GUESSES
+
     found = ", ".join(f"{value:.4f} {GUESSES[kind]}" for kind, value in guess.values.items())
     return f" (guessing: {found or 'not defined'})"

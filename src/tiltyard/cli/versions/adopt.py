@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from tiltyard.choices import UNPICKLE_GB, UNPICKLE_SECONDS
 from tiltyard.cli.options import Number, json_option, project_option
 from tiltyard.cli.output import console, print_json
 from tiltyard.errors import ProjectError
-from tiltyard.pipeline.adoption.from_python import adopt
-from tiltyard.pipeline.adoption.request import AdoptedVersion
-from tiltyard.project import Project, find_project_file, load_project
-from tiltyard.registry.foreign.unpickling import PickleLimits
-from tiltyard.settings import Settings
+
+if TYPE_CHECKING:
+    from tiltyard.pipeline.adoption.request import AdoptedVersion
+    from tiltyard.project import Project
 
 _FILE = click.Path(path_type=Path, exists=True)
-_USUAL = PickleLimits()
 
 
 @click.command()
@@ -30,12 +30,12 @@ _USUAL = PickleLimits()
 @click.option("--all-new", is_flag=True, help="State that the model was fitted on none of the rows.")
 @click.option("--unpickle", is_flag=True, help="Open a pickle (.pkl, .joblib), in a process without network.")
 @click.option(
-    "--unpickle-seconds", type=click.IntRange(1), default=_USUAL.seconds, show_default=True, help="Time it may take."
+    "--unpickle-seconds", type=click.IntRange(1), default=UNPICKLE_SECONDS, show_default=True, help="Time it may take."
 )
 @click.option(
     "--unpickle-gb",
     type=Number(0.5),
-    default=_USUAL.memory_gb,
+    default=UNPICKLE_GB,
     show_default=True,
     help="Memory it may take.",
 )
@@ -62,6 +62,10 @@ def adopt_command(
     like any other. Which rows it was fitted on has to be said (--trained-on or --all-new); else it is registered, and
     no comparison is made.
     """
+    from tiltyard.pipeline.adoption.from_python import adopt
+    from tiltyard.registry.foreign.unpickling import PickleLimits
+    from tiltyard.settings import Settings
+
     project = _find_project(project_path, model_name)
     settings = Settings.load(project.root if project is not None else None)
     adopted = adopt(
@@ -84,6 +88,8 @@ def adopt_command(
 
 def _find_project(path: Path | None, model_name: str | None) -> Project | None:
     """The project of a file, where there is one and it is about this model."""
+    from tiltyard.project import find_project_file, load_project
+
     try:
         project = load_project(path) if path is not None else load_project(find_project_file())
     except ProjectError as error:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from tiltyard import wiring
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json, print_line
 from tiltyard.cli.versions.find_project import find_project
 from tiltyard.formatting import format_count
-from tiltyard.project import Project
-from tiltyard.registry import VersionInfo
-from tiltyard.registry.package.pickle_export import WARNING, export_pickles
-from tiltyard.settings import Settings
+
+if TYPE_CHECKING:
+    from tiltyard.project import Project
+    from tiltyard.registry import VersionInfo
+    from tiltyard.settings import Settings
 
 
 @click.command("export")
@@ -40,6 +40,9 @@ def export_version_command(
     its parts: PROJECT_model_requirements.txt says what is needed. Loading a pickle runs code: load only files from
     sources that you trust.
     """
+    from tiltyard import wiring
+    from tiltyard.registry.package.pickle_export import WARNING, export_pickles
+
     project = find_project(project_path, model_name, quiet=True)
     settings = wiring.load_settings(project)
     registry = wiring.open_registry(settings)
@@ -77,6 +80,8 @@ def export_version_command(
 
 def _metrics(project: Project, settings: Settings, info: VersionInfo) -> dict[str, Any]:
     """Accuracy, classification report and confusion matrix from the training run."""
+    from tiltyard import wiring
+
     metrics: dict[str, Any] = {"model_name": info.name, "model_version": info.version, **dict(info.metrics)}
     if info.run_id is not None:
         logged = wiring.open_tracker(project, settings).load_dict(info.run_id, "metrics.json") or {}

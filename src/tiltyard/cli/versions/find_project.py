@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Any
 from tiltyard.cli.output import Terminal, print_line
 from tiltyard.errors import NotFoundError, ProjectError, TiltyardError
 from tiltyard.formatting import join_names
-from tiltyard.project import Project, find_project_file, load_project
-from tiltyard.project.project_file import NO_ROWS
-from tiltyard.settings import Settings
 from tiltyard.suggest import nearest
-from tiltyard.tasks import USUAL_TARGET, find_task, reads_text
 
 if TYPE_CHECKING:
+    from tiltyard.project import Project
     from tiltyard.registry import Manifest, MlflowRegistry, VersionInfo
+    from tiltyard.settings import Settings
 
 
 def find_project(path: Path | None, model_name: str | None = None, *, quiet: bool = False) -> Project:
@@ -37,6 +35,8 @@ def find_project(path: Path | None, model_name: str | None = None, *, quiet: boo
         NotFoundError: there is neither a file nor such a model.
         UnavailableError: the registry cannot be reached.
     """
+    from tiltyard.settings import Settings
+
     project = _load_file(path, model_name)
     if project is not None and model_name in (None, project.model_name, project.name):
         return project
@@ -56,7 +56,7 @@ def describe_model(settings: Settings, model_name: str | None, *, quiet: bool = 
     """
     if settings.registry_uri == settings.own_tracking_uri and not (settings.state / "mlflow.db").is_file():
         raise _no_model(settings, model_name)  # the question makes no store
-    from tiltyard.wiring import open_registry  # noqa: PLC0415 - imports MLflow: seconds that serve does not need
+    from tiltyard.wiring import open_registry
 
     registry = open_registry(settings)
     name = _only_model(registry, settings) if model_name is None else model_name
@@ -80,7 +80,7 @@ def _check_known(settings: Settings, name: str) -> str:
         NotFoundError: neither knows it.
         UnavailableError: the registry cannot be reached.
     """
-    from tiltyard.wiring import open_ledger, open_registry  # noqa: PLC0415 - imports SQLAlchemy, MLflow
+    from tiltyard.wiring import open_ledger, open_registry
 
     with open_ledger(settings) as ledger:
         known: Iterable[object] = chain(ledger.events(subject=name), ledger.predictions(project=name, limit=1))
@@ -93,6 +93,9 @@ def _check_known(settings: Settings, name: str) -> str:
 
 
 def _load_file(path: Path | None, model_name: str | None) -> Project | None:
+    from tiltyard.project import find_project_file, load_project
+    from tiltyard.settings import Settings
+
     try:
         return load_project(path) if path is not None else load_project(find_project_file())
     except ProjectError as error:
@@ -146,6 +149,10 @@ def _unknown_among(known: list[str], name: str, settings: Settings) -> NotFoundE
 
 def _make_project(root: Path, name: str, manifest: Manifest | None) -> Project:
     """A project of defaults; the names are set without a check, since a registered model may be called anything."""
+    from tiltyard.project import Project
+    from tiltyard.project.project_file import NO_ROWS
+    from tiltyard.tasks import USUAL_TARGET, find_task, reads_text
+
     content: dict[str, Any] = {
         "project": {"name": "model", "task": find_task("table", USUAL_TARGET)},
         "data": {"source": NO_ROWS},
@@ -191,6 +198,6 @@ def _say_what_counts(name: str, chosen: VersionInfo, manifest: Manifest | None) 
 
 def _find_experiment(settings: Settings, info: VersionInfo) -> str | None:
     """The experiment of the run that made a version; None where that cannot be found."""
-    from tiltyard.registry import read_experiment_name  # noqa: PLC0415 - imports MLflow
+    from tiltyard.registry import read_experiment_name
 
     return None if info.run_id is None else read_experiment_name(settings.tracking_uri, info.run_id)

@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from tiltyard import app_wiring, wiring
-from tiltyard.data import Dataset, Split, load_dataset, split_dataset
-from tiltyard.data.loading import find_section
-from tiltyard.data.rare_classes import settle_rare_classes
 from tiltyard.errors import DataError, ProjectError
-from tiltyard.pipeline import Workspace
-from tiltyard.pipeline.kept_training import load_kept_training
-from tiltyard.project import DataSection, Project
-from tiltyard.registry import VersionInfo
-from tiltyard.settings import Settings
+
+if TYPE_CHECKING:
+    from tiltyard.data import Dataset, Split
+    from tiltyard.pipeline import Workspace
+    from tiltyard.project import DataSection, Project
+    from tiltyard.registry import VersionInfo
+    from tiltyard.settings import Settings
 
 
 def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -70,6 +68,8 @@ class LabelledRows:
 
     def split(self) -> Split:
         """Their two sides, by the project's rule."""
+        from tiltyard.data import split_dataset
+
         return split_dataset(self.dataset, self.project.split, self.project.data.time)
 
     def find_test_rows(self) -> Dataset:
@@ -93,6 +93,8 @@ def read_test_data(
         ProjectError: no rows are known (``project.no-rows``).
         DataError: the rows cannot be read, or have not the columns.
     """
+    from tiltyard.data import load_dataset
+
     if named.file is not None:
         return _read_file(project, named.file, named)
     if project.has_rows:
@@ -110,6 +112,9 @@ def read_data(project: Project, settings: Settings, named: NamedRows) -> Labelle
         DataError: the rows cannot be read, or have not the columns.
         UnavailableError: there is no project file, and the registry cannot be reached.
     """
+    from tiltyard import app_wiring, wiring
+    from tiltyard.data import load_dataset
+
     if named.file is not None:
         return _read_file(project, named.file, named)
     if project.has_rows:
@@ -122,6 +127,10 @@ def read_data(project: Project, settings: Settings, named: NamedRows) -> Labelle
 
 
 def _read_kept(workspace: Workspace, project: Project, settings: Settings, info: VersionInfo) -> LabelledRows:
+    from tiltyard import wiring
+    from tiltyard.data.rare_classes import settle_rare_classes
+    from tiltyard.pipeline.kept_training import load_kept_training
+
     try:
         kept = load_kept_training(project, info, wiring.open_tracker(project, settings), workspace)
     except ProjectError as error:
@@ -130,6 +139,9 @@ def _read_kept(workspace: Workspace, project: Project, settings: Settings, info:
 
 
 def _read_file(project: Project, file: Path, named: NamedRows) -> LabelledRows:
+    from tiltyard.data import load_dataset
+    from tiltyard.data.loading import find_section
+
     chosen = {"label": named.label, "text": named.text}
     section = find_section(project, str(file.resolve()), Path())
     section = section.model_copy(update={key: name for key, name in chosen.items() if name is not None})

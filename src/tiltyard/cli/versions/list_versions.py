@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from tiltyard import wiring
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import format_time, print_json, print_line, print_table
 from tiltyard.cli.versions.find_project import find_project
@@ -19,6 +18,8 @@ from tiltyard.cli.versions.model_info import version_to_dict
 @json_option
 def list_versions_command(project_path: Path | None, model_name: str | None, as_json: bool) -> None:
     """List all versions with their aliases, stages and metrics."""
+    from tiltyard import wiring
+
     project = find_project(project_path, model_name, quiet=True)
     name = project.model_name
     versions = wiring.open_registry(wiring.load_settings(project)).list_versions(name)

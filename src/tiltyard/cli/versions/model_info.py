@@ -5,20 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from tiltyard import wiring
 from tiltyard.cli.options import Words, choose_version, json_option, model_option, project_option
 from tiltyard.cli.output import format_time, print_json, print_pairs
 from tiltyard.cli.versions.find_project import find_project
 from tiltyard.errors import UnavailableError
 from tiltyard.jsonable import to_json_object
-from tiltyard.registry import VersionInfo
-from tiltyard.registry.lineage import Deployment, Lineage, deployments, read_lineage
-from tiltyard.registry.ports import VERDICT_TAG
-from tiltyard.settings import Settings
+
+if TYPE_CHECKING:
+    from tiltyard.registry import VersionInfo
+    from tiltyard.registry.lineage import Deployment, Lineage
+    from tiltyard.settings import Settings
 
 _OUR_TAGS = ("tiltyard.", "mlflow.")
 
@@ -33,6 +33,9 @@ def model_info_command(
     project_path: Path | None, model_name: str | None, version: str | None, alias: str | None, as_json: bool
 ) -> None:
     """Show the champion, or another version."""
+    from tiltyard import wiring
+    from tiltyard.registry.lineage import read_lineage
+
     project = find_project(project_path, model_name, quiet=True)
     settings = wiring.load_settings(project)
     version, alias = choose_version(version, alias)
@@ -67,6 +70,8 @@ def model_info_command(
 
 def version_to_dict(info: VersionInfo) -> dict[str, Any]:
     """A version as ``--json`` prints it."""
+    from tiltyard.registry.lineage import read_lineage
+
     return {
         "model_name": info.name,
         "version": info.version,
@@ -86,6 +91,9 @@ def version_to_dict(info: VersionInfo) -> dict[str, Any]:
 
 def _find_deployments(settings: Settings, info: VersionInfo) -> list[Deployment]:
     """The servers that serve the version; without the ledger the rest is printed nevertheless."""
+    from tiltyard import wiring
+    from tiltyard.registry.lineage import deployments
+
     try:
         with wiring.open_ledger(settings) as ledger:
             found = deployments(ledger.events(subject=info.name), info.name)
@@ -129,6 +137,8 @@ def _verdict_rows(info: VersionInfo) -> Iterator[tuple[str, object]]:
 
 
 def _read_verdict(info: VersionInfo) -> Any:
+    from tiltyard.registry.ports import VERDICT_TAG
+
     try:
         return json.loads(info.tags[VERDICT_TAG])
     except (KeyError, ValueError):

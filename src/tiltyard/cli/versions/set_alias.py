@@ -6,11 +6,9 @@ from pathlib import Path
 
 import click
 
-from tiltyard import app_wiring, wiring
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json
 from tiltyard.cli.versions.find_project import find_project
-from tiltyard.promotion.manual_change import point_alias
 
 
 @click.command()
@@ -24,6 +22,9 @@ def set_alias_command(
     project_path: Path | None, model_name: str | None, version: str, alias: str, reason: str, as_json: bool
 ) -> None:
     """Point an alias at a version by hand, without gates."""
+    from tiltyard import app_wiring, wiring
+    from tiltyard.promotion.manual_change import point_alias
+
     project = find_project(project_path, model_name, quiet=True)
     settings = wiring.load_settings(project)
     name = project.model_name

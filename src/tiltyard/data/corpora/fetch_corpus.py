@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from tiltyard.choices import PROJECT_FILE
 from tiltyard.data.corpora.catalog import Corpus
 from tiltyard.data.corpora.download import PAUSES, Watcher, download
 from tiltyard.errors import DataError
-from tiltyard.project import PROJECT_FILE
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from tiltyard.choices import LABEL_FILE_COLUMNS
 from tiltyard.csv_export import restore_cell
 from tiltyard.data.conform.dates import parse_instant
 from tiltyard.data.conform.labels import is_label_gap, point_decimals, write_label
@@ -32,7 +33,8 @@ from tiltyard.tasks import USUAL_TARGET, TaskTarget
 
 ROWS_AT_ONCE = 1000
 MOST_EXAMPLES = 5
-ID_COLUMN, KEY_COLUMN, LABEL_COLUMN, AT_COLUMN = "prediction_id", "key", "label", "labelled_at"
+ID_COLUMN, KEY_COLUMN = LABEL_FILE_COLUMNS["id"], LABEL_FILE_COLUMNS["key"]
+LABEL_COLUMN, AT_COLUMN = LABEL_FILE_COLUMNS["label"], LABEL_FILE_COLUMNS["at"]
 AT_FIELD = "at"
 
 

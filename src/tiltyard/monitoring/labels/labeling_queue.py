@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tiltyard.choices import DRIFTED_SHARE, UNCERTAIN_SHARE
 from tiltyard.errors import UsageError
 from tiltyard.ledger import RANDOM, LabelRequest, Ledger, Prediction, new_id
 from tiltyard.ledger.arrivals import is_redacted
@@ -31,7 +32,11 @@ from tiltyard.monitoring.prediction_window import MOST_ROWS, read_prediction_win
 UNCERTAIN, DRIFTED = "uncertain", "drifted"
 ABSTAINED = "abstained"
 """Of an uncertain prediction that the model left to a person: these come first among the uncertain ones."""
-DEFAULT_MIX: Mapping[str, float] = {UNCERTAIN: 0.5, DRIFTED: 0.25, RANDOM: 0.25}
+DEFAULT_MIX: Mapping[str, float] = {
+    UNCERTAIN: UNCERTAIN_SHARE,
+    DRIFTED: DRIFTED_SHARE,
+    RANDOM: 1 - UNCERTAIN_SHARE - DRIFTED_SHARE,
+}
 _PREDICTED = ("score", "predicted", "confidence")
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from tiltyard.choices import PREFECT_POOL
 from tiltyard.jsonable import json_form
 from tiltyard.pipeline.orchestration.prefect_flows import at, check_prefect, flow_name, require_prefect
 from tiltyard.pipeline.orchestration.runner import FlowKind
@@ -16,7 +17,6 @@ from tiltyard.project import Project
 from tiltyard.project.schedule import CronSchedule
 from tiltyard.project.scheduled_work import ScheduledWork, list_work
 
-POOL = "tiltyard"
 SHORTEST_CHECK_SECONDS = 60.0
 MOST_DEPLOYMENTS = 200
 DEPLOYMENT = "scheduled"
@@ -72,7 +72,7 @@ def deploy(
     entrypoints: Mapping[FlowKind, str],
     *,
     train_every: timedelta | None = None,
-    pool: str = POOL,
+    pool: str = PREFECT_POOL,
 ) -> list[PrefectDeployment]:
     """Make or renew a deployment for each use case and each schedule, and the pool of workers that runs them.
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tiltyard.choices import UNPICKLE_GB, UNPICKLE_SECONDS
 from tiltyard.errors import ArtifactError
 from tiltyard.formatting import shorten_name
 from tiltyard.registry.package.manifest import digest
@@ -40,8 +41,8 @@ class PickleLimits:
         memory_gb: memory, libraries included.
     """
 
-    seconds: int = 120
-    memory_gb: float = 4.0
+    seconds: int = UNPICKLE_SECONDS
+    memory_gb: float = UNPICKLE_GB
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from tiltyard.serving.auth.keys import SCOPES, ApiKey, ApiScope
+from tiltyard.choices import SCOPES, ApiScope
+from tiltyard.serving.auth.keys import ApiKey
 
 CALLER = "tiltyard.caller"
 """Where the ASGI scope of a request that passed the guard names its caller."""

@@ -12,13 +12,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tiltyard.choices import ApiScope
 from tiltyard.errors import UsageError
 from tiltyard.project import ServingSection
 from tiltyard.serving.auth.caller import Caller, identify_by_key, restrict_anonymous, trust_anonymous
 from tiltyard.serving.auth.cross_site import check_host_header, check_same_site, is_loopback
 from tiltyard.serving.auth.forwarded import TrustedProxies, check_not_forwarded
 from tiltyard.serving.auth.key_reloader import KeyReloader
-from tiltyard.serving.auth.keys import ApiKey, ApiScope, KeySet, read_own_key
+from tiltyard.serving.auth.keys import ApiKey, KeySet, read_own_key
 from tiltyard.serving.auth.keys_mark import KeysMark
 from tiltyard.serving.auth.rate_limit import RateLimiter
 from tiltyard.serving.auth.scopes import RequiredScope, required_scope

@@ -14,14 +14,12 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal, get_args
+from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from tiltyard.choices import SCOPES, ApiScope
 from tiltyard.errors import UsageError
-
-ApiScope = Literal["predict", "feedback", "batch", "read", "admin"]
-SCOPES: tuple[ApiScope, ...] = get_args(ApiScope)
 
 PREFIX = "ty"
 _ID_BYTES = 6

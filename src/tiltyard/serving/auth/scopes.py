@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from tiltyard.serving.auth.keys import ApiScope
+from tiltyard.choices import ApiScope
 
 RequiredScope = ApiScope | Literal["public", "any-key"]
 
