@@ -28,20 +28,20 @@ KILL = "import os; os.kill(int(open('/proc/1/task/1/children').read().split()[0]
 KERNELS = """
 import json, os, sys
 from pathlib import Path
-from numba.core.dispatcher import Dispatcher
 import tiltyard
+from tiltyard.kernels.kernel import Kernel
 from tiltyard.scoring.compile_kernels import compile_models_of_texts
 compile_models_of_texts()
 root = Path(tiltyard.__file__).parent
-files = [file for ending in ("nbi", "nbc") for file in root.rglob(f"__pycache__/*.{ending}")]
+files = [file for ending in ("nbi", "nbc", "kernel") for file in root.rglob(f"__pycache__/*.{ending}")]
 modules = [module for name, module in sys.modules.items() if name.startswith("tiltyard.")]
-kernels = {value for module in modules for value in vars(module).values() if isinstance(value, Dispatcher)}
+kernels = {value for module in modules for value in vars(module).values() if isinstance(value, Kernel)}
 print(json.dumps({
     "files": len(files),
     "of_root": all(file.stat().st_uid == file.parent.stat().st_uid == 0 for file in files),
     "writable": sum(os.access(place, os.W_OK) for file in files for place in (file, file.parent)),
-    "loaded": sum(sum(kernel._cache_hits.values()) for kernel in kernels),
-    "compiled": sum(sum(kernel._cache_misses.values()) for kernel in kernels),
+    "loaded": sum(len(kernel.signatures) for kernel in kernels if kernel._dispatcher is None),
+    "compiled": sum(kernel._dispatcher is not None for kernel in kernels),
 }))
 """
 

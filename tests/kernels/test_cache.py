@@ -11,15 +11,15 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from numba.core.dispatcher import Dispatcher
 
 import tiltyard
 from tests import fork_server
 from tiltyard.files import find_writer
-from tiltyard.kernels.cache import KernelCache
+from tiltyard.kernels.kept_code import ENDING
+from tiltyard.kernels.kernel import Kernel
+from tiltyard.kernels.places import find_places
 from tiltyard.scoring.compile_kernels import compile_boosters, compile_models_of_texts, compile_profiles_and_tables
 
 KERNEL = """from tiltyard.kernels.jit import compile_kernel
@@ -29,10 +29,19 @@ KERNEL = """from tiltyard.kernels.jit import compile_kernel
 def double(number):
     return 2 * number
 """
+INNER = """from tiltyard.kernels.jit import compile_inline
+
+
+@compile_inline
+def half(number):
+    return number // {}
+"""
 RUN = """import logging, sys
 logging.basicConfig(level="WARNING", format="%(message)s")
 import plain
-print(plain.double(21), plain.double._cache.cache_path, len(plain.double._cache_hits))
+from tiltyard.kernels.places import find_places
+number, compiled = plain.double(21), "numba" in sys.modules
+print(number, *find_places(plain.double.function).read[-1:], int(not compiled))
 """
 
 # Without this root could write to folders that are read-only: it gives up CAP_DAC_OVERRIDE.
@@ -66,25 +75,47 @@ class Package:
             folder.mkdir(mode=0o755)
         (self.package / "plain.py").write_text(KERNEL)
         self.mark = root / "opened"
+        self.expected = "42"
 
     def run(self, **more: str) -> tuple[Path, int, str]:
-        """Call the kernel; returns where its cache is, whether it was found there, and what was logged."""
+        """Call the kernel; returns where its cache is, whether it was loaded without numba, and what was logged."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("NUMBA_", "XDG_"))}
         environment = {**kept, "HOME": str(self.home), "TMPDIR": str(self.root), **more}
         root = os.geteuid() == 0 and sys.platform == "linux"
         command = [sys.executable, "-c", (AS_A_USER if root else "") + RUN]
         done = fork_server.run(command, cwd=self.package, env=environment, timeout=300)
         assert done.returncode == 0, done.stderr
-        number, *path, hits = done.stdout.rstrip().split(" ")
-        assert number == "42"
-        return Path(*path) if path[0] else Path("/nowhere"), int(hits), done.stderr
+        number, *path, loaded = done.stdout.rstrip().split(" ")
+        assert number == self.expected
+        return Path(*path) if path else Path("/nowhere"), int(loaded), done.stderr
 
-    def plant(self, folder: Path) -> None:
-        """Put a pickle in place of every index in a folder that runs a program when it is opened."""
-        names = [file.name for file in self.root.rglob("*.nbi")]
-        assert names
-        for name in names:
-            (folder / name).write_bytes(pickle.dumps(_Planted(self.mark)))
+    def plant(self, folder: Path, *, code: bool = True) -> None:
+        """Put a pickle in place of every index in a folder that runs a program when it is opened.
+
+        With ``code`` also other machine code in place of the kernel's; else without any.
+        """
+        for file in [*self.root.rglob("*.nbi")]:
+            (folder / file.name).write_bytes(pickle.dumps(_Planted(self.mark)))
+        for file in [*self.root.rglob(f"*{ENDING}")]:
+            (folder / file.name).unlink(missing_ok=True)
+            if code:
+                (folder / file.name).write_bytes(self.make_other_code())
+        assert any(folder.glob("*.nbi"))
+
+    def make_other_code(self) -> bytes:
+        """The file of a kernel that multiplies by three."""
+        other = self.root / "other"
+        if not other.exists():
+            other.mkdir(mode=0o755)
+            (other / "plain.py").write_text(KERNEL.replace("2 * number", "3 * number"))
+            self.package, ours, self.expected = other, self.package, "63"
+            self.run()
+            self.package, self.expected = ours, "42"
+        (file,) = (other / "__pycache__").glob(f"*{ENDING}")
+        content = file.read_bytes()
+        for found in (other / "__pycache__").glob("*.nbi"):
+            found.unlink()
+        return content
 
 
 @pytest.fixture
@@ -117,12 +148,15 @@ def test_a_cache_that_others_can_write_is_not_opened(package: Package, mode: int
     assert package.run()[:2] == (found, 1)
 
 
-def test_the_planted_file_would_run_where_only_the_user_writes(package: Package) -> None:
-    """The test above tests something: in a folder of the user alone the same file is opened."""
+def test_the_planted_files_would_run_where_only_the_user_writes(package: Package) -> None:
+    """The test above tests something: in a folder of the user alone the same files are opened."""
     cache, _, _ = package.run()
-    package.plant(cache)
+    package.plant(cache, code=False)
     package.run()
     assert package.mark.exists()
+    package.plant(cache)
+    package.expected = "63"
+    assert package.run() == (cache, 1, "")
 
 
 @pytest.mark.parametrize("which", ["folder", "above", "link"])
@@ -168,7 +202,7 @@ def test_what_came_with_the_package_is_read_and_not_written(package: Package) ->
     cache.chmod(0o555)
     assert package.run()[1] == 1
     cache.chmod(0o755)
-    for file in cache.glob("*.nb?"):
+    for file in cache.iterdir():
         file.unlink()
     cache.chmod(0o555)
     found, hits, _ = package.run()
@@ -177,19 +211,39 @@ def test_what_came_with_the_package_is_read_and_not_written(package: Package) ->
     cache.chmod(0o755)
 
 
-@pytest.mark.parametrize("ending", [".nbi", ".nbc"])
-@pytest.mark.parametrize("content", [b"", b"\x80"])
-def test_a_torn_file_is_compiled_again(package: Package, ending: str, content: bytes) -> None:
-    """A file that a power cut left empty or torn is replaced, and the kernel works."""
+@pytest.mark.parametrize("ending", [".nbi", ".nbc", ENDING])
+@pytest.mark.parametrize("content", [b"", b"\x80", None])
+def test_a_torn_file_is_compiled_again(package: Package, ending: str, content: bytes | None) -> None:
+    """A file that a power cut left empty, torn or cut off is replaced, and the kernel works."""
     cache, _, _ = package.run()
     (file,) = cache.glob(f"*{ending}")
-    file.write_bytes(content)
+    file.write_bytes(file.read_bytes()[:-100] if content is None else content)
+    for code in cache.glob(f"*{ENDING}"):
+        if code != file:
+            code.unlink()
     assert package.run()[1] == 0
     assert package.run()[1] == 1
 
 
+def test_a_changed_kernel_is_compiled_again(package: Package) -> None:
+    """Code is loaded for its own source alone, and for that of what it calls and of the constants it names."""
+    assert package.run()[1] == 0
+    for text, number in (
+        (KERNEL.replace("2 * number", "4 * number"), "84"),
+        ("FACTOR = 5\n" + KERNEL.replace("2 * number", "FACTOR * number"), "105"),
+        ("from inner import half\n" + KERNEL.replace("2 * number", "half(number)"), "10"),
+    ):
+        (package.package / "inner.py").write_text(INNER.format(2))
+        (package.package / "plain.py").write_text(text)
+        package.expected = number
+        assert [package.run()[1] for _ in range(2)] == [0, 1]
+    (package.package / "inner.py").write_text(INNER.format(7))
+    package.expected = "3"
+    assert [package.run()[1] for _ in range(2)] == [0, 1]
+
+
 def test_an_image_compiles_every_kernel_ahead() -> None:
-    """Compiling ahead leaves no kernel of the package to be compiled at a start."""
+    """Compiling ahead leaves no kernel of the package to be compiled at a start, and none that needs numba there."""
     compile_models_of_texts()
     compile_profiles_and_tables()
     compile_boosters()
@@ -200,14 +254,15 @@ def test_an_image_compiles_every_kernel_ahead() -> None:
     assert len(modules) > 5
     for module in modules:
         name = ".".join(module.with_suffix("").relative_to(source.parent).parts)
-        kernels: list[Any] = [
-            one for one in vars(importlib.import_module(name)).values() if isinstance(one, Dispatcher)
-        ]
+        kernels = [one for one in vars(importlib.import_module(name)).values() if isinstance(one, Kernel)]
         for kernel in kernels:
-            if isinstance(kernel._cache, KernelCache):
-                stem = f"{Path(kernel.py_func.__code__.co_filename).stem}.{kernel.py_func.__name__}"
-                # One that only another calls is in its cache, and is not loaded again.
-                assert kernel.signatures or any(Path(kernel._cache.cache_path).glob(f"{stem}-*.nbi")), kernel
+            stem = f"{Path(kernel.function.__code__.co_filename).stem}.{kernel.function.__name__}"
+            places = find_places(kernel.function).read
+            # One that only another calls is compiled as a part of it.
+            assert any(any(place.glob(f"{stem}-*.nbi")) for place in places), kernel
+            if kernel.signatures:
+                kept = [file for place in places for file in place.glob(f"{stem}-*{ENDING}")]
+                assert len(kept) >= len(kernel.signatures), kernel
 
 
 def test_a_folder_of_another_user_is_not_trusted(tmp_path: Path) -> None:

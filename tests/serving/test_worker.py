@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import socket
 import subprocess
 import sys
@@ -42,6 +43,8 @@ from tiltyard.settings import Settings
 NOT_FOR_SERVING = (
     *("mlflow", "dash", "plotly", "matplotlib", "optuna", "prefect", "river", "alembic"),
     *("sklearn", "skops", "pandas", "pyarrow", "joblib", "narwhals"),
+    # Elsewhere compiled kernels are loaded by numba.
+    *(("numba", "llvmlite") if sys.platform == "linux" and platform.machine() == "x86_64" else ()),
 )
 OURS_NOT_FOR_SERVING = (
     "tiltyard.pipeline",

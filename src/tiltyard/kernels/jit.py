@@ -1,6 +1,7 @@
-"""Numba set-up for all kernels: a cache on disk, and instructions that numba does not offer.
+"""Kernels: functions that numba compiles, or that another process has compiled.
 
-This module imports numba, and so do the modules of kernels: they are imported only where they are used.
+Modules of kernels import this one, and none of them imports numba: a kernel that was compiled on this host is loaded
+without it (``machine_code``). Numba comes with the first kernel that has to be compiled.
 """
 
 from __future__ import annotations
@@ -8,154 +9,39 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from llvmlite import ir  # type: ignore[import-untyped]
-from numba import njit, types
-from numba.core import cgutils
-from numba.core.dispatcher import Dispatcher
-from numba.extending import intrinsic
-
-from tiltyard.kernels.cache import KernelCache
+from tiltyard.kernels.kernel import Inlined, Intrinsic, Kernel
 
 
-def compile_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+def compile_kernel(function: Callable[..., Any]) -> Kernel:
     """Compile at the first call, for each type of arguments; kept on disk where none but this user can write it."""
-    dispatcher = njit(nogil=True)(function)
-    # Where a setting lets numba compile nothing, it returns the function.
-    if isinstance(dispatcher, Dispatcher):
-        # njit(cache=True) opens any folder that it finds.
-        setattr(dispatcher, "_cache", KernelCache(function))  # noqa: B010 - numba has no public name for it
-    return dispatcher  # type: ignore[no-any-return]
+    return Kernel(function, nogil=True)
 
 
-def compile_inline(function: Callable[..., Any]) -> Callable[..., Any]:
+def compile_holding_lock(function: Callable[..., Any]) -> Kernel:
+    """Like ``compile_kernel``, for kernels that read objects by their addresses: no other thread runs meanwhile."""
+    return Kernel(function)
+
+
+def compile_inline(function: Callable[..., Any]) -> Inlined:
     """Compile as a part of its callers: arrays are passed by value, which costs more than a short loop does."""
-    return njit(forceinline=True, nogil=True)(function)  # type: ignore[no-any-return]
+    return Inlined(function, forceinline=True, nogil=True)
 
 
-def compile_reordered(function: Callable[..., Any]) -> Callable[..., Any]:
+def compile_reordered(function: Callable[..., Any]) -> Inlined:
     """Inlined, with sums in any order, several at a time: for numbers whose sums are exact, none of them NaN."""
-    return njit(forceinline=True, nogil=True, fastmath={"nnan", "nsz", "reassoc"})(function)  # type: ignore[no-any-return]
+    return Inlined(function, forceinline=True, nogil=True, fastmath={"nnan", "nsz", "reassoc"})
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def lowest_bit(context: Any, word: Any) -> Any:  # noqa: ARG001
-    """The index of the lowest bit that is set in a uint64 other than zero."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
-        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
-
-    return types.int64(types.uint64), generate
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def bits_set(context: Any, word: Any) -> Any:  # noqa: ARG001
-    """How many bits of a uint64 are set."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
-        return builder.ctpop(arguments[0])
-
-    return types.int64(types.uint64), generate
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def ascii_kinds(context: Any, array: Any, index: Any) -> Any:  # noqa: ARG001
-    """Which of ``array[index:index + 64]``, bytes that must be there, are of some kinds: four uint64, bit k for byte k.
-
-    In order: letters of ASCII; its digits; its white space, as Python has it; and bytes that are not ASCII.
-    """
-    kinds = types.UniTuple(types.uint64, 4)
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        byte, masks = ir.IntType(8), ir.IntType(64)
-        wide = ir.VectorType(byte, 64)
-        base = cgutils.create_struct_proxy(signature.args[0])(context, builder, arguments[0]).data
-        pointer = builder.bitcast(builder.gep(base, [arguments[1]]), wide.as_pointer())
-        loaded = builder.load(pointer, align=1)
-
-        def within(values: Any, first: int, count: int) -> Any:
-            moved = builder.sub(values, ir.Constant(wide, [first] * 64))
-            return builder.icmp_unsigned("<", moved, ir.Constant(wide, [count] * 64))
-
-        # The bit of 32 makes small letters of capitals; what it makes of others is not a letter.
-        letters = within(builder.or_(loaded, ir.Constant(wide, [32] * 64)), ord("a"), 26)
-        spaces = builder.or_(within(loaded, 9, 5), within(loaded, 28, 5))
-        found = (letters, within(loaded, ord("0"), 10), spaces, within(loaded, 128, 128))
-        return context.make_tuple(builder, signature.return_type, [builder.bitcast(one, masks) for one in found])
-
-    return kinds(array, index), generate
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def count_exceeded(context: Any, array: Any, index: Any, value: Any) -> Any:  # noqa: ARG001
-    """How many of ``array[index:index + 16]``, float64 that must be there, a float64 is not at most; all for a NaN."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        wide = ir.VectorType(ir.DoubleType(), 16)
-        base = cgutils.create_struct_proxy(signature.args[0])(context, builder, arguments[0]).data
-        pointer = builder.bitcast(builder.gep(base, [arguments[1]]), wide.as_pointer())
-        first = builder.insert_element(ir.Constant(wide, ir.Undefined), arguments[2], ir.Constant(ir.IntType(32), 0))
-        same = builder.shuffle_vector(
-            first, ir.Constant(wide, ir.Undefined), ir.Constant(ir.VectorType(ir.IntType(32), 16), [0] * 16)
-        )
-        above = builder.fcmp_unordered(">", same, builder.load(pointer, align=8))
-        return builder.zext(builder.ctpop(builder.bitcast(above, ir.IntType(16))), ir.IntType(64))
-
-    return types.int64(array, types.int64, types.float64), generate
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def keep_common_bits(context: Any, out: Any, index: Any, array: Any, places: Any) -> Any:  # noqa: ARG001
-    """Clear in 64 bytes of ``out`` from an index on each bit that is not set in all of 64 bytes of ``array``.
-
-    Both arrays have items of one type; an index counts items, whatever their dimensions. All bytes must be there.
-
-    Args:
-        out: changed.
-        index: int64, where the bytes begin in ``out``.
-        array: read.
-        places: four int64, where bytes begin in ``array``.
-    """
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        wide = ir.VectorType(ir.IntType(64), 8)
-
-        def point(number: int, place: Any) -> Any:
-            base = cgutils.create_struct_proxy(signature.args[number])(context, builder, arguments[number]).data
-            return builder.bitcast(builder.gep(base, [place]), wide.as_pointer())
-
-        target = point(0, arguments[1])
-        found = builder.load(target, align=1)
-        for place in cgutils.unpack_tuple(builder, arguments[3], 4):
-            found = builder.and_(found, builder.load(point(2, place), align=1))
-        builder.store(found, target, align=1)
-        return context.get_dummy_value()
-
-    return types.void(out, types.int64, array, types.UniTuple(types.int64, 4)), generate
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def prefetch(context: Any, array: Any, index: Any) -> Any:  # noqa: ARG001
-    """Prefetch ``array[index]`` into the cache; ``index`` is not negative."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        base = cgutils.create_struct_proxy(signature.args[0])(context, builder, arguments[0]).data
-        pointer = builder.bitcast(builder.gep(base, [arguments[1]]), ir.IntType(8).as_pointer())
-        integer = ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [pointer.type, integer, integer, integer])
-        name = builder.module.declare_intrinsic("llvm.prefetch", [pointer.type], kind)
-        builder.call(name, [pointer, integer(0), integer(3), integer(1)])
-        return context.get_dummy_value()
-
-    return types.void(array, index), generate
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def eight_bytes(context: Any, array: Any, index: Any) -> Any:  # noqa: ARG001
-    """``array[index:index + 8]``, which must be there, of bytes as one uint64, in the machine's order."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        base = cgutils.create_struct_proxy(signature.args[0])(context, builder, arguments[0]).data
-        pointer = builder.bitcast(builder.gep(base, [arguments[1]]), ir.IntType(64).as_pointer())
-        return builder.load(pointer, align=1)
-
-    return types.uint64(array, index), generate
+ascii_kinds = Intrinsic("ascii_kinds")
+bits_set = Intrinsic("bits_set")
+count_exceeded = Intrinsic("count_exceeded")
+count_items = Intrinsic("count_items")
+eight_bytes = Intrinsic("eight_bytes")
+find_item = Intrinsic("find_item")
+find_type = Intrinsic("find_type")
+keep_common_bits = Intrinsic("keep_common_bits")
+list_item = Intrinsic("list_item")
+lowest_bit = Intrinsic("lowest_bit")
+prefetch = Intrinsic("prefetch")
+read_float = Intrinsic("read_float")
+take_error = Intrinsic("take_error")

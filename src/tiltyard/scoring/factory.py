@@ -121,10 +121,13 @@ def _add_intervals(scorer: Scorer, package: Package) -> Scorer:
 
 
 def _warm_up(scorer: Scorer, task: Task, columns: InputColumns) -> None:
-    """Compile what scores and explains, so that no request waits for it."""
+    """Compile what scores and explains, one row and several, so that no request waits for it."""
     usual: dict[str, Any] = {"number": 0, "boolean": False}
     row = {column.name: usual.get(column.kind) for column in columns}
-    explain(scorer, [{"text": "Wärm up"} if reads_text(task) else row])
+    rows = [{"text": "Wärm up"} if reads_text(task) else row]
+    scorer.score(rows)
+    scorer.score(rows * 2)
+    explain(scorer, rows)
 
 
 def _choose(

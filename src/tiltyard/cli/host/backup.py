@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from tiltyard.backups.make_backup import make_backup
-from tiltyard.backups.manifest import BackupManifest
-from tiltyard.backups.restore_backup import restore_backup
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import Terminal, console, print_json
 from tiltyard.formatting import format_count, join_names
-from tiltyard.project import find_project_file, load_project
-from tiltyard.wiring import load_settings
+
+if TYPE_CHECKING:
+    from tiltyard.backups.manifest import BackupManifest
 
 _SHOWN = ("predictions", "labels", "events")
 
@@ -28,6 +27,10 @@ def backup_command(target: Path, project_path: Path | None, as_json: bool) -> No
     TARGET must not exist, or be an empty folder. Its owner alone can read it, as it holds secrets: .env, the digests of
     API keys, and every recorded input. What MLflow or an object store keeps elsewhere is named, and not copied.
     """
+    from tiltyard.backups.make_backup import make_backup
+    from tiltyard.project import find_project_file, load_project
+    from tiltyard.wiring import load_settings
+
     project = load_project(find_project_file(project_path))
     status = Terminal(stderr=True)
     with status.status("Backing up …") as shown:
@@ -51,6 +54,10 @@ def restore_command(source: Path, project_path: Path | None, as_json: bool) -> N
     champions' files are checked. The ledger may be in another database than it was: TILTYARD_LEDGER says where. A .env
     that is there is left as it is.
     """
+    from tiltyard.backups.restore_backup import restore_backup
+    from tiltyard.project import find_project_file, load_project
+    from tiltyard.wiring import load_settings
+
     project = load_project(find_project_file(project_path))
     settings = load_settings(project)
     status = Terminal(stderr=True)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from tiltyard.cli.host.doctor_decisions import Check
 from tiltyard.errors import TiltyardError
-from tiltyard.project import Project
-from tiltyard.streams.brokers.open_broker import make_target
-from tiltyard.streams.request import StreamRequest, read_stream
+
+if TYPE_CHECKING:
+    from tiltyard.project import Project
+    from tiltyard.streams.request import StreamRequest
 
 
 def check_streams(project: Project) -> Iterator[Check]:
     """A check for each stream; nothing is taken and nothing is published."""
+    from tiltyard.streams.request import read_stream
+
     for name in project.stream:
         title = f"stream {name}"
         try:
@@ -28,6 +32,8 @@ def check_streams(project: Project) -> Iterator[Check]:
 
 async def _reach_all(request: StreamRequest) -> None:
     """Connect to each stream as one that is written to: that joins no group, and takes nothing from a consumer."""
+    from tiltyard.streams.brokers.open_broker import make_target
+
     for address in request.addresses.values():
         target = make_target(address)
         try:

@@ -75,7 +75,7 @@ def import_labels_command(
     not know, or that have a time in the future, are set aside. The command fails if no label was stored or known.
     """
     from tiltyard import wiring
-    from tiltyard.monitoring.labels.label_import import ImportOptions, import_labels, read_labels
+    from tiltyard.monitoring.labels.label_import import ImportOptions, LabelColumns, import_labels, read_labels
     from tiltyard.tasks import TASKS
 
     project = find_project(project_path, model_name)
@@ -83,8 +83,6 @@ def import_labels_command(
     timezone = None if zone is None else parse_timezone("--timezone", zone)
     # A column that is named with the option is the only one that is meant.
     instead = project.data.label if label_column == LABEL_FILE_COLUMNS["label"] else None
-    from tiltyard.monitoring.labels.label_import import LabelColumns
-
     columns = LabelColumns(id_column, key_column, label_column, at_column, instead)
     frame = read_labels(file, columns)
     with open_current_ledger(wiring.load_settings(project)) as ledger, _progress_bar(as_json) as progress:

@@ -6,8 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from tiltyard.kernels.jit import compile_inline
-from tiltyard.kernels.objects import compile_holding_lock, find_item, find_type, list_item, read_float, take_error
+from tiltyard.kernels.jit import (
+    compile_holding_lock,
+    compile_inline,
+    find_item,
+    find_type,
+    list_item,
+    read_float,
+    take_error,
+)
 
 DICT, FLOAT, INT, NONE, FIRST = range(5)  # of the addresses: of types, of None, and where those of columns begin
 NAME, CODES, KIND, A_COLUMN = range(4)

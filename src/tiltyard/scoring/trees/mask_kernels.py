@@ -9,8 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from tiltyard.kernels.jit import compile_inline, count_exceeded, keep_common_bits, lowest_bit
-from tiltyard.kernels.objects import compile_holding_lock, count_items
+from tiltyard.kernels.jit import (
+    compile_holding_lock,
+    compile_inline,
+    count_exceeded,
+    count_items,
+    keep_common_bits,
+    lowest_bit,
+)
 from tiltyard.scoring.table.row_kernels import read_row
 from tiltyard.scoring.table.table_kernels import prepare_row
 from tiltyard.scoring.trees.tree_kernels import LEAVES, OUTPUT, add_leaf, fill_columns

@@ -82,7 +82,8 @@ class CompiledFiles:
 
     def _name(self, digest: str) -> str:
         """A name that is another one for other files of a version, and for other code."""
-        parts = [digest, self._build, *self._trusted_types]
+        # The process that compiles a scorer compiles its kernels too, into the folder that is named here.
+        parts = [digest, self._build, os.environ.get("NUMBA_CACHE_DIR", ""), *self._trusted_types]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
     @cached_property

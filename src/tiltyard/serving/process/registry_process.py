@@ -79,9 +79,13 @@ class RegistryCalls:
             folder: the copy.
             file: where the scorer is written; must not exist.
         """
-        from tiltyard.scoring.factory import compile_package  # noqa: PLC0415 - as heavy as the registry
+        from tiltyard.scoring.factory import (  # noqa: PLC0415 - as heavy as the registry
+            accept_scorer,
+            compile_package,
+            read_columns,
+        )
         from tiltyard.scoring.scorer import NotCompilableError  # noqa: PLC0415 - likewise
-        from tiltyard.scoring.stored_scorer import write_scorer  # noqa: PLC0415 - likewise
+        from tiltyard.scoring.stored_scorer import read_scorer, write_scorer  # noqa: PLC0415 - likewise
         from tiltyard.serving.model.compiled_scorers import CompiledFile  # noqa: PLC0415 - likewise
         from tiltyard.serving.process.remote_registry import COMPILED_FILE, VERSION_INFO  # noqa: PLC0415 - likewise
         from tiltyard.wiring.registry import open_version_loader  # noqa: PLC0415 - likewise
@@ -91,6 +95,8 @@ class RegistryCalls:
         made = CompiledFile(Path(file), package.digest)
         try:
             write_scorer(Path(file), compile_package(package))
+            # Its kernels are compiled here, where numba goes with the process, and workers load what was compiled.
+            accept_scorer(read_scorer(Path(file), read_columns(package.manifest)), package.manifest)
         except NotCompilableError as none:
             made = CompiledFile(None, package.digest, none.reason)
         return COMPILED_FILE.dump_python(made, mode="json")
