@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,8 @@ if TYPE_CHECKING:
 
 def check_streams(project: Project) -> Iterator[Check]:
     """A check for each stream; nothing is taken and nothing is published."""
+    import asyncio
+
     from tiltyard.streams.request import read_stream
 
     for name in project.stream:
