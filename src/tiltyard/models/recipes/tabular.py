@@ -10,20 +10,19 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sklearn.dummy import DummyRegressor
-from sklearn.ensemble import (
-    HistGradientBoostingClassifier,
-    HistGradientBoostingRegressor,
-    RandomForestClassifier,
-    RandomForestRegressor,
-)
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import Pipeline
 
 from tiltyard.models.preprocessing import linear_preprocessor, tree_preprocessor
+from tiltyard.models.recipes.stopped_boosting import StoppedBoostingClassifier, StoppedBoostingRegressor
 from tiltyard.models.search_space import Choice, FloatRange, IntegerRange, Space
 
 REGRESSOR = "regressor"
 """Name of the last step of a recipe that predicts numbers."""
+
+MOST_ROUNDS = 1000
+"""So many rounds a boosting has at most, where folds do not tell before that it has enough."""
 
 
 def logistic_regression(random_state: int) -> Pipeline:
@@ -44,14 +43,14 @@ def random_forest(random_state: int) -> Pipeline:
 
 
 def hist_gradient_boosting(random_state: int) -> Pipeline:
-    """Coded categories, gradient boosting of 200 small trees on histograms."""
-    # A fixed number of small trees: early stopping would hold out rows, and fails on a label with a single row.
-    boosting = HistGradientBoostingClassifier(
+    """Coded categories, gradient boosting of small trees on histograms; folds tell how many."""
+    boosting = StoppedBoostingClassifier(
         learning_rate=0.06,
-        max_iter=200,
-        max_leaf_nodes=12,
+        max_iter=MOST_ROUNDS,
+        max_leaf_nodes=8,
+        min_samples_leaf=10,
         l2_regularization=1.0,
-        early_stopping=False,
+        max_features=0.8,
         random_state=random_state,
     )
     return Pipeline([("columns", tree_preprocessor()), ("classifier", boosting)])
@@ -69,13 +68,14 @@ def random_forest_regressor(random_state: int) -> Pipeline:
 
 
 def hist_gradient_boosting_regressor(random_state: int) -> Pipeline:
-    """Coded categories, gradient boosting of 200 small trees on histograms."""
-    boosting = HistGradientBoostingRegressor(
-        learning_rate=0.06,
-        max_iter=200,
-        max_leaf_nodes=12,
+    """Coded categories, gradient boosting of small trees on histograms; folds tell how many."""
+    boosting = StoppedBoostingRegressor(
+        learning_rate=0.05,
+        max_iter=MOST_ROUNDS,
+        max_leaf_nodes=15,
+        min_samples_leaf=10,
         l2_regularization=1.0,
-        early_stopping=False,
+        max_features=0.8,
         random_state=random_state,
     )
     return Pipeline([("columns", tree_preprocessor()), (REGRESSOR, boosting)])
@@ -107,7 +107,6 @@ TABULAR: dict[str, tuple[str, Callable[[int], Pipeline], Space]] = {
         hist_gradient_boosting,
         {
             "classifier__learning_rate": FloatRange(0.01, 0.3, log=True),
-            "classifier__max_iter": IntegerRange(50, 500, log=True),
             "classifier__max_leaf_nodes": IntegerRange(4, 48, log=True),
             "classifier__min_samples_leaf": IntegerRange(5, 100, log=True),
             "classifier__l2_regularization": FloatRange(0.001, 30.0, log=True),
@@ -125,7 +124,6 @@ TABLE_REGRESSORS: dict[str, tuple[str, Callable[[int], Pipeline], Space]] = {
         hist_gradient_boosting_regressor,
         {
             "regressor__learning_rate": FloatRange(0.01, 0.3, log=True),
-            "regressor__max_iter": IntegerRange(50, 500, log=True),
             "regressor__max_leaf_nodes": IntegerRange(4, 48, log=True),
             "regressor__min_samples_leaf": IntegerRange(5, 100, log=True),
             "regressor__l2_regularization": FloatRange(0.001, 30.0, log=True),
