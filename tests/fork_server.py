@@ -58,7 +58,8 @@ AT_IMPORT = (
 )
 # The tables of MLflow take the key for secrets of webhooks when they are imported: the helper's is that of the tests.
 WEBHOOK_KEY = {"MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": base64.urlsafe_b64encode(b"k" * 32).decode()}
-NOT_AT_IMPORT = ("PYTHON",)  # of make and of shell scripts: which Python they start
+# Of make and of shell scripts: which Python they start. And what Ray sets in the process that connects to it.
+NOT_AT_IMPORT = ("PYTHON", "PYTHONBREAKPOINT")
 
 # Not the console and Prefect: few tests need them, and they start threads when they are imported.
 PRELOAD = (

@@ -220,12 +220,12 @@ def resident_megabytes(process: psutil.Process) -> float:
 
 
 def processor_seconds(process: psutil.Process) -> float:
-    """Processor time of a process and all that it started and that still runs."""
+    """Processor time of a process and all that it started: of what has ended too, once its parent waited for it."""
     total = 0.0
     for part in [process, *process.children(recursive=True)]:
         with contextlib.suppress(psutil.NoSuchProcess):
             times = part.cpu_times()
-            total += times.user + times.system
+            total += times.user + times.system + times.children_user + times.children_system
     return total
 
 

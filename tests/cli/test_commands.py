@@ -39,6 +39,7 @@ def test_every_command_takes_json(name: str) -> None:
 
 
 NEED_A_FILE = {"train": "trains it", "init": "writes it", "deploy": "workers read it", "snapshot": "stores its rows"}
+NEED_A_FILE |= {"restore": "makes the registry that would know a model"}
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -17,6 +17,7 @@ import pytest
 import tiltyard
 from tests import fork_server
 from tiltyard.files import find_writer
+from tiltyard.kernels.argument_types import describe_key
 from tiltyard.kernels.kept_code import ENDING
 from tiltyard.kernels.kernel import Kernel
 from tiltyard.kernels.places import find_places
@@ -83,7 +84,7 @@ class Package:
         environment = {**kept, "HOME": str(self.home), "TMPDIR": str(self.root), **more}
         root = os.geteuid() == 0 and sys.platform == "linux"
         command = [sys.executable, "-c", (AS_A_USER if root else "") + RUN]
-        done = fork_server.run(command, cwd=self.package, env=environment, timeout=300)
+        done = fork_server.run(command, cwd=self.package, env=environment, timeout=300, fresh=True)
         assert done.returncode == 0, done.stderr
         number, *path, loaded = done.stdout.rstrip().split(" ")
         assert number == self.expected
@@ -262,7 +263,8 @@ def test_an_image_compiles_every_kernel_ahead() -> None:
             assert any(any(place.glob(f"{stem}-*.nbi")) for place in places), kernel
             if kernel.signatures:
                 kept = [file for place in places for file in place.glob(f"{stem}-*{ENDING}")]
-                assert len(kept) >= len(kernel.signatures), kernel
+                # An array of one row is in both orders, and of the type of one in C's.
+                assert len(kept) >= len({describe_key(types) for types in kernel.signatures}), kernel
 
 
 def test_a_folder_of_another_user_is_not_trusted(tmp_path: Path) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 from pathlib import Path
 
 import pytest
 
+from tiltyard.errors import UnavailableError
+from tiltyard.registry import ExperimentTracker
 from tiltyard.registry.mlflow_backend.artifact_files import fetch_artifacts, read_artifact
 
 
@@ -45,3 +48,22 @@ def test_a_store_that_is_away_does_not_lack_the_file(away: str, tmp_path: Path) 
         read_artifact(away, "tiltyard/manifest.json", tmp_path, "sqlite://")
     with pytest.raises(Exception, match="failed with exception"):
         fetch_artifacts(away, tmp_path, "sqlite://", "sqlite://")
+
+
+def test_a_folder_that_mlflow_stores_in_part_is_refused(tmp_path: Path, fresh_store: Path) -> None:
+    """MLflow passes over folders that it does not enter, without an error: what is missing in its store is named."""
+    folder = tmp_path / "plots"
+    (folder / "kept").mkdir(parents=True)
+    (folder / "kept" / "a.txt").write_text("a")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "b.txt").write_text("b")
+    uri = f"sqlite:///{shutil.copyfile(fresh_store, tmp_path / 'mlflow.db')}"
+    tracker = ExperimentTracker("films", tracking_uri=uri, artifact_location=(tmp_path / "artifacts").as_uri())
+    with tracker.start_run("plots"):
+        tracker.log_artifact(folder)
+        (folder / "linked").symlink_to(elsewhere)
+        with pytest.raises(UnavailableError, match=r"linked/b\.txt"):
+            tracker.log_artifact(folder, "again")
+        with pytest.raises(UnavailableError, match=r"linked/b\.txt"):
+            tracker.log_package(folder, "model")

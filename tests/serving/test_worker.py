@@ -263,8 +263,9 @@ def test_the_supervisor_starts_workers_before_it_imports_anything_heavy(tmp_path
         encoding="utf-8",
     )
     code = (
-        "import sys, pathlib, tiltyard.cli.predictions.serve as serve; "
-        "project = serve.find_project(pathlib.Path(sys.argv[1])); serve.Settings.load(project.root); "
+        "import sys, pathlib, tiltyard.cli.predictions.serve; "
+        "from tiltyard.cli.versions.find_project import find_project; from tiltyard.settings import Settings; "
+        "project = find_project(pathlib.Path(sys.argv[1])); Settings.load(project.root); "
         "from tiltyard.serving.telemetry import Metrics; list(Metrics().collect()); "
         "print({'sklearn', 'numba', 'pandas', 'pyarrow', 'scipy', 'mlflow', 'sqlalchemy', 'httpx'} & set(sys.modules))"
     )

@@ -138,7 +138,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "keys": ("tiltyard.cli.host.keys:keys_group", "Create keys: to sign versions, and API keys for the server."),
     "up": (
         "tiltyard.cli.loop.up:up_command",
-        "Run the server, the console and the control loop together.",
+        "Run the server, the console, the control loop and the streams of the project file together.",
     ),
     "loop": (
         "tiltyard.cli.loop.run:loop_command",

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tiltyard.cli.options import json_option, project_option
+from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import Terminal, console, print_json
+from tiltyard.cli.versions.find_project import find_project
 from tiltyard.formatting import format_count, join_names
 
 if TYPE_CHECKING:
@@ -20,18 +21,18 @@ _SHOWN = ("predictions", "labels", "events")
 @click.command()
 @click.argument("target", type=click.Path(path_type=Path))
 @project_option
+@model_option
 @json_option
-def backup_command(target: Path, project_path: Path | None, as_json: bool) -> None:
+def backup_command(target: Path, project_path: Path | None, model_name: str | None, as_json: bool) -> None:
     """Copy ledger, registry, artifacts, keys and .env into a new folder, while the project serves.
 
     TARGET must not exist, or be an empty folder. Its owner alone can read it, as it holds secrets: .env, the digests of
     API keys, and every recorded input. What MLflow or an object store keeps elsewhere is named, and not copied.
     """
     from tiltyard.backups.make_backup import make_backup
-    from tiltyard.project import find_project_file, load_project
     from tiltyard.wiring import load_settings
 
-    project = load_project(find_project_file(project_path))
+    project = find_project(project_path, model_name, quiet=True)
     status = Terminal(stderr=True)
     with status.status("Backing up …") as shown:
         made = make_backup(load_settings(project), project.name, target, lambda path: shown.update(f"Copying {path}"))

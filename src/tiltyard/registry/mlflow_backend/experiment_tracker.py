@@ -7,7 +7,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +26,7 @@ from tiltyard.evaluation.metrics.metric_names import make_metric_name
 from tiltyard.redact import without_password
 from tiltyard.registry.foreign.fitted_boosters import store_boosters
 from tiltyard.registry.foreign.model_card import foreign_model_card, key_training_rows
+from tiltyard.registry.mlflow_backend.artifact_files import store_model_folder, store_run_folder
 from tiltyard.registry.mlflow_backend.durable_writes import mlflow_writes, sync_artifacts
 from tiltyard.registry.mlflow_backend.mlflow_auth import export_credentials
 from tiltyard.registry.mlflow_backend.mlflow_client import open_client
@@ -161,7 +162,7 @@ class ExperimentTracker:
             )
         with self._errors():
             if local.is_dir():
-                self._client.log_artifacts(self._run.run_id, str(local), artifact_path or local.name)
+                store_run_folder(self._client, self._run.run_id, local, artifact_path or local.name)
             else:
                 self._client.log_artifact(self._run.run_id, str(local), artifact_path)
 
@@ -192,11 +193,9 @@ class ExperimentTracker:
 
     def run_params(self, run_id: str) -> dict[str, str] | None:
         """The parameters of a run, of any experiment; None where there is no such run any more."""
-        try:
-            with self._errors():
-                return dict(self._client.get_run(run_id).data.params)
-        except NotFoundError:
-            return None
+        with suppress(NotFoundError), self._errors():
+            return dict(self._client.get_run(run_id).data.params)
+        return None
 
     def log_text(self, text: str, artifact_file: str) -> None:
         """Log a text file."""
@@ -296,7 +295,7 @@ class ExperimentTracker:
             logged = self._client.create_logged_model(
                 self._run.experiment_id, name=name, source_run_id=self._run.run_id
             )
-            self._client.log_model_artifacts(logged.model_id, str(folder))
+            store_model_folder(self._client, logged.model_id, folder)
             sync_artifacts(logged.artifact_location)
             self._client.finalize_logged_model(logged.model_id, "READY")
             self._client.log_outputs(self._run.run_id, [LoggedModelOutput(logged.model_id, step=0)])

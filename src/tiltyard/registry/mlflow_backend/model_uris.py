@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 from tiltyard.arguments import require_words
 from tiltyard.errors import ArtifactError, NotFoundError, UsageError
 from tiltyard.redact import without_password
+from tiltyard.registry.mlflow_backend.artifact_files import store_model_folder
 from tiltyard.registry.ports import VersionInfo
 
 
@@ -77,7 +78,7 @@ def check_tree(uri: str, info: VersionInfo) -> None:
     root = Path(unquote(address.path))
     if address.scheme not in ("", "file") or not root.is_dir():
         return
-    for folder, folders, files in os.walk(root):
+    for folder, folders, files in os.walk(root, onerror=_raise):
         for name in (*folders, *files):
             kind = Path(folder, name).lstat().st_mode
             if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
@@ -91,12 +92,17 @@ def check_tree(uri: str, info: VersionInfo) -> None:
                 )
 
 
+def _raise(error: OSError) -> None:
+    """What ``os.walk`` cannot list was not looked at."""
+    raise error
+
+
 def upload(client: Any, folder: Path, experiment: str) -> ModelSource:
     """Put a folder of this host into the server's store: a logged model of an experiment, made where it is missing."""
     found = client.get_experiment_by_name(experiment)
     number = found.experiment_id if found is not None else client.create_experiment(experiment)
     logged = client.create_logged_model(number, name="model")
-    client.log_model_artifacts(logged.model_id, str(folder))
+    store_model_folder(client, logged.model_id, folder)
     client.finalize_logged_model(logged.model_id, "READY")
     return ModelSource(client.get_logged_model(logged.model_id).artifact_location, None, logged.model_id)
 
