@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -78,42 +77,37 @@ def _call_anywhere(films: Films, *words: str) -> str:
     return json.dumps(films.call_json(*words)).replace(str(films.root), "ROOT")
 
 
-def test_nothing_recorded_before_a_backup_is_missing_in_it(tmp_path: Path) -> None:
-    """While predictions are spooled and shipped, each that was recorded before is in the ledger or a spool of it."""
-    settings = Settings(root=tmp_path)
-    ledger_url = settings.ledger_url
-    SqlLedger.open(ledger_url).close()
+def test_nothing_recorded_before_a_backup_is_missing_in_it(films: Films, tmp_path: Path) -> None:
+    """What is shipped from a spool to the ledger between their copies is in the backup."""
+    settings = Settings(root=films.root)
     settings.spool.mkdir()
-    recorded: list[str] = []
-    ended = threading.Event()
+    rows = [make_prediction() for _ in range(3)]
+    with SqlLedger.open(f"sqlite:///{settings.spool}/0.db") as spool:
+        spool.record(rows)
+    copied: list[str] = []
 
-    def record() -> None:
-        with SqlLedger.open(f"sqlite:///{settings.spool}/0.db") as spool:
-            while not ended.is_set():
-                rows = [make_prediction() for _ in range(3)]
-                spool.record(rows)
-                recorded.extend(row.id for row in rows)
-
-    def ship() -> None:
-        with SqlLedger.open(ledger_url) as central:
-            while not ended.is_set():
+    def ship_behind_the_first(path: str) -> None:
+        if copied:
+            with SqlLedger.open(settings.ledger_url) as central:
                 ship_folder(settings.spool, central)
+        copied.append(path)
 
-    threads = [threading.Thread(target=work) for work in (record, ship)]
-    for thread in threads:
-        thread.start()
-    try:
-        for number in range(5):
-            while len(recorded) < 30 * (number + 1):
-                ended.wait(0.01)
-            before = set(recorded)
-            folder = tmp_path / f"backup-{number}"
-            make_backup(settings, "films", folder)
-            assert before <= _list_ids(folder / "state" / "ledger.db") | _list_ids(folder / "state" / "spool" / "0.db")
-    finally:
-        ended.set()
-        for thread in threads:
-            thread.join()
+    make_backup(settings, "films", tmp_path / "backup", ship_behind_the_first)
+    state = tmp_path / "backup" / "state"
+    assert {row.id for row in rows} <= _list_ids(state / "ledger.db") | _list_ids(state / "spool" / "0.db")
+    assert _list_ids(settings.spool / "0.db") == set(), "nothing was shipped meanwhile"
+
+
+def test_what_moves_is_copied_where_it_comes_from_first(films: Films, tmp_path: Path) -> None:
+    """Spools are copied before the ledger, MLflow's database before artifacts, which are there before it names them."""
+    settings = Settings(root=films.root)
+    settings.spool.mkdir()
+    SqlLedger.open(f"sqlite:///{settings.spool}/0.db").close()
+    order: list[str] = []
+    make_backup(settings, "films", tmp_path / "backup", order.append)
+    first = [next(n for n, path in enumerate(order) if f"/{part}" in path) for part in
+             ("spool/", "ledger.db", "mlflow.db", "artifacts/")]  # fmt: skip
+    assert first == sorted(first)
 
 
 def _list_ids(file: Path) -> set[str]:

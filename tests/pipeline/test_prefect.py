@@ -278,23 +278,7 @@ def test_the_scheduler_makes_a_run_and_a_worker_does_it(
     try:
         deploy(prefect_server, films, monkeypatch)
         deployment = find_deployment(prefect_server, "monitoring")
-        command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "tiltyard"]
-        worker = subprocess.Popen(
-            command, cwd=Path(films.root), env={**environment(), **prefect_server.environment}, start_new_session=True
-        )
-        try:
-            run = prefect_server.wait_for(
-                "flow_runs",
-                lambda one: (
-                    one["deployment_id"] == deployment["id"]
-                    and one["auto_scheduled"]
-                    and one["state_name"] == "Completed"
-                ),
-                240,
-            )
-        finally:
-            os.killpg(worker.pid, signal.SIGTERM)
-            worker.wait(60)
+        run = wait_for_scheduled_run(prefect_server, films, deployment["id"])
         assert run["work_pool_name"] == "tiltyard"
         (state,) = read_schedules(_project(films), prefect_server.api_url)
         assert state.last_run is not None
@@ -315,23 +299,7 @@ def test_a_worker_scores_a_table_by_its_cron_expression(
     try:
         deploy(prefect_server, films, monkeypatch)
         deployment = find_deployment(prefect_server, "perform_scheduled", "batch-often")
-        command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "tiltyard"]
-        worker = subprocess.Popen(
-            command, cwd=Path(films.root), env={**environment(), **prefect_server.environment}, start_new_session=True
-        )
-        try:
-            prefect_server.wait_for(
-                "flow_runs",
-                lambda one: (
-                    one["deployment_id"] == deployment["id"]
-                    and one["auto_scheduled"]
-                    and one["state_name"] == "Completed"
-                ),
-                240,
-            )
-        finally:
-            os.killpg(worker.pid, signal.SIGTERM)
-            worker.wait(60)
+        wait_for_scheduled_run(prefect_server, films, deployment["id"])
     finally:
         file.write_text(before)
         deploy(prefect_server, films, monkeypatch)
@@ -372,6 +340,25 @@ def find_deployment(server: PrefectServer, kind: str, name: str = "scheduled") -
         if "sentiment" in one["tags"] and one["entrypoint"].endswith(f".{kind}") and one["name"] == name
     ]
     return found
+
+
+def wait_for_scheduled_run(server: PrefectServer, films: Films, deployment: str) -> dict[str, Any]:
+    """A run that the real scheduler made, once a real worker has done it."""
+    command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "tiltyard"]
+    variables = {**environment(), **server.environment}
+    worker = subprocess.Popen(command, cwd=Path(films.root), env=variables, start_new_session=True)
+    try:
+        done: dict[str, Any] = server.wait_for(
+            "flow_runs",
+            lambda one: (
+                one["deployment_id"] == deployment and one["auto_scheduled"] and one["state_name"] == "Completed"
+            ),
+            240,
+        )
+        return done
+    finally:
+        os.killpg(worker.pid, signal.SIGTERM)
+        worker.wait(60)
 
 
 def _schedule_run(server: PrefectServer, deployment: dict[str, Any], at_time: datetime) -> str:

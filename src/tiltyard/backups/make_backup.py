@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +22,9 @@ from tiltyard.backups.manifest import (
     LEDGER,
     SNAPSHOTS,
     STATE,
+    UNUSABLE,
     BackupManifest,
+    Progress,
     describe_file,
 )
 from tiltyard.backups.stores import Stores, find_stores
@@ -30,12 +32,8 @@ from tiltyard.errors import NotFoundError, UnavailableError, UsageError
 from tiltyard.files import make_folder, move_folder, sync_tree
 from tiltyard.ledger.sql.store import SqlLedger
 from tiltyard.settings import Settings
-from tiltyard.sqlite import SQLITE_ERRORS, copy_database, is_sqlite_file
+from tiltyard.sqlite import copy_database, is_sqlite_file
 
-Progress = Callable[[str], None]
-"""Gets the path of each file, relative to the backup, before it is copied."""
-
-_UNUSABLE: tuple[type[Exception], ...] = (OSError, *SQLITE_ERRORS)
 _MADE_ANEW = ("cache", "metrics")
 """Folders of the state folder that a server makes again."""
 _BELONGINGS = ("-wal", "-shm", "-journal", ".lock")
@@ -95,7 +93,7 @@ def make_backup(
             move_folder(unfinished, target)
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
-    except _UNUSABLE as error:
+    except UNUSABLE as error:
         raise UnavailableError(
             f"The backup {target} cannot be made: {error}.",
             next_step="Nothing was left behind; make room or correct what is named, and run the command again.",
@@ -158,7 +156,7 @@ def _copy(source: Path, target: Path, progress: Progress) -> None:
         else:
             shutil.copyfile(source, target)
         target.chmod(0o600)
-    except _UNUSABLE:
+    except UNUSABLE:
         target.unlink(missing_ok=True)
         if source.exists():
             raise

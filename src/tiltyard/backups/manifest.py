@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -11,7 +12,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tiltyard.errors import UsageError
 from tiltyard.files import write_atomically
+from tiltyard.sqlite import SQLITE_ERRORS
 
+Progress = Callable[[str], None]
+"""Gets each file before it is copied or compared."""
+UNUSABLE: tuple[type[Exception], ...] = (OSError, *SQLITE_ERRORS)
+"""What a disk or a database raises that cannot be read or written."""
 MANIFEST = "backup.json"
 STATE = "state"
 """Folder of a backup with what the state folder held."""

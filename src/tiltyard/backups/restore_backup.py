@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,9 @@ from tiltyard.backups.manifest import (
     LEDGER,
     SNAPSHOTS,
     STATE,
+    UNUSABLE,
     BackupManifest,
+    Progress,
     describe_file,
     read_manifest,
 )
@@ -24,12 +26,8 @@ from tiltyard.errors import ArtifactError, UnavailableError, UsageError
 from tiltyard.files import make_folder, move_folder, write_atomically
 from tiltyard.registry.ports import Registry
 from tiltyard.settings import Settings
-from tiltyard.sqlite import SQLITE_ERRORS
 from tiltyard.wiring.ledger import open_ledger
 from tiltyard.wiring.registry import open_registry, open_version_loader
-
-Progress = Callable[[str], None]
-_UNUSABLE: tuple[type[Exception], ...] = (OSError, *SQLITE_ERRORS)
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ def restore_backup(source: Path, settings: Settings, progress: Progress = lambda
         if alone:
             _put_ledger(source / manifest.ledger, stores)
         notes = tuple(_put_others(source, stores))
-    except _UNUSABLE as error:
+    except UNUSABLE as error:
         raise UnavailableError(
             f"The backup {source} cannot be put in place: {error}.",
             next_step="Make room or correct what is named; remove what this command has made, and run it again.",
