@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from tiltyard.serving.process.registry_process import RegistryProcessConfig
 from tiltyard.serving.process.registry_service import RegistryService
 from tiltyard.serving.process.remote_registry import VERSION_INFO
 from tiltyard.settings import Settings
+from tiltyard.sqlite import open_sqlite
 
 LONG = 600.0
 # The supervisor of a server, in a process from scratch: what it has imported after a lookup and a fetch.
@@ -35,6 +37,7 @@ import tiltyard.cli.predictions.serve
 from tiltyard.serving.process.registry_process import RegistryProcessConfig
 from tiltyard.serving.process.registry_service import RegistryService
 from tiltyard.settings import Settings
+from tiltyard.sqlite import open_sqlite
 
 root = Path(sys.argv[1])
 service = RegistryService(Settings.load(root), RegistryProcessConfig(root=root, log="quiet"))
@@ -81,18 +84,24 @@ def test_a_registry_file_that_did_not_change_is_not_queried_again(root: Path) ->
     service = _make_service(root, 0.0)
     assert _champion(service) == "1"
     _wait_until_ended(service)
-    assert _champion(service) == "1"
-    assert service.pid is None
-    _open_registry(root).set_alias(MODEL, "champion", "2")
-    assert _champion(service) == "2"
-    _open_registry(root).delete_alias(MODEL, "champion")
-    with pytest.raises(NotFoundError):
-        _champion(service)
-    _wait_until_ended(service)
-    with pytest.raises(NotFoundError):
-        _champion(service)
-    assert service.pid is None
     service.close()
+    assert _look_up_champion(root) == ("1", False)
+    _open_registry(root).set_alias(MODEL, "champion", "2")
+    assert _look_up_champion(root) == ("2", True)
+    _open_registry(root).delete_alias(MODEL, "champion")
+    assert _look_up_champion(root) == ("none", True)
+    assert _look_up_champion(root) == ("none", False)
+
+
+def test_a_registry_that_the_first_call_changed_is_not_queried_again(root: Path) -> None:
+    """In a folder that was moved the first call corrects paths in the registry's file: the next needs no process."""
+    file = root / ".tiltyard" / "mlflow.db"
+    with closing(open_sqlite(file)) as connection:
+        connection.execute("update experiments set artifact_location = ?", (str(root / "gone/.tiltyard/artifacts"),))
+    before = file.read_bytes()
+    assert _look_up_champion(root) == ("1", True)
+    assert _look_up_champion(root) == ("1", False)
+    assert file.read_bytes() != before
 
 
 def test_a_registry_process_that_died_is_started_again(root: Path, service: RegistryService) -> None:
@@ -140,6 +149,18 @@ def _champion(service: RegistryService) -> str:
 def _make_service(root: Path, idle_seconds: float) -> RegistryService:
     config = RegistryProcessConfig(root=root, log="quiet")
     return RegistryService(Settings.load(root), config, idle_seconds=idle_seconds)
+
+
+def _look_up_champion(root: Path) -> tuple[str, bool]:
+    """The champion's version as the next service finds it, or none; and whether that took the registry's process."""
+    service = _make_service(root, LONG)
+    try:
+        found = _champion(service)
+    except NotFoundError:
+        found = "none"
+    started = service.pid is not None
+    service.close()
+    return found, started
 
 
 def _open_registry(root: Path) -> MlflowRegistry:

@@ -18,7 +18,7 @@ from typing import Any
 from tiltyard.errors import NotFoundError, UnavailableError
 from tiltyard.processes.ipc import Handler, IpcChannel
 from tiltyard.serving.process.compiled_files import CompiledFiles
-from tiltyard.serving.process.known_replies import KnownReplies, Reply
+from tiltyard.serving.process.known_replies import KnownReplies, Question, Reply, State
 from tiltyard.serving.process.registry_process import RegistryProcessConfig
 from tiltyard.settings import Settings
 
@@ -28,6 +28,8 @@ IDLE_SECONDS = 10.0
 # The process takes seconds to import MLflow, on a busy machine many; a worker that waits has its own, shorter limit.
 CALL_SECONDS = 600.0
 END_SECONDS = 5.0
+# How often a file that changes during a call is looked up anew; then the next call of a worker does it.
+STATES = 3
 KEPT = ".serving"  # below the cache; no model has a name that begins with a dot
 
 
@@ -79,13 +81,31 @@ class RegistryService:
         state = self._known.read_state()
         known = None if again else self._known.find(question, state)
         if known is None:
-            try:
-                content = self._process.call("get_version", name=name, version=version, alias=alias)
-                known = Reply(state, content)
-            except NotFoundError as error:
-                known = Reply(state, error=(error.message, error.next_step, error.code))
+            known = self._query(question, state)
             self._known.note(question, known)
         return known.take()
+
+    def _query(self, question: Question, state: State | None) -> Reply:
+        """Call the process; the reply is of the file's state after the call.
+
+        The process writes to the file when it opens it first: it migrates it, or corrects the paths of a project that
+        was moved. A reply of the state before would not hold at the next call, a minute later, and the process would
+        take seconds from a server that has just begun to respond.
+        """
+        for _ in range(STATES):
+            reply = self._call_once(question, state)
+            now = self._known.read_state()
+            if now == state:
+                break
+            state = now
+        return reply
+
+    def _call_once(self, question: Question, state: State | None) -> Reply:
+        name, version, alias = question
+        try:
+            return Reply(state, self._process.call("get_version", name=name, version=version, alias=alias))
+        except NotFoundError as error:
+            return Reply(state, error=(error.message, error.next_step, error.code))
 
     def _fetch(self, info: dict[str, Any], cache: str) -> Any:
         return self._process.call("fetch", info=info, cache=cache)
