@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 import pandas as pd
+import psutil
 import pytest
 
 from tests.batch.conftest import PROJECT, Shop, make_rows
@@ -91,8 +92,8 @@ def test_only_files_of_the_named_places_are_read(tmp_path: Path, monkeypatch: py
 
 
 @contextmanager
-def serving(shop: Shop, root: Path) -> Iterator[httpx.Client]:
-    """`tiltyard serve` over a project, ended in order."""
+def serving(shop: Shop, root: Path, *, killed: bool = False) -> Iterator[httpx.Client]:
+    """`tiltyard serve` over a project, ended in order or killed."""
     environment = os.environ | {
         "TILTYARD_HOME": str(shop.settings.home),
         "TILTYARD_LEDGER": str(shop.settings.ledger),
@@ -106,9 +107,9 @@ def serving(shop: Shop, root: Path) -> Iterator[httpx.Client]:
             with httpx.Client(base_url=url, timeout=60) as client:
                 yield client
         finally:
-            server.send_signal(signal.SIGTERM)
-            server.communicate()
-    assert server.returncode == 0
+            server.send_signal(signal.SIGKILL if killed else signal.SIGTERM)
+            server.wait()  # what it started may hold its output open for a while
+    assert server.returncode == (-signal.SIGKILL if killed else 0)
 
 
 def wait_for(client: httpx.Client, job: str, is_so: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
@@ -153,3 +154,37 @@ def test_a_job_is_done_also_where_its_server_is_stopped(shop: Shop, tmp_path: Pa
     results = pd.read_parquet(done["target"])
     assert results["customer"].tolist() == frame["customer"].tolist()
     assert results["prediction_id"].is_unique
+
+
+@pytest.mark.journey
+@pytest.mark.requirement("R-MORE-08")
+def test_a_job_goes_on_after_its_server_was_killed(shop: Shop, tmp_path: Path) -> None:
+    """Servers that are killed (SIGKILL) while a job runs leave it to the next, which waits as long as a process of the
+    killed one holds the run; each row is in the result once, and recorded once."""
+    root = tmp_path / "project"
+    for folder in (root, root / "inbox"):
+        folder.mkdir()
+    (root / "tiltyard.toml").write_text(PROJECT + 'workers = 2\nrecord = "all"' + SERVING, encoding="utf-8")
+    frame = make_rows(60_000, 97)
+    shop.write("large.parquet", frame).rename(root / "inbox" / "large.parquet")
+    with serving(shop, root, killed=True) as client:
+        job = client.post("/batch", json={"source": "inbox/large.parquet", "columns": ["customer"]}).json()["id"]
+        begun = wait_for(client, job, lambda one: one["rows"] > 0)
+        left = [one for one in psutil.Process().children(recursive=True) if "score" in one.cmdline()]
+        for process in left:
+            process.suspend()
+    assert left
+    with serving(shop, root, killed=True) as client:
+        wait_for(client, job, lambda one: one["state"] == "running")
+        wait_for(client, job, lambda one: one["state"] == "waiting")
+        for process in left:
+            process.kill()
+        wait_for(client, job, lambda one: one["rows"] > begun["rows"])
+    with serving(shop, root) as client:
+        done = wait_for(client, job, lambda one: one["state"] == "done")
+    assert (done["rows"], done["refused"]) == (60_000, 0)
+    results = pd.read_parquet(done["target"])
+    assert results["customer"].tolist() == frame["customer"].tolist()
+    assert results["prediction_id"].is_unique
+    recorded = [one.key for one in shop.ledger.predictions(route="batch") if str(one.key).startswith("c97-")]
+    assert sorted(map(str, recorded)) == sorted(frame["customer"])
