@@ -107,9 +107,17 @@ class PredictEndpoint:
         head = RequestHead.from_headers(scope["headers"])
         if head.idempotency_key is not None or head.content_encoding is not None:
             return None
+        self.check_caller(scope)
+        return head
+
+    def check_caller(self, scope: Scope) -> None:
+        """Check that a request may be sent by its caller, who is then named in the scope.
+
+        Raises:
+            TiltyardError: it may not.
+        """
         if self._check is not None:
             scope[CALLER] = self._check(scope)
-        return head
 
     def submit(self, head: RequestHead, body: bytes | bytearray) -> Ticket | None:
         """Submit the input of a request that ``admit`` let through, whose body has arrived in full.

@@ -2,7 +2,8 @@
 
 Those cost more than the prediction of a short text does. Whatever is not quite ordinary (a large or packed body, an
 idempotency key, a prediction set, an error, a client that does not read) goes through ``PredictEndpoint`` as an ASGI
-application, and gets the same response.
+application, and gets the same response. A head that the connection's last request had is not parsed again
+(``known_head``).
 """
 
 from __future__ import annotations
@@ -12,18 +13,24 @@ from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
 
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+from tiltyard.serving.auth.caller import CALLER
 from tiltyard.serving.connections.connection import BoundedConnection
 from tiltyard.serving.predict.bodies.budget import ALWAYS_TAKEN
 from tiltyard.serving.predict.endpoint import FastPathApp
+from tiltyard.serving.predict.known_head import KnownHead, learn_head
 
 if TYPE_CHECKING:
     from starlette.types import Scope
-    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
     from tiltyard.ledger.codec import PredictionRow
     from tiltyard.serving.predict.batching.ticket import Ticket
     from tiltyard.serving.predict.endpoint import PredictEndpoint
     from tiltyard.serving.predict.requests import RequestHead
+
+# A client whose heads all differ, as by a key of each request, gains nothing from keeping them.
+_MOST_MISSES = 3
 
 
 class FastPathProtocol(BoundedConnection):
@@ -39,6 +46,26 @@ class FastPathProtocol(BoundedConnection):
         # The request whose body is awaited, and the one whose prediction is; a connection has one at a time.
         self._incomplete: tuple[RequestResponseCycle, RequestHead] | None = None
         self._ticket: Ticket | None = None
+        # The head of the last request; what is being read, for as long as it may be a whole request with one.
+        self._known: KnownHead | None = None
+        self._misses = 0
+        self._piece = b""
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes of the client: a request whose head is known at once, all else through the parser."""
+        if self._idle and self._endpoint is not None and self._misses < _MOST_MISSES:
+            known = self._known
+            found = None if known is None else known.match(data)
+            if known is not None and found is not None:
+                self._misses = 0
+                self._serve_known(self._endpoint, known, *found)
+                return
+            if known is not None:
+                self._misses += 1
+                self._known = None
+            self._piece = data
+        super().data_received(data)
+        self._piece = b""
 
     def on_body(self, body: bytes) -> None:
         """Take bytes of the body; a request with too many of them leaves the fast path."""
@@ -53,6 +80,7 @@ class FastPathProtocol(BoundedConnection):
         super().on_message_complete()
         if self._between and self._incomplete is not None and self._endpoint is not None:
             (cycle, head), self._incomplete = self._incomplete, None
+            self._learn(cycle, head)
             self._submit(self._endpoint, cycle, head)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -82,6 +110,43 @@ class FastPathProtocol(BoundedConnection):
             self._incomplete = cycle, head
         else:
             self._submit(endpoint, cycle, head)
+
+    def _serve_known(self, endpoint: PredictEndpoint, known: KnownHead, digits: bytes, body: bytes) -> None:
+        """Serve a whole request, as the parser and ``_start_asgi_task`` would; nothing else was received."""
+        headers = known.headers.copy()
+        headers[known.place] = (b"content-length", digits)
+        scope = {**known.scope, "headers": headers, "state": self.app_state.copy()}
+        self._idle = self.expect_100_continue = False
+        self.scope, self.headers, self._body_bytes = cast("Any", scope), headers, len(body)
+        cycle = self.cycle = self._active = RequestResponseCycle(
+            scope=cast("Any", scope),
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=self.access_log,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=False,
+            keep_alive=True,
+            on_response=self.on_response_complete,
+        )
+        cycle.body, cycle.more_body = cast("bytearray", body), False
+        cycle.message_event.set()
+        began = perf_counter()
+        try:
+            endpoint.check_caller(scope)
+        except Exception as error:  # noqa: BLE001 - every error becomes a problem document
+            super()._start_asgi_task(cycle, partial(endpoint.send_error, error, began))
+        else:
+            self._submit(endpoint, cycle, known.head)
+
+    def _learn(self, cycle: RequestResponseCycle, head: RequestHead) -> None:
+        """Keep the head of a request that came in one piece, on a connection that stays."""
+        piece, self._piece = self._piece, b""
+        if piece and cycle.keep_alive and not self.pipeline and cycle.scope["http_version"] == "1.1":
+            scope = {name: value for name, value in cycle.scope.items() if name != CALLER}
+            self._known = learn_head(piece, scope, head)
 
     def _submit(self, endpoint: PredictEndpoint, cycle: RequestResponseCycle, head: RequestHead) -> None:
         began = perf_counter()
