@@ -209,7 +209,7 @@ REQUESTS = st.builds(
 @example(sent=[request(b"Host: a"), request(b"Host: a", body=b"\r\n\r\n")], repeats=2)
 @example(sent=[request(b"Host: a"), request(b"Host: a", length=b"02")], repeats=1)
 def test_a_known_head_is_what_the_parser_makes_of_it(server: Server, sent: list[bytes], repeats: int) -> None:
-    """Requests of one connection get what each gets that is the first of its own: response, scope, head and body."""
+    """Requests of one connection get what each gets on a connection by itself: response, scope, head and body."""
     protocol = server.connect()
     for one in [one for one in sent for _ in range(repeats)]:
         fresh = server.connect()
