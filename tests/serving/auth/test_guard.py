@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -364,3 +365,40 @@ def test_loopback_is_recognised() -> None:
     assert not any(
         is_loopback(host) for host in ("0.0.0.0", "::", "", "10.0.0.1", "localhost.example", "127.0.0.1.example")
     )
+
+
+def test_an_admission_holds_as_long_as_what_it_was_made_by(file: KeyFile, read_each_time: None) -> None:
+    """It lets a head through again until the first key is made, or its own key is revoked, expires or comes too fast."""
+    guard = guard_for(ServingSection(), file.path, host="127.0.0.1")
+    anonymous = guard.admit(request("/predict"))
+    assert guard.admit_again(anonymous)
+    soon = datetime.now(UTC) + timedelta(hours=1)
+    made = make(file, ["predict"], expires_at=soon)
+    assert not guard.admit_again(anonymous)
+    admitted = guard.admit(request("/predict", made.token))
+    assert guard.admit_again(admitted)
+    over = made.key.model_copy(update={"expires_at": datetime.now(UTC) - timedelta(seconds=1)})
+    assert not guard.admit_again(replace(admitted, caller=replace(admitted.caller, key=over)))
+    file.revoke(made.key.id)
+    assert not guard.admit_again(admitted)
+    assert refusal(guard, request("/predict", made.token)) == (401, "api-key.revoked")
+    limited = make(file, ["predict"], rate_limit=0.001)
+    once = guard.admit(request("/predict", limited.token))
+    with pytest.raises(RequestError) as caught:
+        guard.admit_again(once)
+    assert caught.value.status == 429
+
+
+def test_an_admission_of_a_host_without_its_keys_does_not_hold(file: KeyFile, read_each_time: None) -> None:
+    """While keys are lost, each request is checked anew."""
+    made = make(file, ["predict"])
+    own = NewKey.generate(["predict"])
+    mark = file.path.with_name("mark")
+    options: dict[str, Any] = {"own_key": own.key.model_dump_json(), "mark": mark}
+    guard = guard_for(ServingSection(), file.path, host="127.0.0.1", **options)
+    admitted = guard.admit(request("/predict", made.token))
+    file.path.unlink()
+    guard = guard_for(ServingSection(), file.path, host="127.0.0.1", **options)
+    assert not guard.admit_again(admitted)
+    assert refusal(guard, request("/predict", made.token))[0] == 503
+    assert not guard.admit_again(guard.admit(request("/predict", own.token)))

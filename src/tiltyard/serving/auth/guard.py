@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,21 @@ AsgiScope = Mapping[str, Any]
 log = logging.getLogger(__name__)
 
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="tiltyard"'}
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """That a request was let through.
+
+    Attributes:
+        caller: its caller.
+        keys: the keys at that time; None where they were lost.
+        limited: whether it counted for the caller's rate.
+    """
+
+    caller: Caller
+    keys: KeySet | None
+    limited: bool
 
 
 class Guard:
@@ -118,6 +134,10 @@ class Guard:
                 site, or was forwarded to what is open; 421 where it names another host; 429 where the caller sends too
                 many.
         """
+        return self.admit(scope).caller
+
+    def admit(self, scope: AsgiScope) -> Admission:
+        """Authenticate and authorise a request; see ``check``."""
         headers = read_headers(scope["headers"])
         address = self.proxies.find_caller((scope.get("client") or ("",))[0], headers)
         required = self._scope_of(scope["path"])
@@ -135,13 +155,34 @@ class Guard:
             identified = self._identify(scope, headers, keys, address)
             if identified is None:
                 if required == "public":
-                    return restrict_anonymous(address)
+                    return Admission(restrict_anonymous(address), None, limited=False)
                 raise self._lost_error() if self._keys.lost else _missing_error()
             caller = identified
             _check_scope(caller, required)
-        if required != "public":
+        limited = required != "public"
+        if limited:
             self._check_rate(caller)
-        return caller
+        return Admission(caller, None if self._keys.lost else keys, limited)
+
+    def admit_again(self, admission: Admission) -> bool:
+        """Let another request through that has the client, the path and the headers of one that was.
+
+        Its headers are not read again: what comes of them depends on the keys alone, on the time, and on the rate.
+
+        Returns:
+            False where it has to be checked like any other: the keys are other ones, or its key is not valid any more.
+
+        Raises:
+            RequestError: 429 where the caller sends too many.
+        """
+        if self._keys.current() is not admission.keys or self._keys.lost or self.sign_ins is not None:
+            return False
+        key = admission.caller.key
+        if key is not None and key.state(datetime.now(UTC)) != "valid":
+            return False
+        if admission.limited:
+            self._check_rate(admission.caller)
+        return True
 
     def authenticate(self, token: str, address: str, required: ApiScope) -> Caller:
         """The caller who shows a key in another way than by a header, such as in a form.

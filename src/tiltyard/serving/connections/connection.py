@@ -325,7 +325,7 @@ class BoundedConnection(HttpToolsProtocol):
             data, self._unparsed = self._unparsed, b""
             self._take(data, self._unparsed_from)
             self._note_stage()
-        if not self._unparsed and not self._ended:
+        if self._flow.read_paused and not self._unparsed and not self._ended:
             self._flow.release()
         self._idle = self._between and not self._head_bytes and self.is_waiting
 

@@ -78,7 +78,7 @@ def create_app(
         redoc_url=None,
         lifespan=lambda _app: run_background_work(components),
     )
-    app.predict_endpoint = PredictEndpoint(components, guard.check, HEADERS)
+    app.predict_endpoint = PredictEndpoint(components, guard, HEADERS)
     app.router.routes.extend(predict_routes(app.predict_endpoint))
     for routes in (
         explain_routes,

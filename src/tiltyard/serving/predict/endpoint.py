@@ -7,8 +7,9 @@ prediction costs here. Errors are the same problem documents as everywhere.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from time import perf_counter
+from typing import NamedTuple
 
 from fastapi import FastAPI
 from starlette.requests import ClientDisconnect
@@ -17,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from tiltyard.errors import InputError, TiltyardError
 from tiltyard.ledger.codec import PredictionRow
 from tiltyard.serving.auth.caller import CALLER
+from tiltyard.serving.auth.guard import Admission, Guard
 from tiltyard.serving.compression import respond_compressed
 from tiltyard.serving.predict.batching.prediction_rows import prediction_json, predictions_json
 from tiltyard.serving.predict.batching.ticket import Ticket
@@ -27,8 +29,17 @@ from tiltyard.serving.problem_details import from_error, from_unknown_error
 PATHS = {"/predict": False, "/predict/batch": True}
 """The paths of the endpoint, and whether they take many inputs."""
 
-Check = Callable[[Scope], object]
-"""Returns who sent a request; raises the error to send where it is not allowed."""
+
+class AdmittedHead(NamedTuple):
+    """The head of a request that may be sent.
+
+    Attributes:
+        head: what of it decides how the request is read.
+        admission: of its caller; None where nobody guards.
+    """
+
+    head: RequestHead
+    admission: Admission | None
 
 
 class PredictEndpoint:
@@ -36,18 +47,18 @@ class PredictEndpoint:
 
     Args:
         components: the parts of the server.
-        check: called for every request before its body is read; returns the caller.
+        guard: checks every request before its body is read; None lets all through.
         headers: what every response carries besides its own headers.
     """
 
     def __init__(
-        self, components: ServerComponents, check: Check | None = None, headers: Sequence[tuple[bytes, bytes]] = ()
+        self, components: ServerComponents, guard: Guard | None = None, headers: Sequence[tuple[bytes, bytes]] = ()
     ) -> None:
         self._batcher = components.batcher
         self._service = components.predictions
         self._label_field = components.options.answer
         self._instrumentation = components.instrumentation
-        self._check = check
+        self._guard = guard
         self._headers = list(headers)
         self._fixed_headers = [(b"content-type", b"application/json"), *headers]
         self._dated_headers: Sequence[tuple[bytes, bytes]] | None = None
@@ -66,8 +77,8 @@ class PredictEndpoint:
         """Serve a request; an error becomes its problem document."""
         began = perf_counter()
         try:
-            if self._check is not None and CALLER not in scope:
-                scope[CALLER] = self._check(scope)
+            if self._guard is not None and CALLER not in scope:
+                scope[CALLER] = self._guard.check(scope)
             body = await self._predict(scope, receive)
         except ClientDisconnect:
             return  # the client is gone
@@ -94,7 +105,7 @@ class PredictEndpoint:
         """Whether ``admit``, ``submit`` and ``response_body`` may serve a request: it has one input."""
         return bool(scope["path"] == "/predict" and scope["method"] == "POST")
 
-    def admit(self, scope: Scope) -> RequestHead | None:
+    def admit(self, scope: Scope) -> AdmittedHead | None:
         """Check the head of a request, before its body is kept.
 
         Returns:
@@ -107,17 +118,17 @@ class PredictEndpoint:
         head = RequestHead.from_headers(scope["headers"])
         if head.idempotency_key is not None or head.content_encoding is not None:
             return None
-        self.check_caller(scope)
-        return head
+        admission = None
+        if self._guard is not None:
+            admission = self._guard.admit(scope)
+            scope[CALLER] = admission.caller
+        return AdmittedHead(head, admission)
 
-    def check_caller(self, scope: Scope) -> None:
-        """Check that a request may be sent by its caller, who is then named in the scope.
-
-        Raises:
-            TiltyardError: it may not.
-        """
-        if self._check is not None:
-            scope[CALLER] = self._check(scope)
+    def admit_again(self, admitted: AdmittedHead, scope: Scope) -> None:
+        """Check a request whose head is that of one that was admitted; see ``admit``."""
+        guard, admission = self._guard, admitted.admission
+        if guard is not None and admission is not None:
+            scope[CALLER] = admission.caller if guard.admit_again(admission) else guard.check(scope)
 
     def submit(self, head: RequestHead, body: bytes | bytearray) -> Ticket | None:
         """Submit the input of a request that ``admit`` let through, whose body has arrived in full.

@@ -16,7 +16,7 @@ from uvicorn.server import ServerState
 
 from tiltyard.serving.auth.cross_site import is_loopback
 from tiltyard.serving.connections.unfit import unfit_error
-from tiltyard.serving.predict.endpoint import FastPathApp, PredictEndpoint
+from tiltyard.serving.predict.endpoint import AdmittedHead, FastPathApp, PredictEndpoint
 from tiltyard.serving.predict.requests import RequestHead
 
 if TYPE_CHECKING:
@@ -80,9 +80,11 @@ def _check_fast_path(protocol_class: type[FastPathProtocol]) -> None:
         transport = _ProbeTransport()
         protocol = protocol_class(config, state, {}, loop)
         protocol.connection_made(transport)
-        for _ in range(2):  # the head of the second one is known
-            protocol.data_received(_WHOLE)
-            loop.run_until_complete(asyncio.sleep(0))
+        # The head of the second and the third one is known; the third one is left to ASGI.
+        for whole in (_WHOLE, _WHOLE, _WHOLE.replace(_BODY, _REFUSED)):
+            protocol.data_received(whole)
+            for _ in range(_ROUNDS):
+                loop.run_until_complete(asyncio.sleep(0))
         protocol.data_received(_HEAD)
         protocol.data_received(_BODY)
         loop.run_until_complete(asyncio.sleep(0))
@@ -93,9 +95,9 @@ def _check_fast_path(protocol_class: type[FastPathProtocol]) -> None:
         raise RuntimeError(errors[0])
     if (endpoint.bodies, transport.written, transport.closed, state.total_requests) != (
         [_BODY] * 3,
-        2 * _RESPONSE.replace(b"connection: close\r\n", b"") + _RESPONSE,
+        2 * _RESPONSE.replace(b"connection: close\r\n", b"") + _REFUSAL + _RESPONSE,
         True,
-        3,
+        4,
     ):
         raise RuntimeError("a request does not reach the fast path, or its response does not leave it")
 
@@ -103,6 +105,9 @@ def _check_fast_path(protocol_class: type[FastPathProtocol]) -> None:
 _BODY = b'{"text":"probe"}'
 _HEAD = b"POST /predict HTTP/1.1\r\nhost: probe\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(_BODY)
 _WHOLE = _HEAD.replace(b"connection: close\r\n", b"") + _BODY
+_REFUSED = b"not this one now"
+_ROUNDS = 3  # of the loop until an application has responded
+_REFUSAL = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"
 _RESPONSE = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}"
 
 
@@ -156,19 +161,21 @@ class _ProbeEndpoint:
 
     async def __call__(self, _scope: Any, _receive: Any, send: Any) -> None:
         """What a request gets that leaves the fast path."""
-        await send({"type": "http.response.start", "status": 404, "headers": []})
+        await send({"type": "http.response.start", "status": 404, "headers": [(b"content-length", b"0")]})
         await send({"type": "http.response.body", "body": b""})
 
     def fits_fast_path(self, scope: Any) -> bool:
         return bool(scope["method"] == "POST" and scope["path"] == "/predict")
 
-    def admit(self, scope: Any) -> RequestHead:
-        return RequestHead.from_headers(scope["headers"])
+    def admit(self, scope: Any) -> AdmittedHead:
+        return AdmittedHead(RequestHead.from_headers(scope["headers"]), None)
 
-    def check_caller(self, _scope: Any) -> None:
+    def admit_again(self, _admitted: AdmittedHead, _scope: Any) -> None:
         """Every caller may send a probe."""
 
-    def submit(self, _head: Any, body: bytes | bytearray) -> _ProbeTicket:
+    def submit(self, _head: Any, body: bytes | bytearray) -> _ProbeTicket | None:
+        if body == _REFUSED:
+            return None
         self.bodies.append(bytes(body))
         return _ProbeTicket(self._loop)
 

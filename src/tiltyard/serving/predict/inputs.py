@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -82,6 +82,8 @@ class InputShape:
         max_text: longest text, in characters.
         max_inputs: most inputs of the list.
         columns: how many columns a row may have.
+        key: the key of the inputs.
+        max_body: largest body, in bytes.
     """
 
     task: Task
@@ -89,18 +91,22 @@ class InputShape:
     max_text: int
     max_inputs: int
     columns: int
+    # Computed once: each request reads them.
+    key: str = field(init=False)
+    max_body: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Compute what follows from the rest."""
+        one, several = ("text", "texts") if reads_text(self.task) else ("features", "instances")
+        inputs = self.max_inputs if self.many else 1
+        largest = min(_LARGEST_BODY, _ENVELOPE + inputs * self.max_text * _BYTES_PER_CHARACTER)
+        object.__setattr__(self, "key", several if self.many else one)
+        object.__setattr__(self, "max_body", largest)
 
     @classmethod
     def from_options(cls, task: Task, options: ServingSection, *, many: bool, columns: int = 1) -> InputShape:
         """The shape that a project's options set, for a version with so many columns."""
         return cls(task, many, options.max_text, min(options.max_request, options.max_queue), columns)
-
-    @property
-    def key(self) -> str:
-        """The key of the inputs."""
-        if reads_text(self.task):
-            return "texts" if self.many else "text"
-        return "instances" if self.many else "features"
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -111,12 +117,6 @@ class InputShape:
     def example(self) -> str:
         """What a request looks like."""
         return _EXAMPLES[self.key]
-
-    @property
-    def max_body(self) -> int:
-        """Largest body, in bytes."""
-        inputs = self.max_inputs if self.many else 1
-        return min(_LARGEST_BODY, _ENVELOPE + inputs * self.max_text * _BYTES_PER_CHARACTER)
 
     @property
     def value_limit(self) -> ValueLimit:

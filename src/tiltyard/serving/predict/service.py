@@ -162,11 +162,15 @@ class PredictionService:
             RequestError: the body is too large, not JSON, or not what the route takes.
             UnavailableError: there is no version to predict with, or the queue is full.
         """
-        with self.refusals:
+        try:
             inputs, level = self._decode_whole(head, body)
             if level is not None:
                 return None
-            return self._traffic_split.submit(head, inputs, head.prediction_keys(1, many=False))
+            keys = () if head.prediction_key is None else head.prediction_keys(1, many=False)
+            return self._traffic_split.submit(head, inputs, keys)
+        except TiltyardError as error:
+            self.refusals.count(error)
+            raise
 
     def read_whole(self, head: RequestHead, body: bytes) -> PredictionRequest:
         """Read a plain body of one input that has arrived in full, as a message of a stream has.
@@ -380,9 +384,13 @@ class RefusalCount:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if isinstance(error, TiltyardError):
-            current = self._models.current
-            version, route = ("", "") if current is None else (current.info.version, current.alias)
-            self._instrumentation.metrics.count_outcomes(Counter({(version, route, name_refusal(error)): 1}))
+            self.count(error)
+
+    def count(self, error: TiltyardError) -> None:
+        """Count a request that is turned away with this error."""
+        current = self._models.current
+        version, route = ("", "") if current is None else (current.info.version, current.alias)
+        self._instrumentation.metrics.count_outcomes(Counter({(version, route, name_refusal(error)): 1}))
 
 
 def _caller_id(scope: Scope) -> str:

@@ -106,6 +106,7 @@ class Batcher:
         self._outcomes = OutcomeCounter(outcomes)
         self.calls: CallSlot = ModelCalls().slot("batch")
         self._parts: deque[BatchPart] = deque()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting = 0
         self._batches = 0
         self._largest = 0
@@ -173,7 +174,9 @@ class Batcher:
                 code="queue.full",
                 retry_after=1,
             )
-        loop = asyncio.get_running_loop()
+        loop = self._loop
+        if loop is None:  # to look it up is a system call
+            loop = self._loop = asyncio.get_running_loop()
         size = self._limits.max_batch
         now = perf_counter()
         if len(inputs) <= size:

@@ -18,6 +18,8 @@ class Ticket:
         abandoned: whether it was withdrawn because its client left.
     """
 
+    __slots__ = ("_parts", "_withdraw", "abandoned")
+
     def __init__(self, parts: Sequence[BatchPart], withdraw: Callable[[BatchPart], None]) -> None:
         self._parts = parts
         self._withdraw = withdraw
@@ -59,7 +61,8 @@ class Ticket:
     @property
     def recorded(self) -> bool:
         """Whether all of it is in the ledger, once the rows are there."""
-        return False not in [part.recorded for part in self._parts]  # most have one: a generator would take longer
+        parts = self._parts
+        return parts[0].recorded if len(parts) == 1 else all(part.recorded for part in parts)
 
     @property
     def warnings(self) -> Warnings | None:

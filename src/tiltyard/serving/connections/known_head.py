@@ -11,9 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from tiltyard.serving.connections.limits import LARGEST_HEAD
 from tiltyard.serving.connections.pieces import BLANK_LINE
-from tiltyard.serving.predict.bodies.budget import ALWAYS_TAKEN
-from tiltyard.serving.predict.requests import RequestHead
 
 LARGEST = 2048
 """Bytes of a head that is kept with its connection, of which there may be many."""
@@ -33,7 +32,6 @@ class KnownHead(NamedTuple):
         place: where Content-Length stands among the headers.
         headers: ASGI's.
         scope: the rest of ASGI's scope.
-        head: what of it decides how the request is read; without the length.
     """
 
     before: bytes
@@ -41,7 +39,6 @@ class KnownHead(NamedTuple):
     place: int
     headers: list[tuple[bytes, bytes]]
     scope: dict[str, Any]
-    head: RequestHead
 
     def match(self, data: bytes) -> tuple[bytes, bytes] | None:
         """The digits of Content-Length, and the body, of bytes that are one whole request with this head; else None."""
@@ -52,18 +49,17 @@ class KnownHead(NamedTuple):
         if not data.startswith(self.after, end):
             return None
         digits, body = data[begin:end], data[end + len(self.after) :]
-        if not digits.isdigit() or digits[0] == _ZERO or int(digits) != len(body) or len(body) > ALWAYS_TAKEN:
+        if not digits.isdigit() or digits[0] == _ZERO or int(digits) != len(body) or len(data) > LARGEST_HEAD:
             return None
         return digits, body
 
 
-def learn_head(data: bytes, scope: Mapping[str, Any], head: RequestHead) -> KnownHead | None:
+def learn_head(data: bytes, scope: Mapping[str, Any]) -> KnownHead | None:
     """What is known of the head of a request that was parsed; None where its bytes do not say all.
 
     Args:
         data: the bytes of the whole request, and of nothing else.
-        scope: what ASGI's scope of it became, before anything was added.
-        head: what was read from its headers.
+        scope: ASGI's scope of it.
     """
     end = data.find(BLANK_LINE) + len(BLANK_LINE)
     headers = scope["headers"]
@@ -77,4 +73,4 @@ def learn_head(data: bytes, scope: Mapping[str, Any], head: RequestHead) -> Know
     if headers[stated[0]][1] != data[first:last] or int(data[first:last]) != len(data) - end:
         return None
     rest = {name: value for name, value in scope.items() if name != "headers"}
-    return KnownHead(data[:first], data[last:end], stated[0], list(headers), rest, head._replace(length=None))
+    return KnownHead(data[:first], data[last:end], stated[0], list(headers), rest)
