@@ -368,7 +368,7 @@ def test_loopback_is_recognised() -> None:
 
 
 def test_an_admission_holds_as_long_as_what_it_was_made_by(file: KeyFile, read_each_time: None) -> None:
-    """It lets a head through again until the first key is made, or its own key is revoked, expires or comes too fast."""
+    """It holds until the first key is made, or until its own key is revoked, expires or comes too fast."""
     guard = guard_for(ServingSection(), file.path, host="127.0.0.1")
     anonymous = guard.admit(request("/predict"))
     assert guard.admit_again(anonymous)
