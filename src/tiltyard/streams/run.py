@@ -5,27 +5,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from socket import socket
 
-import uvicorn
 from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
 
 from tiltyard.ledger.ports import Ledger
 from tiltyard.project import Project, ServingSection
 from tiltyard.registry.package.signing import host_keys
 from tiltyard.registry.package.version_loader import VersionLoader
-from tiltyard.serving.auth import CALLER, Guard, auth_middleware, guard_for
+from tiltyard.serving.auth import CALLER, Guard, guard_for
 from tiltyard.serving.http.app import run_background_work
 from tiltyard.serving.http.routes.health import check_health, health_response
-from tiltyard.serving.http.routes.metrics import metric_routes
-from tiltyard.serving.http.routes.v2 import ServerState
 from tiltyard.serving.model.champion_check import champion_check
 from tiltyard.serving.model.manager import ModelManager, ServedAlias
 from tiltyard.serving.predict.components import ServerComponents
-from tiltyard.serving.problem_details import add_handlers
 from tiltyard.serving.process.sockets import Address, bind
+from tiltyard.serving.process.status_server import serve_status, status_app
 from tiltyard.settings import Settings
 from tiltyard.streams.address import StreamAddress
 from tiltyard.streams.brokers.open_broker import make_source, make_target
@@ -125,7 +123,8 @@ async def _run(
             await consumer.open(wait=request.wait)
             opened.push_async_callback(consumer.close)
         opened.enter_context(_stop_on_signals(stop))
-        async with run_background_work(components), _serve(components, backends.guard, figures, listener):
+        app = _make_app(components, backends.guard, figures)
+        async with run_background_work(components), serve_status(app, backends.guard, listener):
             host, port = listener.getsockname()[:2]
             on_ready(Address(host, port))
             running = [asyncio.create_task(consumer.run()) for consumer in consumers]
@@ -163,20 +162,13 @@ def _stop_on_signals(stop: Callable[[], object]) -> Generator[None]:
             loop.remove_signal_handler(number)
 
 
-@contextlib.asynccontextmanager
-async def _serve(
-    components: ServerComponents, guard: Guard, figures: list[StreamFigures], listener: socket
-) -> AsyncIterator[None]:
-    """Serve health and metrics for the block."""
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-    app.include_router(metric_routes(components.worker_metrics))
+def _make_app(components: ServerComponents, guard: Guard, figures: list[StreamFigures]) -> FastAPI:
+    """Health and metrics of the stream process."""
 
-    @app.get("/v2/health/live")
-    async def live() -> ServerState:
-        """Whether the process runs; what it waits for does not need a new start."""
-        return ServerState(name="tiltyard", ready=True)
+    async def live(_request: Request) -> Response:
+        # Whether the process runs; what it waits for does not need a new start.
+        return JSONResponse({"name": "tiltyard", "ready": True})
 
-    @app.get("/health")
     async def health(request: Request) -> Response:
         state = await check_health(components)
         waiting = next((one for one in figures if one.problem), None)
@@ -187,21 +179,4 @@ async def _serve(
         streams = [one.to_dict() for one in figures] if may_read else []
         return health_response(state, may_read=may_read, streams=streams)
 
-    add_handlers(app)
-    auth_middleware(app, guard, components.instrumentation)
-    server = _Server(uvicorn.Config(app, ws="none", lifespan="off", log_config=None, access_log=False))
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        await serving
-
-
-class _Server(uvicorn.Server):
-    """uvicorn that leaves the signals to the stream."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        """Take no signals."""
-        yield
+    return status_app(components.worker_metrics, guard, components.instrumentation, live=live, health=health)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -19,6 +20,9 @@ from tiltyard.errors import TiltyardError, UsageError
 
 if TYPE_CHECKING:
     from tiltyard.pipeline.loop import LoopIteration
+    from tiltyard.pipeline.loop_status import LoopStatus
+    from tiltyard.project import Project
+    from tiltyard.settings import Settings
 
 # Retraining may use every core; the server that predicts comes first.
 NICENESS = 10
@@ -29,16 +33,29 @@ NICENESS = 10
 @model_option
 @click.option("--once", is_flag=True, help="Run one iteration now, and send pending notifications.")
 @click.option("--server", default=None, help="Server whose metrics are read, such as http://127.0.0.1:8000.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address of /health and /metrics.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=None, help="Their port; 0 takes any free one. [default: none]"
+)
 @json_option
 def loop_command(
-    project_path: Path | None, model_name: str | None, once: bool, server: str | None, as_json: bool
+    project_path: Path | None,
+    model_name: str | None,
+    once: bool,
+    server: str | None,
+    host: str,
+    port: int | None,
+    as_json: bool,
 ) -> None:
     """Monitor the champion on a schedule, act on findings, and send notifications.
+
+    With --port it serves its health, and metrics for Prometheus: incidents, drift, performance, batch runs.
 
     `tiltyard up` runs this loop together with a server and the console. Several loops may run: only one at a time works
     on a model.
     """
     from tiltyard import app_wiring, wiring
+    from tiltyard.pipeline.loop_status import LoopStatus
     from tiltyard.pipeline.schedules.checks import Watch
     from tiltyard.pipeline.schedules.perform import Performer
     from tiltyard.pipeline.schedules.scheduler import Scheduler
@@ -49,40 +66,98 @@ def loop_command(
         _check_address(server)
     project = find_project(project_path, model_name)
     settings = wiring.load_settings(project)
-    progress = Terminal(stderr=True) if as_json else console
+    report = _Report(as_json=as_json)
+    patience = project.response.step_hours * 3600
     # The supervisor of this process needs a heartbeat from the start, also during a long step.
-    with Heartbeat(project.response.step_hours * 3600) as heart, open_current_ledger(settings) as ledger:
-        work = app_wiring.build_loop(project, settings, ledger, ConsoleRunner(progress), server, heart.beat)
+    with Heartbeat(patience) as heart, open_current_ledger(settings) as ledger:
+        status = LoopStatus(project, ledger, patience)
+
+        def beat() -> None:
+            heart.beat()
+            status.beat()
 
         def report_iteration(iteration: LoopIteration) -> None:
-            if as_json:
-                print_json({"event": "pass", **iteration.to_dict()})
-            else:
-                print_line("[dim]{}[/dim] {}", format_time(iteration.monitoring.at), iteration.summary)
+            status.report_pass()
+            report.iteration(iteration)
 
         def report_problem(problem: TiltyardError) -> None:
-            if as_json:
-                print_json({"event": "problem", **problem.to_dict()})
-            else:
-                print_line("[red]✗[/red] {} [dim]Tiltyard tries again.[/dim]", problem.message)
+            status.report_problem(problem)
+            report.problem(problem)
 
+        progress = ConsoleRunner(Terminal(stderr=True) if as_json else console)
+        work = app_wiring.build_loop(project, settings, ledger, progress, server, beat)
         if once:
-            report_iteration(work.once())
+            report.iteration(work.once())
             app_wiring.build_dispatcher(project, settings, ledger).run()
             return
 
-        def report_scheduled(report: dict[str, Any]) -> None:
-            if as_json:
-                print_json(report)
-            else:
-                print_line("[dim]schedule[/dim] {}: {}", str(report.get("name", "")), str(report.get("text", "")))
-
+        serving = nullcontext() if port is None else _serve_status(project, settings, status, (host, port), report)
         os.nice(NICENESS)
         stop = stop_on_signal()
         performer = Performer(project, settings, ledger, Watch(project, ledger))
-        scheduler = Scheduler(performer, _project_options(project_path, model_name), report_scheduled, report_problem)
-        with scheduler.running(stop):
-            work.run(stop, report_iteration, report_problem, heart.beat)
+        scheduler = Scheduler(performer, _project_options(project_path, model_name), report.scheduled, report_problem)
+        with serving, scheduler.running(stop):
+            work.run(stop, report_iteration, report_problem, beat)
+
+
+@contextmanager
+def _serve_status(
+    project: Project, settings: Settings, status: LoopStatus, place: tuple[str, int], report: _Report
+) -> Iterator[None]:
+    """Serve health and metrics of the loop for the block.
+
+    Raises:
+        UnavailableError: the port is in use.
+        UsageError: the address cannot be listened on, or it would be open to others.
+    """
+    from tiltyard.pipeline.loop_status import loop_server
+    from tiltyard.serving.auth import guard_for
+    from tiltyard.serving.process.sockets import Address, bind
+
+    guard = guard_for(
+        project.serving,
+        settings.api_key_file,
+        host=place[0],
+        own_key=settings.own_key,
+        needed="read",
+        mark=settings.api_keys_mark,
+    )
+    with closing(bind(*place)) as listener, loop_server(status, guard, listener):
+        host, port = listener.getsockname()[:2]
+        report.listening(Address(host, port).url)
+        yield
+
+
+class _Report:
+    """Prints what the loop does: JSON lines for programs, plain lines for people."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self._as_json = as_json
+
+    def iteration(self, iteration: LoopIteration) -> None:
+        if self._as_json:
+            print_json({"event": "pass", **iteration.to_dict()})
+        else:
+            print_line("[dim]{}[/dim] {}", format_time(iteration.monitoring.at), iteration.summary)
+
+    def problem(self, problem: TiltyardError) -> None:
+        if self._as_json:
+            print_json({"event": "problem", **problem.to_dict()})
+        else:
+            print_line("[red]✗[/red] {} [dim]Tiltyard tries again.[/dim]", problem.message)
+
+    def scheduled(self, found: dict[str, Any]) -> None:
+        if self._as_json:
+            print_json(found)
+        else:
+            print_line("[dim]schedule[/dim] {}: {}", str(found.get("name", "")), str(found.get("text", "")))
+
+    def listening(self, url: str) -> None:
+        health, metrics = f"{url}/health", f"{url}/metrics"
+        if self._as_json:
+            print_json({"event": "listening", "url": url, "health": health, "metrics": metrics})
+        else:
+            print_line("[dim]health[/dim] {}  [dim]metrics[/dim] {}", health, metrics)
 
 
 def _project_options(project_path: Path | None, model_name: str | None) -> list[str]:

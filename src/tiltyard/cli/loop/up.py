@@ -52,6 +52,9 @@ HTTP_SECONDS = 180.0
     "--console-port", type=click.IntRange(0, 65535), default=8050, show_default=True, help="Port of the console."
 )
 @click.option("--no-console", is_flag=True, help="Without the console.")
+@click.option(
+    "--loop-port", type=click.IntRange(0, 65535), default=None, help="Port of the loop's /health and /metrics."
+)
 @json_option
 def up_command(
     project_path: Path | None,
@@ -61,6 +64,7 @@ def up_command(
     workers: int | None,
     console_port: int,
     no_console: bool,
+    loop_port: int | None,
     as_json: bool,
 ) -> None:
     """Run the server, the console, the control loop and the streams of the project file together.
@@ -78,6 +82,7 @@ def up_command(
     port = _free_port(host, project.serving.port if port is None else port, "--port")
     with_console = not no_console and _has_console(as_json=as_json)
     console_port = _free_port("127.0.0.1", console_port, "--console-port") if with_console else 0
+    loop_options = [] if loop_port is None else ["--port", str(_free_port("127.0.0.1", loop_port, "--loop-port"))]
     project_options = [] if project_path is None else ["--project", str(project_path)]
     project_options += [] if model_name is None else ["--model-name", model_name]
     worker_options = [] if workers is None else ["--workers", str(workers)]
@@ -88,7 +93,7 @@ def up_command(
         managed = [programs.server(*project_options, "--host", host, "--port", str(port), *worker_options)]
         if with_console:
             managed.append(programs.console(console_port, *project_options))
-        managed.append(programs.loop(*project_options))
+        managed.append(programs.loop(*project_options, *loop_options))
         for name, stream in project.stream.items():
             ports = [_free_port(stream.host, stream.port, f"stream.{name}.port") for _ in range(stream.processes)]
             managed += [

@@ -43,6 +43,15 @@ def find_closed(
     ]
 
 
+def list_open(latest: Sequence[FindingRecord], history: History) -> list[FindingRecord]:
+    """Of the latest findings of each code and subject, those that stand: found, worth a look, about who serves now."""
+    return [
+        one
+        for one in latest
+        if one.status == "found" and one.severity != "info" and one.version in (None, history.champion)
+    ]
+
+
 def _find_reason(old: FindingRecord, history: History, records: Sequence[FindingRecord], now: datetime) -> str:
     """Why a finding is over; empty where it is not, or where this run says so itself."""
     if old.version not in (None, history.champion):
