@@ -94,7 +94,7 @@ def test_metrics_say_what_the_ledger_holds_of_the_model(model_env: ModelEnv) -> 
     assert page.get("tiltyard_finding_score", **degraded) == 0.33
     assert page.get("tiltyard_finding_limit", **degraded) == 0.05
     assert page.get("tiltyard_finding_score", model=MODEL, code="drift.number", subject="length") == 0.4
-    assert "a film of 1958" not in page.text  # texts from rows are no labels
+    assert "a film of 1958" not in page.text  # texts from rows do not become labels
     performance = {"model": MODEL, "version": "1", "metric": "accuracy"}
     assert page.get("tiltyard_performance", **performance, basis="labels") == 0.6
     assert page.get("tiltyard_performance", **performance, basis="training") == 0.9
@@ -109,7 +109,7 @@ def test_metrics_say_what_the_ledger_holds_of_the_model(model_env: ModelEnv) -> 
 
 
 def test_findings_about_an_earlier_champion_do_not_stand(model_env: ModelEnv) -> None:
-    """Once another version serves, what was found about the one before is no open finding."""
+    """Once another version serves, what was found about the one before does not stand any more."""
     loop_over(model_env).once()
     model_env.register(right=True)
     model_env.make_champion("2", before="1")
@@ -123,7 +123,7 @@ def test_findings_about_an_earlier_champion_do_not_stand(model_env: ModelEnv) ->
 
 
 def test_scrapes_within_a_moment_share_one_reading(model_env: ModelEnv) -> None:
-    """The ledger is read once in ``READ_SECONDS``, whoever scrapes how often."""
+    """The ledger is read once in ``READ_SECONDS``, however often it is scraped."""
     clock = Clock()
     collector = ModelCollector(model_env.project(), model_env.ledger, clock=clock)
     first = list(collector.collect())

@@ -1,6 +1,6 @@
 """What is known of a model as metrics: incidents, drift, decay, the champion's age, batch runs and notifications.
 
-A server counts requests, and knows nothing of these: the loop reads them from the ledger.
+A server counts requests, and does not know these: the loop reads them from the ledger.
 """
 
 from __future__ import annotations
