@@ -44,7 +44,7 @@ def find_closed(
 
 
 def list_open(latest: Sequence[FindingRecord], history: History) -> list[FindingRecord]:
-    """Of the latest findings of each code and subject, those that stand: found, of weight, about the version that serves."""
+    """Of the latest findings by code and subject, those that stand: found, of weight, about the version that serves."""
     return [
         one
         for one in latest
