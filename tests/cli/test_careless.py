@@ -279,6 +279,11 @@ up --host 999.1.1.1
 up --port x
 up --workers 0
 up --console-port x
+up --loop-port x
+loop --port x
+loop --port 0 --host 999.1.1.1
+loop --host 127.0.0.1
+loop --once --port 8010
 loop --once --server nowhere
 loop --once --server http://127.0.0.1:99999
 prefect deploy

@@ -21,6 +21,7 @@ OTHERS = {
     "docker": "tests/deploy/test_containers.py::test_the_stand_from_start_to_reset",
     "kubectl": "tests/deploy/test_kubernetes.py::test_the_manifests_are_valid",
     "prefect": "tests/pipeline/test_prefect.py::test_a_worker_runs_the_deployments",
+    "prometheus": "tests/deploy/test_observability.py::test_promtool_accepts_rules_queries_and_tests",
     "ray": "tests/batch/test_ray.py::test_a_table_is_scored_on_a_cluster_as_here",
     "openssl": "tests/registry/test_signing.py::test_openssl_verifies_our_signatures",
 }

@@ -33,7 +33,7 @@ NICENESS = 10
 @model_option
 @click.option("--once", is_flag=True, help="Run one iteration now, and send pending notifications.")
 @click.option("--server", default=None, help="Server whose metrics are read, such as http://127.0.0.1:8000.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address of /health and /metrics.")
+@click.option("--host", default=None, help="Address of /health and /metrics.  [default: 127.0.0.1]")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=None, help="Their port; 0 takes any free one. [default: none]"
 )
@@ -43,7 +43,7 @@ def loop_command(
     model_name: str | None,
     once: bool,
     server: str | None,
-    host: str,
+    host: str | None,
     port: int | None,
     as_json: bool,
 ) -> None:
@@ -64,6 +64,10 @@ def loop_command(
 
     if server is not None:
         _check_address(server)
+    if once and port is not None:
+        raise UsageError("--port has no effect with --once.", next_step="Leave one of them out.")
+    if host is not None and port is None:
+        raise UsageError("--host has no effect without --port.", next_step="Name one: tiltyard loop --port 8010")
     project = find_project(project_path, model_name)
     settings = wiring.load_settings(project)
     report = _Report(as_json=as_json)
@@ -78,24 +82,30 @@ def loop_command(
 
         def report_iteration(iteration: LoopIteration) -> None:
             status.report_pass()
-            report.iteration(iteration)
+            report.show_pass(iteration)
 
         def report_problem(problem: TiltyardError) -> None:
             status.report_problem(problem)
-            report.problem(problem)
+            report.show_problem(problem)
 
         progress = ConsoleRunner(Terminal(stderr=True) if as_json else console)
         work = app_wiring.build_loop(project, settings, ledger, progress, server, beat)
         if once:
-            report.iteration(work.once())
+            report.show_pass(work.once())
             app_wiring.build_dispatcher(project, settings, ledger).run()
             return
 
-        serving = nullcontext() if port is None else _serve_status(project, settings, status, (host, port), report)
+        serving = (
+            nullcontext()
+            if port is None
+            else _serve_status(project, settings, status, (host or "127.0.0.1", port), report)
+        )
         os.nice(NICENESS)
         stop = stop_on_signal()
         performer = Performer(project, settings, ledger, Watch(project, ledger))
-        scheduler = Scheduler(performer, _project_options(project_path, model_name), report.scheduled, report_problem)
+        scheduler = Scheduler(
+            performer, _project_options(project_path, model_name), report.show_scheduled, report_problem
+        )
         with serving, scheduler.running(stop):
             work.run(stop, report_iteration, report_problem, beat)
 
@@ -124,7 +134,7 @@ def _serve_status(
     )
     with closing(bind(*place)) as listener, loop_server(status, guard, listener):
         host, port = listener.getsockname()[:2]
-        report.listening(Address(host, port).url)
+        report.show_address(Address(host, port).url)
         yield
 
 
@@ -134,25 +144,25 @@ class _Report:
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
 
-    def iteration(self, iteration: LoopIteration) -> None:
+    def show_pass(self, iteration: LoopIteration) -> None:
         if self._as_json:
             print_json({"event": "pass", **iteration.to_dict()})
         else:
             print_line("[dim]{}[/dim] {}", format_time(iteration.monitoring.at), iteration.summary)
 
-    def problem(self, problem: TiltyardError) -> None:
+    def show_problem(self, problem: TiltyardError) -> None:
         if self._as_json:
             print_json({"event": "problem", **problem.to_dict()})
         else:
             print_line("[red]✗[/red] {} [dim]Tiltyard tries again.[/dim]", problem.message)
 
-    def scheduled(self, found: dict[str, Any]) -> None:
+    def show_scheduled(self, found: dict[str, Any]) -> None:
         if self._as_json:
             print_json(found)
         else:
             print_line("[dim]schedule[/dim] {}: {}", str(found.get("name", "")), str(found.get("text", "")))
 
-    def listening(self, url: str) -> None:
+    def show_address(self, url: str) -> None:
         health, metrics = f"{url}/health", f"{url}/metrics"
         if self._as_json:
             print_json({"event": "listening", "url": url, "health": health, "metrics": metrics})
