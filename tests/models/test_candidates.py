@@ -21,10 +21,21 @@ from sklearn.pipeline import Pipeline
 
 from tests.models.corpus import reviews, texts
 from tiltyard.errors import MissingExtraError, UsageError
-from tiltyard.models import CANDIDATES, Candidate, Choice, FloatRange, IntegerRange, get_candidate, select_candidates
+from tiltyard.models import (
+    CANDIDATES,
+    DEFAULTS,
+    Candidate,
+    Choice,
+    FloatRange,
+    IntegerRange,
+    find_default,
+    get_candidate,
+    select_candidates,
+)
 from tiltyard.models.nb_svm import log_count_ratios
 from tiltyard.models.recipes.text import TEXT
 from tiltyard.registry.package.trusted_types import trusted_type_names
+from tiltyard.tasks import Task
 
 EVERY = pytest.mark.parametrize("name", TEXT)
 OURS = {"tiltyard.models.linear.CalibratedLinearSVM", "tiltyard.models.nb_svm.NaiveBayesLogistic"}
@@ -139,7 +150,7 @@ def test_a_declared_space_names_parameters_of_the_pipeline(name: str) -> None:
 def test_no_candidates_means_the_default_of_the_task_and_repeats_count_once() -> None:
     """A project without candidates gets one; a name given twice is tried once."""
     assert [candidate.name for candidate in select_candidates((), "text-classification")] == ["tfidf-logreg"]
-    assert [candidate.name for candidate in select_candidates((), "tabular-classification")] == ["gradient-boosting"]
+    assert [candidate.name for candidate in select_candidates((), "tabular-classification")] == ["lightgbm"]
     names = ("nbsvm", "tfidf-logreg", "nbsvm")
     assert [candidate.name for candidate in select_candidates(names, "text-classification")] == [
         "nbsvm",
@@ -358,6 +369,26 @@ def test_a_booster_whose_library_is_missing_names_the_extra(library: str, monkey
         assert error.value.next_step == "Install them with: pip install 'tiltyard[boosting]'"
     others = {"lightgbm", "xgboost", "catboost"} - {library}
     assert [get_candidate(name, "tabular-classification").name for name in sorted(others)] == sorted(others)
+
+
+@pytest.mark.parametrize("task", list(DEFAULTS))
+def test_the_default_is_the_best_that_can_be_fitted_here(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the candidates that did best on public tables the first whose library is there is taken, and it says why."""
+    names = DEFAULTS[task]
+    for place, name in enumerate(names):
+        found = find_default(task)
+        assert (found.candidate.name, [one.name for one in found.missing]) == (name, list(names[:place]))
+        assert [one.name for one in select_candidates((), task)] == [name]
+        said = found.explain(names[0])
+        assert bool(said) is (len(names) > 1)
+        if said:
+            assert f"No candidate is named: {name} " in said
+        assert ("pip install 'tiltyard[boosting]'" in said) is (place > 0)
+        assert ("The champion was trained as " in said) is (place > 0)
+        assert "The champion" not in found.explain("another")
+        if library := found.candidate.library:
+            monkeypatch.setitem(sys.modules, library, None)
+    assert not CANDIDATES[names[-1]].library, "a default is there in every installation"
 
 
 def test_a_recipe_of_labels_has_its_recipe_of_numbers() -> None:

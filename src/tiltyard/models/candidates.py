@@ -10,8 +10,9 @@ from typing import Any
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
-from tiltyard.errors import UsageError
-from tiltyard.models.boosters.libraries.boosting_library import import_library
+from tiltyard.errors import MissingExtraError, UsageError
+from tiltyard.formatting import join_names
+from tiltyard.models.boosters.libraries.boosting_library import EXTRA, import_library
 from tiltyard.models.custom_candidates import custom_builder, custom_space, is_custom
 from tiltyard.models.recipes.task_part import TaskModels
 from tiltyard.models.search_space import Space
@@ -55,6 +56,37 @@ class Candidate:
         )
 
 
+@dataclass(frozen=True)
+class DefaultCandidate:
+    """What is trained where a project names no candidate.
+
+    Attributes:
+        candidate: of those that this host can fit, the one that did best on public tables (docs/candidates.md).
+        missing: those that did better, and whose libraries are not installed; the best first.
+    """
+
+    candidate: Candidate
+    missing: tuple[Candidate, ...] = ()
+
+    def explain(self, champion: str = "") -> str:
+        """Why it is this one, in a sentence or two; empty where there was nothing to choose from.
+
+        Args:
+            champion: the candidate of the present champion; empty where there is none.
+        """
+        name = self.candidate.name
+        if len(DEFAULTS[self.candidate.task]) == 1:
+            return ""
+        if not self.missing:
+            return f"No candidate is named: {name} did best on public tables. Name it to train it on every host."
+        better = [other.name for other in self.missing]
+        said = (
+            f"No candidate is named: {name} is trained. {join_names(better)} did better on public tables and cannot be "
+            f"trained here: pip install 'tiltyard[{EXTRA}]'."
+        )
+        return f"{said} The champion was trained as {champion}." if champion in better else said
+
+
 def _list_all() -> dict[str, Candidate]:
     return {
         name: Candidate(name, title, task, build, space, library="".join(library))
@@ -65,14 +97,14 @@ def _list_all() -> dict[str, Candidate]:
     }
 
 
-def _list_defaults() -> dict[str, str]:
+def _list_defaults() -> dict[str, tuple[str, ...]]:
     return {task: TaskModels.find_for(task).defaults[traits.input] for task, traits in TASKS.items()}
 
 
 CANDIDATES: Mapping[str, Candidate] = Registered(_list_all)
 """The candidates of all tasks by name: what the targets offer."""
-DEFAULTS: Mapping[str, str] = Registered(_list_defaults)
-"""The candidate of each task where a project names none."""
+DEFAULTS: Mapping[str, tuple[str, ...]] = Registered(_list_defaults)
+"""The candidates of each task where a project names none: the first that this host can fit is trained."""
 
 FEW_ROWS = 20_000
 """Below so many rows several OpenMP threads mostly wait for each other."""
@@ -126,7 +158,21 @@ def select_candidates(names: tuple[str, ...], task: Task, root: Path | None = No
     Raises:
         UsageError: as ``get_candidate`` does.
     """
-    return [get_candidate(name, task, root) for name in dict.fromkeys(names) or (DEFAULTS[task],)]
+    if not names:
+        return [find_default(task).candidate]
+    return [get_candidate(name, task, root) for name in dict.fromkeys(names)]
+
+
+def find_default(task: Task) -> DefaultCandidate:
+    """The default of a task on this host; the last of a task needs no optional library."""
+    missing: list[Candidate] = []
+    *preferred, last = DEFAULTS[task]
+    for name in preferred:
+        try:
+            return DefaultCandidate(get_candidate(name, task), tuple(missing))
+        except MissingExtraError:
+            missing.append(CANDIDATES[name])
+    return DefaultCandidate(get_candidate(last, task), tuple(missing))
 
 
 def limit_fitting_threads(candidates: Sequence[Candidate], rows: int) -> threadpool_limits:

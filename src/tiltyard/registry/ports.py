@@ -17,6 +17,7 @@ Stage = Literal["Production", "Staging", "Archived", "None"]
 VERDICT_TAG = "tiltyard.verdict"
 FINDINGS_TAG = "tiltyard.data_findings"
 DATA_TAG = "tiltyard.data_fingerprint"
+CANDIDATE_TAG = "tiltyard.candidate"
 ADOPTED_TAG = "tiltyard.adopted_from"
 ARCHIVED_TAG = "tiltyard.archived"
 

@@ -19,6 +19,7 @@ from tiltyard.cli.versions.model_info import version_to_dict
 def list_versions_command(project_path: Path | None, model_name: str | None, as_json: bool) -> None:
     """List all versions with their aliases, stages and metrics."""
     from tiltyard import wiring
+    from tiltyard.registry.ports import CANDIDATE_TAG
 
     project = find_project(project_path, model_name, quiet=True)
     name = project.model_name
@@ -40,7 +41,7 @@ def list_versions_command(project_path: Path | None, model_name: str | None, as_
                 ", ".join(info.aliases) or None,
                 info.stage,
                 info.metrics.get(metric),
-                info.tags.get("tiltyard.candidate"),
+                info.tags.get(CANDIDATE_TAG),
                 format_time(info.created_at),
                 info.run_id[:8] if info.run_id else None,
             )

@@ -9,8 +9,7 @@ import pandas as pd
 from tiltyard.aliases import CHAMPION
 from tiltyard.evaluation import find_metric
 from tiltyard.registry import Registry, VersionInfo
-
-RECIPE_TAG = "tiltyard.candidate"
+from tiltyard.registry.ports import CANDIDATE_TAG
 
 # The metrics for comparing versions; the registry has many more (per class, per mean).
 _DEFAULT_METRICS = ("accuracy", "precision", "recall", "f1", "roc_auc", "log_loss")
@@ -76,7 +75,7 @@ def metric_history(view: VersionsView) -> pd.DataFrame:
             {
                 "version": info.version,
                 "registered_at": info.created_at,
-                "recipe": info.tags.get(RECIPE_TAG, ""),
+                "recipe": info.tags.get(CANDIDATE_TAG, ""),
                 "champion": CHAMPION in info.aliases,
                 **{name: info.metrics.get(name, float("nan")) for name in names},
             }

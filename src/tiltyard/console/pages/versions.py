@@ -9,10 +9,11 @@ from dash import html
 
 from tiltyard.console import figures
 from tiltyard.console.data import VersionsView, metric_history, versions_view
-from tiltyard.console.data.versions import RECIPE_TAG, bigger_is_better, column_title
+from tiltyard.console.data.versions import bigger_is_better, column_title
 from tiltyard.console.pages import components
 from tiltyard.console.pages.page import Page, PageData, Placeholder, Slots
 from tiltyard.registry import VersionInfo
+from tiltyard.registry.ports import CANDIDATE_TAG
 
 REFRESH_SECONDS = 10.0
 MISSING, FACTS, METRICS, ALL = "versions-missing", "versions-facts", "versions-metrics", "versions-all"
@@ -114,7 +115,7 @@ def _describe_metrics(view: VersionsView) -> str:
 
 
 def _recipe(info: VersionInfo) -> str:
-    return info.tags.get(RECIPE_TAG, "–")
+    return info.tags.get(CANDIDATE_TAG, "–")
 
 
 def _number(value: float | None) -> str:

@@ -52,7 +52,8 @@ class TaskModels(TaskPart):
         method: the method of a fitted model that predicts.
         second_metric: decides between candidates that are even by the project's metric.
         safe_metrics: metrics that are defined on any fold, in words.
-        defaults: the candidate where a project names none, by what its models read.
+        defaults: the candidates where a project names none, by what its models read: the first that can be fitted on
+            a host is taken, and the last needs no optional library.
     """
 
     noun: str
@@ -60,7 +61,7 @@ class TaskModels(TaskPart):
     method: str
     second_metric: str
     safe_metrics: str
-    defaults: Mapping[TaskInput, str]
+    defaults: Mapping[TaskInput, tuple[str, ...]]
 
     @abstractmethod
     def load_recipes(self) -> dict[TaskInput, Recipes]:

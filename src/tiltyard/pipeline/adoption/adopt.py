@@ -33,7 +33,7 @@ from tiltyard.promotion.registered_version import record_registration
 from tiltyard.registry import ExperimentTracker, ScorerChoice, VersionInfo
 from tiltyard.registry.lineage import Lineage, code_state, find_parent
 from tiltyard.registry.package.packaging import LIBRARIES, require_storable_types
-from tiltyard.registry.ports import ADOPTED_TAG, DATA_TAG, FINDINGS_TAG
+from tiltyard.registry.ports import ADOPTED_TAG, CANDIDATE_TAG, DATA_TAG, FINDINGS_TAG
 from tiltyard.registry.semantic_version import (
     LABEL_TAG,
     ChangeKind,
@@ -161,7 +161,7 @@ def _register(workspace: Workspace, project: Project, adopted: AdoptedModel, rec
         project.model_name,
         f"{candidate.title}, adopted from {source}; {trained}",
         tags={
-            "tiltyard.candidate": candidate.name,
+            CANDIDATE_TAG: candidate.name,
             "tiltyard.project": project.name,
             ADOPTED_TAG: source,
             **({DATA_TAG: card.data_fingerprint} if card.data_fingerprint else {}),

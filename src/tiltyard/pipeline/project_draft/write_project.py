@@ -10,7 +10,7 @@ from pathlib import Path
 from tiltyard.data.inference.infer_columns import InferredColumns
 from tiltyard.data.inference.task_part import TaskData
 from tiltyard.formatting import format_count
-from tiltyard.models import CANDIDATES, DEFAULTS
+from tiltyard.models import CANDIDATES, find_default
 from tiltyard.pipeline.project_draft.request import DraftRequest, FirstRead
 from tiltyard.pipeline.task_part import TaskPipeline
 from tiltyard.project import ColumnSchema, SplitSection
@@ -144,8 +144,10 @@ def _write_split(request: DraftRequest, read: FirstRead, guess: InferredColumns)
 
 def _write_candidates(guess: InferredColumns) -> str:
     fitting = [candidate.name for candidate in CANDIDATES.values() if candidate.task == guess.task]
-    others = ", ".join(quote_toml(name) for name in fitting if name != DEFAULTS[guess.task])
-    return _write_key("candidates", (DEFAULTS[guess.task],), f"also: {others}; several compete")
+    # The file names it, so that every host trains the same one, or says what it lacks.
+    default = find_default(guess.task).candidate.name
+    others = ", ".join(quote_toml(name) for name in fitting if name != default)
+    return _write_key("candidates", (default,), f"also: {others}; several compete")
 
 
 def _write_validation(accepted: tuple[str, ...]) -> list[str]:

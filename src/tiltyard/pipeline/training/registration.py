@@ -21,7 +21,7 @@ from tiltyard.promotion.registered_version import record_registration
 from tiltyard.registry import VersionCard, VersionInfo
 from tiltyard.registry.lineage import Lineage, code_state, find_parent
 from tiltyard.registry.package.packaging import LIBRARIES
-from tiltyard.registry.ports import DATA_TAG, FINDINGS_TAG
+from tiltyard.registry.ports import CANDIDATE_TAG, DATA_TAG, FINDINGS_TAG
 from tiltyard.registry.semantic_version import (
     LABEL_TAG,
     ChangeKind,
@@ -30,6 +30,9 @@ from tiltyard.registry.semantic_version import (
     schema_digest,
     settle_label,
 )
+
+CHOICE_TAG = "tiltyard.candidate_choice"
+"""Tag of a version: why it was this recipe, where nobody named one."""
 
 
 def register_version(
@@ -51,7 +54,7 @@ def register_version(
         project.model_name,
         f"{candidate.title}; trained on {format_count(len(train), 'row')} of {train.source}",
         tags={
-            "tiltyard.candidate": candidate.name,
+            CANDIDATE_TAG: candidate.name,
             DATA_TAG: train.fingerprint,
             "tiltyard.project": project.name,
             **({"tiltyard.scorer": scorer.name} if scorer else {}),

@@ -11,7 +11,7 @@ from tiltyard.errors import UsageError
 from tiltyard.evaluation import get_metric, get_task_metric
 from tiltyard.formatting import format_count
 from tiltyard.jsonable import to_json_object
-from tiltyard.models import Candidate, SearchResult, select_candidates
+from tiltyard.models import Candidate, DefaultCandidate, SearchResult, find_default, select_candidates
 from tiltyard.models.selection.shared_search import SharedSearch
 from tiltyard.pipeline.orchestration.runner import Runner
 from tiltyard.pipeline.training.bias_mitigation import check_mitigation
@@ -19,7 +19,7 @@ from tiltyard.pipeline.training.data_checks import DataCheck, validate_data
 from tiltyard.pipeline.training.keep_rows import NOTHING_KEPT, KeptRows, keep_rows
 from tiltyard.pipeline.training.narrow_texts import NARROW
 from tiltyard.pipeline.training.preflight import check_host
-from tiltyard.pipeline.training.registration import register_version
+from tiltyard.pipeline.training.registration import CHOICE_TAG, register_version
 from tiltyard.pipeline.training.reproduce import LoadedRecipe, load_recipe
 from tiltyard.pipeline.training.run_logging import log_run
 from tiltyard.pipeline.training.steps import EvaluatedModel, evaluate_model, help_search, train_model
@@ -28,6 +28,7 @@ from tiltyard.promotion.challenge import PromotionResult, challenge_champion
 from tiltyard.promotion.context import Workspace
 from tiltyard.promotion.model_analysis import champion_importance, check_analysis
 from tiltyard.registry import ExperimentTracker, VersionInfo
+from tiltyard.registry.ports import CANDIDATE_TAG
 from tiltyard.result_display import ShownResult
 
 
@@ -135,6 +136,9 @@ def train(
     """
     plan = _make_plan(project, tracker, workspace, request)
     project = plan.project
+    chosen_because = _explain_default(plan, workspace)
+    if chosen_because:
+        runner.say(chosen_because)
     data = _read_data(plan, workspace, runner, request)
     check_host(plan.recipes, data.split.train, project, tracker, workspace.trusted_types)
     kept = runner.run(
@@ -154,7 +158,8 @@ def train(
         ),
         lambda run: f"MLflow run ID: {run.run_id}",
     )
-    tags = {**(plan.again.tags if plan.again else {}), **request.tags}
+    reason = {CHOICE_TAG: chosen_because} if chosen_because else {}
+    tags = {**reason, **(plan.again.tags if plan.again else {}), **request.tags}
     info = runner.run(
         "register-model",
         lambda: register_version(workspace, project, trial, recorded, data.validation, tags),
@@ -217,11 +222,13 @@ class _Plan:
         project: the project; of a version that is trained again, as it was then.
         recipes: the candidates to choose from.
         again: the recipe of the version that is trained again; None for a new one.
+        default: how the candidate was found where nobody named one; else None.
     """
 
     project: Project
     recipes: Sequence[Candidate]
     again: LoadedRecipe | None
+    default: DefaultCandidate | None = None
 
 
 @dataclass(frozen=True)
@@ -241,13 +248,26 @@ def _make_plan(project: Project, tracker: ExperimentTracker, workspace: Workspac
         project = again.project
     for name in (project.training.metric, *project.promotion.floors):
         get_task_metric(name, project.task)  # a misspelt metric is reported before the work, not after
-    recipes: Sequence[Candidate] = request.recipes or select_candidates(
-        request.candidates or project.training.candidates, project.task, project.root
-    )
+    names = request.candidates or project.training.candidates
+    default = None
+    recipes: Sequence[Candidate]
     if again is not None:
         recipes = [again.candidate]
+    elif request.recipes or names:
+        recipes = request.recipes or select_candidates(names, project.task, project.root)
+    else:
+        default = find_default(project.task)
+        recipes = [default.candidate]
     check_mitigation(recipes, project)
-    return _Plan(project, recipes, again)
+    return _Plan(project, recipes, again, default)
+
+
+def _explain_default(plan: _Plan, workspace: Workspace) -> str:
+    """Why this candidate is trained where nobody named one; empty where somebody did."""
+    if plan.default is None:
+        return ""
+    champion = workspace.registry.champion(plan.project.model_name) if plan.default.missing else None
+    return plan.default.explain("" if champion is None else champion.tags.get(CANDIDATE_TAG, ""))
 
 
 def _read_data(plan: _Plan, workspace: Workspace, runner: Runner, request: TrainingRequest) -> _CheckedData:

@@ -27,7 +27,15 @@ class NumberModels(TaskModels):
     method = "predict"
     second_metric = "rmse"
     safe_metrics = "mae or rmse"
-    defaults = MappingProxyType({"text": "tfidf-ridge", "table": "gradient-boosting-regressor"})
+    defaults = MappingProxyType(
+        {
+            "text": ("tfidf-ridge",),
+            "table": (
+                *("catboost-regressor", "xgboost-regressor", "lightgbm-regressor"),
+                "gradient-boosting-regressor",
+            ),
+        }
+    )
 
     def load_recipes(self) -> dict[TaskInput, Recipes]:
         from tiltyard.models.recipes.boosting import BOOSTER_REGRESSORS  # noqa: PLC0415 - recipes take a second

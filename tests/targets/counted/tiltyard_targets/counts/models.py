@@ -42,7 +42,7 @@ class CountModels(NumberModels):
     predicted = "counts"
     second_metric = "mae"
     safe_metrics = "poisson_deviance or mae"
-    defaults = MappingProxyType({"table": "poisson"})
+    defaults = MappingProxyType({"table": ("poisson",)})
 
     def load_recipes(self) -> dict[TaskInput, Recipes]:
         return {
