@@ -186,8 +186,12 @@ def _shorten_mapping(value: Mapping[Any, Any]) -> str:
     plain = {key: one for key, one in value.items() if not isinstance(one, Mapping | list | tuple)}
     if not plain:
         return f"{len(value)}: {join_names([str(key) for key in value])}" if value else "–"
-    shown = ", ".join(f"{key}: {shorten_value(one)}" for key, one in list(plain.items())[:_MOST_INLINE])
-    return shorten_name(shown + (", …" if len(value) > min(len(plain), _MOST_INLINE) else ""), WIDTH)
+    entries = [f"{key}: {shorten_value(one)}" for key, one in list(plain.items())[:_MOST_INLINE]]
+    shown = entries.pop(0)
+    # Whole entries only: of "precision: 0.8173" nothing is left that could be taken for the figure.
+    while entries and len(f"{shown}, {entries[0]}, …") <= WIDTH:
+        shown += f", {entries.pop(0)}"
+    return shorten_name(shown, WIDTH - 3) + (", …" if entries or len(value) > min(len(plain), _MOST_INLINE) else "")
 
 
 def _shorten_list(value: Sequence[Any]) -> str:

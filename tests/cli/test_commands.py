@@ -38,6 +38,14 @@ def test_every_command_takes_json(name: str) -> None:
         assert "--json" in [option for parameter in leaf.params for option in parameter.opts], leaf.name
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_help_shows_a_range_without_limits(name: str) -> None:
+    """A range in a help names its limits; click's own text for one without any is x<=None."""
+    module, attribute = COMMANDS[name][0].split(":")
+    for leaf in _leaves(getattr(importlib.import_module(module), attribute)):
+        assert "None" not in leaf.get_help(click.Context(leaf, info_name=leaf.name)), leaf.name
+
+
 NEED_A_FILE = {"train": "trains it", "init": "writes it", "deploy": "workers read it", "snapshot": "stores its rows"}
 NEED_A_FILE |= {"restore": "makes the registry that would know a model"}
 

@@ -177,6 +177,13 @@ def test_a_number_is_explained_and_what_is_none_is_refused(rents: ServedRents) -
     assert stored.label == "912.5"
 
 
+def test_a_next_step_names_no_field_that_numbers_do_not_take(rents: ServedRents) -> None:
+    """A request of the wrong shape is not told of confidence_level, which is refused of numbers with the reason."""
+    refused = rents.client.post("/predict", json={"feature": {}})
+    assert refused.status_code == 422
+    assert refused.json()["next_step"] == 'Send {"features": {"name": value, …}}.'
+
+
 def status_of(seen: MonitoringResult, code: str) -> str:
     """What a check says."""
     return next(found.status for found in seen.findings if found.code == code)

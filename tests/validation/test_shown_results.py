@@ -10,6 +10,7 @@ import polars
 import pytest
 
 from tiltyard.errors import UsageError
+from tiltyard.result_display import show_as
 from tiltyard.validation import DataValidator, ValidationReport
 
 ROWS = 120
@@ -80,6 +81,14 @@ def test_reports_print_shortly_and_are_a_table_in_a_notebook(frame: pd.DataFrame
         assert "<b>fear" not in shown._repr_html_()
     assert "quality_score" in str(report)
     assert "Personality" in str(report)
+
+
+def test_a_long_line_of_figures_ends_after_a_whole_one() -> None:
+    """No figure is cut in the middle, so that nothing looks like a figure that it is not."""
+    metrics = {f"a_metric_with_a_long_name_{number}": 0.8173 for number in range(6)}
+    [line] = [line for line in str(show_as("Evaluation", {"metrics": metrics})).splitlines() if "metrics" in line]
+    assert line.endswith("0.8173, …")
+    assert set(line.split("metrics")[1].strip(" …,").split(", ")) <= {f"{name}: 0.8173" for name in metrics}
 
 
 def test_a_matrix_takes_the_names_of_the_reference(frame: pd.DataFrame) -> None:

@@ -39,6 +39,10 @@ class Number(click.FloatRange):
             self.fail(f"{value} is not a finite number.", param, ctx)
         return found
 
+    def _describe_range(self) -> str:
+        # click's own says x<=None where there is no limit.
+        return "" if self.min is None and self.max is None else super()._describe_range()
+
 
 DAY_COUNT = Number(0, 36_500, min_open=True)
 """So many days, of a hundred years at most."""

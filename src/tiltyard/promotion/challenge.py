@@ -80,14 +80,22 @@ class PromotionResult(ShownResult):
     @property
     def next_step(self) -> str:
         """The command that follows from it."""
-        version = self.version.version
+        return self.make_next_step()
+
+    def make_next_step(self, model_name: str | None = None) -> str:
+        """The command that follows from it.
+
+        Args:
+            model_name: the model, where a command needs its name; None where a project file has it.
+        """
+        version, named = self.version.version, "" if model_name is None else f" --model-name {model_name}"
         if self.promoted:
-            return "tiltyard serve"
+            return f"tiltyard serve{named}"
         if self.pending:
-            return f"tiltyard approve {version} --reason WHY"
+            return f"tiltyard approve {version}{named} --reason WHY"
         return (
-            f"tiltyard model-info --version {version} (each gate); "
-            f"tiltyard promote {version} --force --reason WHY (champion all the same)"
+            f"tiltyard model-info --version {version}{named} (each gate); "
+            f"tiltyard promote {version}{named} --force --reason WHY (champion all the same)"
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -79,7 +79,7 @@ def promote_command(
         click.echo(verdict_markdown(outcome.verdict, title, outcome.status), nl=False)
     else:
         print_table(f"Version {outcome.version.version}", COLUMNS, verdict_rows(outcome.verdict))
-        console.print(f"Status: {outcome.status}\nNext: {outcome.next_step}")
+        console.print(f"Status: {outcome.status}\nNext: {outcome.make_next_step(model_name)}")
     return 0 if outcome.promoted else EXIT_NO
 
 

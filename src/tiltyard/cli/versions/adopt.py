@@ -57,10 +57,10 @@ def adopt_command(
 ) -> None:
     """Make a version of a model that was fitted elsewhere: a file, or what MLflow has.
 
-    SOURCE is a scikit-learn estimator or pipeline as .skops, .joblib or .pkl, a folder of MLflow, runs:/RUN_ID/PATH or
-    models:/NAME/VERSION. The version gets a profile, held-out rows, a scorer and a lineage, and goes through the gates
-    like any other. Which rows it was fitted on has to be said (--trained-on or --all-new); else it is registered, and
-    no comparison is made.
+    SOURCE is a scikit-learn estimator or pipeline as .skops, .joblib or .pkl; a booster as LightGBM's .txt, XGBoost's
+    .json or .ubj, or CatBoost's .cbm; a folder of MLflow, runs:/RUN_ID/PATH or models:/NAME/VERSION. The version gets a
+    profile, held-out rows, a scorer and a lineage, and goes through the gates like any other. Which rows it was fitted
+    on has to be said (--trained-on or --all-new); else it is registered, and no comparison is made.
     """
     from tiltyard.pipeline.adoption.from_python import adopt
     from tiltyard.registry.foreign.unpickling import PickleLimits

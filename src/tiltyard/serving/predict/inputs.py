@@ -21,6 +21,7 @@ from tiltyard.serving.model.served_version import ServedVersion
 from tiltyard.serving.predict.bodies.budget import ALWAYS_TAKEN
 from tiltyard.serving.predict.bodies.json_body import decode_json_body
 from tiltyard.serving.predict.bodies.json_values import ValueLimit, refuse_surplus_values, replace_nan
+from tiltyard.serving.predict.protocols.task_part import TaskServing
 from tiltyard.serving.problem_details import MOST_FIELDS, FieldProblem, RequestError, invalid_fields
 from tiltyard.suggest import nearest
 from tiltyard.tasks import CONFIDENCE_LEVEL, Task, check_confidence_level, reads_text, require_sets
@@ -318,7 +319,8 @@ def _check_fields(content: Any, shape: InputShape) -> dict[str, Any]:
         raise invalid_fields([FieldProblem("", message, f"Send {shape.example}.")])
     problems = _find_misnamed(content, shape.fields)
     if problems:
-        raise invalid_fields(problems, next_step=f"Send {shape.example}; a {CONFIDENCE_LEVEL} may come with it.")
+        more = f"; a {CONFIDENCE_LEVEL} may come with it" if TaskServing.find_for(shape.task).has_sets else ""
+        raise invalid_fields(problems, next_step=f"Send {shape.example}{more}.")
     return content
 
 
