@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 
 
 class TaskScoring(TaskPart):
-    """The scorers of a task."""
+    """The scorers of a task.
+
+    Attributes:
+        has_sets: whether a request may ask for prediction sets by a confidence_level.
+    """
+
+    has_sets: bool = False
 
     @abstractmethod
     def compile_texts(self, pipeline: Pipeline) -> Scorer:

@@ -15,13 +15,13 @@ from tiltyard.project import ServingSection
 from tiltyard.scoring import InputProblem, Warnings, list_problems
 from tiltyard.scoring.input_errors import UNKNOWN_COLUMN
 from tiltyard.scoring.table.columns import InputColumns
+from tiltyard.scoring.table.task_part import TaskScoring
 from tiltyard.scoring.text.text_inputs import TEXT, TextColumns, read_group
 from tiltyard.serving.field_errors import describe_value
 from tiltyard.serving.model.served_version import ServedVersion
 from tiltyard.serving.predict.bodies.budget import ALWAYS_TAKEN
 from tiltyard.serving.predict.bodies.json_body import decode_json_body
 from tiltyard.serving.predict.bodies.json_values import ValueLimit, refuse_surplus_values, replace_nan
-from tiltyard.serving.predict.protocols.task_part import TaskServing
 from tiltyard.serving.problem_details import MOST_FIELDS, FieldProblem, RequestError, invalid_fields
 from tiltyard.suggest import nearest
 from tiltyard.tasks import CONFIDENCE_LEVEL, Task, check_confidence_level, reads_text, require_sets
@@ -319,7 +319,7 @@ def _check_fields(content: Any, shape: InputShape) -> dict[str, Any]:
         raise invalid_fields([FieldProblem("", message, f"Send {shape.example}.")])
     problems = _find_misnamed(content, shape.fields)
     if problems:
-        more = f"; a {CONFIDENCE_LEVEL} may come with it" if TaskServing.find_for(shape.task).has_sets else ""
+        more = f"; a {CONFIDENCE_LEVEL} may come with it" if TaskScoring.find_for(shape.task).has_sets else ""
         raise invalid_fields(problems, next_step=f"Send {shape.example}{more}.")
     return content
 

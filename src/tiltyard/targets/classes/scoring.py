@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 class ClassScoring(TaskScoring):
     """The ``TaskScoring`` of classes."""
 
+    has_sets = True
+
     def compile_texts(self, pipeline: Pipeline) -> Scorer:
         from tiltyard.scoring.text.compile_text import (  # noqa: PLC0415 - scikit-learn takes seconds
             compile_ensemble_scorer,

@@ -17,7 +17,6 @@ class ClassServing(TaskServing):
     """The ``TaskServing`` of classes."""
 
     tensors = ("label", "probabilities", "prediction_id")
-    has_sets = True
 
     def answer_fields(self, label_field: str) -> dict[str, Any]:
         return {

@@ -14,11 +14,9 @@ class TaskServing(TaskPart):
 
     Attributes:
         tensors: the outputs of the V2 protocol that a request gets which names none.
-        has_sets: whether a request may ask for prediction sets by a confidence_level.
     """
 
     tensors: tuple[str, ...]
-    has_sets: bool = False
 
     @abstractmethod
     def answer_fields(self, label_field: str) -> dict[str, Any]:
