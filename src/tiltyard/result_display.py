@@ -188,7 +188,7 @@ def _shorten_mapping(value: Mapping[Any, Any]) -> str:
         return f"{len(value)}: {join_names([str(key) for key in value])}" if value else "–"
     entries = [f"{key}: {shorten_value(one)}" for key, one in list(plain.items())[:_MOST_INLINE]]
     shown = entries.pop(0)
-    # Whole entries only: of "precision: 0.8173" nothing is left that could be taken for the figure.
+    # Whole entries only: of "precision: 0.8173" nothing is left that could be read as the figure.
     while entries and len(f"{shown}, {entries[0]}, …") <= WIDTH:
         shown += f", {entries.pop(0)}"
     return shorten_name(shown, WIDTH - 3) + (", …" if entries or len(value) > min(len(plain), _MOST_INLINE) else "")

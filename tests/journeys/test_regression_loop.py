@@ -178,7 +178,7 @@ def test_a_number_is_explained_and_what_is_none_is_refused(rents: ServedRents) -
 
 
 def test_a_next_step_names_no_field_that_numbers_do_not_take(rents: ServedRents) -> None:
-    """A request of the wrong shape is not told of confidence_level, which is refused of numbers with the reason."""
+    """A request of the wrong shape is not sent to confidence_level, which numbers do not have."""
     refused = rents.client.post("/predict", json={"feature": {}})
     assert refused.status_code == 422
     assert refused.json()["next_step"] == 'Send {"features": {"name": value, …}}.'
