@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.evidence_rates.rows import Row, make_row, scaled, show_progress
 from numpy.typing import NDArray
 
-from tiltyard.evaluation.compare import compare_paired
+from tiltyard.evaluation.paired_comparison import compare_paired
 from tiltyard.evaluation.resampling.comparison import MCNEMAR, Comparison
 from tiltyard.promotion.gates import PastDecision, next_allowance
 

@@ -21,9 +21,14 @@ def import_when_used(
 
     Args:
         package: its full name.
-        modules: the names that it hands out, by the module in it that holds them.
+        modules: the names that it hands out, by the module that holds them: one in it, or another one by its full name.
     """
-    places = {name: f"{package}.{module}" for module, names in modules.items() for name in names}
+    root = package.partition(".")[0]
+    places = {
+        name: module if module.startswith(f"{root}.") else f"{package}.{module}"
+        for module, names in modules.items()
+        for name in names
+    }
 
     def get_name(name: str) -> Any:
         if name not in places:

@@ -76,6 +76,7 @@ class Package:
             folder.mkdir(mode=0o755)
         (self.package / "plain.py").write_text(KERNEL)
         self.mark = root / "opened"
+        self._changed = 1_700_000_000
         self.expected = "42"
 
     def run(self, **more: str) -> tuple[Path, int, str]:
@@ -89,6 +90,13 @@ class Package:
         number, *path, loaded = done.stdout.rstrip().split(" ")
         assert number == self.expected
         return Path(*path) if path else Path("/nowhere"), int(loaded), done.stderr
+
+    def change(self, name: str, text: str) -> None:
+        """Write a file anew; Python takes its bytecode for old by the second in which it was written, and its size."""
+        file = self.package / name
+        file.write_text(text)
+        self._changed += 2
+        os.utime(file, (self._changed, self._changed))
 
     def plant(self, folder: Path, *, code: bool = True) -> None:
         """Put a pickle in place of every index in a folder that runs a program when it is opened.
@@ -234,11 +242,11 @@ def test_a_changed_kernel_is_compiled_again(package: Package) -> None:
         ("FACTOR = 5\n" + KERNEL.replace("2 * number", "FACTOR * number"), "105"),
         ("from inner import half\n" + KERNEL.replace("2 * number", "half(number)"), "10"),
     ):
-        (package.package / "inner.py").write_text(INNER.format(2))
-        (package.package / "plain.py").write_text(text)
+        package.change("inner.py", INNER.format(2))
+        package.change("plain.py", text)
         package.expected = number
         assert [package.run()[1] for _ in range(2)] == [0, 1]
-    (package.package / "inner.py").write_text(INNER.format(7))
+    package.change("inner.py", INNER.format(7))
     package.expected = "3"
     assert [package.run()[1] for _ in range(2)] == [0, 1]
 

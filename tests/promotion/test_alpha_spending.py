@@ -18,7 +18,7 @@ from tiltyard.data import load_dataset, split_dataset
 from tiltyard.evaluation import compare, compare_paired, evaluate_predictions, get_metric
 from tiltyard.pipeline import promote_version
 from tiltyard.project import PromotionSection
-from tiltyard.promotion import challenge
+from tiltyard.promotion import gate_run
 from tiltyard.promotion.gate_run import evaluate_gates, read_past_decisions
 from tiltyard.promotion.gates import (
     FIRST_CHAMPIONS,
@@ -187,7 +187,7 @@ def test_decisions_of_one_moment_have_their_own_levels(
             both.wait(timeout=0.5)
         return verdict
 
-    monkeypatch.setattr(challenge, "evaluate_gates", evaluate_together)
+    monkeypatch.setattr(gate_run, "evaluate_gates", evaluate_together)
     with ThreadPoolExecutor(2) as pool:
         outcomes = list(pool.map(lambda info: promote_version(workspace, project, info.version, test), challengers))
     decisions = {

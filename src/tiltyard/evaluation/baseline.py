@@ -10,9 +10,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tiltyard.evaluation.compare import compare
 from tiltyard.evaluation.labelled_predictions import EvaluatedRows, LabelledPredictions, NumberPredictions
 from tiltyard.evaluation.metrics import Metric
+from tiltyard.evaluation.paired_comparison import compare
 from tiltyard.evaluation.resampling.excess import excess_p_value
 from tiltyard.evaluation.resampling.permutation_test import FEW_HITS, SIGNS_BOUND, normal_tail
 from tiltyard.jsonable import json_form

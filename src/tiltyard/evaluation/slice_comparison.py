@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tiltyard.evaluation.compare import compare, compare_paired
 from tiltyard.evaluation.groups import Grouping
 from tiltyard.evaluation.labelled_predictions import Evaluated, LabelledPredictions
 from tiltyard.evaluation.metrics import NUMBER_METRICS
+from tiltyard.evaluation.paired_comparison import compare, compare_paired
 from tiltyard.evaluation.resampling.comparison import Comparison
 from tiltyard.evaluation.slices import FEWEST_ROWS
 

@@ -5,25 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tiltyard.aliases import CHAMPION
-from tiltyard.data import Dataset
 from tiltyard.errors import UnavailableError, UsageError
 from tiltyard.jsonable import to_json_object
 from tiltyard.ledger import Event, hold_lease
 from tiltyard.project import Project
 from tiltyard.promotion.alias_change import AliasChange, ChampionChangedError, move_alias
 from tiltyard.promotion.context import Workspace
-from tiltyard.promotion.gate_run import evaluate_gates
 from tiltyard.promotion.gates import Verdict, verdict_tag
 from tiltyard.promotion.notifications import decision_notices
-from tiltyard.promotion.offline_predictions import Predicted
 from tiltyard.registry import VersionInfo
 from tiltyard.registry.alias_history import PROMOTED
 from tiltyard.registry.chain_anchors import write_anchor
 from tiltyard.registry.ports import VERDICT_TAG
 from tiltyard.result_display import ShownResult
+
+if TYPE_CHECKING:
+    from tiltyard.data import Dataset
+    from tiltyard.promotion.offline_predictions import Predicted
 
 APPROVAL_REQUESTED = "approval-requested"
 REFUSED = "refused"
@@ -166,6 +167,8 @@ def _decide(
     for attempt in range(ATTEMPTS):
         champion = workspace.registry.champion(info.name)
         check_not_champion(info, champion)
+        from tiltyard.promotion.gate_run import evaluate_gates  # noqa: PLC0415 - who lists decisions runs no gates
+
         verdict = evaluate_gates(workspace, project, info, champion, predictions, test)
         workspace.registry.set_tag(info.name, info.version, VERDICT_TAG, verdict_tag(verdict, at=_now().isoformat()))
         forced = "" if verdict.promoted else force.strip()

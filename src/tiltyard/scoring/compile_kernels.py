@@ -19,6 +19,7 @@ from tiltyard.models.boosters.tree_ensemble import Arithmetic, TreeEnsemble, bui
 from tiltyard.models.tfidf import vectoriser
 from tiltyard.scoring.explanations import explain
 from tiltyard.scoring.factory import compile_scorer
+from tiltyard.scoring.link_kernels import CALIBRATED, SHARES, SIGMOID, SOFTMAX, apply_link
 from tiltyard.scoring.scorer import NotCompilableError
 from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.scoring.table.preprocessing_arrays import compile_coded_columns
@@ -33,10 +34,13 @@ _TEXTS = ["a warm and funny film", "dull, slow and far too long", "I loved every
 
 
 def compile_models_of_texts() -> None:
-    """Fit and score each kind of text model that has kernels."""
+    """Fit and score each kind of text model that has kernels; and each link from decision values to probabilities."""
     vectoriser.warm_up()
     for name in ("tfidf-logreg", "nb-cnn"):
         _score_rows(name, pd.Series(_TEXTS * 3), InputColumns({"text": "str"}), [{"text": text} for text in _TEXTS])
+    for link, outputs, classes in ((SIGMOID, 1, 2), (SOFTMAX, 3, 3), (SHARES, 3, 3), (CALIBRATED, 1, 2)):
+        sigmoids = np.zeros((outputs if link == CALIBRATED else 0, 2))
+        apply_link(np.zeros((2, outputs)), link, sigmoids, np.zeros((2, classes)))
 
 
 def compile_profiles_and_tables() -> None:

@@ -44,8 +44,9 @@ def _calibrate(row: Any, sigmoids: Any, out: Any) -> Any:
     classes = out.size
     each = 1 if classes == 2 else classes
     members = row.size // each
-    out[:] = 0.0
-    part = np.empty(classes)
+    for k in range(classes):
+        out[k] = 0.0
+    part = np.empty(classes, np.float64)
     for member in range(members):
         total = 0.0
         for k in range(each):
@@ -63,8 +64,39 @@ def _calibrate(row: Any, sigmoids: Any, out: Any) -> Any:
 
 
 @compile_kernel
-def apply_link(decisions: Any, link: Any, sigmoids: Any, out: Any) -> Any:
-    """Turn decision values into probabilities.
+def _apply_sigmoid(decisions: Any, _sigmoids: Any, out: Any) -> Any:
+    for number in range(out.shape[0]):
+        probability = _expit(decisions[number, 0])
+        out[number, 0] = 1.0 - probability
+        out[number, 1] = probability
+
+
+@compile_kernel
+def _apply_softmax(decisions: Any, _sigmoids: Any, out: Any) -> Any:
+    for number in range(out.shape[0]):
+        _softmax(decisions[number], out[number])
+
+
+@compile_kernel
+def _apply_shares(decisions: Any, _sigmoids: Any, out: Any) -> Any:
+    logs = np.empty(decisions.shape[1], np.float64)
+    for number in range(out.shape[0]):
+        for k in range(logs.size):
+            logs[k] = _log_expit(decisions[number, k])
+        _softmax(logs, out[number])
+
+
+@compile_kernel
+def _apply_calibrated(decisions: Any, sigmoids: Any, out: Any) -> Any:
+    for number in range(out.shape[0]):
+        _calibrate(decisions[number], sigmoids, out[number])
+
+
+_KERNELS = {SIGMOID: _apply_sigmoid, SOFTMAX: _apply_softmax, SHARES: _apply_shares, CALIBRATED: _apply_calibrated}
+
+
+def apply_link(decisions: Any, link: int, sigmoids: Any, out: Any) -> None:
+    """Turn decision values into probabilities; each link has its own loop, so that a model compiles one.
 
     Args:
         decisions: float64 (rows, outputs).
@@ -73,18 +105,4 @@ def apply_link(decisions: Any, link: Any, sigmoids: Any, out: Any) -> Any:
         sigmoids: float64 (outputs, 2), slope and offset of each for CALIBRATED, else of size 0.
         out: float64 (rows, classes).
     """
-    for number in range(out.shape[0]):
-        row = decisions[number]
-        if link == SIGMOID:
-            probability = _expit(row[0])
-            out[number, 0] = 1.0 - probability
-            out[number, 1] = probability
-        elif link == SOFTMAX:
-            _softmax(row, out[number])
-        elif link == SHARES:
-            logs = np.empty(row.size)
-            for k in range(row.size):
-                logs[k] = _log_expit(row[k])
-            _softmax(logs, out[number])
-        else:
-            _calibrate(row, sigmoids, out[number])
+    _KERNELS[link](decisions, sigmoids, out)

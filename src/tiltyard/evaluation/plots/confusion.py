@@ -11,7 +11,7 @@ from tiltyard.charts.colours import BLUE, GREEN, GREY, ORANGE
 from tiltyard.charts.labels import FONT, LINE, format_labels, measure_labels
 from tiltyard.charts.panel import FRAME, INK, Panel, Picture, draw_key, draw_picture, measure_key, spread
 from tiltyard.charts.svg import draw_rect, draw_text
-from tiltyard.evaluation.evaluate import Evaluation
+from tiltyard.evaluation.held_out_rows import Evaluation
 from tiltyard.evaluation.labelled_predictions import Labels
 
 BINS = 10

@@ -6,27 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from tiltyard.arguments import allow_none, check_arguments, require_count, require_time
-from tiltyard.drift import DriftOptions, detect_drift
-from tiltyard.drift.profiles import FILE as PROFILE
-from tiltyard.drift.profiles import Reference
-from tiltyard.drift.recent_predictions import RecentPredictions, VersionReference
-from tiltyard.drift.result_types import DriftDetection
 from tiltyard.errors import ArtifactError, ProjectError
 from tiltyard.ledger import Ledger, Prediction, new_id, to_log_line
-from tiltyard.monitoring.collection.logged_values import (
-    read_features,
-    read_latency,
-)
-from tiltyard.monitoring.estimates.task_part import LoggedPrediction, find_logged_target
 from tiltyard.monitoring.ledger_client import LedgerClient
-from tiltyard.monitoring.monitored_version import find_champion
 from tiltyard.monitoring.result_types import PredictionLogLine, PredictionStatistics
 from tiltyard.project import find_project_file, load_project
 from tiltyard.result_display import show_as
 from tiltyard.settings import Settings
+
+if TYPE_CHECKING:
+    from tiltyard.drift import DriftOptions
+    from tiltyard.drift.recent_predictions import VersionReference
+    from tiltyard.drift.result_types import DriftDetection
 
 
 class PredictionCollector(LedgerClient):
@@ -79,14 +73,20 @@ class PredictionCollector(LedgerClient):
         latest = self.ledger.predictions(project=self.model_name, shadow=False, limit=limit, newest_first=True)
         lines = [(prediction.project, cast(PredictionLogLine, to_log_line(prediction))) for prediction in latest]
         models = {self.model_name or project for project, _ in lines}
+        from tiltyard.drift.recent_predictions import RecentPredictions  # noqa: PLC0415 - a count needs no drift
+
         return RecentPredictions((line for _, line in lines), partial(self._find_reference, models))
 
     def _find_reference(self, models: set[str]) -> VersionReference | None:
         """The reference of the champion, where the predictions are of one model and it has one that can be read."""
         if len(models) != 1:
             return None
+        from tiltyard.drift.profiles import FILE, Reference  # noqa: PLC0415 - a count needs no drift
+        from tiltyard.drift.recent_predictions import VersionReference  # noqa: PLC0415 - likewise
+        from tiltyard.monitoring.monitored_version import find_champion  # noqa: PLC0415 - likewise
+
         champion = find_champion(self._load_settings(), next(iter(models)))
-        content = champion.attachment(PROFILE) if champion else None
+        content = champion.attachment(FILE) if champion else None
         if champion is None or content is None:
             return None
         try:
@@ -102,6 +102,8 @@ class PredictionCollector(LedgerClient):
             UsageError: the limit is negative.
             UnavailableError: the ledger cannot be reached.
         """
+        from tiltyard.drift import detect_drift  # noqa: PLC0415 - a count needs no drift
+
         return detect_drift(self.get_recent_predictions(limit), drift_threshold=drift_threshold)
 
     def log_prediction(  # noqa: PLR0913 - the requirements' four, and the other fields of a prediction
@@ -131,6 +133,11 @@ class PredictionCollector(LedgerClient):
             ProjectError: no model was named and there is no project file.
             UnavailableError: the ledger cannot be reached.
         """
+        from tiltyard.monitoring.collection.logged_values import (  # noqa: PLC0415 - a count needs no drift
+            read_features,
+            read_latency,
+        )
+
         row = Prediction(
             id=new_id(),
             at=datetime.now(UTC),
@@ -143,6 +150,8 @@ class PredictionCollector(LedgerClient):
             confidence=None,
             probabilities={},
         )
+        from tiltyard.monitoring.estimates.task_part import LoggedPrediction, find_logged_target  # noqa: PLC0415 - a count needs no drift
+
         given = LoggedPrediction(prediction, confidence, probabilities or None, interval)
         self.ledger.record([replace(row, **find_logged_target(given).read_logged(given))])
         return row.id
@@ -160,4 +169,6 @@ def _read_options(model_name: str) -> DriftOptions | None:
         project = load_project()
     except ProjectError:
         return None
+    from tiltyard.drift import DriftOptions  # noqa: PLC0415 - a count needs no drift
+
     return DriftOptions.from_section(project.monitoring) if project.model_name == model_name else None

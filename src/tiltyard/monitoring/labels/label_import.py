@@ -8,15 +8,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import islice
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from tiltyard.choices import LABEL_FILE_COLUMNS
 from tiltyard.csv_export import restore_cell
 from tiltyard.data.conform.dates import parse_instant
 from tiltyard.data.conform.labels import is_label_gap, point_decimals, write_label
-from tiltyard.data.sources import detect_layout, read_source
 from tiltyard.errors import DataError
 from tiltyard.jsonable import to_json_object
 from tiltyard.ledger import Label, Ledger, NamedPrediction
@@ -30,6 +27,9 @@ from tiltyard.ledger.label_intake import (
 from tiltyard.project import DataSection
 from tiltyard.suggest import nearest
 from tiltyard.tasks import USUAL_TARGET, TaskTarget
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ROWS_AT_ONCE = 1000
 MOST_EXAMPLES = 5
@@ -147,6 +147,8 @@ def read_labels(path: Path, columns: LabelColumns = LabelColumns()) -> pd.DataFr
         DataError: the file cannot be read, or has no column for the label, none of the name that is given for its
             times, or neither ids nor keys.
     """
+    from tiltyard.data.sources import detect_layout, read_source  # noqa: PLC0415 - who counts labels reads no file
+
     layout = detect_layout(path, {}, header=True)
     section = DataSection(source=path.name, label=columns.label, **layout.options)
     verbatim = (columns.id, columns.key, columns.label, columns.label_in_project or columns.label)
