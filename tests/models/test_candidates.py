@@ -150,7 +150,7 @@ def test_a_declared_space_names_parameters_of_the_pipeline(name: str) -> None:
 def test_no_candidates_means_the_default_of_the_task_and_repeats_count_once() -> None:
     """A project without candidates gets one; a name given twice is tried once."""
     assert [candidate.name for candidate in select_candidates((), "text-classification")] == ["tfidf-logreg"]
-    assert [candidate.name for candidate in select_candidates((), "tabular-classification")] == ["lightgbm"]
+    assert [candidate.name for candidate in select_candidates((), "tabular-classification")] == ["gradient-boosting"]
     names = ("nbsvm", "tfidf-logreg", "nbsvm")
     assert [candidate.name for candidate in select_candidates(names, "text-classification")] == [
         "nbsvm",

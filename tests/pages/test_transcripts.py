@@ -20,7 +20,6 @@ import pytest
 from tests.films import Films, serving
 from tests.pages.blocks import ROOT
 from tests.pages.curl import read_curl
-from tiltyard.models.boosters.libraries.boosting_library import TITLES
 
 SERVING = "Serving tumours-classifier at {0}\n  dashboard {0}/\n  docs      {0}/docs\n  health    {0}/health\n"
 
@@ -67,8 +66,6 @@ def terminal(tmp_path: Path, fresh_store: Path, monkeypatch: pytest.MonkeyPatch)
     """A terminal in a folder of the tutorial's name."""
     monkeypatch.setenv("LOGNAME", "ann")
     monkeypatch.setenv("COLUMNS", "110")
-    for library in TITLES:  # the page's reader installed tiltyard alone
-        monkeypatch.setitem(sys.modules, library, None)
     (tmp_path / "tumours" / ".tiltyard").mkdir(parents=True)
     shutil.copyfile(fresh_store, tmp_path / "tumours" / ".tiltyard" / "mlflow.db")
     opened = QuickTerminal(tmp_path / "tumours")

@@ -82,7 +82,7 @@ def fit_booster(library: Library, objective: str, setting: int) -> Fitted:
     several = objective in ("multiclass", "multiclassova", "multi:softprob", "MultiClass", "MultiClassOneVsAll")
     binary = objective in ("binary", "cross_entropy", "cross_entropy_lambda", "binary:logistic", "Logloss")
     target: Any = labels[several] if several or binary else np.abs(score) + 1
-    made, document = _FIT[library](objective, dict(SETTINGS[library][setting]), rows, target, 3 if several else 0)
+    made, document = FIT[library](objective, dict(SETTINGS[library][setting]), rows, target, 3 if several else 0)
     return Fitted(library, objective, document, made, rows)
 
 
@@ -147,5 +147,5 @@ def _predict_catboost(fitted: Fitted, rows: Floats, raw: bool) -> Floats:
     return np.asarray(found, np.float64)
 
 
-_FIT = {"lightgbm": _fit_lightgbm, "xgboost": _fit_xgboost, "catboost": _fit_catboost}
+FIT = {"lightgbm": _fit_lightgbm, "xgboost": _fit_xgboost, "catboost": _fit_catboost}
 _PREDICT = {"lightgbm": _predict_lightgbm, "xgboost": _predict_xgboost, "catboost": _predict_catboost}

@@ -33,7 +33,7 @@ class ClassModels(TaskModels):
     method = "predict_proba"
     second_metric = "log_loss"
     safe_metrics = "log_loss or accuracy"
-    defaults = MappingProxyType({"text": ("tfidf-logreg",), "table": ("lightgbm", "gradient-boosting")})
+    defaults = MappingProxyType({"text": ("tfidf-logreg",), "table": ("gradient-boosting",)})
 
     def load_recipes(self) -> dict[TaskInput, Recipes]:
         from tiltyard.models.recipes.boosting import BOOSTERS  # noqa: PLC0415 - recipes take a second
