@@ -115,7 +115,7 @@ def test_linear_leaves_are_left_to_the_library(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("labels", [("9", "10", "-1"), ("9", "10", "x"), ("no", "yes", "10")])
 def test_columns_of_catboost_are_in_the_order_of_its_own_classes(labels: tuple[str, ...], tmp_path: Path) -> None:
-    """Texts that look like numbers are ordered as numbers by CatBoost, and each probability is of its own label."""
+    """Texts that look like numbers are ordered as numbers by CatBoost, and each probability is of the right label."""
     rows = np.nan_to_num(make_rows()[:, :WORD])
     target = np.array(labels, dtype=object)[np.digitize(rows[:, 0], [-0.5, 0.5])]
     theirs = CatBoostClassifier(iterations=20, verbose=False, allow_writing_files=False, thread_count=1)
