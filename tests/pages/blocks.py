@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
@@ -62,15 +63,21 @@ def _read_page(page: Path) -> Iterator[Block]:
 def split_commands(block: Block) -> list[list[str]]:
     """The simple commands of a block of shell, in order, each as its words without redirections and variables.
 
-    A block of ``console`` holds commands after ``$ ``, and output; one of ``yaml`` holds steps of a workflow.
+    A block of ``console`` holds commands after ``$ ``, and output; one of ``yaml`` holds a workflow, or steps of one.
     """
     text = block.text
     if block.language == "console":
         text = "\n".join(line[2:] for line in text.splitlines() if line.startswith("$ "))
     elif block.language == "yaml":
-        text = "\n".join(step["run"] for step in yaml.safe_load(text))
+        text = "\n".join(step["run"] for step in _list_steps(yaml.safe_load(text)) if "run" in step)
     text = _HEREDOC.sub(r"\1", text).replace("\\\n", " ")
     return [words for line in _join_quoted(text) for words in _split_line(line)]
+
+
+def _list_steps(content: Any) -> list[dict[str, Any]]:
+    if isinstance(content, list):
+        return content
+    return [step for job in content.get("jobs", {}).values() for step in job["steps"]]
 
 
 def _join_quoted(text: str) -> Iterator[str]:
