@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
+from tests.seaweed import BUCKETS, KEY, SECRET, Seaweed
 from tiltyard.errors import TiltyardError
 from tiltyard.streams.address import KINDS as ADDRESS_KINDS
 from tiltyard.streams.address import StreamAddress, parse_address
@@ -228,6 +229,26 @@ class Kafka(Broker):
                 found.append(Message(record.value, datetime.now(UTC), headers=headers))
         await consumer.stop()
         return found
+
+
+class KeptKafka(Kafka):
+    """Tansu over a bucket of SeaweedFS: what it has confirmed outlives its process."""
+
+    keeps = True
+
+    def __init__(self, folder: Path, store: Seaweed) -> None:
+        self._store = store
+        super().__init__(folder)
+
+    def command(self) -> Sequence[str]:
+        self.environment = {
+            "AWS_ENDPOINT": self._store.s3,
+            "AWS_ALLOW_HTTP": "true",
+            "AWS_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+        }
+        return [*super().command()[:-1], f"s3://{BUCKETS[0]}/"]
 
 
 class Redis(Broker):

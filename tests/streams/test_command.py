@@ -18,10 +18,13 @@ import pytest
 
 from tests import fork_server
 from tests.films import Films, environment, make_films
-from tests.streams.brokers import Broker
+from tests.seaweed import Seaweed, seaweed_server
+from tests.streams.brokers import Broker, KeptKafka
 from tiltyard.ledger import SqlLedger
 from tiltyard.settings import Settings
 from tiltyard.streams.ports import Message, Outgoing
+
+__all__ = ["seaweed_server"]
 
 pytestmark = pytest.mark.journey
 
@@ -115,3 +118,61 @@ def test_a_killed_consumer_loses_no_message_and_records_none_twice(
     assert sorted(str(one.key) for one in recorded) == sorted(f"film-{n}" for n in range(COUNT))
     assert {json.loads(one.body)["prediction_id"] for one in results} == {one.id for one in recorded}
     assert {one.body for one in dead} == {b"[]"}
+
+
+@pytest.mark.requirement("R-SERVE-24")
+def test_neither_a_killed_consumer_nor_a_killed_broker_of_kafka_loses_or_repeats_a_message(
+    films: Films, seaweed_server: Seaweed, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """A consumer and then the broker are killed at work: each message has one record, and its result is published."""
+    count, broker = 600, KeptKafka(tmp_path_factory.mktemp("kafka"), seaweed_server)
+    words = ("--from", broker.url("killed"), "--to", broker.url("killed.results"), "--batch", "20", "--group", "group")
+    texts = [Outgoing(json.dumps({"text": f"film {n} was fine"}).encode(), f"film-{n}") for n in range(count)]
+
+    async def make() -> None:
+        for name in ("killed", "killed.results", "killed.dead-letters"):
+            await broker.make(name)
+        await broker.publish("killed", texts[:400])
+
+    try:
+        asyncio.run(make())
+        with streaming(films, *words) as (_, process):
+            _wait_for_records(films, 60)
+            process.kill()
+            assert process.wait(timeout=60) == -signal.SIGKILL
+        with streaming(films, *words) as (announced, process):
+            _wait_for_records(films, 160)
+            broker.kill()
+            assert process.poll() is None
+            left = len(read_recorded(films))
+            broker.start()
+            asyncio.run(broker.publish("killed", texts[400:]))
+            _wait_for_records(films, count)
+            deadline = time.monotonic() + 120
+            while read_lag(announced) != 0 and time.monotonic() < deadline:
+                time.sleep(0.2)
+            assert read_lag(announced) == 0
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=60) == 0
+        results = asyncio.run(broker.read("killed.results", count))
+        dead = asyncio.run(broker.read("killed.dead-letters", 1, seconds=2))
+    finally:
+        broker.kill()
+    recorded = read_recorded(films)
+    assert left < count, "the broker was killed after the last message"
+    assert sorted(str(one.key) for one in recorded) == sorted(f"film-{n}" for n in range(count))
+    assert {json.loads(one.body)["prediction_id"] for one in results} == {one.id for one in recorded}
+    assert dead == []
+
+
+def read_lag(announced: dict[str, Any]) -> float | None:
+    """The messages that are not confirmed; None while that is not known."""
+    lines = httpx.get(announced["metrics"], timeout=30).text.splitlines()
+    found = [float(line.rpartition(" ")[2]) for line in lines if line.startswith("tiltyard_stream_lag_messages{")]
+    return sum(found) if found else None
+
+
+def _wait_for_records(films: Films, least: int) -> None:
+    deadline = time.monotonic() + 120
+    while len(read_recorded(films)) < least and time.monotonic() < deadline:
+        time.sleep(0.01)
