@@ -100,6 +100,19 @@ def test_our_containers_have_no_rights_that_they_do_not_use() -> None:
         assert SERVICES[name]["security_opt"] == ["no-new-privileges:true"]
 
 
+def test_no_service_takes_the_host_from_the_others() -> None:
+    """Each log has a largest size, each service a most of memory and of processes."""
+    for name, service in SERVICES.items():
+        assert set(service["logging"]["options"]) == {"max-size", "max-file"}, name
+        assert re.fullmatch(r"\$\{SERVICE_MEMORY:-\d+g\}", service["mem_limit"]), name
+        assert service["pids_limit"] > 0, name
+
+
+def test_an_api_starts_without_the_registry() -> None:
+    """What it needs to begin is its keys; an upgrade while MLflow starts again loses no request to waiting for it."""
+    assert set(SERVICES["api"]["depends_on"]) == {"api-keys"}
+
+
 def test_who_waits_waits_for_the_right_thing() -> None:
     """For what runs, until it is well; for what is done once, until it is done; and all that runs is checked."""
     for name, service in SERVICES.items():
