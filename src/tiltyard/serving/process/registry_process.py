@@ -21,6 +21,7 @@ from tiltyard.settings import Settings
 
 if TYPE_CHECKING:
     from tiltyard.registry.mlflow_backend.mlflow_registry import MlflowRegistry
+    from tiltyard.scoring.text.compile_ahead import CompilingAhead
 
 
 class RegistryProcessConfig(BaseModel):
@@ -30,6 +31,7 @@ class RegistryProcessConfig(BaseModel):
         root: folder of the project file, where settings are read.
         log: what is logged to standard error.
         settings: the caller's own, as ``Settings.to_values``; None to read them.
+        reads_texts: whether its versions are models of texts, whose loops are compiled while MLflow is imported.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -37,6 +39,7 @@ class RegistryProcessConfig(BaseModel):
     root: Path
     log: LogKind
     settings: dict[str, Any] | None = Field(default=None, repr=False)
+    reads_texts: bool = False
 
 
 class RegistryCalls:
@@ -44,10 +47,12 @@ class RegistryCalls:
 
     Args:
         settings: the settings of this host.
+        ahead: compiles loops meanwhile; default: nothing does.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, ahead: CompilingAhead | None = None) -> None:
         self._settings = settings
+        self._ahead = ahead
         self._lock = threading.Lock()
 
     def get_version(self, name: str, version: str | None, alias: str | None) -> Any:
@@ -92,6 +97,8 @@ class RegistryCalls:
 
         loader = open_version_loader(self._settings, self._registry)
         package = loader.load_copy(VERSION_INFO.validate_python(info), Path(folder))
+        if self._ahead is not None:
+            self._ahead.wait()
         made = CompiledFile(Path(file), package.digest)
         try:
             write_scorer(Path(file), compile_package(package))
@@ -127,8 +134,13 @@ def run_registry_process(descriptor: int) -> None:
         return
     config = RegistryProcessConfig.model_validate_json(first)
     set_up_logs(config.log)
+    from tiltyard.scoring.text.compile_ahead import CompilingAhead  # noqa: PLC0415 - the supervisor imports this module
+
+    ahead = CompilingAhead()
+    if config.reads_texts:
+        ahead.start()
     given = config.settings
-    calls = RegistryCalls(Settings.load(config.root) if given is None else Settings.from_values(given))
+    calls = RegistryCalls(Settings.load(config.root) if given is None else Settings.from_values(given), ahead)
     handlers: dict[str, Handler] = {
         "get_version": calls.get_version,
         "fetch": calls.fetch,
@@ -140,6 +152,7 @@ def run_registry_process(descriptor: int) -> None:
     channel.start()
     ended.wait()
     channel.close()
+    ahead.end()
 
 
 if __name__ == "__main__":

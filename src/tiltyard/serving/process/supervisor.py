@@ -31,6 +31,7 @@ from tiltyard.serving.process.worker_config import FAILED, WorkerConfig
 from tiltyard.serving.process.worker_handle import WorkerHandle
 from tiltyard.settings import Settings, this_actor
 from tiltyard.sqlite import log_library
+from tiltyard.tasks import reads_text
 from tiltyard.wiring import needs_spools
 
 if TYPE_CHECKING:
@@ -76,7 +77,9 @@ class WorkerSupervisor:
         self._stop = StopSignal()
         self._lock = threading.Lock()
         log_kind = settings.log or options.log
-        self._registry = RegistryService(settings, RegistryProcessConfig(root=project.root, log=log_kind))
+        texts = project.has_rows and reads_text(project.task)
+        config = RegistryProcessConfig(root=project.root, log=log_kind, reads_texts=texts)
+        self._registry = RegistryService(settings, config)
         self._workers: list[WorkerHandle] = []
         self._all_listened = False
         self._reported: TiltyardError | None = None
