@@ -21,7 +21,7 @@ from tiltyard.settings import Settings
 
 if TYPE_CHECKING:
     from tiltyard.registry.mlflow_backend.mlflow_registry import MlflowRegistry
-    from tiltyard.scoring.text.compile_ahead import CompilingAhead
+    from tiltyard.serving.process.compile_ahead import CompilingAhead
 
 
 class RegistryProcessConfig(BaseModel):
@@ -134,7 +134,7 @@ def run_registry_process(descriptor: int) -> None:
         return
     config = RegistryProcessConfig.model_validate_json(first)
     set_up_logs(config.log)
-    from tiltyard.scoring.text.compile_ahead import CompilingAhead  # noqa: PLC0415 - the supervisor imports this module
+    from tiltyard.serving.process.compile_ahead import CompilingAhead  # noqa: PLC0415 - the supervisor imports this module
 
     ahead = CompilingAhead()
     if config.reads_texts:

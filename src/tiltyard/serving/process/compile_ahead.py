@@ -1,4 +1,4 @@
-"""Compiles the loops of models of texts in a separate process: ``python -m tiltyard.scoring.text.compile_ahead``.
+"""Compiles the loops of models of texts in a separate process: ``python -m tiltyard.serving.process.compile_ahead``.
 
 A server that starts for the first time on a host, with a version that was trained elsewhere, has nothing compiled.
 Numba takes seconds for that, and so do MLflow and scikit-learn, which have to be imported to load the version. With
@@ -33,7 +33,7 @@ class CompilingAhead:
         stem = f"{Path(score.function.__code__.co_filename).stem}.{score.function.__name__}"
         if not places.writes or any(any(place.glob(f"{stem}-*{ENDING}")) for place in places.read):
             return
-        command = [sys.executable, "-m", "tiltyard.scoring.text.compile_ahead"]
+        command = [sys.executable, "-m", "tiltyard.serving.process.compile_ahead"]
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603 - our own command line
 
     def wait(self) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from sklearn.pipeline import Pipeline
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 
 from tiltyard.kernels.argument_types import describe_key
 from tiltyard.kernels.kernel import Kernel
@@ -13,7 +15,7 @@ from tiltyard.models.tfidf import row_kernels, scan_kernels
 from tiltyard.scoring import compile_scorer, explain, link_kernels
 from tiltyard.scoring.stored_scorer import read_scorer, write_scorer
 from tiltyard.scoring.table.columns import InputColumns
-from tiltyard.scoring.text.compile_ahead import CompilingAhead, compile_text_loops
+from tiltyard.serving.process.compile_ahead import CompilingAhead, compile_text_loops
 
 KERNELS = [
     one
@@ -27,9 +29,11 @@ def list_types() -> set[tuple[str, str]]:
     return {(kernel.function.__name__, describe_key(types)) for kernel in KERNELS for types in kernel.signatures}
 
 
-def test_a_real_model_needs_nothing_more(text_pipeline: Pipeline, tmp_path: Path) -> None:
+def test_a_real_model_needs_nothing_more(tmp_path: Path) -> None:
     """A fitted model that is mapped from a file calls its loops with the types that were compiled ahead."""
-    scorer = compile_scorer(text_pipeline, "text-classification", InputColumns({}))
+    texts, labels = ["a warm and funny film", "dull, slow and far too long"], ["good", "bad"]
+    fitted = make_pipeline(TfidfVectorizer(ngram_range=(1, 2)), LogisticRegression()).fit(texts, labels)
+    scorer = compile_scorer(fitted, "text-classification", InputColumns({}))
     write_scorer(tmp_path / "scorer", scorer)
     for kernel in KERNELS:
         kernel._keys.clear()
