@@ -37,7 +37,7 @@ class CompilingAhead:
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603 - our own command line
 
     def wait(self) -> None:
-        """Wait until it has ended; how it did is no matter: what it has not compiled is compiled where it is needed."""
+        """Wait until it has ended; what it could not compile is compiled where it is needed."""
         if self._process is not None:
             self._process.wait()
 
