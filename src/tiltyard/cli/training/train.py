@@ -107,7 +107,7 @@ def _render(outcome: TrainingOutcome) -> None:
     metrics = outcome.trial.evaluation.metrics
     console.print("")
     console.print(outcome.trial.evaluation.report)
-    print_evaluation(outcome.trial.to_stored())
+    print_evaluation(outcome.evaluation or outcome.trial.to_stored())
     console.print("\n" + "=" * 50 + "\nTraining completed!\n" + "=" * 50)
     console.print(f"Run ID: {outcome.run_id}\nMetrics:")
     guess = outcome.trial.guess

@@ -39,7 +39,7 @@ def evaluation_page(data: PageData) -> Page:
         name="evaluation",
         path="/evaluation",
         title="Evaluation",
-        lead="What training found on the held-out rows: guessing, confusion, importance and fairness.",
+        lead="What training found on the held-out rows: guessing, errors, coverage, importance and fairness.",
         refresh_seconds=REFRESH_SECONDS,
         controls=_controls(),
         inputs=((WHICH, "value"),),

@@ -19,10 +19,11 @@ from tiltyard.registry.package.stored_evaluation import StoredEvaluation
 MOST_CLASSES = 8
 MOST_CONFUSIONS = 10
 MOST_FEATURES = 10
+MOST_SLICES = 12
 
 NO_EVALUATION = (
     "The version holds no evaluation of its training: it was made elsewhere or by an earlier release. Train a version "
-    "to see guessing, confusion, importance and fairness here."
+    "to see guessing, errors, coverage, importance and fairness here."
 )
 
 Row = tuple[str, ...]
@@ -49,8 +50,10 @@ class EvaluationTable:
 
 
 def evaluation_tables(stored: StoredEvaluation) -> list[EvaluationTable]:
-    """Guessing, the confusion matrix, what the version goes by, how that changed, and how groups are treated."""
+    """Guessing, confusions or errors, coverage, what the version goes by, how that changed, how groups are treated."""
     tables = [tabulate_guesses(stored), tabulate_confusion(stored) if stored.classes else tabulate_errors(stored)]
+    if stored.stated is not None:
+        tables.append(tabulate_coverage(stored, stored.stated))
     if stored.importance is not None:
         tables.append(tabulate_importance(stored.importance))
         if stored.change is not None:
@@ -83,6 +86,26 @@ def tabulate_errors(stored: StoredEvaluation) -> EvaluationTable:
         rows.append(("mean of predicted less true number", format_number(stored.bias)))
     note = f"Distance of predicted and true number on {format_count(stored.rows, 'test row')}, in the label's unit."
     return EvaluationTable("errors", "Size of the errors", note, ("Errors", "Distance"), tuple(rows))
+
+
+def tabulate_coverage(stored: StoredEvaluation, stated: float) -> EvaluationTable:
+    """How often the intervals of numbers, or the sets of labels, held the truth: overall, by label and by slice."""
+    kind, held, size = ("sets", "label", "Labels in a set") if stored.classes else ("intervals", "number", "Width")
+    rows = tuple(
+        (
+            shorten_name(one.title),
+            f"{one.rows:,}",
+            f"{one.share:.1%}",
+            f"{one.low:.1%} to {one.high:.1%}",
+            "no end" if one.size is None else format_number(one.size),
+        )
+        for one in stored.coverage[:MOST_SLICES]
+    )
+    left_out = len(stored.coverage) - len(rows)
+    note = f"Stated is {stated:.0%}: the share of rows without a part in the calibration whose true {held} is inside."
+    note += f" {format_count(left_out, 'slice')} more: {kind}.json." if left_out else ""
+    heads = ("Rows", "Count", "Inside", "95 % interval", size)
+    return EvaluationTable("coverage", f"Coverage of prediction {kind}", note, heads, rows)
 
 
 def tabulate_confusion(stored: StoredEvaluation) -> EvaluationTable:

@@ -35,7 +35,6 @@ from tiltyard.promotion.offline_predictions import predict_rows
 from tiltyard.registry import ExperimentTracker, VersionCard, write_package
 from tiltyard.registry.package.manifest import NEW_KEYS
 from tiltyard.registry.package.packaging import pack_keys
-from tiltyard.registry.package.stored_evaluation import EVALUATION
 from tiltyard.validation import ValidationReport, render_validation_html
 
 
@@ -85,8 +84,7 @@ def log_adoption(
             attachments[NEW_KEYS] = pack_keys(rows.new_keys)
         if trial is not None:
             # It is somebody's model: what was fitted again would be another one.
-            files = describe_held_out(trial, project, tracker, refit=False)
-            attachments |= {**files, EVALUATION: trial.to_stored().to_bytes()}
+            attachments |= describe_held_out(trial, project, tracker, refit=False).files
         card = describe_adopted(project, adopted)
         package = Path(folder) / MODEL_ARTIFACT
         write_package(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,7 @@ from tiltyard.registry import (
 from tiltyard.registry.package.holdout_predictions import HOLDOUT_NUMBERS, HoldoutNumbers
 from tiltyard.registry.package.packaging import INTERVALS
 from tiltyard.registry.package.signing import Signer
-from tiltyard.registry.package.stored_evaluation import EVALUATION
+from tiltyard.registry.package.stored_evaluation import EVALUATION, StoredCoverage, StoredEvaluation
 from tiltyard.scoring import choose_scorer
 from tiltyard.tasks import PREDICTION_SETS
 
@@ -72,11 +72,26 @@ class LoggedRun:
         run_id: the MLflow run.
         model_uri: the logged model, ready to be registered.
         card: the description that is stored with the version.
+        evaluation: the evaluation that is; None where no row evaluates the version.
     """
 
     run_id: str
     model_uri: str
     card: VersionCard
+    evaluation: StoredEvaluation | None = None
+
+
+@dataclass(frozen=True)
+class HeldOutFiles:
+    """What a version keeps of the test rows.
+
+    Attributes:
+        files: their content by name.
+        evaluation: the evaluation of the version, with the coverage of its intervals or prediction sets.
+    """
+
+    files: Mapping[str, bytes]
+    evaluation: StoredEvaluation
 
 
 def log_run(  # noqa: PLR0913  one argument for each thing that is logged
@@ -113,14 +128,14 @@ def log_run(  # noqa: PLR0913  one argument for each thing that is logged
         with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
             package = Path(folder) / MODEL_ARTIFACT
             card = describe_version(project, trial)
+            held_out = describe_held_out(trial, project, tracker)
             write_package(
                 package,
                 model.pipeline,
                 card,
                 training_keys=split.train.input_keys,
                 attachments={
-                    **describe_held_out(trial, project, tracker),
-                    EVALUATION: trial.to_stored().to_bytes(),
+                    **held_out.files,
                     PROFILE: build_reference_profile(split, predictions, project).to_bytes(),
                 },
                 trusted_types=trusted_types,
@@ -128,7 +143,7 @@ def log_run(  # noqa: PLR0913  one argument for each thing that is logged
             )
             model_uri = tracker.log_package(package, MODEL_ARTIFACT)
         _record_trials(tracker, run.run_id, model)
-        return LoggedRun(run.run_id, model_uri, card)
+        return LoggedRun(run.run_id, model_uri, card, held_out.evaluation)
 
 
 def log_evaluation(tracker: ExperimentTracker, trial: EvaluatedModel) -> None:
@@ -154,8 +169,8 @@ def log_evaluation(tracker: ExperimentTracker, trial: EvaluatedModel) -> None:
 
 def describe_held_out(
     trial: EvaluatedModel, project: Project, tracker: ExperimentTracker, *, refit: bool = True
-) -> dict[str, bytes]:
-    """The predictions for the test side as files of the version, and what makes its intervals or prediction sets.
+) -> HeldOutFiles:
+    """The predictions for the test side as files of the version, its evaluation, and what makes its intervals or sets.
 
     Args:
         trial: the evaluated model.
@@ -173,7 +188,8 @@ def describe_held_out(
             tracker.log_dict(
                 {"level": sets.level, "measured": [one.model_dump() for one in sets.measured]}, "sets.json"
             )
-        return {HOLDOUT: held_out, PREDICTION_SETS: sets.to_bytes()}
+        shares = [StoredCoverage(**one.model_dump()) for one in sets.measured]
+        return _add_coverage(trial, sets.level, shares, {HOLDOUT: held_out, PREDICTION_SETS: sets.to_bytes()})
     if not isinstance(facts, NumberPredictions):
         raise TypeError("numbers were predicted, and are evaluated as classes")
     folds = predict_held_out(trial.model, trial.split, project) if refit else None
@@ -184,7 +200,19 @@ def describe_held_out(
     tracker.log_metrics({"interval_coverage": measured.share, "interval_width": measured.width or float("inf")})
     held_out = HoldoutNumbers(facts.truth, facts.predicted).to_bytes()
     learned = {} if errors is None else {ERROR_MODEL: errors.to_bytes()}
-    return {HOLDOUT_NUMBERS: held_out, INTERVALS: intervals.to_bytes(), **learned}
+    shares = [
+        StoredCoverage(one.title, one.rows, one.share, one.interval.low, one.interval.high, one.width)
+        for one in intervals.measured
+    ]
+    files = {HOLDOUT_NUMBERS: held_out, INTERVALS: intervals.to_bytes(), **learned}
+    return _add_coverage(trial, intervals.level, shares, files)
+
+
+def _add_coverage(
+    trial: EvaluatedModel, level: float, shares: Sequence[StoredCoverage], files: Mapping[str, bytes]
+) -> HeldOutFiles:
+    stored = replace(trial.to_stored(), stated=level if shares else None, coverage=tuple(shares))
+    return HeldOutFiles({**files, EVALUATION: stored.to_bytes()}, stored)
 
 
 def _record_trials(tracker: ExperimentTracker, parent: str, model: TrainedModel) -> None:

@@ -28,6 +28,7 @@ from tiltyard.promotion.challenge import PromotionResult, challenge_champion
 from tiltyard.promotion.context import Workspace
 from tiltyard.promotion.model_analysis import champion_importance, check_analysis
 from tiltyard.registry import ExperimentTracker, VersionInfo
+from tiltyard.registry.package.stored_evaluation import StoredEvaluation
 from tiltyard.registry.ports import CANDIDATE_TAG
 from tiltyard.result_display import ShownResult
 
@@ -42,6 +43,7 @@ class TrainingOutcome(ShownResult):
         trial: the fitted candidate and how it did on the test rows.
         promotion: how its attempt to become champion went; None if no attempt was requested.
         kept: the snapshot of the rows that it saw.
+        evaluation: what of its evaluation travels with the version.
     """
 
     run_id: str
@@ -49,6 +51,7 @@ class TrainingOutcome(ShownResult):
     trial: EvaluatedModel
     promotion: PromotionResult | None
     kept: KeptRows = NOTHING_KEPT
+    evaluation: StoredEvaluation | None = None
 
     def describe(self) -> tuple[str, Mapping[str, Any]]:
         """A title, the metrics, and how the promotion went."""
@@ -172,7 +175,7 @@ def train(
             lambda: challenge_champion(workspace, project, info, trial.predictions, data.split.test),
             _describe_promotion,
         )
-    return TrainingOutcome(recorded.run_id, info, trial, promotion, kept)
+    return TrainingOutcome(recorded.run_id, info, trial, promotion, kept, recorded.evaluation)
 
 
 def join_search(

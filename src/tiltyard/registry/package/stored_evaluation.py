@@ -35,6 +35,27 @@ class ConfusedLabels:
 
 
 @dataclass(frozen=True)
+class StoredCoverage:
+    """How often intervals or prediction sets held the truth on test rows.
+
+    Attributes:
+        title: what the rows share; ``all rows`` for all of them.
+        rows: how many there are.
+        share: the share whose true number or label is inside.
+        low: lower end of the 95 % interval of that share.
+        high: upper end of it.
+        size: mean width of the intervals, or mean number of labels in a set; None where an interval has no end.
+    """
+
+    title: str
+    rows: int
+    share: float
+    low: float
+    high: float
+    size: float | None
+
+
+@dataclass(frozen=True)
 class StoredEvaluation:
     """What a training found on n test rows.
 
@@ -50,6 +71,8 @@ class StoredEvaluation:
         change: how that differs from the champion of that time; None where there was none to compare with.
         bias: of numbers, the mean of predicted less true number.
         error_quantiles: of numbers, the absolute error by the share of rows that have no larger one.
+        stated: the coverage that intervals or prediction sets are to have; None where there are none.
+        coverage: what was measured of it: on all rows first, then by label and by slice.
     """
 
     rows: int
@@ -63,6 +86,8 @@ class StoredEvaluation:
     change: ImportanceChange | None = None
     bias: float | None = None
     error_quantiles: Mapping[str, float] = field(default_factory=dict)
+    stated: float | None = None
+    coverage: tuple[StoredCoverage, ...] = ()
 
     def to_bytes(self) -> bytes:
         """The evaluation as the file of a version."""
