@@ -181,6 +181,15 @@ def test_rows_are_numbered_from_0_whatever_names_a_file_gave_them(tmp_path: Path
         assert (list(frame.index), list(frame.columns)) == ([0, 1, 2, 3], columns)
 
 
+@pytest.mark.parametrize("source", ["s3://films//rows.csv", "s3://films/a/../rows.csv", "gs://films/./rows.csv"])
+def test_a_key_that_stores_read_in_different_ways_is_refused(source: str) -> None:
+    """An empty part, `.` and `..` are another object for one store, and the same for the next."""
+    with pytest.raises(DataError, match="object stores read in different ways") as error:
+        load(source)
+    assert error.value.code == "data.source-unknown"
+    assert error.value.next_step
+
+
 def test_memory_is_a_file_system_too() -> None:
     """Any file system that fsspec knows will do."""
     fsspec = pytest.importorskip("fsspec")

@@ -12,6 +12,7 @@ from tiltyard.data.sources.location import Location
 from tiltyard.errors import DataError, MissingExtraError, TiltyardError
 
 CONNECT_SECONDS = 10
+OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oci"})
 _NAMES = {"s3": "S3", "s3a": "S3", "http": "HTTP", "https": "HTTPS", "memory": "memory"}
 
 
@@ -22,10 +23,13 @@ def open_storage(location: Location) -> tuple[Any, str]:
 
     Raises:
         MissingExtraError: fsspec or its part for S3 or HTTP is not installed.
-        DataError: the part of fsspec for another file system is not installed.
+        DataError: the part of fsspec for another file system is not installed; or a key has a part that stores read
+            in different ways.
     """
     scheme = location.scheme
     name = _NAMES.get(scheme, f"{scheme}://")
+    if scheme in OBJECT_STORES:
+        _check_key(location)
     try:
         import fsspec  # noqa: PLC0415
 
@@ -84,6 +88,24 @@ def storage_error(location: Location) -> Iterator[None]:
         if not _is_storage_failure(error):
             raise
         raise _name_bucket(location, error) from None
+
+
+def _check_key(location: Location) -> None:
+    """Refuse a key with an empty part, ``.`` or ``..``: for S3 it is another object than without, for others the same.
+
+    Raises:
+        DataError: it has one.
+    """
+    parts = location.meant.partition("://")[2].partition("?")[0].rstrip("/").split("/")
+    odd = next((part for part in parts[1:] if part in ("", ".", "..")), None)
+    if odd is not None:
+        raise DataError(
+            f"The key of {location.written} has "
+            + (f"the part {odd!r}" if odd else "an empty part (two slashes, one after the other)")
+            + ", which object stores read in different ways.",
+            next_step="Write the key without it.",
+            code="data.source-unknown",
+        )
 
 
 def _storage_options(scheme: str) -> dict[str, Any]:
