@@ -38,6 +38,16 @@ def write(root: Path, project: str = PLAIN, data: bytes = GOOD.encode()) -> str:
     return str(root)
 
 
+def test_the_programs_name_alone_shows_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    """``tiltyard`` without a word prints its help, without an error; a group without its command is incomplete."""
+    code, out, err = run(capsys)
+    assert (code, err) == (0, "")
+    assert out.startswith("Usage: tiltyard")
+    code, out, err = run(capsys, "data")
+    assert (code, out) == (2, "")
+    assert err.startswith("Usage: tiltyard data")
+
+
 @pytest.mark.parametrize(
     ("project", "data", "code", "words"),
     [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,7 +14,7 @@ import pytest
 
 from tests.console.conftest import Serve
 from tiltyard.findings import Finding
-from tiltyard.ledger import Event, PredictionStats
+from tiltyard.ledger import Event, Label, Prediction
 from tiltyard.ledger.batch_runs import BatchRun
 from tiltyard.registry import VersionInfo
 from tiltyard.testing import MemoryLedger, make_event, make_prediction
@@ -122,7 +122,7 @@ def test_a_search_narrows_the_list_and_nothing_else(
     recent = json.dumps(shown["predictions-recent"])
     assert '"warm"' in recent
     assert '"cold"' not in recent
-    assert "1 of the latest 2 predictions" in recent
+    assert "1 listed, newest first; the whole period was searched" in recent
     assert '"2"' in json.dumps(shown["predictions-facts"])
 
 
@@ -197,10 +197,43 @@ def test_an_unavailable_registry_is_reported_until_it_returns(
     assert (back["versions-instead"], back["versions-frame"]) == ({"children": None}, {"hidden": False})
 
 
+def test_a_prediction_has_its_own_address(serve: Serve, registry: MemoryRegistry) -> None:
+    """A row of the list leads to a page with the input, the result and the label of that prediction alone."""
+    ledger, other = MemoryLedger(), now_prediction(input={"text": "somebody else"})
+    wrong = now_prediction(input={"text": "<b>not at all</b>"}, label="good", key="order 7")
+    ledger.record([other, wrong])
+    ledger.record_labels([Label(wrong.id, "bad", datetime.now(UTC), "support")])
+    reader = serve(registry, ledger)
+    address = f"/predictions/{wrong.id}"
+    assert f'"href": "{address}"' in json.dumps(reader.render("predictions"))
+    assert reader.get(address).text.startswith("<!doctype html>")
+    assert wrong.id in reader.open(address)
+    shown = json.dumps(reader.render("prediction", **{"prediction-subject": wrong.id}))
+    for words in (r"<b>not at all</b>", "order 7", "different", "bad, reported by support", "Probabilities"):
+        assert words in shown or words in reader.open(address)
+    assert "somebody else" not in shown
+    unlabelled = json.dumps(reader.render("prediction", **{"prediction-subject": other.id}))
+    assert "feedback import" in unlabelled
+    assert other.id in unlabelled
+
+
+@pytest.mark.parametrize("subject", ["nobody", "", "of another model"])
+def test_a_prediction_that_is_not_there_is_said_to_be_missing(
+    serve: Serve, registry: MemoryRegistry, subject: str
+) -> None:
+    """An id that the ledger does not hold, or holds for another model, shows nothing of a prediction."""
+    ledger, foreign = MemoryLedger(), now_prediction(project="other", input={"text": "secret"})
+    ledger.record([foreign])
+    id_ = foreign.id if subject == "of another model" else subject
+    shown = json.dumps(serve(registry, ledger).render("prediction", **{"prediction-subject": id_}))
+    assert "No such prediction" in shown
+    assert "secret" not in shown
+
+
 class FailingLedger(MemoryLedger):
     """A ledger with a mistake in it."""
 
-    def prediction_stats(self, *_: object, **__: object) -> PredictionStats:
+    def predictions(self, **_: object) -> Iterator[Prediction]:
         raise ZeroDivisionError("secret detail")
 
 

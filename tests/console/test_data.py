@@ -25,6 +25,7 @@ from tiltyard.console.data import (
     versions_view,
 )
 from tiltyard.console.data.decisions import decision_title
+from tiltyard.console.data.predictions import MAX_LISTED, RECENT
 from tiltyard.jsonable import to_json_object
 from tiltyard.ledger import SqlLedger
 from tiltyard.promotion.gates import GateResult, Verdict
@@ -139,7 +140,7 @@ def test_the_latest_predictions_come_first(ledger: MemoryLedger) -> None:
     ledger.record([make_prediction(at=NOON - timedelta(seconds=age), label=str(age)) for age in range(40)])
     view = predictions_view(ledger, query())
     assert [prediction.label for prediction in view.recent] == [str(age) for age in range(30)]
-    assert (view.read, view.found, view.stats.total) == (40, 40, 40)
+    assert (view.read, view.stats.total) == (40, 40)
 
 
 @pytest.mark.parametrize(
@@ -166,8 +167,20 @@ def test_a_search_needs_every_word(ledger: MemoryLedger, search: str, found: set
     )
     view = predictions_view(ledger, query(search=search))
     assert {prediction.key for prediction in view.recent} == found
-    assert view.found == len(found)
+    assert view.searched_since is None
     assert view.read == view.stats.total == 3
+
+
+def test_a_search_covers_the_whole_period(ledger: MemoryLedger) -> None:
+    """A search reaches every prediction of the period, however many are newer, and says where it had found enough."""
+    old = make_prediction(input={"text": "a warm comedy"}, at=NOON - timedelta(hours=20))
+    ledger.record([old, *(make_prediction(at=NOON - timedelta(seconds=second)) for second in range(RECENT + 50))])
+    view = predictions_view(ledger, query(search="warm"))
+    assert [row.id for row in view.recent] == [old.id]
+    assert view.searched_since is None
+    many = predictions_view(ledger, query(search=old.label))
+    assert len(many.recent) == MAX_LISTED
+    assert many.searched_since == many.recent[-1].at
 
 
 def test_the_histogram_counts_every_prediction_it_read(ledger: MemoryLedger) -> None:
@@ -196,7 +209,7 @@ def test_the_stamp_changes_exactly_with_new_data(ledger: MemoryLedger) -> None:
     ledger.record([make_prediction()])
     before = predictions_stamp(ledger, query())
     assert predictions_stamp(ledger, query(seconds=9)) == before
-    others = {predictions_stamp(ledger, other) for other in (query("hour"), query(search="warm"), query(minutes=31))}
+    others = {predictions_stamp(ledger, other) for other in (query("hour"), query(search="warm"), query(minutes=61))}
     ledger.record([make_prediction()])
     assert len(others | {before, predictions_stamp(ledger, query())}) == 5
 

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, Table, func, insert, select, text
 
 from tiltyard.errors import UsageError
 from tiltyard.ledger.sql.database import Database
-from tiltyard.ledger.sql.schema import metadata
+from tiltyard.ledger.sql.schema import DERIVED, metadata
 from tiltyard.ledger.sql.store import SqlLedger
 
 _ROWS = 2_000
@@ -24,7 +24,7 @@ def count_rows(url: str) -> dict[str, int]:
     database = Database.connect(url)
     try:
         with database.read(snapshot=True) as connection:
-            return {table.name: _count(connection, table) for table in metadata.sorted_tables}
+            return {table.name: _count(connection, table) for table in _list_tables()}
     finally:
         database.close()
 
@@ -64,7 +64,7 @@ def copy_ledger(source: str, target: str) -> None:
     try:
         with reading.read(snapshot=True) as given, writing.write() as taking:
             _require_empty(taking, writing)
-            for table in metadata.sorted_tables:
+            for table in _list_tables():
                 taking.execute(table.delete())
                 _copy_table(given, taking, table)
                 if not writing.is_sqlite:
@@ -72,6 +72,10 @@ def copy_ledger(source: str, target: str) -> None:
     finally:
         reading.close()
         writing.close()
+
+
+def _list_tables() -> list[Table]:
+    return [table for table in metadata.sorted_tables if table.name not in DERIVED]
 
 
 def _copy_table(given: Connection, taking: Connection, table: Table) -> None:

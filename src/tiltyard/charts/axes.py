@@ -39,7 +39,7 @@ class ValueAxis:
         """The grid with its values."""
         found = []
         for value in round_ticks(self.low, self.high):
-            words = f"{value:.0%}" if self.percent else f"{value:,.10g}"
+            words = f"{100 * value:.6g}%" if self.percent else f"{value:,.10g}"
             found.append(draw_line((LEFT, self.y(value)), (WIDTH - RIGHT, self.y(value))))
             found.append(draw_text(LEFT - 8, self.y(value) + 4, words, anchor="end", kind="tt"))
         return found

@@ -243,6 +243,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except TiltyardError as error:
         _print_error(error.to_dict(), as_json=as_json)
         code = EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED
+    except click.exceptions.NoArgsIsHelpError as error:
+        # Who types the program's name alone asks what there is; a group without its command is incomplete.
+        is_program = error.ctx is None or error.ctx.parent is None
+        click.echo(error.message, err=not is_program)
+        code = EXIT_DONE if is_program else EXIT_USAGE
     except click.ClickException as error:
         step = f"See: {error.ctx.command_path} --help" if isinstance(error, click.UsageError) and error.ctx else ""
         _print_error({"code": "usage", "message": error.format_message(), "next_step": step}, as_json=as_json)

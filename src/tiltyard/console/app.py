@@ -12,8 +12,9 @@ from dash.dependencies import ClientsideFunction
 from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 
+from tiltyard.console.figures import hide_empty_axes
 from tiltyard.console.middleware import PagePaths, SecureHeaders
-from tiltyard.console.pages import Page, PageData, Placeholder, all_pages, components
+from tiltyard.console.pages import Page, PageAddresses, PageData, Placeholder, all_pages, components
 from tiltyard.console.sign_in import SIGN_OUT, Guarded
 from tiltyard.console.sources import ConsoleSources
 from tiltyard.errors import TiltyardError
@@ -83,9 +84,9 @@ def create_console(
     _route(app, pages)
     for page in pages:
         _keep_fresh(app, page)
-    paths = frozenset(page.path for page in pages)
-    server.add_middleware(PagePaths, paths=paths)
-    server.add_middleware(Guarded, guard=guard, pages=paths)
+    addresses = PageAddresses(pages)
+    server.add_middleware(PagePaths, paths=addresses)
+    server.add_middleware(Guarded, guard=guard, pages=addresses)
     server.add_middleware(SecureHeaders, script_hashes=tuple(app.csp_hashes()))
     return server
 
@@ -113,10 +114,10 @@ def _shell(project: Project, *, with_sign_out: bool) -> html.Div:
     )
 
 
-def _route(app: Dash, pages: Sequence[Page]) -> None:
+def _route(app: Dash, pages: tuple[Page, ...]) -> None:
     def show(path: str | None) -> tuple[list[Any], list[Any]]:
-        page = next((page for page in pages if page.path == path), pages[0])
-        return _frame(page), _menu(pages, page)
+        page, subject = PageAddresses(pages).find(path)
+        return _frame(page, subject), _menu(pages, page)
 
     app.callback(Output("main", "children"), Output("menu", "children"), Input("address", "pathname"))(show)
     app.clientside_callback(
@@ -129,11 +130,16 @@ def _route(app: Dash, pages: Sequence[Page]) -> None:
 
 def _menu(pages: Sequence[Page], current: Page) -> list[Any]:
     return [
-        html.Span(dcc.Link(page.title, href=page.path), className="here" if page is current else "") for page in pages
+        html.Span(
+            dcc.Link(page.title, href=page.path),
+            className="here" if page.path in (current.path, current.parent) else "",
+        )
+        for page in pages
+        if not page.parent
     ]
 
 
-def _frame(page: Page) -> list[Any]:
+def _frame(page: Page, subject: str) -> list[Any]:
     return [
         html.H1(page.title, tabIndex=-1),
         html.P(page.lead, className="lead"),
@@ -142,6 +148,7 @@ def _frame(page: Page) -> list[Any]:
         html.Div(list(page.frame), id=f"{page.name}-frame", hidden=True),
         dcc.Interval(id=f"{page.name}-tick", interval=int(page.refresh_seconds * 1000)),
         dcc.Store(id=f"{page.name}-seen"),
+        *([dcc.Store(id=page.subject, data=subject)] if page.parent else []),
     ]
 
 
@@ -159,6 +166,7 @@ def _keep_fresh(app: Dash, page: Page) -> None:
         Output(f"{page.name}-seen", "data"),
         *(Output(name, attribute) for name, attribute in page.slots),
         Input(f"{page.name}-tick", "n_intervals"),
+        *([Input(page.subject, "data")] if page.parent else []),
         *(Input(name, attribute) for name, attribute in page.inputs),
         State(f"{page.name}-seen", "data"),
     )(refresh)
@@ -181,4 +189,8 @@ def _fill(page: Page, inputs: Sequence[Any], seen: str | None) -> tuple[Any, ...
         return components.notice(failure), True, None, *untouched
     if isinstance(drawn, Placeholder):
         return drawn.component, True, stamp, *untouched
-    return None, False, stamp, *(drawn[name] for name, _ in page.slots)
+    return None, False, stamp, *(_finish(drawn[name], attribute) for name, attribute in page.slots)
+
+
+def _finish(content: Any, attribute: str) -> Any:
+    return hide_empty_axes(content) if attribute == "figure" else content

@@ -25,6 +25,9 @@ CONFIG: dict[str, Any] = {
 }
 """For every plot: no logo, no cloud, no buttons."""
 
+DISTINCT = ".6~f"
+"""How an axis writes values: with as many decimals as they have, so that no two ticks read alike."""
+
 _DATE = "%Y-%m-%d %H:%M:%S"
 _GOLD = "#d9a514"
 
@@ -57,7 +60,7 @@ def metrics_figure(history: pd.DataFrame, metric: str) -> go.Figure:
         )
     _mark_champion(figure, history, versions, names[0] if names else None)
     figure.update_xaxes(type="category", showgrid=False)
-    figure.update_yaxes(tickformat=".2f")
+    figure.update_yaxes(tickformat=DISTINCT)
     return figure
 
 
@@ -156,6 +159,25 @@ def blank() -> go.Figure:
     )
 
 
+def hide_empty_axes(figure: go.Figure) -> go.Figure:
+    """A plot in which nothing is drawn says so, and has no axes: they would show values that nobody measured."""
+    if any(_has_points(trace) for trace in figure.data):
+        return figure
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(visible=False)
+    figure.update_layout(shapes=[], showlegend=False)
+    words = {"text": "Nothing to show yet", "showarrow": False, "xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5}
+    figure.add_annotation(**words, font={"size": 14})
+    return figure
+
+
+def _has_points(trace: Any) -> bool:
+    """Whether a trace has a value: bars of nothing, and a lone level over an empty period, show nothing."""
+    values = trace.x if getattr(trace, "orientation", None) == "h" else trace.y
+    known = [value for value in values if value is not None] if values is not None else []
+    return any(known) if trace.type == "bar" else bool(known) and not (trace.line and trace.line.dash == "dash")
+
+
 def show_dates(figure: go.Figure, ends: tuple[datetime, datetime] | None = None) -> None:
     """Make the horizontal axis one of time, from the first to the second of ``ends``.
 
@@ -192,7 +214,7 @@ def runs_figure(runs: pd.DataFrame) -> go.Figure:
     # A single run has no extent: its axis would tell fractions of a second.
     room = max((starts.max() - starts.min()) * 0.05, timedelta(minutes=30)) if len(runs) else timedelta()
     show_dates(figure, (starts.min() - room, starts.max() + room) if len(runs) else None)
-    figure.update_yaxes(tickformat=".2f")
+    figure.update_yaxes(tickformat=DISTINCT)
     return figure
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -11,7 +13,7 @@ from tiltyard.serving.auth import HEADERS
 class PagePaths:
     """Serves the application's one document at every page's address."""
 
-    def __init__(self, app: ASGIApp, paths: frozenset[str]) -> None:
+    def __init__(self, app: ASGIApp, paths: Container[str]) -> None:
         self._app = app
         self._paths = paths
 

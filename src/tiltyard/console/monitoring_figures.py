@@ -67,7 +67,7 @@ def performance_figure(summary: Summary) -> go.Figure:
     show_dates(figure, (summary.since, summary.until))
     # A single level has no extent: the axis would run beyond all that a share can be.
     if headline == "accuracy":
-        figure.update_yaxes(tickformat=".0%", range=None if estimated or measured else [0, 1])
+        figure.update_yaxes(tickformat=".4~%", range=None if estimated or measured else [0, 1])
     else:
         figure.update_yaxes(rangemode="tozero")
     return figure
@@ -78,8 +78,8 @@ def coverage_figure(summary: Summary) -> go.Figure:
     figure = blank()
     figure.update_layout(barmode="stack", bargap=0.08)
     starts = [f"{part.since:{_DATE}}" for part in summary.buckets]
-    known = [part.performance.labelled for part in summary.buckets]
-    rest = [max(0, part.stats.total - part.performance.labelled) for part in summary.buckets]
+    known = [part.labels for part in summary.buckets]
+    rest = [max(0, part.stats.total - part.labels) for part in summary.buckets]
     for name, counts, colour in (("With a label", known, LABELLED), ("Without", rest, ESTIMATED)):
         figure.add_bar(
             x=starts,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from html import escape
 from pathlib import Path
 from urllib.parse import parse_qs, quote
@@ -85,7 +86,7 @@ class Guarded:
         pages: the addresses of its pages; without a key they lead to the one where browsers sign in.
     """
 
-    def __init__(self, app: ASGIApp, guard: Guard, pages: frozenset[str]) -> None:
+    def __init__(self, app: ASGIApp, guard: Guard, pages: Container[str]) -> None:
         self._app = app
         self._guard = guard
         self._sign_ins = guard.sign_ins or SignIns()

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from tiltyard.ledger.ports import (
         FindingFilter,
         FindingLog,
-        HourProfiles,
         LabelRequests,
         Ledger,
         LiveOutcomes,
         PredictionFilter,
         Retention,
     )
+    from tiltyard.ledger.prediction_stats import HourProfiles
     from tiltyard.ledger.records import (
         ORGANIC,
         RANDOM,
@@ -114,13 +114,13 @@ if not TYPE_CHECKING:  # else every misspelt name would be Any to a type checker
             "ports": (
                 "FindingFilter",
                 "FindingLog",
-                "HourProfiles",
                 "LabelRequests",
                 "Ledger",
                 "LiveOutcomes",
                 "PredictionFilter",
                 "Retention",
             ),
+            "prediction_stats": ("HourProfiles",),
             "records": (
                 "ORGANIC",
                 "RANDOM",

@@ -12,11 +12,10 @@ from tiltyard.ledger.batch_runs import BatchRuns
 from tiltyard.ledger.codec import PredictionRow
 from tiltyard.ledger.leases import Lease, Leases, Notes
 from tiltyard.ledger.outbox_records import Notice, Outbox
+from tiltyard.ledger.prediction_stats import HourProfiles
 from tiltyard.ledger.records import (
     Event,
     FindingRecord,
-    HourCount,
-    HourProfile,
     Label,
     LabelReceipt,
     LabelRequest,
@@ -41,6 +40,7 @@ class PredictionFilter(TypedDict, total=False):
         shadow: False leaves out what a challenger predicted unseen (route ``shadow``); default: included.
         key: the caller's own key.
         list_items: with a key also the items of a list that was sent with it, ``KEY/0`` and on; default: not.
+        search: words that its input, label, version or id hold, all of them, in any case.
         limit: at most so many.
         newest_first: latest first; default: earliest first.
     """
@@ -48,6 +48,7 @@ class PredictionFilter(TypedDict, total=False):
     project: str | None
     since: datetime | None
     until: datetime | None
+    search: str | None
     version: str | None
     route: str | None
     shadow: bool
@@ -100,21 +101,6 @@ class FindingLog(Protocol):
 
     def latest(self, **filters: Unpack[FindingFilter]) -> list[FindingRecord]:
         """Of the selected findings, the newest of each project, code and subject; newest first."""
-
-
-class HourProfiles(Protocol):
-    """Profiles of past hours, kept so that they are computed once."""
-
-    def counts(self, *, model_name: str, version: str, route: str, since: datetime, until: datetime) -> list[HourCount]:
-        """How many predictions each hour from ``since`` until before ``until`` holds; empty hours are absent.
-
-        Both ends should be whole hours: of an hour that is cut, the part inside is counted."""
-
-    def load(self, *, model_name: str, version: str, route: str, since: datetime, until: datetime) -> list[HourProfile]:
-        """The profiles kept of hours that begin from ``since`` until before ``until``, by hour."""
-
-    def store(self, profiles: Sequence[HourProfile]) -> None:
-        """Keep profiles, in one transaction; each takes the place of an earlier one of its hour."""
 
 
 class Retention(Protocol):

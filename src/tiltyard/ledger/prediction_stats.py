@@ -3,11 +3,48 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple, Protocol
 
-from tiltyard.ledger.records import PredictionStats
-from tiltyard.ledger.storable import from_micros
+from tiltyard.ledger.records import HourCount, HourProfile, Prediction, PredictionStats
+from tiltyard.ledger.storable import from_micros, to_micros
+
+NO_PREDICTIONS = PredictionStats(total=0, by_label={}, by_version={})
+"""The summary of no predictions."""
+
+
+class HourProfiles(Protocol):
+    """What past hours hold: counts, and profiles that are kept so that they are computed once."""
+
+    def counts(self, *, model_name: str, version: str, route: str, since: datetime, until: datetime) -> list[HourCount]:
+        """How many predictions each hour from ``since`` until before ``until`` holds; empty hours are absent.
+
+        Both ends should be whole hours: of an hour that is cut, the part inside is counted."""
+
+    def count_steps(
+        self, *, model_name: str, since: datetime, until: datetime, step: timedelta
+    ) -> dict[datetime, PredictionStats]:
+        """Summaries of what callers received in each step of time; steps without predictions are absent.
+
+        Args:
+            model_name: name of the registered model.
+            since: what was predicted before is not counted.
+            until: nor from then on.
+            step: length of the steps, which begin at its multiples since 1970. Steps of whole hours are quick however
+                many predictions there are.
+        """
+
+    def count_labelled(
+        self, *, model_name: str, since: datetime, until: datetime, step: timedelta
+    ) -> dict[datetime, int]:
+        """How many of the predictions of ``count_steps`` have a label, of whatever kind; steps without are absent."""
+
+    def load(self, *, model_name: str, version: str, route: str, since: datetime, until: datetime) -> list[HourProfile]:
+        """The profiles kept of hours that begin from ``since`` until before ``until``, by hour."""
+
+    def store(self, profiles: Sequence[HourProfile]) -> None:
+        """Keep profiles, in one transaction; each takes the place of an earlier one of its hour."""
 
 
 class StatsTally(NamedTuple):
@@ -30,12 +67,28 @@ class StatsTally(NamedTuple):
     last_us: int
 
 
+def tally_prediction(found: Prediction) -> StatsTally:
+    """The tally of one prediction."""
+    return StatsTally(
+        "" if found.confidence is None else found.label,
+        found.version,
+        total=1,
+        confidence=found.confidence,
+        least=found.confidence,
+        most=found.confidence,
+        latency_ms=found.latency_ms,
+        measured=int(found.latency_ms is not None),
+        first_us=to_micros(found.at),
+        last_us=to_micros(found.at),
+    )
+
+
 def combine_tallies(tallies: Iterable[StatsTally]) -> PredictionStats:
     """The summary of all predictions that the tallies cover."""
     # In one order, for sums of floats depend on it.
     parts = sorted(tallies, key=_order)
     if not parts:
-        return PredictionStats(total=0, by_label={}, by_version={})
+        return NO_PREDICTIONS
     by_label: Counter[str] = Counter()
     by_version: Counter[str] = Counter()
     for part in parts:

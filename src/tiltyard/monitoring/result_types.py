@@ -243,7 +243,9 @@ class DashboardData(TypedDict):
     """``ModelMonitor.get_monitoring_dashboard_data``.
 
     ``alerts`` are the problems among the latest findings. ``findings`` and ``decisions`` are those of the period,
-    latest first. ``confidence_histogram`` has 20 bins from 0 to 1. ``baseline`` has the champion's metrics at training.
+    latest first. ``total_predictions`` and ``labelled_predictions`` count the whole period; the other figures are
+    without the ``predictions_left_out``, its oldest. ``confidence_histogram`` has 20 bins from 0 to 1. ``baseline`` has
+    the champion's metrics at training.
     """
 
     model_name: str
@@ -260,6 +262,7 @@ class DashboardData(TypedDict):
     confidence_histogram: list[int]
     labelled_predictions: int
     label_coverage: float
+    predictions_left_out: int
     performance: PerformanceData
     estimated_performance: EstimateData | None
     by_version: list[VersionPerformance]

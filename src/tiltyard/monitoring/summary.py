@@ -16,6 +16,7 @@ from tiltyard.evaluation import SliceReport, get_metric
 from tiltyard.evaluation.metrics.task_part import TaskEvaluation
 from tiltyard.jsonable import to_json_object, to_jsonable
 from tiltyard.ledger import Event, FindingRecord, Ledger, PredictionStats
+from tiltyard.ledger.prediction_stats import NO_PREDICTIONS
 from tiltyard.monitoring.estimates.by_target import EstimateBasis, estimate_window, make_basis
 from tiltyard.monitoring.estimates.cbpe import Estimate
 from tiltyard.monitoring.monitored_version import MonitoredVersion
@@ -26,7 +27,12 @@ from tiltyard.monitoring.performance import (
     performance_by_slice,
     performance_by_version,
 )
-from tiltyard.monitoring.prediction_window import PredictionWindow, find_group_key, read_prediction_window
+from tiltyard.monitoring.prediction_window import (
+    MOST_ROWS,
+    PredictionWindow,
+    find_group_key,
+    read_prediction_window,
+)
 from tiltyard.monitoring.result_types import DashboardData
 from tiltyard.project import Project
 from tiltyard.registry.package.stored_evaluation import StoredEvaluation
@@ -53,6 +59,7 @@ class SummaryQuery:
         slices: features whose values are slices.
         min_rows: with fewer rows nothing is evaluated or estimated.
         group_key: under which key of an input its group stands.
+        most_rows: so many predictions are read one by one at most, the newest; counts are of all.
     """
 
     model_name: str
@@ -61,6 +68,7 @@ class SummaryQuery:
     slices: tuple[str, ...] = ()
     min_rows: int = 30
     group_key: str | None = None
+    most_rows: int = MOST_ROWS
 
     @property
     def headline(self) -> str:
@@ -88,6 +96,7 @@ class TimeBucket:
         since: its start.
         until: its end.
         stats: all its predictions, counted by the database.
+        labels: number of those that have a label, of whatever kind.
         performance: how those that were read compare with their labels.
         estimate: their performance, estimated without labels; None without a champion.
     """
@@ -95,6 +104,7 @@ class TimeBucket:
     since: datetime
     until: datetime
     stats: PredictionStats
+    labels: int
     performance: Performance
     estimate: Estimate | None
 
@@ -111,6 +121,8 @@ class Summary:
         version: the champion; None where there is none or it cannot be read.
         baseline: the champion's metrics at training.
         stats: all predictions of the period, counted by the database.
+        labels: number of those that have a label, of whatever kind.
+        left_out: number of older predictions of the period that no figure but ``stats`` and ``labels`` is of.
         operations: how the service ran.
         confidence: number of predictions by confidence, in 20 bins from 0 to 1.
         confidence_at_training: the same of the rows that evaluated the champion; None where they are not known.
@@ -132,6 +144,8 @@ class Summary:
     version: str | None
     baseline: Mapping[str, float]
     stats: PredictionStats
+    labels: int
+    left_out: int
     operations: Operations
     confidence: tuple[int, ...]
     confidence_at_training: tuple[int, ...] | None
@@ -144,6 +158,22 @@ class Summary:
     latest_findings: tuple[FindingRecord, ...]
     events: tuple[Event, ...]
     evaluation: StoredEvaluation | None = None
+
+    @property
+    def label_coverage(self) -> float:
+        """Share of the predictions that have a label."""
+        return self.labels / self.stats.total if self.stats.total else 0.0
+
+    @property
+    def basis(self) -> str:
+        """Of which predictions the figures are, in words; empty where they are of all."""
+        if not self.left_out:
+            return ""
+        read = self.stats.total - self.left_out
+        return (
+            f"Performance, estimate, slices and latency are of the newest {read:,} of {self.stats.total:,} "
+            f"predictions, of which {self.performance.labelled:,} have a label that counts."
+        )
 
     @property
     def alarms(self) -> tuple[FindingRecord, ...]:
@@ -166,8 +196,9 @@ class Summary:
             "avg_latency_ms": self.stats.mean_latency_ms,
             "operations": to_json_object(self.operations),
             "confidence_histogram": list(self.confidence),
-            "labelled_predictions": self.performance.labelled,
-            "label_coverage": self.performance.coverage,
+            "labelled_predictions": self.labels,
+            "label_coverage": self.label_coverage,
+            "predictions_left_out": self.left_out,
             "performance": to_json_object(self.performance),
             "estimated_performance": to_json_object(self.estimate) if self.estimate else None,
             "by_version": [
@@ -192,7 +223,7 @@ def build_summary(
         UnavailableError: the ledger cannot be reached.
     """
     model_name, metric, positive = query.model_name, query.metric, query.positive
-    window = read_prediction_window(ledger, model_name, since=since, until=until)
+    window = read_prediction_window(ledger, model_name, since=since, until=until, most=query.most_rows)
     target = None if monitored is None else monitored.target
     window = replace(window, group_key=query.group_key, target=target)
     step = next((step for step in _STEPS if (until - since) / step <= MOST_BUCKETS), _STEPS[-1])
@@ -206,6 +237,7 @@ def build_summary(
             # cannot be estimated, no part of it can.
             bucket_basis = replace(basis, min_rows=min(MIN_ROWS_OF_A_BUCKET, query.min_rows))
     length = until - since
+    buckets = _summarise_buckets(ledger, window, query, bucket_basis, step)
     events = [event for event in ledger.events(subject=model_name, since=since) if event.at < until]
     findings = ledger.findings.select(
         project=model_name, since=since, until=until, status="found", newest_first=True, limit=MOST_FINDINGS
@@ -218,12 +250,14 @@ def build_summary(
         version=monitored.version if monitored else None,
         baseline=dict(monitored.metrics) if monitored else {},
         stats=ledger.prediction_stats(model_name, since, until),
+        labels=sum(bucket.labels for bucket in buckets),
+        left_out=window.left_out,
         operations=summarise_operations(window, ledger.prediction_stats(model_name, since - length, since).total),
         confidence=_count_confidence(window.confidence),
         confidence_at_training=_count_confidence(monitored.held_out.confidence(monitored.classes))
         if monitored and monitored.held_out
         else None,
-        buckets=_summarise_buckets(ledger, window, query, bucket_basis, step),
+        buckets=buckets,
         performance=measure_performance(window, metric, positive),
         by_version=performance_by_version(window, metric, positive),
         slices=performance_by_slice(
@@ -252,6 +286,8 @@ def _summarise_buckets(
     if since is None or until is None:
         return ()
     start = since - (since - _EPOCH) % step
+    counted = ledger.profiles.count_steps(model_name=query.model_name, since=since, until=until, step=step)
+    labels = ledger.profiles.count_labelled(model_name=query.model_name, since=since, until=until, step=step)
     buckets = []
     while start < until:
         first, last = max(start, since), min(start + step, until)
@@ -260,8 +296,8 @@ def _summarise_buckets(
         estimate = None
         if basis is not None:
             estimate = estimate_window(part, basis, query.metric, names=("accuracy",), most=MOST_ROWS_OF_A_BUCKET)
-        stats = ledger.prediction_stats(query.model_name, first, last)
-        buckets.append(TimeBucket(first, last, stats, performance, estimate))
+        stats = counted.get(start, NO_PREDICTIONS)
+        buckets.append(TimeBucket(first, last, stats, labels.get(start, 0), performance, estimate))
         start += step
     return tuple(buckets)
 
@@ -280,7 +316,7 @@ def _bucket_to_dict(bucket: TimeBucket) -> dict[str, Any]:
         "by_label": dict(bucket.stats.by_label),
         "mean_confidence": bucket.stats.mean_confidence,
         "mean_latency_ms": bucket.stats.mean_latency_ms,
-        "labelled": bucket.performance.labelled,
+        "labelled": bucket.labels,
         "metrics": {name: to_json_object(figure) for name, figure in bucket.performance.figures.items()},
         "estimated": {name: to_json_object(figure) for name, figure in estimated.items()},
     }

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from threading import RLock
 from typing import Any, Unpack
 
-from tiltyard.ledger import BatchFragment, BatchRun, FindingFilter, FindingRecord, HourCount, HourProfile, Prediction
+from tiltyard.ledger import (
+    BatchFragment,
+    BatchRun,
+    FindingFilter,
+    FindingRecord,
+    HourCount,
+    HourProfile,
+    Label,
+    Prediction,
+    PredictionStats,
+)
+from tiltyard.ledger.prediction_stats import combine_tallies, tally_prediction
 from tiltyard.ledger.sql.batch_runs import decode_fragment, decode_run, encode_fragment, encode_run
 from tiltyard.ledger.sql.filters import check_finding_filters
 from tiltyard.ledger.sql.findings import decode_finding, encode_finding
-from tiltyard.ledger.sql.profiles import HOUR_US, decode_profile, encode_profile
+from tiltyard.ledger.sql.hours.fold import HOUR_US
+from tiltyard.ledger.sql.hours.profiles import decode_profile, encode_profile
 from tiltyard.ledger.storable import check_text, from_micros, to_micros
 
 
@@ -61,8 +74,13 @@ class MemoryFindings:
 class MemoryProfiles:
     """``HourProfiles`` for tests, over the predictions of a ledger in memory."""
 
-    def __init__(self, predictions: Callable[..., Iterator[Prediction]]) -> None:
+    def __init__(
+        self,
+        predictions: Callable[..., Iterator[Prediction]],
+        labelled: Callable[..., Iterator[tuple[Prediction, Label]]],
+    ) -> None:
         self._predictions = predictions
+        self._labelled = labelled
         self._lock = RLock()
         self._rows: dict[tuple[str, str, str, int], dict[str, Any]] = {}
 
@@ -73,6 +91,24 @@ class MemoryProfiles:
             at = to_micros(prediction.at)
             ids.setdefault(at - at % HOUR_US, []).append(prediction.id)
         return [HourCount(from_micros(at), len(some), max(some)) for at, some in sorted(ids.items())]
+
+    def count_steps(
+        self, *, model_name: str, since: datetime, until: datetime, step: timedelta
+    ) -> dict[datetime, PredictionStats]:
+        """Summaries of steps of time; see ``HourProfiles.count_steps``."""
+        size = step // timedelta(microseconds=1)
+        found: dict[datetime, list[Prediction]] = {}
+        for prediction in self._predictions(project=model_name, since=since, until=until, shadow=False):
+            found.setdefault(from_micros(to_micros(prediction.at) // size * size), []).append(prediction)
+        return {start: combine_tallies(map(tally_prediction, some)) for start, some in sorted(found.items())}
+
+    def count_labelled(
+        self, *, model_name: str, since: datetime, until: datetime, step: timedelta
+    ) -> dict[datetime, int]:
+        """How many predictions have a label; see ``HourProfiles.count_labelled``."""
+        size = step // timedelta(microseconds=1)
+        labelled = self._labelled(project=model_name, since=since, until=until, shadow=False)
+        return dict(sorted(Counter(from_micros(to_micros(row.at) // size * size) for row, _ in labelled).items()))
 
     def load(self, *, model_name: str, version: str, route: str, since: datetime, until: datetime) -> list[HourProfile]:
         """The profiles kept; see ``HourProfiles.load``."""

@@ -35,8 +35,8 @@ from tiltyard.ledger.codec import (
     encode_labels,
     encode_predictions,
 )
-from tiltyard.ledger.prediction_stats import StatsTally, combine_tallies
-from tiltyard.ledger.records import SHADOW
+from tiltyard.ledger.prediction_stats import combine_tallies, tally_prediction
+from tiltyard.ledger.records import SHADOW, matches_search
 from tiltyard.ledger.sql.filters import check_filters
 from tiltyard.ledger.storable import check_text, from_micros, to_micros
 from tiltyard.testing.findings import MemoryBatchRuns, MemoryFindings, MemoryProfiles
@@ -60,7 +60,7 @@ class MemoryLedger(ClosedByWith):
         self._labels: dict[LabelRow, int] = {}
         self._events: list[dict[str, Any]] = []
         self._found = MemoryFindings()
-        self._profile_store = MemoryProfiles(self.predictions)
+        self._profile_store = MemoryProfiles(self.predictions, self.labelled_predictions)
         self._requests = MemoryLabelRequests(self.prediction, lambda: {row[0] for row in self._labels})
         self.batch_runs = MemoryBatchRuns()
         self.arrivals = MemoryArrivals(self._lock, self._predictions, self.record_rows)
@@ -126,21 +126,8 @@ class MemoryLedger(ClosedByWith):
         shadow: bool = False,
     ) -> PredictionStats:
         """A summary of predictions; see ``Ledger.prediction_stats``."""
-        return combine_tallies(
-            StatsTally(
-                "" if found.confidence is None else found.label,
-                found.version,
-                total=1,
-                confidence=found.confidence,
-                least=found.confidence,
-                most=found.confidence,
-                latency_ms=found.latency_ms,
-                measured=int(found.latency_ms is not None),
-                first_us=to_micros(found.at),
-                last_us=to_micros(found.at),
-            )
-            for found in self._select(check_filters(project=model_name, since=since, until=until, shadow=shadow))
-        )
+        found = self._select(check_filters(project=model_name, since=since, until=until, shadow=shadow))
+        return combine_tallies(map(tally_prediction, found))
 
     def find_predictions(
         self, *, ids: Sequence[str] = (), keys: Sequence[str] = (), model_name: str | None = None
@@ -245,6 +232,7 @@ class MemoryLedger(ClosedByWith):
             and (keys is None or not keys.isdisjoint(_keys_of(prediction, items=checked.get("list_items", False))))
             and (prediction.route != SHADOW or checked.get("shadow", True))
             and to_micros(prediction.at) in window
+            and matches_search(prediction, checked.get("search") or "")
         ]
         return sorted(
             found,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,13 +11,17 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 
 from tiltyard.console.data.task_part import TaskConsole
-from tiltyard.data.conform.labels import order_classes
-from tiltyard.ledger import Ledger, Prediction, PredictionStats
-from tiltyard.ledger.records import full_text, matches_search
+from tiltyard.data.conform.labels import match_labels, order_classes
+from tiltyard.ledger import Label, Ledger, Prediction, PredictionStats
+from tiltyard.ledger.prediction_stats import NO_PREDICTIONS
+from tiltyard.ledger.records import full_text
 from tiltyard.tasks import USUAL_TARGET, TaskTarget
 
 RECENT = 2000
-"""Number of the latest predictions that are read one by one: for the confidence histogram and the search."""
+"""Number of the latest predictions that are read one by one, for the histogram of confidence."""
+
+SEARCH_SECONDS = 1.5
+"""After so long a search stops at the end of a bin, and says how far back it came."""
 
 MAX_LISTED = 30
 """Number of listed predictions."""
@@ -49,7 +54,7 @@ class PredictionPeriod:
 
 WINDOWS: Mapping[str, PredictionPeriod] = {
     "hour": PredictionPeriod("Last hour", timedelta(hours=1), timedelta(minutes=1)),
-    "day": PredictionPeriod("Last 24 hours", timedelta(days=1), timedelta(minutes=30)),
+    "day": PredictionPeriod("Last 24 hours", timedelta(days=1), timedelta(hours=1)),
     "week": PredictionPeriod("Last 7 days", timedelta(days=7), timedelta(hours=3), patience=timedelta(minutes=1)),
     "all": PredictionPeriod("All time", patience=timedelta(minutes=1)),
 }
@@ -85,9 +90,9 @@ class PredictionsView:
         step: width of the timeline's bins.
         bins: the latest predictions by confidence: ``low``, ``high``, ``label``, ``count``; of numbers, by the number.
         numbers: the latest predictions where they are numbers, without infinite ones.
-        read: number of the latest predictions that histogram and search cover.
-        found: number of those that match the search.
-        recent: the latest of those, newest first.
+        read: number of the latest predictions that the histogram covers.
+        recent: the latest that match the search, newest first.
+        searched_since: where the search stopped, as it took too long or had found enough; None: at the beginning.
         any_ever: whether the model has ever predicted, in the window or before.
     """
 
@@ -96,28 +101,32 @@ class PredictionsView:
     step: timedelta
     bins: pd.DataFrame
     read: int
-    found: int
     recent: tuple[Prediction, ...]
     any_ever: bool
     numbers: tuple[float, ...] = ()
+    searched_since: datetime | None = None
 
 
 def predictions_view(ledger: Ledger, query: PredictionQuery) -> PredictionsView:
     """Count and list the selected predictions.
 
-    The work grows with the predictions in the window, which the database counts once, and not with earlier ones.
+    Whole hours are counted once for all readers; the work grows with the hours in the window, not with its rows.
 
     Raises:
         UnavailableError: the ledger cannot be reached.
     """
     starts, step = _bins(ledger, query)
-    counted = [ledger.prediction_stats(query.model, start, start + step) for start in starts]
+    found = ledger.profiles.count_steps(model_name=query.model, since=starts[0], until=starts[-1] + step, step=step)
+    counted = [found.get(start, NO_PREDICTIONS) for start in starts]
     latest = list(
         ledger.predictions(
             project=query.model, since=starts[0], until=starts[-1] + step, shadow=False, limit=RECENT, newest_first=True
         )
     )
-    found = [prediction for prediction in latest if matches_search(prediction, query.search)]
+    matching, searched_since = latest[:MAX_LISTED], None
+    if query.search:
+        filled = [start for start, part in zip(starts, counted, strict=True) if part.total]
+        matching, searched_since = _search(ledger, query, filled, step)
     of_target = TaskConsole.find_for_target(query.target)
     counted = [of_target.count_values(part) for part in counted]
     stats = _merge(counted)
@@ -127,11 +136,65 @@ def predictions_view(ledger: Ledger, query: PredictionQuery) -> PredictionsView:
         step=step,
         bins=of_target.count_bins(latest),
         read=len(latest),
-        found=len(found),
-        recent=tuple(found[:MAX_LISTED]),
+        recent=tuple(matching),
+        searched_since=searched_since,
         any_ever=stats.total > 0 or _edge(ledger, query.model, newest=True) is not None,
         numbers=of_target.list_numbers(latest),
     )
+
+
+def _search(
+    ledger: Ledger, query: PredictionQuery, starts: Sequence[datetime], step: timedelta
+) -> tuple[list[Prediction], datetime | None]:
+    """The latest predictions of the bins that match, and from where on all were searched; None: from the first bin."""
+    found: list[Prediction] = []
+    begun = time.monotonic()
+    for start in reversed(starts):
+        rows = ledger.predictions(
+            project=query.model,
+            since=start,
+            until=start + step,
+            shadow=False,
+            search=query.search,
+            newest_first=True,
+            limit=MAX_LISTED - len(found),
+        )
+        found.extend(rows)
+        is_over = len(found) >= MAX_LISTED or time.monotonic() - begun > SEARCH_SECONDS
+        if is_over and start != starts[0]:
+            return found, found[-1].at if len(found) >= MAX_LISTED else start
+    return found, None
+
+
+@dataclass(frozen=True)
+class PredictionDetails:
+    """One prediction, with the label that counts where it has one.
+
+    Attributes:
+        is_right: whether the label is what was predicted; None without a label, or where labels are numbers.
+    """
+
+    prediction: Prediction
+    label: Label | None
+    is_right: bool | None
+
+
+def prediction_details(ledger: Ledger, model: str, id_: str) -> PredictionDetails | None:
+    """A prediction of a model by its id; None where the ledger has none.
+
+    Raises:
+        InputError: nothing can have this id.
+        UnavailableError: the ledger cannot be reached.
+    """
+    found = ledger.prediction(id_)
+    if found is None or found.project != model:
+        return None
+    moment = ledger.labelled_predictions(project=model, since=found.at, until=found.at + timedelta(microseconds=1))
+    label = next((label for row, label in moment if row.id == id_), None)
+    right = None
+    if label is not None and found.confidence is not None:
+        right = match_labels([found.label], [label.label])[0]
+    return PredictionDetails(found, label, right)
 
 
 def predictions_stamp(ledger: Ledger, query: PredictionQuery) -> str:
@@ -181,7 +244,7 @@ def _merge(parts: Iterable[PredictionStats]) -> PredictionStats:
     """Merge the summaries of parts that do not overlap, in the order of time."""
     filled = [part for part in parts if part.total]
     if not filled:
-        return PredictionStats(total=0, by_label={}, by_version={})
+        return NO_PREDICTIONS
     by_label: Counter[str] = Counter()
     by_version: Counter[str] = Counter()
     for part in filled:

@@ -101,8 +101,8 @@ def draw_monitoring(summary: Summary) -> Slots | Placeholder:
         DRIFT: monitoring_figures.drift_figure(summary),
         f"{DRIFT}-words": _describe_drift(summary),
         COVERAGE: monitoring_figures.coverage_figure(summary),
-        f"{COVERAGE}-words": f"{summary.performance.labelled:,} of {summary.performance.predictions:,} predictions "
-        f"({summary.performance.coverage:.1%}) have a label.",
+        f"{COVERAGE}-words": f"{summary.labels:,} of {summary.stats.total:,} predictions "
+        f"({summary.label_coverage:.1%}) have a label. {summary.basis}".strip(),
         VERSIONS: _versions(summary),
         STANDING: _findings("Latest findings", sorted(summary.latest_findings, key=_severity_order)),
         HISTORY: _findings("Findings of this period", select_reportable(summary.findings)),
@@ -146,6 +146,7 @@ def _alerts(summary: Summary) -> list[Any]:
                     [
                         html.H2(f"{one.code}: {one.subject}"),
                         components.badge(one.severity, "bad"),
+                        *([components.badge(f"v{one.version}")] if one.version else []),
                         html.Span([components.time_text(one.at, seconds=False), " UTC"], className="hint"),
                     ],
                     className="head",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import unquote
 
 from tiltyard.console.sources import ConsoleSources
 from tiltyard.ledger import Ledger
@@ -59,6 +60,9 @@ class Page:
         refresh_seconds: how often it checks for new data.
         controls: components that are always visible.
         inputs: the controls that change what is drawn, as (id, property).
+        parent: the path of the page whose entry in the menu stands for this one; empty: it has its own. The path of
+            such a page ends in ``/``, and what follows in an address names its subject: the first value that ``stamp``
+            and ``draw`` get.
         frame: components that have the slots in them.
         slots: the slots, as (id, property).
         stamp: from the inputs' values to a text that changes when there is new data; cheap.
@@ -76,3 +80,30 @@ class Page:
     draw: Callable[..., Slots | Placeholder]
     controls: tuple[Any, ...] = ()
     inputs: tuple[tuple[str, str], ...] = ()
+    parent: str = ""
+
+    @property
+    def subject(self) -> str:
+        """The id of the component that holds the subject in an address."""
+        return f"{self.name}-subject"
+
+
+@dataclass(frozen=True)
+class PageAddresses:
+    """The addresses of pages: each has one, or one for each subject."""
+
+    pages: tuple[Page, ...]
+
+    def find(self, address: str | None) -> tuple[Page, str]:
+        """The page of an address and the subject in it; the first page where there is no such address."""
+        for page in self.pages:
+            if page.path == address:
+                return page, ""
+            if page.parent and address and address.startswith(page.path):
+                return page, unquote(address.removeprefix(page.path))
+        return self.pages[0], ""
+
+    def __contains__(self, address: object) -> bool:
+        """Whether a page has this address."""
+        page, subject = self.find(str(address))
+        return page.path == address or bool(subject)

@@ -19,6 +19,7 @@ from tiltyard.console.data import (
 from tiltyard.console.data.task_part import PageWords, TaskConsole
 from tiltyard.console.pages import components
 from tiltyard.console.pages.page import Page, PageData, Placeholder, Slots
+from tiltyard.console.pages.prediction import link_prediction
 from tiltyard.formatting import format_interval
 from tiltyard.ledger import Prediction
 from tiltyard.tasks import TASKS
@@ -121,7 +122,7 @@ def _controls() -> tuple[Any, ...]:
                 ),
                 html.Div(
                     [
-                        html.Label("Search the latest predictions", htmlFor=SEARCH, className="unseen"),
+                        html.Label("Search the predictions of the period", htmlFor=SEARCH, className="unseen"),
                         dcc.Input(
                             id=SEARCH,
                             type="search",
@@ -157,7 +158,10 @@ def _facts(view: PredictionsView, query: PredictionQuery) -> html.Dl:
 def _recent(view: PredictionsView, query: PredictionQuery) -> list[Any]:
     listed, of_target = len(view.recent), TaskConsole.find_for_target(query.target)
     if query.search:
-        note = f"“{query.search}”: {view.found:,} of the latest {view.read:,} predictions, {listed:,} listed"
+        reach = "the whole period was searched"
+        if view.searched_since is not None:
+            reach = f"searched back to {view.searched_since:%Y-%m-%d %H:%M:%S} UTC"
+        note = f"“{query.search}”: {listed:,} listed, newest first; {reach}"
     else:
         note = f"The latest {listed:,}, newest first"
     heads = (
@@ -176,7 +180,7 @@ def _row(prediction: Prediction, of_target: TaskConsole) -> tuple[Any, ...]:
     route = [] if prediction.route == "champion" else [" ", components.badge(prediction.route, prediction.route)]
     return (
         components.time_text(prediction.at),
-        html.Span(format_input(prediction), title=prediction.id),
+        link_prediction(prediction.id, format_input(prediction) or prediction.id),
         html.Span([html.Strong(of_target.show_value(prediction.label)), *route]),
         html.Span(
             [

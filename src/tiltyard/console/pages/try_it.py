@@ -209,15 +209,25 @@ def _form(data: PageData, fields: Sequence[str]) -> list[Any]:
 def _field(data: PageData, field: str, name: str, kind: str) -> Any:
     rule = data.project.columns.get(name)
     if kind in ("number", "integer"):
-        limits = {"min": rule.minimum, "max": rule.maximum} if rule else {}
-        return dcc.Input(
-            id=field,
-            type="number",
-            step="any" if kind == "number" else 1,
-            **{key: value for key, value in limits.items() if value is not None},
-        )
+        # No limits: a browser drops a value outside of them in silence, where the version warns about it.
+        ends = (rule.minimum, rule.maximum) if rule else (None, None)
+        return dcc.Input(id=field, type="number", step="any", placeholder=_describe_range(*ends))
     known = ("true", "false") if kind == "boolean" else (rule.values if rule and rule.values else ())
-    return dcc.Input(id=field, type="text", placeholder=" / ".join(known[:4]))
+    if not known:
+        return dcc.Input(id=field, type="text")
+    choices = f"{field}-known"
+    return html.Div(
+        [
+            dcc.Input(id=field, type="text", placeholder=" / ".join(known[:4]), list=choices, autoComplete="off"),
+            html.Datalist([html.Option(value=value) for value in known], id=choices),
+        ]
+    )
+
+
+def _describe_range(low: float | None, high: float | None) -> str:
+    if low is None or high is None:
+        return "" if low is high else f"at least {low:g}" if high is None else f"at most {high:g}"
+    return f"{low:g} to {high:g}"
 
 
 def _example(data: PageData) -> str:

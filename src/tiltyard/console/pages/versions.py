@@ -12,6 +12,7 @@ from tiltyard.console.data import VersionsView, metric_history, versions_view
 from tiltyard.console.data.versions import bigger_is_better, column_title
 from tiltyard.console.pages import components
 from tiltyard.console.pages.page import Page, PageData, Placeholder, Slots
+from tiltyard.formatting import choose_form, join_names
 from tiltyard.registry import VersionInfo
 from tiltyard.registry.ports import CANDIDATE_TAG
 
@@ -52,7 +53,7 @@ def draw_versions(view: VersionsView) -> Slots | Placeholder:
         MISSING: _champion_notice(view),
         FACTS: _facts(view),
         METRICS: figures.metrics_figure(metric_history(view), view.metric),
-        f"{METRICS}-words": _describe_metrics(view),
+        f"{METRICS}-words": describe_metrics(view),
         ALL: _table(view),
     }
 
@@ -103,15 +104,22 @@ def _table(view: VersionsView) -> html.Div:
     return components.table(f"All versions of {view.model}", heads, rows)
 
 
-def _describe_metrics(view: VersionsView) -> str:
+def describe_metrics(view: VersionsView) -> str:
+    """Which versions are best by the project's metric, and which is champion."""
     known = [(info.version, info.metrics[view.metric]) for info in view.versions if view.metric in info.metrics]
     if not known:
         return f"No version has the metric {column_title(view.metric)}."
     choose = max if bigger_is_better(view.metric) else min
-    best = choose(known, key=lambda pair: pair[1])
+    value = choose(value for _, value in known)
+    best = [version for version, same in known if same == value]
     champion = f"The champion ★ is version {view.champion.version}." if view.champion else "There is no champion."
     title = column_title(view.metric)
-    return f"{title} is best in version {best[0]} with {best[1]:.4f}. {champion} Click a name to hide or show it."
+    if len(best) == len(known) > 1:
+        said = f"{title} is {value:.4f} in all versions."
+    else:
+        named = join_names([*reversed(best)])
+        said = f"{title} is best in {choose_form(len(best), 'version', 'versions')} {named} with {value:.4f}."
+    return f"{said} {champion} Click a name to hide or show it."
 
 
 def _recipe(info: VersionInfo) -> str:

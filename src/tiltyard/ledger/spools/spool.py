@@ -26,13 +26,13 @@ from tiltyard.ledger.leases import Lease, Leases, Notes
 from tiltyard.ledger.outbox_records import Notice, Outbox
 from tiltyard.ledger.ports import (
     FindingLog,
-    HourProfiles,
     LabelRequests,
     Ledger,
     LiveOutcomes,
     PredictionFilter,
     Retention,
 )
+from tiltyard.ledger.prediction_stats import HourProfiles
 from tiltyard.ledger.records import SHADOW, Event, Label, LabelReceipt, NamedPrediction, Prediction, PredictionStats
 from tiltyard.ledger.spools.room import check_room
 from tiltyard.ledger.sql.store import SqlLedger

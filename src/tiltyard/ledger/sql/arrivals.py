@@ -37,6 +37,7 @@ from tiltyard.ledger.sql.retention import (
     forget_profiles,
     note_erasures,
     overwrite_deleted,
+    remove_rows,
 )
 from tiltyard.ledger.sql.schema import erasures, kept_out, predictions, pruned, set_aside
 from tiltyard.ledger.storable import check_text, encode_json, from_micros, make_storable, to_micros
@@ -181,7 +182,7 @@ def _follow_shadows(connection: Connection, named: Mapping[str, Erasure]) -> Non
         overwrite_deleted(connection)
         forget_profiles(connection, shadows)
         if erasure.redaction is None:
-            connection.execute(delete(predictions).where(column.id.in_(shadows)))
+            remove_rows(connection, shadows)
         else:
             marker = encode_json(redact_input(erasure.redaction))
             connection.execute(update(predictions).where(column.id.in_(shadows)).values(input=marker))

@@ -6,7 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Unpack
 
-from sqlalchemy import Column, ColumnElement, Row, Select, and_, exists, func, or_, tuple_
+from sqlalchemy import Column, ColumnElement, Integer, Row, Select, and_, exists, func, or_, tuple_
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from tiltyard.errors import UsageError
 from tiltyard.ledger.ports import FindingFilter, PredictionFilter
@@ -62,7 +65,36 @@ def prediction_conditions(filters: PredictionFilter) -> list[ColumnElement[bool]
         found.append(key_condition(predictions.c.key, check_text("key", key), items=filters.get("list_items", False)))
     if not filters.get("shadow", True):
         found.append(predictions.c.route != SHADOW)
+    found.extend(_search_conditions(filters.get("search") or ""))
     return found
+
+
+class _ByteCount(FunctionElement[int]):
+    """Bytes of a text in UTF-8."""
+
+    type = Integer()
+    inherit_cache = True
+
+
+@compiles(_ByteCount)
+def _write_byte_count(element: _ByteCount, compiler: SQLCompiler, **options: Any) -> str:
+    return f"octet_length({compiler.process(element.clauses, **options)})"
+
+
+@compiles(_ByteCount, "sqlite")
+def _write_byte_count_for_sqlite(element: _ByteCount, compiler: SQLCompiler, **options: Any) -> str:
+    # octet_length came with SQLite 3.43.
+    return f"length(CAST({compiler.process(element.clauses, **options)} AS BLOB))"
+
+
+def _search_conditions(search: str) -> list[ColumnElement[bool]]:
+    """What every row has that ``matches_search`` finds; some others have it too."""
+    column = predictions.c
+    text = column.input + " " + column.label + " " + column.version + " " + column.id
+    # Databases differ in how they fold letters that are not ASCII, and JSON writes some signs in its own way.
+    is_plain = _ByteCount(text) == func.length(text)
+    words = [word for word in search.casefold().split() if word.isascii() and word.isalnum()]
+    return [or_(func.lower(text).contains(word), ~is_plain) for word in words]
 
 
 def key_condition(column: ColumnElement[Any], key: str, *, items: bool) -> ColumnElement[bool]:

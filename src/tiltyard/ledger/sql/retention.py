@@ -19,7 +19,7 @@ from tiltyard.ledger.arrivals import (
 from tiltyard.ledger.sql.bulk_insert import later_of, upserting_insert
 from tiltyard.ledger.sql.database import DatabaseTime
 from tiltyard.ledger.sql.filters import key_condition
-from tiltyard.ledger.sql.profiles import HOUR_US
+from tiltyard.ledger.sql.hours.fold import HOUR_US, begin_count_change, note_removed
 from tiltyard.ledger.sql.schema import erasures, label_requests, labels, predictions, profiles, pruned, set_aside
 from tiltyard.ledger.storable import check_text, decode_json, encode_json, to_micros
 
@@ -114,7 +114,7 @@ class SqlRetention(DatabaseTime):
         both = self._prepare_removal(connection, ids)
         for table in (labels, label_requests):
             connection.execute(delete(table).where(table.c.prediction_id.in_(both)))
-        return connection.execute(delete(predictions).where(predictions.c.id.in_(both))).rowcount
+        return remove_rows(connection, both)
 
     def _prepare_removal(self, connection: Connection, ids: Sequence[str]) -> list[str]:
         """Forget the profiles that count these predictions or shadows of them, and what was set aside; their ids."""
@@ -147,6 +147,14 @@ class SqlRetention(DatabaseTime):
                 "erase again when that is done.",
                 self._database.redacted_url,
             )
+
+
+def remove_rows(connection: Connection, ids: Sequence[str]) -> int:
+    """Remove predictions from their table and from the counts of their hours; how many they were."""
+    hours = begin_count_change(connection, ids)
+    removed = connection.execute(delete(predictions).where(predictions.c.id.in_(ids))).rowcount
+    note_removed(connection, hours)
+    return removed
 
 
 def begin_removal(connection: Connection) -> None:

@@ -21,7 +21,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0009"
+REVISION = "0010"
 """The newest migration, which this code reads and writes."""
 
 VERSION_TABLE = "ledger_version"
@@ -125,6 +125,45 @@ profiles = Table(
     Column("newest", Name, nullable=False),
     Column("body", LargeBinary, nullable=False),
 )
+
+# How many predictions an hour holds, with sums and extremes, folded from the predictions by their readers
+# (``hours.fold``). What the marks do not cover yet is counted row by row.
+hour_counts = Table(
+    "hour_counts",
+    metadata,
+    Column("project", Name, primary_key=True),
+    Column("hour_us", BigInteger, primary_key=True, autoincrement=False),
+    Column("version", Name, primary_key=True),
+    Column("route", Name, primary_key=True),
+    Column("is_class", Integer, primary_key=True, autoincrement=False),
+    Column("label", Name, primary_key=True),
+    Column("total", BigInteger, nullable=False),
+    Column("confidence", Double),
+    Column("least", Double),
+    Column("most", Double),
+    Column("latency_ms", Double),
+    Column("measured", BigInteger, nullable=False),
+    Column("first_us", BigInteger, nullable=False),
+    Column("last_us", BigInteger, nullable=False),
+    Column("newest", Name, nullable=False),
+    Index("hour_counts_by_hour", "hour_us"),
+)
+
+# Hours of which predictions were removed: their counts do not hold, and are made again.
+stale_hours = Table("stale_hours", metadata, Column("hour_us", BigInteger, primary_key=True, autoincrement=False))
+
+# One row: up to which arrival the predictions are in the counts.
+count_marks = Table(
+    "count_marks",
+    metadata,
+    Column("name", Name, primary_key=True),
+    Column("folded", BigInteger, nullable=False),
+    Column("turn", BigInteger, nullable=False),
+    Column("proof", Name, nullable=False),
+)
+
+DERIVED = (hour_counts.name, stale_hours.name, count_marks.name)
+"""Tables that hold only what follows from others, for this database alone: no copy of a ledger takes them along."""
 
 events = Table(
     "events",

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import islice
 from operator import itemgetter
-from typing import Any, Unpack
+from typing import Any, TypeVar, Unpack
 
-from sqlalchemy import ColumnElement, Row, Select, and_, case, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, delete, func, insert, or_, select, update
 
 from tiltyard.closing import ClosedByWith
 from tiltyard.errors import UnavailableError
 from tiltyard.ledger.chain import broken_links, link
 from tiltyard.ledger.codec import (
     NAMED_COLUMNS,
-    NOT_MEASURED,
-    NUMBER_CONFIDENCE,
     PredictionRow,
     decode_event,
     decode_label,
@@ -27,9 +26,17 @@ from tiltyard.ledger.codec import (
 )
 from tiltyard.ledger.leases import Lease
 from tiltyard.ledger.outbox_records import Notice
-from tiltyard.ledger.ports import FindingLog, HourProfiles, LabelRequests, LiveOutcomes, PredictionFilter
-from tiltyard.ledger.prediction_stats import StatsTally, combine_tallies
-from tiltyard.ledger.records import Event, Label, LabelReceipt, NamedPrediction, Prediction, PredictionStats
+from tiltyard.ledger.ports import FindingLog, LabelRequests, LiveOutcomes, PredictionFilter
+from tiltyard.ledger.prediction_stats import HourProfiles, combine_tallies
+from tiltyard.ledger.records import (
+    Event,
+    Label,
+    LabelReceipt,
+    NamedPrediction,
+    Prediction,
+    PredictionStats,
+    matches_search,
+)
 from tiltyard.ledger.sql.arrivals import SqlArrivals
 from tiltyard.ledger.sql.batch_runs import SqlBatchRuns
 from tiltyard.ledger.sql.bulk_insert import RowInserter, skipping_insert
@@ -43,12 +50,13 @@ from tiltyard.ledger.sql.filters import (
     time_conditions,
 )
 from tiltyard.ledger.sql.findings import SqlFindings
+from tiltyard.ledger.sql.hours.counts import CountQuery, SqlCounts
+from tiltyard.ledger.sql.hours.profiles import SqlProfiles
 from tiltyard.ledger.sql.label_requests import SqlLabelRequests, label_reason
 from tiltyard.ledger.sql.leases import SqlLeases, SqlNotes, require_turn
 from tiltyard.ledger.sql.migrations import migrate_to_newest
 from tiltyard.ledger.sql.outbox import SqlOutbox, encode_notices, insert_notices
 from tiltyard.ledger.sql.outcomes import SqlOutcomes
-from tiltyard.ledger.sql.profiles import SqlProfiles
 from tiltyard.ledger.sql.retention import SqlRetention, begin_arrival
 from tiltyard.ledger.sql.schema import chain, events, labels, predictions
 from tiltyard.ledger.storable import check_text, from_micros
@@ -57,6 +65,7 @@ _PREDICTION = tuple(predictions.columns)
 _LABEL = (labels.c.prediction_id, labels.c.at_us, labels.c.label, labels.c.source)
 _NAMED = tuple(predictions.c[name] for name in NAMED_COLUMNS)
 _IDS_AT_ONCE = 500
+_Found = TypeVar("_Found", Prediction, tuple[Prediction, Label])
 # In the transaction that makes it, it goes again.
 _PROBE = PredictionRow("probe", 0, "", "", "", "", 0.0, 0.0, None, "{}", "{}")
 
@@ -76,7 +85,8 @@ class SqlLedger(ClosedByWith):
         self._insert_predictions = skipping_insert(database, predictions, _PREDICTION)
         self._insert_labels = skipping_insert(database, labels, _LABEL)
         self._findings = SqlFindings(database)
-        self._profiles = SqlProfiles(database)
+        self._counts = SqlCounts(database)
+        self._profiles = SqlProfiles(database, self._counts)
         self._outcomes = SqlOutcomes(database)
         self._label_requests = SqlLabelRequests(database)
 
@@ -151,7 +161,9 @@ class SqlLedger(ClosedByWith):
 
     def predictions(self, **filters: Unpack[PredictionFilter]) -> Iterator[Prediction]:
         """The selected predictions; see ``Ledger.predictions``."""
-        return map(decode_prediction, self._select_predictions(select(*_PREDICTION), check_filters(**filters)))
+        checked = check_filters(**filters)
+        rows = self._select_predictions(select(*_PREDICTION), checked)
+        return _keep_found(map(decode_prediction, rows), checked)
 
     def labelled_predictions(self, **filters: Unpack[PredictionFilter]) -> Iterator[tuple[Prediction, Label]]:
         """The selected predictions and whose truth is known; see ``Ledger.labelled_predictions``."""
@@ -159,8 +171,12 @@ class SqlLedger(ClosedByWith):
         named = [column.label(f"label_{column.name}") for column in _LABEL]
         query = select(*_PREDICTION, *named, label_reason().label("label_reason")).join_from(predictions, labels, known)
         width = len(_PREDICTION)
-        for row in self._select_predictions(query, check_filters(**filters)):
-            yield decode_prediction(row[:width]), decode_label(row[width:-1], row[-1])
+        checked = check_filters(**filters)
+        pairs = (
+            (decode_prediction(row[:width]), decode_label(row[width:-1], row[-1]))
+            for row in self._select_predictions(query, checked)
+        )
+        return _keep_found(pairs, checked)
 
     def prediction_stats(
         self,
@@ -171,30 +187,7 @@ class SqlLedger(ClosedByWith):
         shadow: bool = False,
     ) -> PredictionStats:
         """A summary of predictions; see ``Ledger.prediction_stats``."""
-        matching = prediction_conditions(check_filters(project=model_name, since=since, until=until, shadow=shadow))
-        column = predictions.c
-        measured = case((column.latency_ms != NOT_MEASURED, column.latency_ms))
-        is_class = column.confidence != NUMBER_CONFIDENCE
-        confidence = case((is_class, column.confidence))
-        # Numbers are nearly all different: they are counted together.
-        label = case((is_class, column.label), else_="")
-        query = (
-            select(
-                label.label("label"),
-                column.version.label("version"),
-                func.count().label("total"),
-                func.sum(confidence).label("confidence"),
-                func.min(confidence).label("least"),
-                func.max(confidence).label("most"),
-                func.sum(measured).label("latency_ms"),
-                func.count(measured).label("measured"),
-                func.min(column.at_us).label("first_us"),
-                func.max(column.at_us).label("last_us"),
-            )
-            .where(*matching)
-            .group_by(label, is_class, column.version)
-        )
-        return combine_tallies(StatsTally._make(row) for row in self._fetch(query))
+        return combine_tallies(self._counts.tally(CountQuery(model_name, since, until, shadow)))
 
     def find_predictions(
         self, *, ids: Sequence[str] = (), keys: Sequence[str] = (), model_name: str | None = None
@@ -320,8 +313,18 @@ class SqlLedger(ClosedByWith):
             query.where(*prediction_conditions(filters)),
             (predictions.c.at_us, predictions.c.id),
             descending=filters.get("newest_first", False),
-            limit=filters.get("limit"),
+            # What a search narrows is searched once more: the limit counts what is found.
+            limit=None if filters.get("search") else filters.get("limit"),
         )
+
+
+def _keep_found(rows: Iterator[_Found], filters: PredictionFilter) -> Iterator[_Found]:
+    """Those rows that a search finds."""
+    search = filters.get("search")
+    if not search:
+        return rows
+    found = (row for row in rows if matches_search(row if isinstance(row, Prediction) else row[0], search))
+    return islice(found, filters.get("limit"))
 
 
 def _broken_chain_error(ends: int) -> UnavailableError:

@@ -137,7 +137,7 @@ def _plot_performance(summary: Summary) -> Plot | None:
         *([("estimated without labels, 95 % interval", ESTIMATE)] if estimates else []),
         *([("at training", BASELINE)] if baseline is not None else []),
     ]
-    caption = f"{summary.performance.labelled:,} of {summary.performance.predictions:,} predictions have a label."
+    caption = f"{summary.labels:,} of {summary.stats.total:,} predictions have a label."
     return Plot("performance", title, _draw(parts, title), draw_legend(keys), caption)
 
 

@@ -120,6 +120,7 @@ def _render(template: str, summary: Summary, plots: Sequence[Any]) -> str:
             version=summary.version,
             state=_describe_state(summary),
             facts=_key_figures(summary),
+            basis=summary.basis,
             plots=plots,
             metrics=_metric_rows(summary),
             caveat=summary.performance.caveat,
@@ -166,7 +167,7 @@ def _key_figures(summary: Summary) -> list[tuple[str, str, str]]:
     estimated = summary.estimate.figures.get(summary.query.headline) if summary.estimate else None
     return [
         ("Predictions", f"{summary.stats.total:,}", f"{operations.predictions_before:,} in the period before"),
-        ("Labels", f"{summary.performance.labelled:,}", f"{summary.performance.coverage:.1%} of the predictions"),
+        ("Labels", f"{summary.labels:,}", f"{summary.label_coverage:.1%} of the predictions"),
         (f"{title}, labels", _format_value(measured), _format_interval(measured)),
         (f"{title}, estimate", _format_value(estimated), _format_interval(estimated)),
         *confidence,

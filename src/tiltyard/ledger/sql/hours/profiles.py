@@ -1,21 +1,21 @@
-"""Profiles of past hours, kept in SQL, and what tells whether they still hold."""
+"""Profiles and counts of past hours, kept in SQL."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from tiltyard.ledger.records import HourCount, HourProfile
+from tiltyard.ledger.prediction_stats import combine_tallies
+from tiltyard.ledger.records import HourCount, HourProfile, PredictionStats
 from tiltyard.ledger.sql.database import Database
-from tiltyard.ledger.sql.schema import predictions, profiles
+from tiltyard.ledger.sql.hours.counts import CountQuery, SqlCounts
+from tiltyard.ledger.sql.schema import profiles
 from tiltyard.ledger.storable import check_text, from_micros, to_micros
-
-HOUR_US = 3_600_000_000
 
 _KEY = ("project", "version", "route", "hour_us")
 _KEPT = ("layout", "rows", "newest", "body")
@@ -24,27 +24,26 @@ _KEPT = ("layout", "rows", "newest", "body")
 class SqlProfiles:
     """``HourProfiles`` in an SQL database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, counts: SqlCounts) -> None:
         self._database = database
+        self._counts = counts
 
     def counts(self, *, model_name: str, version: str, route: str, since: datetime, until: datetime) -> list[HourCount]:
         """How many predictions each hour holds; see ``HourProfiles.counts``."""
-        column = predictions.c
-        hour = (column.at_us - column.at_us % HOUR_US).label("hour")
-        query = (
-            select(hour, func.count(), func.max(column.id))
-            .where(
-                column.at_us >= to_micros(since, "since"),
-                column.at_us < to_micros(until, "until"),
-                column.project == check_text("project", model_name),
-                column.version == check_text("version", version),
-                column.route == check_text("route", route),
-            )
-            .group_by(hour)
-            .order_by(hour)
-        )
-        with self._database.read() as connection:
-            return [HourCount(from_micros(at), rows, newest) for at, rows, newest in connection.execute(query)]
+        return self._counts.count_hours(CountQuery(model_name, since, until, version=version, route=route))
+
+    def count_steps(
+        self, *, model_name: str, since: datetime, until: datetime, step: timedelta
+    ) -> dict[datetime, PredictionStats]:
+        """Summaries of steps of time; see ``HourProfiles.count_steps``."""
+        found = self._counts.tally_steps(CountQuery(model_name, since, until), step)
+        return {start: combine_tallies(tallies) for start, tallies in found.items()}
+
+    def count_labelled(
+        self, *, model_name: str, since: datetime, until: datetime, step: timedelta
+    ) -> dict[datetime, int]:
+        """How many predictions have a label; see ``HourProfiles.count_labelled``."""
+        return self._counts.count_labelled(CountQuery(model_name, since, until), step)
 
     def load(self, *, model_name: str, version: str, route: str, since: datetime, until: datetime) -> list[HourProfile]:
         """The profiles kept; see ``HourProfiles.load``."""

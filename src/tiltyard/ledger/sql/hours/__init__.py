@@ -1,0 +1,1 @@
+"""What past hours hold, in SQL: profiles of predictions, and counts of them."""
