@@ -13,7 +13,7 @@ from tiltyard.errors import ArtifactError
 from tiltyard.evaluation import Importance, compare_importance, evaluate_fairness, group_rows, label_predictions
 from tiltyard.evaluation.importance import FeatureWeight
 from tiltyard.monitoring.report.evaluation_tables import EvaluationTable, evaluation_tables
-from tiltyard.registry.package.stored_evaluation import ConfusedLabels, StoredEvaluation
+from tiltyard.registry.package.stored_evaluation import ConfusedLabels, StoredCoverage, StoredEvaluation
 
 BINARY = StoredEvaluation(
     rows=30,
@@ -55,6 +55,24 @@ def test_of_many_labels_the_most_frequent_confusions_are_shown() -> None:
     assert len(table.rows) == 10
     assert "465 of 465 test rows" in table.note
     assert "30 pairs" in table.note
+
+
+@pytest.mark.parametrize(("classes", "size"), [(("no", "yes"), "Labels in a set"), ((), "Width")])
+def test_coverage_is_shown_by_slice(classes: tuple[str, ...], size: str) -> None:
+    """What intervals or sets held stands next to what is stated, for all rows and for each slice."""
+    shares = (
+        StoredCoverage("all rows", 288, 0.9063, 0.867, 0.935, 51.25),
+        StoredCoverage("a", 30, 0.8, 0.6, 0.9, None),
+    )
+    stored = replace(BINARY, classes=classes, confusion=(), stated=0.9, coverage=shares)
+    table = find(stored, "coverage")
+    assert table.heads[-1] == size
+    assert table.rows[0] == ("all rows", "288", "90.6%", "86.7% to 93.5%", "51.25")
+    assert table.rows[1] == ("a", "30", "80.0%", "60.0% to 90.0%", "no end")
+    assert "Stated is 90%" in table.note
+    many = find(replace(stored, coverage=shares * 20), "coverage")
+    assert len(many.rows) < 20
+    assert f"{40 - len(many.rows)} slices more" in many.note
 
 
 def test_columns_within_chance_are_not_shown() -> None:

@@ -149,8 +149,9 @@ def test_the_report_and_the_console_show_what_the_training_printed(
     loans: ProjectEnv, outcome: TrainingOutcome, tmp_path: Path
 ) -> None:
     """The evaluation travels with the version: the same tables are in both forms of the report and in the console."""
-    tables = evaluation_tables(outcome.trial.to_stored())
-    assert [table.name for table in tables] == ["baseline", "confusion", "importance", "fairness"]
+    assert outcome.evaluation is not None
+    tables = evaluation_tables(outcome.evaluation)
+    assert [table.name for table in tables] == ["baseline", "confusion", "coverage", "importance", "fairness"]
     summary = summarise_period(loans.project, loans.workspace, hours=1)
     for name in ("report.html", "report.md"):
         (file, *_) = write_report(summary, tmp_path / name)
