@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
+import lightgbm
 import numpy as np
 import pytest
 
-from tests.models.boosters.fitted import OBJECTIVES, ROUNDS, SETTINGS, WORD, fit_booster
+from tests.models.boosters.fitted import OBJECTIVES, ROUNDS, SETTINGS, WORD, fit_booster, make_rows
 from tests.models.boosters.plain_trees import add_trees
 from tiltyard.errors import ArtifactError
 from tiltyard.models.boosters.raw_trees import UnreadableTreesError
@@ -68,6 +71,22 @@ def with_first(name: str, value: str) -> bytes:
     return edit_text(line_of(name), f"{name}={' '.join([value, *others])}")
 
 
+@cache
+def fit_linear() -> str:
+    rows = make_rows()[:, :WORD]
+    usual = {"objective": "regression", "linear_tree": True, "verbosity": -1, "num_threads": 1}
+    fitted = lightgbm.train(usual, lightgbm.Dataset(rows, rows[:, 0] * 2 + 1, params=usual), 3)
+    return str(fitted.model_to_string())
+
+
+def edit_linear(name: str, value: str) -> bytes:
+    """The file of linear leaves with another first number in the second tree's list of that name."""
+    head, tree = fit_linear().split("Tree=1\n")[0], fit_linear().split("Tree=1\n")[1]
+    changed = re.sub(rf"^{name}=\S+", f"{name}={value}", tree, count=1, flags=re.MULTILINE)
+    assert changed != tree
+    return f"{head}Tree=1\n{changed}".encode()
+
+
 UNSOUND: dict[str, tuple[Library, Callable[[], bytes]]] = {
     "lightgbm: no text": ("lightgbm", lambda: b"\xff\xfe"),
     "lightgbm: another file": ("lightgbm", lambda: b"hello\nworld\n"),
@@ -83,6 +102,16 @@ UNSOUND: dict[str, tuple[Library, Callable[[], bytes]]] = {
     "lightgbm: a decision that is none": ("lightgbm", lambda: with_first("decision_type", "12")),
     "lightgbm: too few leaves": ("lightgbm", lambda: edit_text(line_of("num_leaves"), "num_leaves=3")),
     "lightgbm: other outputs": ("lightgbm", lambda: edit_text("tree_per_iteration=1", "tree_per_iteration=3")),
+    "lightgbm: another format": ("lightgbm", lambda: edit_text("version=v4", "version=v5")),
+    "lightgbm: a child outside, of a custom objective": (
+        "lightgbm",
+        lambda: with_first("left_child", "400").replace(b"objective=binary sigmoid:1\n", b""),
+    ),
+    "lightgbm: a linear leaf's feature outside": ("lightgbm", lambda: edit_linear("leaf_features", "100000")),
+    "lightgbm: a negative feature of a linear leaf": ("lightgbm", lambda: edit_linear("leaf_features", "-1")),
+    "lightgbm: a linear leaf with more features": ("lightgbm", lambda: edit_linear("num_features", "2")),
+    "lightgbm: a linear leaf with fewer than none": ("lightgbm", lambda: edit_linear("num_features", "-1")),
+    "lightgbm: a child outside, of linear leaves": ("lightgbm", lambda: edit_linear("left_child", "400")),
     "lightgbm: a name too few": ("lightgbm", lambda: edit_text("feature_names=Column_0 ", "feature_names=")),
     "lightgbm: a set too short": ("lightgbm", lambda: with_first("cat_boundaries", "3")),
     "xgboost: no JSON": ("xgboost", lambda: b"{"),
@@ -171,9 +200,8 @@ def change_leaves(stated: Any) -> None:
 
 
 UNREADABLE: dict[str, tuple[Library, Callable[[], bytes], str]] = {
-    "linear leaves": ("lightgbm", lambda: edit_text("is_linear=0", "is_linear=1"), "linear models"),
+    "linear leaves": ("lightgbm", lambda: fit_linear().encode(), "linear models"),
     "a custom objective": ("lightgbm", lambda: edit_text("objective=binary sigmoid:1\n", ""), "objective"),
-    "another format": ("lightgbm", lambda: edit_text("version=v4", "version=v5"), "v5"),
     "dart": ("xgboost", lambda: edit_json("xgboost", change_booster), "'dart'"),
     "another objective": ("xgboost", lambda: edit_json("xgboost", change_objective), "survival:cox"),
     "leaves of vectors": ("xgboost", lambda: edit_json("xgboost", change_leaves), "one value for each output"),

@@ -55,7 +55,7 @@ def read_lightgbm(document: bytes) -> TreeEnsemble:
     """
     head, trees, _ = _split_file(document)
     if head.get("version") not in _VERSIONS:
-        raise UnreadableTreesError(f"its file is of LightGBM's format {head.get('version')!r}, not v3 or v4")
+        refuse(_WHERE, f"is of LightGBM's format {head.get('version', '')[:20]!r}, and v3 and v4 can be checked")
     outputs = _whole(head, "num_tree_per_iteration")
     names = tuple(head.get("feature_names", "").split())
     if _whole(head, "max_feature_idx") + 1 != len(names):
@@ -71,13 +71,29 @@ def read_lightgbm(document: bytes) -> TreeEnsemble:
             trees=len(trees),
             outputs=outputs,
         )
-    link, steepness = _read_objective(head, outputs)
     raw = join_trees("lightgbm", [_read_tree(tree, number, len(names)) for number, tree in enumerate(trees)])
+    unknown = _find_unknown(head, trees)
+    link, steepness = ("identity", 1.0) if unknown else _read_objective(head, outputs)
     divisor = float(len(trees) // outputs) if "average_output" in head else 1.0
     turns = np.arange(len(trees)) % outputs
     zeros = np.zeros(outputs)
     stated = Arithmetic("lightgbm", names, turns, True, zeros, zeros, link, divisor=divisor, steepness=steepness)
-    return build_ensemble(raw, stated)
+    ensemble = build_ensemble(raw, stated)
+    if unknown:  # the library follows the trees all the same, so they were checked
+        raise UnreadableTreesError(unknown)
+    return ensemble
+
+
+def _find_unknown(head: dict[str, str], trees: list[dict[str, str]]) -> str:
+    """What of a file is not read here, in words; empty where all of it is."""
+    name = (head.get("objective", "").split() or [""])[0]
+    if name not in _LINKS:
+        return f"its objective {name or 'custom'!r} has no link that is known here"
+    return "its leaves hold linear models" if any(map(_is_linear, trees)) else ""
+
+
+def _is_linear(tree: dict[str, str]) -> bool:
+    return tree.get("is_linear", "0") != "0"
 
 
 def read_pandas_categories(document: bytes) -> list[list[Any]]:
@@ -144,8 +160,6 @@ def _read_pairs(lines: Iterator[str], end: str) -> dict[str, str]:
 
 def _read_objective(head: dict[str, str], outputs: int) -> tuple[Link, float]:
     name, *options = head.get("objective", "").split() or [""]
-    if name not in _LINKS:
-        raise UnreadableTreesError(f"its objective {name or 'custom'!r} has no link that is known here")
     settings = dict(option.partition(":")[::2] for option in options)
     link = _LINKS[name]
     if name == "regression" and "sqrt" in settings:
@@ -159,11 +173,11 @@ def _read_objective(head: dict[str, str], outputs: int) -> tuple[Link, float]:
 
 def _read_tree(tree: dict[str, str], number: int, features: int) -> RawTrees:
     where = f"{_WHERE}, tree {number},"
-    if tree.get("is_linear", "0") != "0":
-        raise UnreadableTreesError("its leaves hold linear models")
     leaves = _whole(tree, "num_leaves")
     if leaves < 1:
         refuse(where, f"has {leaves} leaves", leaves=leaves)
+    if _is_linear(tree):
+        _check_linear(tree, where, leaves, features)
     inner = leaves - 1
     values = _floats(tree, "leaf_value", leaves)
     if inner == 0:
@@ -204,6 +218,17 @@ def _read_tree(tree: dict[str, str], number: int, features: int) -> RawTrees:
         values=np.concatenate([np.zeros(inner), values])[:, np.newaxis],
         weights=np.concatenate([np.zeros(inner), _floats(tree, "leaf_count", leaves)]),
     )
+
+
+def _check_linear(tree: dict[str, str], where: str, leaves: int, features: int) -> None:
+    """Make sure that the linear models of the leaves are of features that there are."""
+    counts = _integers(tree, "num_features", leaves)
+    if (counts < 0).any():
+        refuse(where, f"has a leaf with {int(counts.min())} features", value=int(counts.min()))
+    total = int(counts.sum())
+    check_numbers(where, "has a leaf with feature", _integers(tree, "leaf_features", total), features)
+    _floats(tree, "leaf_coeff", total)
+    _floats(tree, "leaf_const", leaves)
 
 
 def _place(children: NDArray[np.int64], inner: int) -> NDArray[np.int64]:
