@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -305,3 +307,36 @@ def test_a_version_that_is_not_compiled_elsewhere_is_compiled_here(
     registry.point_alias("champion", registry.add(text_package))
     live = Host(registry, tmp_path / "cache", CompiledScorers(BrokenCompiler(tmp_path, how))).started()
     assert live.require().scorer.kind == "compiled text"
+
+
+class WaitingRegistry(FakeRegistry):
+    """A registry whose files take as long as a test lets them."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.fetching, self.may_come = threading.Event(), threading.Event()
+
+    def fetch(self, info: VersionInfo, cache: Path) -> Path:
+        self.fetching.set()
+        assert self.may_come.wait(60)
+        return super().fetch(info, cache)
+
+
+def test_a_promoted_version_that_is_being_loaded_is_announced(text_package: Path, tmp_path: Path) -> None:
+    """While the first champion is fetched, the response names it, and no longer says that there is none."""
+    registry = WaitingRegistry(tmp_path / "registry")
+    live = Host(registry, tmp_path / "cache", None).started()
+    with pytest.raises(UnavailableError) as none:
+        live.require()
+    assert none.value.code == "champion.missing"
+    registry.point_alias("champion", registry.add(text_package))
+    with ThreadPoolExecutor(1) as pool:
+        loading = pool.submit(live.refresh)
+        assert registry.fetching.wait(60)
+        with pytest.raises(UnavailableError, match=f"Version 1 of {MODEL} is being loaded") as soon:
+            live.require()
+        assert soon.value.code == "model.loading"
+        registry.may_come.set()
+        assert loading.result().changed
+    assert live.loading is None
+    assert live.require().info.version == "1"

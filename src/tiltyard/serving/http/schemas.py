@@ -79,6 +79,7 @@ class HealthResponse(ResponseModel):
     model: str = Field(description="Name of the registered model.")
     version: str | None = Field(description="Version in service.")
     challenger: str | None = Field(default=None, description="Challenger that predicts too, if one does.")
+    loading: str | None = Field(default=None, description="Version that is being loaded, to take over.")
     reason: str = Field(default="", description="Why it is not healthy; empty if it is.")
     next_step: str = Field(default="", description="What to do about it.")
     uptime_seconds: float

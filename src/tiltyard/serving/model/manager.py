@@ -113,6 +113,7 @@ class ModelManager:
         self._current: ServedVersion | None = None
         self._refused: tuple[VersionKey, TiltyardError] | None = None
         self._latest: Refresh | None = None
+        self._loading: str | None = None
 
     def add_challenger(self, alias: str = "challenger") -> None:
         """Follow another alias too, whose version is served together with this one while the alias exists."""
@@ -134,6 +135,11 @@ class ModelManager:
     def current(self) -> ServedVersion | None:
         """The version that is served, or None."""
         return self._current
+
+    @property
+    def loading(self) -> str | None:
+        """The version that is fetched, verified and tried at this moment, or None."""
+        return self._loading
 
     @property
     def latest(self) -> Refresh | None:
@@ -158,10 +164,12 @@ class ModelManager:
         """
         if self._current is not None:
             return self._current
-        error = self._latest.error if self._latest else None
-        if error is None:
+        error, loading = self._latest.error if self._latest else None, self._loading
+        if error is None or loading is not None:
+            # The error before, such as that there is no champion, does not hold any more.
+            which = f"Version {loading} of {self.served.model_name}" if loading is not None else "The model"
             raise UnavailableError(
-                "The model is being loaded.", next_step="Try again.", code="model.loading", retry_after=1
+                f"{which} is being loaded.", next_step="Try again.", code="model.loading", retry_after=1
             )
         raise UnavailableError(error.message, next_step=error.next_step, code=error.code, retry_after=5)
 
@@ -215,6 +223,15 @@ class ModelManager:
             return Refresh(_now(), False)
         if self._was_refused(info) and not force:
             return Refresh(_now(), False, self._refused[1] if self._refused else None)
+        self._loading = info.version
+        log.info("Version %s of %s is being loaded.", info.version, info.name)
+        try:
+            return self._change_to(info)
+        finally:
+            self._loading = None
+
+    def _change_to(self, info: VersionInfo) -> Refresh:
+        """Fetch and prepare a version, and let it take over where it is good."""
         try:
             if self._champion_check is not None:
                 self._champion_check(info)

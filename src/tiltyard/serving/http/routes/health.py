@@ -86,6 +86,7 @@ async def check_health(components: ServerComponents) -> HealthResponse:
         model=components.models.served.model_name,
         version=current.info.version if current else None,
         challenger=challenger.info.version if challenger else None,
+        loading=components.models.loading,
         reason=reason,
         next_step=next_step,
         uptime_seconds=round(monotonic() - components.started, 3),
