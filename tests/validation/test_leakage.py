@@ -9,6 +9,7 @@ import pytest
 from tiltyard.findings import Finding
 from tiltyard.project import Project
 from tiltyard.validation import DataValidator, ValidationReport
+from tiltyard.validation.table.leakage import measure_power
 
 ROWS = 240
 RANDOM = np.random.default_rng(3)
@@ -143,3 +144,21 @@ def test_a_column_of_one_value_tells_the_label_by_its_gaps(value: object) -> Non
     for filled, leaks in ((ALTERNATING == 1, {"approved"}), (RANDOM.random(ROWS) < 0.5, set())):
         column = [value if there else None for there in filled]
         assert set(find_leaks(check(pd.DataFrame({"approved": column, "fee": FEE, "y": ALTERNATING})))) == leaks
+
+
+@pytest.mark.parametrize("most", ["zeros", "largest", "nearly constant"])
+def test_numbers_of_which_most_are_equal_are_told_apart_from_the_rest(most: str) -> None:
+    """Where three quarters of the numbers are one, as 0 of claims, a column that says which are not is a leak."""
+    amounts = np.where(np.arange(ROWS) % 5 == 0, RANDOM.gamma(2.0, 50.0, ROWS) + 1, 0.0)
+    if most == "largest":
+        amounts = 500.0 - amounts
+    if most == "nearly constant":
+        amounts = 7.0 + (np.arange(ROWS) == 3) * 1e-12
+    rows = pd.DataFrame({"paid": amounts != amounts[1], "fee": FEE, "y": amounts})
+    leaks = find_leaks(check(rows, project={"name": "rows", "task": "tabular-regression"}))
+    assert set(leaks) == (set() if most == "nearly constant" else {"paid"})
+
+
+def test_one_label_tells_nothing() -> None:
+    """No column has power over a label that is the same in all rows that are measured."""
+    assert measure_power(np.arange(40) % 3, np.zeros(40, np.intp)) == 0.0

@@ -66,15 +66,21 @@ def measure_leakage(table: Table) -> dict[str, Any]:
 
 
 def _part_target(table: Table) -> Column | None:
-    """The quarters of the number to predict as classes: what tells them apart gives the number away, too."""
+    """The quarters of the number to predict as classes: what tells them apart gives the number away, too.
+
+    Where most rows have the least number, as 0 of claims, its rows are one class and all larger ones the other. None
+    where nearly all rows have one number, so that nothing can be told apart.
+    """
     target = table.target
     if target is None or not target.numeric or len(target.ordered) < _LEAST_ROWS:
         return None
     edges = np.unique(np.quantile(target.ordered, [0.25, 0.5, 0.75]))
-    places = np.searchsorted(edges, target.numbers, side="right")
+    places = np.searchsorted(edges, target.numbers, side="right" if edges[0] > target.ordered[0] else "left")
     codes = np.where(np.isfinite(target.numbers), places, -1).astype(np.intp)
     names = [f"quarter {place + 1}" for place in range(len(edges) + 1)]
     counts = np.bincount(codes[codes >= 0], minlength=len(names)).astype(np.int64)
+    if np.count_nonzero(counts >= 2) < 2:
+        return None
     return replace(target, codes=codes, distinct=names, counts=counts)
 
 
@@ -84,8 +90,9 @@ def measure_power(bins: Bins, labels: Bins, half: Mask | None = None) -> float:
     Half of the rows teach which label is the likeliest in each bin, every label weighing the same; the other half
     is predicted, then the other way round. The mean share of right predictions over the labels, b, is rescaled to
     (b − 1/k) / (1 − 1/k), which for two labels is Youden's J (Cancer 3, 1950). A column whose values are all
-    different scores 0: learning by heart does not help on unseen rows. The halves are drawn at random within each
-    label, so that no order of the rows, such as every other row of one label, can empty one of them.
+    different scores 0: learning by heart does not help on unseen rows. So does any where there is one label only.
+    The halves are drawn at random within each label, so that no order of the rows, such as every other row of one
+    label, can empty one of them.
 
     Args:
         bins: n bins, from 0.
@@ -93,6 +100,8 @@ def measure_power(bins: Bins, labels: Bins, half: Mask | None = None) -> float:
         half: the n rows of the first half; drawn where it is None.
     """
     classes, size = int(labels.max()) + 1, int(bins.max()) + 1
+    if classes < 2:  # of many rows a part is measured, and a rare label may not be among them
+        return 0.0
     half = _halve(labels) if half is None else half
     tables = [
         np.bincount(bins[side] * classes + labels[side], minlength=size * classes).reshape(size, classes)
