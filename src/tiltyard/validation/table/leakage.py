@@ -69,7 +69,7 @@ def _part_target(table: Table) -> Column | None:
     """The quarters of the number to predict as classes: what tells them apart gives the number away, too.
 
     Where most rows have the least number, as 0 of claims, its rows are one class and all larger ones the other. None
-    where nearly all rows have one number, so that nothing can be told apart.
+    where nearly all rows have one number, which leaves nothing to tell apart.
     """
     target = table.target
     if target is None or not target.numeric or len(target.ordered) < _LEAST_ROWS:
