@@ -147,7 +147,7 @@ def test_a_column_of_one_value_tells_the_label_by_its_gaps(value: object) -> Non
 
 
 @pytest.mark.parametrize("most", ["zeros", "largest", "nearly constant"])
-def test_numbers_of_which_most_are_equal_are_told_apart_from_the_rest(most: str) -> None:
+def test_numbers_of_which_most_are_equal_have_two_parts(most: str) -> None:
     """Where three quarters of the numbers are one, as 0 of claims, a column that says which are not is a leak."""
     amounts = np.where(np.arange(ROWS) % 5 == 0, RANDOM.gamma(2.0, 50.0, ROWS) + 1, 0.0)
     if most == "largest":
