@@ -197,6 +197,25 @@ def test_an_unavailable_registry_is_reported_until_it_returns(
     assert (back["versions-instead"], back["versions-frame"]) == ({"children": None}, {"hidden": False})
 
 
+def test_a_version_has_its_own_address(
+    serve: Serve, registry: MemoryRegistry, ledger: MemoryLedger, add_version: AddVersion
+) -> None:
+    """A row of the list leads to a page with metrics of that version and the champion, and decisions about it alone."""
+    add_version("champion", accuracy=0.9, log_loss=0.3)
+    add_version(accuracy=0.8125)
+    for version in ("1", "2"):
+        ledger.append(make_event(subject=f"films/{version}", kind="refused", reason=f"reason of {version}"))
+    reader = serve(registry, ledger)
+    assert '"href": "/versions/2"' in json.dumps(reader.render("versions"))
+    assert reader.get("/versions/2").text.startswith("<!doctype html>")
+    assert '"version-frame"' in reader.open("/versions/2")
+    shown = json.dumps(reader.render("version", **{"version-subject": "2"}))
+    for words in ("0.8125", "0.9000", "Champion v1", "reason of 2", "-0.0875 against the champion"):
+        assert words in shown
+    assert "reason of 1" not in shown
+    assert "No such version" in json.dumps(reader.render("version", **{"version-subject": "7"}))
+
+
 def test_a_prediction_has_its_own_address(serve: Serve, registry: MemoryRegistry) -> None:
     """A row of the list leads to a page with the input, the result and the label of that prediction alone."""
     ledger, other = MemoryLedger(), now_prediction(input={"text": "somebody else"})

@@ -39,6 +39,9 @@ def test_a_search_leads_to_the_prediction_and_back(
     browser: Any, serve: Serve, registry: MemoryRegistry, tmp_path: Path, width: int, theme: str
 ) -> None:
     """A search finds an old prediction, its row leads to its own address, and back to the list; all of it fits."""
+    metrics = {"accuracy": 0.9, "f1": 0.88}
+    info = registry.register_model(tmp_path.as_uri(), "films", metrics=metrics, run_id="a1b2c3d4")
+    registry.set_alias("films", "champion", info.version)
     now = datetime.now(UTC)
     text = '<img src=x onerror="document.title=1"> A slow film that I could not bear'
     old = make_prediction(at=now - timedelta(hours=20), input={"text": text}, label="positive", confidence=0.83)
@@ -58,6 +61,12 @@ def test_a_search_leads_to_the_prediction_and_back(
         assert page.title() != "1"
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         _take_picture(page, f"prediction-{width}-{theme}")
+        page.get_by_role("link", name="v1").click()
+        page.get_by_text("Registered", exact=True).wait_for()
+        assert page.url.endswith("/versions/1")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        _take_picture(page, f"version-{width}-{theme}")
+        page.go_back()
         page.reload()
         page.get_by_text("negative, reported by support").wait_for()
         page.go_back()

@@ -9,6 +9,7 @@ from tiltyard.console.pages.page import Page, PageAddresses, PageData, Placehold
 from tiltyard.console.pages.prediction import prediction_page
 from tiltyard.console.pages.predictions import predictions_page
 from tiltyard.console.pages.try_it import trial_page
+from tiltyard.console.pages.version import version_page
 from tiltyard.console.pages.versions import versions_page
 
 __all__ = ["Page", "PageAddresses", "PageData", "Placeholder", "all_pages"]
@@ -18,6 +19,7 @@ def all_pages(data: PageData) -> tuple[Page, ...]:
     """The pages over a project's registry and ledger; the first one is the console's start."""
     return (
         versions_page(data),
+        version_page(data),
         evaluation_page(data),
         monitoring_page(data),
         predictions_page(data),

@@ -39,7 +39,7 @@ def plot_slots(name: str) -> tuple[tuple[str, str], tuple[str, str]]:
     return (name, "figure"), (f"{name}-words", "children")
 
 
-def facts(pairs: Sequence[tuple[str, Any, str]]) -> html.Dl:
+def facts(pairs: Sequence[tuple[str, Any, Any]]) -> html.Dl:
     """Large figures in a row: name, value, and a remark below it."""
     return html.Dl(
         [

@@ -50,7 +50,7 @@ def draw_decisions(view: DecisionsView, model: str) -> Slots | Placeholder:
         return Placeholder(components.empty("No decision yet", sentence, "tiltyard train --champion"))
     older = view.total - len(view.decisions)
     note = [html.P(f"{older:,} older decisions are not shown.", className="hint")] if older else []
-    decisions = html.Ol([_decision(event) for event in view.decisions], className="decisions")
+    decisions = html.Ol([draw_decision(event) for event in view.decisions], className="decisions")
     return {LIST: [_chain(view), decisions, *note]}
 
 
@@ -71,7 +71,8 @@ def _chain(view: DecisionsView) -> html.Section:
     )
 
 
-def _decision(event: Event) -> html.Li:
+def draw_decision(event: Event) -> html.Li:
+    """A decision as a card: what, when, by whom, why, and on what evidence."""
     messages = {gate.message for gate in gates_of(event)}
     return html.Li(
         [

@@ -12,6 +12,7 @@ from tiltyard.console.data.predictions import PredictionDetails, prediction_deta
 from tiltyard.console.data.task_part import TaskConsole
 from tiltyard.console.pages import components
 from tiltyard.console.pages.page import Page, PageData, Placeholder, Slots
+from tiltyard.console.pages.version import link_version
 from tiltyard.formatting import format_interval
 from tiltyard.tasks import TASKS, TaskTarget
 
@@ -80,6 +81,7 @@ def _facts(details: PredictionDetails, of_target: TaskConsole) -> Any:
     found = details.prediction
     sure = f"{found.confidence:.1%}" if found.confidence is not None else format_interval(found.interval)
     outcome = {None: ("none yet", ""), True: ("right", "good"), False: ("different", "bad")}[details.is_right]
+    took = "" if found.latency_ms is None else f"in {found.latency_ms:.1f} ms"
     truth = details.label.label if details.label else ""
     return [
         components.facts(
@@ -87,7 +89,7 @@ def _facts(details: PredictionDetails, of_target: TaskConsole) -> Any:
                 ("Predicted", of_target.show_value(found.label), f"route {found.route}"),
                 (of_target.words.certainty, sure, ""),
                 ("Reported label", components.badge(*outcome), truth),
-                ("Version", f"v{found.version}", "" if found.latency_ms is None else f"in {found.latency_ms:.1f} ms"),
+                ("Version", link_version(found.version), took),
             ]
         ),
         html.P(

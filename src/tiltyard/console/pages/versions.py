@@ -12,6 +12,7 @@ from tiltyard.console.data import VersionsView, metric_history, versions_view
 from tiltyard.console.data.versions import bigger_is_better, column_title
 from tiltyard.console.pages import components
 from tiltyard.console.pages.page import Page, PageData, Placeholder, Slots
+from tiltyard.console.pages.version import link_version
 from tiltyard.formatting import choose_form, join_names
 from tiltyard.registry import VersionInfo
 from tiltyard.registry.ports import CANDIDATE_TAG
@@ -91,7 +92,7 @@ def _table(view: VersionsView) -> html.Div:
     ]
     rows = [
         (
-            html.Strong(f"v{info.version}"),
+            html.Strong(link_version(info.version)),
             [components.badge(alias, alias) for alias in info.aliases] or "–",
             *(_number(info.metrics.get(name)) for name in view.metrics),
             _format_lead(view.lead_over_champion(info)),
