@@ -69,6 +69,7 @@ def predict_command(
     its label and ids among them. These predictions are not recorded.
     """
     from tiltyard import wiring
+    from tiltyard.registry.package.skops_file import import_early
     from tiltyard.scoring import UnknownPolicy, describe_predictions, join_warnings, make_scorer, score_inputs
     from tiltyard.tasks import PREDICTION_SET, check_confidence_level, require_sets
 
@@ -81,6 +82,7 @@ def predict_command(
     ]
     if not any(one.rows for one in given):
         raise UsageError("There is no input.", next_step='Give a text, such as: tiltyard predict "I loved it"')
+    import_early()
     settings = wiring.load_settings(project)
     registry = wiring.open_registry(settings)
     version, alias = choose_version(version, alias)

@@ -42,8 +42,10 @@ def evaluate_command(
     """
     from tiltyard import app_wiring, wiring
     from tiltyard.pipeline import evaluate_version
+    from tiltyard.registry.package.skops_file import import_early
 
     project = find_project(project_path, model_name)
+    import_early()
     settings = wiring.load_settings(project)
     with wiring.open_ledger(settings) as ledger:
         workspace = app_wiring.open_workspace(settings, ledger)

@@ -59,8 +59,10 @@ def train_command(
     from tiltyard.pipeline import TrainingRequest, train
     from tiltyard.pipeline.training.train import join_search
     from tiltyard.project import load_project
+    from tiltyard.registry.package.skops_file import import_early
 
     project = load_project(project_path)
+    import_early()
     settings = wiring.load_settings(project)
     progress = Terminal(stderr=True) if as_json else console
     if not as_json:

@@ -8,6 +8,7 @@ skops reads back as the same dict.
 from __future__ import annotations
 
 import copy
+import importlib
 import io
 import json
 import uuid
@@ -26,6 +27,15 @@ from tiltyard.registry.package.trusted_types import FUNCTIONS
 
 _WORTH_IT = 100
 _BYTES = ".bin"  # how skops names the file of a bytes object
+
+
+def import_early() -> None:
+    """Import skops before other large libraries, in a process that will write or read a model.
+
+    As it is imported, skops looks for the module of each function of numpy and SciPy, in all modules that there are:
+    after MLflow that takes more than twice as long, a second.
+    """
+    importlib.import_module("skops.io")
 
 
 def write_model(model: Any, file: Path) -> None:

@@ -31,6 +31,7 @@ class RegistryProcessConfig(BaseModel):
         root: folder of the project file, where settings are read.
         log: what is logged to standard error.
         settings: the caller's own, as ``Settings.to_values``; None to read them.
+        compiles: whether it will load a model, since this host has compiled none.
         reads_texts: whether its versions are models of texts, whose loops are compiled while MLflow is imported.
     """
 
@@ -39,6 +40,7 @@ class RegistryProcessConfig(BaseModel):
     root: Path
     log: LogKind
     settings: dict[str, Any] | None = Field(default=None, repr=False)
+    compiles: bool = False
     reads_texts: bool = False
 
 
@@ -139,6 +141,10 @@ def run_registry_process(descriptor: int) -> None:
     ahead = CompilingAhead()
     if config.reads_texts:
         ahead.start()
+    if config.compiles:
+        from tiltyard.registry.package.skops_file import import_early  # noqa: PLC0415 - the supervisor, as above
+
+        import_early()
     given = config.settings
     calls = RegistryCalls(Settings.load(config.root) if given is None else Settings.from_values(given), ahead)
     handlers: dict[str, Handler] = {

@@ -45,11 +45,13 @@ class RegistryService:
     def __init__(
         self, settings: Settings, config: RegistryProcessConfig, *, idle_seconds: float = IDLE_SECONDS
     ) -> None:
-        self._process = _RegistryProcess(config, idle_seconds)
+        scorers = settings.cache / KEPT / "scorers"
+        compiles = not any(scorers.glob("*.json"))
+        self._process = _RegistryProcess(config.model_copy(update={"compiles": compiles}), idle_seconds)
         file = settings.registry_uri.removeprefix(SQLITE)
         registry = Path(file) if file != settings.registry_uri else None
         self._known = KnownReplies(registry, settings.cache / KEPT / "replies")
-        self._files = CompiledFiles(settings.cache / KEPT / "scorers", settings.trusted_types)
+        self._files = CompiledFiles(scorers, settings.trusted_types)
 
     @property
     def handlers(self) -> dict[str, Handler]:
