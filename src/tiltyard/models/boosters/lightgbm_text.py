@@ -41,6 +41,7 @@ _LINKS: dict[str, Link] = {
     **dict.fromkeys(("poisson", "gamma", "tweedie"), "exponential"),
     "cross_entropy_lambda": "log1p-exponential",
 }
+_PLAIN: tuple[Link, float] = ("identity", 1.0)
 _CATEGORICAL, _DEFAULT_LEFT = 1, 2
 _NO_MISSING, _ZERO_IS_MISSING, _NAN_IS_MISSING = range(3)
 _BITS = 32
@@ -73,7 +74,7 @@ def read_lightgbm(document: bytes) -> TreeEnsemble:
         )
     raw = join_trees("lightgbm", [_read_tree(tree, number, len(names)) for number, tree in enumerate(trees)])
     unknown = _find_unknown(head, trees)
-    link, steepness = ("identity", 1.0) if unknown else _read_objective(head, outputs)
+    link, steepness = _PLAIN if unknown else _read_objective(head, outputs)
     divisor = float(len(trees) // outputs) if "average_output" in head else 1.0
     turns = np.arange(len(trees)) % outputs
     zeros = np.zeros(outputs)
