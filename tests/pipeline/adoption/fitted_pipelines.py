@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from catboost import CatBoostClassifier, CatBoostRegressor
+from lightgbm import LGBMClassifier, LGBMRegressor
 from sklearn.base import BaseEstimator
 from sklearn.compose import make_column_transformer
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -19,6 +21,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, OrdinalEncoder, QuantileTransformer, StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.utils import all_estimators
+from xgboost import XGBClassifier, XGBRegressor
 
 ROWS, TAUGHT = 240, 160
 WORDS = ("good", "bad", "slow", "quick", "dear", "cheap", "late", "kind", "rude", "clean")
@@ -46,7 +49,14 @@ _PARAMS: dict[str, dict[str, Any]] = {
     **{name: {"radius": 9.0} for name in ("RadiusNeighborsClassifier", "RadiusNeighborsRegressor")},
 }
 _FEW = {"n_estimators": 10, "max_iter": 50}
+_QUIET: dict[str, dict[str, Any]] = {
+    "LGBM": {"n_estimators": 10, "verbosity": -1, "n_jobs": 1},
+    "XGBC": {"n_estimators": 10, "n_jobs": 1},
+    "XGBR": {"n_estimators": 10, "n_jobs": 1},
+    "CatB": {"n_estimators": 10, "verbose": False, "allow_writing_files": False, "thread_count": 1},
+}
 _TREES = (
+    *("LGBM", "XGB", "CatBoost"),
     "DecisionTree",
     "ExtraTree",
     "RandomForest",
@@ -116,7 +126,18 @@ def make_rows() -> pd.DataFrame:
 
 
 def list_pipelines() -> Iterator[PipelineCase]:
-    """Every classifier and regressor behind encoded, filled and scaled columns, and many on texts or a bare matrix."""
+    """Every classifier and regressor behind encoded, filled and scaled columns, and many on texts or a bare matrix.
+
+    The three boosters are among them, behind columns and on a matrix.
+    """
+    for label, boosters in (
+        ("stays", (LGBMClassifier, XGBClassifier, CatBoostClassifier)),
+        ("points", (LGBMRegressor, XGBRegressor, CatBoostRegressor)),
+    ):
+        for booster in boosters:
+            name = booster.__name__
+            yield PipelineCase(f"{name}-table", _fit_later(_prepare_table, name, booster, label))
+            yield PipelineCase(f"{name}-matrix", _fit_later(_prepare_matrix, name, booster, label))
     for kind, label in (("classifier", "stays"), ("regressor", "points")):
         for name, estimator in all_estimators(kind):
             if name in NOT_FOR_SUCH_ROWS:
@@ -133,11 +154,13 @@ def _fit_later(
 ) -> Callable[[], FittedPipeline]:
     def fit() -> FittedPipeline:
         preparation, columns = prepare(name)
-        made = estimator(**_PARAMS.get(name, {}))
+        made = estimator(**_PARAMS.get(name, _QUIET.get(name[:4], {})))
         made.set_params(**{key: value for key, value in _FEW.items() if key in made.get_params(deep=False)})
         if "random_state" in made.get_params(deep=False):
             made.set_params(random_state=0)
         rows = make_rows()
+        if estimator is XGBClassifier:  # it takes 0 and 1 only
+            rows = rows.assign(stays=(rows["stays"] == "stay").astype(int))
         taught, others = rows[:TAUGHT], rows[TAUGHT:].reset_index(drop=True)
         inputs: Any = taught[columns[0]] if columns == ("text",) else taught[list(columns)]
         model = made if preparation is None else make_pipeline(preparation, made)

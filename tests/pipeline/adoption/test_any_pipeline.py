@@ -29,7 +29,7 @@ from tiltyard.promotion.context import build_workspace
 from tiltyard.promotion.offline_predictions import predict_rows
 from tiltyard.promotion.rollback import promote_version
 from tiltyard.registry import Manifest, Package
-from tiltyard.registry.foreign.estimators import check_fitted_model
+from tiltyard.registry.foreign.estimators import check_given_model
 from tiltyard.registry.lineage import read_lineage
 from tiltyard.registry.package.skops_file import read_model, write_model
 from tiltyard.registry.package.trusted_types import trusted_type_names
@@ -60,7 +60,7 @@ REFUSED: Mapping[str, str] = {
 def prepare(case: PipelineCase) -> tuple[FittedPipeline, Project, AdoptedModel]:
     fitted = case.fit()
     request = AdoptionRequest(
-        check_fitted_model(fitted.model),
+        check_given_model(fitted.model),
         ModelOrigin("Python"),
         fitted.others,
         "data frame",
@@ -89,7 +89,9 @@ def test_any_fitted_pipeline_predicts_alike_and_is_watched(case: PipelineCase, t
         spelt = [str(label) for label in fitted.model.classes_]
         expected = fitted.model.predict_proba(as_fitted(fitted.model, inputs))
         ours = scores.probabilities[:, [card.classes.index(name) for name in spelt]]
-        np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-9)
+        # XGBoost takes the probability of the other label from 1 in single precision.
+        close = 1e-7 if case.name.startswith("XGB") else 1e-9
+        np.testing.assert_allclose(ours, expected, rtol=0, atol=close)
     else:
         expected = np.ravel(fitted.model.predict(as_fitted(fitted.model, inputs)))
         np.testing.assert_allclose(np.asarray(scores.numbers), expected, rtol=1e-9)
