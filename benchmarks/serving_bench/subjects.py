@@ -14,9 +14,11 @@ from typing import Any, Literal
 import joblib
 import numpy as np
 import pandas as pd
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import Pipeline
 
 from tiltyard import wiring
-from tiltyard.models.tfidf.vectoriser import FastTfidfVectorizer
+from tiltyard.models.to_sklearn import to_sklearn_pipeline
 from tiltyard.project import load_project
 from tiltyard.registry import read_package
 
@@ -150,16 +152,26 @@ def _load_pipeline(folder: Path) -> tuple[Any, Path]:
     registry = wiring.open_registry(settings)
     info = registry.get_version(project.model_name, alias="champion")
     pipeline: Any = read_package(registry.fetch(info, settings.cache), settings.trusted_types).pipeline
-    for place, (name, step) in enumerate(pipeline.steps):
-        if isinstance(step, FastTfidfVectorizer):
-            pipeline.steps[place] = (name, step.to_sklearn())
+    plain = make_plain(pipeline)
+    path = folder / "pipeline.joblib"
+    joblib.dump(plain, path)
+    return plain, path
+
+
+def make_plain(pipeline: Pipeline) -> Pipeline:
+    """The same fitted pipeline as every peer can read it: of scikit-learn alone, without random generators."""
+    plain = to_sklearn_pipeline(pipeline)
+    for _, step in plain.steps:
+        if isinstance(step, ColumnTransformer):
+            # Dates, which these tables do not have, are read by code of ours.
+            unused = {name for name, _, columns in step.transformers_ if not len(columns)}
+            step.transformers_ = [part for part in step.transformers_ if part[0] not in unused]
+            step.transformers = [part for part in step.transformers if part[0] not in unused]
         for field, value in list(vars(step).items()):
             # What fitting drew from is of no use to a server, and older versions of numpy cannot read it.
             if isinstance(value, np.random.Generator | np.random.RandomState):
                 setattr(step, field, None)
-    path = folder / "pipeline.joblib"
-    joblib.dump(pipeline, path)
-    return pipeline, path
+    return plain
 
 
 def _confidences(pipeline: Any, batch: Any) -> list[float]:
