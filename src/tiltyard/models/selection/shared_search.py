@@ -40,6 +40,7 @@ LOST_SECONDS = 60.0
 """A trial whose machine has said nothing for so long is lost."""
 
 _POLL_SECONDS = 0.5
+_OPENINGS = 4
 _BUSY_SECONDS = 60.0
 _STANDS, _BEAT, _SCORES, _SECONDS, _PROBLEM = "as_it_stands", "beat", "scores", "seconds", "problem"
 
@@ -259,7 +260,7 @@ def _open_storage(optuna: ModuleType, url: str) -> Iterator[Any]:
         parsed = parsed.set(drivername="postgresql+psycopg")
         arguments = {"pool_pre_ping": True}
     try:
-        storage = optuna.storages.RDBStorage(parsed.render_as_string(hide_password=False), engine_kwargs=arguments)
+        storage = _make_storage(optuna, parsed.render_as_string(hide_password=False), arguments)
     except ImportError:
         raise MissingExtraError("A search in PostgreSQL", "postgres") from None
     try:
@@ -267,6 +268,18 @@ def _open_storage(optuna: ModuleType, url: str) -> Iterator[Any]:
     finally:
         storage.remove_session()
         storage.engine.dispose()
+
+
+def _make_storage(optuna: ModuleType, url: str, arguments: dict[str, Any]) -> Any:
+    """Optuna's tables in a database: two machines that begin together both make them, and the later one fails."""
+    from sqlalchemy.exc import DBAPIError  # noqa: PLC0415 - takes a second
+
+    for _ in range(_OPENINGS - 1):
+        try:
+            return optuna.storages.RDBStorage(url, engine_kwargs=arguments)
+        except (DBAPIError, optuna.exceptions.StorageInternalError):
+            time.sleep(_POLL_SECONDS)
+    return optuna.storages.RDBStorage(url, engine_kwargs=arguments)
 
 
 @contextmanager
