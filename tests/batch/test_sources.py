@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -75,6 +76,35 @@ def test_lines_that_are_not_json_are_refused_one_by_one(shop: Shop) -> None:
     assert pd.read_parquet(shop.folder / "out.parquet")["customer"].tolist() == frame["customer"].tolist()
     (shop.folder / "array.jsonl").write_text(frame.to_json(orient="records"), encoding="utf-8")
     assert shop.score(shop.folder / "array.jsonl", "array.parquet").scored == 5
+
+
+def test_columns_that_training_did_not_have_are_passed_over_in_every_format(shop: Shop) -> None:
+    """A column of the source that the training rows did not have keeps no row from being scored, and may be the key."""
+    frame = make_rows(30, 45).drop(columns="returned")
+    write: dict[str, Callable[[Path], object]] = {
+        "in.csv": lambda path: frame.to_csv(path, index=False),
+        "in.jsonl": lambda path: frame.to_json(path, orient="records", lines=True),
+        "in.json": lambda path: frame.to_json(path, orient="records"),
+        "in.parquet": lambda path: frame.to_parquet(path, index=False),
+    }
+    for name, written in write.items():
+        frame["order"] = orders = [f"{name}-{number}" for number in range(30)]
+        written(shop.folder / name)
+        result = shop.score(shop.folder / name, f"{name}.csv", columns=("order",), key="order", record="all")
+        assert (result.scored, result.refused) == (30, 0), name
+        assert pd.read_csv(shop.folder / f"{name}.csv")["order"].tolist() == orders
+        assert {one.key for one in shop.ledger.predictions(route="batch")} >= set(orders)
+
+
+def test_a_folder_is_refused_with_the_pattern_that_names_its_files(shop: Shop) -> None:
+    """A folder as the source is an error that names it and how its files are named."""
+    (shop.folder / "orders").mkdir()
+    shop.write("orders/a.parquet", make_rows(5, 46))
+    with pytest.raises(DataError) as caught:
+        shop.score(shop.folder / "orders", "out.parquet")
+    assert "orders is a folder" in caught.value.message
+    assert "orders/*.parquet" in str(caught.value.next_step)
+    assert not (shop.folder / "out.parquet").exists()
 
 
 def test_files_whose_columns_differ_in_type_are_refused(shop: Shop) -> None:

@@ -75,8 +75,20 @@ class FileSource:
 
     @cached_property
     def kinds(self) -> list[str]:
-        """The format of each file."""
-        return [find_format(file, self.section) for file in self.files]
+        """The format of each file.
+
+        Raises:
+            DataError: one is not known, or it is a folder.
+        """
+        found = [find_format(file, self.section) for file in self.files]
+        for file, kind in zip(self.files, found, strict=True):
+            if kind == "folder":
+                raise DataError(
+                    f"{file.name} is a folder: which of its files are the table is not known.",
+                    next_step=f"Name them by a pattern, in quotes: '{file.name}/*.parquet'.",
+                    code="batch.source-folder",
+                )
+        return found
 
     def find_states(self) -> list[str]:
         """What tells whether a file changed: its name, size, and time or tag."""

@@ -171,10 +171,21 @@ class VersionInUse:
     def score(self, rows: RowBatch) -> FrameScores:
         """The scores of some rows."""
         if rows.objects is not None:
-            return self.scorer.score_objects(rows.objects)
+            return self.scorer.score_objects([self._leave_others_out(row) for row in rows.objects])
         frame = rows.frame if rows.frame is not None else pd.DataFrame()
         columns = self.columns or match_columns(self.inputs, list(frame.columns))
         return self.scorer.score(frame[list(columns.values())].set_axis(list(columns), axis="columns"))
+
+    def _leave_others_out(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What the model reads of an object: a table has further columns, such as the key.
+
+        Of an object that lacks a feature all stays, so that a name which is nearly the feature's is in the reason.
+        """
+        if not isinstance(self.inputs, InputColumns):
+            return row
+        names = self.inputs.names
+        named = row if row.keys() == names else self.inputs.name_cells(row)
+        return {name: cell for name, cell in named.items() if name in names} if named.keys() > names else named
 
     def pick_input(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
         """The input of a row as the ledger keeps it: what the model reads, and what rows differ by."""
