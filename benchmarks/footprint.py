@@ -6,7 +6,8 @@
 
 Tiltyard trains one model (TF-IDF and logistic regression), and every system serves that very pipeline, each peer in a
 separate environment (see ``serving.py``). ``--against`` adds an earlier build of Tiltyard: a revision, which is
-installed into an environment with the versions that it had locked, or a checkout with ``.venv``.
+installed into an environment with the versions that it had locked, or a checkout with ``.venv``. It trains the same
+rows by itself.
 
 A system is started twice. **first**: nothing that a run leaves on a machine is there, neither compiled kernels nor
 copies of the version (of peers: a new folder). **later**: the same once more. ``ready_seconds`` count from the start of
@@ -34,6 +35,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import psutil
 from rich.console import Console
 from rich.table import Table
@@ -45,7 +47,14 @@ from benchmarks.serving_bench.builds import identify_build
 from benchmarks.serving_bench.environments import Environment, NotInstalledError, default_cache, environment
 from benchmarks.serving_bench.footprints import Footprint, measure_memory, memory_kind, wait_until_settled
 from benchmarks.serving_bench.measuring import NotServedError, free_port, post_body, run_server
-from benchmarks.serving_bench.subjects import REVIEWS, ROOT, Subject, text_subject
+from benchmarks.serving_bench.subjects import (
+    REVIEWS,
+    ROOT,
+    Subject,
+    text_subject,
+    train_champion,
+    write_project,
+)
 from benchmarks.serving_bench.systems import SYSTEMS, Stand, System
 
 PEERS = ("mlserver", "bentoml", "mlflow")
@@ -207,11 +216,9 @@ def _measure(contestant: Contestant, subject: Subject, folder: Path) -> Footprin
     folder.mkdir()
     if contestant.name in ("tiltyard", "before"):
         project = folder / "project"
-        shutil.copytree(subject.project, project)
+        trained = subject.project if contestant.environment is None else _train_before(contestant.environment, subject)
+        shutil.copytree(trained, project)
         shutil.rmtree(project / ".tiltyard" / "cache", ignore_errors=True)
-        # An earlier build does not know the tables of a later one's ledger. It begins with none; so does this one.
-        for file in (project / ".tiltyard").glob("ledger.db*"):
-            file.unlink()
         subject = replace(subject, project=project)
     # Kernels that were compiled before are found in other folders: this one is empty.
     kernels = folder / "kernels"
@@ -228,6 +235,16 @@ def _measure(contestant: Contestant, subject: Subject, folder: Path) -> Footprin
             seconds.append(time.time() - process.create_time())
             memory = _load_and_read(contestant, stand, process) if attempt == "later" else {}
     return Footprint(memory, *seconds)
+
+
+def _train_before(where: Environment, subject: Subject) -> Path:
+    """The same rows and recipe trained by an earlier build, which reads neither ledger nor versions of a later one."""
+    project = subject.project.with_name("before")
+    if not project.exists():
+        frame = pd.read_parquet(subject.project / "data.parquet")
+        write_project(project, frame, "text-classification", "text", "tfidf-logreg")
+        train_champion(project, str(where.python))
+    return project
 
 
 def _load_and_read(contestant: Contestant, stand: Stand, process: psutil.Process) -> dict[str, float]:
