@@ -118,7 +118,14 @@ def test_labels_that_contradict_the_estimate_are_reported(model: ErrorModel) -> 
         check = estimate_errors(make_window(frame, known, labelled=200), basis(model)).check
         assert isinstance(check, ErrorContradiction)
         assert (check.rows, check.contradicts) == (200, contradicts)
+        assert check.is_worse is contradicts
         assert "the mean absolute error is" in check.summary
+    # Labels that are better than estimated contradict it too, and nothing is wrong.
+    better = estimate_errors(
+        make_window(frame, pair_numbers(rows.predicted, rows.predicted), labelled=200), basis(model)
+    )
+    assert better.check is not None
+    assert (better.check.contradicts, better.check.is_worse) == (True, False)
 
 
 @pytest.mark.parametrize(

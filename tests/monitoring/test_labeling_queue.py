@@ -225,6 +225,22 @@ def test_rows_that_had_a_label_when_they_were_drawn_are_not_compared() -> None:
     assert (found.subject, found.is_found) == (RANDOM, True)
 
 
+@pytest.mark.parametrize(("minutes", "differs"), [(0.01, False), (5, True)])
+def test_a_burst_of_predictions_has_an_order_and_no_meaning(minutes: float, differs: bool) -> None:
+    """Labels of the first of a burst are like the rest; those of the first of a day are not, and the hours say so."""
+    made, labels = make_labelled_predictions(300)
+    rows = [
+        replace(row, label="positive", confidence=0.9, at=NOON + timedelta(minutes=minutes * place))
+        for place, row in enumerate(made)
+    ]
+    first = zip(rows[:150], labels, strict=False)
+    truth = {row.id: replace(label, prediction_id=row.id, at=row.at) for row, label in first}
+    window = PredictionWindow("films", rows[0].at, rows[-1].at + timedelta(hours=9), tuple(rows), truth)
+    [found] = check_label_sample(window, truth, (), 0.05)
+    assert found.is_found is differs
+    assert ("hours before the newest" in found.message) is differs
+
+
 def test_labels_that_chance_chose_are_seldom_said_to_be_none() -> None:
     """Where chance decides which predictions get a label, a finding that they are not like the rest is rare."""
     found = 0

@@ -168,6 +168,17 @@ def test_a_label_that_is_no_class_is_refused(films: ServerUnderTest, label: obje
     assert (known(films, first), known(films, second)) == (None, None)
 
 
+@pytest.mark.parametrize("label", ["NaN", "1e999", "-Infinity"])
+def test_a_number_that_is_not_finite_is_named_in_a_list_as_alone(films: ServerUnderTest, label: str) -> None:
+    """What is not JSON to some parsers does not hide that a body holds many labels."""
+    bad = f'{{"prediction_id": "{ask(films)}", "label": {label}}}'
+    good = f'{{"prediction_id": "{ask(films)}", "label": "good"}}'
+    for body, field in ((f'{{"labels": [{good}, {bad}]}}', "labels[1].label"), (bad, "label")):
+        response = films.client.post("/feedback", content=body, headers={"Content-Type": "application/json"})
+        assert response.status_code == 422
+        assert [error["field"] for error in response.json()["errors"]] == [field]
+
+
 def test_a_key_of_several_predictions_means_the_one_in_force(films: ServerUnderTest) -> None:
     """A key that was used again is ambiguous without a time; with one, the last prediction until then is meant."""
     first = ask(films, "customer 9")

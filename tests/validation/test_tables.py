@@ -365,6 +365,15 @@ def test_unsuitable_labels_are_four_different_findings() -> None:
     assert "label.imbalance" not in codes(validate(table(label=["a"] * 250 + ["b"] * 150)))
 
 
+@pytest.mark.parametrize("slip", ["inf", "n/a?", ""])
+def test_labels_that_are_numbers_but_for_slips_are_to_be_predicted_as_numbers(slip: str) -> None:
+    """A cell that is not a finite number hides that all others are: it is named, and the task of numbers proposed."""
+    labels = [f"{place}.5" for place in range(ROWS - 1)] + [slip or "0.25"]
+    finding = found(validate(table(label=labels)), "label.many-classes")
+    assert 'task = "tabular-regression"' in finding.next_step
+    assert (f"'{slip}'" in finding.next_step) == bool(slip)
+
+
 @pytest.mark.requirement("R-DATA-06")
 def test_balance_is_counted_by_label() -> None:
     """Class balance counts labels as they are written everywhere: 1, 1.0 and '1' are one."""

@@ -126,7 +126,7 @@ def _contradiction_findings(estimate: Estimate) -> list[Finding]:
     if not isinstance(check, Contradiction) or check.estimated.interval is None:
         return []
     interval = check.estimated.interval
-    lower = check.accuracy < interval.low
+    lower = check.is_worse
     return [
         Finding(
             code=CONTRADICTION,
@@ -154,7 +154,7 @@ def _contradicted_errors(estimate: Estimate, check: ErrorContradiction) -> list[
     interval = check.estimated.interval
     if interval is None:
         return []
-    higher = check.error > interval.high
+    higher = check.is_worse
     return [
         Finding(
             code=CONTRADICTION,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import skops.io
 from sklearn.cluster import KMeans
 from sklearn.compose import make_column_transformer
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -18,7 +20,8 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 import tiltyard
-from tiltyard.errors import TiltyardError
+from tiltyard.errors import ArtifactError, TiltyardError
+from tiltyard.pipeline.adoption.model_files import OpeningRules, open_saved_model
 from tiltyard.settings import Settings
 
 RANDOM = np.random.default_rng(3)
@@ -121,3 +124,20 @@ def test_other_types_of_numbers_and_labels_are_read(settings: Settings) -> None:
         assert any(found["subject"] == "c" for found in adopted.findings), "a column without variance is a finding"
         assert tuple(adopted.project.data.features or ()) == ("n", "t", "c", "f")
         assert spelt == tuple(str(label) for label in model.classes_)
+
+
+@pytest.mark.parametrize("ending", [".skops", ".txt"])
+def test_a_damaged_file_gets_a_step_for_a_model_that_is_not_a_version(ending: str, tmp_path: Path) -> None:
+    """The checks of stored versions say what helps there; who adopts a file has no version yet."""
+    file = tmp_path / f"model{ending}"
+    if ending == ".skops":
+        skops.io.dump(TREE, file)
+        file.write_bytes(file.read_bytes()[:-200])
+    else:
+        lightgbm = pytest.importorskip("lightgbm")
+        lightgbm.LGBMClassifier(n_estimators=3, verbose=-1).fit(FRAME, LABELS).booster_.save_model(file)
+        file.write_text(file.read_text().partition("leaf_value=")[0], encoding="utf-8")
+    with pytest.raises(ArtifactError, match=file.name) as refused:
+        open_saved_model(str(file), tmp_path, OpeningRules(Settings.load(tmp_path)))
+    assert "version" not in refused.value.next_step
+    assert "Fetch" in refused.value.next_step

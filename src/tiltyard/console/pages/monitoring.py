@@ -165,7 +165,8 @@ def _describe_performance(summary: Summary) -> list[Any]:
     words = [summary.performance.caveat] if summary.performance.caveat else []
     check = summary.estimate.check if summary.estimate else None
     if check is not None and check.contradicts:
-        words.append(f"The labels contradict the estimate: {check.summary}.")
+        how = "contradict" if check.is_worse else "show more than"
+        words.append(f"The labels {how} the estimate: {check.summary}.")
     if summary.estimate is not None and summary.estimate.reason:
         words.append(f"No estimate: {summary.estimate.reason}")
     if blind_spot := describe_blind_spot(summary.estimate):

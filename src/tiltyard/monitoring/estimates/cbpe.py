@@ -65,6 +65,10 @@ class EstimateCheck(Protocol):
         """Whether labels and estimate differ by more than the interval allows."""
 
     @property
+    def is_worse(self) -> bool:
+        """Whether the labels show less than the interval allows; where they show more, nothing is wrong."""
+
+    @property
     def summary(self) -> str:
         """One line for people."""
 
@@ -89,6 +93,12 @@ class Contradiction:
         """Whether labels and estimate differ by more than the interval allows."""
         interval = self.estimated.interval
         return interval is not None and not interval.low <= self.accuracy <= interval.high
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether the accuracy is below the interval of the estimate."""
+        interval = self.estimated.interval
+        return interval is not None and self.accuracy < interval.low
 
     @property
     def summary(self) -> str:

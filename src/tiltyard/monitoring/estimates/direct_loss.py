@@ -59,6 +59,12 @@ class ErrorContradiction:
         return interval is not None and not interval.low <= self.error <= interval.high
 
     @property
+    def is_worse(self) -> bool:
+        """Whether the error is above the interval of the estimate."""
+        interval = self.estimated.interval
+        return interval is not None and self.error > interval.high
+
+    @property
     def summary(self) -> str:
         """One line for people."""
         interval = self.estimated.interval

@@ -36,6 +36,9 @@ LEAST_CONFIDENCE = 0.02
 LEAST_ORDER = 0.1
 """Least difference from 1/2 of the chance that a labelled prediction is older, or its number larger, than another's."""
 
+LEAST_HOURS = 1.0
+"""Least difference of the median ages that is worth a finding: a burst of requests has an order and no meaning."""
+
 _LAG_QUANTILE = 0.9
 _MOST_CLASSES = 20
 _TITLES = {ORGANIC: "whose label was not requested", RANDOM: "that were drawn at random for labelling"}
@@ -150,7 +153,11 @@ def _compare_ages(mine: PredictionWindow, others: PredictionWindow, level: float
         return []
     until = max(float(some.max()) for some in times)
     ages = [(until - float(np.median(some))) / 86_400 for some in times]
-    text = f"the labelled were made {ages[0]:.1f} days and the others {ages[1]:.1f} days before the newest (medians)"
+    if abs(ages[0] - ages[1]) * 24 < LEAST_HOURS:
+        return []
+    # In hours where days would round the difference away.
+    shown = [f"{age:.1f} days" if max(ages) >= 2 else f"{24 * age:.1f} hours" for age in ages]
+    text = f"the labelled were made {shown[0]} and the others {shown[1]} before the newest (medians)"
     return [SampleDifference("age", ages[0], ages[1], text)]
 
 

@@ -233,7 +233,7 @@ def _format_ends(interval: Interval | None) -> str:
 
 def _describe_contradiction(summary: Summary) -> str:
     check = summary.estimate.check if summary.estimate else None
-    if check is None or not check.contradicts:
+    if check is None or not check.is_worse:  # as the finding: better than estimated is nothing to act on
         return ""
     return f"The labels contradict the estimate: {check.summary}."
 

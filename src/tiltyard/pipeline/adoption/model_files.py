@@ -68,6 +68,10 @@ class OpeningRules:
     pickles: PickleLimits | None = None
 
 
+# What checks of versions advise, and says nothing to somebody whose model is not a version yet.
+_OF_VERSIONS = ("Train a new version", "Do not use this version")
+
+
 def open_saved_model(source: str, folder: Path, rules: OpeningRules) -> OpenedModel:
     """Open a saved model; nothing of it is run but, if the caller allows it, a pickle in a separate process.
 
@@ -84,6 +88,20 @@ def open_saved_model(source: str, folder: Path, rules: OpeningRules) -> OpenedMo
         NotFoundError: MLflow knows no such model.
         UnavailableError: MLflow cannot be reached.
     """
+    try:
+        return _open_source(source, folder, rules)
+    except ArtifactError as error:
+        if not error.next_step.startswith(_OF_VERSIONS):
+            raise
+        raise ArtifactError(
+            error.message.replace("The stored", f"{source}: the stored", 1),
+            next_step="Fetch or save the file again; if that does not help, find out who made it.",
+            code=error.code,
+            **error.fields,
+        ) from error
+
+
+def _open_source(source: str, folder: Path, rules: OpeningRules) -> OpenedModel:
     if source.startswith(("runs:/", "models:/")):
         return _open_mlflow_folder(_fetch(source, folder, rules.settings), folder, rules)
     file = Path(source)

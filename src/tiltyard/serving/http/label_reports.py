@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 
-import msgspec
+import pydantic_core
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -185,8 +185,8 @@ def parse_labels(content: bytes | bytearray) -> OneLabel | Labels:
 def _is_many(content: bytes | bytearray) -> bool:
     """Whether a body has ``labels``: decides which model it is checked against, so that errors fit what was meant."""
     try:
-        decoded = msgspec.json.decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        decoded = pydantic_core.from_json(content)  # as the body is read: NaN and 1e999 are numbers
+    except (ValueError, RecursionError):
         return False
     return isinstance(decoded, dict) and "labels" in decoded
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ _LEAST_ROWS = 10
 _IMBALANCED = 3.0
 _VERY_IMBALANCED = 10.0
 _MANY = 50
+# So many labels that are not numbers may be slips among numbers.
+_MOST_OTHERS = 0.05
 
 
 def measure_classes(table: Table) -> dict[str, Any]:
@@ -89,17 +92,35 @@ def _one_class_finding(name: str, counts: dict[str, int]) -> Finding:
 
 def _no_classes_finding(name: str, measured: dict[str, Any]) -> Finding:
     total = sum(measured["counts"].values())
+    message = (
+        f"'{name}' holds {format_count(measured['classes'], 'different label')} in {format_count(total, 'row')}; "
+        "that looks like a quantity or a name, not like a class."
+    )
+    next_step = "Name another label column, or divide the quantity into classes."
+    others = [label for label in measured["counts"] if not _is_finite(label)]
+    if len(others) <= _MOST_OTHERS * measured["classes"]:
+        next_step = 'Predict the number (task = "tabular-regression" or "text-regression"), or divide it into classes.'
+        if others:
+            message += f" {measured['classes'] - len(others):,} of them are numbers."
+            named = ", ".join(quote_excerpt(label) for label in others[:3])
+            next_step = f"Correct the cells that are not finite numbers ({named}). {next_step}"
     return Finding(
         "label.many-classes",
         "error",
         name,
         "More labels than can be learnt",
-        f"'{name}' holds {format_count(measured['classes'], 'different label')} in {format_count(total, 'row')}; "
-        "that looks like a quantity or a name, not like a class.",
+        message,
         score=measured["classes"] / total,
         evidence={"classes": measured["classes"], "rows": total},
-        next_step="Name another label column, or divide the quantity into classes.",
+        next_step=next_step,
     )
+
+
+def _is_finite(label: str) -> bool:
+    try:
+        return math.isfinite(float(label))
+    except ValueError:
+        return False
 
 
 def _rare_class_finding(name: str, measured: dict[str, Any], limit: float) -> list[Finding]:
