@@ -12,7 +12,7 @@ SERVERS = {
     "serving/process/http_server.py": "the server; its guard is passed in",
     "serving/predict/http_protocol.py": "the probe of the fast path, which has no socket",
     "console/run.py": "the console; its guard is passed in",
-    "streams/run.py": "health and metrics of a stream, under a guard that it makes",
+    "serving/process/status_server.py": "health and metrics of a stream and of the loop; their guard is passed in",
 }
 """Every module that makes an HTTP server, and who guards it."""
 OTHER_WAYS = ("http.server", "socketserver", "wsgiref", "werkzeug", "hypercorn", "gunicorn", "aiohttp.web")

@@ -36,10 +36,12 @@ class TaskConsole(TaskPart):
     Attributes:
         words: the titles.
         has_sets: whether a person can ask for prediction sets.
+        has_probabilities: whether a prediction has a probability for each value that it may be.
     """
 
     words: PageWords
     has_sets: bool
+    has_probabilities: bool
 
     @abstractmethod
     def list_numbers(self, latest: Sequence[Prediction]) -> tuple[float, ...]:

@@ -13,6 +13,7 @@ from tiltyard.console.pages.page import Page, PageData, Placeholder, Slots
 from tiltyard.evaluation import get_metric
 from tiltyard.evaluation.metrics.task_part import TaskEvaluation
 from tiltyard.findings import SEVERITIES
+from tiltyard.formatting import choose_form, format_count
 from tiltyard.ledger import FindingRecord
 from tiltyard.monitoring.estimates.by_target import describe_blind_spot
 from tiltyard.monitoring.performance import Figure
@@ -101,8 +102,8 @@ def draw_monitoring(summary: Summary) -> Slots | Placeholder:
         DRIFT: monitoring_figures.drift_figure(summary),
         f"{DRIFT}-words": _describe_drift(summary),
         COVERAGE: monitoring_figures.coverage_figure(summary),
-        f"{COVERAGE}-words": f"{summary.labels:,} of {summary.stats.total:,} predictions "
-        f"({summary.label_coverage:.1%}) have a label. {summary.basis}".strip(),
+        f"{COVERAGE}-words": f"{summary.labels:,} of {format_count(summary.stats.total, 'prediction')} "
+        f"({summary.label_coverage:.1%}) {choose_form(summary.labels, 'has', 'have')} a label. {summary.basis}".strip(),
         VERSIONS: _versions(summary),
         STANDING: _findings("Latest findings", sorted(summary.latest_findings, key=_severity_order)),
         HISTORY: _findings("Findings of this period", select_reportable(summary.findings)),

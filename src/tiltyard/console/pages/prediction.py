@@ -24,7 +24,7 @@ FACTS, INPUT, PROBABILITIES, LABEL = (f"prediction-{name}" for name in ("facts",
 def prediction_page(data: PageData) -> Page:
     """The page over a ledger; the id of a prediction ends its address."""
     model, target = data.project.model_name, TASKS[data.project.task].target
-    classes = target == "class"
+    with_probabilities = TaskConsole.find_for_target(target).has_probabilities
     return Page(
         name="prediction",
         path=PATH,
@@ -38,7 +38,11 @@ def prediction_page(data: PageData) -> Page:
             html.Div(
                 [
                     components.card(components.slot(INPUT), title="Input"),
-                    *([components.card(components.plot(PROBABILITIES, 240), title="Probabilities")] if classes else []),
+                    *(
+                        [components.card(components.plot(PROBABILITIES, 240), title="Probabilities")]
+                        if with_probabilities
+                        else []
+                    ),
                 ],
                 className="grid",
             ),
@@ -47,7 +51,7 @@ def prediction_page(data: PageData) -> Page:
         slots=(
             (FACTS, "children"),
             (INPUT, "children"),
-            *(components.plot_slots(PROBABILITIES) if classes else ()),
+            *(components.plot_slots(PROBABILITIES) if with_probabilities else ()),
             (LABEL, "children"),
         ),
         stamp=lambda id_: repr(prediction_details(data.ledger, model, str(id_ or ""))),
@@ -71,7 +75,7 @@ def draw_prediction(details: PredictionDetails | None, target: TaskTarget) -> Sl
         INPUT: _draw_input(details),
         LABEL: _draw_label(details),
     }
-    if target == "class":
+    if of_target.has_probabilities:
         slots[PROBABILITIES] = figures.probabilities_figure(found.probabilities)
         slots[f"{PROBABILITIES}-words"] = f"Version {found.version} gave {found.label} {found.confidence or 0:.1%}."
     return slots

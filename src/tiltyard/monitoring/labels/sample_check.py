@@ -36,7 +36,7 @@ LEAST_CONFIDENCE = 0.02
 LEAST_ORDER = 0.1
 """Least difference from 1/2 of the chance that a labelled prediction is older, or its number larger, than another's."""
 
-LEAST_HOURS = 1.0
+LEAST_MINUTES = 2.0
 """Least difference of the median ages that is worth a finding: a burst of requests has an order and no meaning."""
 
 _LAG_QUANTILE = 0.9
@@ -153,10 +153,11 @@ def _compare_ages(mine: PredictionWindow, others: PredictionWindow, level: float
         return []
     until = max(float(some.max()) for some in times)
     ages = [(until - float(np.median(some))) / 86_400 for some in times]
-    if abs(ages[0] - ages[1]) * 24 < LEAST_HOURS:
+    if abs(ages[0] - ages[1]) * 1440 < LEAST_MINUTES:
         return []
-    # In hours where days would round the difference away.
-    shown = [f"{age:.1f} days" if max(ages) >= 2 else f"{24 * age:.1f} hours" for age in ages]
+    # In a unit that does not round the difference away.
+    per_day, unit = (1, "days") if max(ages) >= 2 else (24, "hours") if max(ages) * 24 >= 2 else (1440, "minutes")
+    shown = [f"{per_day * age:.1f} {unit}" for age in ages]
     text = f"the labelled were made {shown[0]} and the others {shown[1]} before the newest (medians)"
     return [SampleDifference("age", ages[0], ages[1], text)]
 

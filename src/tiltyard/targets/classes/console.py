@@ -23,6 +23,7 @@ class ClassConsole(TaskConsole):
 
     words = PageWords("Labels", "Confidence", "Label", "Confidence")
     has_sets = True
+    has_probabilities = True
 
     def list_numbers(self, latest: Sequence[Prediction]) -> tuple[float, ...]:
         return ()

@@ -29,6 +29,7 @@ class NumberConsole(TaskConsole):
 
     words = PageWords("Predicted numbers", "Distribution", "Number", "Interval")
     has_sets = False
+    has_probabilities = False
 
     def list_numbers(self, latest: Sequence[Prediction]) -> tuple[float, ...]:
         return tuple(filter(math.isfinite, (float(one.label) for one in latest)))
