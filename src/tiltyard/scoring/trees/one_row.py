@@ -45,7 +45,9 @@ def make_one_row(
     numbers = [reader.missing, fill, mean, scale, values, *bounds, tables.thresholds]
     numbers += [layout.values, head.ends, head.settings]
     parts = _lay_out_parts(integers, numbers)
-    shape, masks, empty, score_row = (1, head.classes or 1), tables.masks, np.empty, mask_kernels.score_row
+    shape, masks, empty = (1, head.classes or 1), tables.masks, np.empty
+    # Of every call all arguments have the types of these: to find out which they are takes as long as ten trees.
+    score_row = mask_kernels.score_row.for_types_of((id(reader), parts, masks, empty(shape)))
 
     def predict(row: Mapping[str, Any], _held: QuickReader = reader) -> tuple[int, Floats] | None:
         out = empty(shape)
