@@ -119,10 +119,19 @@ def list_metrics(said: dict[str, Any]) -> str:
 
 
 def list_findings(said: dict[str, Any]) -> str:
-    """What the validation found, as a list; empty where it found nothing of weight."""
-    found = [one for one in said.get("findings", ()) if one.get("severity") in ("warning", "error")]
-    lines = [f"- **{one['severity']}** `{one['code']}` {one.get('message', '')}" for one in found]
-    return "\n".join(["The data:", *lines]) + "\n" if lines else ""
+    """What the validation found in the data, in the split and by drift, as a list; empty where nothing has weight."""
+    parts = [said.get(part) or {} for part in ("data", "split", "drift")]
+    found = [
+        one
+        for part in parts
+        for one in part.get("findings", ())
+        if one["status"] == "found" and one["severity"] in ("warning", "error")
+    ]
+    lines = [
+        f"- **{one['severity']}** `{one['code']}` {one['subject']}: {one['message']} {one['next_step']}".rstrip()
+        for one in sorted(found, key=lambda one: one["severity"])
+    ]
+    return "\n".join(["What the validation found:", "", *lines]) + "\n" if lines else ""
 
 
 def _git(*words: str, cwd: Path) -> str:

@@ -184,6 +184,9 @@ def test_a_pull_request_gets_one_comment_that_is_updated(repository: Path) -> No
         assert not well
         assert list(comments.kept) == [1, 2]
         assert "the data break the limits of the project" in comments.kept[2]
+        assert (
+            "- **error** `data.too-few-rows` rows: The data has 20 rows; at least 100 are needed." in comments.kept[2]
+        )
         assert "| metric |" not in comments.kept[2]
         assert comments.kept[1] == "Looks good to me."
     assert git(repository, "worktree", "list").count("\n") == 0

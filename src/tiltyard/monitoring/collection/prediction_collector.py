@@ -137,6 +137,10 @@ class PredictionCollector(LedgerClient):
             read_features,
             read_latency,
         )
+        from tiltyard.monitoring.estimates.task_part import (  # noqa: PLC0415 - likewise
+            LoggedPrediction,
+            find_logged_target,
+        )
 
         row = Prediction(
             id=new_id(),
@@ -150,8 +154,6 @@ class PredictionCollector(LedgerClient):
             confidence=None,
             probabilities={},
         )
-        from tiltyard.monitoring.estimates.task_part import LoggedPrediction, find_logged_target  # noqa: PLC0415 - a count needs no drift
-
         given = LoggedPrediction(prediction, confidence, probabilities or None, interval)
         self.ledger.record([replace(row, **find_logged_target(given).read_logged(given))])
         return row.id
