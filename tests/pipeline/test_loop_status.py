@@ -110,16 +110,23 @@ def test_metrics_say_what_the_ledger_holds_of_the_model(model_env: ModelEnv) -> 
 
 def test_findings_about_an_earlier_champion_do_not_stand(model_env: ModelEnv) -> None:
     """Once another version serves, what was found about the one before does not stand any more."""
-    loop_over(model_env).once()
+    model_env.ledger.findings.record([found("performance.degradation", subject="accuracy", version="1")])
+    standing = ("tiltyard_open_findings", MODEL, "performance", "error")
+    assert standing in read_model(model_env)
     model_env.register(right=True)
     model_env.make_champion("2", before="1")
-    samples = {
+    samples = read_model(model_env)
+    assert standing not in samples
+    assert ("tiltyard_champion_since_seconds", MODEL, "2") in samples
+
+
+def read_model(model_env: ModelEnv) -> dict[tuple[str, ...], float]:
+    """What is collected anew, by name and labels."""
+    return {
         (sample.name, *sample.labels.values()): sample.value
         for metric in ModelCollector(model_env.project(), model_env.ledger).collect()
         for sample in metric.samples
     }
-    assert ("tiltyard_open_findings", MODEL, "performance", "error") not in samples
-    assert ("tiltyard_champion_since_seconds", MODEL, "2") in samples
 
 
 def test_scrapes_within_a_moment_share_one_reading(model_env: ModelEnv) -> None:
