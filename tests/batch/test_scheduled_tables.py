@@ -139,6 +139,38 @@ def test_a_new_file_is_scored_once(shop: Shop, clock: Clock) -> None:
     assert len(pd.read_parquet(out / "renamed.parquet")) == 20
 
 
+@pytest.mark.parametrize("source", ["inbox", "inbox/"])
+def test_each_new_file_of_a_folder_is_scored_once(shop: Shop, clock: Clock, source: str) -> None:
+    """As of a pattern; a folder that is empty yet, or holds unfinished copies, has none."""
+    inbox, out = shop.folder / "inbox", shop.folder / "out"
+    inbox.mkdir()
+    out.mkdir()
+    named = {"source": f"{shop.folder}/{source}", "target": f"{out}/{{name}}.parquet", "schedule": "new files"}
+    project = describe(shop, f"folder{len(source)}", **named)
+    work = f"folder{len(source)}"
+    assert perform(shop, project, work).outcome == "nothing"
+    make_rows(30, 66).to_csv(inbox / "monday.csv", index=False)
+    make_rows(30, 67).to_csv(inbox / "tuesday.csv.part", index=False)
+    perform(shop, project, work)
+    clock.pass_by(seconds=11)
+    assert [one.scored for one in perform(shop, project, work).results] == [30]
+    (inbox / "tuesday.csv.part").rename(inbox / "tuesday.csv")
+    perform(shop, project, work)
+    clock.pass_by(seconds=11)
+    assert [one.scored for one in perform(shop, project, work).results] == [30]
+    assert sorted(path.name for path in out.glob("*.parquet")) == ["monday.parquet", "tuesday.parquet"]
+
+
+def test_new_files_of_folders_that_hold_columns_are_refused(shop: Shop, clock: Clock) -> None:
+    """A file alone would lack the columns that its folders name; the next step is another schedule."""
+    (shop.folder / "orders" / "plan=basic").mkdir(parents=True)
+    shop.write("orders/plan=basic/a.parquet", make_rows(30, 68).drop(columns="plan"))
+    target = f"{shop.folder}/{{name}}.parquet"
+    project = describe(shop, "hive", source=f"{shop.folder}/orders", target=target, schedule="new files")
+    with pytest.raises(TiltyardError, match="plan"):
+        perform(shop, project, "hive")
+
+
 def test_a_file_that_fails_does_not_stop_the_others(shop: Shop, clock: Clock) -> None:
     """The others are scored, an alert is raised, it is tried again later each time, and the alert ends with success."""
     inbox, out = shop.folder / "inbox", shop.folder / "out"
@@ -246,6 +278,10 @@ def test_an_interrupted_run_does_not_keep_the_next_one_from_its_source(shop: Sho
         ("in-*.csv", "in-3.csv", "in-3"),
         ("s3://bucket/in/*/x.parquet", "s3://bucket/in/7/x.parquet", "7-x"),
         ("/data/in/*", "/data/in/.hidden", ".hidden"),
+        ("in", "in/a.csv", "a"),
+        ("in/", "in/a.b.csv", "a"),
+        ("s3://bucket/in/", "s3://bucket/in/7.parquet", "7"),
+        ("in/a.csv", "in/a.csv", "a"),
     ],
 )
 def test_results_are_named_after_their_file(source: str, path: str, name: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import pytest
 from sqlalchemy import create_engine
 
 from tests.batch.conftest import Shop, make_rows
+from tiltyard.batch.fragments import FileSource
+from tiltyard.batch.run import ProgressSoFar, RunOptions
 from tiltyard.data.sources.blocks import block_file, cut_delimited, cut_lines
 from tiltyard.data.sources.delimited import read_delimited
 from tiltyard.data.sources.files import local_file
@@ -96,15 +99,100 @@ def test_columns_that_training_did_not_have_are_passed_over_in_every_format(shop
         assert {one.key for one in shop.ledger.predictions(route="batch")} >= set(orders)
 
 
-def test_a_folder_is_refused_with_the_pattern_that_names_its_files(shop: Shop) -> None:
-    """A folder as the source is an error that names it and how its files are named."""
+@pytest.mark.requirement("R-MORE-12")
+def test_a_folder_is_scored_as_its_files_are(shop: Shop) -> None:
+    """Also one of fragments that an earlier run wrote, with its manifest and the rows that it refused."""
+    frame = make_rows(2500, 46).drop(columns="returned")
+    frame.loc[3, "plan"] = None
+    source = shop.write("in.parquet", frame)
+    shop.score(source, "expected.parquet", columns=("customer",))
+    expected = pd.read_parquet(shop.folder / "expected.parquet")[SAME]
+    shop.score(source, "parts/", columns=("*",))
+    (shop.folder / "orders").mkdir()
+    frame.head(1000).to_csv(shop.folder / "orders" / "1.csv", index=False)
+    frame.tail(1500).to_csv(shop.folder / "orders" / "2.csv", index=False)
+    for number, name in enumerate(("parts", "parts/", "orders")):
+        result = shop.score(f"{shop.folder}/{name}", f"out{number}.parquet", columns=("customer",))
+        assert (result.rows, result.refused) == (2500, 0)
+        found = pd.read_parquet(shop.folder / f"out{number}.parquet")[SAME]
+        pd.testing.assert_frame_equal(found, expected, check_dtype=False, obj=name)
+        assert shop.score(f"{shop.folder}/{name}", f"out{number}.parquet", columns=("customer",)).already
+    frame.head(500).to_csv(shop.folder / "orders" / "3.csv", index=False)
+    assert shop.score(shop.folder / "orders", "out2.parquet", columns=("customer",)).rows == 3000
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".csv", ".jsonl", ".json"])
+def test_columns_that_folders_name_are_read_and_carried(shop: Shop, ending: str) -> None:
+    """A feature in the name of a folder counts as one in the file, whatever the files are."""
+    frame = make_rows(400, 48).drop(columns="returned").sort_values("plan", kind="stable").reset_index(drop=True)
+    shop.score(shop.write("in.parquet", frame), "expected.parquet", columns=("customer", "plan"))
+    expected = pd.read_parquet(shop.folder / "expected.parquet")[[*SAME, "plan"]]
+    for plan in ("basic", "plus"):
+        (shop.folder / "orders" / f"plan={plan}").mkdir(parents=True)
+        rows, path = frame[frame["plan"] == plan].drop(columns="plan"), f"orders/plan={plan}/part-0{ending}"
+        if ending == ".parquet":
+            shop.write(path, rows)
+        elif ending == ".csv":
+            rows.to_csv(shop.folder / path, index=False)
+        else:
+            rows.to_json(shop.folder / path, orient="records", lines=ending == ".jsonl")
+    result = shop.score(shop.folder / "orders", "out.parquet", columns=("customer", "plan"))
+    assert (result.rows, result.refused) == (400, 0)
+    found = pd.read_parquet(shop.folder / "out.parquet")[[*SAME, "plan"]]
+    pd.testing.assert_frame_equal(found, expected, check_dtype=False)
+
+
+def test_a_folder_of_texts_is_no_table(shop: Shop) -> None:
+    """It has no columns; the error says what to write instead."""
+    for label in ("pos", "neg"):
+        (shop.folder / "films" / label).mkdir(parents=True)
+        (shop.folder / "films" / label / "1.txt").write_text(f"It is {label}.")
+    with pytest.raises(DataError, match="folder of texts") as caught:
+        shop.score(shop.folder / "films", "out.parquet")
+    assert "JSON Lines" in str(caught.value.next_step)
+
+
+@pytest.mark.parametrize("target", ["orders/out.parquet", "orders/scores/"])
+def test_results_are_not_written_into_the_folder_that_is_read(shop: Shop, target: str) -> None:
+    """Already the first time: the second run would read them."""
     (shop.folder / "orders").mkdir()
     shop.write("orders/a.parquet", make_rows(5, 46))
-    with pytest.raises(DataError) as caught:
-        shop.score(shop.folder / "orders", "out.parquet")
-    assert "orders is a folder" in caught.value.message
-    assert "orders/*.parquet" in str(caught.value.next_step)
-    assert not (shop.folder / "out.parquet").exists()
+    with pytest.raises(UsageError, match="part of the source"):
+        shop.score(shop.folder / "orders", target)
+    assert [path.name for path in (shop.folder / "orders").glob("[!.]*")] == ["a.parquet"]
+
+
+def test_a_file_that_is_added_meanwhile_is_left_to_the_next_run(shop: Shop) -> None:
+    """Every process reads the files that were there when the run began, whatever sorts before them by now."""
+    for number in (2, 3):
+        shop.write(f"part-{number}.parquet", make_rows(1000, number))
+    source = FileSource(DataSection(source="part-*.parquet"), shop.folder)
+    names = [file.name for file in source.files]
+    shop.write("part-1.parquet", make_rows(1000, 1))
+    elsewhere: FileSource = pickle.loads(pickle.dumps(source))
+    assert [file.name for file in elsewhere.files] == names
+    assert elsewhere.find_states() == source.find_states()
+    (shop.folder / "part-2.parquet").unlink()
+    with pytest.raises(DataError, match=r"part-2.parquet was removed"):
+        _ = pickle.loads(pickle.dumps(source)).files
+
+
+def test_a_file_that_is_added_during_a_run_changes_no_result(shop: Shop) -> None:
+    """The run has the rows that it began with; the next one finds that the source is another, and has all."""
+    for number in (2, 3):
+        shop.write(f"part-{number}.parquet", make_rows(1000, number))
+
+    def add(so_far: ProgressSoFar) -> None:
+        if not so_far.rows:
+            shop.write("part-1.parquet", make_rows(1000, 1))
+
+    options = RunOptions(workers=2, on_progress=add)
+    result = shop.score(shop.folder / "part-*.parquet", "out.parquet", columns=("customer",), options=options)
+    assert result.rows == 2000
+    found = pd.read_parquet(shop.folder / "out.parquet")["customer"]
+    assert sorted({name.split("-")[0] for name in found}) == ["c2", "c3"]
+    assert found.is_unique
+    assert shop.score(shop.folder / "part-*.parquet", "out.parquet", columns=("customer",)).rows == 3000
 
 
 def test_files_whose_columns_differ_in_type_are_refused(shop: Shop) -> None:

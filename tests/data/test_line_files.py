@@ -8,7 +8,7 @@ import pytest
 
 from tiltyard.data import load_dataset
 from tiltyard.data.sources import detect_layout
-from tiltyard.data.sources.folders import name_classes
+from tiltyard.data.sources.folders.labelled_texts import name_classes
 from tiltyard.errors import DataError
 from tiltyard.project import Project
 
@@ -72,9 +72,9 @@ def test_a_lone_file_of_lines_is_refused_with_the_folder(tmp_path: Path, name: s
     assert "tiltyard init FOLDER" in caught.value.next_step
 
 
-@pytest.mark.parametrize("files", [["alone.txt"], ["README.txt", "LICENSE"], ["a.csv", "b.csv"], []])
+@pytest.mark.parametrize("files", [["alone.txt"], ["README.txt", "LICENSE"], ["page.html", "b.pdf"], []])
 def test_a_folder_without_two_files_of_lines_is_refused(tmp_path: Path, files: list[str]) -> None:
-    """A folder of one file, of notes, of tables or of nothing is not a source; the error says what a folder holds."""
+    """A folder of one file, of notes, of documents or of nothing is refused; the error says what a folder holds."""
     (tmp_path / "films").mkdir()
     for name in files:
         (tmp_path / "films" / name).write_text("one\ntwo\n")

@@ -71,7 +71,7 @@ def test_a_glob_in_s3_reads_all_files_that_fit(s3: S3Server) -> None:
         ("s3://nowhere/*.csv", "data.missing", "bucket"),
         (f"s3://{BUCKET}/nothing.csv", "data.missing", "nothing.csv"),
         (f"s3://{BUCKET}/*.csv", "data.missing", "No file fits"),
-        (f"s3://{BUCKET}/folder", "data.format-unknown", "is a folder"),
+        (f"s3://{BUCKET}/folder", "data.mixed-formats", "several formats"),
         (f"s3://{BUCKET}/folder/rows.parquet", "data.unreadable", "parquet"),
         (f"s3://{BUCKET}/folder/rows.csv.gz", "data.unreadable", "csv"),
     ],

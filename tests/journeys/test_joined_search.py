@@ -27,6 +27,7 @@ trials = {TRIALS}
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.requirement("R-MORE-11")
 def test_a_second_machine_joins_the_search_and_one_version_is_registered(
     kind: str, tmp_path: Path, fresh_store: Path, request: pytest.FixtureRequest
 ) -> None:

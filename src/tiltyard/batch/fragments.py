@@ -14,7 +14,9 @@ from tiltyard.batch.prediction_ids import MOST_FRAGMENTS
 from tiltyard.data.sources.blocks import Block, can_be_cut, cut_delimited, cut_lines
 from tiltyard.data.sources.delimited import SEPARATORS
 from tiltyard.data.sources.files import SourceFile, refuse_changes
+from tiltyard.data.sources.folders.tables import require_new_columns
 from tiltyard.data.sources.formats import find_format, parse_problem, refuse_empty
+from tiltyard.data.sources.location import resolve_location
 from tiltyard.data.sources.source_reading import find_source_files
 from tiltyard.errors import DataError, UsageError
 from tiltyard.project import DataSection
@@ -49,21 +51,39 @@ class FileSource:
     Attributes:
         section: how they are written.
         root: folder that a relative source starts from.
+        names: of the files, where these are known: others of the same pattern or folder are not read.
     """
 
     section: DataSection
     root: Path
+    names: tuple[str, ...] = ()
 
     def __getstate__(self) -> dict[str, object]:
-        return {"section": self.section, "root": self.root}  # another process opens the files itself
+        # Another process opens the files itself: those that this one listed, whatever was added to a folder since.
+        names = tuple(file.name for file in self.files)
+        return {"section": self.section, "root": self.root, "names": names}
 
     @cached_property
     def files(self) -> list[SourceFile]:
         """The files, in the order of their names.
 
         Raises:
-            DataError: there is none, or they cannot be reached.
+            DataError: there is none, they cannot be reached, or one whose name is known is gone.
         """
+        found = self._list_files()
+        if not self.names:
+            return found
+        there = {file.name: file for file in found}
+        for name in self.names:
+            if name not in there:
+                raise DataError(
+                    f"{name} was removed while the source was read.",
+                    next_step="Start the run again when the files are complete.",
+                    code="data.changed",
+                )
+        return [there[name] for name in self.names]
+
+    def _list_files(self) -> list[SourceFile]:
         found = find_source_files(self.section, self.root)
         if found is None:
             raise DataError(
@@ -84,11 +104,27 @@ class FileSource:
         for file, kind in zip(self.files, found, strict=True):
             if kind == "folder":
                 raise DataError(
-                    f"{file.name} is a folder: which of its files are the table is not known.",
-                    next_step=f"Name them by a pattern, in quotes: '{file.name}/*.parquet'.",
+                    f"{file.name} is a folder of texts with their labels, and no table.",
+                    next_step="Write the texts into a table, such as JSON Lines: one row for each.",
                     code="batch.source-folder",
                 )
         return found
+
+    def refuse_results(self, path: Path) -> None:
+        """Refuse a place of results in a folder that is the source: the next run would read them.
+
+        Raises:
+            UsageError: it is there.
+        """
+        location = resolve_location(self.section.source, self.root)
+        if location.scheme not in ("", "file"):
+            return
+        folder = (self.root / location.meant.removeprefix("file://")).resolve()
+        if folder.is_dir() and folder in path.resolve().parents:
+            raise UsageError(
+                f"{path} would be read as a part of the source: it is in {location.written}.",
+                next_step="Name a target elsewhere.",
+            )
 
     def find_states(self) -> list[str]:
         """What tells whether a file changed: its name, size, and time or tag."""
@@ -129,7 +165,9 @@ class FileSource:
         if kind != "parquet":
             return None
         with parse_problem(file, kind, self.section):
-            return [str(name) for name in open_parquet(file).schema_arrow.names]
+            own = [str(name) for name in open_parquet(file).schema_arrow.names]
+        require_new_columns(own, file)
+        return [*own, *(name for name, _ in file.columns)]
 
     def count_rows(self) -> int | None:
         """How many rows there are: known of Parquet, estimated of text by its first lines; None for all else."""

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from tiltyard.data.sources.blocks import Block, block_file
 from tiltyard.data.sources.delimited import SEPARATORS, read_delimited
 from tiltyard.data.sources.delimited.layout import open_records, read_layout
 from tiltyard.data.sources.files import SourceFile, refuse_changes
+from tiltyard.data.sources.folders.tables import add_folder_columns, require_new_columns
 from tiltyard.data.sources.formats import parse_problem, read_file, read_objects
 from tiltyard.errors import DataError
 from tiltyard.project import DataSection
@@ -78,11 +79,25 @@ def read_fragment(
     section = source.section
     with refuse_changes(file), parse_problem(file, kind, section):
         if kind == "parquet":
-            yield from _read_parquet(file, fragment, columns, words)
+            batches = _read_parquet(file, fragment, columns, words)
         elif kind in SEPARATORS:
-            yield from _read_text(file, kind, section, fragment.block, own)
+            batches = _read_text(file, kind, section, fragment.block, own)
         else:
-            yield from _read_objects(file, kind, section, fragment.block)
+            batches = _read_objects(file, kind, section, fragment.block)
+        yield from (_add_folder_columns(batch, file) for batch in batches) if file.columns else batches
+
+
+def _add_folder_columns(batch: RowBatch, file: SourceFile) -> RowBatch:
+    """The rows with the columns that the names of the file's folders hold, as text."""
+    table, frame, objects = batch.table, batch.frame, batch.objects
+    if frame is not None:
+        frame = add_folder_columns(frame, file)
+    if objects is not None:
+        objects = [{**row, **dict(file.columns)} for row in objects]
+    require_new_columns(table.column_names, file)
+    for name, value in file.columns:
+        table = table.append_column(name, pa.array([value] * len(batch), pa.string()))
+    return replace(batch, table=table, frame=frame, objects=objects)
 
 
 def _read_parquet(
@@ -90,7 +105,7 @@ def _read_parquet(
 ) -> Iterator[RowBatch]:
     with open_parquet(file) as opened:
         schema = opened.schema_arrow
-        texts = [name for name in words if _holds_text(schema.field(name).type)]
+        texts = [name for name in words if name in schema.names and _holds_text(schema.field(name).type)]
     with open_parquet(file, texts) as opened:
         offset = 0
         for batch in opened.iter_batches(BATCH_ROWS, row_groups=list(fragment.groups), columns=columns):

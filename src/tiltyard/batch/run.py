@@ -30,7 +30,7 @@ from tiltyard.batch.plan import (
 )
 from tiltyard.batch.results import ScoreResult
 from tiltyard.batch.score_fragment import WORKER_MODULES, FragmentWork
-from tiltyard.batch.targets.local_targets import Target
+from tiltyard.batch.targets.local_targets import LocalTarget, Target
 from tiltyard.batch.version_in_use import VersionInUse, use_version
 from tiltyard.batch.version_lookup import VersionLookup
 from tiltyard.data.input_rows import as_table
@@ -221,6 +221,8 @@ def _find_source(job: ScoreJob, folder: WorkFolder) -> FileSource:
             source = FileSource(find_section(job.project, job.location, root), root)
             files = source.files
         job.target.refuse_source(files)
+        if isinstance(job.target, LocalTarget):
+            source.refuse_results(job.target.path)
         return source
     section = job.project.data.model_copy(update={"source": job.location, "query": None, "table": None, **job.source})
     if not (folder.source / "complete").exists():

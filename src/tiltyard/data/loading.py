@@ -23,6 +23,7 @@ from tiltyard.data.inference.task_part import TaskData
 from tiltyard.data.rare_classes import settle_rare_classes
 from tiltyard.data.set_aside import keep_complete_rows
 from tiltyard.data.sources import FORMATS, WRITING_KEYS, detect_layout, read_source
+from tiltyard.data.sources.source_reading import find_source_files
 from tiltyard.errors import DataError
 from tiltyard.findings import Finding
 from tiltyard.project import DataSection, Project
@@ -211,11 +212,37 @@ def find_section(project: Project, source: str, folder: Path, kind: str | None =
         DataError: the file is something else than rows, or cannot be decompressed or decoded.
     """
     other: dict[str, object] = {"source": source, "query": None, "table": None}
-    ending, own = (PurePosixPath(name).suffix.lower() for name in (source, project.data.source))
+    ending = _find_ending(project.data.model_copy(update={"source": source, "format": None}), folder)
+    own = _find_own_ending(project)
     if ending != own or kind not in (None, project.data.format or FORMATS.get(own)):
         other |= {key: DataSection.model_fields[key].get_default() for key in WRITING_KEYS}
         other |= detect_layout(folder / source, {"format": kind}, header=True).options
     return project.data.model_copy(update=other)
+
+
+def _find_ending(section: DataSection, root: Path) -> str:
+    """The ending of a source; of a folder, that of the first table in it, empty where it holds texts.
+
+    Raises:
+        DataError: the folder cannot be reached, or holds no tables that go together.
+    """
+    ending = PurePosixPath(section.source).suffix.lower()
+    bucket = "://" in section.source and section.source.endswith("/")
+    if section.format == "folder" or not (bucket or (root / section.source).is_dir()):
+        return ending
+    files = find_source_files(section, root)
+    if not files or files[0].is_folder:
+        return ending if files is None else ""
+    return PurePosixPath(files[0].name).suffix.lower()
+
+
+def _find_own_ending(project: Project) -> str:
+    if "://" in project.data.source:
+        return PurePosixPath(project.data.source).suffix.lower()
+    try:
+        return _find_ending(project.data, project.root)
+    except DataError:  # the rows of the training need not be on this host, nor be in order
+        return ""
 
 
 def _read_frame(section: DataSection, root: Path, found: list[Finding], **settling: Any) -> pd.DataFrame:

@@ -25,9 +25,10 @@ DTYPES = ["str", pd.StringDtype("python"), pd.StringDtype("pyarrow"), object]
 def test_words_and_line_ends_are_found_as_by_a_plain_search(
     dtype: object, cells: list[str | None], words: set[str]
 ) -> None:
-    """Whatever the cells, their type, and the part of a column that is searched."""
+    """Whatever the cells, their type, the part of a column that is searched, and the pieces that it was joined of."""
     column = pd.Series(cells, dtype=dtype)  # type: ignore[call-overload]
-    for part, there in ((column, cells), (column.iloc[1:-1], cells[1:-1])):
+    joined = pd.concat([column.iloc[1:-1], column.iloc[:3]])
+    for part, there in ((column, cells), (column.iloc[1:-1], cells[1:-1]), (joined, [*cells[1:-1], *cells[:3]])):
         texts = [cell for cell in there if cell is not None]
         assert find_words(part, words) == {cell.strip() for cell in texts} & words
         assert has_line_end(part) == any("\n" in cell for cell in texts)

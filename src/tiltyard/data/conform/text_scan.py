@@ -22,11 +22,13 @@ _SCANNED = 1 << 18  # the same where several arrays of their size are made of th
 
 
 def take_texts(column: pd.Series) -> pa.LargeStringArray:
-    """The cells of a column that are texts, in Arrow's form: without a copy where pandas keeps them so."""
+    """The cells of a column that are texts, in one piece of Arrow's: without a copy where pandas keeps them so."""
     if column.dtype == object:
         # Booleans with gaps, and all texts before pandas 3.
         column = column[[isinstance(cell, str) for cell in column]]
-    return pa.array(column, type=pa.large_string(), from_pandas=True)
+    texts = pa.array(column, type=pa.large_string(), from_pandas=True)
+    # A column that was joined of several files is in as many pieces.
+    return texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
 
 
 def find_words(column: pd.Series, words: Set[str]) -> set[str]:

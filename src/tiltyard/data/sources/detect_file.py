@@ -27,7 +27,8 @@ from tiltyard.data.sources.delimited.dialect import (
     read_records,
 )
 from tiltyard.data.sources.files import SourceFile, local_file
-from tiltyard.data.sources.folders import list_line_files
+from tiltyard.data.sources.folders.labelled_texts import list_line_files
+from tiltyard.data.sources.folders.tables import expand_folder
 from tiltyard.data.sources.foreign_content import refuse_foreign_content
 from tiltyard.data.sources.formats import FORMATS, detect_format, parse_problem
 from tiltyard.errors import DataError
@@ -70,7 +71,8 @@ def detect_layout(path: Path, stated: Mapping[str, Any], *, header: bool | None 
     """Detect format, encoding and dialect of a file; what the caller states is not detected.
 
     Args:
-        path: the file; of a folder, only the encoding of its files of lines is detected. A path of nothing has none.
+        path: the file; of a folder of tables the first of them counts, and of one of texts only the encoding of its
+            files of lines is detected. A path of nothing has none.
         stated: keys of ``[data]`` that the caller knows (``format``, ``encoding``, ``separator``, ``decimal``),
             None for the others.
         header: whether the first row holds names; None where that is to be detected.
@@ -79,9 +81,12 @@ def detect_layout(path: Path, stated: Mapping[str, Any], *, header: bool | None 
         DataError: the file is something else than rows, or cannot be decompressed or decoded.
     """
     if not path.is_file():
-        return _detect_folder(path, stated)
-    file = local_file(path, str(path))
-    section = DataSection(source=str(path), encoding=stated.get("encoding") or "utf-8")
+        return _detect_folder(path, stated, header=header)
+    return _detect_file(local_file(path, str(path)), stated, header=header)
+
+
+def _detect_file(file: SourceFile, stated: Mapping[str, Any], *, header: bool | None) -> FileLayout:
+    section = DataSection(source=file.name, encoding=stated.get("encoding") or "utf-8")
     with parse_problem(file, "text", section):
         refuse_foreign_content(file, stated.get("format") or detect_format(file))
         return _detect_layout(file, stated, header=header)
@@ -111,7 +116,12 @@ def _detect_layout(file: SourceFile, stated: Mapping[str, Any], *, header: bool 
     return FileLayout(options, tuple(notices))
 
 
-def _detect_folder(path: Path, stated: Mapping[str, Any]) -> FileLayout:
+def _detect_folder(path: Path, stated: Mapping[str, Any], *, header: bool | None) -> FileLayout:
+    if path.is_dir() and stated.get("format") != "folder":
+        section = DataSection(source=str(path), format=stated.get("format"))
+        first = expand_folder(local_file(path, str(path)), section)[0]
+        if not first.is_folder:
+            return _detect_file(first, stated, header=header)
     files = [local_file(file, str(file)) for file in list_line_files(path)]
     options = {key: stated[key] for key in ("encoding",) if stated.get(key) is not None}
     found = [encoding for file in files if (encoding := _detect_encoding(file)) != "utf-8"]

@@ -8,7 +8,7 @@ import io
 import lzma
 import os
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -64,8 +64,21 @@ _BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
+class Listing:
+    """What is in a folder.
+
+    Attributes:
+        files: the files in it and in the folders below it, by their paths in the folder, with slashes.
+        hidden: the names of files and folders that do not count (``is_hidden``); what is in them is not listed.
+    """
+
+    files: Mapping[str, SourceFile]
+    hidden: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
 class SourceFile:
-    """One file.
+    """One file, or a folder.
 
     Attributes:
         name: as people see it.
@@ -76,6 +89,8 @@ class SourceFile:
         head: how many of its decompressed bytes are a first line that is not read.
         mark: what is read in their place: a byte order mark that the encoding needs.
         lines_before: lines of the whole file that stand before it, where it is a part of one.
+        columns: names and values of the columns that the names of its folders hold; None for a missing value.
+        lister: of a folder, lists the files in it.
     """
 
     name: str
@@ -86,6 +101,17 @@ class SourceFile:
     head: int = 0
     mark: bytes = b""
     lines_before: int = 0
+    columns: tuple[tuple[str, str | None], ...] = ()
+    lister: Callable[[], Listing] | None = None
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is a folder."""
+        return self.lister is not None
+
+    def list_files(self) -> Listing:
+        """The files in it; none where it is a file."""
+        return Listing({}) if self.lister is None else self.lister()
 
     @property
     def first_line(self) -> int:
@@ -208,8 +234,36 @@ def _require_state(file: SourceFile, before: object) -> None:
 
 def local_file(path: Path, name: str) -> SourceFile:
     """A file, or a folder, on this machine."""
+    if path.is_dir():
+        return SourceFile(name, None, lambda: path.open("rb"), path, lister=lambda: _list_local(path, name))
     size = path.stat().st_size if path.is_file() else None
     return SourceFile(name, size, lambda: path.open("rb"), path, lambda: _find_local_state(path))
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name does not count as data: by the customs of Unix, Hadoop and file systems."""
+    return name.startswith(".") or (name.startswith("_") and "=" not in name) or name == "lost+found"
+
+
+def _list_local(folder: Path, name: str) -> Listing:
+    files: dict[str, SourceFile] = {}
+    hidden: set[str] = set()
+    waiting = [(folder, "")]
+    entered: set[tuple[int, int]] = set()
+    while waiting:
+        place, before = waiting.pop()
+        state = place.stat()
+        if (state.st_dev, state.st_ino) in entered:  # a symbolic link that leads back
+            continue
+        entered.add((state.st_dev, state.st_ino))
+        for entry in place.iterdir():
+            if is_hidden(entry.name):
+                hidden.add(entry.name)
+            elif entry.is_dir():
+                waiting.append((entry, f"{before}{entry.name}/"))
+            elif entry.is_file():
+                files[before + entry.name] = local_file(entry, f"{name.rstrip('/')}/{before}{entry.name}")
+    return Listing(files, frozenset(hidden))
 
 
 def _find_local_state(path: Path) -> object:

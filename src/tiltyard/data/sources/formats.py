@@ -46,7 +46,8 @@ FORMATS = {
     ".ods": "excel",
 }
 
-_VAGUE_ENDINGS = (".data", ".txt")
+VAGUE_ENDINGS = (".data", ".txt")
+"""Endings of files that may be anything else than tables, too."""
 _START_BYTES = 256
 
 # An archive with a password is a RuntimeError, one that is packed in an unknown way a NotImplementedError.
@@ -69,9 +70,8 @@ def find_format(file: SourceFile, section: DataSection) -> str:
     Raises:
         DataError: neither says it.
     """
-    folder = file.path is not None and file.path.is_dir()
     with parse_problem(file, "zip", section):
-        kind = section.format or ("folder" if folder else FORMATS.get(file.ending))
+        kind = section.format or ("folder" if file.is_folder else FORMATS.get(file.ending))
     if kind is None:
         raise DataError(
             f"The format of {file.name.rsplit('/', 1)[-1]} is not known from its ending {file.ending!r}.",
@@ -123,7 +123,7 @@ def refuse_empty(file: SourceFile) -> None:
 def detect_format(file: SourceFile) -> str:
     """The format of a file by its name, else by its content: delimited text where it is nothing else."""
     kind = FORMATS.get(file.ending)
-    if kind is not None and file.ending not in _VAGUE_ENDINGS:
+    if kind is not None and file.ending not in VAGUE_ENDINGS:
         return kind
     found = find_signature(file)
     if found is not None and found.formats:

@@ -14,7 +14,8 @@ from tiltyard.data.sources import bundled
 from tiltyard.data.sources.databases import read_database
 from tiltyard.data.sources.delimited import NUMBER_GAPS, Verbatim
 from tiltyard.data.sources.files import SourceFile, local_files
-from tiltyard.data.sources.folders import read_folder
+from tiltyard.data.sources.folders.labelled_texts import read_folder
+from tiltyard.data.sources.folders.tables import add_folder_columns, expand_folder
 from tiltyard.data.sources.formats import find_format, parse_problem, read_file
 from tiltyard.data.sources.location import SCHEMES, Location, resolve_location
 from tiltyard.data.sources.memory import MemoryBudget, free_memory, memory_error
@@ -47,8 +48,8 @@ def read_source(
         decided: what other rows of the project decided of such words.
 
     Returns:
-        All columns of all rows, numbered from 0. A folder gives the columns ``text``, the label column, ``path``,
-        and ``split`` where it holds the folders ``train`` and ``test``.
+        All columns of all rows, numbered from 0. A folder of texts gives the columns ``text``, the label column,
+        ``path``, and ``split`` where it holds the folders ``train`` and ``test``; one of tables gives their rows.
 
     Raises:
         DataError: the source is missing, empty, unreadable, not of its format, out of reach, or more than memory holds.
@@ -80,13 +81,22 @@ def read_source(
 def find_source_files(section: DataSection, root: Path) -> list[SourceFile] | None:
     """The files of a source, in the order of their names; None where it is a database or a bundled data set.
 
+    Of a folder, these are the tables in it; the folder itself where it holds texts with their labels.
+
     Raises:
         DataError: there is none, or it cannot be reached.
     """
     location = resolve_location(section.source, root)
     if location.meant.startswith(bundled.PREFIX) or location.scheme not in SCHEMES | {"", "file"}:
         return None
-    return remote_files(location) if location.scheme in SCHEMES else local_files(location, root)
+    return _list_files(location, section, root)
+
+
+def _list_files(location: Location, section: DataSection, root: Path) -> list[SourceFile]:
+    found = remote_files(location) if location.scheme in SCHEMES else local_files(location, root)
+    if len(found) == 1 and found[0].is_folder and section.format != "folder":
+        return expand_folder(found[0], section)
+    return found
 
 
 def _read_location(
@@ -110,8 +120,8 @@ def _read_location(
         return bundled.read_bundled(location.meant.removeprefix(bundled.PREFIX), section.label)
     if location.scheme in SCHEMES:
         with storage_error(location):
-            return _read_files(remote_files(location), section, verbatim, budget, found)
-    return _read_files(local_files(location, root), section, verbatim, budget, found)
+            return _read_files(_list_files(location, section, root), section, verbatim, budget, found)
+    return _read_files(_list_files(location, section, root), section, verbatim, budget, found)
 
 
 def _read_files(
@@ -126,7 +136,10 @@ def _read_files(
         return _read_folder(files, section, budget)
     for kind in sorted(set(kinds)):
         require_room_for([file for file, its in zip(files, kinds, strict=True) if its == kind], kind, section, budget)
-    frames = [read_file(file, kind, section, verbatim, found) for file, kind in zip(files, kinds, strict=True)]
+    frames = [
+        add_folder_columns(read_file(file, kind, section, verbatim, found), file)
+        for file, kind in zip(files, kinds, strict=True)
+    ]
     gaps = {word for frame in frames for word in frame.attrs.pop(NUMBER_GAPS, ())}
     joined = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
     joined.attrs[NUMBER_GAPS] = gaps

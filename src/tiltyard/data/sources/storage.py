@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from tiltyard.data.sources.files import SourceFile
+from tiltyard.data.sources.files import Listing, SourceFile, is_hidden
 from tiltyard.data.sources.location import Location
 from tiltyard.errors import DataError, MissingExtraError, TiltyardError
 
@@ -55,7 +55,7 @@ def open_storage(location: Location) -> tuple[Any, str]:
 
 
 def remote_files(location: Location) -> list[SourceFile]:
-    """The files that a URL, or a glob of URLs, stands for, in the order of their names.
+    """The files, or the one folder, that a URL or a glob of URLs stands for, in the order of their names.
 
     Raises:
         DataError: there is none, it may not be read, or its place cannot be reached.
@@ -63,17 +63,16 @@ def remote_files(location: Location) -> list[SourceFile]:
     with storage_error(location):
         filesystem, path = open_storage(location)
         # A question mark begins the query of a web address.
-        magic = "*[" if location.scheme in ("http", "https") else "*?["
+        web = location.scheme in ("http", "https")
+        magic = "*[" if web else "*?["
         if any(character in path for character in magic):
             entries = _match_files(filesystem, path, location)
+        elif location.meant.endswith("/") and not web:
+            return [_remote_folder(filesystem, path, location)]
         else:
             entries = [filesystem.info(path)]
         if len(entries) == 1 and entries[0].get("type") == "directory":
-            raise DataError(
-                f"{location.written} is a folder.",
-                next_step=f"Name a file in it, or a pattern such as {location.written.rstrip('/')}/*.parquet.",
-                code="data.format-unknown",
-            )
+            return [_remote_folder(filesystem, path, location)]
     return [_remote_file(filesystem, entry, location) for entry in entries]
 
 
@@ -133,6 +132,40 @@ def _match_files(filesystem: Any, path: str, location: Location) -> list[dict[st
             code="data.missing",
         )
     return files
+
+
+def _remote_folder(filesystem: Any, path: str, location: Location) -> SourceFile:
+    """A folder, or in an object store all whose keys begin with its name and a slash."""
+
+    def opener() -> Any:
+        raise IsADirectoryError(f"{location.written} is a folder")
+
+    return SourceFile(
+        location.written, None, opener, lister=lambda: _list_remote(filesystem, path.rstrip("/"), location)
+    )
+
+
+def _list_remote(filesystem: Any, folder: str, location: Location) -> Listing:
+    files: dict[str, SourceFile] = {}
+    hidden: set[str] = set()
+    with storage_error(location):
+        for name, entry in sorted(filesystem.find(folder, detail=True).items()):
+            inner = str(name).removeprefix(f"{folder}/")
+            if inner in ("", str(name)) or inner.endswith("/"):  # a key that stands for a folder
+                continue
+            found = next((part for part in inner.split("/") if is_hidden(part)), None)
+            if found is not None:
+                hidden.add(found)
+            else:
+                files[inner] = _remote_file(filesystem, entry, location)
+        if not files and not hidden:
+            filesystem.ls(folder.split("/", 1)[0])  # only a listing of the bucket itself says that it is missing
+            raise DataError(
+                f"There is nothing in {location.written}.",
+                next_step="Check the address, bucket or container included.",
+                code="data.missing",
+            )
+    return Listing(files, frozenset(hidden))
 
 
 def _remote_file(filesystem: Any, entry: dict[str, Any], location: Location) -> SourceFile:

@@ -13,6 +13,7 @@ from tiltyard.data.conform.rules import ReadingRules
 from tiltyard.data.inference.date_order import DAY_FIRST, ISO, DateOrder, find_date_order
 from tiltyard.data.inference.infer_columns import InferredColumns, NamedColumns
 from tiltyard.data.sources import FileLayout, detect_layout, read_source
+from tiltyard.data.sources.source_reading import find_source_files
 from tiltyard.errors import DataError, UsageError
 from tiltyard.findings import Finding
 from tiltyard.formatting import format_count
@@ -117,7 +118,8 @@ def read_data_file(request: DraftRequest) -> FirstRead:
     frame = read_source(section, Path(), found=found).rename(columns=str)
     _refuse_rows_within(frame, data.name)
     frame = _keep_gap_words(frame, section)
-    read = FirstRead(layout, frame, tuple(found), data.is_dir())
+    texts = any(file.is_folder for file in find_source_files(section, Path()) or ())
+    read = FirstRead(layout, frame, tuple(found), texts)
     return read if read.folder else read_dates(read, request.dates)
 
 

@@ -58,22 +58,30 @@ class FileCheck:
 
 
 def list_files(project: Project, source: str) -> list[tuple[str, SourceFile]]:
-    """The files of a source with their paths, relative to the project's folder in it; empty where none fits.
+    """The files of a source with their paths, relative to the project's folder in it; empty where there is none.
 
     Raises:
-        DataError: the source is a folder or a database, or cannot be reached.
+        DataError: the source is a database or a folder of texts, has columns that the names of folders hold, or cannot
+            be reached.
     """
     section = project.data.model_copy(update={"source": source, "query": None, "table": None})
     try:
         files = find_source_files(section, project.root)
     except DataError as error:
-        if error.code != "data.missing":
+        if error.code not in ("data.missing", "data.no-tables"):
             raise
         return []
-    if files is None or any(file.path is not None and file.path.is_dir() for file in files):
+    if files is None or any(file.is_folder for file in files):
         raise DataError(
-            f"{source} names a folder or a database, and the schedule waits for new ones.",
-            next_step='Name a glob of files as the source, or write schedule = "1000 new rows".',
+            f"{source} names a folder of texts or a database, and the schedule waits for new files.",
+            next_step='Name a folder or a glob of tables as the source, or write schedule = "1000 new rows".',
+            code="batch.no-files",
+        )
+    if any(file.columns for file in files):
+        names = ", ".join(name for name, _ in files[0].columns)
+        raise DataError(
+            f"The folders of {source} hold columns ({names}), which a file that is taken alone does not have.",
+            next_step='Write schedule = "1000 new rows" or a cron expression: the whole folder is read then.',
             code="batch.no-files",
         )
     return [(_name_path(file, project.root), file) for file in files]
@@ -142,11 +150,12 @@ def recognise(work: ScheduledWork, memory: Memory, new: NewFile, there: frozense
 def name_result(source: str, path: str) -> str:
     """The name of a file for its results: its path from where the pattern begins, without its endings.
 
-    ``in/2026/01.csv.gz`` of ``in/*/*.csv.gz`` is ``2026-01``.
+    ``in/2026/01.csv.gz`` of ``in/*/*.csv.gz`` is ``2026-01``; ``in/01.csv`` of the folder ``in`` is ``01``.
     """
-    folder = PurePosixPath(_MAGIC.split(source.removeprefix("file://"), maxsplit=1)[0] + "x").parent
+    fixed, *pattern = _MAGIC.split(source.removeprefix("file://"), maxsplit=1)
+    folder = PurePosixPath(fixed + "x").parent if pattern else PurePosixPath(fixed)
     there = PurePosixPath(path)
-    rest = there.relative_to(folder).parts if there.is_relative_to(folder) else (there.name,)
+    rest = there.relative_to(folder).parts if there.is_relative_to(folder) and there != folder else (there.name,)
     endings = "".join(PurePosixPath(rest[-1]).suffixes)
     return "-".join([*rest[:-1], rest[-1].removesuffix(endings) or rest[-1]])
 

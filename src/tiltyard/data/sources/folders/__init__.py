@@ -1,0 +1,1 @@
+"""Folders as sources: of texts by their labels, and of tables."""
