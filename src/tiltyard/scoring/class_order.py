@@ -6,10 +6,10 @@ Estimators sort their labels as text, so that ``"10"`` comes before ``"9"``; a v
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Protocol, cast
 
 import numpy as np
+from msgspec.structs import replace
 
 from tiltyard.errors import InputError
 from tiltyard.scoring.explanations import Explains, Explanation

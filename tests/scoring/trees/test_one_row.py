@@ -24,6 +24,7 @@ from tests.scoring.trees.test_tree_head import (
 )
 from tiltyard.models.boosters.read_ensemble import read_ensemble
 from tiltyard.models.boosters.tree_ensemble import Library
+from tiltyard.scoring.scorer import Scores, write_predicted
 from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.scoring.table.preprocessing_arrays import compile_coded_columns
 from tiltyard.scoring.table.row_encoding import Codes, QuickReader
@@ -55,6 +56,11 @@ def name_cells(row: Floats) -> dict[str, float]:
     return {f"f{place}": value for place, value in enumerate(row.tolist())}
 
 
+def read_outputs(found: Scores) -> Floats:
+    """What the model says of one row, shape (outputs,)."""
+    return found.probabilities[0] if found.numbers is None else found.numbers
+
+
 def expect_alike(head: TreeHead, rows: Floats) -> None:
     one_row = make_one_row(head)
     for row, expected in zip(rows, head.predict(rows), strict=True):
@@ -63,8 +69,9 @@ def expect_alike(head: TreeHead, rows: Floats) -> None:
             assert found is None
         else:
             assert found is not None
-            assert np.array_equal(found[1][0], expected)
-            assert found[0] == expected.argmax()
+            assert np.array_equal(read_outputs(found), expected)
+            label = f"class {expected.argmax()}" if head.classes else write_predicted(float(expected[0]))
+            assert found.labels == [label]
 
 
 @pytest.mark.parametrize(("library", "objective", "setting"), MODELS)
@@ -138,7 +145,7 @@ def test_whole_numbers_and_gaps_are_usual_cells() -> None:
     found = one_row(row)
     cells = np.array([[np.nan if value is None else float(value) for value in row.values()]])
     assert found is not None
-    assert np.array_equal(found[1], head.predict(cells))
+    assert np.array_equal(read_outputs(found), head.predict(cells)[0])
 
 
 def test_names_that_are_not_plain_texts_are_found_or_left() -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from tiltyard.scoring.input_errors import refuse_inputs
 from tiltyard.scoring.input_warnings import UnknownPolicy

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tiltyard.scoring.explanations import Scale
 from tiltyard.scoring.linear_head import LinearHead
+from tiltyard.scoring.scorer import Scores
 from tiltyard.scoring.table.preparation import Preparation
 from tiltyard.scoring.table.row_encoding import QuickReader
 
@@ -46,8 +47,11 @@ class ModelSteps:
     baseline: float
 
 
-OneRow = Callable[[Mapping[str, Any]], tuple[int, Floats] | None]
-"""Predicts a row: the place of its largest output, and all, shape (1, outputs); None where a cell is unusual."""
+OneRow = Callable[[Mapping[str, Any]], Scores | None]
+"""Predicts a row; None where a cell is unusual."""
+
+MakeScore = Callable[[int, Floats], Scores]
+"""The scores of one row: from the place of the largest output, and all of them, shape (1, outputs)."""
 
 
 class TableModel(ABC):
@@ -68,6 +72,7 @@ class TableModel(ABC):
         columns: QuickReader,  # noqa: ARG002
         prepared: Preparation,  # noqa: ARG002
         bounds: tuple[Floats, Floats],  # noqa: ARG002
+        labels: Sequence[str] | MakeScore,  # noqa: ARG002
     ) -> OneRow | None:
         """What predicts one row in one call; None where this kind of model has no such loop.
 
@@ -75,6 +80,7 @@ class TableModel(ABC):
             columns: reads the row.
             prepared: the compiled preprocessing.
             bounds: the lowest and the highest usual value of each column.
+            labels: of the outputs; or, of a regressor, what makes its scores.
         """
         return None
 

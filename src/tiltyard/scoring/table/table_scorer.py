@@ -17,7 +17,7 @@ from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.scoring.table.known_values import KnownValues
 from tiltyard.scoring.table.preparation import Preparation
 from tiltyard.scoring.table.row_encoding import NO_CODES, Encoding
-from tiltyard.scoring.table.table_models import Floats, OneRow, TableModel
+from tiltyard.scoring.table.table_models import Floats, MakeScore, OneRow, TableModel
 
 if TYPE_CHECKING:
     from tiltyard.evaluation import IntervalCalibration
@@ -70,20 +70,15 @@ class TableScorer:
         Raises:
             InputError: inputs cannot be scored; its ``problems`` name every position and field.
         """
-        one_row = self._one_row
-        if one_row is not None and len(inputs) == 1:
+        if len(inputs) == 1 and (one_row := self._one_row) is not None:
             found = one_row(inputs[0])
             if found is not None:
-                return self._make_score(*found)
+                return found
         features, state = self._features(inputs)
         warnings: Warnings | None = self.columns.find_warnings(inputs)
         if state is not None:
             warnings = join_warnings(warnings, self._find_warnings(inputs, state != 0))
         return self._make_scores(self.model.probabilities(features), warnings)
-
-    def _make_score(self, largest: int, found: Floats) -> Scores:
-        """The score of what the model says of one row."""
-        return Scores([self._classes[largest]], found)
 
     def _make_scores(self, found: Floats, warnings: Warnings | None) -> Scores:
         """The scores of what the model says of n rows."""
@@ -182,7 +177,11 @@ class TableScorer:
     @cached_property
     def _one_row(self) -> OneRow | None:
         quick = self._encoding.quick
-        return None if quick is None else self.model.make_one_row(quick, self.prepared, self._bounds)
+        return None if quick is None else self.model.make_one_row(quick, self.prepared, self._bounds, self._labels)
+
+    @property
+    def _labels(self) -> Sequence[str] | MakeScore:
+        return self._classes
 
     @cached_property
     def _prepare(self) -> Callable[..., int]:
@@ -221,8 +220,9 @@ class TableNumberScorer(TableScorer):
         super().__init__(columns, prepared, model, ())
         self.intervals = intervals
 
-    def _make_score(self, largest: int, found: Floats) -> Scores:  # noqa: ARG002
-        return self._make_scores(found, None)
+    @property
+    def _labels(self) -> Sequence[str] | MakeScore:
+        return lambda _, found: self._make_scores(found, None)
 
     def _make_scores(self, found: Floats, warnings: Warnings | None) -> Scores:
         return make_number_scores(found[:, 0], self.intervals, warnings)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tiltyard.scoring.explanations import Scale
 from tiltyard.scoring.table.preparation import Preparation
 from tiltyard.scoring.table.row_encoding import QuickReader
-from tiltyard.scoring.table.table_models import Floats, Limits, ModelSteps, OneRow, TableModel
+from tiltyard.scoring.table.table_models import Floats, Limits, MakeScore, ModelSteps, OneRow, TableModel
 from tiltyard.scoring.trees.one_row import make_one_row
 from tiltyard.scoring.trees.tree_head import Integers, TreeHead
 
@@ -46,12 +48,15 @@ class TreeModel(TableModel):
             return ModelSteps(added[:, :, label] - added.mean(axis=2), float(start[label] - start.mean()))
         return ModelSteps(added[:, :, label], float(start[label]))
 
-    def make_one_row(self, columns: QuickReader, prepared: Preparation, bounds: tuple[Floats, Floats]) -> OneRow | None:
+    def make_one_row(
+        self,
+        columns: QuickReader,
+        prepared: Preparation,
+        bounds: tuple[Floats, Floats],
+        labels: Sequence[str] | MakeScore,
+    ) -> OneRow | None:
         """What predicts one row in one call, by tables of masks; None where they would be too large."""
-        tables = self.head.tables
-        if tables is None:
-            return None
-        return make_one_row(columns, prepared, bounds, self.head, tables, self.limits)
+        return make_one_row(columns, prepared, bounds, self.head, self.limits, labels)
 
     def scale(self) -> Scale:
         """What the parts are measured in."""
