@@ -69,13 +69,14 @@ def test_lines_that_are_not_json_are_refused_one_by_one(shop: Shop) -> None:
     """A broken line of JSON Lines costs itself and is listed by its number; empty lines are passed over."""
     frame = make_rows(5, 43).drop(columns="returned")
     lines = frame.to_json(orient="records", lines=True).splitlines()
-    lines[1:1] = ["", '{"amount": 1, broken', "[1]"]
+    lines[1:1] = ["", '{"amount": 1, broken', "[1]", '{"amount": 1, "amount": 2}']
     (shop.folder / "in.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     result = shop.score(shop.folder / "in.jsonl", "out.parquet", columns=("customer", "amount"))
-    assert (result.rows, result.scored, result.refused) == (7, 5, 2)
+    assert (result.rows, result.scored, result.refused) == (8, 5, 3)
     described = [json.loads(line) for line in (shop.folder / "out.parquet.refused.jsonl").read_text().splitlines()]
-    assert [one["row"] for one in described] == [3, 4]
+    assert [one["row"] for one in described] == [3, 4, 5]
     assert described[0]["reason"].startswith("It is not JSON: ")
+    assert described[2]["reason"] == "It names the key 'amount' twice in one object."
     assert pd.read_parquet(shop.folder / "out.parquet")["customer"].tolist() == frame["customer"].tolist()
     (shop.folder / "array.jsonl").write_text(frame.to_json(orient="records"), encoding="utf-8")
     assert shop.score(shop.folder / "array.jsonl", "array.parquet").scored == 5

@@ -111,6 +111,19 @@ def test_init_refuses_what_nobody_can_train_on(tmp_path: Path, name: str, code: 
     assert run_init(tmp_path, name, ODD_FILES[name]())["error"].code == code
 
 
+@pytest.mark.parametrize("name", ["y", "price"])
+def test_a_label_of_one_number_is_not_explained_as_a_class(tmp_path: Path, name: str) -> None:
+    """Whether a class or a number was meant does not show in a column that always holds the same, named or not."""
+    table = {**TABLE, "y": np.full(ROWS, 2.5)}
+    content = csv({("price" if key == "y" else key) if name == "price" else key: cells for key, cells in table.items()})
+    found = run_init(tmp_path, "rows.csv", content, *(["--label", "price"] if name == "price" else []))
+    error = found["error"]
+    assert error.code == "data.one-class"
+    assert name in error.message
+    assert "labels that differ" in error.message
+    assert "class" not in error.message + error.next_step
+
+
 def test_no_check_writes_what_validation_refuses(tmp_path: Path) -> None:
     """With --no-check the file is written although validation refuses the data."""
     run_init(tmp_path, "twelve.csv", ODD_FILES["twelve.csv"](), "--no-check")

@@ -339,6 +339,7 @@ def test_invalid_inputs_are_reported(films: Project, open_console: Any) -> None:
     cases: tuple[tuple[dict[str, Any], str], ...] = (
         ({"trial-mode": "form", "trial-field-0": " "}, "The text is empty."),
         ({"trial-mode": "json", "trial-json": "{oops"}, "This is not JSON"),
+        ({"trial-mode": "json", "trial-json": '{"text": "a", "text": "b"}'}, "names the key 'text' twice"),
         ({"trial-mode": "json", "trial-json": "[]"}, "There is no input"),
     )
     for inputs, words in cases:

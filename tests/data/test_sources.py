@@ -88,6 +88,8 @@ PRICES = b"text,label\n" + b"".join(b"a%d,%d.25\n" % (place, place) for place in
         ("rows.csv", b"text,label\n,p\n,n\n", "data.text-missing", "rows 1, 2"),
         ("rows.csv", PRICES, "data.label-continuous", "60 different numbers"),
         ("rows.jsonl", b'{"text": "a", "label"\n', "data.unreadable", "jsonl"),
+        ("rows.jsonl", b'{"text": "a", "label": "p"}\n{"text": "b", "text": "c"}\n', "data.unreadable", "line 2"),
+        ("rows.json", b'[{"text": "b: ", "label": "p", "label": "q"}]', "data.unreadable", "key 'label' twice"),
         ("rows.jsonl", b"\n", "data.empty", "no rows"),
         ("rows.parquet", b"not parquet", "data.unreadable", "parquet"),
         ("rows.dat", b"x", "data.format-unknown", ".dat"),

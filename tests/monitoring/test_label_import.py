@@ -70,7 +70,7 @@ def test_every_kind_of_row_is_counted_by_kind(tmp_path: Path, name: str) -> None
     assert content == {
         "rows": 8, "stored": 2, "corrected": 1, "repeated": 1, "superseded": 0, "rare": 0, "late": 1, "zoneless": 0,
         "unknown": 1, "ambiguous": 0, "unlabelled": 1, "unexpected": 1, "unexpected_labels": {"postive": 1},
-        "ahead": 0, "invalid": 2,
+        "ahead": 0, "invalid": 2, "set_aside": 4,
     }  # fmt: skip
     assert "nobody" in examples["unknown"][0]
     assert "postive" in examples["unexpected"][0]
@@ -136,6 +136,37 @@ def test_an_import_that_stored_nothing_fails(tmp_path: Path, monkeypatch: pytest
     assert [label["at"] for label in listed] == ["2026-01-01T18:00:00+00:00"]
     unknown = CliRunner().invoke(cli, ["feedback", "import", "right.csv", "--timezone", "Europe/Pariss"])
     assert "Did you mean 'Europe/Paris'?" in str(unknown.exception)
+
+
+@pytest.mark.parametrize("command", ["feedback", "label"])
+def test_labels_that_were_not_taken_are_a_negative_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """Where some labels were stored and some set aside, the import ends with 3, and says how many these are."""
+    monkeypatch.chdir(tmp_path)
+    project = '[project]\nname = "films"\nmodel = "films"\ntask = "text-classification"\n'
+    (tmp_path / "tiltyard.toml").write_text(project + '[data]\nsource = "a.csv"\ntext = "t"\n')
+    good, bad = make_prediction(at=NOON), make_prediction(at=NOON)
+    with open_ledger(load_settings(load_project())) as ledger:
+        ledger.record([good, bad])
+    right = {"prediction_id": good.id, "label": "positive", "labelled_at": NOON.isoformat()}
+    ahead = (datetime.now(UTC) + timedelta(days=9)).isoformat()
+    wrong = {
+        "unexpected": {"prediction_id": bad.id, "label": "postive", "labelled_at": NOON.isoformat()},
+        "unknown": {"prediction_id": "0" * 32, "label": "positive", "labelled_at": NOON.isoformat()},
+        "ahead": {"prediction_id": bad.id, "label": "positive", "labelled_at": ahead},
+        "invalid": {"prediction_id": bad.id, "label": "positive", "labelled_at": "soon"},
+    }
+    for kind, row in wrong.items():
+        written(tmp_path / "some.csv", [right, row])
+        done = CliRunner().invoke(cli, [command, "import", "some.csv", "--json"])
+        found = json.loads(done.stdout)
+        assert (done.exit_code, found["set_aside"], found[kind]) == (3, 1, 1), kind
+    said = CliRunner().invoke(cli, [command, "import", "some.csv"])
+    assert "1 row was not taken (exit code 3): correct it, and import the file again" in " ".join(said.output.split())
+    empty = {"prediction_id": bad.id, "label": "", "labelled_at": NOON.isoformat()}
+    written(tmp_path / "some.csv", [right, empty])
+    assert CliRunner().invoke(cli, [command, "import", "some.csv"]).exit_code == 0
 
 
 def test_a_file_without_the_columns_says_which_option_names_them(tmp_path: Path) -> None:

@@ -113,5 +113,5 @@ def test_degradations_and_imports_have_exactly_these_keys() -> None:
     assert json.dumps(report.to_dict()) == (
         '{"rows": 2, "stored": 1, "corrected": 0, "repeated": 0, "superseded": 0, "rare": 0, "late": 0, "zoneless": 0, '
         '"unknown": 1, "ambiguous": 0, "unlabelled": 0, "unexpected": 0, "unexpected_labels": {}, "ahead": 0, '
-        '"invalid": 0, "examples": {"unknown": ["row 2: x"]}}'
+        '"invalid": 0, "examples": {"unknown": ["row 2: x"]}, "set_aside": 1}'
     )

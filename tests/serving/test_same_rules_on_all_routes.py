@@ -114,6 +114,65 @@ def test_an_empty_body_has_one_response(films: ServerUnderTest, path: str, body:
 
 
 @pytest.mark.parametrize("path", ROUTES)
+@pytest.mark.parametrize("odd", [False, True], ids=["plain", "with colons and escapes in a value"])
+def test_a_key_that_is_there_twice_is_refused(towns: ServerUnderTest, path: str, odd: bool) -> None:
+    """No value of a repeated key counts, not even where both are equal: it is named, and nothing is recorded."""
+    row = {**ROW, "town": 'York: "a"' if odd else "York"}
+    once = json.dumps(body_for(path, row))
+    twice = (
+        once.replace('"shape"', '"datatype": "FP64", "shape"', 1)
+        if path == INFER
+        else once.replace('"age"', '"age": 41, "age"', 1)
+    )
+    assert towns.client.post(path, content=once).status_code == 200
+    recorded = len(list(towns.ledger.predictions()))
+    refused = towns.client.post(path, content=twice)
+    assert refused.status_code == 422, refused.text
+    [error] = refused.json()["errors"]
+    assert (error["field"], error["message"]) == (
+        "datatype" if path == INFER else "age",
+        "is there twice in one object",
+    )
+    assert "once" in refused.json()["next_step"]
+    assert len(list(towns.ledger.predictions())) == recorded
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "key"),
+    [
+        ("/predict", '{"text": "", "text": "a film"}', "text"),
+        ("/predict", '{"text":"","text":""}', "text"),
+        ("/predict", '{"text": "a: \\"film\\"", "\\u0074ext": "a film"}', "text"),
+        ("/predict", '{"text": "a film", "group": null, "group": null}', "group"),
+        ("/predict", '{"text": "a film", "confidence_level": null, "confidence_level": null}', "confidence_level"),
+        ("/predict/batch", '{"texts": ["a"], "texts": ["a: film"]}', "texts"),
+        ("/predict/batch", '{"texts": [{"text": "a", "text": "b"}]}', "text"),
+        ("/feedback", '{"key": "a", "label": "good", "label": "bad"}', "label"),
+        ("/feedback", '{"labels": [{"key": "a", "label": "good", "label": "bad"}]}', "label"),
+        ("/invocations", '{"instances": ["a"], "params": {"confidence_level": 0.9, "confidence_level": 0.8}}',
+         "confidence_level"),
+    ],
+)  # fmt: skip
+def test_a_field_that_is_there_twice_is_refused(films: ServerUnderTest, path: str, body: str, key: str) -> None:
+    """The same holds for the fields of a request, however they are spelt."""
+    response = films.client.post(path, content=body)
+    assert (response.status_code, response.json()["code"]) == (422, "input.invalid"), response.text
+    assert [error["field"] for error in response.json()["errors"]] == [key]
+
+
+@pytest.mark.parametrize("text", ["", ":", '"text": "b", "text"', "é: \\", "a" * 200, ': "' * 30, "\\u003a\n"])
+@pytest.mark.parametrize("ascii_only", [False, True])
+def test_texts_that_look_like_keys_are_texts(films: ServerUnderTest, text: str, ascii_only: bool) -> None:
+    """Colons, quotes, escapes and names of fields within a text are not keys."""
+    alone = films.client.post("/predict", content=json.dumps({"text": text}, ensure_ascii=ascii_only))
+    several = films.client.post("/predict/batch", content=json.dumps({"texts": [text, "b"]}, ensure_ascii=ascii_only))
+    assert (alone.status_code, several.status_code) == (200, 200), alone.text + several.text
+    recorded = films.ledger.prediction(alone.json()["prediction_id"])
+    assert recorded is not None
+    assert recorded.input == {"text": text}
+
+
+@pytest.mark.parametrize("path", ROUTES)
 def test_nan_is_a_gap_and_infinity_is_refused(towns: ServerUnderTest, path: str) -> None:
     """NaN, which JSON has no word for, is a gap on every route; Infinity is refused by the name of its column."""
     odd = json.dumps(body_for(path, {**ROW, "income": float("nan")}))

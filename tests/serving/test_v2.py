@@ -210,6 +210,12 @@ def test_configuration_index_and_statistics_respond(films: ServerUnderTest, town
         assert config == client.get_model_config(MODEL, "1")
     assert (config["name"], config["max_batch_size"]) == (MODEL, 0)
     assert config["input"] == [{"name": "text", "data_type": "TYPE_STRING", "dims": [-1]}]
+    platforms = []
+    for running in (films, towns):
+        with triton(running) as client:
+            config = client.get_model_config(MODEL)
+            platforms.append((config["platform"], client.get_model_metadata(MODEL)["platform"]))
+    assert platforms == [("tiltyard_compiled_text",) * 2, ("tiltyard_compiled_table_linear",) * 2]
     with triton(towns) as client:
         kinds = {tensor["name"]: tensor["data_type"] for tensor in client.get_model_config(MODEL)["input"]}
     assert kinds == {"age": "TYPE_FP64", "income": "TYPE_FP64", "town": "TYPE_STRING", "member": "TYPE_BOOL"}

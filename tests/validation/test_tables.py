@@ -354,7 +354,9 @@ def test_no_spread_is_not_evaluated() -> None:
 
 def test_unsuitable_labels_are_four_different_findings() -> None:
     """One label, a rare one, an uneven pair and a label for each row are four different findings."""
-    assert found(validate(table(label="a")), "label.one-class").severity == "error"
+    for alike in ("a", 2.5):
+        only = found(validate(table(label=alike)), "label.one-class")
+        assert (only.severity, "classifier" in only.message) == ("error", False)
     rare = validate(table(label=with_values(["a", "b"] * 200, at0="c")))
     assert found(rare, "label.rare-class").evidence["counts"] == {"c": 1}
     uneven = validate(table(label=["a"] * 320 + ["b"] * 80))

@@ -23,6 +23,7 @@ from tiltyard.data.sources.files import SourceFile, refuse_changes
 from tiltyard.data.sources.folders.tables import add_folder_columns, require_new_columns
 from tiltyard.data.sources.formats import parse_problem, read_file, read_objects
 from tiltyard.errors import DataError
+from tiltyard.json_reading import RepeatedKeyError, load_flat_json
 from tiltyard.project import DataSection
 
 BATCH_ROWS = 1 << 16
@@ -221,9 +222,12 @@ def _read_lines(block: Block, encoding: str) -> Iterator[RowBatch]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = load_flat_json(line)
         except json.JSONDecodeError as error:
             refused.append((place, f"It is not JSON: {error.msg} at character {error.pos + 1}."))
+            continue
+        except RepeatedKeyError as error:
+            refused.append((place, f"I{str(error)[1:]}."))
             continue
         if isinstance(row, dict):
             rows.append(row)

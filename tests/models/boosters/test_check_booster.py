@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,16 @@ def test_a_crafted_document_is_refused_when_the_file_is_read(library: str, tmp_p
     with pytest.raises(ArtifactError) as raised:
         read_model(crafted, trusted_type_names())
     assert raised.value.code == "artifact.unsound-tree"
+
+
+@pytest.mark.parametrize("library", ["xgboost", "catboost"])
+def test_a_document_that_names_a_key_twice_is_refused(library: str) -> None:
+    """Of two values the library might read the one that was not checked."""
+    model, _ = _fit(library)
+    key = next(iter(json.loads(model.trees_ or model.document_)))
+    _rewrite(model, b"{", b'{"' + key.encode() + b'": null, ')
+    with pytest.raises(ArtifactError, match=f"names '{key}' twice"):
+        check_booster(model)
 
 
 @pytest.mark.parametrize("library", LIBRARIES)

@@ -19,7 +19,9 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 import tiltyard
 from tiltyard.drift.profiles import FILE as PROFILE
 from tiltyard.errors import DataError, UsageError
+from tiltyard.ledger.model_events import read_decision_rule
 from tiltyard.pipeline.adoption.request import AdoptedVersion
+from tiltyard.project import Project, load_project
 from tiltyard.promotion.context import Workspace, build_workspace
 from tiltyard.promotion.offline_predictions import find_unseen_rows
 from tiltyard.promotion.rollback import promote_version
@@ -165,6 +167,48 @@ def test_frames_of_other_libraries_are_adopted(settings: Settings, form: str) ->
     version = tiltyard.adopt(CLASSIFIER, given, all_new=True, model_name=form, settings=settings)
     assert version.held_out == len(OTHERS)
     assert version.project.data.label == "stays"
+
+
+@pytest.mark.requirement("R-MORE-04")
+def test_the_projects_decision_is_that_of_an_adopted_model(settings: Settings, tmp_path: Path) -> None:
+    """A threshold of the project decides for an adopted model, in its metrics, scorer, samples and lineage."""
+    project = write_decision(tmp_path, "threshold = 0.2\nabstain_below = 0.6")
+    adopted = adopt(settings, CLASSIFIER, "stays", "decided", trained_on=TAUGHT, project=project)
+    package = load(settings, adopted)
+    rule = package.manifest.decision
+    assert rule is not None
+    assert (rule.threshold, rule.positive, rule.abstain_below) == (0.2, "yes", 0.6)
+    probabilities = CLASSIFIER.predict_proba(OTHERS[INPUTS])[:, 1]
+    decided = np.where(probabilities >= 0.2, "yes", "no")
+    assert adopted.metrics["accuracy"] == pytest.approx((decided == OTHERS["stays"]).mean())
+    assert adopted.metrics["accuracy"] != pytest.approx((CLASSIFIER.predict(OTHERS[INPUTS]) == OTHERS["stays"]).mean())
+    rows: list[dict[str, Any]] = OTHERS[INPUTS].to_dict("records")  # type: ignore[assignment]
+    assert list(make_scorer(package).score(rows).labels) == decided.tolist()
+    with open_ledger(settings) as ledger:
+        assert read_decision_rule(ledger, adopted.version.name, adopted.version.version) == rule
+    evaluated = tiltyard.evaluate(f"models:/{adopted.version.name}/1", CUSTOMERS[[*INPUTS, "stays"]], settings=settings)
+    assert evaluated.metrics == pytest.approx(dict(adopted.metrics))
+
+
+def test_a_decision_that_needs_a_training_is_refused_for_an_adopted_model(settings: Settings, tmp_path: Path) -> None:
+    """A threshold that is chosen while training cannot be had for a model that is not fitted again."""
+    project = write_decision(tmp_path, 'tune = "f1"')
+    with pytest.raises(UsageError, match="not fitted again") as refused:
+        adopt(settings, CLASSIFIER, "stays", "tuned", trained_on=TAUGHT, project=project)
+    assert refused.value.code == "decision.needs-training"
+    project = write_decision(tmp_path, "costs = { maybe = { no = 1.0 } }")
+    with pytest.raises(DataError, match="'maybe', which is none of the labels"):
+        adopt(settings, CLASSIFIER, "stays", "priced", trained_on=TAUGHT, project=project)
+    for name in ("tuned", "priced"):
+        assert not tiltyard.ModelRegistry(settings=settings).list_versions(name)
+
+
+def write_decision(folder: Path, decision: str) -> Project:
+    """A project of customers with a rule of deciding."""
+    head = '[project]\nname = "customers"\ntask = "tabular-classification"\n'
+    data = '[data]\nsource = "rows.csv"\nlabel = "stays"\n'
+    (folder / "tiltyard.toml").write_text(f"{head}{data}[decision]\n{decision}\n", encoding="utf-8")
+    return load_project(folder / "tiltyard.toml")
 
 
 def test_a_skops_file_and_files_of_rows_are_adopted(settings: Settings, tmp_path: Path) -> None:

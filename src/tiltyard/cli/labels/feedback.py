@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
@@ -12,12 +13,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tiltyard.choices import LABEL_FILE_COLUMNS
 from tiltyard.cli.current_ledger import open_current_ledger
+from tiltyard.cli.main import EXIT_NO
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_counts, print_json, print_line, print_table
 from tiltyard.cli.time_options import parse_time, parse_timezone
 from tiltyard.cli.versions.find_project import find_project
 from tiltyard.errors import DataError
-from tiltyard.formatting import format_count
+from tiltyard.formatting import choose_form, format_count
 
 if TYPE_CHECKING:
     from tiltyard.monitoring.labels.label_import import ImportReport
@@ -72,7 +74,8 @@ def import_labels_command(
 
     Each row names a prediction by its id, or by the key that the caller sent with it. Rows without a label are
     skipped, known labels are not stored twice, and a later label corrects an earlier one. Labels that the version does
-    not know, or that have a time in the future, are set aside. The command fails if no label was stored or known.
+    not know, that have a time in the future, or whose prediction is not known are set aside, with exit code 3. The
+    command fails if no label was stored or known.
     """
     from tiltyard import wiring
     from tiltyard.monitoring.labels.label_import import ImportOptions, LabelColumns, import_labels, read_labels
@@ -112,6 +115,8 @@ def import_labels_command(
             else "Compare its ids, keys and labels with: tiltyard predictions export",
             code="feedback.nothing-stored",
         )
+    if report.set_aside:
+        sys.exit(EXIT_NO)
 
 
 @feedback_group.command("stats")
@@ -175,3 +180,9 @@ def _render(report: ImportReport) -> None:
     if report.unexpected_labels:
         named = sorted(report.unexpected_labels.items(), key=lambda item: (-item[1], item[0]))
         print_line("Labels set aside: {}", ", ".join(f"'{label[:60]}' ({count:,})" for label, count in named[:10]))
+    if report.set_aside and not report.nothing_new:
+        print_line(
+            "{} not taken (exit code 3): correct {}, and import the file again; known labels stay as they are.",
+            format_count(report.set_aside, "row was", "rows were"),
+            choose_form(report.set_aside, "it", "them"),
+        )

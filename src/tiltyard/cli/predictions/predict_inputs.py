@@ -97,16 +97,19 @@ def _detect_kind(project: Project, path: Path) -> str:
 
 
 def _parse_input(project: Project, line: str, position: int) -> dict[str, Any]:
+    from tiltyard.json_reading import RepeatedKeyError, load_flat_json
     from tiltyard.tasks import reads_text
 
     if reads_text(project.task):
         return {"text": line}
     try:
-        row = json.loads(line)
+        row = load_flat_json(line)
     except json.JSONDecodeError as error:
         raise UsageError(
             f"Input {position} is not JSON: {error.msg} at column {error.colno}.", next_step=_STEP
         ) from None
+    except RepeatedKeyError as error:
+        raise UsageError(f"Input {position} cannot be read: {error}.", next_step=_STEP) from None
     if not isinstance(row, dict):
         raise UsageError(f"Input {position} is {line!r}, not an object.", next_step=_STEP)
     return row

@@ -15,6 +15,7 @@ from tiltyard.console.sources import ChampionScorer
 from tiltyard.data.input_rows import read_input_rows
 from tiltyard.errors import InputError, NotFoundError
 from tiltyard.formatting import format_count
+from tiltyard.json_reading import RepeatedKeyError, load_json
 from tiltyard.project import Project
 from tiltyard.scoring import InputWarning, UnknownPolicy, Warnings, describe_predictions, score_inputs
 from tiltyard.tasks import check_confidence_level, reads_text, require_sets
@@ -107,12 +108,14 @@ def inputs_from_json(project: Project, text: str | None) -> list[dict[str, Any]]
         InputError: it is not JSON, has another form, or too many inputs.
     """
     try:
-        content = json.loads(text or "")
+        content = load_json(text or "")
     except json.JSONDecodeError as error:
         raise InputError(
             f"This is not JSON: {error.msg} in line {error.lineno}, column {error.colno}.",
             next_step='Write it like {"text": "I loved it"} or {"features": {"age": 41}}.',
         ) from None
+    except RepeatedKeyError as error:
+        raise InputError(f"This cannot be read: {error}.", next_step="Write each key once.") from None
     if isinstance(content, dict) and isinstance(content.get("instances"), list):
         content = content["instances"]
     items = content if isinstance(content, list) else [content]

@@ -25,12 +25,13 @@ from tiltyard.data.inference.label_ranking import (
 from tiltyard.data.inference.marked_numbers import explain_few_words
 from tiltyard.data.inference.task_part import TaskData
 from tiltyard.errors import DataError, UsageError
-from tiltyard.formatting import join_names
+from tiltyard.formatting import join_names, quote_excerpt
 from tiltyard.suggest import nearest
 from tiltyard.tasks import TARGETS, TASKS, Task, TaskTarget, find_task, reads_text
 
 TIME_NAMES = ("created_at", "timestamp", "time", "date", "datetime", "updated_at")
 RUNNERS_UP = 3
+_LEAST_DIFFERENT = 2
 ColumnRole = Literal["label", "text", "time", "feature", "left out", "not used"]
 
 
@@ -133,8 +134,8 @@ def infer_columns(
         rules: how cells are read.
 
     Raises:
-        DataError: no column looks like a label, the label looks continuous where the caller names a task of classes,
-            or a named column does not exist.
+        DataError: no column looks like a label, the label has one value, or looks continuous where the caller names a
+            task of classes, or a named column does not exist.
         UsageError: what is known contradicts itself.
     """
     known = named or NamedColumns(label=label, text=text)
@@ -219,11 +220,14 @@ def _choose_label(ranking: Sequence[RankedLabel], columns: Sequence[ColumnFacts]
 
 def _refuse_constant_label(best: RankedLabel, columns: Sequence[ColumnFacts]) -> None:
     """Refuse to take a column without the name of a label where another has that name, and one value."""
-    constant = [facts.name for facts in columns if facts.name.lower() in LABEL_NAMES and facts.different < 2]
+    constant = [
+        facts.name for facts in columns if facts.name.lower() in LABEL_NAMES and facts.different < _LEAST_DIFFERENT
+    ]
     if constant and best.score < NAMED_LIKE_A_LABEL:
         raise DataError(
-            f"Column '{constant[0]}' has the name of a label, and fewer than two values; a classifier needs two.",
-            next_step=f"Add rows of another label, or name another column: --label {best.name}.",
+            f"Column '{constant[0]}' has the name of a label, and fewer than two values; a model learns from labels "
+            "that differ.",
+            next_step=f"Add rows with another label, or name another column: --label {best.name}.",
             code="data.one-class",
             column=constant[0],
         )
@@ -234,6 +238,15 @@ def _find_target(frame: pd.DataFrame, label: str, task: Task | None) -> TaskTarg
     if task is not None:
         return TASKS[task].target
     labels = conform_labels(_find_labels(frame, label)).dropna().astype(str)
+    if labels.nunique() < _LEAST_DIFFERENT:
+        # Whether a class or a number is meant does not show.
+        only = f"only the value {quote_excerpt(labels.iloc[0])}" if len(labels) else "no label"
+        raise DataError(
+            f"Column '{label}' holds {only}; a model learns from labels that differ.",
+            next_step="Add rows with another label, or name another column: --label COLUMN.",
+            code="data.one-class",
+            column=label,
+        )
     return next(target for target in TARGETS if TaskData.find_for_target(target).suits_labels(labels))
 
 

@@ -26,6 +26,7 @@ from tiltyard.data.sources.foreign_content import find_signature, refuse_foreign
 from tiltyard.data.sources.memory import memory_error
 from tiltyard.errors import DataError
 from tiltyard.findings import Finding
+from tiltyard.json_reading import RepeatedKeyError, load_flat_json
 from tiltyard.project import DataSection
 
 FORMATS = {
@@ -197,7 +198,7 @@ def read_objects(file: SourceFile, encoding: str) -> Iterator[dict[str, object]]
     """The objects of JSON Lines, or of one array of objects: the first character says which.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: it is neither, or an object names a key twice.
     """
     with file.open() as stream, _read_lines(stream, encoding) as lines:
         filled = dropwhile(str.isspace, lines)
@@ -210,7 +211,7 @@ def read_objects(file: SourceFile, encoding: str) -> Iterator[dict[str, object]]
 
 def _parse_array(text: str) -> list[dict[str, object]]:
     try:
-        rows = json.loads(text)
+        rows = load_flat_json(text)
     except json.JSONDecodeError as error:
         raise ValueError(f"line {error.lineno}: {error.msg} at character {error.colno}") from None
     wrong = next((place for place, row in enumerate(rows, start=1) if not isinstance(row, dict)), None)
@@ -249,9 +250,11 @@ def _build_rows(rows: Iterable[dict[str, object]]) -> pd.DataFrame:
 
 def _parse_object(line: str, number: int) -> dict[str, object]:
     try:
-        row = json.loads(line)
+        row = load_flat_json(line)
     except json.JSONDecodeError as error:
         raise ValueError(f"line {number}: {error.msg} at character {error.pos + 1}") from None
+    except RepeatedKeyError as error:
+        raise ValueError(f"line {number}: {error}") from None
     if not isinstance(row, dict):
         raise ValueError(f"line {number} holds no JSON object")
     return row

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
+from tiltyard.formatting import quote_excerpt
+from tiltyard.json_reading import RepeatedKeyError, load_json
 from tiltyard.models.boosters.raw_trees import refuse
 
 
@@ -12,10 +13,12 @@ def parse_document(where: str, document: bytes) -> Any:
     """What a document states.
 
     Raises:
-        ArtifactError: it is not JSON.
+        ArtifactError: it is not JSON, or names a key twice, of which the library may read the other value.
     """
     try:
-        return json.loads(document)
+        return load_json(document)
+    except RepeatedKeyError as error:
+        refuse(where, f"names {quote_excerpt(error.key)} twice", field=error.key[:40])
     except (ValueError, RecursionError):
         refuse(where, "is not JSON")
 

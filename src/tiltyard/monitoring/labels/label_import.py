@@ -15,7 +15,7 @@ from tiltyard.csv_export import restore_cell
 from tiltyard.data.conform.dates import parse_instant
 from tiltyard.data.conform.labels import is_label_gap, point_decimals, write_label
 from tiltyard.errors import DataError
-from tiltyard.jsonable import to_json_object
+from tiltyard.jsonable import json_form, to_json_object
 from tiltyard.ledger import Label, Ledger, NamedPrediction
 from tiltyard.ledger.label_intake import (
     CheckedLabel,
@@ -74,6 +74,7 @@ class ImportOptions:
     target: TaskTarget = USUAL_TARGET
 
 
+@json_form(also=("set_aside",))
 @dataclass
 class ImportReport:
     """The result of an import.
@@ -125,6 +126,11 @@ class ImportReport:
     def nothing_new(self) -> bool:
         """Whether no label was stored, and none was known already."""
         return not self.stored and not self.repeated
+
+    @property
+    def set_aside(self) -> int:
+        """Rows with a label that was not taken: it, its time, or what it is about has to be corrected."""
+        return self.unknown + self.ambiguous + self.unexpected + self.ahead + self.invalid
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""

@@ -10,12 +10,15 @@ from pathlib import Path
 from sklearn.base import clone
 from threadpoolctl import threadpool_limits
 
+from tiltyard.errors import UsageError
 from tiltyard.evaluation import evaluate_rows, get_metric, guess_baseline
 from tiltyard.formatting import format_count
 from tiltyard.jsonable import to_json_object
+from tiltyard.ledger.model_events import DECISION
 from tiltyard.libraries import runtime_versions
 from tiltyard.models import FEW_ROWS, Candidate
 from tiltyard.models.recipes.task_part import TaskModels, name_last_step
+from tiltyard.models.selection.decision import make_decision_rule
 from tiltyard.pipeline.adoption.columns import read_input_schema
 from tiltyard.pipeline.adoption.log_adoption import AdoptedModel, log_adoption
 from tiltyard.pipeline.adoption.parity import check_parity, name_inputs
@@ -31,6 +34,7 @@ from tiltyard.promotion.model_analysis import analyse_model, champion_importance
 from tiltyard.promotion.offline_predictions import compare_with_labels, predict_rows
 from tiltyard.promotion.registered_version import record_registration
 from tiltyard.registry import ExperimentTracker, ScorerChoice, VersionInfo
+from tiltyard.registry.foreign.estimators import FittedModel
 from tiltyard.registry.lineage import Lineage, code_state, find_parent
 from tiltyard.registry.package.packaging import LIBRARIES, require_storable_types
 from tiltyard.registry.ports import ADOPTED_TAG, CANDIDATE_TAG, DATA_TAG, FINDINGS_TAG
@@ -42,6 +46,7 @@ from tiltyard.registry.semantic_version import (
     schema_digest,
     settle_label,
 )
+from tiltyard.tasks import DecisionRule
 from tiltyard.validation import DataValidator, ValidationReport
 
 
@@ -59,8 +64,9 @@ def adopt_model(
         request: the model and its rows.
 
     Raises:
-        UsageError: the model reads rows otherwise than they are served, or holds types that this host does not allow.
-        DataError: its rows cannot be read.
+        UsageError: the model reads rows otherwise than they are served, or holds types that this host does not allow;
+            or the project's ``[decision]`` has to be tuned.
+        DataError: its rows cannot be read, or ``[decision]`` does not fit its labels.
         UnavailableError: MLflow or the ledger cannot be reached.
     """
     adopted = prepare_adoption(project, request, workspace.trusted_types)
@@ -101,8 +107,27 @@ def prepare_adoption(project: Project, request: AdoptionRequest, trusted_types: 
         require_storable_types(stored, Path(folder) / "model.skops", trusted_types, found.kind)
     pipeline = name_last_step(stored, TaskModels.find_for(found.task).noun)
     candidate = Candidate(found.kind, found.kind, project.task, lambda _seed: clone(pipeline))
-    model = TrainedModel(candidate, pipeline, (), 0.0)
+    model = TrainedModel(candidate, pipeline, (), 0.0, decision=_read_decision(found, project))
     return AdoptedModel(stored, model, rows, request.origin, None, _validate(rows, project))
+
+
+def _read_decision(found: FittedModel, project: Project) -> DecisionRule | None:
+    """The rule of the project's ``[decision]`` for the labels of the model; None where the likeliest is predicted.
+
+    Raises:
+        DataError: it names a label that the model does not know, or a threshold where it knows more than two.
+        UsageError: it asks for a threshold that is chosen on folds of a training, and there is none.
+    """
+    section = project.decision
+    if section.tune is not None:
+        raise UsageError(
+            f"decision.tune = '{section.tune}' chooses the threshold by fits to parts of the training rows, and an "
+            "adopted model is not fitted again.",
+            next_step="State decision.threshold instead, or leave tune out.",
+            code="decision.needs-training",
+        )
+    classes = TaskModels.find_for(found.task).list_model_classes(found.model)
+    return make_decision_rule(section, classes, project.data.positive)
 
 
 def _validate(rows: AdoptedRows, project: Project) -> ValidationReport:
@@ -121,7 +146,7 @@ def _evaluate(
         return adopted
     pipeline, metric = adopted.model.pipeline, get_metric(project.training.metric)
     with threadpool_limits(1 if len(held_out) < FEW_ROWS else None, user_api="openmp"):
-        predictions = predict_rows(pipeline, held_out)
+        predictions = predict_rows(pipeline, held_out, adopted.model.decision)
     facts = compare_with_labels(predictions, held_out, project)
     before = champion_importance(workspace.registry, tracker, project)
     trial = EvaluatedModel(
@@ -143,6 +168,9 @@ def _register(workspace: Workspace, project: Project, adopted: AdoptedModel, rec
     parameters = {
         name: str(value) for name, value in run_params(project, adopted.split, adopted.model).items() if "__" in name
     }
+    rule = adopted.model.decision
+    if rule is not None:
+        parameters["decision"] = rule.describe()
     kind = ChangeKind(
         schema_digest(card.task, card.columns, card.classes), recipe_digest(card.candidate, parameters, b"")
     )
@@ -181,6 +209,6 @@ def _register(workspace: Workspace, project: Project, adopted: AdoptedModel, rec
         parent,
         f"adopted from {source}",
         card.data_fingerprint,
-        {"adopted": adopted.origin.to_params()},
+        {"adopted": adopted.origin.to_params(), DECISION: None if rule is None else rule.model_dump(mode="json")},
     )
     return info

@@ -91,7 +91,7 @@ def evaluate_on_rows(  # noqa: PLR0913 - each is a keyword that a notebook names
 
     Args:
         model: a fitted scikit-learn estimator or pipeline; or a registered version: ``models:/NAME/VERSION``,
-            ``models:/NAME@ALIAS``. Of a version, rows that it was trained on are left out.
+            ``models:/NAME@ALIAS``. Of a version, rows that it was trained on are left out, and it decides by its rule.
         data: n labelled rows: a frame of pandas or polars, an Arrow table, or a file of rows.
         label: the column of what it predicts; default: the only column that it does not read, or ``label``, ``target``.
         text: of a model of texts, their column; default: the only one with words.
@@ -111,8 +111,11 @@ def evaluate_on_rows(  # noqa: PLR0913 - each is a keyword that a notebook names
     before = None if trained_on is None else read_rows_given(trained_on, "trained_on", None, label)[0]
     origin, all_new = ModelOrigin("Python"), before is None
     request = AdoptionRequest(found, origin, rows, source, before, all_new, label, text, model_name=found.kind)
+    manifest = None if version is None else version[1].manifest
+    if positive is None and manifest is not None:
+        positive = manifest.positive
     project = _choose_rows(describe_project(request, None, section), positive, slices)
-    schema = version[1].manifest.table_schema if version else None
+    schema = None if manifest is None else manifest.table_schema
     adopted = read_adopted_rows(request, project, schema or read_input_schema(found, rows, project))
     test = adopted.held_out or adopted.reference
     if version is not None:
@@ -125,7 +128,8 @@ def evaluate_on_rows(  # noqa: PLR0913 - each is a keyword that a notebook names
             )
         test = test.take(unseen)
     pipeline = name_inputs(found, test.inputs)
-    facts = compare_with_labels(predict_rows(pipeline, test), test, project)
+    rule = None if manifest is None else manifest.decision
+    facts = compare_with_labels(predict_rows(pipeline, test, rule), test, project)
     title = found.kind if version is None else f"{version[0].name} version {version[0].version}"
     known = True if version is not None or before is not None else None
     analysis = analyse_model(pipeline, facts, test, project)

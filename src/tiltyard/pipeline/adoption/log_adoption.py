@@ -104,7 +104,7 @@ def describe_adopted(project: Project, adopted: AdoptedModel) -> VersionCard:
     """What is stored with an adopted version besides the model; its scorer has been compared with the model itself."""
     trial, rows, model = adopted.trial, adopted.rows, adopted.model
     shown = rows.reference.take(_first_rows(len(rows.reference))) if trial is None else trial.split.test
-    predictions = predict_rows(model.pipeline, shown) if trial is None else trial.predictions
+    predictions = predict_rows(model.pipeline, shown, model.decision) if trial is None else trial.predictions
     metrics = {} if trial is None else trial.evaluation.metrics
     card = describe_model_version(project, model, rows.reference, describe_samples(shown, predictions), metrics)
     known: dict[str, Any] = {"train_rows": rows.trained}

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tiltyard.errors import ArtifactError, UsageError
+from tiltyard.json_reading import load_json
 from tiltyard.registry.foreign.ubjson import read_ubjson
 
 if TYPE_CHECKING:
@@ -230,7 +231,7 @@ def _find_lightgbm_categories(text: str) -> tuple[int, ...]:
 
 
 def _describe_xgboost(content: bytes) -> _Described:
-    learner = json.loads(content)["learner"]
+    learner = load_json(content)["learner"]
     objective, shape = str(learner["objective"]["name"]), learner["learner_model_param"]
     classes = 2 if objective == "binary:logistic" else 0
     if objective == "multi:softprob":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -39,6 +40,11 @@ class ServedVersion:
     since: datetime
     evidence: Mapping[str, Any] = field(default_factory=dict)
     sets: SetCalibration | None = None
+
+    @property
+    def platform(self) -> str:
+        """What predicts, as V2 names it: words joined by underscores, such as ``tiltyard_compiled_text``."""
+        return "_".join(["tiltyard", *re.findall(r"[a-z0-9-]+", self.scorer.kind.lower())])
 
     @property
     def columns(self) -> InputColumns | None:

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
 from tiltyard.data.conform.rows import CellError
 from tiltyard.errors import InputError
 from tiltyard.formatting import format_count
+from tiltyard.json_reading import are_keys_distinct, find_repeated_key, is_named_once
 from tiltyard.project import ServingSection
 from tiltyard.scoring import InputProblem, Warnings, list_problems
 from tiltyard.scoring.input_errors import UNKNOWN_COLUMN
@@ -31,6 +33,8 @@ _BYTES_PER_CHARACTER = 6
 _ENVELOPE = 64 * 1024
 _LARGEST_BODY = 64 * 1024 * 1024
 _LONGEST_NAME = 80
+# A body with the field twice has so many bytes besides the text: {"text":"","text":""}.
+_LEAST_OF_TWO_TEXTS = 21
 
 GROUP = "group"
 """The field of the group of a text, on the routes of Tiltyard's own."""
@@ -150,19 +154,30 @@ def _decode_ordinary(body: bytes | bytearray, shape: InputShape) -> list[Mapping
         content = _DECODERS[shape.key](body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-    if content.confidence_level is not None:
+    # Even where it is null: a field that is there may be there twice.
+    if content.confidence_level is not UNSET:
         return None
     if isinstance(content, _Text):
-        if len(content.text) <= shape.max_text and content.group is None:
-            return [{TEXT: content.text}]
+        text = content.text
+        if len(text) > shape.max_text or content.group is not UNSET:
+            return None
+        inputs: list[Mapping[str, Any]] = [{TEXT: text}]
+        surely = len(body) - len(text) < _LEAST_OF_TWO_TEXTS or is_named_once(body, b"text")
     elif isinstance(content, _Row):
-        return [content.features]
+        inputs = [content.features]
+        surely = are_keys_distinct(body, inputs, 1)
     elif isinstance(content, _Texts):
-        if 0 < len(content.texts) <= shape.max_inputs and max(map(len, content.texts)) <= shape.max_text:
-            return [{TEXT: text} for text in content.texts]
-    elif isinstance(content, _Rows) and 0 < len(content.instances) <= shape.max_inputs:
-        return list(content.instances)
-    return None
+        texts = content.texts
+        if not 0 < len(texts) <= shape.max_inputs or max(map(len, texts)) > shape.max_text:
+            return None
+        inputs = [{TEXT: text} for text in texts]
+        surely = is_named_once(body, b"texts")
+    else:
+        inputs = content.instances
+        if not 0 < len(inputs) <= shape.max_inputs:
+            return None
+        surely = are_keys_distinct(body, inputs, 1)
+    return inputs if surely or find_repeated_key(body) is None else None
 
 
 def parse_inputs(body: bytes | bytearray, shape: InputShape) -> tuple[list[Mapping[str, Any]], float | None]:
@@ -350,23 +365,23 @@ def _row_problem(value: Any) -> str:
 
 class _Text(msgspec.Struct, forbid_unknown_fields=True):
     text: str
-    group: Any = None
-    confidence_level: Any = None
+    group: Any = UNSET
+    confidence_level: Any = UNSET
 
 
 class _Texts(msgspec.Struct, forbid_unknown_fields=True):
     texts: list[str]
-    confidence_level: Any = None
+    confidence_level: Any = UNSET
 
 
 class _Row(msgspec.Struct, forbid_unknown_fields=True):
     features: dict[str, Any]
-    confidence_level: Any = None
+    confidence_level: Any = UNSET
 
 
 class _Rows(msgspec.Struct, forbid_unknown_fields=True):
     instances: list[dict[str, Any]]
-    confidence_level: Any = None
+    confidence_level: Any = UNSET
 
 
 _DECODERS: dict[str, Callable[[bytes | bytearray], Any]] = {

@@ -82,11 +82,11 @@ def _one_class_finding(name: str, counts: dict[str, int]) -> Finding:
         "error",
         name,
         "Fewer than two labels",
-        f"'{name}' holds {only}; a classifier needs two.",
+        f"'{name}' holds {only}; a model learns from labels that differ.",
         score=float(len(counts)),
         limit=2.0,
         evidence={"counts": counts},
-        next_step="Add rows of another label, or name another label column.",
+        next_step="Add rows with another label, or name another label column.",
     )
 
 

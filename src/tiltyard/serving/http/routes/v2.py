@@ -182,7 +182,7 @@ def _metadata(current: ServedVersion) -> ModelMetadata:
     return ModelMetadata(
         name=current.info.name,
         versions=[current.info.version],
-        platform=f"tiltyard_{current.scorer.kind.replace(' ', '_')}",
+        platform=current.platform,
         inputs=[TensorMetadata(**item) for item in input_metadata(current.known_columns)],
         outputs=[
             TensorMetadata(**item)

@@ -140,7 +140,7 @@ def requested_version(components: ServerComponents, name: str, version: str | No
 def _config(current: ServedVersion) -> ModelConfig:
     return ModelConfig(
         name=current.info.name,
-        platform=f"tiltyard_{current.scorer.kind.replace(' ', '_')}",
+        platform=current.platform,
         input=_tensors(input_metadata(current.known_columns)),
         output=_tensors(TaskServing.find_for(current.manifest.task).describe_tensors(current.scorer.classes)),
     )

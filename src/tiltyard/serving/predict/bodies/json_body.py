@@ -7,39 +7,47 @@ from typing import Any, TypeVar
 import pydantic_core
 from pydantic import BaseModel, ValidationError
 
+from tiltyard.json_reading import find_repeated_key
 from tiltyard.serving.field_errors import describe_errors
 from tiltyard.serving.predict.bodies.json_values import ValueLimit, refuse_surplus_values
-from tiltyard.serving.problem_details import RequestError, invalid_fields
+from tiltyard.serving.problem_details import FieldProblem, RequestError, invalid_fields
 
 Body = TypeVar("Body", bound=BaseModel)
+_LONGEST_NAME = 80
 
 
 def decode_json_body(content: bytes | bytearray, limit: ValueLimit) -> Any:
     """JSON as Python's values; ``NaN`` and ``Infinity``, which several clients write for gaps, are numbers.
 
     Raises:
-        RequestError: it is empty, not JSON, or holds more values than its limit.
+        RequestError: it is empty, not JSON, holds more values than its limit, or an object names a key twice.
     """
     refuse_empty_body(content)
     refuse_surplus_values(content, limit)
     try:
-        return pydantic_core.from_json(content)
+        decoded = pydantic_core.from_json(content)
     except ValueError as error:
         raise malformed_json(str(error)) from None
+    _refuse_repeated_keys(content)
+    return decoded
 
 
 def parse_json(content: bytes | bytearray, model: type[Body], limit: ValueLimit) -> Body:
     """JSON as a model, read as ``decode_json_body`` reads it.
 
     Raises:
-        RequestError: it is empty, not JSON, holds more values than its limit, or is not what the model says.
+        RequestError: it is empty, not JSON, holds more values than its limit, an object names a key twice, or it is
+            not what the model says.
     """
     refuse_empty_body(content)
     refuse_surplus_values(content, limit)
     try:
-        return model.model_validate_json(content)
+        parsed = model.model_validate_json(content)
     except ValidationError as error:
         found = error.errors(include_url=False)
+    else:
+        _refuse_repeated_keys(content)
+        return parsed
     if found[0]["type"] == "json_invalid":
         raise malformed_json(found[0]["msg"].removeprefix("Invalid JSON: "))
     raise invalid_fields(describe_errors(found, list(model.model_fields)))
@@ -58,6 +66,13 @@ def refuse_empty_body(content: bytes | bytearray) -> None:
             code="request.malformed",
             next_step="Send what the route takes in the body; GET /docs shows it with an example.",
         )
+
+
+def _refuse_repeated_keys(content: bytes | bytearray) -> None:
+    key = find_repeated_key(content)
+    if key is not None:
+        problem = FieldProblem(key[:_LONGEST_NAME], "is there twice in one object", "Send each key once.")
+        raise invalid_fields([problem])
 
 
 def malformed_json(reason: str) -> RequestError:
