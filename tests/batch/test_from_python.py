@@ -11,7 +11,7 @@ import pytest
 import tiltyard
 from tests.batch.conftest import Shop, make_rows
 from tiltyard.batch.results import ScoreResult
-from tiltyard.errors import UsageError
+from tiltyard.errors import DataError, UsageError
 
 
 def test_frames_of_any_library_come_back_scored(shop: Shop) -> None:
@@ -38,9 +38,19 @@ def test_frames_of_any_library_come_back_scored(shop: Shop) -> None:
         run = one.attrs["run"]
         assert isinstance(run, ScoreResult)
         assert (run.rows, run.scored) == (300, 300)
+        assert (run.source, run.target) == ("A data frame", "A data frame")
     assert "300 of 300 scored" in repr(result)
     assert "<table>" in result._repr_html_()
     assert ScoreResult.from_dict(result.to_dict()) == result
+
+
+def test_errors_about_a_frame_name_no_file(shop: Shop) -> None:
+    """A frame without rows, or without a row that can be scored, was in no file of the caller's."""
+    frame = make_rows(10, 62)
+    for wrong, words in ((frame.iloc[:0], "A data frame holds no rows"), (frame.drop(columns="plan"), "lacks 'plan'")):
+        with pytest.raises(DataError, match=words) as caught:
+            tiltyard.score(wrong, project=shop.project, settings=shop.settings)
+        assert ".parquet" not in caught.value.message
 
 
 def test_an_option_that_is_not_known_is_named(shop: Shop) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,6 +23,7 @@ from tiltyard.pipeline.schedules.checks import Watch
 from tiltyard.pipeline.schedules.new_files import name_result
 from tiltyard.pipeline.schedules.overview import list_overviews
 from tiltyard.pipeline.schedules.perform import Performed, Performer
+from tiltyard.pipeline.schedules.scheduler import Scheduler
 from tiltyard.project import Project
 from tiltyard.project.batch import BatchSection
 from tiltyard.project.scheduled_work import find_table
@@ -158,7 +160,11 @@ def test_each_new_file_of_a_folder_is_scored_once(shop: Shop, clock: Clock, sour
     perform(shop, project, work)
     clock.pass_by(seconds=11)
     assert [one.scored for one in perform(shop, project, work).results] == [30]
-    assert sorted(path.name for path in out.glob("*.parquet")) == ["monday.parquet", "tuesday.parquet"]
+    make_rows(30, 69).to_json(inbox / "wednesday.jsonl", orient="records", lines=True)  # each is a table by itself
+    perform(shop, project, work)
+    clock.pass_by(seconds=11)
+    assert [one.scored for one in perform(shop, project, work).results] == [30]
+    assert sorted(path.stem for path in out.glob("*.parquet")) == ["monday", "tuesday", "wednesday"]
 
 
 def test_new_files_of_folders_that_hold_columns_are_refused(shop: Shop, clock: Clock) -> None:
@@ -207,6 +213,63 @@ def test_a_file_that_fails_does_not_stop_the_others(shop: Shop, clock: Clock) ->
     assert [one.scored for one in perform(shop, project, "mixed").results] == [10]
     assert read_states() == ["cleared"]
     assert list_overviews(project, shop.ledger)[0].error is None
+
+
+class Ticks:
+    """Ends a scheduler after so many looks around; between them time passes on the ledger's clock."""
+
+    def __init__(self, clock: Clock, ticks: int, **between: float) -> None:
+        self.clock, self.left, self.between = clock, ticks, between
+
+    def is_set(self) -> bool:
+        return self.left <= 0
+
+    def wait(self, _seconds: float, /) -> bool:
+        self.left -= 1
+        self.clock.pass_by(**self.between)
+        time.sleep(0.002)
+        return self.is_set()
+
+
+@pytest.mark.parametrize(
+    ("name", "schedule", "attempts", "pause"), [("counted", "5 new rows", 4, 0.001), ("arriving", "new files", 1, 1.0)]
+)
+def test_a_source_that_cannot_be_looked_at_is_one_alert(
+    shop: Shop, clock: Clock, name: str, schedule: str, attempts: int, pause: float
+) -> None:
+    """While it lasts, nothing says that it is over; it is over once the source could be looked at."""
+    source = shop.folder / "orders"
+    table = {"source": str(source), "target": f"{shop.folder}/{{name}}.csv" if name == "arriving" else "out.csv"}
+    described = describe(shop, name, **table, schedule=schedule)
+    batch = described.batch.model_copy(update={"check_seconds": pause})
+    project = described.model_copy(update={"batch": batch})
+    for label in ("pos", "neg"):  # not a table
+        (source / label).mkdir(parents=True)
+        (source / label / "1.txt").write_text("text")
+    problems: list[TiltyardError] = []
+    performer = Performer(project, shop.settings, shop.ledger, Watch(project, shop.ledger), RunOptions(workers=1))
+
+    def run(ticks: int) -> list[str]:
+        stop = Ticks(clock, ticks, seconds=30)
+        with scheduler.running(stop):
+            while not stop.is_set():
+                time.sleep(0.01)
+        events = ModelEvents(shop.ledger, "shop-classifier").read()
+        return [one.kind for one in events if f"schedule/batch/{name}" in repr(one) and "alert" in one.kind]
+
+    scheduler = Scheduler(performer, (), lambda _report: None, problems.append)
+    assert run(16) == ["alert-raised"]
+    assert len(problems) == 1
+    (overview,) = list_overviews(project, shop.ledger)
+    assert overview.error
+    assert overview.attempts >= attempts
+    for label in ("pos", "neg"):
+        (source / label / "1.txt").unlink()
+        (source / label).rmdir()
+    make_rows(3, 70).to_parquet(source / "a.parquet")  # too few to be due
+    clock.pass_by(hours=1)
+    time.sleep(2 * pause)  # of the pause between two looks
+    assert run(3) == ["alert-raised", "alert-cleared"]
 
 
 def test_results_of_two_files_never_replace_each_other(shop: Shop, clock: Clock) -> None:

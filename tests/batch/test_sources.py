@@ -18,7 +18,7 @@ from tiltyard.batch.run import ProgressSoFar, RunOptions
 from tiltyard.data.sources.blocks import block_file, cut_delimited, cut_lines
 from tiltyard.data.sources.delimited import read_delimited
 from tiltyard.data.sources.files import local_file
-from tiltyard.errors import DataError, UsageError
+from tiltyard.errors import DataError, TiltyardError, UsageError
 from tiltyard.project import DataSection
 
 SAME = ["customer", "prediction", "confidence"]
@@ -141,6 +141,37 @@ def test_columns_that_folders_name_are_read_and_carried(shop: Shop, ending: str)
     assert (result.rows, result.refused) == (400, 0)
     found = pd.read_parquet(shop.folder / "out.parquet")[[*SAME, "plan"]]
     pd.testing.assert_frame_equal(found, expected, check_dtype=False)
+
+
+@pytest.mark.parametrize(
+    ("source", "named"),
+    [
+        ("postgresql://me:secret@127.0.0.1:1/x", {"table": "orders"}),
+        ("postgresql://127.0.0.1:1/x", {"table": "orders"}),
+        ("sqlite:///empty.db", {}),
+        ("sqlite:///empty.db", {"table": "orders"}),
+        ("sqlite:///empty.db", {"query": "SELECT * FROM orders"}),
+        ("sqlite:///nowhere.db", {"table": "orders"}),
+        ("nowhere.csv", {}),
+        ("nowhere/*.csv", {}),
+        ("odd://x/y", {"table": "orders"}),
+        ("empty.csv", {}),
+        ("${NOT_SET_ANYWHERE}", {}),
+    ],
+)
+def test_what_is_wrong_with_a_source_is_not_said_of_the_training_s(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, source: str, named: dict[str, str]
+) -> None:
+    """No error sends somebody who scores a table to the key of the training rows."""
+    monkeypatch.chdir(shop.folder)
+    (shop.folder / "empty.db").touch()
+    (shop.folder / "empty.csv").touch()
+    with pytest.raises(TiltyardError) as caught:
+        shop.score(source, "out.parquet", **named)
+    said = f"{caught.value.message} {caught.value.next_step}"
+    assert "data." not in said.replace("empty.db", "").replace("data.sqlite", "")
+    assert caught.value.next_step
+    assert "secret" not in said
 
 
 def test_a_folder_of_texts_is_no_table(shop: Shop) -> None:

@@ -13,7 +13,7 @@ from tests.batch.conftest import Shop, make_rows
 from tests.small_disk import mount_disk
 from tiltyard.batch.plan import WorkFolder
 from tiltyard.batch.run import ProgressSoFar, RunOptions
-from tiltyard.errors import DataError, UsageError
+from tiltyard.errors import DataError, TiltyardError, UsageError
 from tiltyard.sqlite import open_sqlite
 
 SAME = ["customer", "prediction", "confidence", "model_version"]
@@ -48,6 +48,27 @@ def test_all_targets_hold_the_same_rows(shop: Shop, expected: pd.DataFrame) -> N
     assert sorted(path.name for path in (shop.folder / "parts").glob("*.parquet")) == [
         f"part-{number:05d}.parquet" for number in range(3)
     ]
+
+
+def test_a_variable_may_stand_in_a_target(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also for all of an address; a password in the target itself is refused, and one that is not set is named."""
+    monkeypatch.setenv("SCORES_DB", f"sqlite:///{shop.folder / 'results.db'}")
+    monkeypatch.setenv("SCORES", str(shop.folder / "out"))
+    source = shop.write("in.parquet", make_rows(30, 37))
+    shop.score(source, "${SCORES_DB}", table="scores")
+    shop.score(source, "${SCORES}/")
+    assert (shop.folder / "out" / "_run.json").is_file()
+    with closing(open_sqlite(shop.folder / "results.db")) as connection:
+        assert connection.execute("SELECT count(*) FROM scores").fetchone() == (30,)
+    for target, table, message in (
+        ("${SCORES_DB}", None, "no table is named"),
+        ("${NOT_SET}", "scores", "NOT_SET"),
+        ("postgresql://me:secret@host/db", "scores", "The target holds a password"),
+    ):
+        with pytest.raises(TiltyardError, match=message) as refused:
+            shop.score(source, target, table)
+        assert "data.source" not in f"{refused.value.message} {refused.value.next_step}"
+        assert "secret" not in refused.value.message
 
 
 def test_a_later_run_replaces_the_results_of_an_earlier_one(shop: Shop, expected: pd.DataFrame) -> None:

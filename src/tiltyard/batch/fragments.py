@@ -268,8 +268,9 @@ def name_missing_source(root: Path) -> Iterator[None]:
     except DataError as error:
         if error.code != "data.missing":
             raise
+        there = "://" in error.message
         raise DataError(
             error.message.replace("data.source = ", ""),
-            next_step=f"Check its name; a relative one starts from {root}.",
+            next_step=error.next_step if there else f"Check its name; a relative one starts from {root}.",
             code=error.code,
         ) from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, overload
 
@@ -182,7 +182,11 @@ def score_source(
             written = str(folder / "rows.parquet")
             pq.write_table(as_table(read_table_like(source, "The source")), written)
         target = str(folder / "results.parquet") if to is None else str(to)
-        result = score_table(options.make_job(used, settings, written, target, Path.cwd()), options.run)
+        job = options.make_job(used, settings, written, target, Path.cwd())
+        # What people see of the run: not the files through which a frame passes.
+        shown = {"source": "A data frame"} if not isinstance(source, str | Path) else {}
+        shown |= {"target": "A data frame"} if to is None else {}
+        result = score_table(replace(job, request=replace(job.request, **shown)), options.run)
         if to is not None:
             return result
         frame = pd.read_parquet(target)

@@ -36,7 +36,7 @@ from tiltyard.batch.version_lookup import VersionLookup
 from tiltyard.data.input_rows import as_table
 from tiltyard.data.loading import find_section
 from tiltyard.data.sources.databases import read_database_parts
-from tiltyard.data.sources.location import SCHEMES, resolve_location
+from tiltyard.data.sources.location import EXPOSED, SCHEMES, resolve_location
 from tiltyard.engines import Engine, EngineName, choose_engine
 from tiltyard.errors import DataError, UsageError
 from tiltyard.files import make_folder, sync
@@ -211,7 +211,7 @@ def _choose_engine(job: ScoreJob, options: RunOptions, total: int | None) -> Eng
 def _find_source(job: ScoreJob, folder: WorkFolder) -> FileSource:
     """The files that are scored; of a database, its rows as they are now, or were when the run began."""
     root = job.root
-    location = resolve_location(job.location, root)
+    location = resolve_location(job.location, root, "The source", EXPOSED)
     if location.scheme in SCHEMES | {"", "file"}:
         if job.source:
             raise UsageError(

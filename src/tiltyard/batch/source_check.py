@@ -17,7 +17,7 @@ from tiltyard.batch.read_fragment import RowBatch, read_fragment
 from tiltyard.batch.version_in_use import VersionInUse, use_version
 from tiltyard.batch.version_lookup import VersionLookup
 from tiltyard.data.loading import find_section
-from tiltyard.data.sources.location import SCHEMES, resolve_location
+from tiltyard.data.sources.location import EXPOSED, SCHEMES, resolve_location
 from tiltyard.drift import DriftOptions
 from tiltyard.drift.findings import evaluate_drift, evaluate_without_reference
 from tiltyard.drift.profiles import Profile, profile_rows
@@ -182,7 +182,7 @@ def check_source(
         UsageError: it is a database.
         NotFoundError: there is no such version.
     """
-    location = resolve_location(source, root)
+    location = resolve_location(source, root, "The source", EXPOSED)
     if location.scheme not in SCHEMES | {"", "file"}:
         raise UsageError(
             f"{location.written} is a database, whose rows cannot be read in parts.",

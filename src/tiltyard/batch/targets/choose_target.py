@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tiltyard.batch.targets.local_targets import Target, find_file_target
-from tiltyard.data.sources.location import SCHEMES
+from tiltyard.data.sources.location import EXPOSED, SCHEMES, resolve_location
 from tiltyard.errors import UsageError
 from tiltyard.settings import Settings
 
@@ -14,19 +14,22 @@ def choose_target(written: str, table: str | None, root: Path, settings: Setting
     """The target that is meant.
 
     Args:
-        written: a path, or the URL of a database.
+        written: a path, or the URL of a database; ``${NAME}`` in it is taken from the environment or ``.env``.
         table: of a database, the table of the results.
         root: folder that a relative path starts from.
         settings: of this host.
 
     Raises:
         UsageError: it cannot be written to.
+        DataError: it holds a password, or names a variable that is not set.
     """
-    scheme, separator, rest = written.partition("://")
-    if not separator or scheme == "file":
+    location = resolve_location(written, root, "The target", EXPOSED)
+    scheme = location.scheme
+    if scheme in ("", "file"):
         if table is not None:
             raise UsageError(f"--to-table is for databases, and {written} is none.", next_step="Leave it out.")
-        return find_file_target(root / (rest if scheme == "file" else written), written)
+        path = location.meant.removeprefix("file://")
+        return find_file_target(root / path, path)
     if scheme in SCHEMES:
         raise UsageError(
             f"Results cannot be written to {scheme}:// yet.",

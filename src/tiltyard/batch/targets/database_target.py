@@ -29,7 +29,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from tiltyard.batch.plan import WorkFolder
 from tiltyard.batch.targets.local_targets import Target, publish_refused, read_results
 from tiltyard.data.sources.databases import open_engine
-from tiltyard.data.sources.location import Location, resolve_location
+from tiltyard.data.sources.location import EXPOSED, Location, resolve_location
 from tiltyard.errors import UnavailableError, UsageError
 
 _STAGING = "tiltyard_new_"
@@ -65,7 +65,7 @@ class DatabaseTarget(Target):
 
     @property
     def _location(self) -> Location:
-        return resolve_location(self.url, self.root)
+        return resolve_location(self.url, self.root, "The target", EXPOSED)
 
     def check(self, *, overwrite: bool) -> None:
         """See ``Target.check``."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 from tiltyard.cli.output import console, print_line, print_pairs, print_table
+from tiltyard.formatting import format_count
 
 if TYPE_CHECKING:
     from tiltyard.batch.results import ScoreResult
@@ -57,17 +58,17 @@ def render_result(result: ScoreResult) -> None:
     else:
         print_line("[bold]{}[/bold] version {} scored {}", result.model_name, result.version, result.source)
     pairs: list[tuple[str, object]] = [
-        ("result", f"{result.target} ({result.scored:,} rows)"),
-        ("recorded", f"{result.recorded:,} predictions"),
+        ("result", f"{result.target} ({format_count(result.scored, 'row')})"),
+        ("recorded", format_count(result.recorded, "prediction")),
     ]
     if result.resumed:
-        pairs.append(("resumed", f"{result.resumed:,} fragments were done before"))
+        pairs.append(("resumed", f"{format_count(result.resumed, 'fragment')} done before"))
     if result.refused:
-        pairs.append(("refused", f"{result.refused:,} rows, with reasons in {result.refused_file}"))
+        pairs.append(("refused", f"{format_count(result.refused, 'row')}, with reasons in {result.refused_file}"))
     if result.unusual:
-        pairs.append(("unusual", f"{result.unusual:,} rows have values that training did not know"))
+        pairs.append(("unusual", f"{format_count(result.unusual, 'row')} with values that training did not know"))
     if result.abstained:
-        pairs.append(("abstained", f"{result.abstained:,} rows are left to a person"))
+        pairs.append(("abstained", f"{format_count(result.abstained, 'row')} left to a person"))
     if result.labels:
         shares = ", ".join(f"{name} {count:,}" for name, count in result.labels.items())
         pairs.append(("predicted", shares))

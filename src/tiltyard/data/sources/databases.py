@@ -112,10 +112,11 @@ def _build_subquery(section: DataSection) -> FromClause:
 
 def _require_one_question(section: DataSection) -> None:
     if (section.query is None) == (section.table is None):
-        named = "neither data.query nor data.table" if section.query is None else "both data.query and data.table"
+        named = "neither a query nor a table" if section.query is None else "both a query and a table"
         raise DataError(
-            f"data.source is a database, and {named} is set.",
-            next_step='Say which rows: table = "reviews", or query = "SELECT … FROM …".',
+            f"The source is a database, and {named} is named.",
+            next_step='Say which rows: table = "reviews" or query = "SELECT … FROM …" in the project file; of '
+            "`tiltyard score`, --table or --query.",
             code="data.query-missing",
         )
 
@@ -144,8 +145,7 @@ def open_engine(location: Location, root: Path, *, must_exist: bool = True) -> E
         return create_engine(url, connect_args=limits, poolclass=NullPool)
     except NoSuchModuleError:
         raise DataError(
-            f"{location.hide(url.drivername)}:// in data.source is neither a place of files nor a database that is "
-            "known here.",
+            f"{location.hide(url.drivername)}:// is neither a place of files nor a database that is known here.",
             next_step="Use a path, s3://, https://, sqlite:///FILE or postgresql://…, or install the dialect.",
             code="data.source-unknown",
         ) from None
@@ -190,7 +190,7 @@ def _connection_errors(engine: Engine, location: Location) -> Iterator[Connectio
     except (SQLAlchemyError, OSError) as error:
         raise DataError(
             f"The database {location.written} cannot be reached: {_describe_error(error, location)}.",
-            next_step="Check that it runs, and that address, user and password in data.source are right.",
+            next_step="Check that it runs, and its address, user and password.",
             code="data.unreachable",
         ) from None
     with connection:
@@ -207,7 +207,7 @@ def _run_query(connection: Connection, section: DataSection) -> tuple[CursorResu
     result = connection.execution_options(stream_results=True).execute(_build_query(section))
     if not result.returns_rows:
         raise DataError(
-            "data.query gives no rows back; what it did to the database was undone.",
+            "The query gives no rows back; what it did to the database was undone.",
             next_step="Write a query that starts with SELECT.",
             code="data.query-failed",
         )
@@ -224,7 +224,7 @@ def _query_errors(connection: Connection, section: DataSection, location: Locati
         raise DataError(
             f"The database refuses the {'query' if section.query else 'table'}: {_describe_error(error, location)}."
             + _table_hint(connection, section),
-            next_step=f"Correct data.{'query' if section.query else 'table'} in the project file.",
+            next_step="Correct the query." if section.query else "Correct the name of the table.",
             code="data.query-failed",
         ) from None
 

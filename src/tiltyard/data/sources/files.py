@@ -42,7 +42,7 @@ def _find_member(archive: zipfile.ZipFile) -> str:
         listed = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
         raise DataError(
             f"The ZIP archive holds {format_count(len(names), 'file')}{': ' * bool(names)}{listed}.",
-            next_step="Unpack it, and name the file of rows in data.source.",
+            next_step="Unpack it, and name the file of rows.",
             code="data.archive",
         )
     return names[0]

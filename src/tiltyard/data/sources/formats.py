@@ -116,7 +116,7 @@ def refuse_empty(file: SourceFile) -> None:
     if file.size == 0:
         raise DataError(
             f"{file.name} is empty (0 bytes).",
-            next_step="Check data.source in the project file.",
+            next_step="Check the source.",
             code="data.empty",
         )
 
@@ -153,9 +153,7 @@ def parse_problem(file: SourceFile, kind: str, section: DataSection) -> Iterator
             code="data.encoding",
         ) from None
     except pd.errors.EmptyDataError:
-        raise DataError(
-            f"{file.name} holds no columns.", next_step="Check data.source in the project file.", code="data.empty"
-        ) from None
+        raise DataError(f"{file.name} holds no columns.", next_step="Check the source.", code="data.empty") from None
     except MemoryError:
         raise memory_error(file.name) from None
     except UNREADABLE as error:

@@ -27,6 +27,8 @@ _PASSWORD = re.compile(
 )
 
 _IN_A_PROJECT = "A project file is kept with the code, where everybody can read it."
+EXPOSED = "Others can read it in a project file, a list of processes or the history of a shell."
+"""Why a password must not stand in what a command line or a project file names."""
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ def read_source(
     if frame.empty:
         raise DataError(
             f"{section.source} holds no rows.",
-            next_step="Check data.source in the project file.",
+            next_step="Check the source.",
             code="data.empty",
         )
     findings = [] if found is None else found
@@ -78,10 +78,15 @@ def read_source(
     return frame
 
 
-def find_source_files(section: DataSection, root: Path) -> list[SourceFile] | None:
+def find_source_files(section: DataSection, root: Path, *, apart: bool = False) -> list[SourceFile] | None:
     """The files of a source, in the order of their names; None where it is a database or a bundled data set.
 
     Of a folder, these are the tables in it; the folder itself where it holds texts with their labels.
+
+    Args:
+        section: the project's ``[data]``, or one like it.
+        root: folder that a relative source starts from.
+        apart: whether each file is a table by itself, so that those of a folder may be of several formats.
 
     Raises:
         DataError: there is none, or it cannot be reached.
@@ -89,13 +94,13 @@ def find_source_files(section: DataSection, root: Path) -> list[SourceFile] | No
     location = resolve_location(section.source, root)
     if location.meant.startswith(bundled.PREFIX) or location.scheme not in SCHEMES | {"", "file"}:
         return None
-    return _list_files(location, section, root)
+    return _list_files(location, section, root, apart=apart)
 
 
-def _list_files(location: Location, section: DataSection, root: Path) -> list[SourceFile]:
+def _list_files(location: Location, section: DataSection, root: Path, *, apart: bool = False) -> list[SourceFile]:
     found = remote_files(location) if location.scheme in SCHEMES else local_files(location, root)
     if len(found) == 1 and found[0].is_folder and section.format != "folder":
-        return expand_folder(found[0], section)
+        return expand_folder(found[0], section, apart=apart)
     return found
 
 

@@ -131,8 +131,9 @@ def count_source_rows(project: Project, work: ScheduledWork) -> int:
     Raises:
         DataError: it cannot be reached, or its rows cannot be counted without reading it (``batch.no-count``).
     """
-    location = resolve_location(work.source, project.root)
     table = work.table
+    place = "data.source" if table is None else f"batch.{work.title}.source"
+    location = resolve_location(work.source, project.root, place)
     if location.scheme not in SCHEMES | {"", "file"}:
         named = {} if table is None else {"source": table.source, "query": table.query, "table": table.table}
         return count_database_rows(project.data.model_copy(update=named), project.root)

@@ -64,9 +64,10 @@ def list_files(project: Project, source: str) -> list[tuple[str, SourceFile]]:
         DataError: the source is a database or a folder of texts, has columns that the names of folders hold, or cannot
             be reached.
     """
-    section = project.data.model_copy(update={"source": source, "query": None, "table": None})
+    kind = project.data.format if source == project.data.source else None
+    section = project.data.model_copy(update={"source": source, "query": None, "table": None, "format": kind})
     try:
-        files = find_source_files(section, project.root)
+        files = find_source_files(section, project.root, apart=True)
     except DataError as error:
         if error.code not in ("data.missing", "data.no-tables"):
             raise

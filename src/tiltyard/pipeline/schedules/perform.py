@@ -120,7 +120,8 @@ class Performer:
         result = self._score(work, work.table, work.table.source)
         if result.already:
             return Performed(work.title, "done", (result,), "Neither the source nor its results changed.")
-        return Performed(work.title, "done", (result,), f"{result.scored:,} rows were scored to {result.target}")
+        scored = f"{format_count(result.scored, 'row')} {choose_form(result.scored, 'was', 'were')} scored"
+        return Performed(work.title, "done", (result,), f"{scored} to {result.target}")
 
     def _train(self, work: ScheduledWork, due: Due | None) -> Performed:
         if self.retrain is None:

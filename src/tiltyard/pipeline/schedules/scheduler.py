@@ -17,6 +17,7 @@ from tiltyard.errors import TiltyardError
 from tiltyard.pipeline.schedules.perform import Performer, describe_failure, record_failure, recover
 from tiltyard.processes.process_group import kill_group, launch_group
 from tiltyard.processes.stop_signal import Stop
+from tiltyard.project.schedule import NewFiles
 from tiltyard.project.scheduled_work import TRAINING, ScheduledWork, list_work
 
 TICK_SECONDS = 1.0
@@ -89,7 +90,7 @@ class Scheduler:
             return
         try:
             due = self._is_due(work)
-            if self._reported.pop(work.name, None) is not None:
+            if due is not None and self._reported.pop(work.name, None) is not None:
                 recover(self._performer, work)
         except TiltyardError as error:
             self._report_once(work, error)
@@ -100,15 +101,16 @@ class Scheduler:
         if due:
             self._running[work.name] = self._launch(work)
 
-    def _is_due(self, work: ScheduledWork) -> bool:
+    def _is_due(self, work: ScheduledWork) -> bool | None:
+        """Whether it is due; None where that was not looked up, which says nothing about its source."""
         performer = self._performer
         now = performer.ledger.leases.read_clock()
         if performer.watch.is_waiting(work, now):
-            return False
+            return None
         if work.find_next(now) is None:  # its source is looked at, which costs something
             moment = time.monotonic()
             if moment - self._checked.get(work.name, -math.inf) < self._project.batch.check_seconds:
-                return False
+                return None
             self._checked[work.name] = moment
         return performer.watch.check(work, now) is not None
 
@@ -155,11 +157,13 @@ class Scheduler:
             self._on_problem(problem)
 
     def _report_once(self, work: ScheduledWork, error: TiltyardError) -> None:
-        """Tell a problem that lasts once, and remember it as a failure of the work."""
-        if self._reported.get(work.name) == error.message:
+        """Report a problem that lasts once, and remember each failure: it is tried again later each time."""
+        if self._reported.get(work.name) != error.message:
+            self._reported[work.name] = error.message
+            said = f"{work.title}: {error.message}"
+            self._on_problem(TiltyardError(said, next_step=error.next_step, code=error.code))
+        elif isinstance(work.trigger, NewFiles):  # looked at as often as before: other files of it may be new
             return
-        self._reported[work.name] = error.message
-        self._on_problem(TiltyardError(f"{work.title}: {error.message}", next_step=error.next_step, code=error.code))
         try:
             record_failure(self._performer, work, error)
         except TiltyardError as problem:

@@ -26,7 +26,7 @@ _ENDINGS = tuple(ending for ending in FORMATS if ending not in VAGUE_ENDINGS)
 _NO_TEXTS = "no texts with their labels: no .txt files in one folder a label, or one file a label with one text a line"
 
 
-def expand_folder(folder: SourceFile, section: DataSection) -> list[SourceFile]:
+def expand_folder(folder: SourceFile, section: DataSection, *, apart: bool = False) -> list[SourceFile]:
     """The tables in a folder, in the order of their paths; the folder itself where it holds texts with their labels.
 
     Files and folders whose names begin with ``.`` or ``_`` do not count, nor do files whose endings are those of no
@@ -36,6 +36,7 @@ def expand_folder(folder: SourceFile, section: DataSection) -> list[SourceFile]:
     Args:
         folder: on this machine or behind a URL.
         section: the project's ``[data]``. Where it names a format, the files of that format count.
+        apart: whether each file is a table by itself, so that they may be of several formats.
 
     Raises:
         DataError: there is no table (``data.no-tables``); tables are of several formats, or in folders of other names;
@@ -49,7 +50,7 @@ def expand_folder(folder: SourceFile, section: DataSection) -> list[SourceFile]:
         for name, meaning in _LAKES.items():
             if name in listing.hidden:
                 raise _name_lake(folder, meaning)
-        tables = _choose_tables(listing, section)
+        tables = _choose_tables(listing, section, apart=apart)
     if tables:
         return _name_columns(folder, tables)
     if path is not None and list_line_files(path):
@@ -118,8 +119,8 @@ def _holds_labelled_texts(folder: Path) -> bool:
     return False
 
 
-def _choose_tables(listing: Listing, section: DataSection) -> list[_Table]:
-    """The files that are tables: of the format that is named, else those whose ending is a table's, all of one."""
+def _choose_tables(listing: Listing, section: DataSection, *, apart: bool) -> list[_Table]:
+    """The files that are tables: of the format that is named, else those whose ending is a table's."""
     found = [
         _Table(PurePosixPath(name), _find_ending(file, section), file)
         for name, file in sorted(listing.files.items())
@@ -131,7 +132,7 @@ def _choose_tables(listing: Listing, section: DataSection) -> list[_Table]:
         return sure or named or [one for one in found if not one.ending]
     tables = [one for one in found if one.ending in _ENDINGS]
     kinds = Counter(one.kind for one in tables)
-    if len(kinds) > 1:
+    if len(kinds) > 1 and not apart:
         first = {one.kind: one for one in reversed(tables)}
         shown = " and ".join(
             f"{format_count(count, 'file')} of {kind} ({first[kind].path})" for kind, count in kinds.most_common()
