@@ -184,7 +184,7 @@ def score_source(
         target = str(folder / "results.parquet") if to is None else str(to)
         job = options.make_job(used, settings, written, target, Path.cwd())
         # What people see of the run: not the files through which a frame passes.
-        shown = {"source": "A data frame"} if not isinstance(source, str | Path) else {}
+        shown: dict[str, Any] = {"source": "A data frame"} if not isinstance(source, str | Path) else {}
         shown |= {"target": "A data frame"} if to is None else {}
         result = score_table(replace(job, request=replace(job.request, **shown)), options.run)
         if to is not None:
