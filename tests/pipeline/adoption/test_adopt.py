@@ -13,12 +13,13 @@ import skops.io
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import tiltyard
 from tiltyard.drift.profiles import FILE as PROFILE
-from tiltyard.errors import DataError, UsageError
+from tiltyard.errors import ArtifactError, DataError, UsageError
 from tiltyard.ledger.model_events import read_decision_rule
 from tiltyard.pipeline.adoption.request import AdoptedVersion
 from tiltyard.project import Project, load_project
@@ -167,6 +168,33 @@ def test_frames_of_other_libraries_are_adopted(settings: Settings, form: str) ->
     version = tiltyard.adopt(CLASSIFIER, given, all_new=True, model_name=form, settings=settings)
     assert version.held_out == len(OTHERS)
     assert version.project.data.label == "stays"
+
+
+@pytest.mark.parametrize("form", ["search", "pipeline", "pickle", "halves"])
+def test_a_search_is_adopted_by_its_best_estimator(settings: Settings, tmp_path: Path, form: str) -> None:
+    """A fitted GridSearchCV predicts by its best estimator, which is what the version keeps."""
+    columns = make_column_transformer((OneHotEncoder(handle_unknown="ignore"), ["zip"]), remainder="passthrough")
+    tried = {"C": [0.01, 1.0]}
+    search: Any = GridSearchCV(LogisticRegression(max_iter=1000), tried, cv=3)
+    if form == "pipeline":
+        search = make_pipeline(columns, search)
+    else:
+        kind = RandomizedSearchCV if form == "halves" else GridSearchCV
+        how = {"n_iter": 2} if form == "halves" else {}
+        named = {f"logisticregression__{name}": values for name, values in tried.items()}
+        search = kind(make_pipeline(columns, LogisticRegression(max_iter=1000)), named, cv=3, **how)
+    search.fit(TAUGHT[INPUTS], TAUGHT["stays"])
+    source: Any = search
+    if form == "pickle":
+        source = tmp_path / "search.pkl"
+        joblib.dump(search, source)
+    version = adopt(settings, source, "stays", form, trained_on=TAUGHT, unpickle=form == "pickle")
+    assert version.metrics["accuracy"] == pytest.approx((search.predict(OTHERS[INPUTS]) == OTHERS["stays"]).mean())
+    assert version.scorer.name == "compiled table, linear"
+    skops.io.dump(search, tmp_path / "search.skops")
+    with pytest.raises(ArtifactError, match="StratifiedKFold") as refused:
+        adopt(settings, tmp_path / "search.skops", "stays", form, trained_on=TAUGHT)
+    assert "best_estimator_" in refused.value.next_step
 
 
 @pytest.mark.requirement("R-MORE-04")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -188,6 +189,98 @@ def test_estimators_that_mlflow_pickled_are_refused_by_name(tmp_path: Path) -> N
     with pytest.raises(UsageError, match=r"model\.cb, which is of no form") as refused:
         open_folder(tmp_path / "other", tmp_path / "more")
     assert refused.value.code == "adopt.unknown-form"
+
+
+OBJECTIVES: dict[str, dict[str, dict[str, Any]]] = {
+    "lightgbm": {
+        "two": {"objective": "binary"},
+        "three": {"objective": "multiclass", "num_class": 3},
+        "number": {"objective": "regression"},
+    },
+    "xgboost": {
+        "two": {"objective": "binary:logistic"},
+        "three": {"objective": "multi:softprob", "num_class": 3},
+        "number": {"objective": "reg:squarederror"},
+    },
+    "catboost": {
+        "two": {"loss_function": "Logloss"},
+        "three": {"loss_function": "MultiClass"},
+        "number": {"loss_function": "RMSE"},
+    },
+}
+
+
+def train_natively(library: str, target: str, **settings: Any) -> tuple[Any, Any]:
+    """What the library's own ``train`` gives, and what that predicts for the frame."""
+    module, labels = pytest.importorskip(library), LABELS[target]
+    given = {**OBJECTIVES[library][target], **settings}
+    if library == "lightgbm":
+        booster = module.train({"verbosity": -1, **given}, module.Dataset(FRAME, labels), 8)
+        return booster, booster.predict(FRAME)
+    if library == "xgboost":
+        booster = module.train(given, module.DMatrix(FRAME, labels), 8)
+        return booster, booster.predict(module.DMatrix(FRAME))
+    booster = module.CatBoost({"iterations": 8, "verbose": False, "allow_writing_files": False, **given})
+    booster.fit(FRAME, labels)
+    kind = "RawFormulaVal" if target == "number" else "Probability"
+    return booster, booster.predict(FRAME, prediction_type=kind)
+
+
+@pytest.mark.parametrize("target", list(LABELS))
+@pytest.mark.parametrize("library", ["lightgbm", "xgboost", "catboost"])
+def test_what_a_librarys_own_train_gives_is_adopted(settings: Settings, library: str, target: str) -> None:
+    """A Booster, which knows no labels, becomes a version that predicts what the library predicts."""
+    booster, expected = train_natively(library, target)
+    found = check_given_model(booster)
+    predicted = found.model.predict(FRAME) if target == "number" else found.model.predict_proba(FRAME)
+    if np.ndim(expected) == 1 and target == "two":
+        expected = np.column_stack([1 - expected, expected])
+    np.testing.assert_allclose(predicted, expected, rtol=1e-6, atol=1e-7)
+    rows = FRAME.assign(y=LABELS[target])
+    adopted = tiltyard.adopt(
+        booster, rows, label="y", all_new=True, model_name=f"{library}-{target}", settings=settings
+    )
+    assert adopted.scorer.name.startswith("compiled"), adopted.scorer
+    evaluated = tiltyard.evaluate(booster, rows, label="y")
+    assert evaluated.metrics == pytest.approx(dict(adopted.metrics))
+
+
+def test_a_booster_for_something_else_is_refused_by_its_objective(tmp_path: Path) -> None:
+    """Classes without probabilities, scores and ranks are not kept as numbers, and what is not fitted is not kept."""
+    xgboost, lightgbm = pytest.importorskip("xgboost"), pytest.importorskip("lightgbm")
+    for objective in ("multi:softmax", "binary:logitraw", "binary:hinge", "rank:pairwise"):
+        classes = {"num_class": 3} if objective.startswith("multi") else {}
+        booster = xgboost.train({"objective": objective, **classes}, xgboost.DMatrix(FRAME, LABELS["two"]), 2)
+        booster.save_model(tmp_path / "m.json")
+        for make_model in (lambda one=booster: check_given_model(one), lambda: open_booster_file(tmp_path / "m.json")):
+            with pytest.raises(UsageError, match=f"'{objective}'"):
+                make_model()
+    ranker = lightgbm.train(
+        {"objective": "lambdarank", "verbosity": -1}, lightgbm.Dataset(FRAME, LABELS["two"], group=[240]), 2
+    )
+    with pytest.raises(UsageError, match="'lambdarank'"):
+        check_given_model(ranker)
+    with pytest.raises(UsageError, match="is not fitted"):
+        check_given_model(xgboost.Booster())
+
+
+def test_a_file_of_a_newer_xgboost_is_refused(tmp_path: Path) -> None:
+    """An older library reads it without a word, and may lose its base score."""
+    booster = fit("xgboost", "two", "frame")
+    for ending in (".json", ".ubj"):
+        file = tmp_path / f"m{ending}"
+        booster.save_model(file)
+        content = file.read_bytes()
+        if ending == ".json":
+            file.write_text(json.dumps({**json.loads(content), "version": [99, 1, 0]}))
+        else:
+            place = content.rindex(b"version[") + len(b"version[")
+            place += content[place:].index(b"i") + 1 if content[place : place + 1] != b"$" else 0
+            assert content[place] == int(importlib.import_module("xgboost").__version__.split(".")[0])
+            file.write_bytes(content[:place] + bytes([99]) + content[place + 1 :])
+        with pytest.raises(ArtifactError, match=r"XGBoost 99\.") as refused:
+            open_booster_file(file)
+        assert refused.value.code == "artifact.older-library"
 
 
 def with_categories() -> Any:

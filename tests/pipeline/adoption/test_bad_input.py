@@ -20,7 +20,7 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 import tiltyard
-from tiltyard.errors import ArtifactError, TiltyardError
+from tiltyard.errors import ArtifactError, DataError, TiltyardError, UsageError
 from tiltyard.pipeline.adoption.model_files import OpeningRules, open_saved_model
 from tiltyard.settings import Settings
 
@@ -31,6 +31,21 @@ NUMBERS = (3 * FRAME["a"] + 1).to_numpy()
 ROWS, AMOUNTS = FRAME.assign(y=LABELS), FRAME.assign(y=NUMBERS)
 TREE = DecisionTreeClassifier(max_depth=2).fit(FRAME, LABELS)
 LINE = LinearRegression().fit(FRAME, NUMBERS)
+
+
+class Plain:
+    """A classifier of somebody who does not inherit from scikit-learn."""
+
+    classes_ = np.array(["down", "up"])
+
+    def fit(self, _rows: Any, _labels: Any) -> Plain:
+        return self
+
+    def predict(self, rows: Any) -> Any:
+        return np.full(len(rows), "up")
+
+    def predict_proba(self, rows: Any) -> Any:
+        return np.tile([0.4, 0.6], (len(rows), 1))
 
 
 def double(values: Any) -> Any:
@@ -64,6 +79,7 @@ REFUSALS: dict[str, tuple[Callable[[], tuple[Any, Any]], str, str]] = {
         "model.one-class",
         "up",
     ),
+    "no scikit-learn": (lambda: (Plain(), ROWS), "model.not-an-estimator", "Plain"),
     "two numbers": (
         lambda: (DecisionTreeRegressor().fit(FRAME, FRAME), AMOUNTS),
         "model.several-outputs",
@@ -94,6 +110,40 @@ def test_bad_input_is_refused_with_the_reason(settings: Settings, case: str) -> 
     assert (refused.value.code, refused.value.next_step != "") == (code, True), refused.value.message
     assert said in refused.value.message
     assert not tiltyard.ModelRegistry(settings=settings).list_versions("refused")
+
+
+@pytest.mark.parametrize(
+    ("named", "code", "said"),
+    [
+        ({"model_name": "a/b"}, "adopt.model-name", "'a/b'"),
+        ({"model_name": 3}, "argument.kind", "model_name is 3"),
+        ({"model_name": ""}, "argument.kind", "model_name is ''"),
+        ({"label": 3}, "argument.kind", "label is 3"),
+        ({"all_new": "no"}, "argument.kind", "all_new is 'no'"),
+    ],
+)
+def test_names_that_cannot_be_are_refused_before_anything_is_recorded(
+    settings: Settings, named: dict[str, Any], code: str, said: str
+) -> None:
+    """A name that the registry would refuse leaves no run behind, and a value that is not a name is named."""
+    how = {"label": "y", "all_new": True, "model_name": "refused", **named}
+    with pytest.raises(UsageError) as refused:
+        tiltyard.adopt(TREE, ROWS, settings=settings, **how)
+    assert refused.value.code == code
+    assert said in refused.value.message
+
+
+def test_labels_that_only_some_rows_have_are_a_finding(settings: Settings) -> None:
+    """Rows without a label are set aside with a finding of the version; none with a label is a refusal."""
+    some = ROWS.assign(y=np.array([None, *LABELS[1:]], dtype=object))
+    adopted = tiltyard.adopt(TREE, some, label="y", all_new=True, model_name="some", settings=settings)
+    assert adopted.held_out == 79
+    assert any(found["code"] == "data.rows-set-aside" for found in adopted.findings), adopted.findings
+    amounts = AMOUNTS.assign(y=[np.nan, *NUMBERS[1:]])
+    adopted = tiltyard.adopt(LINE, amounts, label="y", all_new=True, model_name="amounts", settings=settings)
+    assert adopted.held_out == 79
+    with pytest.raises(DataError, match="80 rows without a label"):
+        tiltyard.adopt(TREE, ROWS.assign(y=None), label="y", all_new=True, model_name="none", settings=settings)
 
 
 def test_the_label_is_not_among_the_inputs(settings: Settings) -> None:

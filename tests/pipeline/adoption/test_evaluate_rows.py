@@ -38,6 +38,18 @@ def test_an_estimator_is_evaluated_on_frames_of_any_library(form: str) -> None:
     assert "LogisticRegression" in repr(found)
 
 
+def test_a_wrong_name_is_called_by_its_argument() -> None:
+    """What a notebook names wrongly is corrected in the call: there is no project file."""
+    with pytest.raises(DataError, match=r"no column 'sid' \(slices\).*Did you mean 'side'") as refused:
+        tiltyard.evaluate(MODEL, ROWS, label="stays", slices=["sid"])
+    assert "project file" not in refused.value.next_step
+    with pytest.raises(DataError, match=r"^positive = 'maybe' is not among the labels no, yes") as refused:
+        tiltyard.evaluate(MODEL, ROWS, label="stays", positive="maybe")
+    assert refused.value.next_step == "Correct positive."
+    with pytest.raises(UsageError, match="slices is 'side', which is not a list"):
+        tiltyard.evaluate(MODEL, ROWS, label="stays", slices="side")
+
+
 def test_without_training_rows_the_result_says_that_they_are_not_known() -> None:
     """Whether an estimator has seen the rows is not known without its training rows, and the result says so."""
     found = tiltyard.evaluate(Ridge().fit(ROWS[["a"]], ROWS["b"]), ROWS[["a", "b"]])
@@ -51,6 +63,9 @@ def test_a_model_of_texts_is_evaluated() -> None:
     rows = pd.DataFrame({"text": ["good film", "bad film"] * 30, "label": ["pos", "neg"] * 30})
     model = make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(rows["text"], rows["label"])
     assert tiltyard.evaluate(model, rows).metrics["accuracy"] == 1.0
+    scores = rows.assign(label=range(60)).rename(columns={"label": "score"})
+    regressor = make_pipeline(TfidfVectorizer(), Ridge()).fit(scores["text"], scores["score"])
+    assert tiltyard.evaluate(regressor, scores).metrics["mae"] > 0, "the only other column is its label"
 
 
 def test_a_registered_version_is_evaluated_on_rows_that_it_has_not_seen(settings: Settings) -> None:

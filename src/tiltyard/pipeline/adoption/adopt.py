@@ -132,9 +132,9 @@ def _read_decision(found: FittedModel, project: Project) -> DecisionRule | None:
 
 def _validate(rows: AdoptedRows, project: Project) -> ValidationReport:
     every = rows.every
-    return DataValidator(project).validate_dataset(
-        every.frame, project.name, reading=tuple(dict.fromkeys((*every.findings, *rows.findings)))
-    )
+    # By comparison: a finding whose evidence is a dictionary has no hash.
+    others = [found for found in rows.findings if found not in every.findings]
+    return DataValidator(project).validate_dataset(every.frame, project.name, reading=(*every.findings, *others))
 
 
 def _evaluate(

@@ -146,9 +146,11 @@ def _refuse_label_among_inputs(found: FittedModel, label: str | None) -> None:
 def _choose_label(found: FittedModel, rows: pd.DataFrame, text: str | None) -> str:
     """The label: the only column that the model does not read, or one of a usual name among several."""
     read = {*(found.names or ()), text}
+    if reads_text(found.task) and text is None and len(words := _find_words(rows)) == 1:
+        read.add(words[0])
     rest = [str(name) for name in rows.columns if str(name) not in read]
     usual = [name for name in rest if name.lower() in _USUAL_LABELS]
-    if found.names and len(rest) == 1:
+    if len(rest) == 1 and (found.names or reads_text(found.task)):
         return rest[0]
     if len(usual) == 1:
         return usual[0]
@@ -165,12 +167,13 @@ def _choose_label(found: FittedModel, rows: pd.DataFrame, text: str | None) -> s
     )
 
 
+def _find_words(rows: pd.DataFrame) -> list[str]:
+    cells = (rows.iloc[:, place] for place in range(rows.shape[1]))  # two columns may have one name
+    return [str(one.name) for one in cells if one.map(lambda value: isinstance(value, str)).any()]
+
+
 def _choose_text(rows: pd.DataFrame, label: str) -> str:
-    words = [
-        str(name)
-        for name in rows.columns
-        if str(name) != label and rows[name].map(lambda value: isinstance(value, str)).any()
-    ]
+    words = [name for name in _find_words(rows) if name != label]
     if len(words) == 1:
         return words[0]
     if "text" in words:

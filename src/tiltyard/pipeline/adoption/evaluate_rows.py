@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
+from tiltyard.arguments import OPTIONAL_TEXT, check_arguments, require_texts
 from tiltyard.errors import DataError, NotFoundError, UsageError
 from tiltyard.evaluation import AnyEvaluation, evaluate_rows
 from tiltyard.formatting import join_names
@@ -24,6 +27,7 @@ from tiltyard.registry import Package, VersionInfo
 from tiltyard.registry.foreign.estimators import check_given_model
 from tiltyard.result_display import ShownResult
 from tiltyard.settings import Settings
+from tiltyard.suggest import nearest
 from tiltyard.wiring import open_ledger
 
 _VERSIONS = "models:/"
@@ -76,6 +80,7 @@ class FrameEvaluation(ShownResult):
         }
 
 
+@check_arguments(label=OPTIONAL_TEXT, text=OPTIONAL_TEXT, positive=OPTIONAL_TEXT, slices=require_texts)
 def evaluate_on_rows(  # noqa: PLR0913 - each is a keyword that a notebook names
     model: Any,
     data: Any,
@@ -109,6 +114,7 @@ def evaluate_on_rows(  # noqa: PLR0913 - each is a keyword that a notebook names
     version = _load_version(model, settings) if isinstance(model, str | Path) else None
     found = check_given_model(model if version is None else version[1].model)
     before = None if trained_on is None else read_rows_given(trained_on, "trained_on", None, label)[0]
+    _require_slices(slices, rows)
     origin, all_new = ModelOrigin("Python"), before is None
     request = AdoptionRequest(found, origin, rows, source, before, all_new, label, text, model_name=found.kind)
     manifest = None if version is None else version[1].manifest
@@ -116,7 +122,13 @@ def evaluate_on_rows(  # noqa: PLR0913 - each is a keyword that a notebook names
         positive = manifest.positive
     project = _choose_rows(describe_project(request, None, section), positive, slices)
     schema = None if manifest is None else manifest.table_schema
-    adopted = read_adopted_rows(request, project, schema or read_input_schema(found, rows, project))
+    try:
+        adopted = read_adopted_rows(request, project, schema or read_input_schema(found, rows, project))
+    except DataError as error:
+        if error.code != "data.positive-unknown":
+            raise
+        message = error.message.replace("data.positive", "positive", 1)
+        raise DataError(message, next_step="Correct positive.", code=error.code, **error.fields) from None
     test = adopted.held_out or adopted.reference
     if version is not None:
         unseen = find_unseen_rows(version[1], version[0], test)
@@ -134,6 +146,18 @@ def evaluate_on_rows(  # noqa: PLR0913 - each is a keyword that a notebook names
     known = True if version is not None or before is not None else None
     analysis = analyse_model(pipeline, facts, test, project)
     return FrameEvaluation(title, evaluate_rows(facts), analysis, known, len(rows) - len(test))
+
+
+def _require_slices(slices: Sequence[str], rows: pd.DataFrame) -> None:
+    known = [str(name) for name in rows.columns]
+    for name in slices:
+        if name not in known:
+            raise DataError(
+                f"The rows have no column '{name}' (slices); they have {join_names(known)}.{nearest(name, known)}",
+                next_step="Correct slices: names of columns of the rows.",
+                code="data.column-missing",
+                column=name,
+            )
 
 
 def _choose_rows(project: Project, positive: str | None, slices: Sequence[str]) -> Project:

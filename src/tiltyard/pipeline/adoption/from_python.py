@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from tiltyard.arguments import OPTIONAL_TEXT, check_arguments, require_flag
 from tiltyard.data.conform.table_like import read_table_like
 from tiltyard.data.loading import find_section, read_rows
 from tiltyard.errors import UsageError
@@ -26,6 +27,7 @@ from tiltyard.tasks import USUAL_TARGET, find_task
 from tiltyard.wiring import open_ledger
 
 
+@check_arguments(label=OPTIONAL_TEXT, text=OPTIONAL_TEXT, all_new=require_flag, model_name=OPTIONAL_TEXT)
 def adopt(  # noqa: PLR0913 - each is a keyword that a notebook names
     model: Any,
     data: Any = None,
@@ -74,6 +76,7 @@ def adopt(  # noqa: PLR0913 - each is a keyword that a notebook names
     with tempfile.TemporaryDirectory(prefix="tiltyard-adopt-") as folder:
         found, origin = _open(model, Path(folder), OpeningRules(settings, limits))
     name = model_name or (project.model_name if project is not None else _name_model(model, found))
+    _require_model_name(name)
     project = project if project is not None else find_project_of(name)
     rows, source, section = read_rows_given(data, "data", project, label)
     before = None if trained_on is None else read_rows_given(trained_on, "trained_on", project, label)[0]
@@ -154,6 +157,20 @@ def _name_model(model: Any, found: FittedModel) -> str:
     if text and not text.startswith("runs:/"):
         return Path(text).stem or found.kind
     return found.kind
+
+
+def _require_model_name(name: str) -> None:
+    """Refuse a name that MLflow's registry takes for none, before anything is recorded.
+
+    Raises:
+        UsageError: it is one (``adopt.model-name``).
+    """
+    if "/" in name or ":" in name:
+        raise UsageError(
+            f"{name!r} cannot be the name of a registered model: it holds '/' or ':'.",
+            next_step="Give another one: --model-name NAME (in Python model_name=NAME).",
+            code="adopt.model-name",
+        )
 
 
 def _make_plain_project(label: str | None) -> Project:

@@ -30,6 +30,9 @@ from tiltyard.settings import Settings
 PICKLES = (".pkl", ".pickle", ".joblib")
 SKOPS = ".skops"
 MLMODEL = "MLmodel"
+_SEARCHES = ("sklearn.model_selection", "sklearn.metrics._scorer")
+_OF_SEARCH = "  of a search, save the best estimator alone: skops.io.dump(search.best_estimator_, FILE)"
+_REPLACE = "  replace that part by an estimator of scikit-learn, and fit again"
 # By library the form of the files that MLflow's flavors write, by their ending, or by the format that CatBoost states.
 _BOOSTER_FORMS: dict[str, dict[str, str]] = {
     "lightgbm": {".lgb": LIGHTGBM_FILE},
@@ -137,7 +140,7 @@ def _open_skops(file: Path, rules: OpeningRules, origin: str = "") -> OpenedMode
         raise ArtifactError(
             f"{name} holds types that this host does not allow: {', '.join(foreign)}; nothing of it was loaded.",
             next_step="Any of these helps:\n"
-            "  replace that part by an estimator of scikit-learn, and fit again\n"
+            f"{_OF_SEARCH if any(name.startswith(_SEARCHES) for name in foreign) else _REPLACE}\n"
             "  have Tiltyard train the same kind of model: tiltyard init DATA_FILE && tiltyard train\n"
             f"  if you have read these types and trust them: TILTYARD_TRUSTED_TYPES='{_as_list(foreign)}'",
             code="artifact.untrusted-type",

@@ -27,9 +27,20 @@ def name_inputs(found: FittedModel, inputs: pd.Series | pd.DataFrame) -> Any:
     """The model as it is stored: one that was fitted on a matrix gets a first step that takes columns by name.
 
     The step changes no value. Without it scikit-learn warns of each frame, and takes columns in any order.
+
+    Raises:
+        UsageError: it cannot be a step of a pipeline (``model.not-an-estimator``).
     """
     if isinstance(inputs, pd.Series) or found.names is not None:
         return found.model
+    if not hasattr(found.model, "__sklearn_tags__"):
+        raise UsageError(
+            f"A {found.kind} cannot be kept as a version: its class does not inherit from scikit-learn's "
+            "BaseEstimator, which a pipeline requires of its steps.",
+            next_step="Let its class inherit from ClassifierMixin or RegressorMixin, and from BaseEstimator; or give "
+            "an estimator of scikit-learn.",
+            code="model.not-an-estimator",
+        )
     names = [str(name) for name in inputs.columns]
     step = ColumnTransformer([("columns", "passthrough", names)], verbose_feature_names_out=False)
     return Pipeline([("matrix", step.fit(inputs.head(2))), (TaskModels.find_for(found.task).noun, found.model)])

@@ -8,7 +8,8 @@ from typing import Any
 
 from tiltyard.errors import UsageError
 from tiltyard.models.recipes.task_part import TaskModels
-from tiltyard.registry.foreign.fitted_boosters import store_boosters
+from tiltyard.registry.foreign.fitted_boosters import is_native_booster, store_boosters
+from tiltyard.registry.foreign.searches import take_best_estimator
 from tiltyard.registry.package.object_graph import walk_objects
 from tiltyard.registry.package.task_part import TaskRegistry
 from tiltyard.tasks import TASKS, Task, TaskTarget, find_task, is_kind_of, reads_text
@@ -71,15 +72,17 @@ def check_fitted_model(model: Any) -> FittedModel:
 
 
 def check_given_model(model: Any) -> FittedModel:
-    """The same of a model that may be, or end in, a fitted booster of LightGBM, XGBoost or CatBoost.
+    """The same of a model that may be, or end in, a fitted booster of LightGBM, XGBoost or CatBoost, or a search.
 
     Raises:
         UsageError: as of ``check_fitted_model``, or a booster cannot be stored (``model.booster``).
         ArtifactError: the trees of a booster do not fit together.
     """
-    stored = store_boosters(model)
+    given = take_best_estimator(model)
+    stored = store_boosters(given)
     found = check_fitted_model(stored)
-    return found if stored is model else replace(found, given=model)
+    # A library's own ``Booster`` has no labels: its document, as the library reads it, is the model.
+    return found if stored is given or is_native_booster(given) else replace(found, given=given)
 
 
 def find_target(model: Any) -> TaskTarget:
@@ -171,7 +174,7 @@ def _require_fitted(model: Any) -> None:
             "MLOpsPipeline.train_and_track_model.",
             code="model.not-fitted",
         ) from None
-    except TypeError:  # an object without scikit-learn's methods: what it predicts shows whether it is fitted
+    except (AttributeError, TypeError):  # not scikit-learn's kind of object: what it predicts shows if it is fitted
         return
 
 

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 LIGHTGBM_FILE, XGBOOST_FILE, XGBOOST_BINARY, CATBOOST_FILE = ".txt", ".json", ".ubj", ".cbm"
 BOOSTER_FILES = LIGHTGBM_FILE, XGBOOST_FILE, XGBOOST_BINARY, CATBOOST_FILE
 _NUMBERED = re.compile(r"Column_\d+|\d+|f\d+")
+# What a library's own ``train`` gives, by package and class.
+_NATIVE = (("lightgbm", "Booster"), ("xgboost", "Booster"), ("catboost", "CatBoost"))
+# Objectives of a rank, a score without a link, a time of survival, or a class without its probability.
+_OTHER_OBJECTIVES = ("multi:softmax", "binary:logitraw", "binary:hinge", "rank", "survival", "lambdarank")
 _CLASSES = {"binary": 2, "multiclass": 0, "multiclassova": 0}
 
 
@@ -48,6 +52,8 @@ def store_boosters(model: Any) -> Any:
     library = find_booster_library(model)
     if library is None:
         return model
+    if is_native_booster(model):
+        return _store_native(model, library)
     _require_fitted_booster(model, library)
     ours = replace_boosters(model)
     document, names, categorical, tables = _READERS[library](model)
@@ -71,22 +77,57 @@ def open_booster_file(file: Path, form: str = "") -> BoosterClassifier | Booster
         ArtifactError: it is not such a file (``adopt.not-a-booster``), or its trees do not fit together.
         UsageError: it has categories, which these files do not hold in full (``model.booster``).
     """
-    from tiltyard.models.boosters.estimators import BoosterClassifier, BoosterRegressor  # noqa: PLC0415
-    from tiltyard.models.boosters.libraries.boosting_library import BoosterDocument  # noqa: PLC0415
-
     form = form or file.suffix.lower()
     if form == CATBOOST_FILE:
         return _open_catboost(file)
-    content = file.read_bytes()
+    return _keep_content(file.read_bytes(), form, file)
+
+
+def is_native_booster(model: Any) -> bool:
+    """Whether it is what a library's own ``train`` gives: a ``Booster``, or a ``CatBoost``."""
+    return (type(model).__module__.split(".", maxsplit=1)[0], type(model).__name__) in _NATIVE
+
+
+def _store_native(model: Any, library: str) -> BoosterClassifier | BoosterRegressor:
+    """A library's own ``Booster``, as its file would be opened; what it predicts by is what its ``predict`` takes."""
+    if library == "catboost":
+        if not model.is_fitted():
+            raise _not_fitted(model)
+        with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
+            file = Path(folder) / "the CatBoost.cbm"
+            model.save_model(str(file), format="cbm")
+            return _open_catboost(file)
+    rounds = 0
+    with contextlib.suppress(ValueError):  # XGBoost's error of a model that knows no features yet
+        rounds = model.num_boosted_rounds() if library == "xgboost" else model.num_trees()
+    if not rounds:
+        raise _not_fitted(model)
+    if library == "lightgbm":
+        return _keep_content(model.model_to_string().encode(), LIGHTGBM_FILE, Path("the Booster"))
+    return _keep_content(bytes(model.save_raw("json")), XGBOOST_FILE, Path("the Booster"))
+
+
+def _keep_content(content: bytes, form: str, file: Path) -> BoosterClassifier | BoosterRegressor:
+    """The booster of what LightGBM or XGBoost wrote; the file's name is for messages."""
+    from tiltyard.models.boosters.estimators import BoosterClassifier, BoosterRegressor  # noqa: PLC0415
+    from tiltyard.models.boosters.libraries.boosting_library import BoosterDocument  # noqa: PLC0415
+
     read = _describe_lightgbm if form == LIGHTGBM_FILE else _describe_xgboost
     try:
         if form == XGBOOST_BINARY:
             content = _write_as_json(content)
-        library, classes, names, rounds, has_categories = read(content)
+        library, objective, classes, names, rounds, has_categories = read(content)
     except (ValueError, KeyError, TypeError, IndexError, StopIteration) as error:
         raise _not_a_booster(file, "LightGBM (.txt) or XGBoost (.json, .ubj)", error) from None
     if has_categories:
         raise _refuse(file.name, "reads categories, whose words are not in this file")
+    if objective.startswith(_OTHER_OBJECTIVES):
+        raise UsageError(
+            f"The booster {file.name} was trained for '{objective}', and predicts neither probabilities nor a number.",
+            next_step="Train it for binary:logistic, multi:softprob or reg:squarederror (LightGBM: binary, multiclass "
+            "or regression), and adopt it again.",
+            code="model.booster",
+        )
     ours = BoosterClassifier(library=library) if classes else BoosterRegressor(library=library)
     if classes:
         ours.classes_ = np.arange(classes)
@@ -125,8 +166,9 @@ def _open_catboost(file: Path) -> BoosterClassifier | BoosterRegressor:
 
 
 def _not_a_booster(file: Path, of: str, error: Exception) -> ArtifactError:
+    why = f"it has no {error}" if isinstance(error, KeyError) else str(error).rstrip(".!")
     return ArtifactError(
-        f"{file.name} is not a booster of {of}: {str(error).rstrip('.!')}.",
+        f"{file.name} is not a booster of {of}: {why}.",
         next_step="Save it with the library's save_model, or adopt the estimator itself from Python: "
         "tiltyard.adopt(model, data).",
         code="adopt.not-a-booster",
@@ -157,11 +199,15 @@ def _require_fitted_booster(model: Any, library: str) -> None:
         "catboost": lambda: bool(model.is_fitted()),
     }
     if not fitted[library]():
-        raise UsageError(
-            f"The {type(model).__name__} is not fitted.",
-            next_step="Fit it first: model.fit(X, y).",
-            code="model.not-fitted",
-        )
+        raise _not_fitted(model)
+
+
+def _not_fitted(model: Any) -> UsageError:
+    return UsageError(
+        f"The {type(model).__name__} is not fitted.",
+        next_step="Fit it first: model.fit(X, y).",
+        code="model.not-fitted",
+    )
 
 
 _Read = tuple["BoosterDocument", tuple[str, ...], tuple[int, ...], tuple[tuple[Any, ...], ...]]
@@ -209,11 +255,11 @@ def _read_catboost(model: Any) -> _Read:
 
 _READERS = {"lightgbm": _read_lightgbm, "xgboost": _read_xgboost, "catboost": _read_catboost}
 
-_Described = tuple[str, int, tuple[str, ...], int, bool]
+_Described = tuple[str, str, int, tuple[str, ...], int, bool]
 
 
 def _describe_lightgbm(content: bytes) -> _Described:
-    """The library, classes (0 for numbers), names, rounds, and whether there are categories, by the text's head."""
+    """The library, objective, classes (0 for numbers), names, rounds, whether there are categories: by the head."""
     text = content.decode("utf-8")
     head = dict(line.split("=", 1) for line in text.partition("\nTree=")[0].splitlines() if "=" in line)
     objective = head.get("objective", "regression").split()[0]
@@ -222,7 +268,8 @@ def _describe_lightgbm(content: bytes) -> _Described:
     classes = 0 if classes < 0 else classes or each
     trees = len(head["tree_sizes"].split())
     rounds = trees // max(1, int(head["num_tree_per_iteration"]))
-    return "lightgbm", classes, tuple(head["feature_names"].split()), rounds, bool(_find_lightgbm_categories(text))
+    names, categories = tuple(head["feature_names"].split()), _find_lightgbm_categories(text)
+    return "lightgbm", objective, classes, names, rounds, bool(categories)
 
 
 def _find_lightgbm_categories(text: str) -> tuple[int, ...]:
@@ -231,14 +278,36 @@ def _find_lightgbm_categories(text: str) -> tuple[int, ...]:
 
 
 def _describe_xgboost(content: bytes) -> _Described:
-    learner = load_json(content)["learner"]
+    stated = load_json(content)
+    _require_known_version(stated["version"])
+    learner = stated["learner"]
     objective, shape = str(learner["objective"]["name"]), learner["learner_model_param"]
     classes = 2 if objective == "binary:logistic" else 0
     if objective == "multi:softprob":
         classes = int(shape["num_class"])
     names = learner.get("feature_names") or [str(place) for place in range(int(shape["num_feature"]))]
     rounds = len(learner["gradient_booster"]["model"]["iteration_indptr"]) - 1
-    return "xgboost", classes, tuple(map(str, names)), rounds, "c" in (learner.get("feature_types") or ())
+    has_categories = "c" in (learner.get("feature_types") or ())
+    return "xgboost", objective, classes, tuple(map(str, names)), rounds, has_categories
+
+
+def _require_known_version(stated: Any) -> None:
+    """Refuse what a newer XGBoost wrote: an older one reads it without a word, and may lose its base score.
+
+    Raises:
+        ArtifactError: the installed one is older.
+    """
+    from tiltyard.models.boosters.libraries.boosting_library import library_version  # noqa: PLC0415
+
+    installed = library_version("xgboost")
+    if [int(part) for part in stated[:2]] > [int(part) for part in installed.split(".")[:2]]:
+        written = ".".join(str(part) for part in stated)
+        raise ArtifactError(
+            f"The booster was written by XGBoost {written}, and XGBoost {installed} is installed: an older one may "
+            "read it wrongly without a word.",
+            next_step=f"Install XGBoost {written} or newer.",
+            code="artifact.older-library",
+        )
 
 
 def _refuse(name: str, why: str) -> UsageError:

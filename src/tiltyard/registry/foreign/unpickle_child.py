@@ -107,11 +107,12 @@ def open_pickle(source: Path, target: Path) -> dict[str, Any]:
     import joblib  # noqa: PLC0415 - after the barriers
     from skops.io.exceptions import UnsupportedTypeException  # noqa: PLC0415
 
+    from tiltyard.registry.foreign.searches import take_best_estimator  # noqa: PLC0415
     from tiltyard.registry.package.skops_file import write_model  # noqa: PLC0415
 
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
-        model = joblib.load(source)
+        model = take_best_estimator(joblib.load(source))
     fitted = {
         getattr(one.message, "original_sklearn_version", None)
         for one in seen
@@ -152,7 +153,8 @@ def main() -> None:
         except MemoryError:
             result["problem"] = "memory"
         except BaseException as error:  # noqa: BLE001 - a pickle may raise anything
-            result |= {"problem": "failed", "why": f"{type(error).__name__}: {error}"[:500]}
+            said = f": {error}" if str(error) else ", as if its end were missing" if isinstance(error, EOFError) else ""
+            result |= {"problem": "failed", "why": f"{type(error).__name__}{said}"[:500]}
             traceback.print_exc()
     (home / "result.json").write_text(json.dumps(result), encoding="utf-8")
     sys.stdout.flush()
