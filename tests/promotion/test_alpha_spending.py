@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.project_env import ProjectEnv
 from tests.promotion.test_gates import make_predictions
 from tiltyard.data import load_dataset, split_dataset
-from tiltyard.evaluation import compare, compare_paired, evaluate_predictions, get_metric
+from tiltyard.evaluation import Comparison, compare, compare_paired, evaluate_predictions, get_metric
 from tiltyard.pipeline import promote_version
 from tiltyard.project import PromotionSection
 from tiltyard.promotion import gate_run
@@ -29,6 +29,7 @@ from tiltyard.promotion.gates import (
     next_allowance,
     run_gates,
 )
+from tiltyard.promotion.gates.champion import champion_gate
 
 ALPHA = 0.05
 
@@ -217,3 +218,14 @@ def test_a_p_value_is_not_bounded_by_the_number_of_draws() -> None:
     found = compare(get_metric("f1"), champion, challenger).p_value
     assert exact < 1e-20
     assert exact < found < 1e-6
+
+
+def test_one_point_of_an_error_is_a_hundredth_of_it() -> None:
+    """Of numbers the gain whose rows are named is in proportion to the error: rents have no use for one of 0.01."""
+    pounds = Comparison("mae", "bootstrap", 139, 35.0, 38.0, -3.0, -6.5, 0.5, 0.99, 0.1, 80, 59)
+    gate = champion_gate(PromotionSection(), pounds, "mean absolute error")
+    assert "a true gain of 0.35 would show on about" in gate.message
+    assert gate.evidence["rows_for_one_point"] == pounds.rows_needed(difference=0.35)
+    pence = Comparison("mae", "bootstrap", 139, 3500.0, 3800.0, -300.0, -650.0, 50.0, 0.99, 0.1, 80, 59)
+    in_pence = champion_gate(PromotionSection(), pence, "mean absolute error")
+    assert in_pence.evidence["rows_for_one_point"] == gate.evidence["rows_for_one_point"]

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from tiltyard.evaluation import Comparison
+from tiltyard.evaluation import Comparison, get_metric
+from tiltyard.evaluation.metrics.task_part import TaskEvaluation
+from tiltyard.formatting import format_number
 from tiltyard.jsonable import to_json_object
 from tiltyard.project import PromotionSection
 from tiltyard.promotion.gates.alpha_spending import Allowance
 from tiltyard.promotion.gates.inspection import NOT_INSPECTED, GateInputs
 from tiltyard.promotion.gates.verdict import GateResult
 
-# A difference whose number of rows every verdict names, in the unit of a metric between 0 and 1.
+# A difference whose number of rows every verdict names: of a metric between 0 and 1, else a share of the champion's.
 ONE_POINT = 0.01
 # On fewer rows where just one is right, how often that happens is not known well enough to name a number of rows.
 LEAST_DIFFERING = 10
@@ -65,7 +67,8 @@ def _significant(promotion: PromotionSection, comparison: Comparison, title: str
     allowance = inspection.allowance or Allowance(promotion.alpha, promotion.alpha)
     passed = comparison.difference > 0 and comparison.p_value < allowance.level
     needed = comparison.rows_needed(alpha=allowance.level)
-    one_point = comparison.rows_needed(alpha=allowance.level, difference=ONE_POINT)
+    gain = _measure_one_point(comparison)
+    one_point = comparison.rows_needed(alpha=allowance.level, difference=gain)
     reason, more = "", ""
     if not passed and comparison.difference > 0:
         reason = "the lead may be chance"
@@ -74,7 +77,7 @@ def _significant(promotion: PromotionSection, comparison: Comparison, title: str
         reason = _not_ahead(comparison)
     differing = comparison.only_challenger_right + comparison.only_champion_right
     if not passed and one_point and differing >= LEAST_DIFFERING:
-        more += f"; a true gain of {ONE_POINT:g} would show on about {_show_rows(comparison, one_point)}"
+        more += f"; a true gain of {format_number(gain)} would show on about {_show_rows(comparison, one_point)}"
     return GateResult(
         "gate.significant",
         f"Significantly better than the champion (alpha {promotion.alpha:g})",
@@ -89,6 +92,12 @@ def _significant(promotion: PromotionSection, comparison: Comparison, title: str
             **_groups_evidence(comparison, needed, one_point),
         },
     )
+
+
+def _measure_one_point(comparison: Comparison) -> float:
+    """One point of the metric; of a metric in the unit of the numbers that are predicted, a hundredth of its value."""
+    evaluation = TaskEvaluation.find_for_target(get_metric(comparison.metric).target)
+    return ONE_POINT * evaluation.measure_size(comparison.champion)
 
 
 def _show_rows(comparison: Comparison, rows: int) -> str:
