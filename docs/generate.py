@@ -7,7 +7,7 @@ from pathlib import Path
 
 from generating.command_line import render_command_line
 from generating.errors import render_errors
-from generating.http_api import render_http
+from generating.http_api import render_console_api, render_http
 from generating.project_file import render_project_file
 from generating.python_api import render_python
 from generating.requirements import render_requirements
@@ -22,6 +22,7 @@ PAGES = {
     "reference/settings.md": render_settings,
     "reference/errors.md": render_errors,
     "reference/http.md": render_http,
+    "reference/console-api.md": render_console_api,
 }
 
 

@@ -32,10 +32,14 @@ def render_command_line() -> str:
 
 def _describe(command: click.Command, path: str, level: int) -> Iterator[str]:
     yield from ("", f"{'#' * level} {path}", "", _about(command))
+    if not isinstance(command, click.Group) or command.invoke_without_command:
+        yield from _list_options(command, path)
     if isinstance(command, click.Group):
         for name, inner in sorted(command.commands.items()):
             yield from _describe(inner, f"{path} {name}", min(level + 1, 4))
-        return
+
+
+def _list_options(command: click.Command, path: str) -> Iterator[str]:
     arguments = [parameter for parameter in command.params if isinstance(parameter, click.Argument)]
     options = [one for one in command.params if isinstance(one, click.Option) and not one.hidden]
     usage = " ".join(_usage(argument) for argument in arguments)

@@ -1,4 +1,4 @@
-"""The page of the HTTP interface, from the OpenAPI document of a server without a champion."""
+"""The pages of the HTTP interfaces, from the OpenAPI documents of a server and a console without a champion."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tiltyard.console.api import API_PATH, ApiData, create_api
+from tiltyard.project import Project
 from tiltyard.registry.package.version_loader import VersionLoader
 from tiltyard.serving.http.app import create_app
 from tiltyard.serving.model.manager import ModelManager, ServedAlias
@@ -16,8 +18,6 @@ from tiltyard.testing.registry import MemoryRegistry
 
 def render_http() -> str:
     """The reference of every route, its parameters, body and responses."""
-    document = _load_document()
-    schemas = document["components"]["schemas"]
     lines = [
         "# HTTP",
         "",
@@ -25,12 +25,34 @@ def render_http() -> str:
         "the columns of its champion, and under `/docs` as a page to try calls. Errors are problem documents",
         "(`application/problem+json`) with a `code` ([error codes](errors.md)). `python docs/generate.py` writes",
         "this page.",
-        "",
-        "| route | what it does |",
-        "|---|---|",
     ]
+    return _render(_load_document(), lines, "")
+
+
+def render_console_api() -> str:
+    """The reference of the routes of a console."""
+    lines = [
+        "# HTTP of the console",
+        "",
+        "What `tiltyard console` takes under `/api/v1`, from its OpenAPI document, which a running console shows under",
+        "`/api/v1/openapi.json`, and under `/api/v1/docs` as a page to try calls. Roles, sessions and examples are in",
+        "[decide in the console](../console-actions.md). Errors are problem documents (`application/problem+json`)",
+        "with a `code` ([error codes](errors.md)). `python docs/generate.py` writes this page.",
+    ]
+    project = Project.model_validate(
+        {
+            "project": {"name": "MODEL", "task": "text-classification", "model": "MODEL"},
+            "data": {"source": "data.csv", "text": "text"},
+        }
+    )
+    return _render(create_api(ApiData(project, MemoryRegistry(), MemoryLedger())).openapi(), lines, API_PATH)
+
+
+def _render(document: Mapping[str, Any], introduction: list[str], prefix: str) -> str:
+    schemas = document["components"]["schemas"]
+    lines = [*introduction, "", "| route | what it does |", "|---|---|"]
     operations = [
-        (method.upper(), path, operation)
+        (method.upper(), f"{prefix}{path}", operation)
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
     ]

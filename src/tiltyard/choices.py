@@ -5,12 +5,24 @@ It stands here so that the help of a command imports nothing else.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, get_args
 
 PROJECT_FILE = "tiltyard.toml"
 
-ApiScope = Literal["predict", "feedback", "batch", "read", "admin"]
+ApiScope = Literal["predict", "feedback", "batch", "read", "operate", "admin"]
 SCOPES: tuple[ApiScope, ...] = get_args(ApiScope)
+
+Role = Literal["viewer", "labeller", "operator", "admin"]
+"""What a person may do in the console; each may all that those before it may."""
+ROLES: tuple[Role, ...] = get_args(Role)
+ROLE_SCOPES: Mapping[Role, tuple[ApiScope, ...]] = {
+    "viewer": ("read",),
+    "labeller": ("feedback", "read"),
+    "operator": ("feedback", "read", "operate"),
+    "admin": ("admin",),
+}
+"""The scopes that a role stands for."""
 
 LABEL_FILE_COLUMNS = {"id": "prediction_id", "key": "key", "label": "label", "at": "labelled_at"}
 """The columns of a file of labels."""

@@ -114,6 +114,10 @@ approve 99 --reason why
 approve 1 --reason ''
 approve 1 --reason why
 rollback --reason ''
+archive 99 --reason why
+archive x --reason why
+archive 1 --reason ''
+archive 1 --reason why
 rollback --to 99 --reason why
 rollback --to x --reason why
 rollback --reason why
@@ -241,6 +245,20 @@ label queue --days nan
 label queue --days -1
 label queue --seed x
 label queue --seed -1
+label set nothing positive
+label set '' positive
+label set nothing ''
+label undo nothing
+alerts acknowledge nothing --reason why
+alerts acknowledge drift --reason ''
+alerts snooze nothing --for 12h --reason why
+alerts snooze drift --for x --reason why
+alerts snooze drift --until yesterday --reason why
+alerts snooze drift --for 12h --until 2031-01-01 --reason why
+alerts snooze drift --reason why
+alerts snooze drift --for 12h --reason ''
+alerts wake nothing --reason why
+alerts wake drift --reason ''
 label import missing.csv
 label import folder
 label import empty.csv
@@ -262,6 +280,8 @@ console --host 999.1.1.1
 console --port x
 console --port 99999
 keys api new --scope everything
+keys api new
+keys api new --role boss
 keys api new --scope read --name ''
 keys api new --scope read --expires yesterday
 keys api new --scope read --rate-limit x
@@ -300,6 +320,7 @@ CALLS = WRONG.strip().splitlines()
 # What may be any text, or only says where something else is recorded.
 FREE = {
     *("init --gap", "retrain --reason", "feedback import --source", "label import --source", "prefect deploy --pool"),
+    *("label set --source", "label undo --source"),
     *("adopt --label", "adopt --text"),  # they are read with the data, after the model: tests/registry/adoption
     *("data fetch --to",),  # it needs the corpus
 }
@@ -322,11 +343,11 @@ def films(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Films:
 
 
 def _leaves(command: click.Command, words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    if not isinstance(command, click.Group) or command.invoke_without_command:
+        yield words, command
     if isinstance(command, click.Group):
         for name, inner in command.commands.items():
             yield from _leaves(inner, (*words, name))
-    else:
-        yield words, command
 
 
 def _list_leaves() -> dict[tuple[str, ...], click.Command]:
@@ -394,7 +415,9 @@ def _required(leaf: tuple[str, ...]) -> list[str]:
     needed = {"adopt": ["missing.joblib"], "promote": ["1"], "export": ["1"], "predict": ["good"], "loop": ["--once"]}
     needed |= {"set-alias": ["--version", "1", "--alias", "challenger"], "predictions erase": ["--key", "k", "--yes"]}
     needed |= {"feedback import": ["labels.csv"], "label import": ["labels.csv"], "keys api add": ["HOME=read"]}
-    needed |= {"score": ["missing.csv", "--to", "out.csv"]}
+    needed |= {"score": ["missing.csv", "--to", "out.csv"], "archive": ["1"], "label set": ["id", "positive"]}
+    needed |= {"label undo": ["id"], "alerts acknowledge": ["drift"], "alerts wake": ["drift"]}
+    needed |= {"alerts snooze": ["drift", "--for", "12h"]}
     needed |= {"keys api new": ["--scope", "read"], "keys api revoke": ["k"], "keys api disable": ["--yes"]}
     words = needed.get(" ".join(leaf), ["1"] if leaf == ("keys", "seal") else [])
     return [*words, "--reason", "why"] if leaf == ("predictions", "erase") else words

@@ -13,6 +13,7 @@ import httpx
 import pytest
 import uvicorn
 
+from tiltyard.console.actions import ActionDesk
 from tiltyard.console.run import console_config
 from tiltyard.console.sign_in import console_guard
 from tiltyard.console.sources import ConsoleSources
@@ -123,6 +124,13 @@ def serve(films: Project) -> Iterator[Serve]:
         yield lambda registry, ledger: stack.enter_context(running(films, registry, ledger))
 
 
+def name_page(request: httpx.Request) -> None:
+    """Name the page that a request comes from, as browsers do with all that change something."""
+    said = {"origin", "referer", "sec-fetch-site"} & {name.lower() for name in request.headers}
+    if request.method != "GET" and not said:
+        request.headers["Origin"] = f"http://{request.headers['host']}"
+
+
 @contextmanager
 def running(
     project: Project,
@@ -130,18 +138,20 @@ def running(
     ledger: Ledger,
     sources: ConsoleSources | None = None,
     guard: Guard | None = None,
+    desk: ActionDesk | None = None,
 ) -> Iterator[Reader]:
     """A console on a free port; with its own guard, or that of a host without keys."""
     from tiltyard.console.app import create_console
 
     with closing(bind("127.0.0.1", 0)) as listener:
         guard = guard or console_guard(project.serving, None, "127.0.0.1")
-        app = create_console(project, registry, ledger, sources or ConsoleSources(), guard)
+        app = create_console(project, registry, ledger, sources or ConsoleSources(), guard, desk)
         server = uvicorn.Server(console_config(app, "127.0.0.1"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
-            with httpx.Client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=30) as client:
+            address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            with httpx.Client(base_url=address, timeout=30, event_hooks={"request": [name_page]}) as client:
                 yield Reader(client)
         finally:
             server.should_exit = True

@@ -35,7 +35,8 @@ def parse_tiltyard(words: Sequence[str], command: click.Command = cli, parent: c
     The real command reads them: its options, the kinds of their values, what has to be given. Files that it is to
     read have to be in the working folder.
     """
-    if not isinstance(command, click.Group):
+    inner = command.commands if isinstance(command, click.Group) and command.invoke_without_command else {}
+    if not isinstance(command, click.Group) or (command.invoke_without_command and not {*words[:1]} & {*inner}):
         try:
             command.make_context(command.name, list(words), parent=parent)
         except (click.ClickException, TiltyardError) as error:

@@ -19,17 +19,18 @@ _PARSER.add_argument("--data-binary")
 _PARSER.add_argument("-o", "--output")
 
 
-def read_curl(words: Sequence[str], server: str, rewrite: Mapping[str, str]) -> dict[str, Any]:
+def read_curl(words: Sequence[str], server: str, rewrite: Mapping[str, str], port: int = 8000) -> dict[str, Any]:
     """The request of a command with curl, as ``httpx.request`` takes it.
 
     Args:
         words: the command.
         server: the address that stands for the one on the page.
         rewrite: texts of the body for which others stand, such as an id.
+        port: of that server on the pages: 8000, and 8050 of the console.
     """
     given = _PARSER.parse_args(words[1:])
     url = httpx.URL(given.url if "://" in given.url else f"http://{given.url}")
-    assert url.port == 8000, f"{given.url}: the server of the pages is at port 8000"
+    assert url.port == port, f"{given.url}: the server of the pages is at port {port}"
     body = given.data or given.data_binary
     if body is not None and body.startswith("@"):
         body = Path(body[1:]).read_text("utf-8")

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
+from tests.console.conftest import running
 from tests.films import PROJECT, Films, make_films
 from tests.pages.blocks import ROOT, SHELL, Block, read_blocks, split_commands
 from tests.pages.commands import OTHERS, find_fault, find_tiltyard
@@ -20,10 +21,15 @@ from tests.pages.conftest import Stand, write_files
 from tests.pages.curl import read_curl
 from tests.pages.python_pages import PYTHON
 from tests.pages.test_python_blocks import ELSEWHERE
-from tiltyard.project import load_project
+from tiltyard.console.actions import ActionDesk
+from tiltyard.project import Project, load_project
+from tiltyard.promotion.context import Workspace
+from tiltyard.testing import MemoryLedger
+from tiltyard.testing.registry import MemoryRegistry
 
 BLOCKS = read_blocks()
 COMMANDS = [(block, words) for block in BLOCKS if block.language in SHELL for words in split_commands(block)]
+CONSOLE = ":8050/"
 TYPED = sorted({shlex.join(words) for _, words in COMMANDS})
 # What readers see and do not type: pages, or single blocks by their first lines, with what holds them.
 OUTPUTS = {
@@ -122,7 +128,8 @@ def test_init_drafts_a_project(line: str, tmp_path: Path) -> None:
 def test_the_requests_succeed(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every request by curl of the pages, but for address and id, is taken by a server of reviews."""
     monkeypatch.chdir(stand.films.root)
-    requests = [(block, words) for block, words in COMMANDS if words[0] == "curl" and "tutorial" not in block.page]
+    calls = [(block, words) for block, words in COMMANDS if words[0] == "curl" and "tutorial" not in block.page]
+    requests = [(block, words) for block, words in calls if CONSOLE not in str(words)]
     assert requests
     made = httpx.post(f"{stand.url}/predict", json={"text": "A film."}).json()["prediction_id"]
     for block, words in requests:
@@ -133,6 +140,27 @@ def test_the_requests_succeed(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> 
             assert response.json()["code"] == "input.invalid", f"{block}: {response.text}"
             continue
         assert response.status_code == 200, f"{block}: {response.text}"
+
+
+def test_the_requests_of_the_console_succeed(tmp_path: Path) -> None:
+    """Every request by curl of the pages to a console is taken by one of reviews, with three versions."""
+    pytest.importorskip("dash")
+    project = Project.model_validate(
+        {
+            "project": {"name": "films", "task": "text-classification", "model": "films"},
+            "data": {"source": "reviews.csv", "text": "text"},
+        }
+    )
+    workspace = Workspace(MemoryRegistry(), MemoryLedger(), tmp_path, (), "ada")
+    for _ in range(3):
+        workspace.registry.register_model(tmp_path.as_uri(), "films")
+    requests = [(block, words) for block, words in COMMANDS if words[0] == "curl" and CONSOLE in str(words)]
+    assert requests
+    desk = ActionDesk(project, workspace)
+    with running(project, workspace.registry, workspace.ledger, desk=desk) as reader:
+        for block, words in requests:
+            response = httpx.request(**read_curl(words, str(reader.client.base_url), {}, port=8050))
+            assert response.status_code == 200, f"{block}: {response.text}"
 
 
 @pytest.mark.parametrize("block", [block for block in BLOCKS if block.language == "toml"], ids=str)

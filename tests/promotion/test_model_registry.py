@@ -176,7 +176,7 @@ def test_every_other_move_is_recorded_too(registry: ModelRegistry) -> None:
     registry.delete_alias("films", "shadow")
     registry.promote_model("films", "1", "Archived")
     assert [event.kind for event in decisions(registry)] == [
-        "alias-set", "alias-set", "alias-removed", "alias-set", "alias-removed", "alias-removed",
+        "alias-set", "alias-set", "alias-removed", "alias-set", "alias-removed", "alias-removed", "archived",
     ]  # fmt: skip
     check_explained(registry)
 

@@ -83,6 +83,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "tiltyard.cli.decisions.rollback:rollback_command",
         "Make the previous version champion again, or another one.",
     ),
+    "archive": (
+        "tiltyard.cli.decisions.archive:archive_command",
+        "Archive a version that is not to serve any more: its aliases go, its files and its history stay.",
+    ),
     "history": (
         "tiltyard.cli.decisions.history:history_command",
         "List the decisions about a model, oldest first; --json lists every event.",
@@ -121,7 +125,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "label": (
         "tiltyard.cli.labels.queue:label_group",
-        "Choose the predictions most worth labelling, and import the labels.",
+        "Choose the predictions most worth labelling, give labels one by one, and import them.",
     ),
     "monitor": (
         "tiltyard.cli.monitoring.monitor:monitor_command",
@@ -133,7 +137,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "console": (
         "tiltyard.cli.monitoring.console:console_command",
-        "Open the console: versions, metrics and predictions as pages.",
+        "Open the console: versions, metrics and predictions as pages, and the decisions about them.",
     ),
     "keys": ("tiltyard.cli.host.keys:keys_group", "Create keys: to sign versions, and API keys for the server."),
     "up": (
@@ -149,7 +153,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Train a version with the labels from production; it becomes champion if it wins.",
     ),
     "alerts": (
-        "tiltyard.cli.monitoring.alerts:alerts_command",
+        "tiltyard.cli.monitoring.alerts:alerts_group",
         "List the open alerts: what happened, what was done, what to do.",
     ),
     "prefect": (

@@ -12,6 +12,8 @@ from dash.dependencies import ClientsideFunction
 from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 
+from tiltyard.console.actions import ActionDesk
+from tiltyard.console.api import API_PATH, ApiData, create_api
 from tiltyard.console.figures import hide_empty_axes
 from tiltyard.console.middleware import PagePaths, SecureHeaders
 from tiltyard.console.pages import Page, PageAddresses, PageData, Placeholder, all_pages, components
@@ -52,6 +54,7 @@ def create_console(
     ledger: Ledger,
     sources: ConsoleSources = NO_SOURCES,
     guard: Guard | None = None,
+    desk: ActionDesk | None = None,
 ) -> FastAPI:
     """Build the console of a project.
 
@@ -61,10 +64,13 @@ def create_console(
         ledger: its predictions and decisions; only read, and left open.
         sources: its runs, and the champion's files and scorer.
         guard: decides who may see it; default: everybody.
+        desk: takes the actions of people; None for a console that only reads.
     """
     guard = guard or Guard.open_to_all()
     # Without the addresses of FastAPI's own documentation pages, which load their scripts from elsewhere.
     server = FastAPI(title="Tiltyard console", openapi_url=None, docs_url=None, redoc_url=None)
+    # Before Dash: a route of it takes every address.
+    server.mount(API_PATH, create_api(ApiData(project, registry, ledger, sources, desk)))
     app = Dash(
         __name__,
         server=server,
@@ -79,7 +85,7 @@ def create_console(
     )
     # Nothing here streams; without this the browser would try to open a missing web socket for ever.
     app.backend.websocket_capability = False
-    pages = all_pages(PageData(project, registry, ledger, sources=sources))
+    pages = all_pages(PageData(project, registry, ledger, sources=sources, desk=desk))
     app.layout = lambda: _shell(project, with_sign_out=not guard.is_open)
     _route(app, pages)
     for page in pages:

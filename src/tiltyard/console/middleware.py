@@ -35,6 +35,8 @@ class SecureHeaders:
     def __init__(self, app: ASGIApp, script_hashes: tuple[str, ...]) -> None:
         self._app = app
         self._headers = {
+            # Without a referrer browsers send forms with the origin "null", also to their own site.
+            "Referrer-Policy": "same-origin",
             # Plots and components set inline styles, hence 'unsafe-inline' for styles alone.
             "Content-Security-Policy": "default-src 'none'; "
             f"script-src 'self' {' '.join(script_hashes)}; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
+from tiltyard.console.actions import ActionDesk
 from tiltyard.console.sources import ConsoleSources
 from tiltyard.errors import MissingExtraError
 from tiltyard.ledger import Ledger
@@ -51,6 +52,7 @@ def run_console(  # noqa: PLR0913 - what it shows, where, and to whom
     sources: ConsoleSources | None = None,
     *,
     guard: Guard,
+    desk: ActionDesk | None = None,
 ) -> None:
     """Show a project's console until SIGTERM or SIGINT.
 
@@ -62,6 +64,7 @@ def run_console(  # noqa: PLR0913 - what it shows, where, and to whom
         on_listening: called with the address once the console serves there.
         sources: its runs, and the champion's files and scorer.
         guard: decides who may see it.
+        desk: takes the actions of people; closed when this returns; None for a console that only reads.
 
     Raises:
         MissingExtraError: Dash is not installed.
@@ -70,10 +73,14 @@ def run_console(  # noqa: PLR0913 - what it shows, where, and to whom
     require_console()
     from tiltyard.console.app import create_console  # noqa: PLC0415 - Dash is an extra, and slow to import
 
-    app = create_console(project, registry, ledger, sources or ConsoleSources(), guard)
+    app = create_console(project, registry, ledger, sources or ConsoleSources(), guard, desk)
     host, port = listener.getsockname()[:2]
     config = console_config(app, host)
-    with contextlib.closing(listener), _stop_on_signals():
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(contextlib.closing(listener))
+        if desk is not None:
+            stack.enter_context(contextlib.closing(desk))
+        stack.enter_context(_stop_on_signals())
         if on_listening is not None:
             # The socket listens already: connections are served as soon as the event loop runs.
             on_listening(Address(host, port))

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, quote
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from tiltyard.console.session import begin_session
 from tiltyard.project import ServingSection
 from tiltyard.serving.auth import Guard, SignIns, guard_for
 from tiltyard.serving.auth.scopes import RequiredScope
@@ -31,14 +32,16 @@ _PAGE = """<!doctype html>
 <body>
 <main class="wrap">
 <h1>Sign in</h1>
-<p class="lead">The console shows every recorded input. It takes an API key with the scope read.</p>
+<p class="lead">The console shows every recorded input. It takes an API key with the scope read; the key's role says
+what you may do.</p>
 {problem}
 <form class="card sign-in" method="post" action="{action}">
 <label for="key">API key</label>
 <input id="key" name="key" type="password" autocomplete="off" required autofocus>
 <button type="submit">Sign in</button>
 </form>
-<p class="hint">To make a key, run on the host: <code>tiltyard keys api new --scope read</code></p>
+<p class="hint">To make a key, run on the host: <code>tiltyard keys api new --role viewer</code> (or labeller, operator,
+admin)</p>
 </main>
 </body>
 </html>"""
@@ -99,7 +102,7 @@ class Guarded:
             return
         response: Response | None
         try:
-            self._guard.check(scope)
+            begin_session(self._guard.check(scope))
             response = await self._sign(scope, receive)
         except RequestError as error:
             response = self._refuse(scope, error)

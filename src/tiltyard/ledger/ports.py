@@ -58,6 +58,17 @@ class PredictionFilter(TypedDict, total=False):
     newest_first: bool
 
 
+class LabelFilter(TypedDict, total=False):
+    """Which labels match; ``superseded``: also those that were replaced; ``requested``: only of labelling queues."""
+
+    model_name: str | None
+    since: datetime | None
+    until: datetime | None
+    superseded: bool
+    requested: bool
+    prediction_id: str | None
+
+
 class FindingFilter(TypedDict, total=False):
     """Which findings are matching. A key that is absent or None does not narrow.
 
@@ -134,6 +145,12 @@ class Retention(Protocol):
 
     def prune(self, model_name: str, before: datetime) -> int:
         """Remove a model's predictions from before a time, also those still to come; returns how many are gone."""
+
+    def withdraw_label(self, prediction_id: str, source: str) -> Label | None:
+        """Remove the label of a prediction that counts, if it has this source; the one before counts again.
+
+        Returns the label that counted, gone or not; None where the prediction has no label.
+        """
 
     def bar(
         self, model_name: str, keys: Sequence[str], redaction: str | None = None, group_key: str | None = None
@@ -323,15 +340,8 @@ class Ledger(Protocol):
             InputError: a label cannot be stored; the message says which and why.
         """
 
-    def labels(
-        self,
-        *,
-        model_name: str | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        superseded: bool = False,
-    ) -> Iterator[Label]:
-        """Labels reported from ``since`` until before ``until``, by time; ``superseded``: also those replaced since."""
+    def labels(self, **filters: Unpack[LabelFilter]) -> Iterator[Label]:
+        """The selected labels by the time of their report, of each prediction the one that counts."""
 
     def newest_label_times(self, ids: Sequence[str]) -> dict[str, datetime]:
         """The times of the labels that count, by the ids of those of these predictions that have one."""

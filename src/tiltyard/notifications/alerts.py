@@ -21,6 +21,9 @@ from tiltyard.project import AlertsSection
 RAISED = "alert-raised"
 CHANGED = "alert-changed"
 CLEARED = "alert-cleared"
+ACKNOWLEDGED = "alert-acknowledged"
+SNOOZED = "alert-snoozed"
+WOKEN = "alert-woken"
 
 _TOPICS = {RAISED: "alert.raised", CHANGED: "alert.changed", CLEARED: "alert.cleared"}
 _WEIGHT: Mapping[Severity, int] = {"info": 0, "warning": 1, "error": 2}
@@ -49,6 +52,23 @@ class IncidentUpdate:
     done: str
 
 
+@dataclass(frozen=True)
+class AlertNote:
+    """What a person said about an alert.
+
+    Attributes:
+        by: who.
+        at: when.
+        reason: why.
+        until: until when it holds; None for as long as the alert lasts.
+    """
+
+    by: str
+    at: datetime
+    reason: str
+    until: datetime | None = None
+
+
 @json_form(also=("state",), names={"model_name": "model", "incident": "matter"})
 @dataclass(frozen=True)
 class Alert:
@@ -66,6 +86,8 @@ class Alert:
         raised_at: when it was raised.
         changed_at: when its latest notice was made.
         cleared_at: when it was over; None while it lasts.
+        acknowledged: who takes care of it; None for nobody. It ends when the alert gets graver.
+        snoozed: who wants no notices of it, and until when; None for nobody. It ends when the alert gets graver.
     """
 
     id: str
@@ -79,6 +101,21 @@ class Alert:
     raised_at: datetime
     changed_at: datetime
     cleared_at: datetime | None = None
+    acknowledged: AlertNote | None = None
+    snoozed: AlertNote | None = None
+
+    def is_snoozed(self, now: datetime) -> bool:
+        """Whether somebody wants no notices of it at this time."""
+        return self.snoozed is not None and self.snoozed.until is not None and now < self.snoozed.until
+
+    def needs_attention(self, now: datetime) -> bool:
+        """Whether it is open, and was neither acknowledged nor snoozed."""
+        return self.state == "open" and self.acknowledged is None and not self.is_snoozed(now)
+
+    def has_woken(self, now: datetime) -> bool:
+        """Whether its snooze has ended and no notice came since."""
+        until = self.snoozed.until if self.snoozed else None
+        return until is not None and self.changed_at < until <= now
 
     @property
     def state(self) -> AlertState:
@@ -101,7 +138,10 @@ def read_alerts(events: Iterable[Event]) -> list[Alert]:
     for event in events:
         if event.kind in _TOPICS:
             alert = _alert_of(event)
-            alerts[alert.id] = alert
+            alerts[alert.id] = _keep_notes(alert, alerts.get(alert.id))
+        elif event.kind in (ACKNOWLEDGED, SNOOZED, WOKEN) and event.evidence.get("alert_id") in alerts:
+            noted = alerts[event.evidence["alert_id"]]
+            alerts[noted.id] = _add_note(noted, event)
     return list(alerts.values())
 
 
@@ -110,8 +150,9 @@ def update_alerts(
 ) -> list[Alert]:
     """Raise, change and clear a model's alerts after a monitoring run; returns those that changed.
 
-    An alert that lasts has another notice only when it gets graver or another action is taken. Called twice with the
-    same run, it does nothing the second time.
+    An alert that lasts has another notice only when it gets graver, another action is taken, or its snooze ends; while
+    it is snoozed, changes are recorded without a notification. Called twice with the same run, it does nothing the
+    second time.
 
     Args:
         events: the model's events, which hold its alerts; changed alerts are written into their ledger and its outbox.
@@ -162,9 +203,25 @@ def next_alert(alert: Alert | None, model_name: str, update: IncidentUpdate, now
     if alert is None:
         return RAISED, _build_alert(update, model_name, now)
     graver = _WEIGHT[severity] > _WEIGHT[alert.severity]
-    if not graver and _without_digits(update.done) == _without_digits(alert.done):
+    if not graver and not alert.has_woken(now) and _without_digits(update.done) == _without_digits(alert.done):
         return None
-    return CHANGED, replace(_build_alert(update, model_name, now), id=alert.id, raised_at=alert.raised_at)
+    changed = replace(_build_alert(update, model_name, now), id=alert.id, raised_at=alert.raised_at)
+    return CHANGED, _keep_notes(changed, alert)
+
+
+def _keep_notes(alert: Alert, before: Alert | None) -> Alert:
+    """An alert with what people said about it before, unless it has become graver since."""
+    if before is None or _WEIGHT[alert.severity] > _WEIGHT[before.severity]:
+        return alert
+    return replace(alert, acknowledged=before.acknowledged, snoozed=before.snoozed)
+
+
+def _add_note(alert: Alert, event: Event) -> Alert:
+    until = event.evidence.get("until")
+    note = AlertNote(event.actor, event.at, event.reason, datetime.fromisoformat(until) if until else None)
+    if event.kind == ACKNOWLEDGED:
+        return replace(alert, acknowledged=note)
+    return replace(alert, snoozed=note if event.kind == SNOOZED else None)
 
 
 def _build_alert(update: IncidentUpdate, model_name: str, now: datetime) -> Alert:
@@ -219,7 +276,8 @@ def _record_alert(ledger: Ledger, kind: str, alert: Alert, now: datetime, alerts
         "severity": alert.severity,
         "data": to_json_object(alert),
     }
-    ledger.append(event, address_notices(alerts.to, _TOPICS[kind], payload, now))
+    is_quiet = kind == CHANGED and alert.is_snoozed(now)
+    ledger.append(event, [] if is_quiet else address_notices(alerts.to, _TOPICS[kind], payload, now))
 
 
 def _alert_of(event: Event) -> Alert:

@@ -9,22 +9,35 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux's prctl
 
 
-def launch_group(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[str]:
+def launch_group(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    folder: Path | None = None,
+    errors: int | None = None,
+) -> subprocess.Popen[str]:
     """Start a program as the leader of a new process group, with its standard output in a pipe.
+
+    On Linux it ends with the thread that starts it.
 
     Args:
         command: the program and its arguments.
         environment: variables in addition to those of this process.
+        folder: where it runs; default: where this process does.
+        errors: where its standard error goes, as of ``subprocess``; default: to that of this process.
     """
     return subprocess.Popen(  # noqa: S603 - our own command line
         command,
         env={**os.environ, **environment},
+        cwd=folder,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
+        stderr=errors,
         text=True,
         # Ctrl-C at the terminal is for the supervisor; it ends the others in order.
         start_new_session=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ from tiltyard.registry.alias_history import PROMOTED
 APPROVED = "approved"
 DECLINED = "approval-declined"
 LAPSED = "approval-lapsed"
+_KEY_OF_PERSON = re.compile(r"API key [0-9a-f]+ \((?P<person>.+)\)")
 _CLOSING = (PROMOTED, REFUSED, DECLINED, LAPSED)
 
 
@@ -98,7 +100,8 @@ def approve_version(workspace: Workspace, project: Project, version: str, *, rea
         raise _lapse(workspace, info, request, champion)
     workspace.load(info)
     _write(workspace, APPROVED, info, reason, {"requested_by": request.event.actor, "request": request.event.sequence})
-    outcome = PromotionResult(info, champion, request.verdict, forced=request.event.evidence.get("forced", ""))
+    reasons = {name: request.event.evidence.get(name, "") for name in ("forced", "request")}
+    outcome = PromotionResult(info, champion, request.verdict, **reasons)
     move = promotion_change(
         outcome, champion, approved_by=workspace.actor, approval=reason, requested_by=request.event.actor
     )
@@ -137,13 +140,10 @@ def _request(workspace: Workspace, info: VersionInfo) -> ApprovalRequest:
 
 def _check_somebody_else(workspace: Workspace, info: VersionInfo, request: ApprovalRequest) -> None:
     subject = f"{info.name}/{info.version}"
-    trained_by = {event.actor for event in workspace.ledger.events(subject=subject, kind="registered")}
+    trained_by = {_find_person(event.actor) for event in workspace.ledger.events(subject=subject, kind="registered")}
+    person = _find_person(workspace.actor)
     did = (
-        "requested it"
-        if workspace.actor == request.event.actor
-        else "trained it"
-        if workspace.actor in trained_by
-        else ""
+        "requested it" if person == _find_person(request.event.actor) else "trained it" if person in trained_by else ""
     )
     if did:
         raise UsageError(
@@ -152,6 +152,12 @@ def _check_somebody_else(workspace: Workspace, info: VersionInfo, request: Appro
             next_step="Let somebody else approve it.",
             code="approval.own",
         )
+
+
+def _find_person(actor: str) -> str:
+    """Whom a recorded name means: ``API key 0123456789ab (ada)`` and ``ada`` are one person."""
+    found = _KEY_OF_PERSON.fullmatch(actor)
+    return found["person"] if found else actor
 
 
 def _lapse(

@@ -44,6 +44,7 @@ class PromotionResult(ShownResult):
         verdict: what the gates said.
         pending: whether it passed the gates and waits for somebody's approval.
         forced: why it becomes champion though gates refused it; empty where nobody overruled them.
+        request: why somebody sent it to the gates; empty where nobody said.
     """
 
     version: VersionInfo
@@ -51,6 +52,7 @@ class PromotionResult(ShownResult):
     verdict: Verdict
     pending: bool = False
     forced: str = ""
+    request: str = ""
 
     def describe(self) -> tuple[str, Mapping[str, Any]]:
         """A title, the status, and each gate with what it found."""
@@ -118,7 +120,7 @@ def awaiting_approval(version: str) -> str:
     return f"Passed the gates, and waits for approval: tiltyard approve {version} --reason …"
 
 
-def challenge_champion(
+def challenge_champion(  # noqa: PLR0913 - what is compared, and the two reasons that the decision keeps
     workspace: Workspace,
     project: Project,
     info: VersionInfo,
@@ -126,6 +128,7 @@ def challenge_champion(
     test: Dataset,
     *,
     force: str = "",
+    reason: str = "",
 ) -> PromotionResult:
     """Evaluate a version against the champion on rows that neither was trained on, and promote it if it wins.
 
@@ -141,6 +144,7 @@ def challenge_champion(
         test: the test rows.
         force: why the version becomes champion even if gates refuse it; empty: it does not. The decision keeps this
             reason next to the verdict.
+        reason: why it is sent to the gates; the decision keeps it as evidence, whatever they say.
 
     Returns:
         The verdict and who was champion before. The decision is in the ledger either way.
@@ -158,12 +162,18 @@ def challenge_champion(
                 next_step="Try again when it has ended: tiltyard history",
                 code="promotion.decision-under-way",
             )
-        return _decide(workspace, project, info, predictions, test, force)
+        return _decide(workspace, project, info, predictions, test, (force.strip(), reason.strip()))
 
 
 def _decide(
-    workspace: Workspace, project: Project, info: VersionInfo, predictions: Predicted, test: Dataset, force: str
+    workspace: Workspace,
+    project: Project,
+    info: VersionInfo,
+    predictions: Predicted,
+    test: Dataset,
+    reasons: tuple[str, str],
 ) -> PromotionResult:
+    force, request = reasons
     for attempt in range(ATTEMPTS):
         champion = workspace.registry.champion(info.name)
         check_not_champion(info, champion)
@@ -171,11 +181,10 @@ def _decide(
 
         verdict = evaluate_gates(workspace, project, info, champion, predictions, test)
         workspace.registry.set_tag(info.name, info.version, VERDICT_TAG, verdict_tag(verdict, at=_now().isoformat()))
-        forced = "" if verdict.promoted else force.strip()
+        forced = "" if verdict.promoted else force
         wins = verdict.promoted or bool(forced)
-        outcome = PromotionResult(
-            info, champion, verdict, pending=wins and project.promotion.approval == "required", forced=forced
-        )
+        pending = wins and project.promotion.approval == "required"
+        outcome = PromotionResult(info, champion, verdict, pending, forced, request)
         if not outcome.promoted:
             _record_outcome(workspace, outcome)
             return outcome
@@ -232,8 +241,12 @@ def _record_outcome(workspace: Workspace, outcome: PromotionResult) -> None:
 
 def _evidence(outcome: PromotionResult) -> dict[str, Any]:
     champion = outcome.champion
-    forced = {"forced": outcome.forced} if outcome.forced else {}
-    return {"champion": champion.version if champion else None, "verdict": to_json_object(outcome.verdict), **forced}
+    said = {"forced": outcome.forced, "request": outcome.request}
+    return {
+        "champion": champion.version if champion else None,
+        "verdict": to_json_object(outcome.verdict),
+        **{name: text for name, text in said.items() if text},
+    }
 
 
 def _decision_reason(outcome: PromotionResult) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
@@ -26,12 +25,11 @@ from tiltyard.data.conform.frames import conform_frame
 from tiltyard.errors import UsageError
 from tiltyard.project import Project
 from tiltyard.promotion.context import NO_DESTINATIONS, Workspace, build_workspace
-from tiltyard.promotion.manual_change import is_decided, point_alias, remove_alias
+from tiltyard.promotion.manual_change import archive_version, is_decided, point_alias, remove_alias, unarchive_version
 from tiltyard.promotion.offline_predictions import predict_dataset
 from tiltyard.promotion.registered_version import describe_registered_version
 from tiltyard.registry import MlflowRegistry, VersionInfo
 from tiltyard.registry.package.version_loader import VersionLoader
-from tiltyard.registry.ports import ARCHIVED_TAG
 from tiltyard.settings import Settings
 from tiltyard.suggest import nearest
 from tiltyard.tasks import check_confidence_level, require_sets
@@ -159,13 +157,13 @@ class ModelRegistry(MlflowRegistry):
                     why = reason or _without_gates("promote_model")
                     point_alias(workspace, name, version=info.version, alias=alias, reason=why)
             else:
-                for alias in info.aliases:
-                    why = reason or f"moved to {str(stage).strip()} by ModelRegistry.promote_model"
-                    remove_alias(workspace, name, alias=alias, reason=why)
+                why = reason or f"moved to {str(stage).strip()} by ModelRegistry.promote_model"
                 if wanted == "archived":
-                    self.set_tag(name, info.version, ARCHIVED_TAG, datetime.now(UTC).isoformat())
+                    archive_version(workspace, name, info.version, reason=why, with_champion=True)
                 else:
-                    self.delete_tag(name, info.version, ARCHIVED_TAG)
+                    for alias in info.aliases:
+                        remove_alias(workspace, name, alias=alias, reason=why)
+                    unarchive_version(workspace, name, info.version, reason=why)
         return self.get_version(name, version=info.version)
 
     @check_arguments(name=require_words, alias=OPTIONAL_TEXT, version=allow_none(require_version))

@@ -16,11 +16,12 @@ from tiltyard.registry.alias_history import ROLLED_BACK, read_alias_history
 
 
 def promote_version(
-    workspace: Workspace, project: Project, version: str, test: Dataset, *, force: str = ""
+    workspace: Workspace, project: Project, version: str, test: Dataset, *, force: str = "", reason: str = ""
 ) -> PromotionResult:
     """Send a registered version through the gates, on the test rows that neither it nor the champion was trained on.
 
-    ``force`` says why it becomes champion even if gates refuse it; the decision keeps it next to the verdict.
+    ``force`` says why it becomes champion even if gates refuse it, and ``reason`` why it is sent to them; the decision
+    keeps both next to the verdict.
 
     Raises:
         NotFoundError: there is no such version.
@@ -40,7 +41,7 @@ def promote_version(
         )
     rows = test.take(unseen)
     predictions = predict_with_version(package, info, rows)
-    return challenge_champion(workspace, project, info, predictions, rows, force=force)
+    return challenge_champion(workspace, project, info, predictions, rows, force=force, reason=reason)
 
 
 def roll_back(

@@ -155,7 +155,7 @@ class MemoryLedger(ClosedByWith):
         with self._lock:
             accepted = [row for row in rows if row[0] in self._predictions]
             for row in accepted:
-                self._labels.setdefault(row, len(self._labels))
+                self._labels.setdefault(row, 1 + max(self._labels.values(), default=-1))
             unknown = dict.fromkeys(row[0] for row in rows if row[0] not in self._predictions)
         return LabelReceipt(accepted=len(accepted), unknown=tuple(unknown))
 
@@ -166,9 +166,15 @@ class MemoryLedger(ClosedByWith):
         since: datetime | None = None,
         until: datetime | None = None,
         superseded: bool = False,
+        requested: bool = False,
+        prediction_id: str | None = None,
     ) -> Iterator[Label]:
         """Labels by the time they were reported; see ``Ledger.labels``."""
         of_project = {found.id for found in self._select(check_filters(project=model_name))}
+        if requested:
+            of_project &= {one.prediction_id for one in self._requests.select()}
+        if prediction_id is not None:
+            of_project &= {check_text("prediction_id", prediction_id)}
         window = _window(since, until)
         rows = self._all_labels() if superseded else self._counting()
         return (self._decode(row) for row in rows if row[0] in of_project and row[1] in window)

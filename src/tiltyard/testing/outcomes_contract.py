@@ -216,7 +216,7 @@ class OutcomesContract:
 
 
 class RequestsContract:
-    """Requests for labels."""
+    """Requests for labels, and labels that are taken back."""
 
     def test_hard_labels_are_no_sample_before_a_later_draw_is_labelled(self, ledger: Ledger) -> None:
         """A random queue without labels does not turn what an earlier queue chose into a sample."""
@@ -226,10 +226,31 @@ class RequestsContract:
         later = NOON + _MINUTE
         ledger.label_requests.record([LabelRequest("q1", rows[0].id, NOON, "uncertain")])
         ledger.label_requests.record([LabelRequest("q2", row.id, later, "random", 1.0) for row in rows])
-        reasons = {label.prediction_id: label.reason for label in ledger.labels()}
+        other = make_prediction()
+        ledger.record([other])
+        ledger.record_labels([Label(other.id, "a", NOON, "s")])
+        reasons = {label.prediction_id: label.reason for label in ledger.labels(requested=True)}
         assert reasons == {rows[0].id: "uncertain"}
+        ledger.retention.erase([other.id])
         ledger.record_labels([Label(row.id, "a", later, "s") for row in rows[1:19]])
         assert {label.reason for label in ledger.labels()} == {"random"}
+
+    def test_a_label_is_withdrawn_by_who_gave_it(self, ledger: Ledger) -> None:
+        """The label that counts goes if it has the source, and the one before counts again; another's stays."""
+        known, other = make_prediction(), make_prediction()
+        ledger.record([known, other])
+        first, correction = Label(known.id, "a", NOON, "ada"), Label(known.id, "b", NOON + timedelta(1), "bob")
+        ledger.record_labels([first, correction, Label(other.id, "a", NOON, "bob")])
+        assert ledger.retention.withdraw_label(known.id, "ada") == correction
+        assert list(ledger.labels(prediction_id=known.id)) == [correction]
+        assert ledger.retention.withdraw_label(known.id, "bob") == correction
+        assert list(ledger.labels(prediction_id=known.id, superseded=True)) == [first]
+        assert ledger.retention.withdraw_label(known.id, "ada") == first
+        assert ledger.retention.withdraw_label(known.id, "ada") is None
+        assert ledger.retention.withdraw_label("nobody", "ada") is None
+        assert [label.prediction_id for label in ledger.labels()] == [other.id]
+        ledger.record_labels([first])
+        assert list(ledger.labels(prediction_id=known.id)) == [first]
 
     def test_a_label_has_the_reason_of_its_request(self, ledger: Ledger) -> None:
         """A label is organic, or has the reason of the first request for it, of which a random one goes before all."""

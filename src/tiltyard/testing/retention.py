@@ -24,8 +24,8 @@ from tiltyard.ledger.arrivals import (
     set_aside_row,
     sort_arrivals,
 )
-from tiltyard.ledger.codec import LabelRow, PredictionRow
-from tiltyard.ledger.records import SHADOW
+from tiltyard.ledger.codec import LabelRow, PredictionRow, decode_label
+from tiltyard.ledger.records import SHADOW, Label
 from tiltyard.ledger.storable import check_text, decode_json, encode_json, from_micros, to_micros
 
 
@@ -65,6 +65,18 @@ class MemoryRetention:
             self._arrivals.drop(lambda one: one.project == model_name and one.made is not None and one.made < before)
             rows = [row for row in self._predictions.values() if row.project == model_name and row.at_us < before_us]
             return self._remove([row.id for row in rows])
+
+    def withdraw_label(self, prediction_id: str, source: str) -> Label | None:
+        """Remove the label that counts, if it comes from a source; see ``Retention.withdraw_label``."""
+        about, by = check_text("prediction_id", prediction_id), check_text("source", source)
+        with self._lock:
+            rows = [row for row in self._labels if row[0] == about]
+            if not rows:
+                return None
+            newest = max(rows, key=lambda row: (row[1], self._labels[row]))
+            if newest[3] == by:
+                del self._labels[newest]
+        return decode_label(newest)
 
     def bar(
         self, model_name: str, keys: Sequence[str], redaction: str | None = None, group_key: str | None = None

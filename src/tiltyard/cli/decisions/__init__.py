@@ -1,1 +1,1 @@
-"""Commands on promotion: promote, approve, challenge, rollback, history."""
+"""Commands on promotion: promote, approve, challenge, rollback, archive, history."""

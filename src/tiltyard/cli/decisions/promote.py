@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @model_option
 @data_options
 @click.option("--force", is_flag=True, help="Promote the version even if gates refuse it; needs --reason.")
-@click.option("--reason", default="", help="Why the gates are overruled; recorded with the decision and who made it.")
+@click.option("--reason", default="", help="Why; recorded with the decision and who made it. --force requires it.")
 @click.option("--markdown", is_flag=True, help="Print the verdict as Markdown, for a pull request.")
 @json_option
 def promote_command(
@@ -71,7 +71,8 @@ def promote_command(
         known = _find_rows(workspace, project, settings, info, NamedRows(rows, label, text))
         if known is None:
             return _promote_without_gates(workspace, info, reason if force else "", as_json=as_json)
-        outcome = promote_version(workspace, known[0], version, known[1], force=reason if force else "")
+        why = {"force" if force else "reason": reason}
+        outcome = promote_version(workspace, known[0], version, known[1], **why)
     if as_json:
         print_json(outcome.to_dict())
     elif markdown:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tiltyard.choices import SCOPES, ApiScope
+from tiltyard.choices import ROLES, SCOPES, ApiScope, Role
 from tiltyard.cli.options import Number, Words, json_option, model_option, project_option
 from tiltyard.cli.output import console, format_time, print_json, print_table
 from tiltyard.cli.time_options import Duration
@@ -41,9 +41,15 @@ def api_group() -> None:
     "--scope",
     "scopes",
     multiple=True,
-    required=True,
     type=click.Choice(SCOPES),
     help="What the key allows; repeatable.",
+)
+@click.option(
+    "--role",
+    "roles",
+    multiple=True,
+    type=click.Choice(ROLES),
+    help="What a person may do in the console, as scopes; instead of --scope or with it.",
 )
 @click.option("--name", type=Words(), default=None, help="Purpose of the key; shown in lists, logs and events.")
 @click.option(
@@ -64,6 +70,7 @@ def api_group() -> None:
 @json_option
 def new_command(
     scopes: tuple[ApiScope, ...],
+    roles: tuple[Role, ...],
     name: str | None,
     lifetime: timedelta | None,
     rate_limit: float | None,
@@ -73,20 +80,28 @@ def new_command(
 ) -> None:
     """Create a key and print it once: only its digest is stored.
 
-    Scopes: predict (predictions and explanations), feedback (labels), batch (files in the background), read (totals
-    and metrics), admin (everything).
+    Scopes: predict (predictions and explanations), feedback (labels), batch (files in the background), read (totals,
+    metrics and the console), operate (decisions in the console), admin (everything).
+    Roles of the console: viewer (read), labeller (read, feedback), operator (read, feedback, operate), admin.
     To replace a key without downtime, create another one, distribute it, then revoke the first.
     """
     from tiltyard import wiring
     from tiltyard.serving.auth.keyfile import KeyFile
     from tiltyard.serving.auth.keys import NewKey
     from tiltyard.serving.auth.keys_mark import KeysMark
+    from tiltyard.serving.auth.roles import list_scopes
 
+    if not scopes and not roles:
+        raise UsageError(
+            "The key would allow nothing: neither --scope nor --role is given.",
+            next_step=f"Add --role {', '.join(ROLES)} for a person, or --scope {', '.join(SCOPES)} for a program.",
+        )
     project = find_project(project_path, model_name, quiet=True)
     settings = wiring.load_settings(project)
     expires_at = datetime.now(UTC) + lifetime if lifetime else None
+    allowed = list_scopes(roles, scopes)
     created = NewKey.generate(
-        scopes, name=name or "", made_by=wiring.current_actor(), expires_at=expires_at, rate_limit=rate_limit
+        allowed, name=name or "", made_by=wiring.current_actor(), expires_at=expires_at, rate_limit=rate_limit
     )
     with wiring.open_ledger(settings) as ledger:
         settings.make_state()

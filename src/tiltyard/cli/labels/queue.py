@@ -12,6 +12,7 @@ import click
 from tiltyard.choices import DRIFTED_SHARE, UNCERTAIN_SHARE
 from tiltyard.cli.current_ledger import open_current_ledger
 from tiltyard.cli.labels.feedback import import_labels_command
+from tiltyard.cli.labels.one_label import set_label_command, undo_label_command
 from tiltyard.cli.options import DAY_COUNT, Number, json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json, print_line, print_table
 from tiltyard.cli.versions.find_project import find_project
@@ -31,7 +32,7 @@ _INPUT_WIDTH = 60
 
 @click.group()
 def label_group() -> None:
-    """Choose the predictions most worth labelling, and import the labels."""
+    """Choose the predictions most worth labelling, give labels one by one, and import them."""
 
 
 @label_group.command()
@@ -128,6 +129,8 @@ def queue_command(
 
 
 label_group.add_command(import_labels_command)
+label_group.add_command(set_label_command)
+label_group.add_command(undo_label_command)
 
 
 def _load_reference(project: Project) -> tuple[pd.Series | pd.DataFrame | None, str]:

@@ -28,15 +28,18 @@ if TYPE_CHECKING:
 def console_command(
     project_path: Path | None, model_name: str | None, host: str, port: int, insecure_open: bool, as_json: bool
 ) -> None:
-    """Open the console: versions, metrics and predictions as pages.
+    """Open the console: versions, metrics and predictions as pages, and the decisions about them.
 
-    The console only reads, and shows every recorded input. Once API keys have been created, a browser signs in with one
-    that has the scope read. On an address other than loopback the console does not start without a key.
+    The console shows every recorded input. Once API keys have been created, a browser signs in with one that has the
+    scope read, and the key's role (viewer, labeller, operator, admin) says what a person may do. On an address other
+    than loopback the console does not start without a key. Programs find the same under /api/v1.
     """
     from tiltyard import wiring
+    from tiltyard.console.actions import ActionDesk
     from tiltyard.console.run import require_console, run_console
     from tiltyard.console.sign_in import console_guard
     from tiltyard.console.sources import console_sources
+    from tiltyard.promotion.context import build_workspace
     from tiltyard.serving.process.sockets import bind
 
     project = find_project(project_path, model_name)
@@ -62,6 +65,14 @@ def console_command(
         with open_current_ledger(settings) as ledger:
             registry = wiring.open_registry(settings)
             sources = console_sources(project, settings, registry)
-            run_console(project, registry, ledger, listener, announce, sources, guard=guard)
+            workspace = build_workspace(settings, ledger, project.alerts, registry=registry)
+            desk = ActionDesk(project, workspace, _write_options(project_path, model_name), Path.cwd())
+            run_console(project, registry, ledger, listener, announce, sources, guard=guard, desk=desk)
     finally:
         listener.close()
+
+
+def _write_options(project_path: Path | None, model_name: str | None) -> list[str]:
+    """The options by which other commands find this project from here."""
+    options = [] if project_path is None else [f"--project={project_path}"]
+    return options if model_name is None else [*options, f"--model-name={model_name}"]

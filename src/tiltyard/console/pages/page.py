@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
+from tiltyard.console.actions import ActionDesk
 from tiltyard.console.sources import ConsoleSources
 from tiltyard.ledger import Ledger
 from tiltyard.project import Project
@@ -28,6 +29,7 @@ class PageData:
         ledger: its predictions and decisions.
         now: the present moment, with a time zone.
         sources: runs, and the champion's files and scorer.
+        desk: takes the actions of people; None for a console that only reads.
     """
 
     project: Project
@@ -35,6 +37,7 @@ class PageData:
     ledger: Ledger
     now: Callable[[], datetime] = _now
     sources: ConsoleSources = field(default_factory=ConsoleSources)
+    desk: ActionDesk | None = None
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from tiltyard.ledger.leases import Lease, Leases, Notes
 from tiltyard.ledger.outbox_records import Notice, Outbox
 from tiltyard.ledger.ports import (
     FindingLog,
+    LabelFilter,
     LabelRequests,
     Ledger,
     LiveOutcomes,
@@ -265,16 +266,9 @@ class SpooledLedger(ClosedByWith):
         unknown = tuple(id_ for id_ in receipt.unknown if id_ not in spooled)
         return LabelReceipt(accepted=receipt.accepted + len(later), unknown=unknown)
 
-    def labels(
-        self,
-        *,
-        model_name: str | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        superseded: bool = False,
-    ) -> Iterator[Label]:
+    def labels(self, **filters: Unpack[LabelFilter]) -> Iterator[Label]:
         """Labels that were shipped; see ``Ledger.labels``."""
-        return self._central.get().labels(model_name=model_name, since=since, until=until, superseded=superseded)
+        return self._central.get().labels(**filters)
 
     def newest_label_times(self, ids: Sequence[str]) -> dict[str, datetime]:
         """The times of the labels that count, wherever they are; while the central ledger is away, those here."""

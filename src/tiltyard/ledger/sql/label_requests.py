@@ -70,6 +70,11 @@ def label_reason() -> ScalarSelect[str]:
     )
 
 
+def is_requested() -> ColumnElement[bool]:
+    """That the label at hand is of a prediction that a queue chose."""
+    return exists().where(label_requests.c.prediction_id == labels.c.prediction_id)
+
+
 def is_sampled() -> ColumnElement[bool]:
     """That the label at hand was not requested, or was requested at random."""
     request = exists().where(label_requests.c.prediction_id == labels.c.prediction_id)

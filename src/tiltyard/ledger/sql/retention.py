@@ -16,9 +16,11 @@ from tiltyard.ledger.arrivals import (
     redact_input,
     rename_unit,
 )
+from tiltyard.ledger.codec import decode_label
+from tiltyard.ledger.records import Label
 from tiltyard.ledger.sql.bulk_insert import later_of, upserting_insert
 from tiltyard.ledger.sql.database import DatabaseTime
-from tiltyard.ledger.sql.filters import key_condition
+from tiltyard.ledger.sql.filters import key_condition, newest_label
 from tiltyard.ledger.sql.hours.fold import HOUR_US, begin_count_change, note_removed
 from tiltyard.ledger.sql.schema import erasures, label_requests, labels, predictions, profiles, pruned, set_aside
 from tiltyard.ledger.storable import check_text, decode_json, encode_json, to_micros
@@ -67,6 +69,19 @@ class SqlRetention(DatabaseTime):
                 break
         self._truncate_log()
         return gone
+
+    def withdraw_label(self, prediction_id: str, source: str) -> Label | None:
+        """Remove the label that counts, if it comes from a source; see ``Retention.withdraw_label``."""
+        about, by = check_text("prediction_id", prediction_id), check_text("source", source)
+        column = labels.c
+        found = select(column.sequence, column.prediction_id, column.at_us, column.label, column.source)
+        with self._database.write() as connection:
+            row = connection.execute(found.where(column.prediction_id == about, newest_label())).one_or_none()
+            if row is None:
+                return None
+            if row.source == by:
+                connection.execute(delete(labels).where(column.sequence == row.sequence))
+        return decode_label(row[1:])
 
     def bar(
         self, model_name: str, keys: Sequence[str], redaction: str | None = None, group_key: str | None = None

@@ -52,7 +52,7 @@ from tiltyard.ledger.sql.filters import (
 from tiltyard.ledger.sql.findings import SqlFindings
 from tiltyard.ledger.sql.hours.counts import CountQuery, SqlCounts
 from tiltyard.ledger.sql.hours.profiles import SqlProfiles
-from tiltyard.ledger.sql.label_requests import SqlLabelRequests, label_reason
+from tiltyard.ledger.sql.label_requests import SqlLabelRequests, is_requested, label_reason
 from tiltyard.ledger.sql.leases import SqlLeases, SqlNotes, require_turn
 from tiltyard.ledger.sql.migrations import migrate_to_newest
 from tiltyard.ledger.sql.outbox import SqlOutbox, encode_notices, insert_notices
@@ -232,6 +232,8 @@ class SqlLedger(ClosedByWith):
         since: datetime | None = None,
         until: datetime | None = None,
         superseded: bool = False,
+        requested: bool = False,
+        prediction_id: str | None = None,
     ) -> Iterator[Label]:
         """Labels by the time they were reported; see ``Ledger.labels``."""
         query = select(*_LABEL, label_reason().label("reason"), labels.c.sequence).where(
@@ -239,6 +241,10 @@ class SqlLedger(ClosedByWith):
         )
         if not superseded:
             query = query.where(newest_label())
+        if requested:
+            query = query.where(is_requested())
+        if prediction_id is not None:
+            query = query.where(labels.c.prediction_id == check_text("prediction_id", prediction_id))
         if model_name is not None:
             query = query.join_from(labels, predictions, labels.c.prediction_id == predictions.c.id)
             query = query.where(*prediction_conditions(check_filters(project=model_name)))

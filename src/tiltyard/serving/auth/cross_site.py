@@ -62,6 +62,24 @@ def check_same_site(method: str, headers: Mapping[bytes, bytes]) -> None:
         )
 
 
+def check_sent_by_page(method: str, headers: Mapping[bytes, bytes]) -> None:
+    """Refuse a request that changes something and does not say which page it comes from.
+
+    For requests that a cookie authenticates. Each browser of today sends ``Sec-Fetch-Site`` or ``Origin`` with them,
+    and ``check_same_site`` compares these.
+
+    Raises:
+        RequestError: 403.
+    """
+    if method not in _SAFE_METHODS and b"sec-fetch-site" not in headers and b"origin" not in headers:
+        raise RequestError(
+            "The request carries a session and does not say which page it comes from.",
+            status=403,
+            code="site.unknown",
+            next_step="Send an API key as X-API-Key, or the header Origin with the address of the console.",
+        )
+
+
 @lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Whether a host name or address can only mean this machine."""

@@ -17,7 +17,12 @@ from tiltyard.choices import ApiScope
 from tiltyard.errors import UsageError
 from tiltyard.project import ServingSection
 from tiltyard.serving.auth.caller import Caller, identify_by_key, restrict_anonymous, trust_anonymous
-from tiltyard.serving.auth.cross_site import check_host_header, check_same_site, is_loopback
+from tiltyard.serving.auth.cross_site import (
+    check_host_header,
+    check_same_site,
+    check_sent_by_page,
+    is_loopback,
+)
 from tiltyard.serving.auth.forwarded import TrustedProxies, check_not_forwarded
 from tiltyard.serving.auth.key_reloader import KeyReloader
 from tiltyard.serving.auth.keys import ApiKey, KeySet, read_own_key
@@ -131,8 +136,8 @@ class Guard:
         Raises:
             RequestError: 400 where a header that means one thing was sent twice; 503 where the host has lost its keys;
                 401 without a valid key; 403 where the key lacks the scope, the request comes from a page of another
-                site, or was forwarded to what is open; 421 where it names another host; 429 where the caller sends too
-                many.
+                site or carries a session and names no page, or was forwarded to what is open; 421 where it names
+                another host; 429 where the caller sends too many.
         """
         return self.admit(scope).caller
 
@@ -199,7 +204,10 @@ class Guard:
         token = _read_token(headers)
         if token is None:
             key_id = self.sign_ins.find(scope, headers.get(b"cookie", b"")) if self.sign_ins else None
-            return None if key_id is None else _accept(keys.get(key_id), address)
+            if key_id is None:
+                return None
+            check_sent_by_page(scope["method"], headers)
+            return _accept(keys.get(key_id), address)
         if self._keys.lost and keys.find(token) is None:
             raise self._lost_error()
         return _authenticate(keys, token, address)

@@ -33,7 +33,7 @@ def page_routes() -> APIRouter:
     def send(name: str, request: Request) -> Response:
         if name not in files:
             raise HTTPException(404)
-        return _send_file(files[name], request, _SWAGGER_POLICY if name == "docs.html" else None)
+        return send_page_file(files[name], request, _SWAGGER_POLICY if name == "docs.html" else None)
 
     @router.get("/")
     async def index(request: Request) -> Response:
@@ -58,7 +58,8 @@ def page_routes() -> APIRouter:
     return router
 
 
-def _send_file(file: PageFile, request: Request, policy: str | None) -> Response:
+def send_page_file(file: PageFile, request: Request, policy: str | None = None) -> Response:
+    """A file of the pages, packed where the browser takes that, and 304 where it has it already."""
     headers = {**_HEADERS, "ETag": file.tag} | ({"Content-Security-Policy": policy} if policy else {})
     sent = read_headers(request.scope["headers"])
     known = [tag.strip() for tag in sent.get(b"if-none-match", b"").decode("latin-1").split(",")]

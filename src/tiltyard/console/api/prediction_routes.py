@@ -1,0 +1,81 @@
+"""Predictions: a search over all of them, and each by its id."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from tiltyard.console.api.action_forms import ActionDescription
+from tiltyard.console.api.data import ApiData, read_moment
+from tiltyard.console.api.schemas import LabelState, PredictionDetailsState, PredictionList, PredictionState
+from tiltyard.console.session import current_session
+from tiltyard.errors import NotFoundError
+from tiltyard.serving.http.openapi import problem_responses
+
+MOST_LISTED = 500
+_TIME = "a time in ISO 8601, in UTC where it names no zone"
+
+
+def prediction_routes(data: ApiData) -> APIRouter:
+    """The routes of predictions."""
+    router = APIRouter(tags=["predictions"])
+    name = data.model_name
+
+    @router.get("/predictions", responses=problem_responses(401, 403, 422, 503), summary="Search the predictions")
+    def predictions(  # noqa: PLR0913, PLR0917 - each is a parameter of the query
+        search: Annotated[
+            str, Query(max_length=500, description="Words that input, label, version or id have to contain.")
+        ] = "",
+        version: Annotated[str | None, Query(max_length=64, description="Only of this version.")] = None,
+        route: Annotated[
+            str | None, Query(max_length=64, description="Only of this route: champion, challenger, shadow, batch.")
+        ] = None,
+        key: Annotated[str | None, Query(max_length=256, description="Only with this key of the caller's.")] = None,
+        since: Annotated[str | None, Query(max_length=64, description=f"Only since then: {_TIME}.")] = None,
+        until: Annotated[str | None, Query(max_length=64, description=f"Only before then: {_TIME}.")] = None,
+        limit: Annotated[int, Query(ge=1, le=MOST_LISTED, description="Most predictions to list.")] = 50,
+    ) -> PredictionList:
+        """The predictions of the whole ledger that match, the newest first; `older` continues the list."""
+        found = list(
+            data.ledger.predictions(
+                project=name,
+                search=search.strip() or None,
+                version=version,
+                route=route,
+                key=key,
+                since=read_moment("since", since),
+                until=read_moment("until", until),
+                limit=limit + 1,
+                newest_first=True,
+            )
+        )
+        # Whole microseconds: predictions of the moment at which a page ends come together, on the next one.
+        listed = found[:limit]
+        older = None
+        if len(found) > limit:
+            whole = [row for row in listed if row.at > found[limit].at]
+            listed = whole or listed
+            older = (found[limit].at + timedelta(microseconds=1)).isoformat() if whole else found[limit].at.isoformat()
+        return PredictionList(predictions=[PredictionState.describe(row) for row in listed], older=older)
+
+    @router.get("/predictions/{prediction_id}", responses=problem_responses(401, 403, 404, 503), summary="A prediction")
+    def prediction(prediction_id: str) -> PredictionDetailsState:
+        """A prediction with its input and all labels that were reported for it."""
+        row = data.ledger.prediction(prediction_id)
+        if row is None or row.project != name:
+            raise NotFoundError(
+                f"The ledger holds no prediction with the id '{prediction_id}'.",
+                next_step="Search for it: GET /api/v1/predictions",
+                code="prediction.unknown",
+            )
+        labels = data.ledger.labels(model_name=name, prediction_id=row.id, superseded=True)
+        offered = data.desk.offer("prediction", row.id, current_session()) if data.desk else []
+        return PredictionDetailsState(
+            prediction=PredictionState.describe(row),
+            labels=[LabelState.describe(label) for label in labels],
+            actions=[ActionDescription.describe(one) for one in offered],
+        )
+
+    return router
