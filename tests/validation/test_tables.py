@@ -352,6 +352,16 @@ def test_no_spread_is_not_evaluated() -> None:
     assert found(validate(table(gain=gains)), "data.outliers").status == "could_not_judge"
 
 
+def test_numbers_that_cannot_be_learnt_are_errors() -> None:
+    """A target of one number, or with infinite ones, fails as it would fail a training, and the report names it."""
+    rows = table(fee=np.linspace(0, 1, ROWS))
+    for cells, code in ((2.5, "label.constant"), ([np.inf, *range(ROWS - 1)], "data.infinite")):
+        report = DataValidator(target="number").validate_dataset(rows.assign(price=cells), "rents", label="price")
+        only = found(report, code)
+        assert (only.severity, only.subject, report.passes()) == ("error", "price", False)
+        assert report.describe()[1]["label"] == "price"
+
+
 def test_unsuitable_labels_are_four_different_findings() -> None:
     """One label, a rare one, an uneven pair and a label for each row are four different findings."""
     for alike in ("a", 2.5):

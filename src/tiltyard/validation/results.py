@@ -94,7 +94,7 @@ class ValidationReport(ShownResult, Mapping[str, Any]):
         facts = {
             "rows": self.rows,
             "columns": len(self.sections["distributions"]),
-            "label": self.label or "none found",
+            "label": self.label or self.sections["class_balance"].get("target") or "none found",
             "classes": self.sections["class_balance"]["counts"],
             "passed": self.passes(),
             "quality_score": self.quality_score,

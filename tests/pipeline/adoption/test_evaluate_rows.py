@@ -13,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 
 import tiltyard
 from tiltyard.errors import DataError, NotFoundError, UsageError
+from tiltyard.models.recipes.text import TEXT, TEXT_REGRESSORS
 from tiltyard.settings import Settings
 
 RANDOM = np.random.default_rng(7)
@@ -66,6 +67,21 @@ def test_a_model_of_texts_is_evaluated() -> None:
     scores = rows.assign(label=range(60)).rename(columns={"label": "score"})
     regressor = make_pipeline(TfidfVectorizer(), Ridge()).fit(scores["text"], scores["score"])
     assert tiltyard.evaluate(regressor, scores).metrics["mae"] > 0, "the only other column is its label"
+
+
+@pytest.mark.parametrize("name", [*TEXT, *TEXT_REGRESSORS])
+def test_our_own_models_of_texts_read_texts(settings: Settings, name: str) -> None:
+    """What our recipes fit is known to read texts, and its version is evaluated and adopted like any other."""
+    words = RANDOM.choice(["good", "fine", "bad", "dull", "film"], (120, 6))
+    score = (words == "good").sum(1) - (words == "bad").sum(1) + RANDOM.normal(0, 0.1, 120)
+    label = np.where(score > 0, "pos", "neg") if name in TEXT else score
+    rows = pd.DataFrame({"review": [" ".join(some) for some in words], "score": label})
+    model = {**TEXT, **TEXT_REGRESSORS}[name][1](1).fit(rows["review"].to_list(), rows["score"])
+    named: dict[str, Any] = {"label": "score", "text": "review"}
+    adopted = tiltyard.adopt(model, rows, all_new=True, model_name=f"of-{name}", settings=settings, **named)
+    assert adopted.task == ("text-classification" if name in TEXT else "text-regression")
+    found = tiltyard.evaluate(f"models:/of-{name}/1", rows, settings=settings, **named)
+    assert found.metrics == pytest.approx(dict(adopted.metrics))
 
 
 def test_a_registered_version_is_evaluated_on_rows_that_it_has_not_seen(settings: Settings) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +113,8 @@ def evaluate_on_rows(  # noqa: PLR0913 - each is a keyword that a notebook names
     rows, source, section = read_rows_given(data, "data", None, label)
     version = _load_version(model, settings) if isinstance(model, str | Path) else None
     found = check_given_model(model if version is None else version[1].model)
+    if version is not None:
+        found = replace(found, task=version[1].manifest.task)
     before = None if trained_on is None else read_rows_given(trained_on, "trained_on", None, label)[0]
     _require_slices(slices, rows)
     origin, all_new = ModelOrigin("Python"), before is None

@@ -224,4 +224,15 @@ def _reads_texts(model: Any) -> bool:
         first = next(walk_objects(first.transformer_list[0][1]))
     if getattr(first, "steps", None):
         return _reads_texts(first)
-    return any(kind.__name__ in _READS_TEXTS for kind in type(first).__mro__)
+    return any(kind.__name__ in _READS_TEXTS for kind in type(first).__mro__) or _is_tagged_for_texts(first)
+
+
+def _is_tagged_for_texts(step: Any) -> bool:
+    """Whether a step says by scikit-learn's tags that it reads a list of texts, as our own do."""
+    from sklearn.utils import get_tags  # noqa: PLC0415
+
+    try:
+        tags = get_tags(step).input_tags
+    except (AttributeError, TypeError):  # not scikit-learn's kind of object
+        return False
+    return bool(tags.string and not tags.two_d_array)

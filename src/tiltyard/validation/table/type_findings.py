@@ -115,7 +115,7 @@ def _numbers_as_text(name: str, facts: dict[str, Any]) -> Finding | None:
 
 def _infinite(name: str, facts: dict[str, Any]) -> Finding | None:
     measured = facts.get("infinite")
-    if measured is None or facts["role"] != "feature":
+    if measured is None or facts["role"] not in ("feature", "target"):
         return None
     return Finding(
         "data.infinite",
@@ -131,8 +131,19 @@ def _infinite(name: str, facts: dict[str, Any]) -> Finding | None:
 
 
 def _constant(name: str, facts: dict[str, Any]) -> Finding | None:
-    if not facts.get("constant") or facts["role"] != "feature":
+    if not facts.get("constant") or facts["role"] not in ("feature", "target"):
         return None
+    if facts["role"] == "target":
+        return Finding(
+            "label.constant",
+            "error",
+            name,
+            "Numbers to predict that are all the same",
+            f"All {format_count(facts['present'], 'number')} of '{name}' are the same; a model learns from labels that "
+            "differ.",
+            evidence={"distinct": 1},
+            next_step="Add rows with other numbers, or name another label column.",
+        )
     return Finding(
         "data.constant-column",
         "warning",
