@@ -34,6 +34,7 @@ pytest.importorskip("dash")
 API = "/api/v1"
 READ = (
     "/session",
+    "/overview",
     "/actions",
     "/jobs",
     "/versions",
@@ -154,6 +155,10 @@ def test_what_is_read_is_what_the_stores_hold(env: ConsoleEnv) -> None:
     """Versions, predictions, incidents, the queue and the chain come as JSON, and texts stay texts."""
     session = env.request("operator", "GET", "/session").json()
     assert session == {"actor": env.actor("operator"), "role": "operator", "signed_in": True, "model": MODEL}
+    overview = env.request("viewer", "GET", "/overview").json()
+    assert (overview["champion"]["version"], overview["labels_waiting"]) == ("1", 1)
+    assert overview["traffic"]["predictions"] == 1
+    assert [one["kind"] for one in overview["decisions"]] == ["alert-raised", "alias-set"]
     versions = env.request("viewer", "GET", "/versions").json()
     assert [one["version"] for one in versions["versions"]] == ["3", "2", "1"]
     detail = env.request("viewer", "GET", "/versions/1").json()
@@ -200,7 +205,13 @@ def test_what_is_not_there_is_a_problem_document(env: ConsoleEnv) -> None:
         found = env.request("viewer", "GET", path)
         assert (found.status_code, found.headers["content-type"]) == (404, "application/problem+json"), path
         assert found.json()["next_step"]
-    for path in ("/predictions?limit=0", "/predictions?since=yesterday", "/incidents?state=lost", "/audit?at=x"):
+    for path in (
+        "/predictions?limit=0",
+        "/predictions?since=yesterday",
+        "/incidents?state=lost",
+        "/audit?at=x",
+        "/overview?since=2031-01-01",
+    ):
         assert env.request("viewer", "GET", path).status_code == 422, path
     for name in ("nothing", "promot"):
         found = env.act("admin", name)

@@ -43,6 +43,10 @@ OUTPUTS = {
         "docs/tutorial/command-line.md",
         "",
     ): "tests/pages/test_transcripts.py::test_the_commands_print_what_the_page_shows",
+    (
+        "docs/console-actions.md",
+        '{"mcpServers": ',
+    ): "tests/console/test_mcp.py::test_an_assistant_reads_what_happened_last_night",
     ("docs/tutorial/python.md", ""): "tests/test_tutorial.py::test_the_notebook_runs_in_a_running_event_loop",
 }
 # Commands that run here in the project with a champion, by their exit codes; the real command reads all others.

@@ -139,6 +139,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "tiltyard.cli.monitoring.console:console_command",
         "Open the console: versions, metrics and predictions as pages, and the decisions about them.",
     ),
+    "mcp": (
+        "tiltyard.cli.monitoring.mcp:mcp_command",
+        "Let an assistant read what is known of the model, by the Model Context Protocol on standard input and output.",
+    ),
     "keys": ("tiltyard.cli.host.keys:keys_group", "Create keys: to sign versions, and API keys for the server."),
     "up": (
         "tiltyard.cli.loop.up:up_command",

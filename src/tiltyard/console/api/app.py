@@ -14,6 +14,7 @@ from tiltyard.console.api.action_routes import action_routes
 from tiltyard.console.api.audit_routes import audit_routes
 from tiltyard.console.api.data import ApiData
 from tiltyard.console.api.label_routes import label_routes
+from tiltyard.console.api.overview_routes import overview_routes
 from tiltyard.console.api.prediction_routes import prediction_routes
 from tiltyard.console.api.version_routes import version_routes
 from tiltyard.serving.field_errors import on_invalid_url
@@ -64,7 +65,7 @@ def create_api(data: ApiData) -> FastAPI:
         redoc_url=None,
         openapi_url="/openapi.json",
     )
-    for routes in (version_routes, prediction_routes, label_routes, audit_routes, action_routes):
+    for routes in (overview_routes, version_routes, prediction_routes, label_routes, audit_routes, action_routes):
         app.include_router(routes(data))
     add_handlers(app)
     app.add_exception_handler(RequestValidationError, on_invalid_url)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
@@ -12,11 +11,11 @@ from tiltyard.console.api.action_forms import ActionDescription
 from tiltyard.console.api.data import ApiData, read_moment
 from tiltyard.console.api.schemas import (
     AuditState,
-    ChampionState,
     EventState,
     IncidentDetailsState,
     IncidentList,
     IncidentState,
+    describe_champion,
 )
 from tiltyard.console.session import current_session
 from tiltyard.errors import NotFoundError
@@ -80,16 +79,9 @@ def audit_routes(data: ApiData) -> APIRouter:
             anchors=check.noted,
             end=check.end,
             at=moment,
-            champion=_find_champion(events, name, moment),
+            champion=None if moment is None else describe_champion(champion_at(events, name, moment)),
             events=[EventState.describe(event) for event in reversed(latest)],
             total=len(events),
         )
 
     return router
-
-
-def _find_champion(events: list[Event], name: str, moment: datetime | None) -> ChampionState | None:
-    period = None if moment is None else champion_at(events, name, moment)
-    if period is None or period.version is None:
-        return None
-    return ChampionState(version=period.version, since=period.since, decision=EventState.describe(period.event))

@@ -13,6 +13,7 @@ from tiltyard.ledger import Event, Label, Prediction
 from tiltyard.ledger.batch_runs import BatchRun
 from tiltyard.notifications.alerts import Alert, AlertNote
 from tiltyard.registry import VersionInfo
+from tiltyard.registry.alias_history import ChampionPeriod
 from tiltyard.serving.http.schemas import ResponseModel
 
 
@@ -297,6 +298,13 @@ class ChampionState(ResponseModel):
     version: str
     since: datetime
     decision: EventState
+
+
+def describe_champion(period: ChampionPeriod | None) -> ChampionState | None:
+    """The form of a period with a champion; None for one without."""
+    if period is None or period.version is None:
+        return None
+    return ChampionState(version=period.version, since=period.since, decision=EventState.describe(period.event))
 
 
 class AuditState(ResponseModel):
