@@ -45,7 +45,7 @@ OUTPUTS = {
     ): "tests/pages/test_transcripts.py::test_the_commands_print_what_the_page_shows",
     (
         "docs/console-actions.md",
-        '{"mcpServers": ',
+        '{"mcpServers": {',
     ): "tests/console/test_mcp.py::test_an_assistant_reads_what_happened_last_night",
     ("docs/tutorial/python.md", ""): "tests/test_tutorial.py::test_the_notebook_runs_in_a_running_event_loop",
 }
