@@ -45,6 +45,7 @@ def test_numbers_are_read_however_they_are_written(cells: list[Any], numbers: li
         ([1.0, True], "data.label-not-number", "the first is 'True'"),
         (["007", "8"], "data.label-not-number", "'007'"),
         ([1.0, math.inf, 3.0], "data.label-infinite", r"infinite in 1 row \(row 2\)"),
+        ([1.0, "-2e300"], "data.label-too-large", r"beyond ±1e\+150 in 1 row \(row 2\); the first is '-2e300'"),
         (["1", "-inf"], "data.label-infinite", r"infinite in 1 row \(row 2\)"),
     ],
     ids=str,

@@ -47,6 +47,18 @@ def model() -> ErrorModel:
     return found
 
 
+def test_cells_beyond_single_precision_are_at_its_end() -> None:
+    """A cell of many digits does not end the training, and errors whose powers overflow teach nothing."""
+    frame, rows = draw(np.random.default_rng(1), 400)
+    odd = frame.assign(size=[1e39, -1e200, *frame["size"][2:]])
+    found = fit_error_model(odd, rows)
+    assert found is not None
+    moments = found.expect_moments(odd, rows.predicted)
+    assert np.isfinite(moments).all()
+    assert float(np.nanmax(found.encode(odd, np.full(400, -1e300)))) == float(np.finfo(np.float32).max)
+    assert fit_error_model(frame, pair_numbers(rows.truth, rows.predicted + 1e100)) is None
+
+
 def make_window(frame: pd.DataFrame, rows: NumberPredictions, labelled: int = 0) -> PredictionWindow:
     """The rows as the ledger has them, the first of them with labels."""
     predictions: list[Prediction] = []

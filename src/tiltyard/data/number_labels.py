@@ -17,6 +17,8 @@ from tiltyard.formatting import choose_form, first_rows, format_count, join_rows
 if TYPE_CHECKING:
     import pandas as pd
 
+LARGEST = 1e150
+"""The squares of larger numbers, by which errors are measured, are infinite."""
 _LEAST_DIFFERENT = 2
 
 
@@ -28,8 +30,8 @@ def conform_number_labels(column: pd.Series, gaps: Iterable[str] = ()) -> pd.Ser
         gaps: words that the project declares as gaps.
 
     Raises:
-        DataError: a label is not a number (``data.label-not-number``), or infinite (``data.label-infinite``); it names
-            the first rows.
+        DataError: a label is not a number (``data.label-not-number``), infinite (``data.label-infinite``), or of a size
+            whose square is (``data.label-too-large``); it names the first rows.
     """
     codes, distinct = factorise_cells(column)
     declared = frozenset(gaps)
@@ -40,6 +42,8 @@ def conform_number_labels(column: pd.Series, gaps: Iterable[str] = ()) -> pd.Ser
     values = np.array([*(math.nan if value is None else value for value in read), math.nan])[codes]
     if np.isinf(values).any():
         raise _describe_infinite(column, np.isinf(values))
+    if (np.abs(values) > LARGEST).any():
+        raise _describe_large(column, np.abs(values) > LARGEST)
     import pandas as pd  # noqa: PLC0415 - a server that predicts has no other use for it
 
     return pd.Series(values, index=column.index, name=column.name, dtype=np.float64)
@@ -108,6 +112,20 @@ def _describe_infinite(column: pd.Series, infinite: np.ndarray[Any, np.dtype[np.
         f"({join_rows(first_rows(infinite), count)}).",
         next_step="Write finite numbers, or remove these rows.",
         code="data.label-infinite",
+        column=str(column.name),
+        rows=count,
+    )
+
+
+def _describe_large(column: pd.Series, large: np.ndarray[Any, np.dtype[np.bool_]]) -> DataError:
+    count = int(large.sum())
+    first = column.iloc[int(np.flatnonzero(large)[0])]
+    return DataError(
+        f"The label '{column.name}' is beyond ±{LARGEST:g} in {format_count(count, 'row')} "
+        f"({join_rows(first_rows(large), count)}); the first is {quote_excerpt(str(first))}. The square of such an "
+        "error is infinite.",
+        next_step="Write the numbers in another unit, correct these rows, or remove them.",
+        code="data.label-too-large",
         column=str(column.name),
         rows=count,
     )

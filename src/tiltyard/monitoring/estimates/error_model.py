@@ -110,8 +110,8 @@ class ErrorModel:
         for name, kind in reversed(self.features):
             cells = frame[name] if name in frame.columns else pd.Series([None] * len(frame), dtype=object)
             columns[:0] = _encode_column(cells, kind, self.categories.get(name, ()))
-        with np.errstate(over="ignore"):
-            return np.column_stack(columns).astype(np.float32)
+        # Trees compare in single precision: what is beyond it is at its end.
+        return np.clip(np.column_stack(columns), -_LARGEST, _LARGEST).astype(np.float32)
 
     def to_bytes(self) -> bytes:
         """The model as the file of a version."""
@@ -176,11 +176,12 @@ class ErrorModel:
             raise ValueError("it has no trees")
 
 
+_LARGEST = float(np.finfo(np.float32).max)
 _ARRAYS = ("children", "feature", "threshold", "gaps_left", "moments")
 
 
 def fit_error_model(inputs: Inputs, held_out: NumberPredictions, seed: int = 0) -> ErrorModel | None:
-    """Learn how far a model misses; None with fewer than ``FEWEST_ROWS`` rows.
+    """Learn how far a model misses; None with fewer than ``FEWEST_ROWS`` rows, or errors whose powers overflow.
 
     Args:
         inputs: n rows, as the model reads them.
@@ -200,7 +201,10 @@ def fit_error_model(inputs: Inputs, held_out: NumberPredictions, seed: int = 0) 
     model = ErrorModel(features, categories, (), len(held_out), guess)
     rows = model.encode(inputs, held_out.predicted)
     units = np.arange(len(errors)) if held_out.clusters is None else held_out.clusters
-    powers = np.column_stack([errors, errors**2, errors**4])
+    with np.errstate(over="ignore"):
+        powers = np.column_stack([errors, errors**2, errors**4])
+    if not np.isfinite(powers).all():
+        return None
     trees = tuple(_grow_tree(rows, powers, units, random) for _ in range(TREES))
     effective = _count_effective(errors**2), _count_effective(errors**4)
     return ErrorModel(features, categories, trees, len(errors), guess, effective)

@@ -38,6 +38,7 @@ from tiltyard.models import (
 from tiltyard.models.preprocessing import drop_unused_dates
 from tiltyard.models.recipes.task_part import TaskModels
 from tiltyard.models.selection.decision import check_decision, find_prices, tune_decision_rule
+from tiltyard.models.selection.fit_errors import explain_fit_errors
 from tiltyard.models.selection.shared_search import SharedSearch, search_together
 from tiltyard.pipeline.training.bias_mitigation import fit_params
 from tiltyard.pipeline.training.retrainings import plan_retrainings
@@ -182,15 +183,17 @@ def _train(
 ) -> TrainedModel:
     started = time.perf_counter()
     check_decision(project.decision, train)
-    chosen, ranking, tried = _choose(candidates, train, project, say, shared)
+    with explain_fit_errors("A candidate", train):
+        chosen, ranking, tried = _choose(candidates, train, project, say, shared)
 
     def fit(rows: Dataset) -> Pipeline:
         pipeline = chosen.build(project.training.random_state)
         return pipeline.fit(rows.inputs, rows.labels, **fit_params(pipeline, rows, project))
 
-    pipeline = fit(train)
-    drop_unused_dates(pipeline)
-    rule = tune_decision_rule(project.decision, train, fit, _plan_selection(project, train))
+    with explain_fit_errors(f"The candidate '{chosen.name}'", train):
+        pipeline = fit(train)
+        drop_unused_dates(pipeline)
+        rule = tune_decision_rule(project.decision, train, fit, _plan_selection(project, train))
     if rule is not None:
         say(rule.describe())
     return TrainedModel(chosen, pipeline, ranking, time.perf_counter() - started, tried, rule)

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 
 from tiltyard.data.inference.continuous_labels import are_continuous_labels
 from tiltyard.data.inference.task_part import ReadLabel, TaskData
-from tiltyard.data.number_labels import conform_number_labels, read_number, require_varied_numbers, write_number
+from tiltyard.data.number_labels import (
+    LARGEST,
+    conform_number_labels,
+    read_number,
+    require_varied_numbers,
+    write_number,
+)
 from tiltyard.formatting import quote_excerpt
 from tiltyard.tasks import TASKS, Task
 
@@ -43,6 +49,10 @@ class NumberData(TaskData):
         value = read_number(raw)
         if value is None or not math.isfinite(value):
             return ReadLabel(None, f"{quote_excerpt(raw)} is not a finite number, and the model predicts numbers.")
+        if abs(value) > LARGEST:
+            return ReadLabel(
+                None, f"{quote_excerpt(raw)} is beyond ±{LARGEST:g}, and the square of its error infinite."
+            )
         return ReadLabel(write_number(value))
 
     def describe_label(self, classes: Collection[str]) -> str:
