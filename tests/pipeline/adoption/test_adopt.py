@@ -170,6 +170,7 @@ def test_frames_of_other_libraries_are_adopted(settings: Settings, form: str) ->
     assert version.project.data.label == "stays"
 
 
+@pytest.mark.requirement("R-MORE-03")
 @pytest.mark.parametrize("form", ["search", "pipeline", "pickle", "halves"])
 def test_a_search_is_adopted_by_its_best_estimator(settings: Settings, tmp_path: Path, form: str) -> None:
     """A fitted GridSearchCV predicts by its best estimator, which is what the version keeps."""

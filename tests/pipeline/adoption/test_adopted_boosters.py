@@ -226,6 +226,7 @@ def train_natively(library: str, target: str, **settings: Any) -> tuple[Any, Any
     return booster, booster.predict(FRAME, prediction_type=kind)
 
 
+@pytest.mark.requirement("R-MORE-03")
 @pytest.mark.parametrize("target", list(LABELS))
 @pytest.mark.parametrize("library", ["lightgbm", "xgboost", "catboost"])
 def test_what_a_librarys_own_train_gives_is_adopted(settings: Settings, library: str, target: str) -> None:
