@@ -8,6 +8,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import httpx
 import pytest
@@ -38,18 +39,25 @@ class Reader:
         """A response, which must be a success."""
         return self.client.get(path).raise_for_status()
 
-    def render(self, page: str, seen: str | None = None, **inputs: object) -> dict[str, Any]:
-        """What a page's refresh brings, by component id; empty when there is nothing new."""
+    def render(self, page: str, seen: str | None = None, address: str = "", /, **inputs: object) -> dict[str, Any]:
+        """What a page's refresh brings, by component id; empty when there is nothing new.
+
+        The address is what follows the page's path: its subject, and a query after ``?``.
+        """
         callback = next(
             found for found in self.get("/_dash-dependencies").json() if f"{page}-instead.children" in found["output"]
         )
-        return self._post(callback, {**inputs, f"{page}-seen": seen, f"{page}-tick": 1})
+        subject, _, query = address.partition("?")
+        where = {"path": "/", "subject": subject, "query": dict(parse_qsl(query))}
+        return self._post(callback, {**inputs, f"{page}-where": where, f"{page}-seen": seen, f"{page}-tick": 1})
 
     def open(self, path: str) -> str:
         """What the address of a page brings, as JSON text."""
         dependencies = self.get("/_dash-dependencies").json()
         callback = next(found for found in dependencies if "..main.children" in found["output"])
-        return httpx.Response(200, json=self._post(callback, {"address": path})).text
+        place, _, search = path.partition("?")
+        address: dict[str, object] = {"address.pathname": place, "address.search": f"?{search}" if search else ""}
+        return httpx.Response(200, json=self._post(callback, address)).text
 
     def _post(self, callback: dict[str, Any], values: dict[str, object]) -> dict[str, Any]:
         outputs = [name.rsplit(".", 1) for name in callback["output"].strip(".").split("...")]

@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import httpx
 import pytest
@@ -25,9 +24,12 @@ AddVersion = Callable[..., VersionInfo]
 pytest.importorskip("dash")
 
 PAGES = {
-    "versions": "/",
+    "overview": "/",
+    "incidents": "/incidents",
+    "versions": "/versions",
     "evaluation": "/evaluation",
     "monitoring": "/monitoring",
+    "columns": "/data",
     "predictions": "/predictions",
     "batches": "/batches",
     "experiments": "/experiments",
@@ -59,7 +61,8 @@ def test_an_empty_project_names_the_next_command(serve: Serve, registry: MemoryR
     reader = serve(registry, ledger)
     for page in PAGES:
         shown = reader.render(page)
-        assert "tiltyard train --champion" in json.dumps(shown[f"{page}-instead"])
+        command = "tiltyard monitor" if page == "incidents" else "tiltyard train --champion"
+        assert command in json.dumps(shown[f"{page}-instead"])
         assert shown[f"{page}-frame"] == {"hidden": True}
     assert "tiltyard serve" in json.dumps(reader.render("predictions"))
 
@@ -98,13 +101,12 @@ def test_a_refresh_brings_new_predictions_and_only_those(
     """A tick refreshes the page after a new prediction, and otherwise changes nothing."""
     ledger.record([now_prediction(input={"text": "A warm film"})])
     reader = serve(registry, ledger)
-    first = reader.render("predictions", **{"predictions-window": "day", "predictions-search": ""})
+    first = reader.render("predictions")
     assert "A warm film" in json.dumps(first["predictions-recent"], ensure_ascii=False)
     seen = first["predictions-seen"]["data"]
-    inputs = {"predictions-window": "day", "predictions-search": ""}
-    assert reader.render("predictions", seen, **inputs) == {}
+    assert reader.render("predictions", seen) == {}
     ledger.record([now_prediction(input={"text": "A cold film"}, label="negative")])
-    second = reader.render("predictions", seen, **inputs)
+    second = reader.render("predictions", seen)
     assert "A cold film" in json.dumps(second["predictions-recent"])
     assert [trace["name"] for trace in second["predictions-timeline"]["figure"]["data"]] == ["negative", "positive"]
     assert sum(map(sum, (trace["y"] for trace in second["predictions-confidence"]["figure"]["data"]))) == 2
@@ -116,9 +118,7 @@ def test_a_search_narrows_the_list_and_nothing_else(
 ) -> None:
     """A search lists the matching predictions; the counts above cover all predictions."""
     ledger.record([now_prediction(input={"text": "warm"}), now_prediction(input={"text": "cold"})])
-    shown = serve(registry, ledger).render(
-        "predictions", **{"predictions-window": "hour", "predictions-search": "WARM"}
-    )
+    shown = serve(registry, ledger).render("predictions", None, "?period=hour&search=WARM")
     recent = json.dumps(shown["predictions-recent"])
     assert '"warm"' in recent
     assert '"cold"' not in recent
@@ -126,13 +126,15 @@ def test_a_search_narrows_the_list_and_nothing_else(
     assert '"2"' in json.dumps(shown["predictions-facts"])
 
 
-@pytest.mark.parametrize("inputs", [{}, {"predictions-window": "century"}, {"predictions-search": 7}])
-def test_invalid_inputs_do_no_harm(
-    serve: Serve, registry: MemoryRegistry, ledger: MemoryLedger, inputs: dict[str, Any]
+@pytest.mark.parametrize(
+    "query", ["", "period=century", "since=x&until=y", "since=2026-01-02&until=2026-01-01", "route=7"]
+)
+def test_an_invalid_query_does_no_harm(
+    serve: Serve, registry: MemoryRegistry, ledger: MemoryLedger, query: str
 ) -> None:
-    """A request without a window, or with an unknown one, gets the default window."""
+    """An address without a period, or with unknown values, shows the usual period."""
     ledger.record([now_prediction()])
-    assert serve(registry, ledger).render("predictions", **inputs)["predictions-frame"] == {"hidden": False}
+    assert serve(registry, ledger).render("predictions", None, f"?{query}")["predictions-frame"] == {"hidden": False}
 
 
 def test_decisions_are_shown_with_who_why_and_evidence(
@@ -209,11 +211,11 @@ def test_a_version_has_its_own_address(
     assert '"href": "/versions/2"' in json.dumps(reader.render("versions"))
     assert reader.get("/versions/2").text.startswith("<!doctype html>")
     assert '"version-frame"' in reader.open("/versions/2")
-    shown = json.dumps(reader.render("version", **{"version-subject": "2"}))
+    shown = json.dumps(reader.render("version", None, "2"))
     for words in ("0.8125", "0.9000", "Champion v1", "reason of 2", "-0.0875 against the champion"):
         assert words in shown
     assert "reason of 1" not in shown
-    assert "No such version" in json.dumps(reader.render("version", **{"version-subject": "7"}))
+    assert "No such version" in json.dumps(reader.render("version", None, "7"))
 
 
 def test_a_prediction_has_its_own_address(serve: Serve, registry: MemoryRegistry) -> None:
@@ -227,11 +229,11 @@ def test_a_prediction_has_its_own_address(serve: Serve, registry: MemoryRegistry
     assert f'"href": "{address}"' in json.dumps(reader.render("predictions"))
     assert reader.get(address).text.startswith("<!doctype html>")
     assert wrong.id in reader.open(address)
-    shown = json.dumps(reader.render("prediction", **{"prediction-subject": wrong.id}))
+    shown = json.dumps(reader.render("prediction", None, wrong.id))
     for words in (r"<b>not at all</b>", "order 7", "different", "bad, reported by support", "Probabilities"):
         assert words in shown or words in reader.open(address)
     assert "somebody else" not in shown
-    unlabelled = json.dumps(reader.render("prediction", **{"prediction-subject": other.id}))
+    unlabelled = json.dumps(reader.render("prediction", None, other.id))
     assert "feedback import" in unlabelled
     assert other.id in unlabelled
 
@@ -244,7 +246,7 @@ def test_a_prediction_that_is_not_there_is_said_to_be_missing(
     ledger, foreign = MemoryLedger(), now_prediction(project="other", input={"text": "secret"})
     ledger.record([foreign])
     id_ = foreign.id if subject == "of another model" else subject
-    shown = json.dumps(serve(registry, ledger).render("prediction", **{"prediction-subject": id_}))
+    shown = json.dumps(serve(registry, ledger).render("prediction", None, id_))
     assert "No such prediction" in shown
     assert "secret" not in shown
 

@@ -16,7 +16,7 @@ from tiltyard.registry import VersionInfo
 from tiltyard.testing import NOON
 from tiltyard.testing.registry import MemoryRegistry
 
-figures = pytest.importorskip("tiltyard.console.figures")
+figures = pytest.importorskip("tiltyard.console.layout.figures")
 pages = pytest.importorskip("tiltyard.console.pages.versions")
 
 COLORS = {"good": "#111111", "bad": "#222222"}

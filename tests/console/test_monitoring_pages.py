@@ -54,7 +54,7 @@ def test_a_period_without_an_estimate_draws_none(films: Project, open_console: A
     ledger = MemoryLedger()
     ledger.record(make_labelled_predictions(20, at=now - timedelta(hours=2))[0])
     sources = ConsoleSources(monitored=make_monitored_version)
-    shown = open_console(films, ledger, sources).render("monitoring", None, **{"monitoring-stretch": "day"})
+    shown = open_console(films, ledger, sources).render("monitoring", None)
     assert "No estimate: " in json.dumps(shown["monitoring-performance-words"])
     names = {trace["name"] for trace in shown["monitoring-performance"]["figure"]["data"]}
     assert "Estimated without labels" not in names
@@ -120,7 +120,7 @@ def test_the_monitoring_page_shows_figures_and_findings(films: Project, open_con
         [make_finding(code="drift.number", subject="length", score=0.5, limit=0.1, message="Moved.", at=now)]
     )
     reader: Reader = open_console(films, ledger, ConsoleSources(monitored=lambda: champion))
-    shown = reader.render("monitoring", None, **{"monitoring-stretch": "day"})
+    shown = reader.render("monitoring", None)
     facts = json.dumps(shown["monitoring-facts"])
     for words in ("Act", "v1", "400", "Accuracy, estimate"):
         assert words in facts
@@ -132,9 +132,7 @@ def test_the_monitoring_page_shows_figures_and_findings(films: Project, open_con
     assert "300 of 400 predictions (75.0%) have a label" in json.dumps(shown["monitoring-coverage-words"])
     assert "labels contradict the estimate" in json.dumps(shown["monitoring-performance-words"])
     assert "could not" not in json.dumps(shown["monitoring-history"])
-    assert reader.render("monitoring", None, **{"monitoring-stretch": "century"})["monitoring-frame"] == {
-        "hidden": False
-    }
+    assert reader.render("monitoring", None, "?period=century")["monitoring-frame"] == {"hidden": False}
 
 
 @pytest.mark.requirement("R-MON-16")
@@ -147,10 +145,10 @@ def test_the_evaluation_page_shows_the_champion_or_the_newest(
     stored = StoredEvaluation(3, "accuracy", 1.0, {}, ("no", "yes"), (ConfusedLabels(0, 0, 2), ConfusedLabels(1, 1, 1)))
     sources = ConsoleSources(evaluation=lambda info: stored if info.version == "1" else None)
     reader = open_console(films, MemoryLedger(), sources)
-    champion = reader.render("evaluation", **{"evaluation-which": "champion"})
+    champion = reader.render("evaluation")
     assert "3 test rows" in json.dumps(champion["evaluation-tables"])
     assert '"v1"' in json.dumps(champion["evaluation-title"])
-    newest = reader.render("evaluation", **{"evaluation-which": "newest"})
+    newest = reader.render("evaluation", None, "?version=newest")
     assert "holds no evaluation" in json.dumps(newest["evaluation-instead"])
 
 
@@ -281,7 +279,7 @@ def test_predicted_numbers_are_listed_with_their_intervals(people: Project, open
         ]
     )
     reader: Reader = open_console(rents, ledger, ConsoleSources())
-    shown = reader.render("predictions", None, **{"predictions-window": "day", "predictions-search": ""})
+    shown = reader.render("predictions", None)
     words = json.dumps(shown)
     for expected in ("Mean prediction", '"45"', "48.5 to open", "half is at most", "Interval"):
         assert expected in words
@@ -327,7 +325,7 @@ def test_an_error_of_numbers_is_shown_in_the_labels_unit(people: Project, open_c
     )
     champion = MonitoredVersion("films", "1", (), {"mae": 40.0}, manifest=manifest)
     reader: Reader = open_console(rents, ledger, ConsoleSources(monitored=lambda: champion))
-    facts = json.dumps(reader.render("monitoring", None, **{"monitoring-stretch": "day"})["monitoring-facts"])
+    facts = json.dumps(reader.render("monitoring", None)["monitoring-facts"])
     assert '"43.5"' in facts
     assert '%"' not in facts.replace("95 % of the predictions", "")
 

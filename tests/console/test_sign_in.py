@@ -73,7 +73,7 @@ def sign_in(client: httpx.Client, token: str) -> httpx.Response:
 
 
 def predictions(reader: Reader) -> str:
-    return json.dumps(reader.render("predictions", **{"predictions-window": "day", "predictions-search": ""}))
+    return json.dumps(reader.render("predictions"))
 
 
 def test_a_console_without_keys_serves_this_machine_alone(open_console: Reader) -> None:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from dash import Dash, Input, Output, State, dcc, html, no_update
+from dash import Dash, Input, Output, State, ctx, no_update, set_props
 from dash.dependencies import ClientsideFunction
 from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 
-from tiltyard.console.actions import ActionDesk
+from tiltyard.console.actions import ActionDesk, OfferedAction, Subject
 from tiltyard.console.api import API_PATH, ApiData, create_api
-from tiltyard.console.figures import hide_empty_axes
+from tiltyard.console.layout import components
+from tiltyard.console.layout.figures import hide_empty_axes
+from tiltyard.console.layout.page import Page, PageAddresses, PageData, Placeholder
+from tiltyard.console.layout.shell import draw_frame, draw_menu, draw_shell
+from tiltyard.console.layout.where import Where
 from tiltyard.console.middleware import PagePaths, SecureHeaders
-from tiltyard.console.pages import Page, PageAddresses, PageData, Placeholder, all_pages, components
-from tiltyard.console.sign_in import SIGN_OUT, Guarded
+from tiltyard.console.pages import all_pages
+from tiltyard.console.session import current_session
+from tiltyard.console.sign_in import Guarded
 from tiltyard.console.sources import ConsoleSources
 from tiltyard.errors import TiltyardError
 from tiltyard.ledger import Ledger
@@ -85,8 +90,8 @@ def create_console(
     )
     # Nothing here streams; without this the browser would try to open a missing web socket for ever.
     app.backend.websocket_capability = False
-    pages = all_pages(PageData(project, registry, ledger, sources=sources, desk=desk))
-    app.layout = lambda: _shell(project, with_sign_out=not guard.is_open)
+    pages = all_pages(PageData(project, registry, ledger, sources=sources, offers=_find_offers(desk)))
+    app.layout = lambda: draw_shell(project, pages, with_sign_out=not guard.is_open)
     _route(app, pages)
     for page in pages:
         _keep_fresh(app, page)
@@ -97,35 +102,34 @@ def create_console(
     return server
 
 
-def _shell(project: Project, *, with_sign_out: bool) -> html.Div:
-    sign_out = html.Form(html.Button("Sign out", type="submit"), action=SIGN_OUT, method="POST", className="sign-out")
-    return html.Div(
-        [
-            dcc.Location(id="address"),
-            html.A("Skip to the content", href="#main", className="skip"),
-            html.Header(
-                html.Div(
-                    [
-                        html.Span([html.Img(src="/assets/icon.svg", alt=""), "Tiltyard"], className="brand"),
-                        html.Span(project.model_name, className="badge"),
-                        html.Nav(id="menu", **{"aria-label": "Pages"}),
-                        *([sign_out] if with_sign_out else []),
-                    ],
-                    className="wrap",
-                )
-            ),
-            html.Main(id="main", className="wrap", tabIndex=-1),
-            dcc.Store(id="arrived"),
-        ]
-    )
+def _find_offers(desk: ActionDesk | None) -> Callable[[Subject, str | None], Sequence[OfferedAction]]:
+    """What the reader of the request at hand can do; nothing in a console that only reads."""
+
+    def offer(about: Subject, subject: str | None) -> Sequence[OfferedAction]:
+        return [] if desk is None else desk.offer(about, subject, current_session())
+
+    return offer
 
 
 def _route(app: Dash, pages: tuple[Page, ...]) -> None:
-    def show(path: str | None) -> tuple[list[Any], list[Any]]:
-        page, subject = PageAddresses(pages).find(path)
-        return _frame(page, subject), _menu(pages, page)
+    addresses = PageAddresses(pages)
 
-    app.callback(Output("main", "children"), Output("menu", "children"), Input("address", "pathname"))(show)
+    def show(path: str | None, search: str | None) -> tuple[Any, list[Any]]:
+        page, subject = addresses.find(path)
+        where = Where.read(page.path, subject, search)
+        menu = draw_menu(pages, page, where)
+        if set(ctx.triggered_prop_ids) == {"address.search"}:
+            # The same page about something else: its figures change, and what is typed or open stays.
+            set_props(page.where, {"data": where.to_stored()})
+            return no_update, menu
+        return draw_frame(page, where), menu
+
+    app.callback(
+        Output("main", "children"),
+        Output("menu", "children"),
+        Input("address", "pathname"),
+        Input("address", "search"),
+    )(show)
     app.clientside_callback(
         ClientsideFunction("tiltyard", "arrive"),
         Output("arrived", "data"),
@@ -134,68 +138,52 @@ def _route(app: Dash, pages: tuple[Page, ...]) -> None:
     )
 
 
-def _menu(pages: Sequence[Page], current: Page) -> list[Any]:
-    return [
-        html.Span(
-            dcc.Link(page.title, href=page.path),
-            className="here" if page.path in (current.path, current.parent) else "",
-        )
-        for page in pages
-        if not page.parent
-    ]
-
-
-def _frame(page: Page, subject: str) -> list[Any]:
-    return [
-        html.H1(page.title, tabIndex=-1),
-        html.P(page.lead, className="lead"),
-        *page.controls,
-        html.Div("Loading …", id=f"{page.name}-instead"),
-        html.Div(list(page.frame), id=f"{page.name}-frame", hidden=True),
-        dcc.Interval(id=f"{page.name}-tick", interval=int(page.refresh_seconds * 1000)),
-        dcc.Store(id=f"{page.name}-seen"),
-        *([dcc.Store(id=page.subject, data=subject)] if page.parent else []),
-    ]
-
-
 def _keep_fresh(app: Dash, page: Page) -> None:
-    """Fill a page when it is opened, when a control changes, and when a tick finds new data."""
+    """Fill a page when it is opened, when its address or an input changes, and when a tick finds new data."""
 
-    async def refresh(_tick: int | None, *values: Any) -> tuple[Any, ...]:
+    async def refresh(_tick: int | None, address: Any, *values: Any) -> tuple[Any, ...]:
         *inputs, seen = values
         # The registry and the ledger block; other requests are served meanwhile.
-        return await run_in_threadpool(_fill, page, inputs, seen)
+        return await run_in_threadpool(_fill, page, Where.from_stored(address), inputs, seen)
 
     app.callback(
         Output(f"{page.name}-instead", "children"),
         Output(f"{page.name}-frame", "hidden"),
         Output(f"{page.name}-seen", "data"),
+        Output(f"{page.name}-controls", "children"),
         *(Output(name, attribute) for name, attribute in page.slots),
         Input(f"{page.name}-tick", "n_intervals"),
-        *([Input(page.subject, "data")] if page.parent else []),
+        Input(page.where, "data"),
         *(Input(name, attribute) for name, attribute in page.inputs),
         State(f"{page.name}-seen", "data"),
+        # One request at a time: the clock stands while figures are on their way.
+        running=[
+            (Output(f"{page.name}-tick", "disabled"), True, False),
+            (Output(f"{page.name}-frame", "className"), "waiting", ""),
+        ],
     )(refresh)
 
 
-def _fill(page: Page, inputs: Sequence[Any], seen: str | None) -> tuple[Any, ...]:
-    """The component in place of the frame, whether the frame is hidden, the stamp, and the slots' content."""
+def _fill(page: Page, where: Where, inputs: Sequence[Any], seen: str | None) -> tuple[Any, ...]:
+    """The component in place of the frame, whether it is hidden, the stamp, the controls, and the slots' content."""
     untouched = (no_update,) * len(page.slots)
+    controls: Any = no_update
     try:
-        stamp = page.stamp(*inputs)
+        controls = list(page.controls(where))
+        stamp = f"{where.link()} {page.stamp(where, *inputs)}"
         if stamp == seen:
             # Drawing the same again would close open details and lose the selection.
-            return no_update, no_update, no_update, *untouched
-        drawn = page.draw(*inputs)
+            return no_update, no_update, no_update, no_update, *untouched
+        drawn = page.draw(where, *inputs)
     except TiltyardError as error:
-        return components.notice(error), True, None, *untouched
+        return components.notice(error), True, None, controls, *untouched
     except Exception:
         log.exception("The page %s cannot be drawn", page.name)
         failure = TiltyardError("This page cannot be drawn.", next_step="The console's log has the details.")
-        return components.notice(failure), True, None, *untouched
+        return components.notice(failure), True, None, controls, *untouched
     if isinstance(drawn, Placeholder):
-        return drawn.component, True, stamp, *untouched
-    return None, False, stamp, *(_finish(drawn[name], attribute) for name, attribute in page.slots)
+        return drawn.component, True, stamp, controls, *untouched
+    return None, False, stamp, controls, *(_finish(drawn[name], attribute) for name, attribute in page.slots)
 
 
 def _finish(content: Any, attribute: str) -> Any:

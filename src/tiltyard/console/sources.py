@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any, Protocol
+from typing import Protocol
 
 import pandas as pd
 
 from tiltyard import wiring
-from tiltyard.errors import TiltyardError
-from tiltyard.monitoring.monitored_version import MonitoredVersion, read_champion, read_monitored_version
+from tiltyard.console.comparison import ComparedVersions, VersionComparison
+from tiltyard.errors import NotFoundError, TiltyardError
+from tiltyard.ledger import Ledger
+from tiltyard.monitoring.monitored_version import MonitoredVersion, read_monitored_version
 from tiltyard.project import Project
 from tiltyard.registry import Registry, VersionInfo
 from tiltyard.registry.package.stored_evaluation import StoredEvaluation
 from tiltyard.scoring import Scorer, make_scorer
 from tiltyard.settings import Settings
 from tiltyard.tasks import SetCalibration, reads_text
+
+MOST_VERSIONS = 8
+"""Versions whose files and figures are kept in memory."""
 
 
 class ChampionScorer(Protocol):
@@ -63,6 +68,8 @@ class ConsoleSources:
         champion: the champion in memory; None without a champion.
         columns: the features of the form, with their dtypes; empty if none are known.
         evaluation: what the training of a version found; None where its files hold nothing of it.
+        version: the files and figures of a version by its number; None where there is no such version.
+        compare: compares versions, by their numbers, on the same rows.
     """
 
     monitored: Callable[[], MonitoredVersion | None] = lambda: None
@@ -70,50 +77,77 @@ class ConsoleSources:
     champion: Callable[[], ChampionScorer | None] = lambda: None
     columns: Mapping[str, str] | None = None
     evaluation: Callable[[VersionInfo], StoredEvaluation | None] = _no_evaluation
+    version: Callable[[str], MonitoredVersion | None] = lambda _version: None
+    compare: Callable[[tuple[str, ...]], VersionComparison] | None = None
 
 
-def console_sources(project: Project, settings: Settings, registry: Registry) -> ConsoleSources:
-    """The sources of this host; the champion is loaded again only when it changed."""
-    loader = wiring.open_version_loader(settings, registry)
-    loaded: dict[str, Any] = {}
-    lock = Lock()
+def console_sources(
+    project: Project, settings: Settings, registry: Registry, ledger: Ledger | None = None
+) -> ConsoleSources:
+    """The sources of this host; the champion is loaded again only when it changed.
 
-    def read_monitored() -> MonitoredVersion | None:
-        with lock:
-            info = registry.champion(project.model_name)
-            if info is None:
-                return None
-            if loaded.get("monitored_version") != info.version:
-                loaded["monitored"] = read_champion(registry, project.model_name, loader.cache, loader.trusted_keys)
-                loaded["monitored_version"] = info.version
-            version: MonitoredVersion | None = loaded["monitored"]
-            return version
-
-    def champion() -> ScoredInput | None:
-        with lock:
-            info = registry.champion(project.model_name)
-            if info is None:
-                return None
-            if loaded.get("scorer_version") != info.version:
-                package = loader.load(info)
-                loaded["scorer"] = ScoredInput(info.version, make_scorer(package), package.prediction_sets)
-                loaded["scorer_version"] = info.version
-            scorer: ScoredInput | None = loaded["scorer"]
-            return scorer
-
-    def evaluation(info: VersionInfo) -> StoredEvaluation | None:
-        with lock:
-            if loaded.get("evaluated_version") != info.version:
-                folder = registry.fetch(info, loader.cache)
-                loaded["evaluation"] = read_monitored_version(info, folder, loader.trusted_keys).evaluation
-                loaded["evaluated_version"] = info.version
-            found: StoredEvaluation | None = loaded["evaluation"]
-            return found
-
-    columns = form_columns(project) or _champion_columns(project, read_monitored)
+    Args:
+        project: the project.
+        settings: of this host.
+        registry: its versions.
+        ledger: its decisions; without it versions are not compared.
+    """
+    host = _HostVersions(project, settings, registry)
+    columns = form_columns(project) or _champion_columns(project, host.read_monitored)
     return ConsoleSources(
-        read_monitored, wiring.open_tracker(project, settings).search_runs, champion, columns, evaluation
+        host.read_monitored,
+        wiring.open_tracker(project, settings).search_runs,
+        host.load_champion,
+        columns,
+        lambda info: host.read_version(info).evaluation,
+        host.find_version,
+        None if ledger is None else ComparedVersions(project, settings, registry, ledger).compare,
     )
+
+
+class _HostVersions:
+    """The versions of a model as this host has them: their files, and the champion in memory."""
+
+    def __init__(self, project: Project, settings: Settings, registry: Registry) -> None:
+        self._model = project.model_name
+        self._registry = registry
+        self._loader = wiring.open_version_loader(settings, registry)
+        self._lock = Lock()
+        self._versions: dict[str, MonitoredVersion] = {}
+        self._scorer: ScoredInput | None = None
+
+    def read_version(self, info: VersionInfo) -> MonitoredVersion:
+        """The files and figures of a version, verified once."""
+        with self._lock:
+            if info.version not in self._versions:
+                while len(self._versions) >= MOST_VERSIONS:
+                    self._versions.pop(next(iter(self._versions)))
+                folder = self._registry.fetch(info, self._loader.cache)
+                self._versions[info.version] = read_monitored_version(info, folder, self._loader.trusted_keys)
+            return self._versions[info.version]
+
+    def find_version(self, version: str) -> MonitoredVersion | None:
+        """The files and figures of the version of a number; None where there is none."""
+        try:
+            return self.read_version(self._registry.get_version(self._model, version=version))
+        except NotFoundError:
+            return None
+
+    def read_monitored(self) -> MonitoredVersion | None:
+        """The files and figures of the champion."""
+        info = self._registry.champion(self._model)
+        return None if info is None else self.read_version(info)
+
+    def load_champion(self) -> ScoredInput | None:
+        """The champion in memory."""
+        info = self._registry.champion(self._model)
+        if info is None:
+            return None
+        with self._lock:
+            if self._scorer is None or self._scorer.version != info.version:
+                package = self._loader.load(info)
+                self._scorer = ScoredInput(info.version, make_scorer(package), package.prediction_sets)
+            return self._scorer
 
 
 def form_columns(project: Project) -> Mapping[str, str]:

@@ -64,7 +64,7 @@ def console_command(
     try:
         with open_current_ledger(settings) as ledger:
             registry = wiring.open_registry(settings)
-            sources = console_sources(project, settings, registry)
+            sources = console_sources(project, settings, registry, ledger)
             workspace = build_workspace(settings, ledger, project.alerts, registry=registry)
             desk = ActionDesk(project, workspace, _write_options(project_path, model_name), Path.cwd())
             run_console(project, registry, ledger, listener, announce, sources, guard=guard, desk=desk)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tiltyard.errors import DataError, ProjectError
+from tiltyard.errors import DataError
 
 if TYPE_CHECKING:
-    from tiltyard.data import Dataset, Split
     from tiltyard.pipeline import Workspace
+    from tiltyard.pipeline.labelled_rows import LabelledRows
     from tiltyard.project import DataSection, Project
     from tiltyard.registry import VersionInfo
     from tiltyard.settings import Settings
@@ -52,31 +52,6 @@ class NamedRows:
     text: str | None = None
 
 
-@dataclass(frozen=True)
-class LabelledRows:
-    """Labelled rows, and the project that they belong to.
-
-    Attributes:
-        project: says how they are split and treated.
-        dataset: the rows.
-        whole: whether all of them are test rows: those of ``--data``, and those that were new to an adopted version.
-    """
-
-    project: Project
-    dataset: Dataset
-    whole: bool
-
-    def split(self) -> Split:
-        """Their two sides, by the project's rule."""
-        from tiltyard.data import split_dataset
-
-        return split_dataset(self.dataset, self.project.split, self.project.data.time)
-
-    def find_test_rows(self) -> Dataset:
-        """Their test side, or all of them."""
-        return self.dataset if self.whole else self.split().test
-
-
 def read_test_data(
     workspace: Workspace, project: Project, settings: Settings, info: VersionInfo, named: NamedRows
 ) -> LabelledRows:
@@ -93,13 +68,11 @@ def read_test_data(
         ProjectError: no rows are known (``project.no-rows``).
         DataError: the rows cannot be read, or have not the columns.
     """
-    from tiltyard.data import load_dataset
+    from tiltyard.pipeline.labelled_rows import find_labelled_rows
 
     if named.file is not None:
         return _read_file(project, named.file, named)
-    if project.has_rows:
-        return LabelledRows(project, load_dataset(project, workspace.find_split_schema(info.name)), whole=False)
-    return _read_kept(workspace, project, settings, info)
+    return find_labelled_rows(workspace, project, settings, info)
 
 
 def read_data(project: Project, settings: Settings, named: NamedRows) -> LabelledRows:
@@ -114,6 +87,7 @@ def read_data(project: Project, settings: Settings, named: NamedRows) -> Labelle
     """
     from tiltyard import app_wiring, wiring
     from tiltyard.data import load_dataset
+    from tiltyard.pipeline.labelled_rows import LabelledRows, read_kept_rows
 
     if named.file is not None:
         return _read_file(project, named.file, named)
@@ -123,24 +97,13 @@ def read_data(project: Project, settings: Settings, named: NamedRows) -> Labelle
         workspace = app_wiring.open_workspace(settings, ledger, project)
         champion = workspace.registry.champion(project.model_name)
         info = champion or workspace.registry.list_versions(project.model_name)[0]
-        return _read_kept(workspace, project, settings, info)
-
-
-def _read_kept(workspace: Workspace, project: Project, settings: Settings, info: VersionInfo) -> LabelledRows:
-    from tiltyard import wiring
-    from tiltyard.data.rare_classes import settle_rare_classes
-    from tiltyard.pipeline.kept_training import load_kept_training
-
-    try:
-        kept = load_kept_training(project, info, wiring.open_tracker(project, settings), workspace)
-    except ProjectError as error:
-        raise ProjectError(error.message, next_step="Name labelled rows: --data FILE.", code=error.code) from None
-    return LabelledRows(kept.project, settle_rare_classes(kept.read_dataset(), kept.project), whole=kept.all_new)
+        return read_kept_rows(workspace, project, settings, info)
 
 
 def _read_file(project: Project, file: Path, named: NamedRows) -> LabelledRows:
     from tiltyard.data import load_dataset
     from tiltyard.data.loading import find_section
+    from tiltyard.pipeline.labelled_rows import LabelledRows
 
     chosen = {"label": named.label, "text": named.text}
     section = find_section(project, str(file.resolve()), Path())

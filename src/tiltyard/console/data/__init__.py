@@ -1,9 +1,8 @@
 """The data of the pages, as plain values from the registry and the ledger. Nothing here depends on Dash."""
 
 from tiltyard.console.data.decisions import DecisionsView, Gate, decisions_view, gates_of
+from tiltyard.console.data.period import WINDOWS, PredictionPeriod
 from tiltyard.console.data.predictions import (
-    WINDOWS,
-    PredictionPeriod,
     PredictionQuery,
     PredictionsView,
     format_input,

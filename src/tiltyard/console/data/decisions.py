@@ -83,4 +83,6 @@ def decision_title(event: Event) -> str:
         "approved": f"Version {version} approved",
         "served": f"Version {version} is served as {alias or 'champion'}",
     }
+    if event.kind.startswith("alert-"):
+        return event.reason or event.kind.replace("-", " ").capitalize()
     return sentences.get(event.kind, f"{event.kind.replace('-', ' ').capitalize()}: {event.subject}")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from tiltyard.console.data.period import PredictionPeriod
 from tiltyard.formatting import format_count
 from tiltyard.ledger import FindingRecord, Ledger
 from tiltyard.monitoring.monitored_version import MonitoredVersion
@@ -14,12 +14,6 @@ from tiltyard.project import Project
 
 PATIENCE = timedelta(minutes=1)
 """The figures take seconds to compute: they are refreshed at most this often, unless the monitoring ran."""
-
-PERIODS: Mapping[str, tuple[str, timedelta]] = {
-    "day": ("Last 24 hours", timedelta(days=1)),
-    "week": ("Last 7 days", timedelta(days=7)),
-    "month": ("Last 30 days", timedelta(days=30)),
-}
 
 
 @dataclass(frozen=True)
@@ -36,15 +30,16 @@ class ChampionHealth:
 
 
 def monitoring_view(
-    ledger: Ledger, project: Project, monitored: MonitoredVersion | None, period: str, now: datetime
+    ledger: Ledger, project: Project, monitored: MonitoredVersion | None, period: PredictionPeriod, now: datetime
 ) -> Summary:
-    """The figures of a period that ends now.
+    """The figures of a period.
 
     Raises:
         UnavailableError: the ledger cannot be reached.
     """
-    length = PERIODS[period][1]
-    return build_summary(ledger, SummaryQuery.from_project(project), monitored, since=now - length, until=now)
+    first = next(iter(ledger.predictions(project=project.model_name, limit=1)), None) if period.span is None else None
+    since, until = period.begin(now, first.at if first else None), period.end(now)
+    return build_summary(ledger, SummaryQuery.from_project(project), monitored, since=since, until=until)
 
 
 def monitoring_stamp(ledger: Ledger, model: str, period: str, now: datetime) -> str:

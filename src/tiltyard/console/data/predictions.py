@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from itertools import islice
 
 import pandas as pd
 
+from tiltyard.console.data.period import WINDOWS, PredictionPeriod, find_step, floor_moment
 from tiltyard.console.data.task_part import TaskConsole
 from tiltyard.data.conform.labels import match_labels, order_classes
+from tiltyard.errors import TiltyardError
 from tiltyard.ledger import Label, Ledger, Prediction, PredictionStats
 from tiltyard.ledger.prediction_stats import NO_PREDICTIONS
 from tiltyard.ledger.records import full_text
@@ -29,36 +32,6 @@ MAX_LISTED = 30
 BINS = 20
 """Number of bins of confidence or of values."""
 
-_MAX_BINS = 60
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_STEPS = tuple(timedelta(minutes=m) for m in (1, 5, 15, 30, 60, 180, 360, 720, 1440, 2880, 10080, 40320))
-
-
-@dataclass(frozen=True, slots=True)
-class PredictionPeriod:
-    """A period that ends now.
-
-    Attributes:
-        title: for people.
-        span: its length; None for all time.
-        step: width of its bins; None to derive it from the data.
-        patience: a long window costs more to count, and changes less, than a short one: it is refreshed at most this
-            often. None to refresh at every new prediction.
-    """
-
-    title: str
-    span: timedelta | None = None
-    step: timedelta | None = None
-    patience: timedelta | None = None
-
-
-WINDOWS: Mapping[str, PredictionPeriod] = {
-    "hour": PredictionPeriod("Last hour", timedelta(hours=1), timedelta(minutes=1)),
-    "day": PredictionPeriod("Last 24 hours", timedelta(days=1), timedelta(hours=1)),
-    "week": PredictionPeriod("Last 7 days", timedelta(days=7), timedelta(hours=3), patience=timedelta(minutes=1)),
-    "all": PredictionPeriod("All time", patience=timedelta(minutes=1)),
-}
-
 
 @dataclass(frozen=True, slots=True)
 class PredictionQuery:
@@ -71,6 +44,10 @@ class PredictionQuery:
         search: words that a listed prediction must contain, all of them, in its input, label, version or id;
             case does not count.
         target: what the model predicts.
+        chosen: a range in place of the window.
+        version: only predictions of this version are listed; empty: of all.
+        route: only predictions of this route are listed; empty: of all.
+        label: only predictions of this label are listed; empty: of all.
     """
 
     model: str
@@ -78,6 +55,20 @@ class PredictionQuery:
     now: datetime
     search: str = ""
     target: TaskTarget = USUAL_TARGET
+    chosen: PredictionPeriod | None = None
+    version: str = ""
+    route: str = ""
+    label: str = ""
+
+    @property
+    def period(self) -> PredictionPeriod:
+        """The time that is selected."""
+        return self.chosen or WINDOWS[self.window]
+
+    @property
+    def narrows(self) -> bool:
+        """Whether not all predictions of the period are listed."""
+        return bool(self.search or self.version or self.route or self.label)
 
 
 @dataclass(frozen=True)
@@ -124,7 +115,7 @@ def predictions_view(ledger: Ledger, query: PredictionQuery) -> PredictionsView:
         )
     )
     matching, searched_since = latest[:MAX_LISTED], None
-    if query.search:
+    if query.narrows:
         filled = [start for start, part in zip(starts, counted, strict=True) if part.total]
         matching, searched_since = _search(ledger, query, filled, step)
     of_target = TaskConsole.find_for_target(query.target)
@@ -155,15 +146,57 @@ def _search(
             since=start,
             until=start + step,
             shadow=False,
-            search=query.search,
+            search=query.search or None,
+            version=query.version or None,
+            route=query.route or None,
             newest_first=True,
-            limit=MAX_LISTED - len(found),
+            limit=None if query.label else MAX_LISTED - len(found),
         )
-        found.extend(rows)
+        wanted = (row for row in rows if row.label == query.label) if query.label else rows
+        found.extend(islice(wanted, MAX_LISTED - len(found)))
         is_over = len(found) >= MAX_LISTED or time.monotonic() - begun > SEARCH_SECONDS
         if is_over and start != starts[0]:
             return found, found[-1].at if len(found) >= MAX_LISTED else start
     return found, None
+
+
+@dataclass(frozen=True)
+class FilterValues:
+    """What the predictions of a period can be narrowed by.
+
+    Attributes:
+        versions: versions that made some of them.
+        labels: labels that were predicted, in the order of classes.
+    """
+
+    versions: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+
+
+class KnownValues:
+    """The filter values of periods, each read at most once a minute."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._found: dict[str, FilterValues] = {}
+
+    def list_values(self, query: PredictionQuery) -> FilterValues:
+        """The versions and labels of the period; none while the ledger cannot be reached."""
+        key = f"{query.period.title} {floor_moment(query.now, timedelta(minutes=1))}"
+        if key not in self._found:
+            try:
+                starts, step = _bins(self._ledger, query)
+                stats = self._ledger.prediction_stats(query.model, starts[0], starts[-1] + step)
+            except TiltyardError:
+                # The page itself says what is wrong.
+                return FilterValues()
+            labels = tuple(order_classes(stats.by_label))
+            self._found = {key: FilterValues(tuple(sorted(stats.by_version, key=_version_order)), labels)}
+        return self._found[key]
+
+
+def _version_order(version: str) -> tuple[int, str]:
+    return (int(version), "") if version.isdecimal() else (0, version)
 
 
 @dataclass(frozen=True)
@@ -200,13 +233,13 @@ def prediction_details(ledger: Ledger, model: str, id_: str) -> PredictionDetail
 def predictions_stamp(ledger: Ledger, query: PredictionQuery) -> str:
     """A text that changes when the view would: cheap enough for every second, whatever the size of the ledger."""
     newest = _edge(ledger, query.model, newest=True)
+    period = query.period
+    what = f"{period.title} {query.search} {query.version} {query.route} {query.label}"
     if newest is None:
-        return f"none {query.window}"
-    window = WINDOWS[query.window]
-    if window.patience is not None:
-        return f"{query.window} {_floor(query.now, window.patience)} {query.search}"
-    end = _end(query.now, window.step) if window.step else None
-    return f"{newest.id} {query.window} {end} {query.search}"
+        return f"none {what}"
+    if period.patience is not None:
+        return f"{what} {floor_moment(query.now, period.patience)}"
+    return f"{newest.id} {what} {_end(query.now, period.step) if period.step else None}"
 
 
 def format_input(prediction: Prediction, longest: int = 300) -> str:
@@ -216,15 +249,19 @@ def format_input(prediction: Prediction, longest: int = 300) -> str:
 
 
 def _bins(ledger: Ledger, query: PredictionQuery) -> tuple[list[datetime], timedelta]:
-    """The starts of the window's bins, at least one, and their width; the last one contains now."""
-    window = WINDOWS[query.window]
-    if window.span is not None and window.step is not None:
-        end = _end(query.now, window.step)
-        return [end - window.span + i * window.step for i in range(window.span // window.step)], window.step
+    """The starts of the period's bins, at least one, and their width; the last one contains its end."""
+    period = query.period
+    now = period.end(query.now)
+    if period.span is not None and period.step is not None:
+        end = _end(now, period.step)
+        if period.until is not None:
+            begin = floor_moment(period.until - period.span, period.step)
+            return [begin + i * period.step for i in range(max(1, (end - begin) // period.step))], period.step
+        return [end - period.span + i * period.step for i in range(period.span // period.step)], period.step
     first = _edge(ledger, query.model, newest=False)
-    begin = first.at if first else query.now
-    step = next((step for step in _STEPS if (query.now - begin) / step < _MAX_BINS), _STEPS[-1])
-    begin, end = _floor(begin, step), _end(max(query.now, begin), step)
+    begin = first.at if first else now
+    step = find_step(now - begin)
+    begin, end = floor_moment(begin, step), _end(max(now, begin), step)
     return [begin + i * step for i in range((end - begin) // step)], step
 
 
@@ -232,12 +269,8 @@ def _edge(ledger: Ledger, model: str, *, newest: bool) -> Prediction | None:
     return next(iter(ledger.predictions(project=model, limit=1, newest_first=newest)), None)
 
 
-def _floor(moment: datetime, step: timedelta) -> datetime:
-    return moment - (moment - _EPOCH) % step
-
-
 def _end(now: datetime, step: timedelta) -> datetime:
-    return _floor(now, step) + step
+    return floor_moment(now, step) + step
 
 
 def _merge(parts: Iterable[PredictionStats]) -> PredictionStats:

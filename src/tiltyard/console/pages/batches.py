@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dash import html
+from dash import dcc, html
 
-from tiltyard.console.pages import components
-from tiltyard.console.pages.page import Page, PageData, Placeholder, Slots
+from tiltyard.console.layout import components
+from tiltyard.console.layout.page import Page, PageData, Placeholder, Slots
+from tiltyard.console.layout.where import Where
+from tiltyard.console.pages.version import link_version
 from tiltyard.formatting import format_count
 from tiltyard.ledger.batch_runs import BatchRun
 
@@ -31,18 +33,22 @@ def batches_page(data: PageData) -> Page:
         refresh_seconds=REFRESH_SECONDS,
         frame=(components.slot(LIST),),
         slots=((LIST, "children"),),
-        stamp=lambda: " ".join(f"{run.id}{run.rows}{run.finished}" for run in runs()),
-        draw=lambda: draw_batches(runs(), data.project.model_name),
+        stamp=lambda _where: " ".join(f"{run.id}{run.rows}{run.finished}" for run in runs()),
+        draw=lambda where: draw_batches(runs(), data.project.model_name, where),
     )
 
 
-def draw_batches(runs: Sequence[BatchRun], model: str) -> Slots | Placeholder:
+def draw_batches(runs: Sequence[BatchRun], model: str, where: Where) -> Slots | Placeholder:
     """The content of the page's slots."""
     if not runs:
         sentence = f"No table was scored by {model} yet. Train a champion, and score one:"
         commands = "tiltyard train --champion", "tiltyard score orders.csv --to scores.csv"
         return Placeholder(components.empty("No batch run yet", sentence, *commands))
-    cards = [_draw_run(run) for run in runs[:MOST_RUNS]]
+    chosen = where.find("run")
+    cards = [_draw_run(run) for run in runs[:MOST_RUNS] if chosen in ("", run.id)]
+    if chosen:
+        everything = html.P(dcc.Link("All batch runs", href=where.link(run=None)))
+        return {LIST: [html.Ol(cards, className="decisions"), everything]}
     note = [html.P("Older runs are not shown: tiltyard predictions runs", className="hint")]
     return {LIST: [html.Ol(cards, className="decisions"), *(note if len(runs) > MOST_RUNS else [])]}
 
@@ -68,7 +74,7 @@ def _draw_run(run: BatchRun) -> html.Li:
             ),
             html.P(_summarise(run)),
             *_draw_findings(findings),
-            html.P([f"version {run.version} · run ", html.Code(run.id[:12], title=run.id)], className="hint"),
+            html.P([link_version(run.version), " · run ", html.Code(run.id[:12], title=run.id)], className="hint"),
         ],
         className="card",
     )

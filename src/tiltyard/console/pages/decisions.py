@@ -5,17 +5,26 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from dash import html
+from dash import dcc, html
 
 from tiltyard.console.data import DecisionsView, decisions_view, gates_of
 from tiltyard.console.data.decisions import decision_title
-from tiltyard.console.pages import components
-from tiltyard.console.pages.page import Page, PageData, Placeholder, Slots
+from tiltyard.console.layout import components
+from tiltyard.console.layout.controls import choose
+from tiltyard.console.layout.page import Page, PageData, Placeholder, Slots
+from tiltyard.console.layout.where import Where
 from tiltyard.formatting import format_count
 from tiltyard.ledger import Event
 
 REFRESH_SECONDS = 10.0
 LIST = "decisions-list"
+
+KINDS = {"": "All", "versions": "Versions", "approvals": "Approvals", "incidents": "Incidents"}
+_OF_KIND = {
+    "versions": ("registered", "promoted", "refused", "rolled-back", "alias", "served", "archived", "unarchived"),
+    "approvals": ("approv",),
+    "incidents": ("alert", "response"),
+}
 
 _STYLES = {"promoted": "good", "refused": "bad"}
 
@@ -26,7 +35,7 @@ def decisions_page(data: PageData) -> Page:
     def view() -> DecisionsView:
         return decisions_view(data.ledger, data.project.model_name)
 
-    def stamp() -> str:
+    def stamp(_where: Where) -> str:
         current = view()
         return f"{current.total} {current.decisions[0].digest if current.decisions else ''} {len(current.broken)}"
 
@@ -39,19 +48,32 @@ def decisions_page(data: PageData) -> Page:
         frame=(components.slot(LIST),),
         slots=((LIST, "children"),),
         stamp=stamp,
-        draw=lambda: draw_decisions(view(), data.project.model_name),
+        controls=lambda where: [choose(where, "kind", "Kind", KINDS)],
+        draw=lambda where: draw_decisions(view(), data.project.model_name, where),
     )
 
 
-def draw_decisions(view: DecisionsView, model: str) -> Slots | Placeholder:
+def draw_decisions(view: DecisionsView, model: str, where: Where) -> Slots | Placeholder:
     """The content of the page's slots."""
     if not view.decisions and not view.broken:
         sentence = f"There is no decision about {model}. Train a version:"
         return Placeholder(components.empty("No decision yet", sentence, "tiltyard train --champion"))
     older = view.total - len(view.decisions)
     note = [html.P(f"{older:,} older decisions are not shown.", className="hint")] if older else []
-    decisions = html.Ol([draw_decision(event) for event in view.decisions], className="decisions")
+    shown = [event for event in view.decisions if _is_chosen(event, where)]
+    decisions: Any = html.Ol([draw_decision(event) for event in shown], className="decisions")
+    if not shown:
+        decisions = components.empty("None of these", "No listed decision is of this kind.")
+    if where.find("decision"):
+        note = [html.P(dcc.Link("All decisions", href=where.link(decision=None)))]
     return {LIST: [_chain(view), decisions, *note]}
+
+
+def _is_chosen(event: Event, where: Where) -> bool:
+    if number := where.find("decision"):
+        return str(event.sequence) == number
+    kind = where.choose("kind", KINDS, "")
+    return not kind or any(event.kind.startswith(word) for word in _OF_KIND[kind])
 
 
 def _chain(view: DecisionsView) -> html.Section:
@@ -84,7 +106,11 @@ def draw_decision(event: Event) -> html.Li:
                 ],
                 className="head",
             ),
-            *([html.P(event.reason)] if event.reason and event.reason not in messages else []),
+            *(
+                [html.P(event.reason)]
+                if event.reason and event.reason not in {*messages, decision_title(event)}
+                else []
+            ),
             html.P(
                 [
                     "by ",

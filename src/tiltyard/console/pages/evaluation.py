@@ -4,36 +4,46 @@ from __future__ import annotations
 
 from typing import Any
 
-from dash import dcc, html
+from dash import html
 
 from tiltyard.aliases import CHAMPION
-from tiltyard.console.pages import components
-from tiltyard.console.pages.page import Page, PageData, Placeholder, Slots
+from tiltyard.console.layout import components
+from tiltyard.console.layout import controls as controls_of
+from tiltyard.console.layout.page import Page, PageData, Placeholder, Slots
+from tiltyard.console.layout.where import Where
 from tiltyard.monitoring.report.evaluation_tables import NO_EVALUATION, EvaluationTable, evaluation_tables
 from tiltyard.registry import VersionInfo
 from tiltyard.registry.package.stored_evaluation import StoredEvaluation
 
 REFRESH_SECONDS = 10.0
-WHICH, TITLE, TABLES = "evaluation-which", "evaluation-title", "evaluation-tables"
-CHOICES = {"champion": "Champion", "newest": "Newest version"}
+WHICH = "version"
+TITLE, TABLES = "evaluation-title", "evaluation-tables"
+CHOICES = {"": "Champion", "newest": "Newest version"}
 
 
 def evaluation_page(data: PageData) -> Page:
     """The page over a registry and the files of its versions."""
 
-    def choose(which: str | None) -> VersionInfo | None:
-        versions = data.registry.list_versions(data.project.model_name)
+    def choose(where: Where) -> VersionInfo | None:
+        versions, which = data.registry.list_versions(data.project.model_name), where.find(WHICH)
         if which == "newest":
             return next(iter(versions), None)
+        if which:
+            return next((info for info in versions if info.version == which), None)
         return next((info for info in versions if CHAMPION in info.aliases), None)
 
-    def fill(which: str | None) -> Slots | Placeholder:
-        info = choose(which)
+    def fill(where: Where) -> Slots | Placeholder:
+        info = choose(where)
         return draw_evaluation(info, data.sources.evaluation(info) if info else None)
 
-    def stamp(which: str | None) -> str:
-        info = choose(which)
-        return f"{which} {info.version if info else ''}"
+    def stamp(where: Where) -> str:
+        info = choose(where)
+        return info.version if info else ""
+
+    def controls(where: Where) -> list[Any]:
+        which = where.find(WHICH)
+        options = {**CHOICES, **({} if which in CHOICES else {which: f"Version {which}"})}
+        return [controls_of.choose(where, WHICH, "Version", options)]
 
     return Page(
         name="evaluation",
@@ -41,8 +51,7 @@ def evaluation_page(data: PageData) -> Page:
         title="Evaluation",
         lead="What training found on the held-out rows: guessing, errors, coverage, importance and fairness.",
         refresh_seconds=REFRESH_SECONDS,
-        controls=_controls(),
-        inputs=((WHICH, "value"),),
+        controls=controls,
         frame=(components.slot(TITLE), components.slot(TABLES)),
         slots=((TITLE, "children"), (TABLES, "children")),
         stamp=stamp,
@@ -77,9 +86,3 @@ def _draw_table(table: EvaluationTable) -> html.Section:
 
 def _is_numeric(cells: list[str]) -> bool:
     return all(cell.strip("%-+").replace(",", "").replace(".", "", 1).isdigit() for cell in cells)
-
-
-def _controls() -> tuple[Any, ...]:
-    options = [{"label": title, "value": key} for key, title in CHOICES.items()]
-    choice = dcc.RadioItems(id=WHICH, options=options, value="champion", inline=True, className="choice")
-    return (html.Div(html.Div(choice, role="group", **{"aria-label": "Version"}), className="controls"),)

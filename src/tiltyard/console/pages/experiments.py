@@ -8,11 +8,10 @@ from typing import Any
 import pandas as pd
 from dash import html
 
-from tiltyard.console import figures
 from tiltyard.console.data.experiments import ExperimentsView, experiments_view, over_time
 from tiltyard.console.data.versions import column_title
-from tiltyard.console.pages import components
-from tiltyard.console.pages.page import Page, PageData, Placeholder, Slots
+from tiltyard.console.layout import components, figures
+from tiltyard.console.layout.page import Page, PageData, Placeholder, Slots
 
 REFRESH_SECONDS = 15.0
 MAX_RUNS = 100
@@ -43,8 +42,8 @@ def experiments_page(data: PageData) -> Page:
             components.card(components.slot(PARAMETERS), title="Training parameters"),
         ),
         slots=((FACTS, "children"), *components.plot_slots(OVER_TIME), (RUNS, "children"), (PARAMETERS, "children")),
-        stamp=lambda: sha256(view().runs.to_json(date_format="iso").encode()).hexdigest(),
-        draw=lambda: draw_experiments(view(), data.project.name),
+        stamp=lambda _where: sha256(view().runs.to_json(date_format="iso").encode()).hexdigest(),
+        draw=lambda _where: draw_experiments(view(), data.project.name),
     )
 
 

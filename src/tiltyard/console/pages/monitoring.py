@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from dash import dcc, html
+from dash import html
 
-from tiltyard.console import monitoring_figures
-from tiltyard.console.data.monitoring import PERIODS, champion_health, monitoring_stamp, monitoring_view
-from tiltyard.console.pages import components
-from tiltyard.console.pages.page import Page, PageData, Placeholder, Slots
+from tiltyard.console.data.monitoring import champion_health, monitoring_stamp, monitoring_view
+from tiltyard.console.layout import components, monitoring_figures
+from tiltyard.console.layout.controls import choose_time
+from tiltyard.console.layout.page import Page, PageData, Placeholder, Slots
+from tiltyard.console.layout.where import Where
 from tiltyard.evaluation import get_metric
 from tiltyard.evaluation.metrics.task_part import TaskEvaluation
 from tiltyard.findings import SEVERITIES
@@ -22,7 +23,6 @@ from tiltyard.monitoring.summary import Summary
 
 REFRESH_SECONDS = 10.0
 MAX_ROWS = 40
-PERIOD = "monitoring-stretch"
 FACTS, ALERTS, STANDING, HISTORY = "monitoring-facts", "monitoring-alerts", "monitoring-standing", "monitoring-history"
 PERFORMANCE, COVERAGE, DRIFT = "monitoring-performance", "monitoring-coverage", "monitoring-drift"
 VERSIONS = "monitoring-versions"
@@ -36,12 +36,9 @@ _STYLES = {"error": "bad", "warning": "bad", "clear": "good"}
 def monitoring_page(data: PageData) -> Page:
     """The page over a ledger and the champion."""
 
-    def known_period(period: str | None) -> str:
-        return period if period is not None and period in PERIODS else "day"
-
-    def fill(period: str | None) -> Slots | Placeholder:
+    def fill(where: Where) -> Slots | Placeholder:
         monitored = data.sources.monitored()
-        return draw_monitoring(monitoring_view(data.ledger, data.project, monitored, known_period(period), data.now()))
+        return draw_monitoring(monitoring_view(data.ledger, data.project, monitored, where.period, data.now()))
 
     model = data.project.model_name
     return Page(
@@ -50,8 +47,7 @@ def monitoring_page(data: PageData) -> Page:
         title="Monitoring",
         lead="The champion in production: drift, performance with and without labels, and open findings.",
         refresh_seconds=REFRESH_SECONDS,
-        controls=_controls(),
-        inputs=((PERIOD, "value"),),
+        controls=lambda where: [choose_time(where)],
         frame=(
             components.slot(FACTS, "card"),
             components.slot(ALERTS),
@@ -77,7 +73,7 @@ def monitoring_page(data: PageData) -> Page:
             (STANDING, "children"),
             (HISTORY, "children"),
         ),
-        stamp=lambda period: monitoring_stamp(data.ledger, model, known_period(period), data.now()),
+        stamp=lambda where: monitoring_stamp(data.ledger, model, where.period.title, data.now()),
         draw=fill,
     )
 
@@ -108,12 +104,6 @@ def draw_monitoring(summary: Summary) -> Slots | Placeholder:
         STANDING: _findings("Latest findings", sorted(summary.latest_findings, key=_severity_order)),
         HISTORY: _findings("Findings of this period", select_reportable(summary.findings)),
     }
-
-
-def _controls() -> tuple[Any, ...]:
-    options = [{"label": title, "value": key} for key, (title, _) in PERIODS.items()]
-    choice = dcc.RadioItems(id=PERIOD, options=options, value="day", inline=True, className="choice")
-    return (html.Div(html.Div(choice, role="group", **{"aria-label": "Time"}), className="controls"),)
 
 
 def _facts(summary: Summary) -> html.Dl:

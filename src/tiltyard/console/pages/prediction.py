@@ -7,11 +7,11 @@ from urllib.parse import quote
 
 from dash import dcc, html
 
-from tiltyard.console import figures
 from tiltyard.console.data.predictions import PredictionDetails, prediction_details
 from tiltyard.console.data.task_part import TaskConsole
-from tiltyard.console.pages import components
-from tiltyard.console.pages.page import Page, PageData, Placeholder, Slots
+from tiltyard.console.layout import components, figures
+from tiltyard.console.layout.page import Page, PageData, Placeholder, Slots
+from tiltyard.console.layout.where import Where
 from tiltyard.console.pages.version import link_version
 from tiltyard.formatting import format_interval
 from tiltyard.tasks import TASKS, TaskTarget
@@ -54,14 +54,14 @@ def prediction_page(data: PageData) -> Page:
             *(components.plot_slots(PROBABILITIES) if with_probabilities else ()),
             (LABEL, "children"),
         ),
-        stamp=lambda id_: repr(prediction_details(data.ledger, model, str(id_ or ""))),
-        draw=lambda id_: draw_prediction(prediction_details(data.ledger, model, str(id_ or "")), target),
+        stamp=lambda where: repr(prediction_details(data.ledger, model, where.subject)),
+        draw=lambda where: draw_prediction(prediction_details(data.ledger, model, where.subject), target),
     )
 
 
-def link_prediction(id_: str, content: Any) -> dcc.Link:
+def link_prediction(id_: str, content: Any, where: Where | None = None) -> dcc.Link:
     """A link to the page of a prediction."""
-    return dcc.Link(content, href=f"{PATH}{quote(id_, safe='')}", title=id_)
+    return dcc.Link(content, href=(where or Where()).link_to(f"{PATH}{quote(id_, safe='')}"), title=id_)
 
 
 def draw_prediction(details: PredictionDetails | None, target: TaskTarget) -> Slots | Placeholder:

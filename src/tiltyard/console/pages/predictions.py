@@ -5,27 +5,29 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from dash import dcc, html
+from dash import html
 
-from tiltyard.console import figures
 from tiltyard.console.data import (
-    WINDOWS,
     PredictionQuery,
     PredictionsView,
     format_input,
     predictions_stamp,
     predictions_view,
 )
+from tiltyard.console.data.predictions import KnownValues
 from tiltyard.console.data.task_part import PageWords, TaskConsole
-from tiltyard.console.pages import components
-from tiltyard.console.pages.page import Page, PageData, Placeholder, Slots
+from tiltyard.console.layout import components, figures
+from tiltyard.console.layout import controls as controls_of
+from tiltyard.console.layout.page import Page, PageData, Placeholder, Slots
+from tiltyard.console.layout.where import Where
 from tiltyard.console.pages.prediction import link_prediction
+from tiltyard.console.pages.version import link_version
 from tiltyard.formatting import format_interval
 from tiltyard.ledger import Prediction
 from tiltyard.tasks import TASKS
 
 REFRESH_SECONDS = 3.0
-WINDOW, SEARCH = "predictions-window", "predictions-search"
+ROUTES = {"": "All routes", "champion": "Champion", "challenger": "Challenger"}
 FACTS, LABELS, VERSIONS = "predictions-facts", "predictions-labels", "predictions-versions"
 TIMELINE, CONFIDENCE, RECENT = "predictions-timeline", "predictions-confidence", "predictions-recent"
 
@@ -34,14 +36,29 @@ def predictions_page(data: PageData) -> Page:
     """The page over a ledger."""
 
     target = TASKS[data.project.task].target
+    of_target, known = TaskConsole.find_for_target(target), KnownValues(data.ledger)
 
-    def query(window: str | None, search: str | None) -> PredictionQuery:
-        known = window if window is not None and window in WINDOWS else "day"
-        return PredictionQuery(data.project.model_name, known, data.now(), str(search or "").strip(), target)
+    def query(where: Where) -> PredictionQuery:
+        return PredictionQuery(
+            data.project.model_name,
+            where.window,
+            data.now(),
+            where.find("search"),
+            target,
+            where.period,
+            version=where.find("version"),
+            route=where.choose("route", ROUTES, ""),
+            label=where.find("label"),
+        )
 
-    def fill(window: str | None, search: str | None) -> Slots | Placeholder:
-        selection = query(window, search)
-        return draw_predictions(predictions_view(data.ledger, selection), selection)
+    def controls(where: Where) -> list[Any]:
+        values = known.list_values(query(where))
+        return [
+            controls_of.choose_time(where),
+            *controls_of.narrow(where, "version", "versions", values.versions, "v"),
+            *(controls_of.narrow(where, "label", "labels", values.labels) if of_target.has_probabilities else []),
+            controls_of.choose(where, "route", "Route", ROUTES),
+        ]
 
     return Page(
         name="predictions",
@@ -49,9 +66,13 @@ def predictions_page(data: PageData) -> Page:
         title="Predictions",
         lead=f"The predictions in the ledger, refreshed every {REFRESH_SECONDS:.0f} seconds.",
         refresh_seconds=REFRESH_SECONDS,
-        controls=_controls(),
-        inputs=((WINDOW, "value"), (SEARCH, "value")),
-        frame=_frame(TaskConsole.find_for_target(target).words),
+        fields=lambda where: [
+            controls_of.search_field(
+                "predictions", where, "Search the predictions of the period", "Search input, label, version or id …"
+            )
+        ],
+        controls=controls,
+        frame=_frame(of_target.words),
         slots=(
             (FACTS, "children"),
             *components.plot_slots(TIMELINE),
@@ -60,12 +81,12 @@ def predictions_page(data: PageData) -> Page:
             (VERSIONS, "children"),
             (RECENT, "children"),
         ),
-        stamp=lambda window, search: predictions_stamp(data.ledger, query(window, search)),
-        draw=fill,
+        stamp=lambda where: predictions_stamp(data.ledger, query(where)),
+        draw=lambda where: draw_predictions(predictions_view(data.ledger, query(where)), query(where), where),
     )
 
 
-def draw_predictions(view: PredictionsView, query: PredictionQuery) -> Slots | Placeholder:
+def draw_predictions(view: PredictionsView, query: PredictionQuery, where: Where) -> Slots | Placeholder:
     """The content of the page's slots."""
     if not view.any_ever:
         return Placeholder(
@@ -77,8 +98,8 @@ def draw_predictions(view: PredictionsView, query: PredictionQuery) -> Slots | P
             )
         )
     if not view.stats.total:
-        title = WINDOWS[query.window].title
-        return Placeholder(components.empty("No prediction in this period", f"{title}: choose a longer period."))
+        sentence = f"{query.period.title}: choose a longer period."
+        return Placeholder(components.empty("No prediction in this period", sentence))
     colors = figures.label_colors(view.stats.by_label)
     versions = {f"v{version}": count for version, count in view.stats.by_version.items()}
     picture, words, values = TaskConsole.find_for_target(query.target).draw_values(view, colors)
@@ -90,7 +111,7 @@ def draw_predictions(view: PredictionsView, query: PredictionQuery) -> Slots | P
         f"{CONFIDENCE}-words": words,
         LABELS: values,
         VERSIONS: components.proportion_bars("Predictions by version", versions, {}),
-        RECENT: _recent(view, query),
+        RECENT: _recent(view, query, where),
     }
 
 
@@ -110,35 +131,6 @@ def _frame(words: PageWords) -> tuple[Any, ...]:
     )
 
 
-def _controls() -> tuple[Any, ...]:
-    windows = [{"label": window.title, "value": key} for key, window in WINDOWS.items()]
-    return (
-        html.Div(
-            [
-                html.Div(
-                    dcc.RadioItems(id=WINDOW, options=windows, value="day", inline=True, className="choice"),
-                    role="group",
-                    **{"aria-label": "Time"},
-                ),
-                html.Div(
-                    [
-                        html.Label("Search the predictions of the period", htmlFor=SEARCH, className="unseen"),
-                        dcc.Input(
-                            id=SEARCH,
-                            type="search",
-                            value="",
-                            debounce=0.3,
-                            placeholder="Search input, label, version or id …",
-                        ),
-                    ],
-                    className="search",
-                ),
-            ],
-            className="controls",
-        ),
-    )
-
-
 def _facts(view: PredictionsView, query: PredictionQuery) -> html.Dl:
     stats = view.stats
     latency = "–" if stats.mean_latency_ms is None else f"{stats.mean_latency_ms:.1f} ms"
@@ -155,13 +147,14 @@ def _facts(view: PredictionsView, query: PredictionQuery) -> html.Dl:
     )
 
 
-def _recent(view: PredictionsView, query: PredictionQuery) -> list[Any]:
+def _recent(view: PredictionsView, query: PredictionQuery, where: Where) -> list[Any]:
     listed, of_target = len(view.recent), TaskConsole.find_for_target(query.target)
-    if query.search:
+    if query.narrows:
         reach = "the whole period was searched"
         if view.searched_since is not None:
             reach = f"searched back to {view.searched_since:%Y-%m-%d %H:%M:%S} UTC"
-        note = f"“{query.search}”: {listed:,} listed, newest first; {reach}"
+        what = f"“{query.search}”: " if query.search else ""
+        note = f"{what}{listed:,} listed, newest first; {reach}"
     else:
         note = f"The latest {listed:,}, newest first"
     heads = (
@@ -172,15 +165,15 @@ def _recent(view: PredictionsView, query: PredictionQuery) -> list[Any]:
         ("Version", "number"),
         ("Latency", "number"),
     )
-    rows = [_row(prediction, of_target) for prediction in view.recent]
+    rows = [_row(prediction, of_target, where) for prediction in view.recent]
     return [html.P(note, className="hint", role="status"), components.table("Recent predictions", heads, rows)]
 
 
-def _row(prediction: Prediction, of_target: TaskConsole) -> tuple[Any, ...]:
+def _row(prediction: Prediction, of_target: TaskConsole, where: Where) -> tuple[Any, ...]:
     route = [] if prediction.route == "champion" else [" ", components.badge(prediction.route, prediction.route)]
     return (
         components.time_text(prediction.at),
-        link_prediction(prediction.id, format_input(prediction) or prediction.id),
+        link_prediction(prediction.id, format_input(prediction) or prediction.id, where),
         html.Span([html.Strong(of_target.show_value(prediction.label)), *route]),
         html.Span(
             [
@@ -191,7 +184,7 @@ def _row(prediction: Prediction, of_target: TaskConsole) -> tuple[Any, ...]:
             else format_interval(prediction.interval),
             className="with-bar",
         ),
-        f"v{prediction.version}",
+        link_version(prediction.version),
         "–" if prediction.latency_ms is None else f"{prediction.latency_ms:.1f} ms",
     )
 

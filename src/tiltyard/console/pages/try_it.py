@@ -16,8 +16,9 @@ from tiltyard.console.data.try_it import (
     inputs_from_json,
     predict_inputs,
 )
-from tiltyard.console.pages import components
-from tiltyard.console.pages.page import Page, PageData, Placeholder, Slots
+from tiltyard.console.layout import components
+from tiltyard.console.layout.page import Page, PageData, Placeholder, Slots
+from tiltyard.console.layout.where import Where
 from tiltyard.errors import TiltyardError
 from tiltyard.formatting import format_interval, format_number
 from tiltyard.ledger.records import full_text
@@ -40,12 +41,18 @@ def trial_page(data: PageData) -> Page:
     of_text, of_task = reads_text(project.task), TaskConsole.find_for(project.task)
     fields = ["trial-field-0"] if of_text else [f"trial-field-{place}" for place in range(len(columns))]
 
-    def stamp(clicks: int | None, mode: str | None, _json: str | None, file: str | None, *_: Any) -> str:
+    def stamp(_where: Where, clicks: int | None, mode: str | None, _json: str | None, file: str | None, *_: Any) -> str:
         uploaded = sha256(file.encode()).hexdigest()[:16] if file and mode == "file" else ""
         return f"{clicks or 0} {uploaded}"
 
     def fill(
-        clicks: int | None, mode: str | None, text: str | None, file: str | None, name: str | None, *more: Any
+        _where: Where,
+        clicks: int | None,
+        mode: str | None,
+        text: str | None,
+        file: str | None,
+        name: str | None,
+        *more: Any,
     ) -> Slots | Placeholder:
         level, values = (more[0] or None, more[1:]) if of_task.has_sets else (None, more)
         if not clicks and not (file and mode == "file"):
@@ -70,7 +77,7 @@ def trial_page(data: PageData) -> Page:
         title="Try it",
         lead="Predict with the champion. These predictions are not recorded.",
         refresh_seconds=REFRESH_SECONDS,
-        controls=_controls(data, fields),
+        head=_form_card(data, fields),
         inputs=(
             (SEND, "n_clicks"),
             (MODE, "value"),
@@ -139,7 +146,7 @@ def _row(prediction: TrialPrediction) -> tuple[Any, ...]:
     )
 
 
-def _controls(data: PageData, fields: Sequence[str]) -> tuple[Any, ...]:
+def _form_card(data: PageData, fields: Sequence[str]) -> tuple[Any, ...]:
     options = [{"label": title, "value": mode} for mode, title in _MODES.items()]
     modes = dcc.RadioItems(id=MODE, options=options, value="form", inline=True, className="choice")
     return (

@@ -11,16 +11,19 @@ from dash import dcc, html
 
 from tiltyard.console.data import VersionsView, versions_view
 from tiltyard.console.data.versions import bigger_is_better, column_title
-from tiltyard.console.pages import components
+from tiltyard.console.layout import components
+from tiltyard.console.layout.offers import draw_offers
+from tiltyard.console.layout.page import Page, PageData, Placeholder, Slots
 from tiltyard.console.pages.decisions import draw_decision
-from tiltyard.console.pages.page import Page, PageData, Placeholder, Slots
 from tiltyard.ledger import Event
 from tiltyard.registry import VersionInfo
 from tiltyard.registry.ports import CANDIDATE_TAG
 
 REFRESH_SECONDS = 10.0
 PATH = "/versions/"
-FACTS, METRICS, TAGS, DECISIONS = (f"version-{name}" for name in ("facts", "metrics", "tags", "decisions"))
+FACTS, ACTIONS, METRICS, TAGS, DECISIONS = (
+    f"version-{name}" for name in ("facts", "actions", "metrics", "tags", "decisions")
+)
 
 
 def version_page(data: PageData) -> Page:
@@ -30,19 +33,20 @@ def version_page(data: PageData) -> Page:
     def view() -> VersionsView:
         return versions_view(data.registry, model, data.project.training.metric)
 
-    def events(version: str | None) -> list[Event]:
+    def events(version: str) -> list[Event]:
         return list(data.ledger.events(subject=f"{model}/{version}")) if version else []
 
     return Page(
         name="version",
         path=PATH,
-        parent="/",
+        parent="/versions",
         title="Version",
         lead="One version: its metrics next to the champion's, and every decision about it.",
         refresh_seconds=REFRESH_SECONDS,
         frame=(
-            html.P(dcc.Link("← All versions", href="/")),
+            html.P(dcc.Link("← All versions", href="/versions")),
             components.slot(FACTS, "card"),
+            components.slot(ACTIONS),
             html.Div(
                 [
                     components.card(components.slot(METRICS), title="Metrics on held-out rows"),
@@ -53,9 +57,9 @@ def version_page(data: PageData) -> Page:
             html.H2("Decisions"),
             components.slot(DECISIONS),
         ),
-        slots=tuple((name, "children") for name in (FACTS, METRICS, TAGS, DECISIONS)),
-        stamp=lambda version: sha256(f"{version} {view()!r} {len(events(version))}".encode()).hexdigest(),
-        draw=lambda version: draw_version(view(), str(version or ""), events(version)),
+        slots=tuple((name, "children") for name in (FACTS, ACTIONS, METRICS, TAGS, DECISIONS)),
+        stamp=lambda where: sha256(f"{view()!r} {len(events(where.subject))}".encode()).hexdigest(),
+        draw=lambda where: draw_version(view(), where.subject, events(where.subject), data),
     )
 
 
@@ -64,7 +68,7 @@ def link_version(version: str, content: Any = None) -> dcc.Link:
     return dcc.Link(f"v{version}" if content is None else content, href=f"{PATH}{quote(version, safe='')}")
 
 
-def draw_version(view: VersionsView, version: str, events: Sequence[Event]) -> Slots | Placeholder:
+def draw_version(view: VersionsView, version: str, events: Sequence[Event], data: PageData) -> Slots | Placeholder:
     """The content of the page's slots."""
     info = next((one for one in view.versions if one.version == version), None)
     if info is None:
@@ -73,6 +77,7 @@ def draw_version(view: VersionsView, version: str, events: Sequence[Event]) -> S
     listed: Any = html.Ol([draw_decision(event) for event in reversed(events)], className="decisions")
     return {
         FACTS: _facts(view, info),
+        ACTIONS: draw_offers(data, "version", info.version),
         METRICS: _draw_metrics(view, info),
         TAGS: _draw_tags(info),
         DECISIONS: listed if events else html.P("No decision is recorded about this version.", className="hint"),
@@ -81,13 +86,18 @@ def draw_version(view: VersionsView, version: str, events: Sequence[Event]) -> S
 
 def _facts(view: VersionsView, info: VersionInfo) -> html.Dl:
     value, lead = info.metrics.get(view.metric), view.lead_over_champion(info)
-    compared = "" if lead is None else f"{lead:+.4f} against the champion, each on its own rows"
+    compared: Any = ""
+    if lead is not None and view.champion is not None:
+        href = f"/compare/{view.champion.version},{info.version}"
+        words = f"{lead:+.4f} against the champion, each on its own rows. "
+        compared = [words, dcc.Link("On the same rows", href=href)]
     aliases = [components.badge(alias, alias) for alias in info.aliases]
+    trained = dcc.Link("What its training found", href=f"/evaluation?version={quote(info.version)}")
     return components.facts(
         [
             ("Version", f"v{info.version}", aliases or "no alias"),
             (column_title(view.metric), "–" if value is None else f"{value:.4f}", compared),
-            ("Candidate", info.tags.get(CANDIDATE_TAG, "–"), ""),
+            ("Candidate", info.tags.get(CANDIDATE_TAG, "–"), trained),
             ("Registered", f"{info.created_at:%Y-%m-%d}", components.time_text(info.created_at)),
         ]
     )

@@ -7,11 +7,11 @@ from typing import Any
 
 from dash import html
 
-from tiltyard.console import figures
 from tiltyard.console.data import VersionsView, metric_history, versions_view
 from tiltyard.console.data.versions import bigger_is_better, column_title
-from tiltyard.console.pages import components
-from tiltyard.console.pages.page import Page, PageData, Placeholder, Slots
+from tiltyard.console.layout import components, figures
+from tiltyard.console.layout.page import Page, PageData, Placeholder, Slots
+from tiltyard.console.pages.comparison import link_comparison
 from tiltyard.console.pages.version import link_version
 from tiltyard.formatting import choose_form, join_names
 from tiltyard.registry import VersionInfo
@@ -29,7 +29,7 @@ def versions_page(data: PageData) -> Page:
 
     return Page(
         name="versions",
-        path="/",
+        path="/versions",
         title="Versions",
         lead="Every registered version with its metrics on the held-out rows.",
         refresh_seconds=REFRESH_SECONDS,
@@ -40,8 +40,8 @@ def versions_page(data: PageData) -> Page:
             components.card(components.slot(ALL), title="All versions"),
         ),
         slots=((MISSING, "children"), (FACTS, "children"), *components.plot_slots(METRICS), (ALL, "children")),
-        stamp=lambda: sha256(repr(view()).encode()).hexdigest(),
-        draw=lambda: draw_versions(view()),
+        stamp=lambda _where: sha256(repr(view()).encode()).hexdigest(),
+        draw=lambda _where: draw_versions(view()),
     )
 
 
@@ -95,8 +95,8 @@ def _table(view: VersionsView) -> html.Div:
             html.Strong(link_version(info.version)),
             [components.badge(alias, alias) for alias in info.aliases] or "–",
             *(_number(info.metrics.get(name)) for name in view.metrics),
-            _format_lead(view.lead_over_champion(info)),
-            _recipe(info),
+            _compare(view, info),
+            html.Span(_recipe(info), className="nowrap"),
             components.time_text(info.created_at, seconds=False),
             html.Code((info.run_id or "–")[:8], title=info.run_id or ""),
         )
@@ -131,8 +131,9 @@ def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.4f}"
 
 
-def _format_lead(difference: float | None) -> Any:
-    if difference is None:
+def _compare(view: VersionsView, info: VersionInfo) -> Any:
+    """The difference to the champion without a colour, for chance is not ruled out; the link rules it out."""
+    lead, champion = view.lead_over_champion(info), view.champion
+    if lead is None or champion is None:
         return "–"
-    style = "good" if difference > 0 else "bad" if difference < 0 else ""
-    return html.Span(f"{difference:+.4f}", className=style)
+    return link_comparison([champion.version, info.version], f"{lead:+.4f}")

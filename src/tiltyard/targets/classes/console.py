@@ -8,11 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from tiltyard.console import figures
 from tiltyard.console.data.predictions import BINS, PredictionsView
 from tiltyard.console.data.task_part import PageWords, TaskConsole
 from tiltyard.console.data.try_it import TrialPrediction
-from tiltyard.console.pages import components
+from tiltyard.console.layout import components, figures
 from tiltyard.data.conform.labels import order_classes
 from tiltyard.formatting import format_count
 from tiltyard.ledger import Prediction, PredictionStats

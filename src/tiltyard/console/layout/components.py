@@ -8,7 +8,7 @@ from typing import Any
 
 from dash import dcc, html
 
-from tiltyard.console import figures
+from tiltyard.console.layout import figures
 from tiltyard.errors import TiltyardError
 from tiltyard.formatting import format_count
 

@@ -181,12 +181,16 @@ def _has_points(trace: Any) -> bool:
 def show_dates(figure: go.Figure, ends: tuple[datetime, datetime] | None = None) -> None:
     """Make the horizontal axis one of time, from the first to the second of ``ends``.
 
-    Its words are short and upright, so that they fit below a figure as narrow as a telephone.
+    Its words are short and upright, so that they fit below a figure as narrow as a telephone. A part of it can be
+    marked, which ``console.js`` makes the time of all pages; another range is another state of the plot.
     """
     day = 24 * 60 * 60 * 1000
+    figure.update_layout(dragmode="zoom")
     figure.update_xaxes(
         type="date",
         showgrid=False,
+        fixedrange=False,
+        uirevision=str(ends),
         range=[f"{end:{_DATE}}" for end in ends] if ends else None,
         tickangle=0,
         nticks=5,

@@ -1,20 +1,26 @@
-"""Plots of the monitoring page."""
+"""Plots of performance, labels, latency and drift over time."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
 
+import pandas as pd
 from plotly import graph_objects as go
 
 from tiltyard.charts.colours import BLUE, GREEN, GREY, ORANGE, RED
-from tiltyard.console.figures import blank, show_dates
+from tiltyard.console.data.overview import MeasuredPoint, PerformanceTrack
+from tiltyard.console.layout.figures import blank, show_dates
+from tiltyard.evaluation import get_metric
+from tiltyard.evaluation.metrics.task_part import TaskEvaluation
 from tiltyard.monitoring.performance import Figure
 from tiltyard.monitoring.report.plots import rank_drift_by_feature
 from tiltyard.monitoring.summary import Summary
 
 ESTIMATED, LABELLED, _BASELINE = BLUE, ORANGE, GREY
 _DATE = "%Y-%m-%d %H:%M:%S"
+_MOST_MARKS = 8
+_MOST_MARKERS = 60
 
 
 def performance_figure(summary: Summary) -> go.Figure:
@@ -138,3 +144,87 @@ def _times(points: Sequence[tuple[datetime, Figure]]) -> list[str]:
 def _ends(points: Sequence[tuple[datetime, Figure]]) -> tuple[list[float], list[float]]:
     low = [one.interval.low if one.interval else one.value for _, one in points]
     return low, [one.interval.high if one.interval else one.value for _, one in points]
+
+
+def track_figure(track: PerformanceTrack, ends: tuple[datetime, datetime]) -> go.Figure:
+    """The project's metric as the monitoring runs found it, the level of training, and who became champion when."""
+    figure = blank()
+    written = (
+        ".2%" if TaskEvaluation.find_for_target(get_metric(track.metric).target).headline == "accuracy" else ",.4g"
+    )
+    series = [
+        (track.measured, "With labels", LABELLED, "rgba(217,114,46,0.18)"),
+        (track.estimated if track.estimate_metric == track.metric else (), "Estimated without labels", ESTIMATED,
+         "rgba(63,143,210,0.22)"),
+    ]  # fmt: skip
+    for points, name, colour, shade in series:
+        if points:
+            _draw_points(figure, points, name, colour, shade, written)
+    if track.baseline is not None:
+        figure.add_scatter(
+            x=[f"{end:{_DATE}}" for end in ends],
+            y=[track.baseline] * 2,
+            name="At training",
+            mode="lines",
+            line={"color": _BASELINE, "dash": "dash", "width": 1.5},
+            hovertemplate=f"%{{y:{written}}} at training<extra></extra>",
+        )
+    for place, mark in enumerate(track.marks[-_MOST_MARKS:]):
+        at = f"{mark.at:{_DATE}}"
+        # Words on the side where there is room for them.
+        late = (mark.at - ends[0]) > 0.75 * (ends[1] - ends[0])
+        figure.add_shape(type="line", x0=at, x1=at, y0=0, y1=1, yref="paper", line={"color": GREEN, "width": 1.5})
+        figure.add_annotation(
+            x=at,
+            y=1 - 0.09 * (place % 3),
+            yref="paper",
+            text=mark.words,
+            showarrow=False,
+            xanchor="right" if late else "left",
+            xshift=-4 if late else 4,
+        )
+    show_dates(figure, ends)
+    figure.update_yaxes(tickformat=".4~%" if written == ".2%" else None)
+    return figure
+
+
+def _draw_points(
+    figure: go.Figure, points: Sequence[MeasuredPoint], name: str, colour: str, shade: str, written: str
+) -> None:
+    times = [f"{one.at:{_DATE}}" for one in points]
+    shared = {"x": times, "mode": "lines", "hoverinfo": "skip", "showlegend": False, "line": {"width": 0}}
+    figure.add_scatter(y=[one.value if one.high is None else one.high for one in points], name=name, **shared)
+    figure.add_scatter(
+        y=[one.value if one.low is None else one.low for one in points],
+        name=name,
+        fill="tonexty",
+        fillcolor=shade,
+        **shared,
+    )
+    figure.add_scatter(
+        x=times,
+        y=[one.value for one in points],
+        name=name,
+        mode="lines+markers" if len(points) < _MOST_MARKERS else "lines",
+        line={"color": colour, "width": 2},
+        marker={"size": 5, "color": colour},
+        hovertemplate=f"%{{x|%d %b %H:%M}} UTC: %{{y:{written}}} {name.lower()}<extra></extra>",
+    )
+
+
+def latency_figure(latency: pd.DataFrame, ends: tuple[datetime, datetime]) -> go.Figure:
+    """Mean latency over time: ``start``, ``latency_ms``."""
+    figure = blank()
+    figure.add_scatter(
+        x=[f"{at:{_DATE}}" for at in latency["start"]],
+        y=latency["latency_ms"].tolist(),
+        name="Mean latency",
+        mode="lines+markers" if len(latency) < _MOST_MARKERS else "lines",
+        line={"color": BLUE, "width": 2},
+        marker={"size": 5},
+        hovertemplate="%{x|%d %b %H:%M} UTC: %{y:.1f} ms<extra></extra>",
+        showlegend=False,
+    )
+    show_dates(figure, ends)
+    figure.update_yaxes(rangemode="tozero", ticksuffix=" ms")
+    return figure

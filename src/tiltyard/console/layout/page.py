@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
-from tiltyard.console.actions import ActionDesk
+from tiltyard.console.actions import OfferedAction, Subject
+from tiltyard.console.layout.where import Where
 from tiltyard.console.sources import ConsoleSources
 from tiltyard.ledger import Ledger
 from tiltyard.project import Project
@@ -17,6 +18,14 @@ from tiltyard.registry import Registry
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+def _no_offers(_about: Subject, _subject: str | None) -> Sequence[OfferedAction]:
+    return ()
+
+
+def _nothing(_where: Where) -> Sequence[Any]:
+    return ()
 
 
 @dataclass(frozen=True)
@@ -29,7 +38,8 @@ class PageData:
         ledger: its predictions and decisions.
         now: the present moment, with a time zone.
         sources: runs, and the champion's files and scorer.
-        desk: takes the actions of people; None for a console that only reads.
+        offers: what the reader can do about a ``version``, ``incident``, ``prediction`` or ``model``, and which one:
+            its ``OfferedAction``s; none in a console that only reads.
     """
 
     project: Project
@@ -37,7 +47,7 @@ class PageData:
     ledger: Ledger
     now: Callable[[], datetime] = _now
     sources: ConsoleSources = field(default_factory=ConsoleSources)
-    desk: ActionDesk | None = None
+    offers: Callable[[Subject, str | None], Sequence[OfferedAction]] = _no_offers
 
 
 @dataclass(frozen=True)
@@ -60,16 +70,19 @@ class Page:
         path: its address.
         title: its heading.
         lead: a line on its content.
-        refresh_seconds: how often it checks for new data.
-        controls: components that are always visible.
-        inputs: the controls that change what is drawn, as (id, property).
-        parent: the path of the page whose entry in the menu stands for this one; empty: it has its own. The path of
-            such a page ends in ``/``, and what follows in an address names its subject: the first value that ``stamp``
-            and ``draw`` get.
+        refresh_seconds: how often it checks for new data; 0 for never.
+        group: the part of the menu in which it stands.
+        head: components above the frame that stay as they are.
+        fields: from the address to fields that a person types into; they are drawn when the page is opened.
+        controls: from the address to links and buttons that are drawn again with every figure, so that a choice never
+            stands over figures of another one.
+        inputs: the components that change what is drawn, beyond the address, as (id, property).
+        parent: the path of the page whose entry in the menu stands for this one; empty: it has an entry. The path of
+            such a page ends in ``/``, and what follows in an address is the subject of its ``Where``.
         frame: components that have the slots in them.
         slots: the slots, as (id, property).
-        stamp: from the inputs' values to a text that changes when there is new data; cheap.
-        draw: from the inputs' values to the content of every slot.
+        stamp: from the address and the inputs' values to a text that changes when there is new data; cheap.
+        draw: from the address and the inputs' values to the content of every slot.
     """
 
     name: str
@@ -81,14 +94,17 @@ class Page:
     slots: tuple[tuple[str, str], ...]
     stamp: Callable[..., str]
     draw: Callable[..., Slots | Placeholder]
-    controls: tuple[Any, ...] = ()
+    group: str = ""
+    head: tuple[Any, ...] = ()
+    fields: Callable[[Where], Sequence[Any]] = _nothing
+    controls: Callable[[Where], Sequence[Any]] = _nothing
     inputs: tuple[tuple[str, str], ...] = ()
     parent: str = ""
 
     @property
-    def subject(self) -> str:
-        """The id of the component that holds the subject in an address."""
-        return f"{self.name}-subject"
+    def where(self) -> str:
+        """The id of the component that holds the address."""
+        return f"{self.name}-where"
 
 
 @dataclass(frozen=True)
