@@ -194,21 +194,17 @@ def test_the_champion_predicts_from_form_json_and_file(films: Project, open_cons
     """A text from the form, several as JSON and a file get labels, confidence and a plot."""
     reader: Reader = open_console(films, MemoryLedger(), ConsoleSources(champion=Champion))
     assert "No input yet" in json.dumps(reader.render("trial")["trial-instead"])
-    by_form = reader.render(
-        "trial", None, **{"trial-ask": 1, "trial-mode": "form", "trial-field-0": "a long enough text"}
-    )
+    by_form = reader.render("trial", None, **{"trial-ask": 1, "trial-field-0": "a long enough text"})
     facts = json.dumps(by_form["trial-result"])
     for words in ("positive", "of version 7", "75.0%"):
         assert words in facts
     (bars,) = by_form["trial-probabilities"]["figure"]["data"]
     assert dict(zip(bars["y"], bars["x"], strict=True)) == {"negative": 0.25, "positive": 0.75}
     two = json.dumps({"instances": [{"text": "short"}, {"text": "a long enough text"}]})
-    by_json = reader.render("trial", None, **{"trial-ask": 1, "trial-mode": "json", "trial-json": two})
+    by_json = reader.render("trial", None, "?mode=json", **{"trial-ask": 1, "trial-json": two})
     assert "a long enough text" in json.dumps(by_json["trial-answers"])
     content = "data:text/csv;base64," + base64.b64encode(b"text,label\nshort,x\na long enough text,y\n").decode()
-    by_file = reader.render(
-        "trial", None, **{"trial-mode": "file", "trial-file": content, "trial-file.filename": "t.csv"}
-    )
+    by_file = reader.render("trial", None, "?mode=file", **{"trial-file": content, "trial-file.filename": "t.csv"})
     assert "negative 1, positive 1" in json.dumps(by_file["trial-result"])
 
 
@@ -218,13 +214,13 @@ def test_prediction_sets_are_shown_for_the_confidence_that_is_chosen(films: Proj
     sets = SetCalibration(classes=("negative", "positive"), categories=(category,), level=0.9)
     champion = Champion(sets=sets)
     reader: Reader = open_console(films, MemoryLedger(), ConsoleSources(champion=lambda: champion))
-    chosen = {"trial-ask": 1, "trial-mode": "form", "trial-field-0": "a long enough text"}
-    assert "Prediction set" not in json.dumps(reader.render("trial", None, **chosen, **{"trial-level": 0}))
-    shown = json.dumps(reader.render("trial", None, **chosen, **{"trial-level": 0.95})["trial-answers"])
+    chosen = {"trial-ask": 1, "trial-field-0": "a long enough text"}
+    assert "Prediction set" not in json.dumps(reader.render("trial", None, "", **chosen))
+    shown = json.dumps(reader.render("trial", None, "?level=0.95", **chosen)["trial-answers"])
     assert "Prediction set" in shown
     assert "positive, negative" in shown
-    assert "positive, negative" not in json.dumps(reader.render("trial", None, **chosen, **{"trial-level": 0.8}))
-    refused = json.dumps(reader.render("trial", None, **chosen, **{"trial-level": 0.99})["trial-instead"])
+    assert "positive, negative" not in json.dumps(reader.render("trial", None, "?level=0.8", **chosen))
+    refused = json.dumps(reader.render("trial", None, "?level=0.99", **chosen)["trial-instead"])
     assert "Ask for at most 0.95" in refused
 
 
@@ -246,14 +242,14 @@ def test_a_number_comes_with_its_interval_and_no_probabilities(people: Project, 
     rents = people.model_copy(update={"project": section})
     champion = Champion(scorer=NumberScorer())
     reader: Reader = open_console(rents, MemoryLedger(), ConsoleSources(champion=lambda: champion))
-    one = reader.render("trial", None, **{"trial-ask": 1, "trial-mode": "json", "trial-json": '{"age": 41.5}'})
+    one = reader.render("trial", None, "?mode=json", **{"trial-ask": 1, "trial-json": '{"age": 41.5}'})
     facts = json.dumps(one["trial-result"])
     assert "41.5" in facts
     assert "40 to open" in facts
     assert "Confidence" not in facts
     assert "trial-probabilities" not in one
     two = json.dumps([{"age": 40}, {"age": 44}])
-    many = json.dumps(reader.render("trial", None, **{"trial-ask": 1, "trial-mode": "json", "trial-json": two}))
+    many = json.dumps(reader.render("trial", None, "?mode=json", **{"trial-ask": 1, "trial-json": two}))
     assert "Mean prediction" in many
     assert '"42"' in many
 
@@ -334,18 +330,18 @@ def test_an_error_of_numbers_is_shown_in_the_labels_unit(people: Project, open_c
 def test_invalid_inputs_are_reported(films: Project, open_console: Any) -> None:
     """An empty text, invalid JSON and a missing champion are errors with a next step, without traceback."""
     reader: Reader = open_console(films, MemoryLedger(), ConsoleSources(champion=Champion))
-    cases: tuple[tuple[dict[str, Any], str], ...] = (
-        ({"trial-mode": "form", "trial-field-0": " "}, "The text is empty."),
-        ({"trial-mode": "json", "trial-json": "{oops"}, "This is not JSON"),
-        ({"trial-mode": "json", "trial-json": '{"text": "a", "text": "b"}'}, "names the key 'text' twice"),
-        ({"trial-mode": "json", "trial-json": "[]"}, "There is no input"),
+    cases: tuple[tuple[str, dict[str, Any], str], ...] = (
+        ("", {"trial-field-0": " "}, "The text is empty."),
+        ("?mode=json", {"trial-json": "{oops"}, "This is not JSON"),
+        ("?mode=json", {"trial-json": '{"text": "a", "text": "b"}'}, "names the key 'text' twice"),
+        ("?mode=json", {"trial-json": "[]"}, "There is no input"),
     )
-    for inputs, words in cases:
-        shown = reader.render("trial", None, **{"trial-ask": 1, **inputs})
+    for address, inputs, words in cases:
+        shown = reader.render("trial", None, address, **{"trial-ask": 1, **inputs})
         assert words in json.dumps(shown["trial-instead"])
         assert shown["trial-frame"] == {"hidden": True}
     without: Reader = open_console(films, MemoryLedger(), ConsoleSources())
-    shown = without.render("trial", None, **{"trial-ask": 1, "trial-mode": "form", "trial-field-0": "text"})
+    shown = without.render("trial", None, **{"trial-ask": 1, "trial-field-0": "text"})
     assert "tiltyard train --champion" in json.dumps(shown["trial-instead"])
 
 
@@ -361,7 +357,7 @@ def test_a_table_has_a_field_for_each_feature(people: Project, open_console: Any
     # A browser drops a number outside of limits, and then nobody learns that it was not predicted with.
     assert '"min":' not in page.replace(" ", "")
     fields: dict[str, Any] = {"trial-field-0": "41.5", "trial-field-1": "true", "trial-field-2": ""}
-    shown = reader.render("trial", None, **{"trial-ask": 1, "trial-mode": "form", **fields})
+    shown = reader.render("trial", None, **{"trial-ask": 1, **fields})
     assert "age 41.5, member true, city" in json.dumps(shown["trial-answers"], ensure_ascii=False)
 
 

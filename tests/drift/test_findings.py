@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from scipy import stats
 from tiltyard.drift import DriftOptions, evaluate_drift
 from tiltyard.drift.profiles import Profile, Rows, build_reference, profile_rows
 from tiltyard.errors import UsageError
+from tiltyard.project import MonitoringSection
 
 WORDS = np.array([f"word{n}" for n in range(400)])
 
@@ -50,6 +52,21 @@ def test_a_verdict_says_of_which_rows_a_share_is() -> None:
     message = evaluate_drift(TABLE, profile_rows(TABLE.layout, window)).verdict.message
     assert "amount (missing in 0% → 100% of the rows)" in message
     assert "skewed (no number in 0% → 67% of the rows)" in message
+
+
+@pytest.mark.parametrize(("column", "limited"), [("amount", True), ('the "sum" in EUR', True), ("flag.new", False)])
+def test_the_advice_is_a_line_of_the_project_file(column: str, limited: bool) -> None:
+    """The line by which expected drift is accepted can be read as the project file, whatever the column is called."""
+    rng = np.random.default_rng(3)
+    then, now = rng.normal(0, 1, 2000), rng.normal(1.0 if limited else 40.0, 1, 2000)
+    reference = build_reference(pd.DataFrame({column: then, "other": rng.random(2000)}))
+    window = profile_rows(reference.layout, pd.DataFrame({column: now, "other": rng.random(2000)}))
+    found = next(one for one in evaluate_drift(reference, window).findings if one.subject == column)
+    section, _, line = found.next_step.partition("If this is expected: ")[2].partition(" ")
+    read = tomllib.loads(f"{section}\n{line}")["monitoring"]
+    options = DriftOptions.from_section(MonitoringSection.model_validate(read))
+    accepted = evaluate_drift(reference, window, options)
+    assert column not in [one.subject for one in accepted.findings if one.is_found]
 
 
 def test_undrifted_tables_alarm_as_often_as_stated() -> None:

@@ -20,11 +20,11 @@ from tiltyard.cli.escape import escape_control
 from tiltyard.formatting import shorten_name
 from tiltyard.jsonable import to_json_object
 
-_SHORT = 18
-"""Words of up to this many characters are not broken, where the table has room."""
 _FILE_WIDTH = 100
 _NARROW = 12
-"""The least width of a column whose texts may be broken."""
+"""The least width of a column whose texts are wrapped."""
+_LONGEST = 30
+"""Longer words, such as addresses and digests, may be broken."""
 
 _FIELD = re.compile(r"\{:?([^{}]*)\}")
 
@@ -79,22 +79,51 @@ def print_json(data: Any) -> None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A table; columns of numbers are aligned to the right, and single short words are not broken."""
+    """A table in which no word is broken; where it has too little room for that, a block of lines for each row.
+
+    Columns of numbers are aligned to the right.
+    """
     cells = [[value if isinstance(value, Text) else _format_cell(value) for value in row] for row in rows]
-    table = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False)
     texts_by_column = [[column, *(str(row[position]) for row in cells)] for position, column in enumerate(columns)]
-    are_short = [all(len(text) <= _SHORT and " " not in text for text in texts[1:]) for texts in texts_by_column]
-    widths = (
-        max(map(len, texts)) if short else _NARROW for short, texts in zip(are_short, texts_by_column, strict=True)
-    )
-    # If the long columns would keep only a few characters, all columns may be broken.
-    fits = sum(widths) + 2 * len(columns) <= console.width
-    for texts, short in zip(texts_by_column, are_short, strict=True):
+    widths = _find_widths(texts_by_column, console.width - 2 * len(columns))
+    if widths is None:
+        _print_blocks(title, columns, cells)
+        return
+    table = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    for texts, width in zip(texts_by_column, widths, strict=True):
         numeric = len(texts) > 1 and all(map(_is_number, texts[1:]))
-        table.add_column(texts[0], justify="right" if numeric else "left", overflow="fold", no_wrap=short and fits)
+        table.add_column(texts[0], justify="right" if numeric else "left", overflow="fold", width=width)
     for row in cells:
         table.add_row(*row)
     console.print(table)
+
+
+def _find_widths(texts_by_column: Sequence[Sequence[str]], room: int) -> list[int] | None:
+    """The width of each column, as many characters in all as there is room; None where words would be broken."""
+    wanted = [max(map(len, texts)) for texts in texts_by_column]
+    if sum(wanted) <= room:
+        return wanted
+    least = [min(most, _find_least(texts)) for most, texts in zip(wanted, texts_by_column, strict=True)]
+    spare, more = room - sum(least), sum(wanted) - sum(least)
+    if spare < 0:
+        return None
+    return [low + spare * (most - low) // more for low, most in zip(least, wanted, strict=True)]
+
+
+def _find_least(texts: Sequence[str]) -> int:
+    """The least width of a column: its longest word, but no more than an address or a digest would need to be whole."""
+    longest = max((len(word) for text in texts for word in text.split()), default=0)
+    return max(_NARROW, min(longest, _LONGEST))
+
+
+def _print_blocks(title: str, columns: Sequence[str], cells: Sequence[Sequence[Text | str]]) -> None:
+    width = max(map(len, columns), default=0)
+    for place, row in enumerate(cells):
+        if place or title:
+            console.print(Text(title if not place else "", "italic"))
+        for name, value in zip(columns, row, strict=True):
+            text = value if isinstance(value, Text) else Text(escape_control(value))
+            console.print(Text.assemble((f"{name:<{width}}", "bold"), "  ", text))
 
 
 def print_pairs(pairs: Iterable[tuple[str, object]]) -> None:

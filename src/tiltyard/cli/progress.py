@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from rich.console import Console
-from rich.status import Status
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from tiltyard.cli.output import print_line
 
@@ -15,23 +15,21 @@ Result = TypeVar("Result")
 
 
 class ConsoleRunner:
-    """Runs steps in this process: a spinner during a step, then a line with its time and outcome."""
+    """Runs steps in this process: a spinner with the elapsed time, then a line with time and outcome."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._status: Status | None = None
 
     def run(self, name: str, step: Callable[[], Result], note: Callable[[Result], str]) -> Result:
         """Run one step; a failure is printed before its error is raised again."""
         started = time.perf_counter()
         try:
-            with self._console.status(f"{name} …") as self._status:
+            with _show_elapsed(self._console) as running:
+                running.add_task(f"{name} …", total=None)
                 result = step()
         except BaseException:
             print_line("[red]✗[/red] {}", name, to=self._console)
             raise
-        finally:
-            self._status = None
         seconds = time.perf_counter() - started
         print_line(
             "[green]✓[/green] {} [dim]{:6.2f} s[/dim]  {}", f"{name:<16}", seconds, note(result), to=self._console
@@ -41,3 +39,9 @@ class ConsoleRunner:
     def say(self, text: str) -> None:
         """Print a line below the running step."""
         print_line("    [dim]{}[/dim]", text, to=self._console)
+
+
+def _show_elapsed(console: Console) -> Progress:
+    """A line that goes away when the step is over; nothing where the output is not a terminal."""
+    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -220,7 +222,7 @@ def _test_finding(test: DriftTest) -> Finding:
     size = _describe_size(test)
     figures = f"{test.method} {test.effect:.3g} (limit {test.limit:.3g}), p = {test.adjusted:.2g} after correction"
     message = f"{what}: {size}. {figures}" if not size.startswith(test.method) else f"{what}: {figures}"
-    step = f"Compare {test.subject} with the training's; set drift_limits.{test.subject} if this is expected."
+    step = f"Compare {test.subject} with the training's. If this is expected: {_advise_limit(test)}"
     return Finding(
         test.code,
         "warning",
@@ -231,6 +233,13 @@ def _test_finding(test: DriftTest) -> Finding:
         evidence=test.to_dict(),
         next_step=step,
     )
+
+
+def _advise_limit(test: DriftTest) -> str:
+    """The line of the project file under which this difference would be no drift; a limit is below 1."""
+    # Quoted as TOML and JSON both do it, for a name may have dots and blanks.
+    key, limit = json.dumps(test.subject, ensure_ascii=False), math.ceil(test.effect * 20 + 1) / 20
+    return f"[monitoring] drift_{f'limits = {{ {key} = {limit:.2f} }}' if limit < 1 else f'ignore = [{key}]'}"
 
 
 def _untested_finding(left: UntestedSubject, options: DriftOptions) -> Finding:

@@ -28,6 +28,10 @@ WOKEN = "alert-woken"
 _TOPICS = {RAISED: "alert.raised", CHANGED: "alert.changed", CLEARED: "alert.cleared"}
 _WEIGHT: Mapping[Severity, int] = {"info": 0, "warning": 1, "error": 2}
 _MAX_FINDINGS = 5
+_MAX_STEPS = 2
+_LONGEST = 160
+"""Characters of what was found, without its evidence."""
+
 _DIGITS = re.compile(r"(?P<version>version \d+)|\d", re.IGNORECASE)
 
 AlertState = Literal["open", "cleared"]
@@ -226,7 +230,8 @@ def _add_note(alert: Alert, event: Event) -> Alert:
 
 def _build_alert(update: IncidentUpdate, model_name: str, now: datetime) -> Alert:
     found = update.found
-    steps = dict.fromkeys(finding.next_step for finding in found if finding.next_step)
+    # The gravest findings say what to do; the others most often have the same cause.
+    steps = dict.fromkeys(one.next_step for one in found if one.next_step and one.severity == found[0].severity)
     more = len(found) - _MAX_FINDINGS
     return Alert(
         id=new_id(),
@@ -236,7 +241,7 @@ def _build_alert(update: IncidentUpdate, model_name: str, now: datetime) -> Aler
         title=f"{model_name}: {update.title}",
         happened=(*map(_describe, found[:_MAX_FINDINGS]), *([f"… and {more} more findings."] if more > 0 else [])),
         done=update.done,
-        to_do=" ".join(steps),
+        to_do=" ".join(list(steps)[:_MAX_STEPS]),
         raised_at=now,
         changed_at=now,
     )
@@ -252,7 +257,10 @@ def _describe(finding: FindingRecord) -> str:
         if isinstance(value, int | float):
             evidence.append(f"{words} {value:.3g}" if isinstance(value, float) else f"{words} {value:,}")
     about = f"version {finding.version}, {finding.subject}" if finding.version else finding.subject
-    return f"{finding.message or finding.code} ({about}{'; ' if evidence else ''}{'; '.join(evidence)})"
+    what = finding.message or finding.code
+    if len(what) > _LONGEST:
+        what = f"{what[: _LONGEST - 1].rstrip()}…"
+    return f"{what} ({about}{'; ' if evidence else ''}{'; '.join(evidence)})"
 
 
 def _without_digits(text: str) -> str:

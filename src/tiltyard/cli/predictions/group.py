@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from tiltyard.ledger import ExportFormat
 
 
+_WORDS = {"sentiment_distribution": "label distribution"}
+
+
 @click.group()
 def predictions_group() -> None:
     """Count, export, prune or erase the recorded predictions."""
@@ -41,7 +44,8 @@ def prediction_stats_command(project_path: Path | None, model_name: str | None, 
     if as_json:
         print_json(counts)
         return
-    print_counts(counts)
+    # The requirements' name for the counts by label; few models tell sentiments.
+    print_counts({_WORDS.get(name, name): value for name, value in counts.items()})
 
 
 @predictions_group.command("export")

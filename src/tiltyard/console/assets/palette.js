@@ -20,6 +20,9 @@
   function select(targets, text) {
     const words = text.toLowerCase().split(/\s+/).filter(Boolean);
     const rows = targets.filter((one) => words.every((word) => (one.title + " " + one.words + " " + one.kind).toLowerCase().includes(word)));
+    // What is named so goes before what only mentions it; equals stay in their order.
+    const rank = (one) => { const title = one.title.toLowerCase(), place = title.indexOf(words[0] || ""); return place === 0 ? 0 : place > 0 ? 1 : 2; };
+    rows.sort((one, other) => rank(one) - rank(other));
     const id = text.trim();
     if (PREDICTION.test(id)) rows.unshift({ kind: "prediction", title: id, words: "", href: "/predictions/" + encodeURIComponent(id) });
     if (id) rows.push({ kind: "search", title: "Search predictions for “" + id + "”", words: "", href: "/predictions?search=" + encodeURIComponent(id) });

@@ -102,9 +102,14 @@ def badge(text: str, style: str = "") -> html.Span:
 def empty(title: str, sentence: str, *commands: str) -> html.Section:
     """A message that there is no data yet, and the commands that change that."""
     return html.Section(
-        [html.H2(title), html.P(sentence), *(html.Pre(html.Code(command)) for command in commands)],
+        [html.H2(title), html.P(sentence), *map(command, commands)],
         className="card empty",
     )
+
+
+def command(text: str) -> html.Pre:
+    """A command to copy; it scrolls sideways, with the keyboard too."""
+    return html.Pre(html.Code(text), tabIndex=0)
 
 
 def notice(error: TiltyardError) -> html.Section:

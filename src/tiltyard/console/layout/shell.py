@@ -78,11 +78,11 @@ def draw_frame(page: Page, where: Where) -> list[Any]:
     return [
         html.H1(page.title, tabIndex=-1),
         html.P(page.lead, className="lead"),
-        *page.head,
         html.Div(
             [html.Div(list(page.controls(where)), id=f"{page.name}-controls", className="choices"), *fields],
             className="controls",
         ),
+        *page.head,
         html.Div(_skeleton(), id=f"{page.name}-instead", className="instead"),
         html.Div(list(page.frame), id=f"{page.name}-frame", hidden=True),
         dcc.Interval(id=f"{page.name}-tick", interval=int(page.refresh_seconds * 1000), disabled=False),

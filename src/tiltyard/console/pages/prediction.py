@@ -118,8 +118,8 @@ def _draw_label(details: PredictionDetails) -> Any:
     if label is None:
         return [
             html.P("This prediction has no label yet. Import one from a file with these columns:"),
-            html.Pre(html.Code(f"prediction_id,label\n{details.prediction.id},…")),
-            html.Pre(html.Code("tiltyard feedback import labels.csv")),
+            components.command(f"prediction_id,label\n{details.prediction.id},…"),
+            components.command("tiltyard feedback import labels.csv"),
         ]
     words = f"{label.label}, reported by {label.source}"
     chosen = "" if label.is_sample else " Chosen for labelling because it is hard: no rate is measured on it."

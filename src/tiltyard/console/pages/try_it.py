@@ -17,6 +17,7 @@ from tiltyard.console.data.try_it import (
     predict_inputs,
 )
 from tiltyard.console.layout import components
+from tiltyard.console.layout.controls import choose
 from tiltyard.console.layout.page import Page, PageData, Placeholder, Slots
 from tiltyard.console.layout.where import Where
 from tiltyard.errors import TiltyardError
@@ -28,11 +29,11 @@ from tiltyard.tasks import reads_text
 # The page changes only when the user sends an input.
 REFRESH_SECONDS = 3600.0
 MAX_LISTED = 100
-SEND, MODE, JSON, FILE, LEVEL = "trial-ask", "trial-mode", "trial-json", "trial-file", "trial-level"
+SEND, JSON, FILE = "trial-ask", "trial-json", "trial-file"
 RESULT, PROBABILITIES, PREDICTIONS = "trial-result", "trial-probabilities", "trial-answers"
 
-_LEVELS = (0.8, 0.9, 0.95, 0.99)
-_MODES = {"form": "Form", "json": "JSON", "file": "File"}
+MODES = {"": "Form", "json": "JSON", "file": "File"}
+LEVELS = {"": "none", "0.8": "80%", "0.9": "90%", "0.95": "95%", "0.99": "99%"}
 
 
 def trial_page(data: PageData) -> Page:
@@ -41,20 +42,27 @@ def trial_page(data: PageData) -> Page:
     of_text, of_task = reads_text(project.task), TaskConsole.find_for(project.task)
     fields = ["trial-field-0"] if of_text else [f"trial-field-{place}" for place in range(len(columns))]
 
-    def stamp(_where: Where, clicks: int | None, mode: str | None, _json: str | None, file: str | None, *_: Any) -> str:
-        uploaded = sha256(file.encode()).hexdigest()[:16] if file and mode == "file" else ""
+    def read_mode(where: Where) -> str:
+        return where.choose("mode", MODES, "")
+
+    def controls(where: Where) -> list[Any]:
+        found: list[Any] = [choose(where, "mode", "Kind of input", MODES)]
+        if of_task.has_sets:
+            found += [
+                html.Span("Prediction sets:", className="hint"),
+                choose(where, "level", "Prediction sets", LEVELS),
+            ]
+        # The style sheet shows the fields of this kind.
+        return [*found, html.Span(className=f"by-{read_mode(where) or 'form'}")]
+
+    def stamp(where: Where, clicks: int | None, _json: str | None, file: str | None, *_: Any) -> str:
+        uploaded = sha256(file.encode()).hexdigest()[:16] if file and read_mode(where) == "file" else ""
         return f"{clicks or 0} {uploaded}"
 
     def fill(
-        _where: Where,
-        clicks: int | None,
-        mode: str | None,
-        text: str | None,
-        file: str | None,
-        name: str | None,
-        *more: Any,
+        where: Where, clicks: int | None, text: str | None, file: str | None, name: str | None, *values: Any
     ) -> Slots | Placeholder:
-        level, values = (more[0] or None, more[1:]) if of_task.has_sets else (None, more)
+        mode, level = read_mode(where), where.choose("level", LEVELS, "")
         if not clicks and not (file and mode == "file"):
             return Placeholder(components.empty("No input yet", "Fill in an input and press Predict."))
         try:
@@ -66,7 +74,7 @@ def trial_page(data: PageData) -> Page:
                 inputs = inputs_from_form(project, columns, values)
             champion = data.sources.champion()
             policy = UnknownPolicy.from_options(project.serving)
-            predictions = predict_inputs(champion, inputs, policy, level)
+            predictions = predict_inputs(champion, inputs, policy, float(level) if level else None)
             return draw_try_it(predictions, champion.version if champion else "", of_task)
         except TiltyardError as error:
             return Placeholder(components.notice(error))
@@ -77,14 +85,13 @@ def trial_page(data: PageData) -> Page:
         title="Try it",
         lead="Predict with the champion. These predictions are not recorded.",
         refresh_seconds=REFRESH_SECONDS,
+        controls=controls,
         head=_form_card(data, fields),
         inputs=(
             (SEND, "n_clicks"),
-            (MODE, "value"),
             (JSON, "value"),
             (FILE, "contents"),
             (FILE, "filename"),
-            *(((LEVEL, "value"),) if of_task.has_sets else ()),
             *((field, "value") for field in fields),
         ),
         frame=(
@@ -147,15 +154,9 @@ def _row(prediction: TrialPrediction) -> tuple[Any, ...]:
 
 
 def _form_card(data: PageData, fields: Sequence[str]) -> tuple[Any, ...]:
-    options = [{"label": title, "value": mode} for mode, title in _MODES.items()]
-    modes = dcc.RadioItems(id=MODE, options=options, value="form", inline=True, className="choice")
     return (
         html.Section(
             [
-                html.Div(
-                    html.Div(modes, role="group", **{"aria-label": "Kind of input"}),
-                    className="controls",
-                ),
                 html.Div(_form(data, fields), className="by form"),
                 html.Div(
                     [
@@ -172,24 +173,10 @@ def _form_card(data: PageData, fields: Sequence[str]) -> tuple[Any, ...]:
                     ),
                     className="by file",
                 ),
-                *([_choose_level()] if TaskConsole.find_for(data.project.task).has_sets else []),
                 html.Button("Predict", id=SEND, className="ask"),
             ],
             className="card trial",
         ),
-    )
-
-
-def _choose_level() -> html.Div:
-    options = [{"label": "none", "value": 0}, *({"label": f"{level:.0%}", "value": level} for level in _LEVELS)]
-    return html.Div(
-        [
-            html.Span("Prediction sets that hold the true label: ", className="hint"),
-            dcc.RadioItems(id=LEVEL, options=options, value=0, inline=True, className="choice"),
-        ],
-        className="controls",
-        role="group",
-        **{"aria-label": "Confidence of prediction sets"},
     )
 
 

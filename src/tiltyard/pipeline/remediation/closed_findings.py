@@ -10,10 +10,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from tiltyard.drift import VERDICT
 from tiltyard.ledger import FindingRecord, Ledger, new_id
 from tiltyard.pipeline.remediation.canary_checks import WATCHED
 from tiltyard.pipeline.remediation.history import History
 from tiltyard.registry.alias_history import PROMOTED, ROLLED_BACK
+
+DRIFT = "drift."
+"""What the codes of drift begin with."""
 
 _HOW = {PROMOTED: "it was promoted", ROLLED_BACK: "by a rollback"}
 
@@ -24,7 +28,8 @@ def find_closed(
     """Records that what stood as found is over, with the reason; nothing is written down here.
 
     A finding is over when the version that it is about is not champion any more; when this run evaluated its code, and
-    does not find it; or when nobody watches for it any more.
+    does not find it; or when nobody watches for it any more. Drift is of the rows, which a rollback leaves in the
+    window: found against another version, it stands until the champion has enough rows to judge, or the rows are out.
 
     Args:
         ledger: where findings are.
@@ -44,17 +49,24 @@ def find_closed(
 
 
 def list_open(latest: Sequence[FindingRecord], history: History) -> list[FindingRecord]:
-    """Of the latest findings by code and subject, those that stand: found, of weight, about the version that serves."""
+    """Of the latest findings by code and subject, those that stand: found, of weight, about the version that serves.
+
+    Drift that was found against another version stands until it is closed, see ``find_closed``.
+    """
     return [
         one
         for one in latest
-        if one.status == "found" and one.severity != "info" and one.version in (None, history.champion)
+        if one.status == "found"
+        and one.severity != "info"
+        and (one.version in (None, history.champion) or one.code.startswith(DRIFT))
     ]
 
 
 def _find_reason(old: FindingRecord, history: History, records: Sequence[FindingRecord], now: datetime) -> str:
     """Why a finding is over; empty where it is not, or where this run says so itself."""
     if old.version not in (None, history.champion):
+        if _is_still_in_window(old, records, now):
+            return ""
         return f"Version {old.version} no longer serves: {_describe_champion(history)}."
     same_code = [one for one in records if one.code == old.code]
     if any(one.subject == old.subject for one in same_code):
@@ -64,6 +76,14 @@ def _find_reason(old: FindingRecord, history: History, records: Sequence[Finding
     if old.code in WATCHED and not any(one.code in WATCHED for one in records):
         return f"Version {old.version} is no longer watched as a new champion."
     return ""
+
+
+def _is_still_in_window(old: FindingRecord, records: Sequence[FindingRecord], now: datetime) -> bool:
+    """Whether drift was found in rows that a window of this run holds too, and this run could not judge them anew."""
+    verdicts = [one for one in records if one.code == VERDICT]
+    if not old.code.startswith(DRIFT) or old.since is None or old.until is None or not verdicts:
+        return False
+    return all(one.status == "could_not_judge" for one in verdicts) and now - old.until < old.until - old.since
 
 
 def _describe_champion(history: History) -> str:
