@@ -59,7 +59,7 @@ def test_short_words_are_not_broken_where_the_table_has_room(
     assert "approval-requested" in capsys.readouterr().out
     print_table("", ("At", *"abcdef"), [(at, *["some-word"] * 6)])
     printed = capsys.readouterr().out
-    assert "2026-01-31      some-word  some-word" in printed
+    assert "2026-01-31    some-word  some-word" in printed
     print_table("", ("At", *"abcdefgh"), [(at, *["some-word"] * 8)])
     printed = capsys.readouterr().out
     assert max(map(len, printed.splitlines())) <= 80

@@ -32,7 +32,7 @@ def test_a_step_shows_the_elapsed_time_while_it_runs(is_terminal: bool) -> None:
 
 
 def test_a_failed_step_is_named() -> None:
-    """The line of a step that fails names it, and its error goes on."""
+    """The line of a step that fails names it, and raises its error."""
     written = io.StringIO()
     runner = ConsoleRunner(Console(file=written, width=80, color_system=None))
     with pytest.raises(ZeroDivisionError):

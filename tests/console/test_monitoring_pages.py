@@ -6,11 +6,12 @@ import base64
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -215,7 +216,7 @@ def test_prediction_sets_are_shown_for_the_confidence_that_is_chosen(films: Proj
     champion = Champion(sets=sets)
     reader: Reader = open_console(films, MemoryLedger(), ConsoleSources(champion=lambda: champion))
     chosen = {"trial-ask": 1, "trial-field-0": "a long enough text"}
-    assert "Prediction set" not in json.dumps(reader.render("trial", None, "", **chosen))
+    assert "Prediction set" not in json.dumps(reader.render("trial", None, "", **chosen)["trial-answers"])
     shown = json.dumps(reader.render("trial", None, "?level=0.95", **chosen)["trial-answers"])
     assert "Prediction set" in shown
     assert "positive, negative" in shown
@@ -400,7 +401,7 @@ def test_the_page_refuses_what_the_server_refuses() -> None:
                 [InputWarning("agee", "unknown-column", 1, "is unknown")] if "agee" in row else
                 [InputWarning("age", "out-of-range", 99, "is high")] for row in inputs
             ]  # fmt: skip
-            return replace(super().score(inputs), warnings=found)
+            return msgspec.structs.replace(super().score(inputs), warnings=found)
 
     champion = Champion(scorer=WarningScorer())
     [trial] = predict_inputs(champion, [{"age": 99}])

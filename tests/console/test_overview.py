@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from tests.console.conftest import MODEL, Reader, Serve, running
+from tiltyard.console.actions import ACTIONS, OfferedAction
 from tiltyard.console.data.incidents import incident_details, incidents_view
 from tiltyard.console.data.overview import overview_view
 from tiltyard.console.data.period import WINDOWS
@@ -152,34 +153,19 @@ def test_another_models_incident_is_not_shown(ledger: MemoryLedger) -> None:
     assert read_alerts(ledger.events(subject=MODEL))[0].id == alert
 
 
-@dataclass(frozen=True)
-class Offer:
-    """An action as the desk offers it."""
-
-    action: Any
-    values: dict[str, Any] = field(default_factory=dict)
-    refused: str = ""
-    command: str = "tiltyard promote 2"
-
-
-@dataclass(frozen=True)
-class Named:
-    name: str
-    title: str
-    fields: tuple[Any, ...] = ()
-    help: str = ""
-    is_grave: bool = False
-
-
 def test_what_can_be_done_is_a_button_and_what_cannot_says_why(films: Project) -> None:
     """Each offered action is a button with its command; a refused one is disabled next to the reason."""
-    offers = [Offer(Named("promote", "Promote …")), Offer(Named("approve", "Approve …"), refused="It has not asked.")]
+    command = "tiltyard promote 2"
+    offers = [
+        OfferedAction(ACTIONS["promote"], {"version": "2"}, "", command),
+        OfferedAction(ACTIONS["approve"], {"version": "2"}, "It has not asked.", "tiltyard approve 2"),
+    ]
     data = PageData(films, MemoryRegistry(), MemoryLedger(), offers=lambda about, subject: offers)
     drawn = _write(draw_offers(data, "version", "2"))
-    for words in ("tiltyard promote 2", "Promote …", "Approve …", "It has not asked."):
+    for words in (command, ACTIONS["promote"].title, ACTIONS["approve"].title, "It has not asked."):
         assert words in drawn
     assert drawn.count('"disabled": true') == 1
-    assert "Promote" not in _write(draw_offers(data, "version", "2", only=("approve",)))
+    assert command not in _write(draw_offers(data, "version", "2", only=("approve",)))
     assert draw_offers(replace(data, offers=lambda about, subject: ()), "version", "2") == []
 
 

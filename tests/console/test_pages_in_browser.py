@@ -15,6 +15,7 @@ import pytest
 
 from tests.console.conftest import Reader, running
 from tests.console.running_project import RunningProject, open_running_project
+from tiltyard.console.actions import ActionDesk
 from tiltyard.notifications.alerts import read_alerts
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -50,7 +51,9 @@ def consoles(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Ite
             if example not in known:
                 root = tmp_path_factory.mktemp(example)
                 made = stack.enter_context(open_running_project(root, fresh_store, example))
-                reader = stack.enter_context(running(made.project, made.workspace.registry, made.ledger, made.sources))
+                desk = ActionDesk(made.project, made.workspace)
+                registry = made.workspace.registry
+                reader = stack.enter_context(running(made.project, registry, made.ledger, made.sources, desk=desk))
                 known[example] = made, reader
             return known[example]
 
@@ -100,6 +103,7 @@ def list_paths(made: RunningProject) -> dict[str, str]:
         "data": "/data",
         "predictions": "/predictions",
         "prediction": f"/predictions/{prediction.id}",
+        "labelling": "/labelling",
         "batches": "/batches",
         "experiments": "/experiments",
         "decisions": "/decisions",
@@ -203,4 +207,53 @@ def test_a_marked_part_of_a_chart_is_the_time(browser: Any, consoles: Any) -> No
     page.get_by_role("button", name="UTC").first.wait_for()
     page.go_back()
     page.wait_for_url(f"{visit.base}/")
+    page.context.close()
+
+
+@pytest.mark.timeout(120)
+def test_a_person_acknowledges_an_incident_with_a_reason(browser: Any, consoles: Any) -> None:
+    """A button opens a dialog with the command; the decision is recorded with its reason, and shown."""
+    made, reader = consoles("personality")
+    visit = Visit(browser, reader, 1280, "light")
+    page = visit.page
+    visit.open("/")
+    page.get_by_role("button", name="Acknowledge").first.click()
+    page.get_by_label("Reason").fill("the shop moved to another unit")
+    page.locator("dialog .command", has_text="moved to another unit").wait_for()
+    assert "tiltyard alerts acknowledge" in page.locator("dialog .command").inner_text()
+    page.locator("dialog button[type=submit]").click()
+    page.locator("dialog .outcome.good").wait_for()
+    page.locator("dialog [data-close]").click()
+    (alert,) = read_alerts(made.ledger.events(subject=made.project.model_name))
+    assert alert.acknowledged is not None
+    assert alert.acknowledged.reason == "the shop moved to another unit"
+    page.get_by_text("acknowledged or snoozed").click()
+    page.get_by_role("link", name="The data drifted").click()
+    page.get_by_text("the shop moved to another unit").wait_for()
+    assert visit.problems == []
+    page.context.close()
+
+
+@pytest.mark.timeout(120)
+def test_labels_are_given_with_keys_and_taken_back(browser: Any, consoles: Any) -> None:
+    """Key 1 gives the first class, the next one comes, U takes it back; the prediction stays hidden."""
+    made, reader = consoles("sentiment")
+    visit = Visit(browser, reader, 1280, "light")
+    page = visit.page
+    visit.open("/labelling")
+    card = page.locator("[data-labelling]")
+    first = card.get_attribute("data-labelling")
+    assert "Predicted:" not in page.inner_text("main")
+    page.keyboard.press("1")
+    page.locator(f"[data-labelling]:not([data-labelling='{first}'])").wait_for()
+    (label,) = made.ledger.labels(prediction_id=first)
+    assert label.label == page.locator("[data-label]").first.get_attribute("data-label")
+    page.keyboard.press("u")
+    page.locator(f"[data-labelling='{first}']").wait_for()
+    assert list(made.ledger.labels(prediction_id=first)) == []
+    page.keyboard.press("s")
+    page.wait_for_url("**skip=1")
+    page.get_by_role("link", name="Prediction shown").click()
+    page.get_by_text("Predicted:").wait_for()
+    assert visit.problems == []
     page.context.close()

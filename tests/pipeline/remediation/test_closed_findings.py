@@ -59,22 +59,22 @@ def test_what_is_about_a_version_that_no_longer_serves_is_over(rolled_back: Mode
 
 
 def test_drift_stands_after_a_rollback_while_its_rows_are_in_the_window(rolled_back: ModelEnv) -> None:
-    """A rollback ends no drift: it stands until the champion can judge the rows, or they are out of the window."""
+    """A rollback ends no drift: it stands until the champion can evaluate the rows, or they are out of the window."""
     now = datetime.now(UTC)
-    window = {"since": now - timedelta(hours=24), "until": now - timedelta(hours=1)}
+    window: dict[str, Any] = {"since": now - timedelta(hours=24), "until": now - timedelta(hours=1)}
     found = make(rolled_back, "drift.number", "age", version="3", **window)
     blind = make(rolled_back, "drift.verdict", "rows", version="2", status="could_not_judge", minutes=0)
     assert close(rolled_back, blind) == []
     history = rolled_back.responder().history()
     assert [one.id for one in list_open([found, blind], history)] == [found.id]
-    judged = make(rolled_back, "drift.verdict", "rows", version="2", status="clear", minutes=0)
-    assert [one.evidence["finding"] for one in close(rolled_back, judged)] == [found.id]
+    clear = make(rolled_back, "drift.verdict", "rows", version="2", status="clear", minutes=0)
+    assert [one.evidence["finding"] for one in close(rolled_back, clear)] == [found.id]
 
 
 def test_drift_is_over_when_its_rows_are_out_of_the_window(rolled_back: ModelEnv) -> None:
-    """Drift of another version in rows that no window of the present holds is over, whatever can be judged."""
+    """Drift of another version in rows that no window of the present holds is over, whatever can be evaluated."""
     now = datetime.now(UTC)
-    window = {"since": now - timedelta(hours=48), "until": now - timedelta(hours=25)}
+    window: dict[str, Any] = {"since": now - timedelta(hours=48), "until": now - timedelta(hours=25)}
     make(rolled_back, "drift.number", "age", version="3", **window)
     blind = make(rolled_back, "drift.verdict", "rows", version="2", status="could_not_judge", minutes=0)
     assert [one.code for one in close(rolled_back, blind)] == ["drift.number"]

@@ -9,6 +9,7 @@ from tiltyard.console.pages.evaluation import evaluation_page
 from tiltyard.console.pages.experiments import experiments_page
 from tiltyard.console.pages.incident import incident_page
 from tiltyard.console.pages.incidents import incidents_page
+from tiltyard.console.pages.labelling import labelling_page
 from tiltyard.console.pages.monitoring import monitoring_page
 from tiltyard.console.pages.overview import overview_page
 from tiltyard.console.pages.prediction import prediction_page
@@ -34,6 +35,7 @@ def all_pages(data: PageData) -> tuple[Page, ...]:
         columns_page(data),
         predictions_page(data),
         prediction_page(data),
+        labelling_page(data),
         batches_page(data),
         experiments_page(data),
         decisions_page(data),

@@ -10,6 +10,7 @@ from dash import dcc, html
 from tiltyard.console.data.predictions import PredictionDetails, prediction_details
 from tiltyard.console.data.task_part import TaskConsole
 from tiltyard.console.layout import components, figures
+from tiltyard.console.layout.offers import draw_offers
 from tiltyard.console.layout.page import Page, PageData, Placeholder, Slots
 from tiltyard.console.layout.where import Where
 from tiltyard.console.pages.version import link_version
@@ -55,7 +56,7 @@ def prediction_page(data: PageData) -> Page:
             (LABEL, "children"),
         ),
         stamp=lambda where: repr(prediction_details(data.ledger, model, where.subject)),
-        draw=lambda where: draw_prediction(prediction_details(data.ledger, model, where.subject), target),
+        draw=lambda where: draw_prediction(prediction_details(data.ledger, model, where.subject), target, data),
     )
 
 
@@ -64,7 +65,7 @@ def link_prediction(id_: str, content: Any, where: Where | None = None) -> dcc.L
     return dcc.Link(content, href=(where or Where()).link_to(f"{PATH}{quote(id_, safe='')}"), title=id_)
 
 
-def draw_prediction(details: PredictionDetails | None, target: TaskTarget) -> Slots | Placeholder:
+def draw_prediction(details: PredictionDetails | None, target: TaskTarget, data: PageData) -> Slots | Placeholder:
     """The content of the page's slots."""
     if details is None:
         sentence = "The ledger has no prediction of this model with the id in the address. It may have been erased."
@@ -73,7 +74,7 @@ def draw_prediction(details: PredictionDetails | None, target: TaskTarget) -> Sl
     slots: dict[str, Any] = {
         FACTS: _facts(details, of_target),
         INPUT: _draw_input(details),
-        LABEL: _draw_label(details),
+        LABEL: [*_draw_label(details), *draw_offers(data, "prediction", found.id)],
     }
     if of_target.has_probabilities:
         slots[PROBABILITIES] = figures.probabilities_figure(found.probabilities)
@@ -113,7 +114,7 @@ def _draw_input(details: PredictionDetails) -> Any:
     return components.table("Input", (("Name", ""), ("Value", "input")), rows)
 
 
-def _draw_label(details: PredictionDetails) -> Any:
+def _draw_label(details: PredictionDetails) -> list[Any]:
     label = details.label
     if label is None:
         return [
@@ -123,4 +124,4 @@ def _draw_label(details: PredictionDetails) -> Any:
         ]
     words = f"{label.label}, reported by {label.source}"
     chosen = "" if label.is_sample else " Chosen for labelling because it is hard: no rate is measured on it."
-    return html.P([html.Strong(words), " · ", components.time_text(label.at), f" UTC.{chosen}"])
+    return [html.P([html.Strong(words), " · ", components.time_text(label.at), f" UTC.{chosen}"])]

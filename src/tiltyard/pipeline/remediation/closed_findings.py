@@ -29,7 +29,7 @@ def find_closed(
 
     A finding is over when the version that it is about is not champion any more; when this run evaluated its code, and
     does not find it; or when nobody watches for it any more. Drift is of the rows, which a rollback leaves in the
-    window: found against another version, it stands until the champion has enough rows to judge, or the rows are out.
+    window: found against another version, it stands until the champion can evaluate the rows, or they are out.
 
     Args:
         ledger: where findings are.
@@ -79,7 +79,7 @@ def _find_reason(old: FindingRecord, history: History, records: Sequence[Finding
 
 
 def _is_still_in_window(old: FindingRecord, records: Sequence[FindingRecord], now: datetime) -> bool:
-    """Whether drift was found in rows that a window of this run holds too, and this run could not judge them anew."""
+    """Whether drift was found in rows that a window of this run holds too, and this run could not evaluate them."""
     verdicts = [one for one in records if one.code == VERDICT]
     if not old.code.startswith(DRIFT) or old.since is None or old.until is None or not verdicts:
         return False
