@@ -75,6 +75,7 @@ def test_a_single_classifier_gets_its_columns_prepared(
     assert encoder in {type(part) for part in parts}
     assert fitted.predict_proba(split.test.inputs).shape == (120, 2)
     assert not hasattr(model, "classes_"), "the user's own model is left as it was"
+    assert not hasattr(fitted[-1], "cv_results_"), "of a search its best estimator is kept, which can be stored"
 
 
 def test_a_single_classifier_reads_texts() -> None:

@@ -28,6 +28,7 @@ from tiltyard.models.recipes.task_part import TaskModels
 from tiltyard.models.selection.cross_validation import require_rows_for_folds
 from tiltyard.project import Project
 from tiltyard.registry import ExperimentTracker
+from tiltyard.registry.foreign.searches import take_best_estimator
 from tiltyard.registry.package.packaging import require_storable_types
 
 _SAMPLE_OF_CLASS = 40
@@ -85,7 +86,7 @@ def check_candidate_types(
         except Exception:  # noqa: BLE001, S112 - the user's code: the training shows what it raises on all rows
             continue
         with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
-            require_storable_types(pipeline, Path(folder) / "model.skops", trusted, candidate.name)
+            require_storable_types(take_best_estimator(pipeline), Path(folder) / "model.skops", trusted, candidate.name)
 
 
 def _check_folds(split: Split, project: Project) -> Iterator[Finding]:

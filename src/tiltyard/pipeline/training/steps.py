@@ -45,6 +45,7 @@ from tiltyard.pipeline.training.retrainings import plan_retrainings
 from tiltyard.project import Project
 from tiltyard.promotion.model_analysis import ModelAnalysis, analyse_model
 from tiltyard.promotion.offline_predictions import Predicted, PredictedRows, compare_with_labels, predict_rows
+from tiltyard.registry.foreign.searches import take_best_estimator
 from tiltyard.registry.package.stored_evaluation import ConfusedLabels, StoredEvaluation
 from tiltyard.tasks import DecisionRule
 
@@ -188,7 +189,8 @@ def _train(
 
     def fit(rows: Dataset) -> Pipeline:
         pipeline = chosen.build(project.training.random_state)
-        return pipeline.fit(rows.inputs, rows.labels, **fit_params(pipeline, rows, project))
+        fitted = pipeline.fit(rows.inputs, rows.labels, **fit_params(pipeline, rows, project))
+        return take_best_estimator(fitted)
 
     with explain_fit_errors(f"The candidate '{chosen.name}'", train):
         pipeline = fit(train)

@@ -28,6 +28,7 @@ from tiltyard.models.preprocessing import (
 from tiltyard.models.recipes.task_part import TaskModels
 from tiltyard.models.recipes.text import default_vectoriser
 from tiltyard.pipeline.training.steps import TrainedModel
+from tiltyard.registry.foreign.searches import take_best_estimator
 from tiltyard.suggest import nearest
 from tiltyard.tasks import TARGETS, TASKS, USUAL_TARGET, Task, TaskTarget, is_kind_of
 
@@ -82,7 +83,7 @@ class UserEstimator:
                 "gaps, dates); your pipeline has to prepare them itself.",
                 code="model.fit-failed",
             ) from error
-        return drop_unused_dates(fitted)
+        return take_best_estimator(drop_unused_dates(fitted))
 
 
 def find_model_target(model: Any) -> TaskTarget:

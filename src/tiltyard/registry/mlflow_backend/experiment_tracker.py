@@ -26,6 +26,7 @@ from tiltyard.evaluation.metrics.metric_names import make_metric_name
 from tiltyard.redact import without_password
 from tiltyard.registry.foreign.fitted_boosters import store_boosters
 from tiltyard.registry.foreign.model_card import foreign_model_card, key_training_rows
+from tiltyard.registry.foreign.searches import take_best_estimator
 from tiltyard.registry.mlflow_backend.artifact_files import store_model_folder, store_run_folder
 from tiltyard.registry.mlflow_backend.durable_writes import mlflow_writes, sync_artifacts
 from tiltyard.registry.mlflow_backend.mlflow_auth import export_credentials
@@ -281,7 +282,7 @@ class ExperimentTracker:
         rows = training_data if training_data is not None or run_id != self._run.run_id else logged
         with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
             package = Path(folder) / "model"
-            model = store_boosters(model)
+            model = store_boosters(take_best_estimator(model))
             # It is not known yet under which name it will be registered.
             card = foreign_model_card(model, "", input_example)
             write_package(package, model, card, training_keys=key_training_rows(card, rows))
