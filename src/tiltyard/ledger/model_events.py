@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from threading import Lock
 
 from tiltyard.data.conform.labels import MERGED, LabelCodec
 from tiltyard.formatting import format_count
@@ -42,6 +43,19 @@ class ModelEvents:
         last = self._events[-1].sequence if self._events else 0
         self._events.extend(self.ledger.events(subject=self.model_name, after=last))
         return list(self._events)
+
+
+class SharedModelEvents(ModelEvents):
+    """``ModelEvents`` that threads may share: what shows a model again and again reads a long history once."""
+
+    def __init__(self, ledger: Ledger, model_name: str) -> None:
+        super().__init__(ledger, model_name)
+        self._lock = Lock()
+
+    def read(self) -> list[Event]:
+        """All events about the model up to now; see ``ModelEvents.read``."""
+        with self._lock:
+            return super().read()
 
 
 @dataclass(frozen=True)

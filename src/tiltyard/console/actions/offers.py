@@ -9,6 +9,7 @@ from tiltyard.aliases import CHALLENGER, CHAMPION, PREVIOUS
 from tiltyard.console.actions.action import Subject
 from tiltyard.errors import NotFoundError
 from tiltyard.ledger import Ledger
+from tiltyard.ledger.model_events import SharedModelEvents
 from tiltyard.notifications.alert_notes import find_open_alert
 from tiltyard.notifications.alerts import Alert, read_alerts
 from tiltyard.project import Project
@@ -38,6 +39,7 @@ class Offers:
     def __init__(self, project: Project, registry: Registry, ledger: Ledger) -> None:
         self._project, self._registry, self._ledger = project, registry, ledger
         self._name = project.model_name
+        self._events = SharedModelEvents(ledger, project.model_name)
 
     def find(self, about: Subject, subject: str | None) -> Iterator[Offer]:
         """The actions that fit a subject now.
@@ -49,7 +51,7 @@ class Offers:
         if about == "version" and subject is not None:
             return self._find_for_version(self._registry.get_version(self._name, version=subject))
         if about == "incident" and subject is not None:
-            alerts = read_alerts(self._ledger.events(subject=self._name))
+            alerts = read_alerts(self._events.read())
             return self._find_for_incident(find_open_alert(alerts, subject))
         if about == "prediction" and subject is not None:
             return self._find_for_prediction(subject)
@@ -58,7 +60,7 @@ class Offers:
     def _find_for_version(self, info: VersionInfo) -> Iterator[Offer]:
         named = {"version": info.version}
         is_champion = CHAMPION in info.aliases
-        waiting = [one.version for one in pending_approvals(self._ledger.events(subject=self._name), self._name)]
+        waiting = [one.version for one in pending_approvals(self._events.read(), self._name)]
         if info.version in waiting:
             yield "approve", named, ""
             yield "reject", named, ""
@@ -91,7 +93,7 @@ class Offers:
         for name in remedies.get(alert.incident, ()):
             yield from self._find_remedy(name, reason)
         if alert.incident == "approval":
-            for one in pending_approvals(self._ledger.events(subject=self._name), self._name):
+            for one in pending_approvals(self._events.read(), self._name):
                 yield "approve", {"version": one.version}, ""
                 yield "reject", {"version": one.version}, ""
 
@@ -101,7 +103,7 @@ class Offers:
             known = reason if previous is None else {"version": previous, **reason}
             yield name, known, _NO_PREVIOUS if previous is None else ""
         elif name == "set-alias":
-            history = read_alias_history(self._ledger.events(subject=self._name), self._name)
+            history = read_alias_history(self._events.read(), self._name)
             record = history.aliases.get(CHAMPION)
             if record is not None and record.version is not None:
                 yield name, {"version": record.version, "alias": CHAMPION, **reason}, ""
@@ -136,5 +138,5 @@ class Offers:
             return None
 
     def _was_champion(self, version: str) -> bool:
-        history = read_alias_history(self._ledger.events(subject=self._name), self._name)
+        history = read_alias_history(self._events.read(), self._name)
         return any(period.version == version for period in history.champions)

@@ -41,13 +41,13 @@ def audit_routes(data: ApiData) -> APIRouter:
     ) -> IncidentList:
         """The incidents of the model, the newest first."""
         now = data.now()
-        found = [alert for alert in read_alerts(data.ledger.events(subject=name)) if state in ("all", alert.state)]
+        found = [alert for alert in read_alerts(data.events.read()) if state in ("all", alert.state)]
         return IncidentList(incidents=[IncidentState.describe(alert, now) for alert in reversed(found)])
 
     @router.get("/incidents/{incident_id}", responses=problem_responses(401, 403, 404, 503), summary="An incident")
     def incident(incident_id: str) -> IncidentDetailsState:
         """An incident, and the actions that fit it: acknowledge, snooze, and its remedies."""
-        alerts = read_alerts(data.ledger.events(subject=name))
+        alerts = read_alerts(data.events.read())
         alert = next((one for one in alerts if one.id == incident_id), None)
         if alert is None:
             raise NotFoundError(
@@ -70,7 +70,7 @@ def audit_routes(data: ApiData) -> APIRouter:
         """The chain of decisions verified, the latest decisions about the model, and who served at a time."""
         moment = read_moment("at", at)
         check = check_chain(data.ledger, name, read_anchors(data.registry.list_versions(name)))
-        events = list(data.ledger.events(subject=name))
+        events = data.events.read()
         latest: deque[Event] = deque(events, maxlen=limit)
         return AuditState(
             whole=not check.broken,

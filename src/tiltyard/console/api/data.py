@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 
 from tiltyard.console.actions import ActionDesk
 from tiltyard.console.sources import ConsoleSources
 from tiltyard.data.conform.dates import parse_instant
 from tiltyard.ledger import Ledger
+from tiltyard.ledger.model_events import SharedModelEvents
 from tiltyard.project import Project
 from tiltyard.registry import Registry
 from tiltyard.serving.problem_details import FieldProblem, invalid_fields
@@ -38,6 +40,11 @@ class ApiData:
     sources: ConsoleSources = field(default_factory=ConsoleSources)
     desk: ActionDesk | None = None
     now: Callable[[], datetime] = _now
+
+    @cached_property
+    def events(self) -> SharedModelEvents:
+        """The events about the model."""
+        return SharedModelEvents(self.ledger, self.model_name)
 
     @property
     def model_name(self) -> str:

@@ -43,7 +43,7 @@ def overview_routes(data: ApiData) -> APIRouter:
         begin = read_moment("since", since) or end - USUAL_PERIOD
         if begin >= end:
             raise invalid_fields([FieldProblem("since", "has to be before 'until'")])
-        events = list(data.ledger.events(subject=name))
+        events = data.events.read()
         alerts = read_alerts(events)
         ended = [one for one in alerts if one.cleared_at is not None and begin <= one.cleared_at < end]
         decisions = [one for one in events if begin <= one.at < end and not one.kind.startswith(STEPS)]
