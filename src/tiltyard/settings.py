@@ -135,6 +135,11 @@ class Settings(BaseSettings):
         description="API key with the scope read that `tiltyard loop --server` shows to a server that asks for one; "
         "`tiltyard up` makes its own.",
     )
+    console_proxy_secret: SecretStr | None = Field(
+        default=None,
+        description="What the proxy in front of the console sends as X-Tiltyard-Proxy-Secret, where [console] "
+        "user_header names people: a random text.",
+    )
     own_key: str | None = Field(
         default=None,
         description="Digest of a key that opens a server, besides those of the file; `tiltyard up` passes it on.",

@@ -66,7 +66,7 @@ def current_session() -> Session:
 
 def begin_session(caller: Caller) -> Session:
     """Note who sent the request at hand; the rest of the request finds it by ``current_session``."""
-    if caller.key is None:
+    if caller.key is None and not caller.person:
         session = Session(NOT_SIGNED_IN, find_role(caller.scopes), signed_in=False)
     else:
         session = Session(caller.name, find_role(caller.scopes), signed_in=True)

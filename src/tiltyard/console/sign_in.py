@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from tiltyard.console.session import begin_session
 from tiltyard.project import ServingSection
 from tiltyard.serving.auth import Guard, SignIns, guard_for
+from tiltyard.serving.auth.proxy_identity import ProxyIdentity
 from tiltyard.serving.auth.scopes import RequiredScope
 from tiltyard.serving.headers import read_headers
 from tiltyard.serving.problem_details import RequestError, from_error
@@ -48,7 +49,13 @@ admin)</p>
 
 
 def console_guard(
-    options: ServingSection, keys: Path | None, host: str, *, insecure_open: bool = False, mark: Path | None = None
+    options: ServingSection,
+    keys: Path | None,
+    host: str,
+    *,
+    insecure_open: bool = False,
+    mark: Path | None = None,
+    identity: ProxyIdentity | None = None,
 ) -> Guard:
     """The guard of a console that is about to listen.
 
@@ -58,6 +65,7 @@ def console_guard(
         host: the address that it listens on.
         insecure_open: whether it may listen beyond loopback without a key.
         mark: the file that says that this host has had keys.
+        identity: whom a proxy signed in; default: nobody.
 
     Raises:
         UsageError: it would be open to others without ``insecure_open``; or the file cannot be read.
@@ -72,6 +80,7 @@ def console_guard(
         scope_of=console_scope,
         sign_ins=SignIns(),
         needed="read",
+        identity=identity,
     )
 
 

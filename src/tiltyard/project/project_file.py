@@ -17,7 +17,7 @@ from tiltyard.project.labels import LabelsSection
 from tiltyard.project.monitoring import MonitoringSection
 from tiltyard.project.promotion import PromotionSection
 from tiltyard.project.response import ResponseSection
-from tiltyard.project.serving import ServingSection, StreamSection
+from tiltyard.project.serving import ConsoleSection, ServingSection, StreamSection
 from tiltyard.project.training import TrainingSection
 from tiltyard.tasks import TASKS, Task, reads_text
 
@@ -50,6 +50,7 @@ class Project(Section):
     decision: DecisionSection = DecisionSection()
     promotion: PromotionSection = PromotionSection()
     serving: ServingSection = ServingSection()
+    console: ConsoleSection = ConsoleSection()
     monitoring: MonitoringSection = MonitoringSection()
     labels: LabelsSection = LabelsSection()
     batch: BatchSection = BatchSection()

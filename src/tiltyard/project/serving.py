@@ -1,15 +1,18 @@
-"""``[serving]``: how predictions are served; ``[stream.NAME]``: messages of a broker that are predicted."""
+"""``[serving]``: how predictions are served; ``[console]``: who uses it; ``[stream.NAME]``: messages to predict."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from tiltyard.choices import Role
 from tiltyard.project.base import ColumnName, Section
 
 UnknownAction = Literal["warn", "refuse", "ignore"]
+
+HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")]
 
 _DEFAULT_SHARES = {"shadow": 1.0, "split": 0.1}
 
@@ -28,6 +31,29 @@ class ChallengerOptions(Section):
     def share_or_default(self) -> float:
         """The share that the project names, or the default of the mode."""
         return self.share if self.share is not None else _DEFAULT_SHARES[self.mode]
+
+
+class ConsoleSection(Section):
+    """Who uses the console, where a proxy in front of it has signed them in."""
+
+    user_header: HeaderName | None = Field(
+        default=None,
+        description="Header in which the proxy sends the person's name, such as X-Auth-Request-Email. It needs "
+        "serving.trusted_proxies, and the secret TILTYARD_CONSOLE_PROXY_SECRET.",
+    )
+    groups_header: HeaderName | None = Field(
+        default=None, description="Header in which it sends the person's groups, separated by commas."
+    )
+    roles: Mapping[Role, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="Who has a role (viewer, labeller, operator, admin): names, groups, or '*' for everybody.",
+    )
+
+    @model_validator(mode="after")
+    def _needs_user(self) -> ConsoleSection:
+        if self.user_header is None and (self.groups_header is not None or self.roles):
+            raise ValueError("groups_header and roles are of no use without user_header")
+        return self
 
 
 class ServingSection(Section):

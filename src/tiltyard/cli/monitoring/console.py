@@ -40,17 +40,23 @@ def console_command(
     from tiltyard.console.sign_in import console_guard
     from tiltyard.console.sources import console_sources
     from tiltyard.promotion.context import build_workspace
+    from tiltyard.serving.auth.proxy_identity import ProxyIdentity
     from tiltyard.serving.process.sockets import bind
 
     project = find_project(project_path, model_name)
     require_console()
     settings = wiring.load_settings(project)
+    secret = settings.console_proxy_secret
+    identity = ProxyIdentity.build(
+        project.console, secret.get_secret_value() if secret else None, project.serving.trusted_proxies
+    )
     guard = console_guard(
         project.serving,
         settings.api_key_file,
         host,
         insecure_open=insecure_open,
         mark=settings.api_keys_mark,
+        identity=identity,
     )
 
     def announce(address: Address) -> None:

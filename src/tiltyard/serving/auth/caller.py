@@ -20,11 +20,13 @@ class Caller:
         key: the API key of the request; None for a caller without one.
         address: the IP address that it came from; empty where that is not known.
         scopes: the scopes that it has.
+        person: the name that a trusted proxy gives; empty where it gives none.
     """
 
     key: ApiKey | None
     address: str
     scopes: frozenset[ApiScope]
+    person: str = ""
 
     def has_scope(self, scope: ApiScope) -> bool:
         """Whether the caller may do what the scope is about."""
@@ -33,6 +35,8 @@ class Caller:
     @property
     def name(self) -> str:
         """The caller's name in events and logs."""
+        if self.person:
+            return self.person
         if self.key is None:
             return f"anonymous at {self.address or 'this host'}"
         return f"API key {self.key.id}" + (f" ({self.key.name})" if self.key.name else "")

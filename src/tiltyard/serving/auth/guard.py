@@ -27,6 +27,7 @@ from tiltyard.serving.auth.forwarded import TrustedProxies, check_not_forwarded
 from tiltyard.serving.auth.key_reloader import KeyReloader
 from tiltyard.serving.auth.keys import ApiKey, KeySet, read_own_key
 from tiltyard.serving.auth.keys_mark import KeysMark
+from tiltyard.serving.auth.proxy_identity import ProxyIdentity
 from tiltyard.serving.auth.rate_limit import RateLimiter
 from tiltyard.serving.auth.scopes import RequiredScope, required_scope
 from tiltyard.serving.auth.sign_ins import SignIns
@@ -80,6 +81,7 @@ class Guard:
         proxies: the proxies whose word about the caller's address counts; default: none.
         scope_of: the scope that a path requires; default: those of the server's routes.
         sign_ins: the browsers that signed in with a key; default: none.
+        identity: whom a proxy signed in; default: nobody. With it nothing is open.
     """
 
     def __init__(  # noqa: PLR0913 - one for each thing that guards
@@ -94,10 +96,12 @@ class Guard:
         proxies: TrustedProxies | None = None,
         scope_of: Callable[[str], RequiredScope] = required_scope,
         sign_ins: SignIns | None = None,
+        identity: ProxyIdentity | None = None,
     ) -> None:
         self.proxies = proxies or TrustedProxies()
         self._keys = keys
-        self._open_without_keys = open_without_keys
+        self._open_without_keys = open_without_keys and identity is None
+        self._identity = identity
         self._only_loopback = only_loopback
         self._rate = rate
         self._burst = burst
@@ -205,12 +209,21 @@ class Guard:
         if token is None:
             key_id = self.sign_ins.find(scope, headers.get(b"cookie", b"")) if self.sign_ins else None
             if key_id is None:
-                return None
+                return self._identify_person(scope, headers, address)
             check_sent_by_page(scope["method"], headers)
             return _accept(keys.get(key_id), address)
         if self._keys.lost and keys.find(token) is None:
             raise self._lost_error()
         return _authenticate(keys, token, address)
+
+    def _identify_person(self, scope: AsgiScope, headers: Mapping[bytes, bytes], address: str) -> Caller | None:
+        """The caller whom a proxy signed in; the proxy knows browsers by a cookie, so that they have to name a page."""
+        if self._identity is None:
+            return None
+        found = self._identity.identify((scope.get("client") or ("",))[0], address, scope["headers"])
+        if found is not None:
+            check_sent_by_page(scope["method"], headers)
+        return found
 
     def _lost_error(self) -> RequestError:
         return RequestError(
@@ -251,6 +264,7 @@ def guard_for(  # noqa: PLR0913 - as the guard itself
     sign_ins: SignIns | None = None,
     needed: ApiScope = "predict",
     knew_keys: bool = False,
+    identity: ProxyIdentity | None = None,
 ) -> Guard:
     """The guard of a server, or of the console, that is about to listen.
 
@@ -267,6 +281,7 @@ def guard_for(  # noqa: PLR0913 - as the guard itself
         sign_ins: the browsers that signed in with a key; default: none.
         needed: a scope that its callers need, for the next step of the error.
         knew_keys: whether the process that started this one knew of keys; see ``KeyReloader``.
+        identity: whom a proxy signed in; default: nobody.
 
     Raises:
         UsageError: it would be open to others without ``insecure_open``; or the file or ``own_key`` cannot be read.
@@ -280,7 +295,7 @@ def guard_for(  # noqa: PLR0913 - as the guard itself
             "(tiltyard keys api new).",
             keys.why_lost,
         )
-    elif not (loopback or insecure_open or keys.current()):
+    elif not (loopback or insecure_open or identity or keys.current()):
         raise UsageError(
             f"It would listen on {host}, open to everybody who reaches it: there are no API keys.",
             next_step=f"Make one: tiltyard keys api new --scope {needed} (or go without keys: --insecure-open).",
@@ -296,6 +311,7 @@ def guard_for(  # noqa: PLR0913 - as the guard itself
         proxies=TrustedProxies(options.trusted_proxies),
         scope_of=scope_of,
         sign_ins=sign_ins,
+        identity=identity,
     )
 
 
