@@ -116,7 +116,7 @@ class ComparedVersions:
             DataError: no row is new to all of them, or one of them cannot read the rows.
             ArtifactError: the files of a version are damaged or unsafe.
         """
-        from tiltyard.pipeline.labelled_rows import find_labelled_rows  # noqa: PLC0415 - imports MLflow
+        from tiltyard.pipeline.kept_training import find_labelled_rows  # noqa: PLC0415 - imports MLflow
         from tiltyard.promotion.context import build_workspace  # noqa: PLC0415 - imports MLflow
 
         # One at a time: it takes the processor for seconds, and a second reader of the same wants the same.

@@ -1,4 +1,4 @@
-"""The rows and the estimator of a registered model that has no project file: those that its training kept."""
+"""Labelled rows to evaluate versions on: the project's, or those that a training kept, with its estimator."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 
-from tiltyard.data import Dataset
+from tiltyard.data import Dataset, Split, load_dataset, split_dataset
 from tiltyard.data.groups import find_row_groups
 from tiltyard.data.loading import read_dataset
+from tiltyard.data.rare_classes import settle_rare_classes
 from tiltyard.errors import DataError, NotFoundError, ProjectError
 from tiltyard.models import CANDIDATES, Candidate, get_candidate
 from tiltyard.models.custom_candidates import is_custom
@@ -21,6 +22,7 @@ from tiltyard.promotion.context import Workspace
 from tiltyard.promotion.offline_predictions import find_unseen_rows
 from tiltyard.registry import ExperimentTracker, Package, VersionInfo
 from tiltyard.registry.ports import ADOPTED_TAG
+from tiltyard.settings import Settings
 from tiltyard.tasks import reads_text
 
 SIDE = "tiltyard_side"
@@ -121,3 +123,60 @@ def _split_as_then(then: Project, now: Project, package: Package, *, sides: bool
             "split": split,
         }
     )
+
+
+@dataclass(frozen=True)
+class LabelledRows:
+    """Labelled rows, and the project that they belong to.
+
+    Attributes:
+        project: says how they are split and treated.
+        dataset: the rows.
+        whole: whether all of them are test rows: those of a file that was named for it, and those that were new to an
+            adopted version.
+    """
+
+    project: Project
+    dataset: Dataset
+    whole: bool
+
+    def split(self) -> Split:
+        """Their two sides, by the project's rule."""
+        return split_dataset(self.dataset, self.project.split, self.project.data.time)
+
+    def find_test_rows(self) -> Dataset:
+        """Their test side, or all of them."""
+        return self.dataset if self.whole else self.split().test
+
+
+def find_labelled_rows(workspace: Workspace, project: Project, settings: Settings, info: VersionInfo) -> LabelledRows:
+    """The rows to evaluate a version on: those of the project's source, or those that its training kept.
+
+    Args:
+        workspace: where the version is registered.
+        project: the project of a file, or the one that a registered model implies.
+        settings: of this host.
+        info: the version.
+
+    Raises:
+        ProjectError: no rows are known (``project.no-rows``).
+        DataError: the rows cannot be read, or have not the columns.
+    """
+    if project.has_rows:
+        return LabelledRows(project, load_dataset(project, workspace.find_split_schema(info.name)), whole=False)
+    return read_kept_rows(workspace, project, settings, info)
+
+
+def read_kept_rows(workspace: Workspace, project: Project, settings: Settings, info: VersionInfo) -> LabelledRows:
+    """The rows that the training of a version kept.
+
+    Raises:
+        ProjectError: none were kept (``project.no-rows``).
+    """
+    from tiltyard import wiring  # noqa: PLC0415 - imports MLflow
+
+    try:
+        kept = load_kept_training(project, info, wiring.open_tracker(project, settings), workspace)
+    except ProjectError as error:
+        raise ProjectError(error.message, next_step="Name labelled rows: --data FILE.", code=error.code) from None
+    return LabelledRows(kept.project, settle_rare_classes(kept.read_dataset(), kept.project), whole=kept.all_new)

@@ -13,7 +13,7 @@ from tiltyard.errors import DataError
 
 if TYPE_CHECKING:
     from tiltyard.pipeline import Workspace
-    from tiltyard.pipeline.labelled_rows import LabelledRows
+    from tiltyard.pipeline.kept_training import LabelledRows
     from tiltyard.project import DataSection, Project
     from tiltyard.registry import VersionInfo
     from tiltyard.settings import Settings
@@ -68,7 +68,7 @@ def read_test_data(
         ProjectError: no rows are known (``project.no-rows``).
         DataError: the rows cannot be read, or have not the columns.
     """
-    from tiltyard.pipeline.labelled_rows import find_labelled_rows
+    from tiltyard.pipeline.kept_training import find_labelled_rows
 
     if named.file is not None:
         return _read_file(project, named.file, named)
@@ -87,7 +87,7 @@ def read_data(project: Project, settings: Settings, named: NamedRows) -> Labelle
     """
     from tiltyard import app_wiring, wiring
     from tiltyard.data import load_dataset
-    from tiltyard.pipeline.labelled_rows import LabelledRows, read_kept_rows
+    from tiltyard.pipeline.kept_training import LabelledRows, read_kept_rows
 
     if named.file is not None:
         return _read_file(project, named.file, named)
@@ -103,7 +103,7 @@ def read_data(project: Project, settings: Settings, named: NamedRows) -> Labelle
 def _read_file(project: Project, file: Path, named: NamedRows) -> LabelledRows:
     from tiltyard.data import load_dataset
     from tiltyard.data.loading import find_section
-    from tiltyard.pipeline.labelled_rows import LabelledRows
+    from tiltyard.pipeline.kept_training import LabelledRows
 
     chosen = {"label": named.label, "text": named.text}
     section = find_section(project, str(file.resolve()), Path())

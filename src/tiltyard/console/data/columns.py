@@ -272,7 +272,7 @@ def _number_bars(layout: NumberLayout, then: NumberCounts, now: NumberCounts) ->
     if not low < high:
         low, high = float(layout.edges[0]), float(layout.edges[-1])
     edges = np.linspace(low, high, COARSE - 1)
-    before, after = _reached(layout, then, edges), _reached(layout, now, edges)
+    before, after = _read_shares(layout, then, edges), _read_shares(layout, now, edges)
     between = (f"{format_number(float(first))} to {format_number(float(last))}" for first, last in pairwise(edges))
     names = [f"below {format_number(low)}", *between, f"above {format_number(high)}"]
     ticks = ["", *(f"{edge:.3g}" for edge in edges)]
@@ -284,7 +284,7 @@ def _value_shares(part: NumberCounts) -> list[float]:
     return [float(count) / total for count in part.bins]
 
 
-def _reached(layout: NumberLayout, part: NumberCounts, edges: NDArray[np.float64]) -> list[float]:
+def _read_shares(layout: NumberLayout, part: NumberCounts, edges: NDArray[np.float64]) -> list[float]:
     """The shares below the first edge, between two, and above the last; within a bin rows count as spread evenly."""
     if not part.present:
         return [0.0] * (len(edges) + 1)

@@ -173,7 +173,7 @@ class FilterValues:
     labels: tuple[str, ...] = ()
 
 
-class KnownValues:
+class PeriodValues:
     """The filter values of periods, each read at most once a minute."""
 
     def __init__(self, ledger: Ledger) -> None:

@@ -51,7 +51,8 @@ def facts(pairs: Sequence[tuple[str, Any, Any]]) -> html.Dl:
 
 
 def _figure_class(value: Any) -> str:
-    return "figure name" if isinstance(value, str) and len(value) > _WIDEST_FIGURE else "figure"
+    is_long = isinstance(value, html.Time) or (isinstance(value, str) and len(value) > _WIDEST_FIGURE)
+    return "figure name" if is_long else "figure"
 
 
 def table(caption: str, heads: Sequence[tuple[str, str]], rows: Sequence[Sequence[Any]]) -> html.Div:

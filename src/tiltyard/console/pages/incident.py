@@ -17,6 +17,7 @@ from tiltyard.console.layout.offers import draw_offers
 from tiltyard.console.layout.page import Page, PageData, Placeholder, Slots
 from tiltyard.console.layout.where import Where
 from tiltyard.console.pages.version import link_version
+from tiltyard.drift import VERDICT
 from tiltyard.formatting import format_number
 from tiltyard.ledger import FindingRecord
 from tiltyard.notifications.alerts import Alert
@@ -159,7 +160,9 @@ def _draw_findings(details: IncidentDetails) -> Any:
     if not details.findings:
         return html.Ul([html.Li(line) for line in details.alert.happened], className="short")
     items = []
-    for finding in details.findings:
+    # The verdict sums up the others, and is the sentence at the top.
+    single = [one for one in details.findings if one.code != VERDICT] or details.findings
+    for finding in single:
         sure = [f"{title} {format_number(float(value))}: {words}" for key, title, words in _SURE
                 if isinstance(value := finding.evidence.get(key), int | float)]  # fmt: skip
         items.append(
@@ -202,15 +205,18 @@ def _draw_course(alert: Alert) -> list[Any]:
 def _draw_evidence(findings: Sequence[FindingRecord]) -> list[Any]:
     if not findings:
         return [html.P("The findings of this incident are no longer in the ledger.", className="hint")]
+    sizes = [
+        (key, title) for key, title in _SIZES if any(_read_size(one.evidence, key) is not None for one in findings)
+    ]
     heads = (("Finding", "nowrap"), ("Subject", ""), ("Measured", "number"), ("Limit", "number"),
-             *((title, "number") for _, title in _SIZES), ("When (UTC)", "nowrap"))  # fmt: skip
+             *((title, "number") for _, title in sizes), ("When (UTC)", "nowrap"))  # fmt: skip
     rows = [
         (
             html.Code(one.code),
             one.subject.removeprefix("@"),
             _write(one.score),
             _write(one.limit),
-            *(_write(_read_size(one.evidence, key)) for key, _ in _SIZES),
+            *(_write(_read_size(one.evidence, key)) for key, _ in sizes),
             components.time_text(one.at, seconds=False),
         )
         for one in findings

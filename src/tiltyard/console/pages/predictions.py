@@ -14,7 +14,7 @@ from tiltyard.console.data import (
     predictions_stamp,
     predictions_view,
 )
-from tiltyard.console.data.predictions import KnownValues
+from tiltyard.console.data.predictions import PeriodValues
 from tiltyard.console.data.task_part import PageWords, TaskConsole
 from tiltyard.console.layout import components, figures
 from tiltyard.console.layout import controls as controls_of
@@ -36,7 +36,7 @@ def predictions_page(data: PageData) -> Page:
     """The page over a ledger."""
 
     target = TASKS[data.project.task].target
-    of_target, known = TaskConsole.find_for_target(target), KnownValues(data.ledger)
+    of_target, known = TaskConsole.find_for_target(target), PeriodValues(data.ledger)
 
     def query(where: Where) -> PredictionQuery:
         return PredictionQuery(
