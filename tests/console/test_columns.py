@@ -215,7 +215,7 @@ def test_versions_without_common_rows_are_not_compared(rents: RunningProject) ->
 
 
 def test_a_columns_picture_is_the_one_of_its_name() -> None:
-    """A column is found by its name, and what is no column has a title for people."""
+    """A column is found by its name, and another subject has a title for people."""
     one = ColumnView("@confidence", (ColumnBar("a", 1.0, 0.0),), (0.0, 0.0), (10, 10))
     assert one.title == "Confidence of the predictions"
     assert one.distance == 0.5
