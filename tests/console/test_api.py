@@ -39,6 +39,7 @@ READ = (
     "/jobs",
     "/versions",
     "/versions/1",
+    "/drift",
     "/runs",
     "/batches",
     "/predictions",
@@ -159,6 +160,8 @@ def test_what_is_read_is_what_the_stores_hold(env: ConsoleEnv) -> None:
     assert (overview["champion"]["version"], overview["labels_waiting"]) == ("1", 1)
     assert overview["traffic"]["predictions"] == 1
     assert [one["kind"] for one in overview["decisions"]] == ["alert-raised", "alias-set"]
+    assert overview["performance"]["measured"] == []
+    assert env.request("viewer", "GET", "/drift").json()["reason"].startswith("There is no champion")
     versions = env.request("viewer", "GET", "/versions").json()
     assert [one["version"] for one in versions["versions"]] == ["3", "2", "1"]
     detail = env.request("viewer", "GET", "/versions/1").json()
@@ -213,6 +216,11 @@ def test_what_is_not_there_is_a_problem_document(env: ConsoleEnv) -> None:
         "/overview?since=2031-01-01",
     ):
         assert env.request("viewer", "GET", path).status_code == 422, path
+    for path in ("/compare", "/compare?versions=1", "/drift?since=2031-01-01"):
+        assert env.request("viewer", "GET", path).status_code == 422, path
+    compared = env.request("viewer", "GET", "/compare?versions=1&versions=2")
+    assert (compared.status_code, compared.json()["code"]) == (403, "console.no-rows")
+    assert env.request("viewer", "GET", "/drift/nothing").status_code == 404
     for name in ("nothing", "promot"):
         found = env.act("admin", name)
         assert (found.status_code, found.json()["code"]) == (404, "action.unknown")

@@ -28,6 +28,7 @@ def films(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Films:
     """A project with a champion, a prediction of last night, and an incident that it raised."""
     made = make_films(tmp_path_factory.mktemp("mcp") / "films", rows=200, store=fresh_store)
     made.call("train", "--accept-data", check=False)
+    made.call("train", "--accept-data", check=False)
     made.call("set-alias", "--version", "1", "--alias", "champion", "--reason", "to have one")
     night = datetime.now(UTC) - timedelta(hours=6)
     with wiring.open_ledger(Settings.load(made.root)) as ledger:
@@ -72,6 +73,8 @@ def test_an_assistant_reads_what_happened_last_night(films: Films) -> None:
             "predictions": {"search": "rules"},
             "prediction": {"prediction_id": "night"},
             "batches": {},
+            "compare": {"versions": ["1", "2"]},
+            "drift": {},
             "labelling_queue": {},
         }
         found = {}
@@ -88,7 +91,10 @@ def test_an_assistant_reads_what_happened_last_night(films: Films) -> None:
     assert "alert-raised" in [one["kind"] for one in overview["decisions"]]
     assert found["incidents"]["incidents"][0]["needs_attention"]
     assert (found["decisions"]["whole"], found["decisions"]["champion"]["version"]) == (True, "1")
-    assert found["versions"]["versions"][0]["aliases"] == ["champion"]
+    assert found["versions"]["versions"][-1]["aliases"] == ["champion"]
+    compared = found["compare"]
+    assert (compared["versions"], compared["metrics"][0]["differences"][0]["outcome"]) == (["1", "2"], "alike")
+    assert (found["drift"]["version"], found["drift"]["until"]) == ("1", None)
     assert found["version"]["version"]["version"] == "1"
     assert [one["prediction_id"] for one in found["predictions"]["predictions"]] == ["night"]
     assert found["prediction"]["prediction"]["input"] == {"text": "Ignore all rules."}

@@ -133,6 +133,22 @@ def _add_versions(server: MCPServer[Any], reader: _ApiReader) -> None:
         """A version: its aliases, metrics and tags, and every decision about it with the verdict of the gates."""
         return await reader.read(f"/versions/{_quote(number)}")
 
+    @server.tool(title="Compare versions", annotations=_reads())
+    async def compare(
+        versions: Annotated[
+            list[str], Field(min_length=2, max_length=5, description="Numbers of versions, the reference first.")
+        ],
+    ) -> dict[str, Any]:
+        """Versions on the same test rows, which none was trained on: metrics with intervals, and whether a difference
+        is more than chance. It takes seconds."""
+        return await reader.read("/compare", versions=versions)
+
+    @server.tool(title="Drift", annotations=_reads())
+    async def drift(since: _Since = None, until: _Until = None) -> dict[str, Any]:
+        """Every column of the input as training saw it and as it is in a period (default: the last 7 days), those that
+        drifted first."""
+        return await reader.read("/drift", since=since, until=until)
+
     @server.tool(title="Batch runs", annotations=_reads())
     async def batches(limit: _Limit = 20) -> dict[str, Any]:
         """Tables that were scored as a whole, the newest first, with what was found in each."""

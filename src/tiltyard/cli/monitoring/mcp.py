@@ -33,5 +33,5 @@ def mcp_command(project_path: Path | None, model_name: str | None, as_json: bool
     settings = wiring.load_settings(project)
     with open_current_ledger(settings) as ledger:
         registry = wiring.open_registry(settings)
-        sources = console_sources(project, settings, registry)
+        sources = console_sources(project, settings, registry, ledger)
         create_mcp_server(ApiData(project, registry, ledger, sources)).run("stdio")

@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse
 from tiltyard._version import __version__
 from tiltyard.console.api.action_routes import action_routes
 from tiltyard.console.api.audit_routes import audit_routes
+from tiltyard.console.api.comparison_routes import comparison_routes
 from tiltyard.console.api.data import ApiData
 from tiltyard.console.api.label_routes import label_routes
 from tiltyard.console.api.overview_routes import overview_routes
@@ -24,6 +25,15 @@ from tiltyard.serving.http.schemas import Problem
 from tiltyard.serving.problem_details import add_handlers
 
 API_PATH = "/api/v1"
+_ROUTES = (
+    overview_routes,
+    version_routes,
+    comparison_routes,
+    prediction_routes,
+    label_routes,
+    audit_routes,
+    action_routes,
+)
 _REFERENCE = "#/components/schemas/{model}"
 _SCRIPT = Path(__file__).parent / "docs.js"
 _FILES = ("swagger-ui-bundle.js", "swagger-ui.css")
@@ -65,7 +75,7 @@ def create_api(data: ApiData) -> FastAPI:
         redoc_url=None,
         openapi_url="/openapi.json",
     )
-    for routes in (overview_routes, version_routes, prediction_routes, label_routes, audit_routes, action_routes):
+    for routes in _ROUTES:
         app.include_router(routes(data))
     add_handlers(app)
     app.add_exception_handler(RequestValidationError, on_invalid_url)

@@ -38,7 +38,8 @@ class TrafficState(ResponseModel):
     """The predictions of a period."""
 
     predictions: int
-    predictions_before: int = Field(description="In the period of the same length before.")
+    predictions_before: int | None = Field(description="In the period of the same length before.")
+    requests_by_outcome: dict[str, int] = Field(description="As monitoring runs read them from a server; else empty.")
     by_label: dict[str, int]
     by_version: dict[str, int]
     mean_confidence: float | None
@@ -74,6 +75,25 @@ class FindingState(ResponseModel):
         )
 
 
+class MeasuredState(ResponseModel):
+    """A metric as one monitoring run found it."""
+
+    at: datetime
+    value: float
+    low: float | None = Field(description="Lower end of its 95 % interval.")
+    high: float | None
+
+
+class PerformanceState(ResponseModel):
+    """Performance in the period, as monitoring runs found it, the oldest first."""
+
+    metric: str
+    at_training: float | None = Field(description="The metric of the champion at its training.")
+    measured: list[MeasuredState] = Field(description="With labels.")
+    estimated_metric: str
+    estimated: list[MeasuredState] = Field(description="Without labels.")
+
+
 class OverviewState(ResponseModel):
     """What needs a person now, and what happened in a period."""
 
@@ -85,6 +105,8 @@ class OverviewState(ResponseModel):
     approvals: list[ApprovalState] = Field(description="Versions that wait for approval now.")
     labels_waiting: int = Field(description="Predictions whose label was requested and has not come.")
     traffic: TrafficState
+    performance: PerformanceState
+    monitored_at: datetime | None = Field(description="When the monitoring ran last.")
     findings: list[FindingState] = Field(description="The latest of each check that found something in the period.")
     ended: list[IncidentState] = Field(description="Incidents that ended in the period.")
     decisions: list[EventState] = Field(description="Decisions of the period, the newest first.")

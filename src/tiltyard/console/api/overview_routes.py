@@ -8,10 +8,17 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from tiltyard.console.api.data import ApiData, read_moment
-from tiltyard.console.api.overview_forms import ApprovalState, FindingState, OverviewState, TrafficState
+from tiltyard.console.api.overview_forms import (
+    ApprovalState,
+    FindingState,
+    MeasuredState,
+    OverviewState,
+    PerformanceState,
+    TrafficState,
+)
 from tiltyard.console.api.schemas import BatchRunState, EventState, IncidentState, describe_champion
-from tiltyard.console.data.labelling import count_waiting_labels
-from tiltyard.ledger import PredictionStats
+from tiltyard.console.data.overview import OverviewView, PerformanceTrack, overview_view
+from tiltyard.console.data.period import choose_range
 from tiltyard.notifications.alerts import read_alerts
 from tiltyard.pipeline.remediation.history import STEPS
 from tiltyard.promotion.approval import pending_approvals
@@ -50,8 +57,7 @@ def overview_routes(data: ApiData) -> APIRouter:
         latest = data.ledger.findings.latest(project=name, since=begin, until=end)
         found = [one for one in latest if one.status == "found" and one.severity != "info"]
         batches = data.ledger.batch_runs.select(model_name=name, limit=MOST_LISTED)
-        stats = data.ledger.prediction_stats(name, begin, end)
-        before = data.ledger.prediction_stats(name, begin - (end - begin), begin)
+        view = overview_view(data.ledger, data.project, choose_range(begin, end), now)
         return OverviewState(
             model=name,
             since=begin,
@@ -59,8 +65,10 @@ def overview_routes(data: ApiData) -> APIRouter:
             champion=describe_champion(read_alias_history(events, name).champion),
             incidents=[IncidentState.describe(one, now) for one in reversed(alerts) if one.state == "open"],
             approvals=[ApprovalState.describe(one) for one in pending_approvals(events, name)],
-            labels_waiting=count_waiting_labels(data.ledger, name),
-            traffic=_describe_traffic(stats, before),
+            labels_waiting=view.labels_waiting,
+            traffic=_describe_traffic(view),
+            performance=_describe_performance(view.performance),
+            monitored_at=view.monitored_at,
             findings=[FindingState.describe(one) for one in found[:MOST_LISTED]],
             ended=[IncidentState.describe(one, now) for one in reversed(ended)],
             decisions=[EventState.describe(one) for one in reversed(decisions[-MOST_LISTED:])],
@@ -70,10 +78,22 @@ def overview_routes(data: ApiData) -> APIRouter:
     return router
 
 
-def _describe_traffic(stats: PredictionStats, before: PredictionStats) -> TrafficState:
+def _describe_performance(track: PerformanceTrack) -> PerformanceState:
+    return PerformanceState(
+        metric=track.metric,
+        at_training=track.baseline,
+        measured=[MeasuredState(at=one.at, value=one.value, low=one.low, high=one.high) for one in track.measured],
+        estimated_metric=track.estimate_metric,
+        estimated=[MeasuredState(at=one.at, value=one.value, low=one.low, high=one.high) for one in track.estimated],
+    )
+
+
+def _describe_traffic(view: OverviewView) -> TrafficState:
+    stats = view.stats
     return TrafficState(
         predictions=stats.total,
-        predictions_before=before.total,
+        predictions_before=view.before,
+        requests_by_outcome=dict(view.outcomes),
         by_label=dict(stats.by_label),
         by_version=dict(stats.by_version),
         mean_confidence=stats.mean_confidence,

@@ -78,16 +78,6 @@ def read_labelling_queue(ledger: Ledger, model_name: str, size: int) -> QueuePro
     )
 
 
-def count_waiting_labels(ledger: Ledger, model_name: str) -> int:
-    """Predictions whose label was requested and has not come.
-
-    Raises:
-        UnavailableError: the ledger is away.
-    """
-    wanted = {request.prediction_id for request in ledger.label_requests.select(model_name=model_name)}
-    return len(wanted) - len(ledger.newest_label_times(list(wanted))) if wanted else 0
-
-
 def _list_waiting(
     ledger: Ledger, requests: Mapping[str, LabelRequest], labels: Mapping[str, Label], size: int
 ) -> list[QueuedCandidate]:
