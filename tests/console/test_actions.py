@@ -122,6 +122,7 @@ def test_a_promotion_runs_as_a_job_and_leaves_the_record_of_the_command(trained:
     job = wait_for(desk, outcome.job)
     assert (job.state, job.actor) == ("done", ADA.actor), job
     assert "champion" in job.summary
+    assert job.progress == ("reading the rows …", "comparing with the champion on the same rows …")
     assert job.result is not None
     (promoted,) = [event for event in read_decisions(desk, "promoted") if event.subject == f"{NAME}/2"]
     assert (promoted.actor, promoted.evidence["request"]) == (ADA.actor, "more reviews")

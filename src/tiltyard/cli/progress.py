@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
+import click
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from tiltyard.cli.output import print_line
+from tiltyard.processes.process_group import PROGRESS
 
 Result = TypeVar("Result")
+
+
+def announce_step(name: str) -> None:
+    """Print that a step begins, where another program shows the progress of this one."""
+    if os.environ.get(PROGRESS) == "lines":
+        click.echo(f"{name} …", err=True)
 
 
 class ConsoleRunner:
@@ -22,6 +31,7 @@ class ConsoleRunner:
 
     def run(self, name: str, step: Callable[[], Result], note: Callable[[Result], str]) -> Result:
         """Run one step; a failure is printed before its error is raised again."""
+        announce_step(name)
         started = time.perf_counter()
         try:
             with _show_elapsed(self._console) as running:

@@ -11,6 +11,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+PROGRESS = "TILTYARD_PROGRESS"
+"""The environment variable that has a command print a line on standard error as each step begins: ``lines``."""
 _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux's prctl
 
 

@@ -10,6 +10,7 @@ from tiltyard.cli.current_ledger import open_current_ledger
 from tiltyard.cli.main import EXIT_NO
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json
+from tiltyard.cli.progress import announce_step
 from tiltyard.cli.versions.find_project import find_project
 
 
@@ -29,6 +30,7 @@ def challenge_command(project_path: Path | None, model_name: str | None, as_json
     project = find_project(project_path, model_name)
     settings = wiring.load_settings(project)
     with open_current_ledger(settings) as ledger:
+        announce_step("reading predictions and labels")
         found = evaluate_ab_test(project, wiring.open_registry(settings), ledger, wiring.current_actor())
     if as_json:
         print_json(found.to_dict())

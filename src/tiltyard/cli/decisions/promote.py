@@ -11,6 +11,7 @@ from tiltyard.aliases import CHAMPION
 from tiltyard.cli.main import EXIT_NO
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json, print_table
+from tiltyard.cli.progress import announce_step
 from tiltyard.cli.versions.find_project import find_project
 from tiltyard.cli.versions.labelled_rows import NamedRows, data_options, read_test_data
 from tiltyard.errors import DataError, ProjectError, UsageError
@@ -68,9 +69,11 @@ def promote_command(
     with wiring.open_ledger(settings) as ledger:
         workspace = app_wiring.open_workspace(settings, ledger, project)
         info = workspace.registry.get_version(project.model_name, version=version)
+        announce_step("reading the rows")
         known = _find_rows(workspace, project, settings, info, NamedRows(rows, label, text))
         if known is None:
             return _promote_without_gates(workspace, info, reason if force else "", as_json=as_json)
+        announce_step("comparing with the champion on the same rows")
         why = {"force" if force else "reason": reason}
         outcome = promote_version(workspace, known[0], version, known[1], **why)
     if as_json:

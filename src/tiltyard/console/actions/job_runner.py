@@ -16,7 +16,7 @@ from typing import IO, Any
 from tiltyard.console.actions.jobs import ActionJob, ActionJobs, JobState
 from tiltyard.errors import TiltyardError, UnavailableError
 from tiltyard.ledger import Ledger, new_id
-from tiltyard.processes.process_group import kill_group, launch_group
+from tiltyard.processes.process_group import PROGRESS, kill_group, launch_group
 from tiltyard.processes.process_identity import current_holder
 
 MOST_RUNNING = 2
@@ -128,7 +128,7 @@ class JobRunner:
         """Run the process to its end, and keep its progress; its exit code, and what it printed."""
         process = launch_group(
             [sys.executable, "-m", "tiltyard", *words],
-            {"TILTYARD_ACTOR": running.job.actor},
+            {"TILTYARD_ACTOR": running.job.actor, PROGRESS: "lines"},
             folder=self._folder,
             errors=subprocess.PIPE,
         )
