@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import create_engine
 
@@ -225,6 +227,14 @@ def test_a_file_that_is_added_during_a_run_changes_no_result(shop: Shop) -> None
     assert sorted({name.split("-")[0] for name in found}) == ["c2", "c3"]
     assert found.is_unique
     assert shop.score(shop.folder / "part-*.parquet", "out.parquet", columns=("customer",)).rows == 3000
+
+
+def test_a_parquet_file_with_a_column_twice_is_refused(shop: Shop) -> None:
+    """The error names the column: nothing about encodings."""
+    table = pa.Table.from_pandas(make_rows(5, 49), preserve_index=False)
+    pq.write_table(table.append_column("plan", table["plan"]), shop.folder / "in.parquet")
+    with pytest.raises(DataError, match="two columns 'plan'"):
+        shop.score(shop.folder / "in.parquet", "out.parquet")
 
 
 def test_files_whose_columns_differ_in_type_are_refused(shop: Shop) -> None:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import closing
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pandas as pd
+import psycopg
+import pyarrow as pa
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import pytest
 
 from tests.batch.conftest import Shop, make_rows
+from tests.postgres import PostgresServer
 from tests.small_disk import mount_disk
 from tiltyard.batch.plan import WorkFolder
 from tiltyard.batch.run import ProgressSoFar, RunOptions
@@ -149,6 +156,83 @@ def test_a_carried_column_keeps_its_name(shop: Shop) -> None:
     found = pd.read_csv(shop.folder / "out.csv")
     assert set(found["prediction"]) == {"'=1+1"}
     assert set(found["prediction_tiltyard"]) == {"yes", "no"}
+
+
+def test_names_of_results_never_meet_those_of_the_source(shop: Shop) -> None:
+    """Also where the source has the name with its ending; each name stands for one column."""
+    frame = make_rows(30, 38).assign(prediction="own", prediction_tiltyard="own too", run_id=1)
+    shop.score(shop.write("in.parquet", frame), "out.parquet", columns=("*",))
+    found = pd.read_parquet(shop.folder / "out.parquet")
+    assert found.columns.is_unique
+    assert set(found["prediction_tiltyard"]) == {"own too"}
+    assert set(found["prediction_tiltyard_tiltyard"]) <= {"yes", "no"}
+    assert set(found["run_id"]) == {1}
+
+
+def write_odd(shop: Shop) -> Path:
+    """A table with a column of each type other than plain texts and numbers."""
+    table = pa.Table.from_pandas(make_rows(3, 39).drop(columns="returned"), preserve_index=False)
+    moment = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    odd = {
+        "list": pa.array([[1, 2], None, []]),
+        "object": pa.array([{"a": 1.5, "b": None}] * 3),
+        "map": pa.array([[("k", 1)]] * 3, pa.map_(pa.string(), pa.int64())),
+        "bytes": pa.array([b"\x00\xff"] * 3),
+        "fraction": pa.array([float("nan"), float("inf"), 0.5]),
+        "decimal": pa.array([Decimal("1.50")] * 3, pa.decimal128(10, 2)),
+        "zoned": pa.array([moment] * 3, pa.timestamp("us", "Europe/Berlin")),
+        "moment": pa.array([moment.replace(tzinfo=None)] * 3, pa.timestamp("us")),
+        "date": pa.array([moment.date()] * 3),
+        "time": pa.array([moment.time()] * 3),
+        "while": pa.array([timedelta(seconds=3)] * 3),
+        "large": pa.array([2**64 - 1] * 3, pa.uint64()),
+        "words": pa.array(["a", "b", None]).dictionary_encode(),
+        "nothing": pa.nulls(3),
+    }
+    for name, column in odd.items():
+        table = table.append_column(name, column)
+    pq.write_table(table, shop.folder / "odd.parquet")
+    return shop.folder / "odd.parquet"
+
+
+def test_columns_of_every_type_are_carried_into_every_target(shop: Shop, postgres: PostgresServer) -> None:
+    """What a target has no type for is text: JSON of lists and objects, hexadecimal digits of bytes."""
+    source = write_odd(shop)
+    shop.score(source, "out.csv", columns=("*",))
+    shop.score(source, "out.jsonl", columns=("*",))
+    shop.score(source, "parts/", columns=("*",))
+    cells = pd.read_csv(shop.folder / "out.csv", dtype="str", keep_default_na=False).iloc[0]
+    assert json.loads(cells["object"]) == {"a": 1.5, "b": None}
+    assert (cells["list"], cells["bytes"], cells["decimal"]) == ("[1, 2]", "00ff", "1.50")
+
+    def refuse(word: str) -> None:
+        raise AssertionError(f"{word} is not JSON")
+
+    lines = (shop.folder / "out.jsonl").read_text(encoding="utf-8").splitlines()
+    objects = [json.loads(line, parse_constant=refuse) for line in lines]
+    assert [one["fraction"] for one in objects] == [None, None, 0.5]
+    assert (objects[0]["bytes"], objects[0]["map"]) == ("00ff", [["k", 1]])
+    shop.score(source, f"sqlite:///{shop.folder / 'odd.db'}", table="scores", columns=("*",))
+    with closing(open_sqlite(shop.folder / "odd.db")) as connection:
+        kept = connection.execute('SELECT "list", "bytes", "decimal", zoned, large FROM scores').fetchone()
+    assert kept == ("[1, 2]", "00ff", "1.50", "2026-01-02 04:04:05+01:00", str(2**64 - 1))
+    url = postgres.database()
+    shop.score(source, url, table="scores", columns=("*",))
+    with psycopg.connect(url) as server:
+        row = server.execute('SELECT "object", "decimal", zoned, "date", large FROM scores').fetchone()
+    assert row is not None
+    assert json.loads(row[0]) == {"a": 1.5, "b": None}
+    assert row[1:] == (
+        Decimal("1.50"), datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), date(2026, 1, 2), Decimal(2**64 - 1)
+    )  # fmt: skip
+
+
+def test_the_name_of_a_schema_is_not_a_part_of_a_table_s(shop: Shop) -> None:
+    """A table named schema.table is not what is meant; the next step names the option."""
+    source = shop.write("in.parquet", make_rows(5, 33))
+    with pytest.raises(UsageError, match="has a dot") as refused:
+        shop.score(source, f"sqlite:///{shop.folder / 'out.db'}", table="sales.scores")
+    assert "search_path" in refused.value.next_step
 
 
 def test_a_folder_that_was_moved_half_way_is_finished(shop: Shop) -> None:

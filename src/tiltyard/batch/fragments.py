@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -166,6 +167,14 @@ class FileSource:
             return None
         with parse_problem(file, kind, self.section):
             own = [str(name) for name in open_parquet(file).schema_arrow.names]
+        repeated = next((name for name, count in Counter(own).items() if count > 1), None)
+        if repeated is not None:
+            raise DataError(
+                f"{file.name} has two columns '{repeated}': which of them is meant is not known.",
+                next_step="Rename or leave out one of them.",
+                code="data.repeated-column",
+                column=repeated,
+            )
         require_new_columns(own, file)
         return [*own, *(name for name, _ in file.columns)]
 

@@ -75,7 +75,7 @@ class ScoreRequest:
         for name in (*self.columns, *([self.key] if self.key is not None else [])):
             if name != "*" and name not in known:
                 raise UsageError(
-                    f"The source has no column '{name}'; it has {', '.join(known)}.",
+                    f"The source has no column '{name}'; it has {', '.join(known) or 'none at all'}.",
                     next_step="Correct --columns or --key, or [batch] in the project file.",
                 )
 

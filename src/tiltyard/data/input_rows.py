@@ -115,8 +115,15 @@ def as_table(frame: pd.DataFrame) -> pa.Table:
 
 
 def name_added(added: Sequence[str], own: Collection[str]) -> list[str]:
-    """The names of the new columns; one that the file has already gets an ending."""
-    return [f"{name}_tiltyard" if name in own else name for name in added]
+    """The names of the new columns; one that the file has already gets an ending, until no column has it."""
+    taken, names = set(own), list[str]()
+    for given in added:
+        name = given
+        while name in taken:
+            name += "_tiltyard"
+        taken.add(name)
+        names.append(name)
+    return names
 
 
 def write_row(row: Row, features: Collection[str]) -> Row:

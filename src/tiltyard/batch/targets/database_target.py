@@ -16,18 +16,21 @@ from sqlalchemy import (
     Boolean,
     Column,
     Connection,
+    Date,
     DateTime,
     Double,
     MetaData,
+    Numeric,
     Table,
     Text,
     inspect,
     text,
 )
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.sql import quoted_name
 
 from tiltyard.batch.plan import WorkFolder
-from tiltyard.batch.targets.local_targets import Target, publish_refused, read_results
+from tiltyard.batch.targets.local_targets import Target, publish_refused, read_results, write_cell
 from tiltyard.data.sources.databases import open_engine
 from tiltyard.data.sources.location import EXPOSED, Location, resolve_location
 from tiltyard.errors import UnavailableError, UsageError
@@ -69,6 +72,13 @@ class DatabaseTarget(Target):
 
     def check(self, *, overwrite: bool) -> None:
         """See ``Target.check``."""
+        if "." in self.table:
+            raise UsageError(
+                f"The name of the table, {self.table}, has a dot in it, as that of a schema would.",
+                next_step="Name the table alone; of PostgreSQL, name the schema in the address: "
+                "?options=-csearch_path%3DSCHEMA",
+                code="batch.target",
+            )
         with self._connect() as connection:
             if inspect(connection).has_table(self.table) and self._find_run(connection) is None and not overwrite:
                 raise UsageError(
@@ -86,9 +96,10 @@ class DatabaseTarget(Target):
             _drop(connection, staging)
             for part in read_results(folder):
                 if made is None:
-                    made = _make_table(staging, part.schema)
+                    made = _make_table(staging, part.schema, connection.dialect.name)
                     made.create(connection)
-                connection.execute(made.insert(), part.to_pylist())
+                plain = _plain_columns(part, connection.dialect.name)
+                connection.execute(made.insert(), plain.to_pylist())
             connection.commit()
             quoted = connection.dialect.identifier_preparer.quote
             _drop(connection, self.table)
@@ -144,17 +155,39 @@ def _drop(connection: Connection, name: str) -> None:
         connection.execute(text(f"DROP TABLE {quoted}"))
 
 
-def _make_table(name: str, schema: pa.Schema) -> Table:
-    return Table(name, MetaData(), *(Column(one.name, _find_type(one.type)) for one in schema))
+def _make_table(name: str, schema: pa.Schema, dialect: str) -> Table:
+    # SQLAlchemy does not know every word that a database keeps for itself, such as SQLite's NOTHING.
+    named = ((quoted_name(one.name, quote=True), one.type) for one in schema)
+    return Table(name, MetaData(), *(Column(column, _find_type(kind, dialect)) for column, kind in named))
 
 
-def _find_type(kind: pa.DataType) -> Any:
+def _find_type(kind: pa.DataType, dialect: str) -> Any:
+    """The type of a column; SQLite has none for exact fractions, large numbers and times with a zone."""
+    if dialect == "sqlite" and (pa.types.is_uint64(kind) or pa.types.is_decimal(kind) or _has_zone(kind)):
+        return Text()
     if pa.types.is_boolean(kind):
         return Boolean()
+    if pa.types.is_uint64(kind):
+        return Numeric(20)
     if pa.types.is_integer(kind):
         return BigInteger()
     if pa.types.is_floating(kind):
         return Double()
+    if pa.types.is_decimal(kind):
+        return Numeric(kind.precision, kind.scale)
     if pa.types.is_timestamp(kind):
-        return DateTime()
-    return Text()
+        return DateTime(timezone=_has_zone(kind))
+    return Date() if pa.types.is_date(kind) else Text()
+
+
+def _plain_columns(part: pa.Table, dialect: str) -> pa.Table:
+    """The rows with text in place of what a column of a database cannot hold: lists, objects, bytes, durations, …"""
+    for place, one in enumerate(part.schema):
+        if not pa.types.is_string(one.type) and isinstance(_find_type(one.type, dialect), Text):
+            column = pa.array([write_cell(cell) for cell in part.column(place).to_pylist()], pa.string())
+            part = part.set_column(place, one.name, column)
+    return part
+
+
+def _has_zone(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_timestamp(kind)) and kind.tz is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
 import shutil
 from abc import ABC, abstractmethod
@@ -232,15 +233,55 @@ def _write_csv(folder: WorkFolder, path: Path) -> None:
 
 
 def _plain_cells(column: pa.ChunkedArray) -> list[Any]:
-    cells = column.to_pylist()
-    return [guard_cell(cell) for cell in cells] if pa.types.is_string(column.type) else cells
+    cells: list[Any] = column.to_pylist()
+    if pa.types.is_nested(column.type) or is_bytes(column.type):
+        cells = [write_cell(cell) for cell in cells]
+    elif not pa.types.is_string(column.type):
+        return cells
+    return [guard_cell(cell) for cell in cells]
+
+
+def is_bytes(kind: pa.DataType) -> bool:
+    """Whether cells of a type are bytes."""
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind))
+
+
+def write_cell(cell: Any) -> str | None:
+    """A cell that is not a plain value as text: bytes in hexadecimal digits, lists and objects as JSON."""
+    if cell is None or isinstance(cell, str):
+        return cell
+    return _write_object(cell) if isinstance(cell, list | dict | tuple) else _write_other(cell)
+
+
+def _write_object(row: Any) -> str:
+    """JSON of a row; what JSON has no word for is a text, and a fraction that is not a number is null."""
+    try:
+        return _write_json(row)
+    except ValueError:
+        return _write_json(_without_nan(row))
+
+
+def _write_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=_write_other, allow_nan=False)
+
+
+def _write_other(cell: Any) -> str:
+    return cell.hex() if isinstance(cell, bytes) else str(cell)
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _without_nan(one) for name, one in value.items()}
+    return [_without_nan(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def _write_lines(folder: WorkFolder, path: Path) -> None:
     with path.open("w", encoding="utf-8") as stream:
         for table in read_results(folder):
             for row in table.to_pylist():
-                stream.write(json.dumps(row, ensure_ascii=False, default=str))
+                stream.write(_write_object(row))
                 stream.write("\n")
 
 

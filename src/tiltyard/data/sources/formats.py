@@ -146,7 +146,9 @@ def parse_problem(file: SourceFile, kind: str, section: DataSection) -> Iterator
             "takes it), or save it as UTF-8.",
             code="data.encoding",
         ) from None
-    except LookupError:
+    except LookupError as error:
+        if type(error) is not LookupError:  # a key or a place that is missing has nothing to do with encodings
+            raise
         raise DataError(
             f"data.encoding = {section.encoding!r} is not an encoding that Python knows.",
             next_step='Use a name such as "utf-8", "latin-1" or "cp1252".',
