@@ -4,7 +4,8 @@
     python benchmarks/console.py --scale 0.1 --postgres postgresql://user@host/empty
 
 At scale 1 the ledger holds 10,000,000 predictions of the last 30 days, of three versions,
-200,000 labels of them and 2,000 decisions. Everything is stored by plain SQL, and read by the functions that fill the
+200,000 labels of them, 2,000 decisions, and the findings of
+a monitoring run every quarter of an hour. Everything is stored by plain SQL, and read by the functions that fill the
 pages. The first reading counts the hours of the whole ledger (``first_count_s``); then each page is read ``--rounds``
 times. ``p95_ms`` is by page, by the clock, and by database; ``insert_us`` is what recording one prediction costs in
 batches of 32, before and after.
@@ -34,12 +35,23 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.machine import machine
 
-from tiltyard.console.data import PredictionQuery, decisions_view, predictions_stamp, predictions_view
-from tiltyard.ledger import Event, Label, SqlLedger
+from tiltyard.console.data import WINDOWS, PredictionQuery, decisions_view, predictions_stamp, predictions_view
+from tiltyard.console.data.incidents import incidents_view
+from tiltyard.console.data.overview import overview_stamp, overview_view
+from tiltyard.ledger import Event, FindingRecord, Label, SqlLedger
 from tiltyard.ledger.codec import PredictionRow
 from tiltyard.monitoring.summary import SummaryQuery, build_summary
+from tiltyard.project import Project
+from tiltyard.testing import make_finding
 
 MODEL = "reviews"
+PROJECT = Project.model_validate(
+    {
+        "project": {"name": MODEL, "task": "text-classification", "model": MODEL},
+        "data": {"source": "reviews.csv", "text": "text"},
+    }
+)
+RUNS_A_DAY = 96
 DAYS = 30
 ROWS, LABELS, DECISIONS = 10_000_000, 200_000, 2_000
 AT_ONCE = 20_000
@@ -97,9 +109,28 @@ def fill_ledger(ledger: SqlLedger, scale: float, now: datetime) -> int:
             ]
         )
         stored += len(rows)
+    ledger.findings.record(list(make_runs(int(DAYS * RUNS_A_DAY * scale), now)))
     for number in range(int(DECISIONS * scale)):
         ledger.append(Event("refused", f"{MODEL}/{number}", now, "bench", "the metric fell", {"metric": 0.9}))
     return stored
+
+
+def make_runs(count: int, now: datetime) -> Iterator[FindingRecord]:
+    """What monitoring runs found in the days before now: performance, estimate, failures, and twenty columns each."""
+    step = timedelta(days=DAYS) / max(1, count)
+    for number in range(count):
+        at = now - timedelta(days=DAYS) + number * step
+        evidence = {"metric": "accuracy", "baseline": 0.92, "value": 0.9, "interval": [0.88, 0.92]}
+        outcomes = {"outcomes": {"predicted": 3000, "model-error": 2}}
+        for code, subject, known in (
+            ("performance.degradation", "accuracy", evidence),
+            ("performance.estimate", "accuracy", evidence),
+            ("operations.failures", "requests", outcomes),
+            *(("drift.number", f"column {place}", {"rows": 3000}) for place in range(20)),
+        ):
+            yield make_finding(
+                project=MODEL, code=code, subject=subject, status="clear", severity="info", at=at, evidence=known
+            )
 
 
 def time_inserts(ledger: SqlLedger, now: datetime, batches: int = 200) -> float:
@@ -133,6 +164,12 @@ def list_pages(ledger: SqlLedger, now: datetime) -> dict[str, Callable[[], Any]]
         },
         "predictions, is there news": lambda: predictions_stamp(ledger, query("day")),
         "predictions, search": lambda: predictions_view(ledger, query("day", "never again")),
+        **{
+            f"overview, {window}": partial(overview_view, ledger, PROJECT, WINDOWS[window], now)
+            for window in ("day", "week", "month")
+        },
+        "overview, is there news": lambda: overview_stamp(ledger, MODEL, now),
+        "incidents": lambda: incidents_view(ledger, MODEL, now),
         "decisions": lambda: decisions_view(ledger, MODEL),
         "findings": lambda: ledger.findings.latest(project=MODEL),
         "batches": lambda: ledger.batch_runs.select(model_name=MODEL, limit=100),

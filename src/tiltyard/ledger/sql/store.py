@@ -65,6 +65,7 @@ _PREDICTION = tuple(predictions.columns)
 _LABEL = (labels.c.prediction_id, labels.c.at_us, labels.c.label, labels.c.source)
 _NAMED = tuple(predictions.c[name] for name in NAMED_COLUMNS)
 _IDS_AT_ONCE = 500
+_LEAST_TIME = -(2**63)
 _Found = TypeVar("_Found", Prediction, tuple[Prediction, Label])
 # In the transaction that makes it, it goes again.
 _PROBE = PredictionRow("probe", 0, "", "", "", "", 0.0, 0.0, None, "{}", "{}")
@@ -314,9 +315,13 @@ class SqlLedger(ClosedByWith):
             return connection.execute(query).all()
 
     def _select_predictions(self, query: Select[Any], filters: PredictionFilter) -> Iterator[Row[Any]]:
+        conditions = prediction_conditions(filters)
+        if filters.get("key") is None:
+            # Every row has such a time. SQLite 3.53 reads and sorts the whole table for the newest row without it.
+            conditions.append(predictions.c.at_us > _LEAST_TIME)
         return fetch_pages(
             self._fetch,
-            query.where(*prediction_conditions(filters)),
+            query.where(*conditions),
             (predictions.c.at_us, predictions.c.id),
             descending=filters.get("newest_first", False),
             # What a search narrows is searched once more: the limit counts what is found.
