@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from tests.console.conftest import MODEL, Reader, running
 from tests.postgres import PostgresServer
 from tiltyard.choices import ROLE_SCOPES, ROLES, Role
 from tiltyard.console.actions import ACTIONS, ActionDesk
+from tiltyard.console.data.prediction_search import PredictionSearch, search_predictions
 from tiltyard.console.sign_in import console_guard
 from tiltyard.ledger import Event, LabelRequest, Ledger, Prediction, SqlLedger
 from tiltyard.ledger.batch_runs import BatchRun
@@ -169,6 +170,8 @@ def test_what_is_read_is_what_the_stores_hold(env: ConsoleEnv) -> None:
     assert [event["kind"] for event in detail["events"]] == ["alias-set"]
     assert all(action["refused"] for action in detail["actions"])
     found = env.request("viewer", "GET", "/predictions?search=script&limit=1").json()
+    labelled = env.request("viewer", "GET", "/predictions?label=negative").json()
+    assert labelled == {"predictions": [], "older": None}
     assert (found["predictions"][0]["input"], found["older"]) == ({"text": SCRIPT}, None)
     response = env.request("viewer", "GET", f"/predictions/{env.prediction.id}")
     assert response.headers["content-type"] == "application/json"
@@ -200,6 +203,23 @@ def test_pages_of_predictions_hold_each_once(env: ConsoleEnv) -> None:
         if older is None:
             break
     assert sorted(seen) == sorted([env.prediction.id, *(row.id for row in rows)])
+
+
+def test_a_search_that_takes_long_is_continued(store: Ledger) -> None:
+    """A search that stops after its seconds says from where it continues, and finds each prediction once in the end."""
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    rows = [make_prediction(at=moment + timedelta(hours=3 * n), project=MODEL, label="ab"[n % 2]) for n in range(30)]
+    store.record(rows)
+    ticks = iter(range(0, 10**6, 10))
+    wanted, found = PredictionSearch(MODEL, label="a"), list[str]()
+    for _ in range(200):
+        result = search_predictions(store, wanted, 4, clock=lambda: float(next(ticks)))
+        found += [row.id for row in result.rows]
+        if result.older is None:
+            break
+        wanted = replace(wanted, until=result.older)
+    assert found == [row.id for row in reversed(rows) if row.label == "a"]
+    assert search_predictions(store, PredictionSearch("other"), 4).rows == ()
 
 
 def test_what_is_not_there_is_a_problem_document(env: ConsoleEnv) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -10,6 +9,7 @@ from fastapi import APIRouter, Query
 from tiltyard.console.api.action_forms import ActionDescription
 from tiltyard.console.api.data import ApiData, read_moment
 from tiltyard.console.api.schemas import LabelState, PredictionDetailsState, PredictionList, PredictionState
+from tiltyard.console.data.prediction_search import PredictionSearch, search_predictions
 from tiltyard.console.session import current_session
 from tiltyard.errors import NotFoundError
 from tiltyard.serving.http.openapi import problem_responses
@@ -32,33 +32,20 @@ def prediction_routes(data: ApiData) -> APIRouter:
         route: Annotated[
             str | None, Query(max_length=64, description="Only of this route: champion, challenger, shadow, batch.")
         ] = None,
+        label: Annotated[str | None, Query(max_length=4096, description="Only of this predicted label.")] = None,
         key: Annotated[str | None, Query(max_length=256, description="Only with this key of the caller's.")] = None,
         since: Annotated[str | None, Query(max_length=64, description=f"Only since then: {_TIME}.")] = None,
         until: Annotated[str | None, Query(max_length=64, description=f"Only before then: {_TIME}.")] = None,
         limit: Annotated[int, Query(ge=1, le=MOST_LISTED, description="Most predictions to list.")] = 50,
     ) -> PredictionList:
-        """The predictions of the whole ledger that match, the newest first; `older` continues the list."""
-        found = list(
-            data.ledger.predictions(
-                project=name,
-                search=search.strip() or None,
-                version=version,
-                route=route,
-                key=key,
-                since=read_moment("since", since),
-                until=read_moment("until", until),
-                limit=limit + 1,
-                newest_first=True,
-            )
+        """The predictions of the whole ledger that match, the newest first. `older` continues the list; after two
+        seconds a search stops where it is, perhaps without a match yet, and `older` continues it."""
+        wanted = PredictionSearch(
+            name, search, version, route, label, key, read_moment("since", since), read_moment("until", until)
         )
-        # Whole microseconds: predictions of the moment at which a page ends come together, on the next one.
-        listed = found[:limit]
-        older = None
-        if len(found) > limit:
-            whole = [row for row in listed if row.at > found[limit].at]
-            listed = whole or listed
-            older = (found[limit].at + timedelta(microseconds=1)).isoformat() if whole else found[limit].at.isoformat()
-        return PredictionList(predictions=[PredictionState.describe(row) for row in listed], older=older)
+        found = search_predictions(data.ledger, wanted, limit)
+        older = None if found.older is None else found.older.isoformat()
+        return PredictionList(predictions=[PredictionState.describe(row) for row in found.rows], older=older)
 
     @router.get("/predictions/{prediction_id}", responses=problem_responses(401, 403, 404, 503), summary="A prediction")
     def prediction(prediction_id: str) -> PredictionDetailsState:
