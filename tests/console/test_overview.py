@@ -5,21 +5,25 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.console.conftest import MODEL, Reader, Serve, running
-from tiltyard.console.actions import ACTIONS, OfferedAction
+from tiltyard.console.actions import ACTIONS, ActionDesk, OfferedAction
 from tiltyard.console.data.incidents import incident_details, incidents_view
 from tiltyard.console.data.overview import overview_view
 from tiltyard.console.data.period import WINDOWS
 from tiltyard.console.layout.offers import draw_offers
 from tiltyard.console.layout.page import PageData
+from tiltyard.console.sign_in import console_guard
 from tiltyard.ledger import Event, FindingRecord, Label, LabelRequest
 from tiltyard.ledger.model_events import ModelEvents
 from tiltyard.notifications.alerts import IncidentUpdate, read_alerts, update_alerts
 from tiltyard.project import AlertsSection, Project
+from tiltyard.promotion.context import Workspace
+from tiltyard.serving.auth import KeyFile, NewKey
 from tiltyard.testing import MemoryLedger, make_event, make_finding, make_prediction
 from tiltyard.testing.registry import MemoryRegistry
 
@@ -167,6 +171,28 @@ def test_what_can_be_done_is_a_button_and_what_cannot_says_why(films: Project) -
     assert drawn.count('"disabled": true') == 1
     assert command not in _write(draw_offers(data, "version", "2", only=("approve",)))
     assert draw_offers(replace(data, offers=lambda about, subject: ()), "version", "2") == []
+
+
+def test_what_a_role_may_not_do_says_which_role_may(
+    films: Project, registry: MemoryRegistry, ledger: MemoryLedger, add_version: Any, tmp_path: Path
+) -> None:
+    """A viewer's buttons are disabled and name the role that they take; those of an operator can be pressed."""
+    add_version("champion", accuracy=0.9)
+    add_version(accuracy=0.91)
+    file = KeyFile(tmp_path / "keys.json")
+    keys = {"viewer": NewKey.generate(["read"]), "operator": NewKey.generate(["read", "feedback", "operate"])}
+    for made in keys.values():
+        file.add(made.key)
+    desk = ActionDesk(films, Workspace(registry, ledger, tmp_path / "cache", (), "tester"))
+    guard = console_guard(films.serving, file.path, "127.0.0.1")
+    shown = {}
+    with running(films, registry, ledger, guard=guard, desk=desk) as reader:
+        for name, made in keys.items():
+            reader.client.headers["X-API-Key"] = made.token
+            shown[name] = json.dumps(reader.render("version", None, "2")["version-actions"])
+    assert shown["viewer"].count('"disabled": true') == shown["viewer"].count('"Button"') > 0
+    assert "operator" in shown["viewer"]
+    assert shown["operator"].count('"disabled": true') < shown["operator"].count('"Button"')
 
 
 def _write(parts: list[Any]) -> str:

@@ -146,6 +146,8 @@ def test_choices_have_addresses_and_back_undoes_them(browser: Any, consoles: Any
     visit.open("/data")
     page.get_by_role("link", name="Last 7 days").click()
     page.wait_for_url("**/data?period=week")
+    # The choice is drawn with its figures.
+    page.locator(".choice .here", has_text="Last 7 days").wait_for()
     first = page.locator("#columns-one").inner_text()
     page.get_by_role("link", name="Going_outside").click()
     page.locator("#columns-one", has_text="Going_outside").wait_for()
@@ -257,3 +259,21 @@ def test_labels_are_given_with_keys_and_taken_back(browser: Any, consoles: Any) 
     page.get_by_text("Predicted:").wait_for()
     assert visit.problems == []
     page.context.close()
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("width", [1300, 390])
+def test_labels_of_the_form_do_not_overlap(browser: Any, consoles: Any, width: int) -> None:
+    """Each field of the form has its label above it, and no label reaches into its neighbour's place."""
+    _, reader = consoles("personality")
+    visit = Visit(browser, reader, width, "light")
+    visit.page.goto(f"{visit.base}/try")
+    visit.page.locator(".trial .form label").first.wait_for()
+    boxes = [label.bounding_box() for label in visit.page.locator(".trial .form label").all()]
+    fields = [field.bounding_box() for field in visit.page.locator(".trial .form .dash-input-container").all()]
+    assert len(boxes) == len(fields) == 7
+    for place, one in enumerate(boxes):
+        for other in [*boxes[:place], *boxes[place + 1 :], *fields]:
+            apart = one["x"] + one["width"] <= other["x"] + 1 or other["x"] + other["width"] <= one["x"] + 1
+            assert apart or one["y"] + one["height"] <= other["y"] + 1 or other["y"] + other["height"] <= one["y"] + 1
+    visit.page.context.close()

@@ -164,6 +164,19 @@ def test_a_key_with_the_scope_read_signs_in(console: Reader, file: KeyFile) -> N
     assert client.get("/_dash-layout").status_code == 401
 
 
+def test_signing_in_leads_to_the_state_that_was_wanted(console: Reader, file: KeyFile) -> None:
+    """An address with a query is kept while a browser signs in; an address of another site is not."""
+    key, client = make(file, "read"), console.client
+    refused = client.get("/predictions?period=week&search=slow%20film", follow_redirects=False)
+    form = refused.headers["location"]
+    assert form.startswith("/sign-in?page=/predictions%3Fperiod")
+    arrived = client.post(form, data={"key": key.token}, follow_redirects=False)
+    assert arrived.headers["location"] == "/predictions?period=week&search=slow%20film"
+    for foreign in ("//evil.example/predictions", "https://evil.example", "/predictions@evil.example"):
+        sent = client.post(f"/sign-in?page={foreign}", data={"key": key.token}, follow_redirects=False)
+        assert sent.headers["location"] == "/"
+
+
 def test_a_program_shows_its_key_in_a_header(console: Reader, file: KeyFile) -> None:
     """A key in a header opens the console without a session, through a proxy too; its rate is not the server's."""
     key = make(file, "read")

@@ -145,17 +145,19 @@ class Guarded:
 
     def _refuse(self, scope: Scope, error: RequestError) -> Response:
         if error.status == _UNAUTHORISED and scope["method"] in ("GET", "HEAD") and scope["path"] in self._pages:
-            return RedirectResponse(f"{SIGN_IN}?page={quote(scope['path'])}", 303)
+            query = scope["query_string"].decode("latin-1")
+            address = f"{scope['path']}?{query}" if query else scope["path"]
+            return RedirectResponse(f"{SIGN_IN}?page={quote(address, safe='/')}", 303)
         return from_error(error)
 
     def _wanted_page(self, scope: Scope) -> str:
         page = parse_qs(scope["query_string"].decode("latin-1")).get("page", ["/"])[0]
-        return page if page in self._pages else "/"
+        return page if page.partition("?")[0] in self._pages else "/"
 
 
 def _sign_in_page(page: str, problem: str = "", status: int = 200) -> Response:
     shown = f'<p class="card notice bad" role="alert">{escape(problem)}</p>' if problem else ""
-    return HTMLResponse(_PAGE.format(problem=shown, action=escape(f"{SIGN_IN}?page={quote(page)}")), status)
+    return HTMLResponse(_PAGE.format(problem=shown, action=escape(f"{SIGN_IN}?page={quote(page, safe='/')}")), status)
 
 
 def _read_header(scope: Scope, wanted: bytes) -> bytes:
