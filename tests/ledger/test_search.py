@@ -38,16 +38,16 @@ def test_the_newest_and_the_first_prediction_are_found_by_the_index_of_time(
     """No row is sorted to find the newest or the first one: its cost does not grow with the ledger."""
     with SqlLedger.open(f"sqlite:///{tmp_path / 'ledger.db'}") as opened:
         opened.record([make_prediction() for _ in range(50)])
-        asked: list[tuple[str, Any]] = []
+        executed: list[tuple[str, Any]] = []
 
         def keep(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-            asked.append((statement, parameters))
+            executed.append((statement, parameters))
 
         engine = opened._database.engine
         event.listen(engine, "before_cursor_execute", keep)
         assert next(iter(opened.predictions(**filters, newest_first=newest_first, limit=1)), None) is not None
         event.remove(engine, "before_cursor_execute", keep)
-        ((statement, parameters),) = [one for one in asked if "FROM predictions" in one[0]]
+        ((statement, parameters),) = [one for one in executed if "FROM predictions" in one[0]]
         with engine.connect() as connection:
             plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
     assert "predictions_by_time" in str(plan)
