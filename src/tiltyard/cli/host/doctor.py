@@ -44,6 +44,7 @@ EXTRAS = {
     "console": "dash",
     "excel": "python-calamine",
     "fairness": "fairlearn",
+    "mcp": "mcp",
     "otel": "opentelemetry-sdk",
     "postgres": "psycopg",
     "prefect": "prefect",
