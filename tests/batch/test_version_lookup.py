@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import tiltyard
 from tests.batch.conftest import Shop, make_rows
 from tiltyard.batch.version_in_use import use_version
 from tiltyard.batch.version_lookup import VersionLookup
@@ -71,3 +72,31 @@ def test_a_version_that_is_not_there_is_named(shop: Shop) -> None:
     """The registry's own error arrives, with its next step."""
     with VersionLookup(shop.settings) as versions, pytest.raises(NotFoundError, match="99"):
         versions.get_version(MODEL, version="99")
+
+
+@pytest.mark.journey
+def test_files_of_the_working_folder_are_not_imported(shop: Shop, tmp_path: Path) -> None:
+    """Programs that a run starts read no module of the folder in which somebody happens to work."""
+    source = shop.write("in.parquet", make_rows(1500, 81))
+    for name in ("mlflow", "sklearn", "py", "numba"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported from the working folder')\n")
+    words = ["score", str(source), "--to", "out.parquet", "--workers", "2", "--project", str(shop.env.films.root)]
+    environment = {
+        "TILTYARD_HOME": str(tmp_path / "fresh"),
+        "TILTYARD_LEDGER": str(shop.settings.ledger),
+        "MLFLOW_TRACKING_URI": str(shop.settings.mlflow_tracking_uri),
+    }
+    command = [sys.executable, "-P", "-m", "tiltyard", *words]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=os.environ | environment, capture_output=True, text=True, check=False, timeout=240
+    )
+    assert done.returncode in (0, 3), done.stdout + done.stderr
+    assert (tmp_path / "out.parquet").is_file()
+
+
+def test_every_program_of_the_package_is_started_without_the_working_folder() -> None:
+    """Python puts it before all other places for modules where -P is missing."""
+    for file in Path(tiltyard.__file__).parent.rglob("*.py"):
+        for line in file.read_text("utf-8").splitlines():
+            if '"-m", "tiltyard' in line and "sys.executable" in line:
+                assert '"-P", "-m"' in line, f"{file.name}: {line.strip()}"

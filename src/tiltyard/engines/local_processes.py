@@ -165,7 +165,7 @@ class _Source:
     def start(cls, workers: int, modules: Sequence[str]) -> _Source:
         """One for so many workers, which imports these modules first."""
         ours, theirs = socket.socketpair()
-        command = [sys.executable, "-m", "tiltyard.engines.worker", str(theirs.fileno()), *modules]
+        command = [sys.executable, "-P", "-m", "tiltyard.engines.worker", str(theirs.fileno()), *modules]
         paths = dict.fromkeys([str(Path(__file__).parents[2]), *filter(None, sys.path)])
         with theirs:
             process = subprocess.Popen(  # noqa: S603 - our own command line

@@ -111,7 +111,7 @@ def _fork_worker(connection: Connection, handle: int, work: Any) -> tuple[int, b
         connection.close()
         if not shares:
             os.set_inheritable(handle, True)
-            os.execv(sys.executable, [sys.executable, "-m", "tiltyard.engines.worker", str(handle), ALONE])  # noqa: S606
+            os.execv(sys.executable, [sys.executable, "-P", "-m", "tiltyard.engines.worker", str(handle), ALONE])  # noqa: S606
         _end_with_parent()
         with contextlib.suppress(EOFError, OSError):
             serve_fragments(Connection(handle), work)

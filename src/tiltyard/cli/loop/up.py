@@ -169,7 +169,7 @@ class _Programs:
         from tiltyard.processes.process_group import launch_group
         from tiltyard.processes.supervisor import ManagedProcess
 
-        command = [sys.executable, "-m", "tiltyard", *arguments, "--json"]
+        command = [sys.executable, "-P", "-m", "tiltyard", *arguments, "--json"]
         return ManagedProcess(
             name,
             lambda: launch_group(command, environment),

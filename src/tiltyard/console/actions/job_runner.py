@@ -127,7 +127,7 @@ class JobRunner:
     def _watch(self, running: _Running, words: list[str]) -> tuple[int, str]:
         """Run the process to its end, and keep its progress; its exit code, and what it printed."""
         process = launch_group(
-            [sys.executable, "-m", "tiltyard", *words],
+            [sys.executable, "-P", "-m", "tiltyard", *words],
             {"TILTYARD_ACTOR": running.job.actor, PROGRESS: "lines"},
             folder=self._folder,
             errors=subprocess.PIPE,

@@ -120,7 +120,7 @@ class Scheduler:
 
     def _launch(self, work: ScheduledWork) -> _Running:
         words = ["retrain"] if work.name == TRAINING else ["score", work.title]
-        command = [sys.executable, "-m", "tiltyard", *words, "--if-due", *self._options, "--json"]
+        command = [sys.executable, "-P", "-m", "tiltyard", *words, "--if-due", *self._options, "--json"]
         running = _Running(work, launch_group(command, {}))
 
         def read() -> None:

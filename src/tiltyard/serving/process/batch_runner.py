@@ -122,7 +122,7 @@ class BatchRunner:
             words += ["--key", job.key]
         if job.probabilities:
             words += ["--probabilities"]
-        return [sys.executable, "-m", "tiltyard", *words, "--json"]
+        return [sys.executable, "-P", "-m", "tiltyard", *words, "--json"]
 
     def _collect(self, jobs: BatchJobs, running: _Running) -> None:
         code = running.process.poll()

@@ -33,7 +33,7 @@ class CompilingAhead:
         stem = f"{Path(score.function.__code__.co_filename).stem}.{score.function.__name__}"
         if not places.writes or any(any(place.glob(f"{stem}-*{ENDING}")) for place in places.read):
             return
-        command = [sys.executable, "-m", "tiltyard.serving.process.compile_ahead"]
+        command = [sys.executable, "-P", "-m", "tiltyard.serving.process.compile_ahead"]
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603 - our own command line
 
     def wait(self) -> None:

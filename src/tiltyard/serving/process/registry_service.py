@@ -201,7 +201,7 @@ class _RegistryProcess:
 
 def _start(config: RegistryProcessConfig) -> tuple[subprocess.Popen[bytes], IpcChannel]:
     ours, theirs = socket.socketpair()
-    command = [sys.executable, "-m", "tiltyard.serving.process.registry_process", str(theirs.fileno())]
+    command = [sys.executable, "-P", "-m", "tiltyard.serving.process.registry_process", str(theirs.fileno())]
     with theirs:
         try:
             process = subprocess.Popen(  # noqa: S603 - our own command line

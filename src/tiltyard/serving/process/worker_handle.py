@@ -80,7 +80,7 @@ class WorkerHandle:
         ours, theirs = socket.socketpair()
         listener, memory = self._config.listener, open_shared_memory()
         passed = [theirs.fileno(), memory, *([listener] if listener is not None else [])]
-        command = [sys.executable, "-m", "tiltyard.serving.process.worker", str(theirs.fileno())]
+        command = [sys.executable, "-P", "-m", "tiltyard.serving.process.worker", str(theirs.fileno())]
         with theirs:
             try:
                 self._calls = ModelCalls.attach(memory)
