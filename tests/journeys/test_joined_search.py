@@ -60,6 +60,7 @@ def _start(films: Films, storage: str, *words: str) -> subprocess.Popen[str]:
 
 def _read(process: subprocess.Popen[str]) -> dict[str, Any]:
     said, _ = process.communicate(timeout=240)
-    assert process.returncode == 0, said
+    # 3 where the version is registered and not promoted: which trial wins depends on who was faster.
+    assert process.returncode in (0, 3), said
     found: dict[str, Any] = json.loads(said)
     return found
