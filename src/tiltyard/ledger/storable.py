@@ -19,6 +19,9 @@ from tiltyard.errors import InputError
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
+FIRST_MICROS, LAST_MICROS = -(2**62), 2**62
+"""Before and after all instants that Python knows, in microseconds since 1970."""
+
 
 def to_micros(at: datetime, field: str = "at") -> int:
     """Microseconds since 1970-01-01 UTC, exact.

@@ -59,13 +59,12 @@ from tiltyard.ledger.sql.outbox import SqlOutbox, encode_notices, insert_notices
 from tiltyard.ledger.sql.outcomes import SqlOutcomes
 from tiltyard.ledger.sql.retention import SqlRetention, begin_arrival
 from tiltyard.ledger.sql.schema import chain, events, labels, predictions
-from tiltyard.ledger.storable import check_text, from_micros
+from tiltyard.ledger.storable import FIRST_MICROS, check_text, from_micros
 
 _PREDICTION = tuple(predictions.columns)
 _LABEL = (labels.c.prediction_id, labels.c.at_us, labels.c.label, labels.c.source)
 _NAMED = tuple(predictions.c[name] for name in NAMED_COLUMNS)
 _IDS_AT_ONCE = 500
-_LEAST_TIME = -(2**63)
 _Found = TypeVar("_Found", Prediction, tuple[Prediction, Label])
 # In the transaction that makes it, it goes again.
 _PROBE = PredictionRow("probe", 0, "", "", "", "", 0.0, 0.0, None, "{}", "{}")
@@ -318,7 +317,7 @@ class SqlLedger(ClosedByWith):
         conditions = prediction_conditions(filters)
         if filters.get("key") is None:
             # Every row has such a time. SQLite 3.53 reads and sorts the whole table for the newest row without it.
-            conditions.append(predictions.c.at_us > _LEAST_TIME)
+            conditions.append(predictions.c.at_us >= FIRST_MICROS)
         return fetch_pages(
             self._fetch,
             query.where(*conditions),

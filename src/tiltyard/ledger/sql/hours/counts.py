@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, ColumnElement, Select, cast, func, literal_column, select
+from sqlalchemy import BigInteger, ColumnElement, Select, cast, exists, func, literal_column, select
 
 from tiltyard.ledger.prediction_stats import StatsTally
 from tiltyard.ledger.records import SHADOW, HourCount
@@ -22,9 +22,7 @@ from tiltyard.ledger.sql.hours.fold import (
     read_mark,
 )
 from tiltyard.ledger.sql.schema import hour_counts, labels, predictions, stale_hours
-from tiltyard.ledger.storable import check_text, from_micros, to_micros
-
-_FIRST, _LAST = -(2**62), 2**62
+from tiltyard.ledger.storable import FIRST_MICROS, LAST_MICROS, check_text, from_micros, to_micros
 
 
 class CountQuery(NamedTuple):
@@ -62,20 +60,33 @@ class SqlCounts:
         return dict(sorted(found.items()))
 
     def count_labelled(self, query: CountQuery, step: timedelta) -> dict[datetime, int]:
-        """How many of the selected predictions have a label, by steps; it costs what the labels cost, not the rows."""
+        """How many of the selected predictions have a label, by steps.
+
+        It costs what the labels of the ledger cost, or the rows of the period, whichever are fewer.
+        """
         size, column = step // timedelta(microseconds=1), predictions.c
-        number = _number_step(column.at_us, size)
-        conditions = prediction_conditions(
-            check_filters(project=query.model_name, since=query.since, until=query.until, shadow=query.shadow)
+        ends = (
+            FIRST_MICROS if query.since is None else to_micros(query.since, "since"),
+            LAST_MICROS if query.until is None else to_micros(query.until, "until"),
         )
-        counted = (
-            select(number, func.count(labels.c.prediction_id.distinct()))
-            .join_from(labels, predictions, labels.c.prediction_id == column.id)
-            .where(*conditions)
-            .group_by(literal_column("1"))
-            .order_by(literal_column("1"))
-        )
+        rows = sum(tally.total for tally in self.tally(query))
         with self._database.read() as connection:
+            most = select(func.max(labels.c.sequence) - func.min(labels.c.sequence) + 1)
+            # The databases cannot know; the sign keeps them from reading the whole period by the index of times.
+            few = (connection.scalar(most) or 0) < rows
+            moment: ColumnElement[int] = literal_column("+predictions.at_us", BigInteger) if few else column.at_us
+            labelled = select(labels.c.prediction_id).distinct().subquery() if few else None
+            known = (
+                exists().where(labels.c.prediction_id == column.id)
+                if labelled is None
+                else column.id == labelled.c.prediction_id
+            )
+            counted = (
+                select(_number_step(column.at_us, size), func.count())
+                .where(known, *_conditions(query, ends, moment))
+                .group_by(literal_column("1"))
+                .order_by(literal_column("1"))
+            )
             return {from_micros(place * size): rows for place, rows in connection.execute(counted)}
 
     def count_hours(self, query: CountQuery) -> list[HourCount]:
@@ -90,8 +101,8 @@ class SqlCounts:
 
     def _read(self, query: CountQuery, step: int | None) -> list[Any]:
         """Rows of step number, label, version, measures, newest id; several may be of the same."""
-        first = _FIRST if query.since is None else to_micros(query.since, "since")
-        last = _LAST if query.until is None else to_micros(query.until, "until")
+        first = FIRST_MICROS if query.since is None else to_micros(query.since, "since")
+        last = LAST_MICROS if query.until is None else to_micros(query.until, "until")
         begin = first if query.since is None else -(-first // HOUR_US) * HOUR_US
         end = last if query.until is None else last // HOUR_US * HOUR_US
         if begin >= end or (step is not None and step % HOUR_US):
@@ -141,9 +152,9 @@ def _conditions(query: CountQuery, ends: tuple[int, int], moment: ColumnElement[
         project=query.model_name, version=query.version, route=query.route, shadow=query.shadow or bool(query.route)
     )
     found = prediction_conditions(filters)
-    if ends[0] > _FIRST:
+    if ends[0] > FIRST_MICROS:
         found.append(moment >= ends[0])
-    if ends[1] < _LAST:
+    if ends[1] < LAST_MICROS:
         found.append(moment < ends[1])
     return found
 
@@ -176,9 +187,9 @@ def _select_cells(query: CountQuery, step: int | None, ends: tuple[int, int]) ->
             conditions.append(kept == check_text(kept.name, value))
     if not query.shadow and query.route is None:
         conditions.append(column.route != SHADOW)
-    if ends[0] > _FIRST:
+    if ends[0] > FIRST_MICROS:
         conditions.append(column.hour_us >= ends[0])
-    if ends[1] < _LAST:
+    if ends[1] < LAST_MICROS:
         conditions.append(column.hour_us < ends[1])
     measures = (
         cast(func.sum(column.total), BigInteger),
