@@ -131,6 +131,10 @@ def test_the_monitoring_page_shows_figures_and_findings(films: Project, open_con
     (bars,) = [trace for trace in shown["monitoring-drift"]["figure"]["data"] if trace["type"] == "bar"]
     assert (bars["y"], bars["x"]) == (["length"], [5.0])
     assert "300 of 400 predictions (75.0%) have a label" in json.dumps(shown["monitoring-coverage-words"])
+    # A bar is as wide as its time, but for the first one, which the period cuts.
+    hours = [width / 3_600_000 / 0.92 for width in shown["monitoring-coverage"]["figure"]["data"][0]["width"]]
+    assert hours[1:-1] == pytest.approx([1.0] * len(hours[1:-1]))
+    assert max(hours[0], hours[-1]) <= 1.0 + 1e-9
     assert "labels contradict the estimate" in json.dumps(shown["monitoring-performance-words"])
     assert "could not" not in json.dumps(shown["monitoring-history"])
     assert reader.render("monitoring", None, "?period=century")["monitoring-frame"] == {"hidden": False}

@@ -86,10 +86,14 @@ def coverage_figure(summary: Summary) -> go.Figure:
     starts = [f"{part.since:{_DATE}}" for part in summary.buckets]
     known = [part.labels for part in summary.buckets]
     rest = [max(0, part.stats.total - part.labels) for part in summary.buckets]
+    # Each as wide as its own time: the first one is cut by the period, and Plotly would make all as narrow as that.
+    widths = [0.92 * (part.until - part.since).total_seconds() * 1000 for part in summary.buckets]
     for name, counts, colour in (("With a label", known, LABELLED), ("Without", rest, ESTIMATED)):
         figure.add_bar(
             x=starts,
             y=counts,
+            width=widths,
+            offset=0,
             name=name,
             marker={"color": colour},
             hovertemplate="%{x|%d %b %H:%M} UTC: %{y:,} %{fullData.name}<extra></extra>",

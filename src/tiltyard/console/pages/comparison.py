@@ -99,8 +99,8 @@ def _draw_choice(chosen: Sequence[str], versions: Sequence[VersionInfo]) -> html
 def _draw_metrics(found: VersionComparison) -> list[Any]:
     rest = f"; {found.left_out:,} left out, which one of them was trained on" if found.left_out else ""
     note = (
-        f"{format_count(found.rows, 'test row')}{rest}. Intervals are 95 %. A difference counts where its interval "
-        "does not hold 0."
+        f"{format_count(found.rows, 'test row')}{rest}. Intervals are 95 %. A difference above 0 is a gain, and "
+        "counts where its interval does not hold 0."
     )
     first = found.versions[0]
     heads = [("Metric", ""), (f"v{first.version}", "number")]
