@@ -11,9 +11,11 @@ import copy
 import importlib
 import io
 import json
+import sys
 import uuid
 import zipfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ from tiltyard.errors import ArtifactError
 from tiltyard.registry.package.check_trees import check_trees
 from tiltyard.registry.package.object_graph import walk_objects
 from tiltyard.registry.package.skops_archive import SCHEMA, check_archive
-from tiltyard.registry.package.trusted_types import FUNCTIONS
+from tiltyard.registry.package.trusted_types import FUNCTIONS, TRUSTED_TYPES
 
 _WORTH_IT = 100
 _BYTES = ".bin"  # how skops names the file of a bytes object
@@ -107,7 +109,8 @@ def read_model(file: Path, allowed: Collection[str] = ()) -> Any:
     from tiltyard.registry.package.check_arrays import check_arrays  # noqa: PLC0415
 
     try:
-        model = skops.io.load(file, trusted=sorted(allowed))
+        with _own_modules(allowed):
+            model = skops.io.load(file, trusted=sorted(allowed))
     except Exception as error:
         raise _unreadable_error(file, error) from error
     check_trees(model)
@@ -116,6 +119,25 @@ def read_model(file: Path, allowed: Collection[str] = ()) -> Any:
         if isinstance(part, StoredBooster):
             check_booster(part)
     return model
+
+
+@contextmanager
+def _own_modules(allowed: Collection[str]) -> Iterator[None]:
+    """Find modules in the working folder, behind all others, where this host allows own types.
+
+    Programs that Tiltyard starts do not look there otherwise: a file of the name of some library would run.
+    """
+    if set(allowed) <= set(TRUSTED_TYPES):
+        yield
+        return
+    folder = str(Path.cwd())
+    sys.path.append(folder)
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        # The last one: the folder may have been on the path before.
+        del sys.path[len(sys.path) - 1 - sys.path[::-1].index(folder)]
 
 
 def _choose_packing(name: str) -> int | None:
