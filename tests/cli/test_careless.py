@@ -312,6 +312,11 @@ prefect deploy --train-every-hours nan
 outbox list --state lost
 outbox list --limit 0
 outbox retry nothing
+operator --namespace Films!
+operator --every 0
+operator --alive missing/folder/alive
+operator --render missing.yaml
+operator --render binary.csv --definition
 backup tiltyard.toml
 restore missing
 restore folder

@@ -254,7 +254,9 @@ def test_the_action_and_the_hook_keep_their_schemas() -> None:
         done = subprocess.run([str(program), *command[1:]], capture_output=True, text=True, timeout=120, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
     page = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
-    workflow, hooks = (yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL))
+    blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)]
+    (workflow,) = [block for block in blocks if "jobs" in block]
+    (hooks,) = [block for block in blocks if "repos" in block]
     (step,) = [one for one in workflow["jobs"]["model"]["steps"] if one["uses"].startswith("tiltyard/")]
     assert set(step["with"]) <= set(yaml.safe_load(ACTION.read_text(encoding="utf-8"))["inputs"])
     (hook,) = yaml.safe_load(HOOKS.read_text(encoding="utf-8"))

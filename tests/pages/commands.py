@@ -19,6 +19,7 @@ from tiltyard.serving.__main__ import serve
 # Programs of others, which a test of the whole needs: what they get is written on the page and run there.
 OTHERS = {
     "docker": "tests/deploy/test_containers.py::test_the_stand_from_start_to_reset",
+    "helm": "tests/deploy/test_helm.py::test_the_chart_and_kustomize_make_the_same_objects",
     "kubectl": "tests/deploy/test_kubernetes.py::test_the_manifests_are_valid",
     "prefect": "tests/pipeline/test_prefect.py::test_a_worker_runs_the_deployments",
     "prometheus": "tests/deploy/test_observability.py::test_promtool_accepts_rules_queries_and_tests",

@@ -164,6 +164,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "tiltyard.cli.loop.prefect:prefect_group",
         "Deploy the project's flows to a Prefect server, on a schedule.",
     ),
+    "operator": (
+        "tiltyard.cli.loop.operator:operator_command",
+        "Keep projects on a Kubernetes cluster as resources of the kind TiltyardModel say.",
+    ),
     "outbox": ("tiltyard.cli.loop.outbox:outbox_group", "List, send or retry pending notifications."),
     "backup": (
         "tiltyard.cli.host.backup:backup_command",

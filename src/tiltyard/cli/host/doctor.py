@@ -45,6 +45,7 @@ EXTRAS = {
     "excel": "python-calamine",
     "fairness": "fairlearn",
     "mcp": "mcp",
+    "operator": "kopf",
     "otel": "opentelemetry-sdk",
     "postgres": "psycopg",
     "prefect": "prefect",
