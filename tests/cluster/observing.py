@@ -8,7 +8,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from tiltyard.cluster.course import read_revisions
 from tiltyard.cluster.observed import (
+    REMOVABLE,
     Action,
     Announce,
     Apply,
@@ -22,7 +24,6 @@ from tiltyard.cluster.observed import (
     WriteStatus,
 )
 from tiltyard.cluster.plan import plan
-from tiltyard.cluster.status import REMOVABLE
 
 IMAGE = f"ghcr.io/acme/films@sha256:{'7' * 64}"
 NEWER = f"ghcr.io/acme/films@sha256:{'8' * 64}"
@@ -55,13 +56,10 @@ class Sandbox:
 
     def observe(self, refused: str = "") -> Observation:
         """What there is to be seen."""
-        revisions = {
-            name: item["data"]["objects"] for (kind, name), item in self.objects.items() if kind == "ControllerRevision"
-        }
         # As through the cluster: JSON, and nothing shared with what the plan made.
-        seen = json.loads(json.dumps([self.model, list(self.objects.items()), revisions]))
+        seen = json.loads(json.dumps([self.model, list(self.objects.items())]))
         objects = {(kind, name): item for (kind, name), item in seen[1]}
-        return Observation(seen[0], objects, seen[2], self.pods, self.now, refused)
+        return Observation(seen[0], objects, read_revisions(seen[0], objects), self.pods, self.now, refused)
 
     def act(self, action: Action) -> str:
         """Do one thing; returns what is refused."""
@@ -71,7 +69,7 @@ class Sandbox:
                 self.objects["ControllerRevision", name] = {
                     "kind": "ControllerRevision",
                     "metadata": {"name": name, "uid": name, "ownerReferences": owner},
-                    "data": {"objects": objects},
+                    "data": {"objects": json.loads(json.dumps(objects))},
                 }
             case Apply(item=item):
                 if self.refuses(item):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from tests.cluster.observing import BROKEN, IMAGE, NEWER, UID, Sandbox, make_model
+from tests.cluster.observing import BROKEN, IMAGE, NEWER, UID, Sandbox, json_copy, make_model
+from tiltyard.cluster.build_objects import digest_objects
 from tiltyard.cluster.course import render_model
 from tiltyard.cluster.observed import Apply, Delete, Health, WriteStatus
 from tiltyard.cluster.plan import plan
@@ -249,6 +251,8 @@ def test_an_object_of_somebody_else_is_not_touched() -> None:
         ({"image": "films:latest"}, "spec.image"),
         ({"autoscaling": {"minReplicas": 4, "maxReplicas": 2}}, "spec.autoscaling"),
         ({"replicsa": 3}, "spec.replicsa"),
+        ({"identity": {"podLabels": {"app.kubernetes.io/managed-by": "me"}}}, "spec.identity.podLabels"),
+        ({"configuration": {"TILTYARD_HOME": "/data"}}, "spec.configuration"),
     ],
 )
 def test_a_specification_that_cannot_be_used_changes_nothing(spec: dict[str, object], named: str) -> None:
@@ -302,6 +306,89 @@ def test_a_plan_may_be_cut_off_after_any_action() -> None:
         assert box.running() == whole.running(), cut
         assert box.condition("RolledBack") == whole.condition("RolledBack"), cut
         assert box.model["status"]["goodRevision"] == whole.model["status"]["goodRevision"], cut
+
+
+def test_a_change_that_nobody_was_there_to_apply_has_its_time() -> None:
+    """The operator ended between its note and the first object, and was away for an hour: nothing is taken back."""
+    box = up()
+    box.change(image=NEWER)
+    for action in plan(box.observe()).actions:
+        if isinstance(action, Apply):
+            break
+        box.act(action)
+    assert box.condition("Progressing") == ("True", "RollingOut")
+    box.wait(3600)
+    box.settle_all()
+    assert "RolledBack" not in box.said()
+    assert box.model["status"]["image"] == NEWER
+
+
+def test_a_change_that_cannot_be_applied_is_taken_back_all_the_same() -> None:
+    """What is changed back each time has one deadline more, and the reason names the object."""
+    box = up()
+    box.change(image=NEWER)
+
+    def disturb() -> None:
+        box.reconcile()
+        box.settle(broken=NEWER)
+        box.objects["Service", "films-api"]["spec"]["ports"][0]["port"] = 81
+
+    for _ in range(2):
+        disturb()
+        assert box.condition("RolledBack")[0] == "False"
+        box.wait(901)
+    disturb()
+    assert box.condition("RolledBack") == ("True", "ChangeFailed")
+    assert "Service films-api" in box.model["status"]["failed"]["reason"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"data": {"spec": {"template": {}}}},
+        {"data": None},
+        {"data": {"objects": [{"kind": "Secret", "metadata": {"name": "a", "namespace": "shop"}}]}},
+        {"metadata": {"name": "films-1234567890", "uid": "x", "ownerReferences": [{"uid": "another"}]}},
+    ],
+)
+def test_a_record_that_the_operator_did_not_write_is_not_applied(change: dict[str, Any]) -> None:
+    """What has the labels and says something else, such as a StatefulSet's own record, is not a form of the model."""
+    box = up()
+    good = box.model["status"]["goodRevision"]
+    item = {**box.objects["ControllerRevision", good], **change}
+    del box.objects["ControllerRevision", good]
+    box.objects["ControllerRevision", item["metadata"]["name"]] = item
+    assert box.observe().revisions == {}
+    before = box.running()
+    box.settle_all()
+    assert good in box.observe().revisions
+    assert box.running() == before
+
+
+def test_a_record_in_another_namespace_is_not_applied() -> None:
+    """The operator has rights there that the writer of the record may not have."""
+    box = up()
+    good = box.model["status"]["goodRevision"]
+    record = json_copy(box.objects)["ControllerRevision", good]
+    for item in record["data"]["objects"]:
+        item["metadata"]["namespace"] = "kube-system"
+    forged = f"films-{digest_objects(record['data']['objects'])[:10]}"
+    box.objects["ControllerRevision", forged] = {**record, "metadata": {**record["metadata"], "name": forged}}
+    assert set(box.observe().revisions) == {good}
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"apiVersion": "tiltyard.github.io/v1"}, "apiVersion"),
+        ({"kind": "Model"}, "TiltyardModel"),
+        ({"metadata": {"name": None}}, "metadata.name"),
+    ],
+)
+def test_what_is_no_resource_is_not_rendered(change: dict[str, object], named: str) -> None:
+    """The error names the field."""
+    with pytest.raises(ValueError, match=named):
+        render_model({**make_model(), **change})
 
 
 def test_the_resource_of_the_page_is_one() -> None:

@@ -9,9 +9,8 @@ from typing import Any
 
 import httpx
 
-from tiltyard.cluster.observed import Announce, Delete, KeepRevision, Manifest
+from tiltyard.cluster.observed import REMOVABLE, Announce, Delete, KeepRevision, Manifest
 from tiltyard.cluster.spec import GROUP, KIND, PLURAL, VERSION
-from tiltyard.cluster.status import REMOVABLE
 from tiltyard.errors import UnavailableError, UsageError
 
 FIELD_MANAGER = "tiltyard-operator"
@@ -38,13 +37,16 @@ KINDS: Mapping[str, tuple[str, str]] = {
 OWNED = tuple(kind for kind in KINDS if kind not in ("Pod", "Event", KIND))
 """The kinds that belong to a model."""
 
+CONFLICT = "cluster.conflict"
+"""Code of an error: somebody else changed the same object meanwhile, so that it has to be read again."""
+
 _FAILING = 500
-_TOO_MANY = 429
+_LATER = (408, 429)
 
 
 class Cluster:
-    """An API server. All methods raise ``UnavailableError`` where it does not respond, and ``UsageError`` with the code
-    ``cluster.refused`` where it refuses.
+    """An API server. All methods raise ``UnavailableError`` where it does not respond or somebody else changed the same
+    object, and ``UsageError`` with the code ``cluster.refused`` where it refuses.
 
     Args:
         client: what reaches it, with its address and credentials.
@@ -55,13 +57,13 @@ class Cluster:
 
     async def read(self, kind: str, namespace: str, name: str) -> Manifest | None:
         """An object; None where it does not exist."""
-        response = await self._send("GET", _address(kind, namespace, name), missing=True)
-        return None if response.status_code == httpx.codes.NOT_FOUND else response.json()
+        response = await self._send("GET", _address(kind, namespace, name), expected=httpx.codes.NOT_FOUND)
+        return None if response.status_code == httpx.codes.NOT_FOUND else _read_object(response)
 
     async def list_objects(self, kind: str, namespace: str, labels: str) -> list[Manifest]:
         """The objects with labels, as a selector writes them; without the kind, which the list has."""
         response = await self._send("GET", _address(kind, namespace), params={"labelSelector": labels})
-        return [{"kind": kind, **item} for item in response.json()["items"]]
+        return [{"kind": kind, **item} for item in _read_object(response).get("items") or ()]
 
     async def apply(self, item: Manifest) -> None:
         """Bring an object about as it is written, also where others changed it (server-side apply)."""
@@ -78,11 +80,8 @@ class Cluster:
         """Remove an object and what belongs to it; one that is gone, or another of that name, is left."""
         kind, name = what.ref
         options = {"propagationPolicy": "Background", "preconditions": {"uid": what.uid}}
-        try:
-            await self._send("DELETE", _address(kind, namespace, name), missing=True, json=options)
-        except UsageError as error:
-            if error.fields.get("status") != httpx.codes.CONFLICT:
-                raise
+        left = (httpx.codes.NOT_FOUND, httpx.codes.CONFLICT)
+        await self._send("DELETE", _address(kind, namespace, name), expected=left, json=options)
 
     async def keep_revision(self, model: Manifest, labels: Mapping[str, str], what: KeepRevision) -> None:
         """Record what a specification means; what is recorded already stays."""
@@ -135,24 +134,29 @@ class Cluster:
         await self._create("Event", item)
 
     async def write_status(self, model: Manifest, status: Manifest) -> None:
-        """Write the status of a model; what it does not name is removed."""
+        """Write the status of a model as it was read; what the status does not name is removed.
+
+        A model that was changed since then is left: a decision about what it no longer says is not recorded.
+        """
         place = model["metadata"]
         await self._send(
             "PATCH",
             f"{_address(KIND, place['namespace'], place['name'])}/status",
             params={"fieldManager": FIELD_MANAGER},
             headers={"Content-Type": "application/merge-patch+json"},
-            json={"status": {**dict.fromkeys(REMOVABLE), **status}},
+            json={
+                "metadata": {"resourceVersion": place["resourceVersion"]},
+                "status": {**dict.fromkeys(REMOVABLE), **status},
+            },
         )
 
     async def _create(self, kind: str, item: Manifest) -> None:
-        try:
-            await self._send("POST", _address(kind, item["metadata"]["namespace"]), json=item)
-        except UsageError as error:
-            if error.fields.get("status") != httpx.codes.CONFLICT:
-                raise
+        address = _address(kind, item["metadata"]["namespace"])
+        await self._send("POST", address, expected=httpx.codes.CONFLICT, json=item)
 
-    async def _send(self, method: str, address: str, *, missing: bool = False, **more: Any) -> httpx.Response:
+    async def _send(
+        self, method: str, address: str, *, expected: int | tuple[int, ...] = (), **more: Any
+    ) -> httpx.Response:
         try:
             response = await self._client.request(method, address, **more)
         except (httpx.HTTPError, OSError) as error:
@@ -161,10 +165,20 @@ class Cluster:
                 next_step="Tiltyard tries again.",
                 code="cluster.unavailable",
             ) from None
-        if response.is_success or (missing and response.status_code == httpx.codes.NOT_FOUND):
+        if response.is_success or response.status_code in (expected if isinstance(expected, tuple) else (expected,)):
             return response
         said = _read_message(response)
-        if response.status_code >= _FAILING or response.status_code == _TOO_MANY:
+        if response.status_code == httpx.codes.CONFLICT:
+            raise UnavailableError(
+                f"Somebody else changed {address} meanwhile: {said}", next_step="Tiltyard tries again.", code=CONFLICT
+            )
+        if response.status_code == httpx.codes.UNAUTHORIZED:  # says nothing of what was requested
+            raise UnavailableError(
+                f"The cluster refuses the operator's credentials (401): {said}",
+                next_step="Check them: kubectl auth whoami",
+                code="cluster.access",
+            )
+        if response.status_code >= _FAILING or response.status_code in _LATER:
             raise UnavailableError(
                 f"The cluster failed ({response.status_code}): {said}",
                 next_step="Tiltyard tries again.",
@@ -188,3 +202,22 @@ def _read_message(response: httpx.Response) -> str:
         return str(response.json()["message"])
     except (ValueError, KeyError, TypeError):
         return response.text[:200] or response.reason_phrase
+
+
+def _read_object(response: httpx.Response) -> Manifest:
+    """What the API server sent.
+
+    Raises:
+        UnavailableError: it is not an object; a proxy on the way may have its own page.
+    """
+    try:
+        found = response.json()
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise UnavailableError(
+            f"The cluster's response to {response.request.url.path} is not a JSON object: {response.text[:100]!r}",
+            next_step="Check what stands between the operator and the API server.",
+            code="cluster.unavailable",
+        )
+    return found

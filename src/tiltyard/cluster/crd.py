@@ -9,7 +9,17 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from tiltyard.cluster.spec import GROUP, KIND, LONGEST_NAME, NAME_PATTERN, PLURAL, VERSION, ModelSpec
+from tiltyard.cluster.spec import (
+    GROUP,
+    KIND,
+    LONGEST_NAME,
+    NAME_PATTERN,
+    PLURAL,
+    RESERVED_LABELS,
+    RESERVED_VARIABLES,
+    VERSION,
+    ModelSpec,
+)
 
 Schema = dict[str, Any]
 
@@ -82,14 +92,23 @@ def _spec_schema() -> Schema:
     schema["properties"]["autoscaling"]["x-kubernetes-validations"] = [
         {"rule": "self.maxReplicas >= self.minReplicas", "message": "maxReplicas is less than minReplicas"}
     ]
+    labels = schema["properties"]["identity"]["properties"]["podLabels"]
+    labels["maxProperties"] = 50
+    labels["x-kubernetes-validations"] = [
+        {"rule": f"self.all(key, !key.startsWith('{RESERVED_LABELS}'))", "message": f"{RESERVED_LABELS}… are taken"}
+    ]
+    schema["properties"]["configuration"]["x-kubernetes-validations"] += [
+        {"rule": f"!('{name}' in self)", "message": f"{name} is set by Tiltyard"} for name in RESERVED_VARIABLES
+    ]
     return schema
 
 
 def _status_schema() -> Schema:
-    def part(**properties: Schema) -> Schema:
-        return {"type": "object", "properties": properties}
+    def part(*needed: str, **properties: Schema) -> Schema:
+        return {"type": "object", "properties": properties, **({"required": list(needed)} if needed else {})}
 
     condition = part(
+        *("type", "status", "reason", "lastTransitionTime"),
         type=_TEXT,
         status={"type": "string", "enum": ["True", "False", "Unknown"]},
         reason=_TEXT,
@@ -97,23 +116,25 @@ def _status_schema() -> Schema:
         observedGeneration={"type": "integer", "format": "int64"},
         lastTransitionTime=_TIME,
     )
-    condition["required"] = ["type", "status", "reason", "lastTransitionTime"]
+    silent = part("pod", "uid", "since", "reason", pod=_TEXT, uid=_TEXT, since=_TIME, reason=_TEXT)
     return part(
         observedGeneration={"type": "integer", "format": "int64"},
         revision=_TEXT,
         goodRevision=_TEXT,
         image=_TEXT,
         servers=_TEXT,
-        champion=part(version=_TEXT, servers=_TEXT, since=_TIME),
-        failed=part(revision=_TEXT, retry=_TEXT, reason=_TEXT),
+        champion=part("version", "since", version=_TEXT, servers=_TEXT, since=_TIME),
+        failed=part("revision", "reason", revision=_TEXT, retry=_TEXT, reason=_TEXT),
         rollout=part(
+            *("revision", "startedAt", "progressedAt", "ready", "overdue"),
             revision=_TEXT,
             startedAt=_TIME,
             progressedAt=_TIME,
             ready={"type": "integer"},
             overdue={"type": "boolean"},
+            resumed={"type": "boolean"},
         ),
-        silent={"type": "array", "items": part(pod=_TEXT, uid=_TEXT, since=_TEXT, reason=_TEXT)},
+        silent={"type": "array", "items": silent},
         conditions={
             "type": "array",
             "items": condition,

@@ -10,6 +10,8 @@ from typing import Any, Literal
 Manifest = dict[str, Any]
 Ref = tuple[str, str]
 """Kind and name of an object in the namespace of its model."""
+REMOVABLE = ("goodRevision", "failed", "rollout", "champion", "revision", "image")
+"""What may be missing from a status: it is removed where it does not hold any more."""
 
 
 @dataclass(frozen=True)

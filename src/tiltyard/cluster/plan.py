@@ -49,8 +49,8 @@ def plan(seen: Observation) -> ModelPlan:
     changes = [*_list_applies(seen, course), *_list_removals(seen, course)]
     verdict = evaluate_rollout(course.objects, seen.objects, seen.pods, champion=bool(seen.status.get("champion")))
     if changes:  # what runs is still of the form before
-        verdict = RolloutState(complete=False, progress=0, missing=("the objects are being applied",))
-    status, news = _move_on(seen, course, verdict)
+        verdict = RolloutState(complete=False, progress=0, missing=(_describe_changes(changes),))
+    status, news = _move_on(seen, course, verdict, begun=not any(isinstance(one, Apply) for one in changes))
     taken_back = course.is_own and (status.get("failed") or {}).get("revision") == course.target
     if taken_back:
         changes = []
@@ -119,13 +119,23 @@ def _list_removals(seen: Observation, course: Course) -> list[Action]:
     found: list[Action] = []
     for ref, live in seen.objects.items():
         owned = is_owned(live, seen.uid)
-        if owned and (ref not in wanted if ref[0] != "ControllerRevision" else ref[1] not in kept):
+        # A record of ours that says something else than its name is written anew.
+        recorded = ref[1] in kept and ref[1] in seen.revisions
+        if owned and (ref not in wanted if ref[0] != "ControllerRevision" else not recorded):
             found.append(Delete(ref, live["metadata"]["uid"]))
     return found
 
 
-def _move_on(seen: Observation, course: Course, verdict: RolloutState) -> tuple[Manifest, list[Action]]:
-    """What the status remembers after this look, and the news of it."""
+def _describe_changes(changes: list[Action]) -> str:
+    """What is being changed, by names: where something changes it back each time, its name is what helps."""
+    names = [f"{one.item['kind']} {one.item['metadata']['name']}" for one in changes if isinstance(one, Apply)]
+    names += [" ".join(one.ref) for one in changes if isinstance(one, Delete)]
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"being applied: {', '.join(names[:3])}{more}"
+
+
+def _move_on(seen: Observation, course: Course, verdict: RolloutState, *, begun: bool) -> tuple[Manifest, list[Action]]:
+    """What the status remembers after this look, and the news of it; ``begun`` once all objects are applied."""
     status = seen.status
     good = status.get("goodRevision")
     kept: Manifest = {key: status[key] for key in ("goodRevision", "failed") if status.get(key) is not None}
@@ -140,6 +150,9 @@ def _move_on(seen: Observation, course: Course, verdict: RolloutState) -> tuple[
         started = {**started, "ready": verdict.progress, "progressedAt": write_time(seen.now)}
     late = (seen.now - datetime.fromisoformat(started["progressedAt"])).total_seconds()
     overdue = late >= course.spec.rollout.deadline_seconds
+    if overdue and not begun and not started["resumed"]:
+        # No operator ran to apply it: it has its time from now on, once.
+        started, overdue = {**started, "progressedAt": write_time(seen.now), "resumed": True}, False
     if verdict.complete and not seen.refused:
         said = f"{course.target} is up, with {verdict.progress} pods."
         news.append(Announce("Normal", "RolledOut", said, f"{course.target}{started['startedAt']}"))
@@ -155,6 +168,6 @@ def _move_on(seen: Observation, course: Course, verdict: RolloutState) -> tuple[
 def _read_rollout(status: Manifest, target: str, now: datetime) -> Manifest:
     rollout = status.get("rollout") or {}
     if rollout.get("revision") == target:
-        return dict(rollout)
+        return {"resumed": False, **rollout}
     moment = write_time(now)
-    return {"revision": target, "startedAt": moment, "progressedAt": moment, "ready": 0}
+    return {"revision": target, "startedAt": moment, "progressedAt": moment, "ready": 0, "resumed": False}

@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 
 import httpx
 
-from tiltyard.cluster.api_server import OWNED, REFUSED, Cluster
+from tiltyard.cluster.api_server import CONFLICT, OWNED, REFUSED, Cluster
 from tiltyard.cluster.build_objects import MANAGED_BY, PART_OF
+from tiltyard.cluster.course import read_revisions
 from tiltyard.cluster.observed import (
     Action,
     Announce,
@@ -24,7 +25,7 @@ from tiltyard.cluster.observed import (
 from tiltyard.cluster.plan import ModelPlan, plan
 from tiltyard.cluster.pods import ask_pods, read_pod
 from tiltyard.cluster.spec import KIND
-from tiltyard.errors import UsageError
+from tiltyard.errors import UnavailableError, UsageError
 
 ROUNDS = 6
 """Most rounds in a row; what is left then has its turn later."""
@@ -52,8 +53,8 @@ class Reconciler:
     ) -> None:
         self._cluster, self._pods, self._report, self._clock = cluster, pods, report, clock
 
-    async def reconcile(self, namespace: str, name: str) -> None:
-        """Read what a model has and do what is to be done.
+    async def reconcile(self, namespace: str, name: str) -> bool:
+        """Read what a model has and do what is to be done; False where there is none of the name.
 
         Raises:
             UnavailableError: the cluster does not respond; to be tried again.
@@ -63,14 +64,20 @@ class Reconciler:
         for _ in range(ROUNDS):
             seen = await self.observe(namespace, name, refused)
             if seen is None:
-                return
+                return False
             found = await self._make_plan(seen)
-            again = await self._act(seen, found, apply=not refused)
+            try:
+                again = await self._act(seen, found, apply=not refused)
+            except UnavailableError as error:
+                if error.code != CONFLICT:
+                    raise
+                continue  # what was decided may not hold any more
             if again and refused:
-                return  # nothing to return to: the status says what was refused
+                return True  # nothing to return to: the status says what was refused
             if found.settled and not again:
-                return
+                return True
             refused = again
+        return True
 
     async def observe(self, namespace: str, name: str, refused: str = "") -> Observation | None:
         """What is to be seen of a model now; None where there is none of the name.
@@ -88,8 +95,7 @@ class Reconciler:
         objects = {(item["kind"], item["metadata"]["name"]): item for items in lists for item in items}
         items = await self._cluster.list_objects("Pod", namespace, f"{PART_OF}={name}")
         pods = await ask_pods([read_pod(item, name) for item in items], self._pods)
-        revisions = {ref[1]: item["data"]["objects"] for ref, item in objects.items() if ref[0] == "ControllerRevision"}
-        return Observation(model, objects, revisions, pods, self._clock(), refused)
+        return Observation(model, objects, read_revisions(model, objects), pods, self._clock(), refused)
 
     @staticmethod
     def _labels(name: str) -> dict[str, str]:
@@ -108,7 +114,12 @@ class Reconciler:
         return plan(replace(seen, objects={**seen.objects, **strangers})) if strangers else found
 
     async def _act(self, seen: Observation, found: ModelPlan, *, apply: bool) -> str:
-        """Do what is planned; what the cluster refused to apply, or nothing."""
+        """Do what is planned; what the cluster refused to apply, or nothing.
+
+        Raises:
+            UsageError: something else was refused. An event that is refused holds nothing up: the rest is done before.
+        """
+        untold: UsageError | None = None
         for action in found.actions:
             if isinstance(action, Apply) and not apply:
                 return seen.refused
@@ -117,8 +128,13 @@ class Reconciler:
             except UsageError as error:
                 if isinstance(action, Apply) and error.code == REFUSED:
                     return error.message
-                raise
+                if not isinstance(action, Announce):
+                    raise
+                untold = error
+                continue
             self._report(seen.model["metadata"]["namespace"], seen.name, action)
+        if untold is not None:
+            raise untold
         return ""
 
     async def _do(self, model: Manifest, action: Action, now: datetime) -> None:

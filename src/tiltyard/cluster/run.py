@@ -25,6 +25,8 @@ Key = tuple[str, str]
 Problem = Callable[[str, str, TiltyardError], None]
 """Takes namespace, name and what went wrong."""
 
+WORKERS = 4
+"""Models that are read at once: one whose pods do not respond holds up no other."""
 # What changes by itself as pods come and go; the rest is seen at the next reading.
 _WATCHED = (("apps", "v1", "statefulsets"), ("apps", "v1", "deployments"))
 
@@ -91,6 +93,8 @@ class _ModelQueue:
         self._reported: dict[Key, str] = {}
         self._due: asyncio.Queue[Key] = asyncio.Queue()
         self._waiting: set[Key] = set()
+        self._busy: set[Key] = set()
+        self._again: set[Key] = set()
 
     def add(self, key: Key) -> None:
         """A model is there, or has changed."""
@@ -103,31 +107,60 @@ class _ModelQueue:
 
     def wake(self, key: Key) -> None:
         """Something of a model has changed."""
-        if key in self._known and key not in self._waiting:
+        if key in self._busy:
+            self._again.add(key)  # never two at once for one model
+        elif key in self._known and key not in self._waiting:
             self._waiting.add(key)
             self._due.put_nowait(key)
 
     async def run(self) -> None:
         """Reconcile what has changed, and each model once in a while."""
-        ticks = asyncio.create_task(self._tick())
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._tick())
+            for _ in range(WORKERS):
+                tasks.create_task(self._work())
+
+    async def _work(self) -> None:
+        while True:
+            key = await self._due.get()
+            self._waiting.discard(key)
+            self._busy.add(key)
+            try:
+                await self._reconcile(key)
+            finally:
+                self._busy.discard(key)
+            self._touch()
+            if key in self._again:
+                self._again.discard(key)
+                self.wake(key)
+
+    async def _reconcile(self, key: Key) -> None:
+        """Reconcile a model, and report what went wrong; nothing of one model ends the care for the others."""
         try:
-            while True:
-                key = await self._due.get()
-                self._waiting.discard(key)
-                try:
-                    await self._reconciler.reconcile(*key)
-                    self._reported.pop(key, None)
-                except TiltyardError as error:
-                    if self._reported.get(key) != error.message:  # an outage is reported once
-                        self._problem(*key, error)
-                    self._reported[key] = error.message
-        finally:
-            ticks.cancel()
+            if not await self._reconciler.reconcile(*key):
+                self._known.discard(key)
+            self._reported.pop(key, None)
+            return
+        except TiltyardError as error:
+            problem = error
+        except Exception as error:  # noqa: BLE001 - a form that nobody thought of
+            problem = TiltyardError(
+                f"The operator cannot read what is there ({type(error).__name__}: {error}).",
+                next_step="Compare the resource's status and ControllerRevisions with what the operator writes.",
+                code="cluster.unexpected",
+            )
+        if self._reported.get(key) != problem.message:  # an outage is reported once
+            self._problem(*key, problem)
+        self._reported[key] = problem.message
+
+    def _touch(self) -> None:
+        if self._watch.alive is not None:
+            self._watch.alive.touch()
 
     async def _tick(self) -> None:
         while True:
-            if self._watch.alive is not None and not self._due.qsize():
-                self._watch.alive.touch()
+            if not self._due.qsize():
+                self._touch()
             await asyncio.sleep(self._watch.every_seconds)
             for key in list(self._known):
                 self.wake(key)
@@ -168,6 +201,12 @@ async def _require_kind(client: httpx.AsyncClient) -> None:
         raise UsageError(
             f"The cluster at {client.base_url} refuses the operator's credentials ({response.status_code}).",
             next_step="Check them: kubectl auth whoami",
+            code="cluster.access",
+        )
+    if response.status_code not in (httpx.codes.OK, httpx.codes.NOT_FOUND):
+        raise UsageError(
+            f"The cluster at {client.base_url} fails ({response.status_code}).",
+            next_step="See what it says: kubectl get --raw /readyz",
             code="cluster.access",
         )
     if response.status_code != httpx.codes.OK:

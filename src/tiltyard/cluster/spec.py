@@ -16,6 +16,11 @@ LONGEST_NAME = 40
 """Characters of a resource's name: those of its pods are longer, and end at 63."""
 NAME_PATTERN = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
 
+RESERVED_LABELS = "app.kubernetes.io/"
+"""How the labels begin by which services, policies and the operator know the pods."""
+RESERVED_VARIABLES = ("TILTYARD_HOME", "TILTYARD_API_KEYS")
+"""What the manifests set: another value would be without effect."""
+
 ImageByDigest = Annotated[str, Field(pattern=r"^[^@\s]+@sha256:[0-9a-f]{64}$", max_length=512)]
 ObjectName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)]
 Cron = Annotated[str, Field(pattern=r"^(@[a-z]+|\S+( \S+){4})$", max_length=128)]
@@ -97,7 +102,9 @@ class Identity(SpecPart):
     """By what a cloud knows the pods."""
 
     annotations: Mapping[str, str] = Field(default_factory=dict, description="Annotations of the service account.")
-    pod_labels: Mapping[str, str] = Field(default_factory=dict, description="Labels of the pods.")
+    pod_labels: Mapping[str, str] = Field(
+        default_factory=dict, description="Labels of the pods; those of app.kubernetes.io/ are taken."
+    )
 
 
 class Rollout(SpecPart):

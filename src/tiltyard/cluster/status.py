@@ -7,9 +7,6 @@ from tiltyard.cluster.course import Course
 from tiltyard.cluster.evaluate_rollout import find_served
 from tiltyard.cluster.observed import Manifest, Observation, RolloutState
 
-REMOVABLE = ("goodRevision", "failed", "rollout", "champion", "revision", "image")
-"""What may be missing from a status: it is removed where it does not hold any more."""
-
 
 def summarise(seen: Observation, course: Course, verdict: RolloutState, remembered: Manifest) -> Manifest:
     """The whole status.

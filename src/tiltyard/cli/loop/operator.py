@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--namespace", "namespaces", multiple=True, help="Namespace to look after.  [default: all]")
 @click.option(
-    "--every", default=15.0, show_default=True, type=click.FloatRange(1, 3600), help="Seconds between two queue."
+    "--every",
+    default=15.0,
+    show_default=True,
+    type=click.FloatRange(1, 3600),
+    help="Seconds between two readings of a model.",
 )
 @click.option("--alive", type=click.Path(path_type=Path), default=None, help="File to touch while there is progress.")
 @click.option(
