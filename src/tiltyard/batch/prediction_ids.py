@@ -17,7 +17,8 @@ MOST_FRAGMENTS = 1 << 16
 _DIGITS = 10  # hexadecimal, of the 40 bits that count fragments and rows
 _LENGTH = 36
 _AT_ONCE = 3  # digits that are looked up together: half of those of a row
-_HEX = np.frombuffer("".join(f"{number:03x}" for number in range(1 << 12)).encode(), np.uint8).reshape(-1, _AT_ONCE)
+_HEX = np.frombuffer("".join(f"{number:03x}" for number in range(1 << 12)).encode(), f"V{_AT_ONCE}")
+_PARTS = np.dtype([("start", f"V{_LENGTH - 2 * _AT_ONCE}"), ("high", f"V{_AT_ONCE}"), ("low", f"V{_AT_ONCE}")])
 
 
 class PredictionIds:
@@ -40,12 +41,11 @@ class PredictionIds:
 
     def write(self, fragment: int, rows: NDArray[np.intp]) -> NDArray[np.uint8]:
         """The ids of rows of a fragment as characters, shape (n, 36)."""
-        out = np.empty((len(rows), _LENGTH), np.uint8)
-        start = self._start + f"{fragment:0{_DIGITS - 2 * _AT_ONCE}x}".encode()
-        out[:, : len(start)] = np.frombuffer(start, np.uint8)
-        out[:, len(start) : -_AT_ONCE] = _HEX[rows >> (4 * _AT_ONCE)]
-        out[:, -_AT_ONCE:] = _HEX[rows & (len(_HEX) - 1)]
-        return out
+        out = np.empty(len(rows), _PARTS)
+        out["start"] = np.void(self._start + f"{fragment:0{_DIGITS - 2 * _AT_ONCE}x}".encode())
+        out["high"] = _HEX[rows >> (4 * _AT_ONCE)]
+        out["low"] = _HEX[rows & (len(_HEX) - 1)]
+        return out.view(np.uint8).reshape(len(rows), _LENGTH)
 
 
 def to_arrow(ids: NDArray[np.uint8]) -> pa.Array:

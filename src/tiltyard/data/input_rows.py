@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -83,7 +84,24 @@ def list_rows(frame: pd.DataFrame, foreign: tuple[re.Pattern[str], DataSection] 
     plain = frame.astype(object).where(frame.notna(), None)
     if foreign is not None:
         plain = plain.map(lambda cell: point_number(cell, *foreign))
-    return [{str(name): cell for name, cell in row.items()} for row in plain.to_dict(orient="records")]
+    names = [str(name) for name in plain.columns]
+    cells = [_list_cells(plain.iloc[:, place], frame.dtypes.iloc[place]) for place in range(len(names))]
+    # By columns: pandas' own records take four times as long.
+    return [dict(zip(names, row, strict=True)) for row in zip(*cells, strict=True)] if names else [{}] * len(frame)
+
+
+def _list_cells(column: pd.Series, dtype: Any) -> list[Any]:
+    """The cells of a column of objects as Python has them; ``dtype`` is what it was before."""
+    cells: list[Any] = column.tolist()
+    if dtype == object:
+        return [_unwrap(cell) if isinstance(cell, np.generic) else cell for cell in cells]
+    return cells
+
+
+def _unwrap(cell: np.generic) -> Any:
+    if isinstance(cell, np.datetime64):
+        return pd.Timestamp(cell)
+    return pd.Timedelta(cell) if isinstance(cell, np.timedelta64) else cell.item()
 
 
 def find_foreign_numbers(section: DataSection, own: DataSection) -> tuple[re.Pattern[str], DataSection] | None:

@@ -17,6 +17,14 @@ def compile_kernel(function: Callable[..., Any]) -> Kernel:
     return Kernel(function, nogil=True)
 
 
+def compile_loops(function: Callable[..., Any]) -> Kernel:
+    """Like ``compile_kernel``, with numpy's division, which gives infinity or NaN where Python's raises.
+
+    Without the check several values are divided at once.
+    """
+    return Kernel(function, nogil=True, error_model="numpy")
+
+
 def compile_holding_lock(function: Callable[..., Any]) -> Kernel:
     """Like ``compile_kernel``, for kernels that read objects by their addresses: no other thread runs meanwhile."""
     return Kernel(function)

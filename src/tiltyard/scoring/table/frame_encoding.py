@@ -66,7 +66,7 @@ def read_feature(cells: pd.Series, column: InputColumn, columns: InputColumns) -
 
 @dataclass(frozen=True)
 class EncodedColumns:
-    """The cells of n rows, from which blocks of encoded rows are made.
+    """The encoded cells of n rows, by columns; see ``Encoding.encode`` for what stands for them.
 
     Attributes:
         rows: n.
@@ -76,13 +76,6 @@ class EncodedColumns:
 
     rows: int
     columns: tuple[tuple[Floats, NDArray[Any] | None], ...]
-
-    def take(self, start: int, stop: int) -> Floats:
-        """Rows from ``start`` to before ``stop`` as an array (rows, features), as ``Encoding.encode`` makes it."""
-        raw = np.empty((stop - start, len(self.columns)), np.float64)
-        for place, (values, codes) in enumerate(self.columns):
-            raw[:, place] = values[start:stop] if codes is None else values[codes[start:stop]]
-        return raw
 
 
 def encode_cells(read: Mapping[str, ReadColumn], columns: InputColumns, codes: Mapping[str, Codes]) -> EncodedColumns:

@@ -64,6 +64,18 @@ def _fill_gap(kind: Any, value: Any, fill: Any) -> Any:
 
 
 @compile_inline
+def make_feature(kind: Any, value: Any, fill: Any, mean: Any, scale: Any, offset: Any, values: Any, single: Any) -> Any:
+    """A feature of an encoded cell, of the kind and with the numbers that ``Preparation`` describes."""
+    if kind == TABLE:
+        value = values[offset + np.int64(value)]
+    else:
+        if kind >= YEAR and not np.isnan(value):
+            value = _part_of_date(kind, value, values[offset])
+        value = (_fill_gap(kind, value, fill) - mean) / scale
+    return np.float64(np.float32(value)) if single else value
+
+
+@compile_inline
 def prepare_row(raw: Any, preparation: Any, limits: Any, bounds: Any, out: Any) -> Any:
     """Make the features of one encoded row; its state, see ``prepare_features``."""
     source, kind, fill, mean, scale, offset, values = preparation
@@ -71,15 +83,7 @@ def prepare_row(raw: Any, preparation: Any, limits: Any, bounds: Any, out: Any) 
     lows, highs = bounds
     state = FINE
     for k in range(source.size):
-        value = raw[source[k]]
-        if kind[k] == TABLE:
-            value = values[offset[k] + np.int64(value)]
-        else:
-            if kind[k] >= YEAR and not np.isnan(value):
-                value = _part_of_date(kind[k], value, values[offset[k]])
-            value = (_fill_gap(kind[k], value, fill[k]) - mean[k]) / scale[k]
-        if single:
-            value = np.float64(np.float32(value))
+        value = make_feature(kind[k], raw[source[k]], fill[k], mean[k], scale[k], offset[k], values, single)
         if np.isnan(value) and not takes_nan:
             state = NOT_A_NUMBER
         elif np.isinf(value) and not takes_infinity and state == FINE:

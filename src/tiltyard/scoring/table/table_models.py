@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,12 @@ from tiltyard.scoring.scorer import Scores
 from tiltyard.scoring.table.preparation import Preparation
 from tiltyard.scoring.table.row_encoding import QuickReader
 
+if TYPE_CHECKING:
+    from tiltyard.scoring.table.column_plan import ColumnPlan
+    from tiltyard.scoring.table.frame_encoding import EncodedColumns
+
 Floats = NDArray[np.float64]
+States = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,11 @@ class TableModel(ABC):
     def probabilities(self, features: Floats) -> Floats:
         """Shape (rows, features) to (rows, classes); of a regressor its numbers, (rows, 1)."""
 
+    def score_columns(self, plan: ColumnPlan, rows: EncodedColumns) -> Iterator[tuple[Floats, States]]:
+        """What it says of many rows that are held by columns: blocks of (rows, classes), with the rows' states."""
+        for _, features, state in plan.make_features(rows):
+            yield self.probabilities(features), state
+
     def make_one_row(
         self,
         columns: QuickReader,  # noqa: ARG002
@@ -112,6 +122,15 @@ class LinearTableModel(TableModel):
         decisions = np.empty((len(features), len(self.head.intercept)))
         table_kernels.linear_decision(features, self.head.weights, self.head.intercept, decisions)
         return self.head.probabilities(decisions)
+
+    def score_columns(self, plan: ColumnPlan, rows: EncodedColumns) -> Iterator[tuple[Floats, States]]:
+        """The same of many rows that are held by columns, without an array of their features."""
+        head = self.head
+        if not np.isfinite(head.weights).all():  # zero times infinity is not zero
+            yield from super().score_columns(plan, rows)
+            return
+        for _, decisions, state in plan.decide(rows, head.weights, head.intercept):
+            yield head.probabilities(decisions), state
 
     def parts(self, features: Floats, label: int, source: NDArray[np.int64], columns: int) -> ModelSteps:
         """What each column adds towards a label, shape (rows, columns)."""

@@ -21,10 +21,8 @@ from tiltyard.scoring.table.table_models import Floats, MakeScore, OneRow, Table
 
 if TYPE_CHECKING:
     from tiltyard.evaluation import IntervalCalibration
+    from tiltyard.scoring.table.column_plan import ColumnPlan
     from tiltyard.scoring.table.frame_encoding import EncodedColumns
-
-_AT_ONCE = 2048  # rows whose cells and features lie in the cache together
-
 
 class TableScorer:
     """Scores rows of a table.
@@ -130,15 +128,12 @@ class TableScorer:
 
         Of a row that the model does not take, or that holds an infinite number, the former has no meaning.
         """
-        state = np.empty(rows.rows, np.int64)
-        features = np.empty((min(rows.rows, _AT_ONCE), self._width))
-        found = []
-        for start in range(0, rows.rows, _AT_ONCE):
-            stop = min(start + _AT_ONCE, rows.rows)
-            some = features[: stop - start]
-            self._prepare(rows.take(start, stop), self._arrays, self._limits, self._bounds, some, state[start:stop])
-            found.append(self.model.probabilities(some))
-        return np.concatenate(found), state
+        found, states = [], [np.empty(0, np.int64)]
+        for scores, state in self.model.score_columns(self._plan, rows):
+            found.append(scores)
+            states.append(state)
+        outputs = len(self._classes) or 1
+        return np.concatenate(found or [np.empty((0, outputs))]), np.concatenate(states)
 
     def explain_refusal(self, state: int) -> str:
         """Why the model does not take a row of this state; empty where it does."""
@@ -173,6 +168,12 @@ class TableScorer:
                 ]
             )
         return features, state
+
+    @cached_property
+    def _plan(self) -> ColumnPlan:
+        from tiltyard.scoring.table.column_plan import ColumnPlan  # noqa: PLC0415 - only frames are read by columns
+
+        return ColumnPlan(self.prepared, self._limits, self._bounds)
 
     @cached_property
     def _one_row(self) -> OneRow | None:
