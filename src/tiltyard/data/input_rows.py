@@ -93,7 +93,7 @@ def list_rows(frame: pd.DataFrame, foreign: tuple[re.Pattern[str], DataSection] 
 def _list_cells(column: pd.Series, dtype: Any) -> list[Any]:
     """The cells of a column of objects as Python has them; ``dtype`` is what it was before."""
     cells: list[Any] = column.tolist()
-    if dtype == object:
+    if dtype.kind == "O":
         return [_unwrap(cell) if isinstance(cell, np.generic) else cell for cell in cells]
     return cells
 

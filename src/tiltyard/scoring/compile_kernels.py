@@ -17,8 +17,10 @@ from tiltyard.models import CANDIDATES
 from tiltyard.models.boosters.raw_trees import GAP_LEFT, LEAF, RawTrees
 from tiltyard.models.boosters.tree_ensemble import Arithmetic, TreeEnsemble, build_ensemble
 from tiltyard.models.tfidf import vectoriser
+from tiltyard.scoring.batches.frame_scores import FrameScorer
 from tiltyard.scoring.explanations import explain
 from tiltyard.scoring.factory import compile_scorer
+from tiltyard.scoring.input_warnings import UnknownPolicy
 from tiltyard.scoring.link_kernels import CALIBRATED, SHARES, SIGMOID, SOFTMAX, apply_link
 from tiltyard.scoring.scorer import NotCompilableError
 from tiltyard.scoring.table.columns import InputColumns
@@ -116,6 +118,8 @@ def _score_rows(
     for row in rows:
         scorer.score([row])
     explain(scorer, rows)
+    if isinstance(inputs, pd.DataFrame):
+        FrameScorer(scorer, columns, UnknownPolicy()).score(inputs)
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ def make_features(raw: Any, feature: Any, values: Any, limits: Any, out: Any, st
         out: float64 (n,), written.
         state: int64 (n,), added to: NOT_A_NUMBER and TOO_LARGE where the model does not accept the feature.
     """
-    kind, fill, mean, scale, offset = feature
+    kind, fill, mean, scale, _ = feature
     takes_nan, takes_infinity, single = limits
     if kind == NUMBER and not single:
         for row in range(raw.size):  # several at once
@@ -49,7 +49,7 @@ def make_features(raw: Any, feature: Any, values: Any, limits: Any, out: Any, st
             out[row] = ((fill if np.isnan(value) else value) - mean) / scale
     else:
         for row in range(raw.size):
-            out[row] = make_feature(kind, raw[row], fill, mean, scale, offset, values, single)
+            out[row] = make_feature(raw[row], feature, values, single)
     endless = 0
     for row in range(raw.size):
         endless |= not np.isfinite(out[row])

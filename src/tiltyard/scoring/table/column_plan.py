@@ -58,9 +58,7 @@ class ColumnPlan:
         bounds: the lowest and the highest usual value of each column.
     """
 
-    def __init__(
-        self, prepared: Preparation, limits: tuple[bool, bool, bool], bounds: tuple[Floats, Floats]
-    ) -> None:
+    def __init__(self, prepared: Preparation, limits: tuple[bool, bool, bool], bounds: tuple[Floats, Floats]) -> None:
         self._limits = limits
         self._bounds = list(zip(bounds[0].tolist(), bounds[1].tolist(), strict=True))
         self._values = prepared.values
@@ -73,23 +71,25 @@ class ColumnPlan:
 
         The array of the features is used again for the next block.
         """
-        cells, by_code, state = self._begin(rows)
+        cells, by_column, state = self._begin(rows)
         out = np.empty((min(rows.rows, AT_ONCE), len(self._features)))
         one = np.empty(len(out))
         for part in _cut(rows.rows):
             some, flags = out[: part.stop - part.start], state[part]
-            self._flag(cells, by_code, part, flags)
+            self._flag(cells, by_column, part, flags)
             for column, first, count in self._runs:
                 held = cells[column].part(part.start, part.stop)
                 if held.codes is not None:
-                    some[:, first : first + count] = by_code[column, first].features.T[held.codes]
+                    some[:, first : first + count] = by_column[column, first].features.T[held.codes]
                     continue
                 for place in range(first, first + count):
                     self._make_feature(held.values, place, one[: len(some)], flags)
                     some[:, place] = one[: len(some)]
             yield part, some, _settle(flags)
 
-    def decide(self, rows: EncodedColumns, weights: Floats, intercept: Floats) -> Iterator[tuple[slice, Floats, States]]:
+    def decide(
+        self, rows: EncodedColumns, weights: Floats, intercept: Floats
+    ) -> Iterator[tuple[slice, Floats, States]]:
         """Blocks of rows with the decision values of a linear model instead of features, (rows, outputs).
 
         Args:
@@ -97,25 +97,25 @@ class ColumnPlan:
             weights: (features, outputs), finite.
             intercept: (outputs,).
         """
-        cells, by_code, state = self._begin(rows)
-        added = {run: _weigh(found.features, weights[run[1] :]) for run, found in by_code.items()}
+        cells, by_column, state = self._begin(rows)
+        added = {run: _weigh(found.features, weights[run[1] :]) for run, found in by_column.items()}
         one, product = np.empty(AT_ONCE), np.empty(AT_ONCE)
         for part in _cut(rows.rows):
             size = part.stop - part.start
             flags, totals = state[part], np.zeros((len(intercept), size))
-            self._flag(cells, by_code, part, flags)
+            self._flag(cells, by_column, part, flags)
             for column, first, count in self._runs:
                 held = cells[column].part(part.start, part.stop)
                 if held.codes is not None:
                     for table in added[column, first]:
-                        for total, by_output in zip(totals, table, strict=True):
-                            total += by_output[held.codes]
+                        for output, by_code in enumerate(table):
+                            totals[output] += by_code[held.codes]
                     continue
                 for place in range(first, first + count):
                     self._make_feature(held.values, place, one[:size], flags)
-                    for total, weight in zip(totals, weights[place], strict=True):
+                    for output, weight in enumerate(weights[place]):
                         np.multiply(one[:size], weight, out=product[:size])
-                        total += product[:size]
+                        totals[output] += product[:size]
             yield part, np.ascontiguousarray((totals + intercept[:, np.newaxis]).T), _settle(flags)
 
     def _begin(self, rows: EncodedColumns) -> tuple[list[_Cells], dict[tuple[int, int], _ByCode], States]:

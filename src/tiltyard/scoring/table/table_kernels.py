@@ -64,8 +64,9 @@ def _fill_gap(kind: Any, value: Any, fill: Any) -> Any:
 
 
 @compile_inline
-def make_feature(kind: Any, value: Any, fill: Any, mean: Any, scale: Any, offset: Any, values: Any, single: Any) -> Any:
-    """A feature of an encoded cell, of the kind and with the numbers that ``Preparation`` describes."""
+def make_feature(value: Any, feature: Any, values: Any, single: Any) -> Any:
+    """A feature (kind, fill, mean, scale, offset) of an encoded cell, as ``Preparation`` describes it."""
+    kind, fill, mean, scale, offset = feature
     if kind == TABLE:
         value = values[offset + np.int64(value)]
     else:
@@ -83,7 +84,7 @@ def prepare_row(raw: Any, preparation: Any, limits: Any, bounds: Any, out: Any) 
     lows, highs = bounds
     state = FINE
     for k in range(source.size):
-        value = make_feature(kind[k], raw[source[k]], fill[k], mean[k], scale[k], offset[k], values, single)
+        value = make_feature(raw[source[k]], (kind[k], fill[k], mean[k], scale[k], offset[k]), values, single)
         if np.isnan(value) and not takes_nan:
             state = NOT_A_NUMBER
         elif np.isinf(value) and not takes_infinity and state == FINE:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tiltyard.scoring.table.column_plan import ColumnPlan
     from tiltyard.scoring.table.frame_encoding import EncodedColumns
 
+
 class TableScorer:
     """Scores rows of a table.
 
