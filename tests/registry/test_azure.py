@@ -2,71 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
 import shutil
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.azurite import ACCOUNT, KEY, Azurite, azurite, azurite_server
 from tests.films import Films, environment, make_films
 from tiltyard.errors import MissingExtraError, UnavailableError
 from tiltyard.registry.mlflow_backend.mlflow_client import mlflow_errors
 
-ACCOUNT = "devstoreaccount1"
-# Not a secret: the one account of the emulator, the same everywhere.
-KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+__all__ = ["azurite", "azurite_server"]
+
 CONTAINER = f"wasbs://films@{ACCOUNT}.blob.core.windows.net/experiments"
-
-
-@dataclass(frozen=True)
-class Emulator:
-    """The emulator, with a container ``films``."""
-
-    connection: str
-    client: Any
-
-    def blobs(self) -> list[str]:
-        return [blob.name for blob in self.client.get_container_client("films").list_blobs()]
-
-
-@pytest.fixture
-def azurite(tmp_path: Path) -> Iterator[Emulator]:
-    program = os.environ.get("AZURITE_BLOB") or shutil.which("azurite-blob")
-    if program is None or importlib.util.find_spec("azure") is None:
-        pytest.skip("needs azurite-blob (npm install azurite; AZURITE_BLOB names it) and the extra 'azure'")
-    from azure.storage.blob import BlobServiceClient
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    place = ["--silent", "--location", str(tmp_path / "azurite"), "--blobPort", str(port)]
-    process = subprocess.Popen([program, *place, "--skipApiVersionCheck", "--disableTelemetry"])
-    try:
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                break
-            except OSError:
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
-        endpoint = f"BlobEndpoint=http://127.0.0.1:{port}/{ACCOUNT};"
-        connection = f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={KEY};{endpoint}"
-        client = BlobServiceClient.from_connection_string(connection)
-        client.create_container("films")
-        yield Emulator(connection, client)
-        client.close()
-    finally:
-        process.terminate()
-        process.wait(30)
 
 
 def tiltyard(films: Films, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -83,13 +33,13 @@ def tiltyard(films: Films, *words: str, **settings: str) -> subprocess.Completed
 
 @pytest.mark.requirement("R-ART-07")
 @pytest.mark.proof
-def test_versions_live_in_azure_blob(azurite: Emulator, tmp_path: Path) -> None:
+def test_versions_live_in_azure_blob(azurite: Azurite, tmp_path: Path) -> None:
     """Trained there, loaded and verified from there; a container that is missing is named as what is wrong."""
     films = make_films(tmp_path / "films", rows=300)
     settings = {"TILTYARD_ARTIFACTS": CONTAINER, "AZURE_STORAGE_CONNECTION_STRING": azurite.connection}
     trained = tiltyard(films, "train", "--champion", **settings)
     assert trained.returncode == 0, trained.stderr
-    blobs = azurite.blobs()
+    blobs = azurite.list_names()
     assert any(name.endswith("/MLmodel") for name in blobs)
     assert any(name.endswith("/metrics.json") for name in blobs)
     assert not (films.root / ".tiltyard" / "artifacts").exists()
@@ -106,7 +56,7 @@ def test_versions_live_in_azure_blob(azurite: Emulator, tmp_path: Path) -> None:
 
 def test_a_store_whose_library_is_missing_names_the_extra() -> None:
     """What MLflow cannot import for a store is an optional part of ours."""
-    for library, extra in (("azure", "azure"), ("boto3", "s3")):
+    for library, extra in (("azure", "azure"), ("boto3", "s3"), ("google.cloud", "google")):
         with pytest.raises(MissingExtraError, match=f"'{extra}'"), mlflow_errors("sqlite:///x.db"):
             raise ModuleNotFoundError(f"No module named '{library}'", name=library)
 

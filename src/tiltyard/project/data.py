@@ -29,8 +29,8 @@ class DataSection(Section):
     source: str = Field(
         min_length=1,
         description="Labelled rows: a file, folder or glob (relative to the project file), a URL of files "
-        "(`s3://…`, `https://…`), the URL of a database, or `sklearn:NAME`. `${NAME}` in it is taken from the "
-        "environment or `.env`.",
+        "(`s3://…`, `az://…`, `gs://…`, `https://…`), the URL of a database, or `sklearn:NAME`. `${NAME}` in it is "
+        "taken from the environment or `.env`.",
     )
     format: Literal["csv", "tsv", "json", "jsonl", "parquet", "excel", "folder"] | None = Field(
         default=None, description="Format of the source; default: by its name."

@@ -44,6 +44,7 @@ EXTRAS = {
     "console": "dash",
     "excel": "python-calamine",
     "fairness": "fairlearn",
+    "google": "google-cloud-storage",
     "mcp": "mcp",
     "operator": "kopf",
     "otel": "opentelemetry-sdk",

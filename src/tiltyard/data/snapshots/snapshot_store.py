@@ -18,7 +18,7 @@ from pyarrow import parquet
 from pyarrow.lib import ArrowException
 
 from tiltyard.data.sources.location import SCHEMES, Location
-from tiltyard.data.sources.storage import open_storage, storage_error
+from tiltyard.data.sources.storage import OBJECT_STORES, open_storage, storage_error
 from tiltyard.errors import DataError
 from tiltyard.files import make_folder, sync
 from tiltyard.redact import without_password
@@ -28,7 +28,7 @@ METADATA_KEY = b"tiltyard"
 FOLDER_MODE = 0o770
 
 # Stores where an upload that breaks off leaves nothing behind; elsewhere a file is written next to its place and moved.
-_WHOLE_OR_NOTHING = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oci", "memory"})
+_WHOLE_OR_NOTHING = OBJECT_STORES | {"memory"}
 
 
 # In storage a file's time cannot be set: one that is used again after so long is written again.

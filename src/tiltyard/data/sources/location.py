@@ -15,8 +15,8 @@ from tiltyard.errors import DataError
 
 SCHEMES = frozenset(
     {
-        "s3", "s3a", "http", "https", "memory", "gs", "gcs", "az", "abfs", "abfss", "adl", "oci", "hdfs", "webhdfs",
-        "ftp", "sftp", "ssh", "smb", "hf",
+        "s3", "s3a", "http", "https", "memory", "gs", "gcs", "az", "abfs", "abfss", "wasb", "wasbs", "adl", "oci",
+        "hdfs", "webhdfs", "ftp", "sftp", "ssh", "smb", "hf",
     }
 )  # fmt: skip
 """What stands before ``://`` in the URL of a file; any other URL is a database's."""

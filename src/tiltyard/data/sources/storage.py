@@ -1,4 +1,4 @@
-"""Files behind URLs: S3, HTTPS and all that fsspec reaches, with its failures in words that help."""
+"""Files behind URLs: S3, Azure Blob, Google Cloud Storage, HTTPS, …; with failures in words that help."""
 
 from __future__ import annotations
 
@@ -12,17 +12,40 @@ from tiltyard.data.sources.location import Location
 from tiltyard.errors import DataError, MissingExtraError, TiltyardError
 
 CONNECT_SECONDS = 10
-OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oci"})
-_NAMES = {"s3": "S3", "s3a": "S3", "http": "HTTP", "https": "HTTPS", "memory": "memory"}
+_S3 = frozenset({"s3", "s3a"})
+_AZURE = frozenset({"az", "abfs", "abfss", "wasb", "wasbs"})
+_GOOGLE = frozenset({"gs", "gcs"})
+OBJECT_STORES = _S3 | _AZURE | _GOOGLE | {"adl", "oci"}
+_NAMES = {
+    **dict.fromkeys(_S3, "S3"),
+    **dict.fromkeys(_AZURE, "Azure Blob"),
+    **dict.fromkeys(_GOOGLE, "Google Cloud Storage"),
+    "http": "HTTP",
+    "https": "HTTPS",
+    "memory": "memory",
+}
+_EXTRAS = {**dict.fromkeys(_AZURE, "azure"), **dict.fromkeys(_GOOGLE, "google")}
+"""Of the schemes in ``_NAMES`` those that need another extra than ``s3``."""
+_CREDENTIALS = {
+    **dict.fromkeys(_S3, "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, and what they allow"),
+    **dict.fromkeys(
+        _AZURE,
+        "AZURE_STORAGE_CONNECTION_STRING, or AZURE_STORAGE_ACCOUNT_NAME with a key or an identity of this host, and "
+        "what they allow",
+    ),
+    **dict.fromkeys(_GOOGLE, "GOOGLE_APPLICATION_CREDENTIALS or the identity of this host, and what they allow"),
+}
 
 
 def open_storage(location: Location) -> tuple[Any, str]:
     """The fsspec file system of a URL, and the path in it.
 
-    S3 takes its endpoint and credentials from the usual places: AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_PROFILE, …
+    Stores take endpoints and credentials from the usual places: AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_PROFILE, …;
+    AZURE_STORAGE_CONNECTION_STRING, AZURE_STORAGE_ACCOUNT_NAME, …; GOOGLE_APPLICATION_CREDENTIALS. Azure and Google
+    also know a host by its identity.
 
     Raises:
-        MissingExtraError: fsspec or its part for S3 or HTTP is not installed.
+        MissingExtraError: fsspec or its part for S3, Azure, Google or HTTP is not installed.
         DataError: the part of fsspec for another file system is not installed; or a key has a part that stores read
             in different ways.
     """
@@ -35,23 +58,32 @@ def open_storage(location: Location) -> tuple[Any, str]:
 
         # A new file system each time: a kept one would use yesterday's credentials and listings.
         filesystem, path = fsspec.core.url_to_fs(
-            location.meant, skip_instance_cache=True, use_listings_cache=False, **_storage_options(scheme)
+            _name_for_fsspec(location), skip_instance_cache=True, use_listings_cache=False, **_storage_options(scheme)
         )
     except ImportError as error:
         if scheme in _NAMES:
-            raise MissingExtraError(f"Reading from {name}", "s3") from None
+            raise MissingExtraError(f"Reading from {name}", _EXTRAS.get(scheme, "s3")) from None
         raise DataError(
             f"Reading from {name} needs a package that is not installed: {location.reason(error)}.",
             next_step="Install it, or copy the data to S3 or a local file.",
             code="data.filesystem-missing",
         ) from None
     except ValueError as error:
+        if scheme in _AZURE and "connection_string" in str(error):  # its own words for "no account is named"
+            raise _forbidden_error(location, "no account is named") from None
         raise DataError(
             f"The address {location.written} cannot be understood: {location.reason(error)}.",
-            next_step="Check it; a file in S3 is written s3://BUCKET/KEY.",
+            next_step="Check it; a file in S3 is written s3://BUCKET/KEY, in Azure Blob az://CONTAINER/KEY.",
             code="data.source-unknown",
         ) from None
     return filesystem, str(path)
+
+
+def _name_for_fsspec(location: Location) -> str:
+    """The address; that of Azure Blob as MLflow and Hadoop write it is the same file under another name."""
+    if location.scheme in ("wasb", "wasbs"):
+        return f"abfss://{location.meant.partition('://')[2]}"
+    return location.meant
 
 
 def remote_files(location: Location) -> list[SourceFile]:
@@ -108,7 +140,7 @@ def _check_key(location: Location) -> None:
 
 
 def _storage_options(scheme: str) -> dict[str, Any]:
-    if scheme in ("s3", "s3a"):
+    if scheme in _S3:
         return {"config_kwargs": {"connect_timeout": CONNECT_SECONDS, "retries": {"max_attempts": 2}}}
     if scheme in ("http", "https"):
         import aiohttp  # noqa: PLC0415
@@ -124,7 +156,7 @@ def _match_files(filesystem: Any, path: str, location: Location) -> list[dict[st
     files = [found[name] for name in sorted(found) if found[name].get("type") != "directory"]
     if not files:
         bucket = path.split("/", 1)[0]
-        if location.scheme in ("s3", "s3a") and not any(character in bucket for character in "*?["):
+        if location.scheme in _S3 | _AZURE | _GOOGLE and not any(character in bucket for character in "*?["):
             filesystem.ls(bucket)  # only a listing of the bucket itself says that it is missing
         raise DataError(
             f"No file fits data.source = {location.written!r}.",
@@ -191,17 +223,27 @@ def _find_state(filesystem: Any, path: str) -> object:
     return {key: value for key, value in known.items() if isinstance(value, int | float | str | datetime)}
 
 
+_LIBRARIES = {"botocore", "aiohttp", "fsspec", "azure", "gcsfs", "google"}
+_STATUS = ("status", "status_code", "code")
+"""Where the libraries' errors have the status of a response."""
+_NO_CREDENTIALS = (
+    *("NoCredentialsError", "PartialCredentialsError"),
+    *("ClientAuthenticationError", "CredentialUnavailableError"),
+    *("DefaultCredentialsError", "RefreshError"),
+)
+
+
 def _name_bucket(location: Location, error: BaseException) -> DataError:
     if isinstance(error, FileNotFoundError) and _error_causes(error.__cause__) & {"aiohttp"}:
         error = error.__cause__ or error  # fsspec calls every HTTP error a missing file
-    status = getattr(error, "status", None)
+    status = next((found for name in _STATUS if isinstance(found := getattr(error, name, None), int)), None)
     if isinstance(error, FileNotFoundError) or status in (404, 410):
         return DataError(
             f"There is nothing at {location.written}: {location.reason(error)}.",
             next_step="Check the address, bucket or container included.",
             code="data.missing",
         )
-    without_credentials = type(error).__name__ in ("NoCredentialsError", "PartialCredentialsError")
+    without_credentials = type(error).__name__ in _NO_CREDENTIALS
     if isinstance(error, PermissionError) or without_credentials or status in (401, 403):
         return _forbidden_error(location, location.reason(error))
     return DataError(
@@ -213,14 +255,14 @@ def _name_bucket(location: Location, error: BaseException) -> DataError:
 
 def _forbidden_error(location: Location, reason: str) -> DataError:
     step = "Check the user and password in the address, and what that user may do."
-    if location.scheme in ("s3", "s3a"):
-        step = "Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, and what they allow."
+    if location.scheme in _CREDENTIALS:
+        step = f"Check {_CREDENTIALS[location.scheme]}."
     return DataError(f"{location.written} may not be used: {reason}.", next_step=step, code="data.forbidden")
 
 
 def _is_storage_failure(error: BaseException) -> bool:
     """Whether an error comes from a network or file system, without importing every library that may raise one."""
-    return isinstance(error, OSError) or bool(_error_causes(error) & {"botocore", "aiohttp", "fsspec"})
+    return isinstance(error, OSError) or bool(_error_causes(error) & _LIBRARIES)
 
 
 def _error_causes(error: BaseException | None) -> set[str]:
@@ -229,4 +271,4 @@ def _error_causes(error: BaseException | None) -> set[str]:
 
 
 def _endpoint_hint(location: Location) -> str:
-    return " (AWS_ENDPOINT_URL included)" if location.scheme in ("s3", "s3a") else ""
+    return " (AWS_ENDPOINT_URL included)" if location.scheme in _S3 else ""
