@@ -21,13 +21,21 @@ from pydantic import BaseModel
 from tiltyard._version import __version__
 from tiltyard.cluster.build_objects import CHECKSUM, GATED_TRAINING, IMAGE, MANUAL_TRAINING, read_manifests
 from tiltyard.cluster.crd import describe_values, make_crd
-from tiltyard.cluster.spec import LONGEST_NAME, NAME_PATTERN, Autoscaling, ModelSpec, Stream
+from tiltyard.cluster.spec import (
+    LONGEST_NAME,
+    NAME_PATTERN,
+    RESERVED_LABELS,
+    RESERVED_VARIABLES,
+    Autoscaling,
+    ModelSpec,
+    Stream,
+)
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "deploy" / "kubernetes"
 PACKAGED = ROOT / "src" / "tiltyard" / "cluster" / "manifests"
 BASE = ("api", "configuration", "console", "loop", "network")
-COMPONENTS = ("autoscaling", "batch", "cron", "ingress", "stream", "training")
+COMPONENTS = ("autoscaling", "batch", "cron", "identity-eks", "identity-gke", "ingress", "stream", "training")
 CHART = ROOT / "deploy" / "helm" / "tiltyard"
 _MADE = "# Made by python deploy/manifests.py: change src/tiltyard/cluster/spec.py, and run it.\n"
 
@@ -75,6 +83,8 @@ CONDITIONS = {
     "training": ".Values.schedules.training",
     "autoscaling": 'kindIs "map" .Values.autoscaling',
     "ingress": 'kindIs "map" .Values.ingress',
+    "identity-eks": 'eq (.Values.identity.agent | default "") "EKS"',
+    "identity-gke": 'eq (.Values.identity.agent | default "") "GKE"',
 }
 """When a part is there; the others always are. A part without own values, such as stream: {}, is there too."""
 
@@ -278,6 +288,8 @@ def make_values_schema() -> str:
             found["additionalProperties"] = False
         if optional and "default" not in found:
             found["type"] = [found["type"], "null"]
+            if "enum" in found:
+                found["enum"] = [*found["enum"], None]
         return found
 
     schema = convert(describe_values(ModelSpec), optional=False)
@@ -286,6 +298,9 @@ def make_values_schema() -> str:
     pattern = f"^({NAME_PATTERN.strip('^$')})?$"
     name = {"type": "string", "maxLength": LONGEST_NAME, "pattern": pattern, "description": about}
     schema["properties"] = {"name": name, "global": {}, **schema["properties"]}
+    labels = schema["properties"]["identity"]["properties"]["podLabels"]
+    labels["propertyNames"] = {"not": {"pattern": f"^{re.escape(RESERVED_LABELS)}"}}
+    schema["properties"]["configuration"]["propertyNames"] = {"not": {"enum": list(RESERVED_VARIABLES)}}
     return (
         json.dumps({"$schema": "http://json-schema.org/draft-07/schema#", **schema}, indent=2, ensure_ascii=False)
         + "\n"

@@ -142,6 +142,9 @@ def test_all_that_the_chart_makes_is_valid(tmp_path: Path) -> None:
         ({"image": IMAGE, "replicas": 0}, "replicas"),
         ({"image": IMAGE, "storage": {"sise": "1Gi"}}, "sise"),
         ({"image": IMAGE, "promotion": "Always"}, "promotion"),
+        ({"image": IMAGE, "identity": {"agent": "AKS"}}, "agent"),
+        ({"image": IMAGE, "identity": {"podLabels": {"app.kubernetes.io/name": "a"}}}, "podLabels"),
+        ({"image": IMAGE, "configuration": {"TILTYARD_HOME": "/data"}}, "TILTYARD_HOME"),
     ],
 )
 def test_wrong_values_are_refused_with_their_names(values: dict[str, Any], named: str, tmp_path: Path) -> None:

@@ -76,6 +76,8 @@ def _list_parts(spec: ModelSpec) -> Iterator[str]:
         "ingress": spec.ingress is not None,
     }
     yield from (part for part, wanted in optional.items() if wanted)
+    if spec.identity.agent is not None:
+        yield f"identity-{spec.identity.agent.lower()}"
 
 
 def _rename(value: Any, name: str) -> Any:

@@ -105,6 +105,11 @@ class Identity(SpecPart):
     pod_labels: Mapping[str, str] = Field(
         default_factory=dict, description="Labels of the pods; those of app.kubernetes.io/ are taken."
     )
+    agent: Literal["EKS", "GKE"] | None = Field(
+        default=None,
+        description="Whose agent on the node gives the credentials, so that pods may reach it: EKS (Pod Identity), GKE "
+        "(Workload Identity). Default: none, as for IRSA and Entra Workload ID.",
+    )
 
 
 class Rollout(SpecPart):
