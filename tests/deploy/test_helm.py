@@ -143,7 +143,7 @@ def test_all_that_the_chart_makes_is_valid(tmp_path: Path) -> None:
         ({"image": IMAGE, "storage": {"sise": "1Gi"}}, "sise"),
         ({"image": IMAGE, "promotion": "Always"}, "promotion"),
         ({"image": IMAGE, "identity": {"agent": "AKS"}}, "agent"),
-        ({"image": IMAGE, "identity": {"podLabels": {"app.kubernetes.io/name": "a"}}}, "podLabels"),
+        ({"image": IMAGE, "identity": {"podLabels": {"app.kubernetes.io/name": "a"}}}, "app.kubernetes.io/name"),
         ({"image": IMAGE, "configuration": {"TILTYARD_HOME": "/data"}}, "TILTYARD_HOME"),
     ],
 )
