@@ -100,7 +100,8 @@ def test_without_its_library_the_extra_is_named(
 ) -> None:
     """The error is the command that installs it."""
     pytest.importorskip("fsspec")
-    monkeypatch.setattr(sys.modules["fsspec.registry"], "_registry", {})  # what it has imported already
+    for scheme in ("az", "abfs", "abfss", "gs", "gcs"):  # what it has imported already
+        monkeypatch.delitem(sys.modules["fsspec.registry"]._registry, scheme, raising=False)
     for name in [name for name in sys.modules if name.split(".")[0] == library]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, library, None)
