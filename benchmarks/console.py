@@ -2,27 +2,34 @@
 
     python benchmarks/console.py --scale 0.1 --json console.json
     python benchmarks/console.py --scale 0.1 --postgres postgresql://user@host/empty
+    python benchmarks/console.py --postgres own
 
 At scale 1 the ledger holds 10,000,000 predictions of the last 30 days, of three versions,
 200,000 labels of them, 2,000 decisions, and the findings of
-a monitoring run every quarter of an hour. Everything is stored by plain SQL, and read by the functions that fill the
-pages. The first reading counts the hours of the whole ledger (``first_count_s``); then each page is read ``--rounds``
-times. ``p95_ms`` is by page, by the clock, and by database; ``insert_us`` is what recording one prediction costs in
-batches of 32, before and after.
+a monitoring run every quarter of an hour. Predictions are stored in bulk (SQLite's executemany, PostgreSQL's COPY), and
+read by the functions that fill the pages. The first reading counts the hours of the whole ledger (``first_count_s``);
+then each page is read ``--rounds`` times, or as often as fits into ten seconds, twice at least. ``p95_ms`` is by page,
+by the clock, and by database; ``missed`` names the pages that take more than ``AIM_MS``. ``insert_us`` is what
+recording one prediction costs in batches of 32, before and after.
 
-Pages whose figures are of single rows (performance, estimates, slices) read the newest 100,000 and say so; they stand
-in ``slow_ms``, read twice.
+``--postgres own`` starts a server in a temporary folder, as the tests do: without waiting for the disk (fsync=off),
+which helps no reading but makes ``insert_us`` too low.
+
+The figures of single rows (performance, estimates, slices) are of the newest 100,000 predictions, and the pages say so.
+The tracking store is not among what is measured: no run and no version is made.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import random
+import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -34,12 +41,14 @@ from rich.console import Console
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.machine import machine
+from tests.postgres import PostgresServer
 
 from tiltyard.console.data import WINDOWS, PredictionQuery, decisions_view, predictions_stamp, predictions_view
 from tiltyard.console.data.incidents import incidents_view
 from tiltyard.console.data.overview import overview_stamp, overview_view
 from tiltyard.ledger import Event, FindingRecord, Label, SqlLedger
 from tiltyard.ledger.codec import PredictionRow
+from tiltyard.monitoring.prediction_window import read_labelled_predictions, read_prediction_window
 from tiltyard.monitoring.summary import SummaryQuery, build_summary
 from tiltyard.project import Project
 from tiltyard.testing import make_finding
@@ -55,6 +64,8 @@ RUNS_A_DAY = 96
 DAYS = 30
 ROWS, LABELS, DECISIONS = 10_000_000, 200_000, 2_000
 AT_ONCE = 20_000
+AIM_MS = 200.0
+PATIENCE_S = 10.0
 WORDS = ("I liked it", "it was dull", "never again", "the best of the year", "a long evening", "well played")
 
 
@@ -89,30 +100,62 @@ def make_rows(count: int, now: datetime, seed: int) -> Iterator[list[PredictionR
         ]
 
 
-def fill_ledger(ledger: SqlLedger, scale: float, now: datetime) -> int:
+def fill_ledger(ledger: SqlLedger, url: str, scale: float, now: datetime) -> int:
     """Store predictions, labels and decisions; how many predictions."""
     count, stored = int(ROWS * scale), 0
     rng = random.Random(2)
     each = max(1, int(count / (LABELS * scale)))
-    for rows in make_rows(count, now, 1):
-        ledger.record_rows(rows)
-        labelled = rows[::each]
-        ledger.record_labels(
-            [
+    labels: list[Label] = []
+    with open_store(url) as store:
+        for rows in make_rows(count, now, 1):
+            store(rows)
+            labels.extend(
                 Label(
                     row.id,
                     row.label if rng.random() < 0.9 else "negative",
                     datetime.fromtimestamp(row.at_us / 1e6, UTC) + timedelta(hours=1),
                     "bench",
                 )
-                for row in labelled
-            ]
-        )
-        stored += len(rows)
+                for row in rows[::each]
+            )
+            stored += len(rows)
+    for start in range(0, len(labels), AT_ONCE):
+        ledger.record_labels(labels[start : start + AT_ONCE])
     ledger.findings.record(list(make_runs(int(DAYS * RUNS_A_DAY * scale), now)))
     for number in range(int(DECISIONS * scale)):
         ledger.append(Event("refused", f"{MODEL}/{number}", now, "bench", "the metric fell", {"metric": 0.9}))
     return stored
+
+
+@contextlib.contextmanager
+def open_store(url: str) -> Iterator[Callable[[Sequence[PredictionRow]], None]]:
+    """A function that stores predictions in bulk, by the databases' own means."""
+    names = ", ".join(PredictionRow._fields)
+    if url.startswith("sqlite:///"):
+        marks = ", ".join("?" * len(PredictionRow._fields))
+        statement = f"INSERT INTO predictions ({names}) VALUES ({marks})"  # noqa: S608 - our own names
+        with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
+
+            def insert(rows: Sequence[PredictionRow]) -> None:
+                with connection:
+                    connection.executemany(statement, rows)
+
+            connection.execute("PRAGMA synchronous = OFF")
+            yield insert
+        return
+
+    import psycopg
+
+    with psycopg.connect(url, autocommit=True) as server:
+
+        def copy(rows: Sequence[PredictionRow]) -> None:
+            with server.cursor().copy(f"COPY predictions ({names}) FROM STDIN") as stream:  # type: ignore[arg-type]
+                # Nothing that is made here holds a tab, a line break or a backslash.
+                lines = ["\t".join("\\N" if one is None else str(one) for one in row) for row in rows]
+                stream.write("\n".join(lines) + "\n")
+
+        yield copy
+        server.execute("ANALYZE")
 
 
 def make_runs(count: int, now: datetime) -> Iterator[FindingRecord]:
@@ -180,6 +223,15 @@ def list_pages(ledger: SqlLedger, now: datetime) -> dict[str, Callable[[], Any]]
         "report, labels of 30 days": lambda: ledger.profiles.count_labelled(
             model_name=MODEL, since=now - 30 * day, until=now, step=day
         ),
+        **{
+            f"monitoring, {title}": partial(
+                build_summary, ledger, SummaryQuery(MODEL), None, since=now - days * day, until=now
+            )
+            for title, days in (("day", 1), ("week", 7))
+        },
+        "report, 30 days": partial(build_summary, ledger, SummaryQuery(MODEL), None, since=now - 30 * day, until=now),
+        "monitor, predictions of a day": lambda: read_prediction_window(ledger, MODEL, since=now - day, until=now),
+        "monitor, labels": lambda: read_labelled_predictions(ledger, MODEL, "3", now),
         "monitor, counts of a day": lambda: ledger.profiles.counts(
             model_name=MODEL, version="3", route="champion", since=now - day, until=now
         ),
@@ -192,34 +244,36 @@ def measure(url: str, scale: float, rounds: int, console: Console) -> dict[str, 
     with SqlLedger.open(url) as ledger:
         insert_before = time_inserts(ledger, now)
         begin = time.perf_counter()
-        rows = fill_ledger(ledger, scale, now)
-        console.print(f"{rows:,} predictions stored in {time.perf_counter() - begin:.0f} s")
+        rows = fill_ledger(ledger, url, scale, now)
+        filled = time.perf_counter() - begin
+        console.print(f"{rows:,} predictions stored in {filled:.0f} s")
         begin = time.perf_counter()
         ledger.prediction_stats(MODEL)
         first = time.perf_counter() - begin
         console.print(f"counted once in {first:.1f} s")
         found = {}
         for name, read in list_pages(ledger, now).items():
-            seconds = []
-            for _ in range(rounds):
-                begin = time.perf_counter()
-                read()
-                seconds.append(time.perf_counter() - begin)
-            found[name] = round(float(np.quantile(seconds, 0.95)) * 1000, 1)
-            console.print(f"{name:<32} {found[name]:>10.1f} ms")
-        slow = {}
-        for title, days in (("monitoring, day", 1), ("monitoring, week", 7)):
-            begin = time.perf_counter()
-            build_summary(ledger, SummaryQuery(MODEL), None, since=now - timedelta(days=days), until=now)
-            slow[title] = round((time.perf_counter() - begin) * 1000, 1)
-            console.print(f"{title:<32} {slow[title]:>10.1f} ms")
+            found[name] = round(float(np.quantile(time_readings(read, rounds), 0.95)) * 1000, 1)
+            console.print(f"{name:<32} {found[name]:>10.1f} ms{'' if found[name] <= AIM_MS else '  missed'}")
         return {
             "predictions": rows,
+            "fill_s": round(filled, 1),
             "first_count_s": round(first, 2),
             "insert_us": {"empty": round(insert_before, 1), "full": round(time_inserts(ledger, now), 1)},
+            "aim_ms": AIM_MS,
             "p95_ms": found,
-            "slow_ms": slow,
+            "missed": [name for name, took in found.items() if took > AIM_MS],
         }
+
+
+def time_readings(read: Callable[[], Any], rounds: int) -> list[float]:
+    """Seconds of each reading: ``rounds`` of them, fewer where they take long, two at least."""
+    seconds: list[float] = []
+    while len(seconds) < 2 or (len(seconds) < rounds and sum(seconds) < PATIENCE_S):
+        begin = time.perf_counter()
+        read()
+        seconds.append(time.perf_counter() - begin)
+    return seconds
 
 
 def main() -> None:
@@ -227,14 +281,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scale", type=float, default=1.0, help="1 is ten million predictions")
     parser.add_argument("--rounds", type=int, default=20, help="how often each page is read")
-    parser.add_argument("--postgres", default=None, help="an empty PostgreSQL database, measured too")
+    parser.add_argument("--postgres", default=None, help="an empty PostgreSQL database, measured too; 'own' starts one")
     parser.add_argument("--json", type=Path, default=None, help="file for the figures")
     given = parser.parse_args()
     console = Console()
     result: dict[str, Any] = {"machine": machine("sqlalchemy"), "scale": given.scale}
     with tempfile.TemporaryDirectory() as folder:
         result["sqlite"] = measure(f"sqlite:///{folder}/ledger.db", given.scale, given.rounds, console)
-    if given.postgres:
+    if given.postgres == "own":
+        server = PostgresServer.start()
+        try:
+            result["postgresql"] = measure(server.database(), given.scale, given.rounds, console)
+        finally:
+            server.stop()
+    elif given.postgres:
         result["postgresql"] = measure(given.postgres, given.scale, given.rounds, console)
     if given.json:
         given.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")

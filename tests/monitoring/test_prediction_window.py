@@ -167,3 +167,18 @@ def test_a_window_is_priced_by_the_rule_that_its_version_decides_by() -> None:
     pairs = read_labelled_predictions(ledger, "films", rows[0].version, NOON + 100 * HOUR)
     window = read_labelled_window(ledger, "films", rows[0].version, pairs, (NOON, NOON + 100 * HOUR), 5)
     assert measure_performance(window, "mean_cost").figures["mean_cost"].value == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("first", "last"), [(0, 10), (3, 7), (-5, 2), (8, 20), (4, 4), (7, 3), (20, 30)])
+def test_a_part_of_a_window_is_what_lies_between_its_ends(first: int, last: int) -> None:
+    """A part holds the predictions from its begin until before its end, several of one moment too, with their labels."""
+    ledger = MemoryLedger()
+    rows = [make_prediction(at=NOON + (n // 2) * HOUR) for n in range(20)]
+    ledger.record(rows)
+    ledger.record_labels([Label(row.id, row.label, row.at + HOUR, "user") for row in rows[::3]])
+    whole = read_prediction_window(ledger, "films")
+    since, until = NOON + first * HOUR, NOON + last * HOUR
+    part = whole.between(since, until)
+    assert part.predictions == tuple(row for row in whole.predictions if since <= row.at < until)
+    assert set(part.truth) == {row.id for row in part.predictions} & set(whole.truth)
+    assert (part.since, part.until, part.left_out) == (since, until, 0)

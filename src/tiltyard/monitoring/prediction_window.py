@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -196,14 +197,7 @@ class PredictionWindow:
 
     def take(self, mask: NDArray[np.bool_]) -> PredictionWindow:
         """The predictions where ``mask`` (n booleans) is true."""
-        rows = tuple(row for row, wanted in zip(self.predictions, mask, strict=True) if wanted)
-        return replace(
-            self,
-            predictions=rows,
-            truth=_restrict_labels(self.truth, rows),
-            set_aside=_restrict_labels(self.set_aside, rows),
-            chosen=_restrict_labels(self.chosen, rows),
-        )
+        return self._keep(tuple(row for row, wanted in zip(self.predictions, mask, strict=True) if wanted))
 
     def without_batches(self, batch_rows: int) -> PredictionWindow:
         """The predictions of live traffic: without those of batch runs, of which the period has so many."""
@@ -213,8 +207,21 @@ class PredictionWindow:
 
     def between(self, since: datetime, until: datetime) -> PredictionWindow:
         """The predictions from ``since`` until before ``until``."""
-        part = self.take(np.fromiter((since <= row.at < until for row in self.predictions), np.bool_, len(self)))
-        return replace(part, since=since, until=until, left_out=0)
+        rows = self.predictions[bisect_left(self._times, since) : bisect_left(self._times, until)]
+        return replace(self._keep(rows), since=since, until=until, left_out=0)
+
+    @cached_property
+    def _times(self) -> tuple[datetime, ...]:
+        return tuple(row.at for row in self.predictions)
+
+    def _keep(self, rows: tuple[Prediction, ...]) -> PredictionWindow:
+        return replace(
+            self,
+            predictions=rows,
+            truth=_restrict_labels(self.truth, rows),
+            set_aside=_restrict_labels(self.set_aside, rows),
+            chosen=_restrict_labels(self.chosen, rows),
+        )
 
 
 def count_batch_rows(ledger: Ledger, model_name: str, since: datetime, until: datetime) -> int:
