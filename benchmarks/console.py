@@ -36,13 +36,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psycopg
 from rich.console import Console
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.machine import machine
-from tests.postgres import PostgresServer
 
+from tests.postgres import PostgresServer
 from tiltyard.console.data import WINDOWS, PredictionQuery, decisions_view, predictions_stamp, predictions_view
 from tiltyard.console.data.incidents import incidents_view
 from tiltyard.console.data.overview import overview_stamp, overview_view
@@ -133,7 +134,7 @@ def open_store(url: str) -> Iterator[Callable[[Sequence[PredictionRow]], None]]:
     names = ", ".join(PredictionRow._fields)
     if url.startswith("sqlite:///"):
         marks = ", ".join("?" * len(PredictionRow._fields))
-        statement = f"INSERT INTO predictions ({names}) VALUES ({marks})"  # noqa: S608 - our own names
+        statement = f"INSERT INTO predictions ({names}) VALUES ({marks})"
         with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
 
             def insert(rows: Sequence[PredictionRow]) -> None:
@@ -144,12 +145,10 @@ def open_store(url: str) -> Iterator[Callable[[Sequence[PredictionRow]], None]]:
             yield insert
         return
 
-    import psycopg
-
     with psycopg.connect(url, autocommit=True) as server:
 
         def copy(rows: Sequence[PredictionRow]) -> None:
-            with server.cursor().copy(f"COPY predictions ({names}) FROM STDIN") as stream:  # type: ignore[arg-type]
+            with server.cursor().copy(f"COPY predictions ({names}) FROM STDIN") as stream:
                 # Nothing that is made here holds a tab, a line break or a backslash.
                 lines = ["\t".join("\\N" if one is None else str(one) for one in row) for row in rows]
                 stream.write("\n".join(lines) + "\n")

@@ -171,7 +171,7 @@ def test_a_window_is_priced_by_the_rule_that_its_version_decides_by() -> None:
 
 @pytest.mark.parametrize(("first", "last"), [(0, 10), (3, 7), (-5, 2), (8, 20), (4, 4), (7, 3), (20, 30)])
 def test_a_part_of_a_window_is_what_lies_between_its_ends(first: int, last: int) -> None:
-    """A part holds the predictions from its begin until before its end, several of one moment too, with their labels."""
+    """A part holds the predictions from its begin until before its end, also several of one moment, with labels."""
     ledger = MemoryLedger()
     rows = [make_prediction(at=NOON + (n // 2) * HOUR) for n in range(20)]
     ledger.record(rows)
