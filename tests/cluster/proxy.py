@@ -40,6 +40,7 @@ class Proxy:
         old: whether it is older than 1.25.
         port: where the proxy listens.
         changes: what was changed through it: method and address.
+        requests: all requests: method and address with its query.
         kill_at: the change at which the process ``target`` is killed; None for none.
         when: whether it is killed before the change is passed on, or when it is done and not yet confirmed.
         target: the process.
@@ -50,6 +51,7 @@ class Proxy:
     old: bool
     port: int
     changes: list[str] = field(default_factory=list)
+    requests: list[tuple[str, str]] = field(default_factory=list)
     kill_at: int | None = None
     when: Literal["before", "after"] = "after"
     target: int | None = None
@@ -90,6 +92,7 @@ class Proxy:
 
     async def _pass_on(self, request: web.Request) -> web.StreamResponse:
         changes = request.method != "GET"
+        self.requests.append((request.method, str(request.rel_url)))
         number = len(self.changes) + 1
         if changes:
             self.changes.append(f"{request.method} {request.path}")
