@@ -558,3 +558,14 @@ def _scanned(data: Any, length: int, table: hash_tables.WordTable) -> list[int]:
     scan_kernels.scan(texts, letters.arrays, table.arrays, ids, tokens, np.array([0, -1, 0]))
     found: list[int] = ids[: tokens[1]].tolist()
     return found
+
+
+@given(st.lists(st.text(st.characters(), max_size=12), min_size=16, max_size=40), st.booleans())
+def test_many_texts_are_encoded_as_each_of_them(texts: list[str], lowercase: bool) -> None:
+    """Strings that are encoded all at once give the bytes that each gives alone, lone surrogates included."""
+    texts = [*texts, "plain", "\ud83d", "\ude00", "İ", ""]
+    found = alphabet.encode(texts, lowercase)
+    singly = [alphabet.encode([text], lowercase) for text in texts]
+    assert found.plain.tolist() == [one.plain[0] for one in singly]
+    cut = [found.data[start:end].tobytes() for start, end in zip(found.bounds, found.bounds[1:], strict=False)]
+    assert cut == [one.data[: one.bounds[1]].tobytes() for one in singly]

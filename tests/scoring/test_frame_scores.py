@@ -211,6 +211,35 @@ def test_texts_are_scored_from_their_column(text_pipeline: Pipeline) -> None:
     assert objects.scored.tolist() == [0, 1]
 
 
+@pytest.mark.parametrize("policy", [WARN, UnknownPolicy("ignore"), UnknownPolicy("refuse")])
+@pytest.mark.parametrize("decides", [False, True])
+def test_plain_texts_are_scored_as_they_are_one_by_one(
+    text_pipeline: Pipeline, policy: UnknownPolicy, decides: bool
+) -> None:
+    """Whole columns of strings take a shorter way, to the same scores, warnings and refusals."""
+    compiled = compile_scorer(text_pipeline, "text-classification", InputColumns({}))
+    if decides:
+        ordered = order_columns(compiled, compiled.classes[::-1])
+        compiled = decide_labels(ordered, DecisionRule(classes=ordered.classes, abstain_below=0.6))
+    texts = ["a warm film", "zzz", "", "Ein KÜHLER Abend İ", "dull \ud800 film", "a cold film"] * 5
+    found = FrameScorer(compiled, TextColumns("text"), policy).score(
+        pd.DataFrame({"text": pd.Series(texts, dtype=object)})
+    )
+    singly = [compiled.score([{"text": text}]) for text in texts]
+    unknown = [any(one.code == "unknown-words" for one in (some.warnings or [[]])[0]) for some in singly]
+    refused = [place for place, is_unknown in enumerate(unknown) if is_unknown and policy.values == "refuse"]
+    kept = [place for place in range(len(texts)) if place not in refused]
+    assert any(unknown)
+    assert found.unusual == (sum(unknown) if policy.values == "warn" else 0)
+    assert [one.position for one in found.refused] == refused
+    assert found.scored.tolist() == kept
+    assert found.probabilities.tolist() == [singly[place].probabilities[0].tolist() for place in kept]
+    assert [found.classes[place] for place in found.labels.tolist()] == [singly[place].labels[0] for place in kept]
+    abstained = [any(one.code == "abstained" for one in (singly[place].warnings or [[]])[0]) for place in kept]
+    assert (found.abstained if found.abstained is not None else np.zeros(len(kept), bool)).tolist() == abstained
+    assert list(found.inputs) == [texts[place] for place in kept]
+
+
 def test_a_missing_column_is_named(scorer: tuple[Scorer, InputColumns]) -> None:
     """A source without a column that the model reads is refused; white space around a name changes nothing."""
     names = [column.name for column in scorer[1]]

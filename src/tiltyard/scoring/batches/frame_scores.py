@@ -23,7 +23,7 @@ from tiltyard.scoring.scorer import Scorer, Scores
 from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.scoring.table.frame_encoding import ReadColumn, encode_cells, read_feature
 from tiltyard.scoring.table.table_scorer import TableNumberScorer, TableScorer
-from tiltyard.scoring.text.text_inputs import TextColumns
+from tiltyard.scoring.text.text_inputs import ScorerOfTexts, TextColumns
 from tiltyard.suggest import nearest
 from tiltyard.tasks import DecisionRule
 
@@ -122,7 +122,9 @@ class FrameScorer:
         self._policy = policy
         self._text = columns.name if isinstance(columns, TextColumns) else None
         self._columns = columns if isinstance(columns, InputColumns) else InputColumns({})
-        self._table = _find_table(scorer)
+        core = _find_core(scorer)
+        self._table = core if isinstance(core, TableScorer) else None
+        self._reader = core if isinstance(core, ScorerOfTexts) else None
 
     def score(self, frame: pd.DataFrame) -> FrameScores:
         """Score n rows, numbered from 0.
@@ -217,6 +219,9 @@ class FrameScorer:
 
     def _score_texts(self, texts: pd.Series) -> FrameScores:
         cells = texts.tolist()
+        quick = self._score_plain_texts(texts, cells)
+        if quick is not None:
+            return quick
         wrong = [place for place, cell in enumerate(cells) if not isinstance(cell, str)]
         refused = [RefusedRow(place, "Its text is missing, or is not a text.") for place in wrong]
         away = set(wrong)
@@ -225,6 +230,17 @@ class FrameScorer:
         found = self._score_inputs([{"text": text} for text in kept], places, refused)
         taken = dict(zip(places.tolist(), kept, strict=True))
         return replace(found, inputs=pd.Series([taken[place] for place in found.scored.tolist()], dtype=object))
+
+    def _score_plain_texts(self, texts: pd.Series, cells: list[Any]) -> FrameScores | None:
+        """The scores of texts without an object for each; None where some need a closer look."""
+        refuses = bool(self._policy.columns) or self._policy.values == "refuse"
+        if self._reader is None or refuses or {*map(type, cells)} != {str}:
+            return None
+        found, unknown = self._reader.score_texts(cells)
+        if not np.isfinite(found).all():
+            return None
+        count = len(unknown) if self._policy.values == "warn" else 0
+        return replace(_make_scores(self._scorer, self._reader, found), unusual=count, inputs=texts)
 
     def _score_rows(self, frame: pd.DataFrame, read: Mapping[str, ReadColumn]) -> FrameScores:
         places = np.arange(len(frame), dtype=np.intp)
@@ -273,16 +289,15 @@ class FrameScorer:
         )
 
 
-def _find_table(scorer: Scorer) -> TableScorer | None:
-    """The scorer of tables at the core of a scorer; None where it has none."""
-    inner: Any = scorer
-    while isinstance(inner, DecidingScorer | OrderedScorer):
-        inner = inner.scorer
-    return inner if isinstance(inner, TableScorer) else None
+def _find_core(scorer: Scorer) -> Scorer:
+    """The scorer below those that order or decide labels."""
+    while isinstance(scorer, DecidingScorer | OrderedScorer):
+        scorer = scorer.scorer
+    return scorer
 
 
-def _make_scores(scorer: Scorer, table: TableScorer, found: NDArray[np.float64]) -> FrameScores:
-    """The scores of what a table model says of m rows, all of which are scored."""
+def _make_scores(scorer: Scorer, table: TableScorer | ScorerOfTexts, found: NDArray[np.float64]) -> FrameScores:
+    """The scores of what the core of a scorer says of m rows, all of which are scored."""
     every = np.arange(len(found), dtype=np.intp)
     if isinstance(table, TableNumberScorer):
         numbers = np.ascontiguousarray(found[:, 0])
