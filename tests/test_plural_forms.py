@@ -9,7 +9,8 @@ from pathlib import Path
 
 import tiltyard
 
-FOLDERS = ("cli", "console", "data", "models", "pipeline", "registry", "serving", "validation")
+LEFT_OUT = Path("batch/read_fragment.py")
+"""A module that is being rewritten; its message about the cells of a row is to follow."""
 SOURCE = Path(tiltyard.__file__).parent
 COUNTS = re.compile(r"(.*_)?(count|rows|cells|total)")
 PLURAL = re.compile(r" (?:[a-z]+ ){0,2}?(?!was\b|is\b|has\b|as\b|this\b|less\b|times\b|across\b)[a-z]{2,}s\b")
@@ -17,10 +18,10 @@ JOINED = re.compile(r"\b(columns|classes|labels|names|cells|files|words|values) 
 
 
 def test_counts_of_messages_choose_the_form_of_their_noun() -> None:
-    """No message of the command line, of reading and of validation puts a bare count before a plural noun."""
-    files = [file for folder in FOLDERS for file in (SOURCE / folder).rglob("*.py")]
+    """No message of any module but one puts a bare count before a plural noun."""
+    files = sorted(set(SOURCE.rglob("*.py")) - {SOURCE / LEFT_OUT})
     found = [f"{file.name}:{line} {text}" for file in files for line, text in find_forms(file.read_text("utf-8"))]
-    assert len(files) > 100
+    assert len(files) > 1000
     assert found == []
 
 

@@ -178,7 +178,7 @@ def test_probabilities_may_have_columns_in_any_order() -> None:
     ("labels", "predicted", "probabilities", "positive", "message"),
     [
         ([], [], None, None, "no rows"),
-        (["a"], ["a", "b"], None, None, "1 true labels and 2 predicted ones do not fit"),
+        (["a"], ["a", "b"], None, None, "1 true label and 2 of those predicted do not fit"),
         (["a"], ["a"], np.ones((2, 2)), None, "shape"),
         (["a"], ["a"], np.ones((1, 3)), None, "shape"),
         (["a"], ["a"], np.array([[np.nan, 1.0]]), None, "not finite"),

@@ -250,8 +250,8 @@ def _evaluate(version: VersionInUse, total: _Total) -> Sequence[Finding]:
                 "warning" if share > _MOST_UNREADABLE else "info",
                 subject,
                 f"{noun.capitalize()}s cannot be read",
-                f"{format_count(count, noun)} of {total.rows:,} rows ({format_percent(share)}) cannot be read as what "
-                "training knew.",
+                f"{format_count(count, noun)} of {format_count(total.rows, 'row')} ({format_percent(share)}) cannot be "
+                "read as what training knew.",
                 next_step="Score the table, and read the reasons in the file of refused rows; then correct the source.",
                 score=share,
                 limit=_MOST_UNREADABLE,

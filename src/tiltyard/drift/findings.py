@@ -15,7 +15,7 @@ from tiltyard.drift.profiles.seasons.row_hours import RowHours
 from tiltyard.drift.usual_hours import find_usual_hours
 from tiltyard.errors import UsageError
 from tiltyard.findings import Finding, could_not_judge
-from tiltyard.formatting import format_percent
+from tiltyard.formatting import format_count, format_percent
 
 VERDICT = "drift.verdict"
 WHOLE = "rows"
@@ -168,14 +168,15 @@ def _verdict_finding(
             VERDICT, WHOLE, "Nothing in these rows could be compared.", "Check what was sent.", evidence=evidence
         )
     share = len(drifted) / len(tests)
+    compared = f"{format_count(len(tests), 'test')} over {format_count(rows[0], 'row')}"
     rest = _describe_rest(tests)
     if not drifted:
-        message = f"No drift: {len(tests)} tests over {rows[0]:,} rows against {rows[1]:,}.{rest}"
+        message = f"No drift: {compared} against {rows[1]:,}.{rest}"
         return Finding(
             VERDICT, "info", WHOLE, message=message, score=share, limit=0.0, evidence=evidence, status="clear"
         )
     named = _name_tests(drifted)
-    message = f"Drift in {len(drifted)} of {len(tests)} tests over {rows[0]:,} rows: {named}.{rest}"
+    message = f"Drift in {len(drifted)} of {compared}: {named}.{rest}"
     step = "See what changed at the source; if it is to stay, train on newer rows: tiltyard retrain"
     return Finding(VERDICT, "error", WHOLE, message=message, score=share, limit=0.0, evidence=evidence, next_step=step)
 

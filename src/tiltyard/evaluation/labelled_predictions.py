@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tiltyard.data.conform.labels import LabelCodec, order_classes
 from tiltyard.errors import DataError
+from tiltyard.formatting import format_count
 from tiltyard.tasks import DecisionRule, TaskTarget
 
 Labels = NDArray[np.str_]
@@ -272,7 +273,8 @@ def _find_clusters(clusters: Sequence[int] | NDArray[Any] | None, rows: int) -> 
     codes = None if clusters is None else number_clusters(np.asarray(clusters))
     if codes is not None and len(codes) != rows:
         raise DataError(
-            f"{len(codes)} groups of rows and {rows} rows do not fit.", next_step="Name the group of each row."
+            f"{format_count(len(codes), 'group')} of rows and {format_count(rows, 'row')} do not fit.",
+            next_step="Name the group of each row.",
         )
     return codes
 
@@ -291,14 +293,15 @@ def _check_shapes(
         raise DataError("There are no rows to evaluate.", next_step="Check the split and the test data.")
     if len(predicted) != len(labels):
         raise DataError(
-            f"{len(labels)} true labels and {len(predicted)} predicted ones do not fit.",
+            f"{format_count(len(labels), 'true label')} and {len(predicted):,} of those predicted do not fit.",
             next_step="Evaluate the same rows.",
         )
     if probabilities is None:
         return
     if probabilities.shape != (len(labels), len(classes)):
         raise DataError(
-            f"Probabilities of shape {probabilities.shape} do not fit {len(labels)} rows and {len(classes)} labels.",
+            f"Probabilities of shape {probabilities.shape} do not fit {format_count(len(labels), 'row')} and "
+            f"{format_count(len(classes), 'label')}.",
             next_step="Give one row of probabilities for each row, one column for each label.",
         )
     if not np.all(np.isfinite(probabilities)):

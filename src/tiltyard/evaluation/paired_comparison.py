@@ -45,6 +45,7 @@ from tiltyard.evaluation.resampling.comparison import (
 from tiltyard.evaluation.resampling.permutation_test import FEW_HITS, normal_tail, permutation_p_values
 from tiltyard.evaluation.resampling.row_kinds import distinct_rows
 from tiltyard.evaluation.resampling.skewness import corrected_tails, group_tails, lower_for_unseen
+from tiltyard.formatting import format_count
 
 
 def compare(metric: Metric, champion: Evaluated, challenger: Evaluated, *, seed: int = 0) -> Comparison:
@@ -117,7 +118,8 @@ def compare_paired(
     rows = len(labels)
     if rows == 0 or not rows == len(champion) == len(challenger):
         raise DataError(
-            f"{rows} true labels, {len(champion)} and {len(challenger)} predictions cannot be compared in pairs.",
+            f"{format_count(rows, 'true label')}, {len(champion):,} and {format_count(len(challenger), 'prediction')} "
+            "cannot be compared in pairs.",
             next_step="Evaluate both versions on the same rows, at least one.",
         )
     right, challenger_right = champion == labels, challenger == labels
@@ -253,7 +255,7 @@ def _check_same_rows(champion: EvaluatedRows, challenger: EvaluatedRows) -> None
 def _check_groups(clusters: Codes) -> None:
     if not clusters.any():
         raise DataError(
-            f"All {len(clusters):,} rows are of one group, so what would be otherwise in another is not known.",
+            f"All rows ({len(clusters):,}) are of one group, so what would be otherwise in another is not known.",
             next_step="Evaluate on rows of more groups: enlarge split.test, or add rows.",
             code="evaluation.one-group",
         )
@@ -315,7 +317,7 @@ def _differences(
     defined = differences[~np.isnan(differences)]
     if 2 * len(defined) < resamples:
         raise DataError(
-            f"{metric.title} is defined on too few draws from {kinds.rows} rows.",
+            f"{metric.title} is defined on too few draws from {format_count(kinds.rows, 'row')}.",
             next_step="Compare by another metric.",
         )
     return defined

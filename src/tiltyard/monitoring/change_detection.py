@@ -134,8 +134,9 @@ def change_findings(
     )
     if len(stream.values) < limits.min_rows:
         why = (
-            f"The errors of {len(labelled):,} labelled predictions come together in {len(stream.values):,} requests, "
-            f"callers or groups, too few to find a change; {limits.min_rows:,} are needed."
+            f"The errors of {format_count(len(labelled), 'labelled prediction')} come together in "
+            f"{format_count(len(stream.values), 'request, caller or group', 'requests, callers or groups')}, too few "
+            f"to find a change; {limits.min_rows:,} are needed."
         )
         return [could_not_judge(CHANGE, words.metric, why, GET_LABELS)]
     rise = detect_error_rise(stream.values, limits.false_alarm_rate)

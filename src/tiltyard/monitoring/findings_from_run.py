@@ -134,8 +134,8 @@ def _contradiction_findings(estimate: Estimate) -> list[Finding]:
             severity="warning" if lower else "info",
             score=check.accuracy,
             limit=interval.low,
-            message=f"On {check.rows:,} labelled predictions the accuracy is {check.accuracy:.4f}; the estimate from "
-            f"their confidence is {check.estimated.value:.4f} ({interval.low:.4f} to {interval.high:.4f})."
+            message=f"On {format_count(check.rows, 'labelled prediction')} the accuracy is {check.accuracy:.4f}; the "
+            f"estimate from the confidence is {check.estimated.value:.4f} ({interval.low:.4f} to {interval.high:.4f})."
             + (
                 " The meaning of the inputs may have changed (concept drift); the estimate is too high."
                 if lower
@@ -162,8 +162,8 @@ def _contradicted_errors(estimate: Estimate, check: ErrorContradiction) -> list[
             severity="warning" if higher else "info",
             score=check.error,
             limit=interval.high,
-            message=f"On {check.rows:,} labelled predictions the mean absolute error is {format_number(check.error)}; "
-            f"what the inputs let expect is {format_number(check.estimated.value)} "
+            message=f"On {format_count(check.rows, 'labelled prediction')} the mean absolute error is "
+            f"{format_number(check.error)}; what the inputs let expect is {format_number(check.estimated.value)} "
             f"({format_number(interval.low)} to {format_number(interval.high)})."
             + (
                 " The meaning of the inputs may have changed (concept drift); the estimate is too low."
@@ -190,8 +190,8 @@ def slice_findings(report: SliceReport | None, performance: Performance) -> list
             severity="info",
             score=part.metrics.get(report.base),
             limit=report.overall.get(report.base),
-            message=f"{get_metric(report.base).title} is {part.metrics[report.base]:.4f} on {part.rows:,} labelled "
-            "predictions, worse than on the rest by more than chance explains.",
+            message=f"{get_metric(report.base).title} is {part.metrics[report.base]:.4f} on "
+            f"{format_count(part.rows, 'labelled prediction')}, worse than on the rest by more than chance explains.",
             evidence=to_json_object(part),
             since=performance.since,
             until=performance.until,

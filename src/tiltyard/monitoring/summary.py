@@ -14,6 +14,7 @@ from tiltyard.drift import VERDICT
 from tiltyard.drift.extrapolation import NO_EXTRAPOLATION, Extrapolation, measure_extrapolation
 from tiltyard.evaluation import SliceReport, get_metric
 from tiltyard.evaluation.metrics.task_part import TaskEvaluation
+from tiltyard.formatting import choose_form, format_count
 from tiltyard.jsonable import to_json_object, to_jsonable
 from tiltyard.ledger import Event, FindingRecord, Ledger, PredictionStats
 from tiltyard.ledger.prediction_stats import NO_PREDICTIONS
@@ -171,8 +172,9 @@ class Summary:
             return ""
         read = self.stats.total - self.left_out
         return (
-            f"Performance, estimate, slices and latency are of the newest {read:,} of {self.stats.total:,} "
-            f"predictions, of which {self.performance.labelled:,} have a label that counts."
+            f"Performance, estimate, slices and latency are of the newest {read:,} of "
+            f"{format_count(self.stats.total, 'prediction')}, of which {self.performance.labelled:,} "
+            f"{choose_form(self.performance.labelled, 'has', 'have')} a label that counts."
         )
 
     @property

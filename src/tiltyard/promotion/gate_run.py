@@ -132,7 +132,7 @@ def _evaluate_against_champion(
         return _refuse_comparison(project, champion, facts, inspection, error)
     if not common.any():
         raise DataError(
-            f"The champion, version {champion.version}, was trained on every one of the {len(test):,} test rows.",
+            f"The champion, version {champion.version}, was trained on every test row (of {len(test):,}).",
             next_step="Set the split back to what it was, add new rows, or set the alias by hand: tiltyard set-alias",
             code="promotion.no-common-rows",
         )

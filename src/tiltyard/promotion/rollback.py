@@ -35,7 +35,7 @@ def promote_version(
     unseen = find_unseen_rows(package, info, test)
     if not unseen.any():
         raise DataError(
-            f"Version {version} was trained on every one of the {len(test):,} test rows.",
+            f"Version {version} was trained on every test row (of {len(test):,}).",
             next_step="Set the split back to what it was, or add new rows.",
             code="promotion.no-common-rows",
         )

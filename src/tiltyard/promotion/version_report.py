@@ -78,7 +78,7 @@ def evaluate_version(workspace: Workspace, project: Project, info: VersionInfo, 
     unseen = find_unseen_rows(package, info, test)
     if not unseen.any():
         raise DataError(
-            f"Version {info.version} was trained on every one of the {len(test):,} test rows.",
+            f"Version {info.version} was trained on every test row (of {len(test):,}).",
             next_step="Set [split] back to what it was, or add new rows.",
             code="evaluation.no-unseen-rows",
         )

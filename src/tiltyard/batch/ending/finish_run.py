@@ -17,6 +17,7 @@ from tiltyard.batch.version_in_use import VersionInUse
 from tiltyard.drift.profiles import Profile
 from tiltyard.errors import DataError
 from tiltyard.files import write_atomically
+from tiltyard.formatting import format_count
 from tiltyard.ledger import BatchRun, Ledger, Prediction
 from tiltyard.ledger.codec import PredictionRow, decode_prediction
 from tiltyard.project import Project
@@ -62,7 +63,7 @@ def finish_run(given: RunToFinish, ledger: Ledger, run: BatchRun) -> ScoreResult
     if done.rows == done.refused:
         reason = _first_reason(given.folder)
         raise DataError(
-            f"No row of {plan.request.source} can be scored ({done.rows:,} rows). The first: {reason}",
+            f"No row of {plan.request.source} can be scored ({format_count(done.rows, 'row')}). The first: {reason}",
             next_step="Correct the source; nothing was written.",
             code="batch.nothing-scored",
         )

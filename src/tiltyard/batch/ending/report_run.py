@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tiltyard.batch.results import ScoreResult
+from tiltyard.formatting import format_count
 from tiltyard.ledger import BatchRun, Event, FindingRecord, Ledger
 from tiltyard.ledger.model_events import ModelEvents
 from tiltyard.ledger.records import finding_record
@@ -34,7 +35,8 @@ def report_run(project: Project, ledger: Ledger, run: BatchRun, result: ScoreRes
                 subject,
                 result.finished,
                 actor,
-                f"{result.scored:,} of {result.rows:,} rows of {result.source} were scored to {result.target}",
+                f"{result.scored:,} of {format_count(result.rows, 'row')} of {result.source} were scored to "
+                f"{result.target}",
                 {
                     "run": run.id,
                     "rows": result.rows,

@@ -15,6 +15,7 @@ from tiltyard.evaluation.sequential_test.power import count_units_needed
 from tiltyard.evaluation.sequential_test.split import evaluate_split
 from tiltyard.evaluation.sequential_test.units import UnitRows, UnitTotals, add_evidence, log_cost, total_units
 from tiltyard.evaluation.sequential_test.verdict import GAIN, LiveVerdict, bounded_exp, check_options, choose_decision
+from tiltyard.formatting import format_count
 
 CAP_ERRORS = 3.0
 """An error counts up to so many times the champion's mean absolute error on its test rows."""
@@ -80,8 +81,8 @@ def evaluate_number_shadow(
     check_options((rows,), alpha, min_gain)
     if not len(champion) == len(challenger) == len(pairs.units.unit):
         raise UsageError(
-            f"{rows} errors of the champion, {len(challenger)} of the challenger and {len(pairs.units.unit)} units do "
-            "not fit.",
+            f"{format_count(rows, 'error')} of the champion, {len(challenger):,} of the challenger and "
+            f"{format_count(len(pairs.units.unit), 'unit')} do not fit.",
             next_step="Give both errors and the unit of each row.",
         )
     lead, units = champion - challenger, pairs.units

@@ -12,6 +12,7 @@ from tiltyard.evaluation.sequential_test.bets import MOST_LOST, find_upper_bound
 from tiltyard.evaluation.sequential_test.power import count_units_needed
 from tiltyard.evaluation.sequential_test.units import UnitRows, UnitTotals, add_evidence, log_cost, total_units
 from tiltyard.evaluation.sequential_test.verdict import GAIN, LiveVerdict, bounded_exp, check_options, choose_decision
+from tiltyard.formatting import format_count
 
 # Before anything is known: as if so many pairs of rows of one unit had been seen, as alike as this.
 _PRIOR_PAIRS, _PRIOR_ALIKE = 20.0, 0.2
@@ -127,7 +128,8 @@ def _check_rows(
     shares = np.broadcast_to(np.asarray(share, dtype=float), theirs.shape)
     if theirs.shape != values.shape or not np.all((shares > 0) & (shares < 1)) or not 0 < np.mean(share) < 1:
         raise UsageError(
-            f"{len(theirs)} rows, {len(values)} outcomes and a share of {np.mean(share):g} cannot be evaluated.",
+            f"{format_count(len(theirs), 'row')}, {format_count(len(values), 'outcome')} and a share of "
+            f"{np.mean(share):g} cannot be evaluated.",
             next_step="Give an outcome for each row, and a share of the traffic between 0 and 1.",
         )
     if not np.all((values >= 0) & (values <= 1)):

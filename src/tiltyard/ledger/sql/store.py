@@ -298,7 +298,7 @@ class SqlLedger(ClosedByWith):
             if not ends:
                 return ["The record of where the chain ends is missing."]
             if len(ends) > 1:
-                return [f"There are {len(ends)} records of where the chain ends: all but one were inserted."]
+                return [f"The end of the chain is recorded {len(ends)} times: all but one were inserted."]
             end = ends[0]
             in_order = select(events).order_by(events.c.sequence)
             with connection.execution_options(yield_per=PAGE).execute(in_order) as stored:

@@ -66,9 +66,9 @@ def residual_findings(
             "residual",
             score=distance,
             limit=LEAST_DISTANCE,
-            message=f"The residuals of {len(now):,} labelled predictions have the mean {means[0]} and the middle half "
-            f"within {spreads[0]}, against {means[1]} and {spreads[1]} at training: the distributions differ by up to "
-            f"{distance:.1%} of the rows (p = {p_value:.3g}).",
+            message=f"The residuals of {format_count(len(now), 'labelled prediction')} have the mean {means[0]} and "
+            f"the middle half within {spreads[0]}, against {means[1]} and {spreads[1]} at training: the distributions "
+            f"differ by up to {distance:.1%} of the rows (p = {p_value:.3g}).",
             evidence={
                 "statistic": distance,
                 "p_value": p_value,

@@ -172,7 +172,7 @@ def _is_of_another_order(mine: NDArray[np.float64], others: NDArray[np.float64],
 def _describe(
     reason: str, mine: PredictionWindow, others: PredictionWindow, differences: list[SampleDifference]
 ) -> Finding:
-    sizes = f"{len(mine):,} labelled predictions {_TITLES[reason]}"
+    sizes = f"{format_count(len(mine), 'labelled prediction')} {_TITLES[reason]}"
     compared = f"with {format_count(len(others), 'prediction')} without a label"
     evidence = {
         "labelled": len(mine),

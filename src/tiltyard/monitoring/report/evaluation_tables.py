@@ -125,7 +125,8 @@ def tabulate_confusion(stored: StoredEvaluation) -> EvaluationTable:
     total = sum(cell.rows for cell in wrong)
     note = f"{total:,} of {format_count(stored.rows, 'test row')} got another label than their own."
     if len(wrong) > MOST_CONFUSIONS:
-        note += f" The {MOST_CONFUSIONS} most frequent of {len(wrong):,} pairs; all are in confusion_matrix.json."
+        pairs = format_count(len(wrong), "pair")
+        note += f" The {MOST_CONFUSIONS} most frequent of {pairs}; all are in confusion_matrix.json."
     rows = tuple((names[one.true], names[one.predicted], f"{one.rows:,}") for one in wrong[:MOST_CONFUSIONS])
     heads = ("True label", "Predicted label", "Rows")
     return EvaluationTable("confusion", "Most frequent confusions", note, heads, rows)

@@ -11,7 +11,7 @@ from tiltyard.charts.colours import BLUE, COLOURS, GREY, ORANGE
 from tiltyard.charts.svg import STYLE, draw_legend, draw_svg
 from tiltyard.charts.svg_bars import draw_limits
 from tiltyard.evaluation import get_metric
-from tiltyard.formatting import format_count
+from tiltyard.formatting import choose_form, format_count
 from tiltyard.ledger import FindingRecord
 from tiltyard.monitoring.performance import Figure
 from tiltyard.monitoring.summary import CONFIDENCE_BINS, Summary
@@ -137,7 +137,8 @@ def _plot_performance(summary: Summary) -> Plot | None:
         *([("estimated without labels, 95 % interval", ESTIMATE)] if estimates else []),
         *([("at training", BASELINE)] if baseline is not None else []),
     ]
-    caption = f"{summary.labels:,} of {summary.stats.total:,} predictions have a label."
+    have = choose_form(summary.labels, "has", "have")
+    caption = f"{summary.labels:,} of {format_count(summary.stats.total, 'prediction')} {have} a label."
     return Plot("performance", title, _draw(parts, title), draw_legend(keys), caption)
 
 

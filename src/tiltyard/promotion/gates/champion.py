@@ -6,7 +6,7 @@ from typing import Any
 
 from tiltyard.evaluation import Comparison, get_metric
 from tiltyard.evaluation.metrics.task_part import TaskEvaluation
-from tiltyard.formatting import format_number
+from tiltyard.formatting import format_count, format_number
 from tiltyard.jsonable import to_json_object
 from tiltyard.project import PromotionSection
 from tiltyard.promotion.gates.alpha_spending import Allowance
@@ -102,7 +102,8 @@ def _measure_one_point(comparison: Comparison) -> float:
 
 def _show_rows(comparison: Comparison, rows: int) -> str:
     groups = comparison.groups_needed(rows)
-    return f"{rows:,} rows" if groups is None else f"{groups:,} groups ({rows:,} rows)"
+    shown = format_count(rows, "row")
+    return shown if groups is None else f"{format_count(groups, 'group')} ({shown})"
 
 
 def _groups_evidence(comparison: Comparison, needed: int | None, one_point: int | None) -> dict[str, Any]:
@@ -149,10 +150,10 @@ def _non_inferior(
 
 def numbers(comparison: Comparison, title: str, other: str = "") -> str:
     """The two values and their difference, for people; ``other`` names what stands in the champion's place."""
-    groups = "" if comparison.groups is None else f" of {comparison.groups:,} groups"
+    groups = "" if comparison.groups is None else f" of {format_count(comparison.groups, 'group')}"
     return (
         f"{title} {comparison.challenger:.4f} against {other}{comparison.champion:.4f} on the same "
-        f"{comparison.rows:,} rows{groups} (difference {comparison.difference:+.4f}, "
+        f"{format_count(comparison.rows, 'row')}{groups} (difference {comparison.difference:+.4f}, "
         f"95 % interval {comparison.low:+.4f} to {comparison.high:+.4f})"
     )
 

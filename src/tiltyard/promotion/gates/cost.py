@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tiltyard.formatting import format_count
 from tiltyard.jsonable import to_json_object
 from tiltyard.promotion.gates.inspection import Cost
 from tiltyard.promotion.gates.verdict import GateResult
@@ -25,7 +26,7 @@ def latency_limit(limit: float, cost: Cost | None) -> GateResult:
         title,
         passed,
         f"19 of 20 sample rows are predicted within {cost.latency_ms:.3f} ms, half within {cost.median_ms:.3f} ms "
-        f"({cost.scorer}, {cost.rows} rows); at most {limit:g} ms is required",
+        f"({cost.scorer}, {format_count(cost.rows, 'row')}); at most {limit:g} ms is required",
         "" if passed else "it predicts too slowly",
         {**to_json_object(cost), "limit_ms": limit},
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tiltyard.evaluation import get_metric
+from tiltyard.formatting import format_count
 from tiltyard.jsonable import to_json_object
 from tiltyard.project import PromotionSection
 from tiltyard.promotion.gates.inspection import GateInputs
@@ -18,15 +19,15 @@ def slice_gate(promotion: PromotionSection, inspection: GateInputs) -> GateResul
     left_out = f"; {inspection.small_slices} are too small to check" if inspection.small_slices else ""
     if worse:
         listed = ", ".join(
-            f"{part.name}: {part.challenger:.4f} against {part.champion:.4f} on {part.rows:,} rows"
-            f"{'' if part.groups is None else f' of {part.groups:,} groups'} (p = {part.adjusted:.4f})"
+            f"{part.name}: {part.challenger:.4f} against {part.champion:.4f} on {format_count(part.rows, 'row')}"
+            f"{'' if part.groups is None else ' of ' + format_count(part.groups, 'group')} (p = {part.adjusted:.4f})"
             for part in worse[:SHOWN]
         )
         more = f" and {len(worse) - SHOWN} more" if len(worse) > SHOWN else ""
         what = get_metric(worse[0].metric).title.lower()
         message = f"{what} is worse than the champion's on {listed}{more}"
     elif compared:
-        message = f"none of {len(compared)} slices is worse by more than chance{left_out}"
+        message = f"none of {format_count(len(compared), 'slice')} is worse by more than chance{left_out}"
     else:
         message = f"no slice could be checked{left_out}"
     return GateResult(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from tiltyard.data.conform.labels import is_label_gap
 from tiltyard.data.conform.rows import CellError
+from tiltyard.formatting import format_count
 from tiltyard.ledger.records import TEXT_GROUP
 from tiltyard.scoring.input_errors import (
     MISSING,
@@ -94,7 +95,7 @@ def read_group(raw: Any) -> dict[str, Any]:
     if isinstance(raw, bool) or not isinstance(raw, str | int | float | None):
         raise CellError(f"has to be a text or a number, and is {write_value(raw)}")
     if isinstance(raw, str) and len(raw) > LONGEST_GROUP:
-        raise CellError(f"is {len(raw)} characters long, and at most {LONGEST_GROUP} are accepted")
+        raise CellError(f"is {format_count(len(raw), 'character')} long, and at most {LONGEST_GROUP} are accepted")
     if isinstance(raw, float) and math.isinf(raw):
         raise CellError("has to be a text or a finite number")
     return {} if is_label_gap(raw) else {TEXT_GROUP: raw}

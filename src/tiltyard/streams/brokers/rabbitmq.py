@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from tiltyard.formatting import format_count
 from tiltyard.streams.address import StreamAddress
 from tiltyard.streams.brokers.connection import BrokerConnection, Connected, Errors
 from tiltyard.streams.ports import Message, Outgoing
@@ -193,7 +194,9 @@ class RabbitTarget(Connected[_Connection]):
                 try:
                     await self._publish_all([messages[place]])
                 except exceptions.ChannelPreconditionFailed as error:
-                    refused[place] = f"it has {len(messages[place].body):,} bytes, and RabbitMQ says: {error}"
+                    refused[place] = (
+                        f"it has {format_count(len(messages[place].body), 'byte')}, and RabbitMQ says: {error}"
+                    )
                     await self._connection.open_channel()
         return refused
 
