@@ -7,6 +7,7 @@ from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import psycopg
@@ -131,6 +132,31 @@ def test_a_target_that_cannot_be_written_is_named(shop: Shop, target: str, table
     with pytest.raises(UsageError, match=message) as refused:
         shop.score(source, target, table)
     assert refused.value.next_step
+
+
+def test_a_run_that_is_refused_before_it_begins_leaves_nothing(shop: Shop) -> None:
+    """A source that is missing, a column that it does not have and a version that is none leave no folder of work."""
+    target = shop.folder / "refused.parquet"
+    rows = str(shop.write("in.parquet", make_rows(10, 31)))
+    cases: list[tuple[str, dict[str, Any]]] = [
+        (str(shop.folder / "missing.csv"), {}),
+        (rows, {"columns": ("colour",)}),
+        (rows, {"version": "99", "alias": None}),
+    ]
+    for source, changed in cases:
+        with pytest.raises(TiltyardError):
+            shop.score(source, str(target), **changed)
+        assert not list(shop.folder.glob(".refused*")), changed
+
+
+def test_a_run_that_is_refused_after_a_finished_one_forgets_nothing_of_it(shop: Shop) -> None:
+    """A finished run is still known as finished after another to the same target was refused."""
+    target = str(shop.folder / "kept.parquet")
+    rows = str(shop.write("in.parquet", make_rows(10, 31)))
+    shop.score(rows, target)
+    with pytest.raises(UsageError, match="no column 'colour'"):
+        shop.score(rows, target, columns=("colour",))
+    assert shop.score(rows, target).already
 
 
 def test_a_run_does_not_read_its_own_results(shop: Shop) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,7 +39,7 @@ from tiltyard.data.loading import find_section
 from tiltyard.data.sources.databases import read_database_parts
 from tiltyard.data.sources.location import EXPOSED, SCHEMES, resolve_location
 from tiltyard.engines import Engine, EngineName, choose_engine
-from tiltyard.errors import DataError, UsageError
+from tiltyard.errors import DataError, NotFoundError, UsageError
 from tiltyard.files import make_folder, sync
 from tiltyard.ledger import BatchRun, Ledger
 from tiltyard.project import Project
@@ -117,7 +118,6 @@ def score_table(job: ScoreJob, options: RunOptions = RunOptions()) -> ScoreResul
     """
     job.target.check(overwrite=options.overwrite)
     folder = WorkFolder(job.target.work)
-    make_folder(folder.path)
     with VersionLookup(job.settings) as versions, _hold_target(folder), explain_unwritable(folder):
         if options.restart:
             clear_work(folder)
@@ -151,7 +151,8 @@ class _Run:
     versions: VersionLookup
 
     def carry_out(self, total: int | None) -> ScoreResult:
-        version = self._prepare_version()
+        with _forget_if_refused(self.folder):
+            version = self._prepare_version()
         sampled = 1.0 if not total else min(1.0, EVALUATED_ROWS / total)
         work = FragmentWork(self.plan, self.source, self.folder, self.job.settings, version, sampled)
         done = self.folder.list_done()
@@ -292,18 +293,55 @@ def _find_finished(job: ScoreJob, folder: WorkFolder, versions: VersionLookup) -
 
 @contextmanager
 def _hold_target(folder: WorkFolder) -> Iterator[None]:
-    """One run at a time to a target.
+    """One run at a time to a target. A run that is refused before it begins leaves no folder.
 
     Raises:
         UsageError: another process has it.
     """
-    with (folder.path / "lock").open("w") as stream:
+    lock = folder.path / "lock"
+    with _lock(lock):
         try:
+            yield
+        except (DataError, NotFoundError, UsageError):
+            if not folder.plan.exists():
+                clear_work(folder, finished=False)
+                _remove_unused(folder, lock)
+            raise
+
+
+@contextmanager
+def _lock(file: Path) -> Iterator[None]:
+    with ExitStack() as opened:
+        try:
+            make_folder(file.parent)
+            stream = opened.enter_context(file.open("w"))
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            # A refused run may have taken the folder away since the file was opened: then this lock holds nobody off.
+            held = os.path.samestat(os.fstat(stream.fileno()), file.stat())
+        except (BlockingIOError, FileNotFoundError):
+            held = False
+        if not held:
             raise UsageError(
                 "Another process scores to this target at this moment.",
                 next_step="Wait for it, or name another target.",
                 code="batch.busy",
-            ) from None
+            )
         yield
+
+
+def _remove_unused(folder: WorkFolder, lock: Path) -> None:
+    """Remove the folder where nothing but its lock is in it."""
+    if list(folder.path.iterdir()) == [lock]:
+        lock.unlink()
+        folder.path.rmdir()
+
+
+@contextmanager
+def _forget_if_refused(folder: WorkFolder) -> Iterator[None]:
+    """Have no plan stay of a run whose version or source is refused before any row was scored."""
+    try:
+        yield
+    except (DataError, NotFoundError, UsageError):
+        if not folder.list_done():
+            folder.plan.unlink(missing_ok=True)
+        raise
