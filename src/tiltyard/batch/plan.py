@@ -247,6 +247,10 @@ class WorkFolder:
         """The results of all fragments, in their order."""
         return sorted(self.parts.glob("part-*.parquet"))
 
+    def may_hold_rows(self) -> bool:
+        """Whether a fragment is done or was begun: of one that was begun, some rows may be in the ledger already."""
+        return bool(self.list_parts() or self.list_done())
+
     def list_refused(self) -> list[Path]:
         """The files of rows that cannot be scored, in the order of their fragments."""
         return sorted((self.path / "refused").glob("*.jsonl"))

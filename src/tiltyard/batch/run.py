@@ -342,6 +342,6 @@ def _forget_if_refused(folder: WorkFolder) -> Iterator[None]:
     try:
         yield
     except (DataError, NotFoundError, UsageError):
-        if not folder.list_done():
+        if not folder.may_hold_rows():
             folder.plan.unlink(missing_ok=True)
         raise

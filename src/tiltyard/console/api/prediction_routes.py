@@ -8,7 +8,14 @@ from fastapi import APIRouter, Query
 
 from tiltyard.console.api.action_forms import ActionDescription
 from tiltyard.console.api.data import ApiData, read_moment
-from tiltyard.console.api.schemas import LabelState, PredictionDetailsState, PredictionList, PredictionState
+from tiltyard.console.api.schemas import (
+    CellPlaceState,
+    LabelState,
+    PredictionDetailsState,
+    PredictionList,
+    PredictionState,
+)
+from tiltyard.console.data.input_places import find_input_places
 from tiltyard.console.data.prediction_search import PredictionSearch, search_predictions
 from tiltyard.console.session import current_session
 from tiltyard.errors import NotFoundError
@@ -58,11 +65,13 @@ def prediction_routes(data: ApiData) -> APIRouter:
                 code="prediction.unknown",
             )
         labels = data.ledger.labels(model_name=name, prediction_id=row.id, superseded=True)
+        places = find_input_places(data.sources.version, row.version, row.input)
         offered = data.desk.offer("prediction", row.id, current_session()) if data.desk else []
         return PredictionDetailsState(
             prediction=PredictionState.describe(row),
             labels=[LabelState.describe(label) for label in labels],
             actions=[ActionDescription.describe(one) for one in offered],
+            training={name: CellPlaceState.describe(place) for name, place in places.cells.items()},
         )
 
     return router

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from tiltyard.choices import Role
 from tiltyard.console.api.action_forms import ActionDescription
+from tiltyard.console.data.input_places import CellPlace
 from tiltyard.ledger import Event, Label, Prediction
 from tiltyard.ledger.batch_runs import BatchRun
 from tiltyard.notifications.alerts import Alert, AlertNote
@@ -152,12 +153,29 @@ class LabelState(ResponseModel):
         return cls(label=label.label, at=label.at, source=label.source, reason=label.reason)
 
 
+class CellPlaceState(ResponseModel):
+    """A cell among the training rows."""
+
+    words: str = Field(description="Where it lies.")
+    below: float | None = Field(description="Share of the training values that are less; none of a category.")
+    share: float | None = Field(description="Share of the training rows with the same value, or in the same bin.")
+    is_new: bool = Field(description="Whether training had no such value, or none so small or so great.")
+
+    @classmethod
+    def describe(cls, place: CellPlace) -> CellPlaceState:
+        """The form of a place."""
+        return cls(words=place.words, below=place.below, share=place.share, is_new=place.is_new)
+
+
 class PredictionDetailsState(ResponseModel):
     """A prediction, its labels, and what can be done with it."""
 
     prediction: PredictionState
     labels: list[LabelState] = Field(description="All that were reported, the oldest first; the last one counts.")
     actions: list[ActionDescription]
+    training: dict[str, CellPlaceState] = Field(
+        description="Where the cells of the input lie among the training rows of the version, by column."
+    )
 
 
 class NoteState(ResponseModel):

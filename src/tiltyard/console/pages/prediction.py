@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from dash import dcc, html
 
+from tiltyard.console.data.input_places import CellPlace, InputPlaces, find_input_places
 from tiltyard.console.data.predictions import PredictionDetails, prediction_details
 from tiltyard.console.data.task_part import TaskConsole
 from tiltyard.console.layout import components, figures
@@ -73,7 +74,7 @@ def draw_prediction(details: PredictionDetails | None, target: TaskTarget, data:
     found, of_target = details.prediction, TaskConsole.find_for_target(target)
     slots: dict[str, Any] = {
         FACTS: _facts(details, of_target),
-        INPUT: _draw_input(details),
+        INPUT: _draw_input(details, find_input_places(data.sources.version, found.version, found.input)),
         LABEL: [*_draw_label(details), *draw_offers(data, "prediction", found.id)],
     }
     if of_target.has_probabilities:
@@ -108,10 +109,20 @@ def _show_key(key: str | None) -> list[Any]:
     return [] if key is None else [" · key ", html.Code(key)]
 
 
-def _draw_input(details: PredictionDetails) -> Any:
+def _draw_input(details: PredictionDetails, places: InputPlaces) -> Any:
     given = details.prediction.input
-    rows = [(html.Strong(name), "–" if value is None else str(value)) for name, value in given.items()]
-    return components.table("Input", (("Name", ""), ("Value", "input")), rows)
+    shown = [(name, "–" if value is None else str(value)) for name, value in given.items()]
+    if not places.cells:
+        table = components.table("Input", (("Name", ""), ("Value", "input")), [(html.Strong(a), b) for a, b in shown])
+        return [table, *([html.P(places.reason, className="hint")] if places.reason else [])]
+    rows = [(html.Strong(name), value, _draw_place(places.cells.get(name))) for name, value in shown]
+    return components.table("Input", (("Name", ""), ("Value", "input"), ("In training", "")), rows)
+
+
+def _draw_place(place: CellPlace | None) -> Any:
+    if place is None:
+        return "–"
+    return html.Strong(place.words) if place.is_new else place.words
 
 
 def _draw_label(details: PredictionDetails) -> list[Any]:
