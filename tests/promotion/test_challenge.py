@@ -119,7 +119,7 @@ def test_a_champion_that_has_learnt_every_row_cannot_be_compared(
     learnt = project_env.train(with_split(project_env.project, test=0.01, salt="x"))
     point_alias(project_env.workspace, NAME, version=learnt.version.version, alias="champion", reason="for the test")
     project = with_split(project_env.project, test=0.004, salt="y")
-    with pytest.raises(DataError, match="was trained on every one of"):
+    with pytest.raises(DataError, match="was trained on every test row"):
         project_env.train(project, promote=True)
 
 

@@ -286,7 +286,7 @@ def test_a_version_is_evaluated_on_the_rows_of_today(loans: ProjectEnv, outcome:
     again = evaluate_version(loans.workspace, salted, info, mixed)
     assert again.left_out > 0
     assert again.left_out + again.evaluation.rows == len(mixed)
-    with pytest.raises(DataError, match="was trained on every one"):
+    with pytest.raises(DataError, match="was trained on every test row"):
         evaluate_version(loans.workspace, loans.project, info, outcome.trial.split.train)
 
 
