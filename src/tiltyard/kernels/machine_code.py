@@ -22,8 +22,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from tiltyard.formatting import format_count
-
 _RELOCATABLE, _X86_64 = 1, 62  # e_type and e_machine
 _SYMBOLS, _RELOCATIONS, _NO_BITS = 2, 4, 8  # sh_type
 _START_UP = (14, 15, 16)  # sh_type of functions that would have to run
@@ -152,7 +150,7 @@ class _Object:
     def _read_symbols(self) -> list[_Symbol]:
         tables = [section for section in self._sections if section.kind == _SYMBOLS]
         if len(tables) != 1:
-            raise UnlinkableError(f"it has {format_count(len(tables), 'table')} of symbols")
+            raise UnlinkableError(f"its tables of symbols are {len(tables)}")
         names = self._sections[tables[0].link].offset
         found = []
         for offset in range(tables[0].offset, tables[0].offset + tables[0].size, 24):
