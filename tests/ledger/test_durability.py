@@ -197,7 +197,7 @@ def test_a_forged_end_is_found(url: str) -> None:
         assert "history --verify" in torn.value.next_step
         for sequence in (3, 4):
             _execute(ledger, f"INSERT INTO chain VALUES ('n{sequence}', {sequence}, 'd')")
-        assert ledger.verify_events() == ["There are 2 records of where the chain ends: all but one were inserted."]
+        assert ledger.verify_events() == ["The end of the chain is recorded 2 times: all but one were inserted."]
         with pytest.raises(UnavailableError, match="noted more than once"):
             ledger.append(make_event())
         _execute(ledger, "DELETE FROM chain WHERE sequence = 4")
